@@ -1,0 +1,274 @@
+"""What a person gets to hear when an argument is wrong: one sentence with what was expected and what came.
+
+Shapes and names are checked whenever a function is traced. Values are checked only where they are known,
+that is outside ``jax.jit``; a traced value passes, because raising on it is not possible in a pure function.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+Shape = tuple[int, ...]
+
+METHODS = ("exp_euler", "exact")
+OVERLAPS = ("restart", "ignore")
+
+
+def is_concrete(x: Any) -> bool:
+    """Whether the value of ``x`` can be looked at now (it is not a tracer of a JAX transformation)."""
+    return not isinstance(x, jax.core.Tracer)
+
+
+def choice(name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        listed = ", ".join(repr(a) for a in allowed)
+        raise ValueError(f"Argument `{name}` must be one of {listed}, but is {value!r}.")
+
+
+def number(name: str, value: Any, condition: Callable[[Any], Any], expected: str) -> None:
+    """Raise unless ``value`` is a scalar that meets ``condition``; a traced scalar passes.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: not a scalar, or the condition does not hold.
+    """
+    _numeric(name, value)
+    if jnp.shape(value) != ():
+        raise ValueError(f"Argument `{name}` must be a scalar, but has shape {jnp.shape(value)}.")
+    if is_concrete(value) and not condition(np.asarray(value)):
+        raise ValueError(f"Argument `{name}` must be {expected}, but is {np.asarray(value)}.")
+
+
+def positive_dt(dt: Any) -> None:
+    """Raise unless ``dt`` (ms) is a positive finite scalar."""
+    # The test of a plain float comes first because `step` runs it at every call outside jit.
+    if not (type(dt) is float and 0.0 < dt < float("inf")):
+        number("dt", dt, lambda v: np.isfinite(v) and v > 0, "a positive number of ms")
+
+
+def shape(value: Any) -> Shape:
+    """``value`` as a tuple of ints: a single int means a vector of that length.
+
+    Raises:
+        TypeError: not an int or a sequence of ints.
+        ValueError: a negative length.
+    """
+    try:
+        axes = (int(value),) if hasattr(value, "__index__") else tuple(axis.__index__() for axis in value)
+    except (TypeError, AttributeError):
+        raise TypeError(f"Argument `shape` must be an int or a tuple of ints, but is {value!r}.") from None
+    if any(axis < 0 for axis in axes):
+        raise ValueError(f"Argument `shape` must not have negative lengths, but is {axes}.")
+    return axes
+
+
+def float_dtype(dtype: Any) -> np.dtype:
+    """``dtype`` as a floating dtype that this JAX configuration has; None is the default float.
+
+    Raises:
+        TypeError: not a floating dtype.
+    """
+    if dtype is None:
+        return jnp.result_type(float)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"Argument `dtype` must be a floating dtype, but is {np.dtype(dtype).name}.")
+    return jax.dtypes.canonicalize_dtype(dtype)
+
+
+def layout(kernel_params: Any, state_shape: Any, dtype: Any) -> tuple[Shape, np.dtype]:
+    """Shape and dtype of a state, once both and the parameters have been found sound.
+
+    Raises:
+        TypeError, ValueError: see `shape`, `float_dtype` and `params`.
+    """
+    state_shape = shape(state_shape)
+    params(kernel_params, state_shape)
+    return state_shape, float_dtype(dtype)
+
+
+def params(kernel_params: Any, shape: Shape) -> None:
+    """Raise unless every parameter broadcasts to ``shape`` and, where its value is known, is meaningful.
+
+    Time constants (``tau...``) are positive, ``amplitude`` is finite, all else is finite and not negative.
+
+    Raises:
+        TypeError: a parameter that is not a number.
+        ValueError: a shape that does not broadcast, or a value out of range.
+    """
+    for name, value in kernel_params._asdict().items():
+        _numeric(name, value, "Parameter")
+        if not broadcasts(jnp.shape(value), shape):
+            raise ValueError(
+                f"Parameter `{name}` must broadcast against shape {shape}, but has shape {jnp.shape(value)}."
+            )
+        if is_concrete(value):
+            _param_value(name, np.asarray(value))
+
+
+def broadcasts(small: Shape, target: Shape) -> bool:
+    """Whether an array of shape ``small`` broadcasts to ``target`` without enlarging it."""
+    return len(small) <= len(target) and all(
+        a in (1, b) for a, b in zip(reversed(small), reversed(target), strict=False)
+    )
+
+
+def aligned(kernel_params: Any, like: Array) -> Any:
+    """The parameters as arrays of ``like``'s dtype, their rank 0 or that of ``like``.
+
+    So one set of parameters serves a state of any batch rank, under strict dtype promotion and with rank
+    promotion forbidden.
+
+    Raises:
+        TypeError, ValueError: see `params`.
+    """
+    params(kernel_params, like.shape)
+
+    def align(value: ArrayLike) -> Array:
+        value = jnp.asarray(value, like.dtype)
+        return value.reshape((1,) * (like.ndim - value.ndim) + value.shape) if value.ndim else value
+
+    return jax.tree.map(align, kernel_params)
+
+
+def spike_input(spike: Any, like: Array) -> Array:
+    """One step's ``spike`` broadcast to the shape of the state ``like``.
+
+    Raises:
+        TypeError: not numbers or booleans.
+        ValueError: a shape that does not broadcast to the state's.
+    """
+    _numeric("spike", spike)
+    if not broadcasts(jnp.shape(spike), like.shape):
+        raise ValueError(f"Argument `spike` must have shape {like.shape}, but has shape {jnp.shape(spike)}.")
+    return jnp.broadcast_to(jnp.asarray(spike), like.shape)
+
+
+def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Array:
+    """``spikes`` as an array of shape (T, *shape), its values meaningful where they are known.
+
+    Args:
+        spikes: booleans, or numbers: weights in mS where the kernel takes them, else 0 or 1.
+        shape: shape of the state, or None where the spikes decide it.
+        takes_weights: whether the input is added (linear kernels) or only starts a pulse.
+
+    Raises:
+        TypeError: not numbers or booleans.
+        ValueError: no time axis, a shape that is not the state's, a value that is no finite weight or, for a
+            kernel without weights, neither 0 nor 1.
+    """
+    _numeric("spikes", spikes)
+    got = jnp.shape(spikes)
+    if not got or (shape is not None and got[1:] != shape):
+        expected = "(T, ...)" if shape is None else "(" + ", ".join(["T", *map(str, shape)]) + ")"
+        raise ValueError(f"Argument `spikes` must have shape {expected}, but has shape {got}.")
+    spikes = jnp.asarray(spikes)
+    if spikes.dtype != bool and is_concrete(spikes) and spikes.size:
+        if not bool(jnp.isfinite(spikes).all()):
+            raise ValueError("Argument `spikes` must be finite, but has NaN or infinite values.")
+        if not takes_weights and not bool(((spikes == 0) | (spikes == 1)).all()):
+            raise ValueError(
+                "Argument `spikes` must be 0 or 1 for a receptor kernel, which takes no weights, "
+                f"but has values from {spikes.min()} to {spikes.max()}."
+            )
+    return spikes
+
+
+def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
+    """The floating dtype of a kernel's ``state``, once its kind, shape and dtype have been found sound.
+
+    Raises:
+        TypeError: not the kernel's State, or not of one floating dtype.
+        ValueError: fields of different shapes, or not of ``expected_shape``.
+    """
+    if not isinstance(state, kernel.State):
+        raise TypeError(
+            f"Argument `state` must be a {kernel.__name__}.State, but is a {type(state).__module__}."
+            f"{type(state).__qualname__}."
+        )
+    shapes = {name: jnp.shape(value) for name, value in state._asdict().items()}
+    expected = expected_shape if expected_shape is not None else next(iter(shapes.values()))
+    for name, got in shapes.items():
+        if got != expected:
+            raise ValueError(f"Argument `state` must have fields of shape {expected}, but `{name}` has shape {got}.")
+    dtypes = {np.dtype(getattr(value, "dtype", type(value))) for value in state}
+    if len(dtypes) > 1 or not jnp.issubdtype(next(iter(dtypes)), jnp.floating):
+        came = ", ".join(sorted(str(d) for d in dtypes))
+        raise TypeError(f"Argument `state` must be of one floating dtype, but has {came}.")
+    return next(iter(dtypes))
+
+
+def event_times(name: str, value: Any, *, sort: bool) -> None:
+    """Raise unless ``value`` is a vector of times in ms: sorted, with inf as padding, or finite in any order.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: not one axis, NaN, not sorted.
+    """
+    _numeric(name, value)
+    if len(jnp.shape(value)) != 1:
+        raise ValueError(f"Argument `{name}` must have one axis, but has shape {jnp.shape(value)}.")
+    if not is_concrete(value):
+        return
+    value = np.asarray(value, float)
+    bad = np.isnan(value) | (np.isneginf(value) if sort else np.isinf(value))
+    if bad.any():
+        i = int(bad.argmax())
+        expected = "times or inf as padding" if sort else "finite"
+        raise ValueError(f"Argument `{name}` must be {expected}, but element {i} is {value[i]}.")
+    if sort and (value[1:] < value[:-1]).any():
+        i = int((value[1:] < value[:-1]).argmax())
+        raise ValueError(f"Argument `{name}` must be sorted, but element {i + 1} ({value[i + 1]}) is below {value[i]}.")
+
+
+def not_before(name: str, value: Any, t0: Any) -> None:
+    """Raise ValueError if a time, where it is known, comes before ``t0``, that of the given state."""
+    if is_concrete(value) and is_concrete(t0) and np.size(value):
+        earliest = np.min(np.asarray(value, float))
+        if earliest < np.asarray(t0, float):
+            raise ValueError(
+                f"Argument `{name}` must not come before t0 = {t0} ms, the time of `state`, but has {earliest}."
+            )
+
+
+def weights(value: Any, expected: Shape, *, takes_weights: bool) -> None:
+    """Raise unless ``value`` is one finite weight a spike and the kernel takes weights.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: a receptor kernel, another shape, or values that are not finite.
+    """
+    _numeric("weights", value)
+    if not takes_weights:
+        raise ValueError("Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.")
+    if jnp.shape(value) != expected:
+        raise ValueError(f"Argument `weights` must have shape {expected}, but has shape {jnp.shape(value)}.")
+    if is_concrete(value) and not np.isfinite(np.asarray(value, float)).all():
+        raise ValueError("Argument `weights` must be finite, but has NaN or infinite values.")
+
+
+def _numeric(name: str, value: Any, kind: str = "Argument") -> None:
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        try:
+            dtype = np.asarray(value).dtype
+        except (TypeError, ValueError):
+            dtype = np.dtype(object)
+    if not (jnp.issubdtype(dtype, jnp.number) or dtype == bool) or jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(f"{kind} `{name}` must be a real number or an array of them, but is {value!r:.80}.")
+
+
+def _param_value(name: str, value: np.ndarray) -> None:
+    if name == "amplitude":
+        expected, good = "finite", np.isfinite(value)
+    elif name.startswith("tau"):
+        expected, good = "positive and finite", np.isfinite(value) & (value > 0)
+    else:
+        expected, good = "finite and not negative", np.isfinite(value) & (value >= 0)
+    if not good.all():
+        raise ValueError(f"Parameter `{name}` must be {expected}, but has the value {value[~good].flat[0]}.")

@@ -1,0 +1,136 @@
+"""The alpha synapse: a conductance that rises and decays with one time constant.
+
+    h' = -h / tau        g' = (h - g) / tau        an input of w mS adds w to h
+
+A unit input gives g(s) = (s / tau) exp(-s / tau), with its peak 1/e at s = tau.
+Source: Rall 1967, J. Neurophysiol. 30:1138. "exact" uses the closed form over a step; "exp_euler" steps g with
+the old h held still, as brainpy.state does.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks
+from synkin.integrate import phi
+
+TAKES_WEIGHTS = True
+
+
+class Params(NamedTuple):
+    """Parameters, each a scalar or an array that broadcasts against the state's shape."""
+
+    tau: ArrayLike = 8.0  # ms
+
+
+UNITS = Params(tau="ms")
+
+
+class State(NamedTuple):
+    """State, each of the shape given to `init`."""
+
+    g: Array  # conductance, mS
+    h: Array  # its drive, mS
+
+
+class Coefficients(NamedTuple):
+    """What a step of one length needs."""
+
+    decay: Array  # of g and h over the step
+    drive: Array  # what the old h adds to g
+
+
+def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
+    """State at rest: zeros.
+
+    Args:
+        params: `Params`, checked here.
+        shape: shape of the state, for example (1000,).
+        dtype: floating dtype, by default JAX's default float.
+
+    Returns:
+        `State` of zeros.
+
+    Raises:
+        TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+    """
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    return State(g=zeros, h=zeros)
+
+
+def step(
+    params: Params,
+    state: State,
+    t: ArrayLike,
+    spike: ArrayLike,
+    dt: ArrayLike,
+    *,
+    method: str = "exp_euler",
+) -> tuple[State, Array]:
+    """Advance by one step; the input is added at its end.
+
+    Args:
+        params: `Params`, tau in ms.
+        state: `State` at ``t``.
+        t: time at the start of the step in ms; not needed.
+        spike: input in mS (or booleans for 1 mS), shape of the state.
+        dt: step in ms.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+
+    Returns:
+        The state and g in mS, both at ``t + dt``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+    """
+    del t
+    coefficients, state = prepare(params, state, dt, method=method)
+    return advance(coefficients, state, checks.spike_input(spike, state.g))
+
+
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State]:
+    """What `advance` needs and a run has to compute once: the coefficients, and its carry (the state itself)."""
+    checks.choice("method", method, checks.METHODS)
+    checks.positive_dt(dt)
+    tau = checks.aligned(params, state.g).tau
+    return _coefficients(tau, jnp.asarray(dt, state.g.dtype), method), state
+
+
+def advance(coefficients: Coefficients, state: State, spike: Array) -> tuple[State, Array]:
+    """One step of a prepared run: ``(carry, g)``."""
+    decay, drive = coefficients
+    g = decay * state.g + drive * state.h
+    h = decay * state.h + spike.astype(state.h.dtype)
+    return State(g, h), g
+
+
+def finish(coefficients: Coefficients, state: State) -> State:
+    """The state that a run's carry stands for."""
+    del coefficients
+    return state
+
+
+def receive(params: Params, state: State, weight: Array) -> State:
+    """The state right after an input of ``weight`` mS."""
+    del params
+    return state._replace(h=state.h + weight)
+
+
+def evolve(params: Params, state: State, duration: Array) -> State:
+    """The state ``duration`` ms later, without input, exactly."""
+    decay, drive = _coefficients(params.tau, duration, "exact")
+    return State(decay * state.g + drive * state.h, decay * state.h)
+
+
+def conductance(params: Params, state: State) -> Array:
+    """g in mS."""
+    del params
+    return state.g
+
+
+def _coefficients(tau: Array, dt: Array, method: str) -> Coefficients:
+    elapsed = dt / tau
+    decay = jnp.exp(-elapsed)
+    return Coefficients(decay, elapsed * (decay if method == "exact" else phi(-elapsed)))

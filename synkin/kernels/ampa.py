@@ -1,0 +1,164 @@
+"""The AMPA receptor: first-order binding of a square pulse of transmitter.
+
+    g' = alpha T(t) (1 - g) - beta g        T(t) = T for T_dur ms from a spike on, else 0
+
+Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14. "exact" ends a pulse within a step, where it
+ends; "exp_euler" has it on for whole steps, as brainpy.state does. Over each part g has its closed form.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, transmitter
+from synkin.integrate import compose, relaxation
+
+TAKES_WEIGHTS = False
+
+
+class Params(NamedTuple):
+    """Parameters, each a scalar or an array that broadcasts against the state's shape."""
+
+    alpha: ArrayLike = 0.98  # binding rate, /ms/mM
+    beta: ArrayLike = 0.18  # unbinding rate, /ms
+    T: ArrayLike = 0.5  # transmitter concentration during a pulse, mM
+    T_dur: ArrayLike = 0.5  # length of a pulse, ms
+
+
+UNITS = Params(alpha="1/ms/mM", beta="1/ms", T="mM", T_dur="ms")
+
+
+class State(NamedTuple):
+    """State, each of the shape given to `init`."""
+
+    g: Array  # conductance as the fraction of open receptors, 0 to 1
+    pulse_left: Array  # transmitter still to come, ms
+
+
+class Coefficients(NamedTuple):
+    """The affine map ``g <- a g + b`` of a step, by how far the transmitter reaches into it."""
+
+    pulse: transmitter.Pulse
+    dt: Array
+    whole: tuple[Array, Array]
+    last: tuple[Array, Array]
+    last_under_way: tuple[Array, Array]
+    none: tuple[Array, Array]
+
+
+class Carry(NamedTuple):
+    """What a run carries from step to step."""
+
+    g: Array
+    steps: Array  # of the pulse, see `synkin.transmitter`
+
+
+def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
+    """State at rest: no open receptors, no transmitter.
+
+    Args:
+        params: `Params`, checked here.
+        shape: shape of the state, for example (1000,).
+        dtype: floating dtype, by default JAX's default float.
+
+    Returns:
+        `State` of zeros.
+
+    Raises:
+        TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+    """
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    return State(g=zeros, pulse_left=zeros)
+
+
+def step(
+    params: Params,
+    state: State,
+    t: ArrayLike,
+    spike: ArrayLike,
+    dt: ArrayLike,
+    *,
+    method: str = "exp_euler",
+    overlap: str = "restart",
+) -> tuple[State, Array]:
+    """Advance by one step; a spike acts from its start.
+
+    Args:
+        params: `Params`; alpha in /ms/mM, beta in /ms, T in mM, T_dur in ms.
+        state: `State` at ``t``.
+        t: time at the start of the step in ms; not needed.
+        spike: booleans (or numbers, true where not 0), shape of the state.
+        dt: step in ms.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+
+    Returns:
+        The state and g (as a fraction of the maximum, or mS at 1 mS maximum), both at ``t + dt``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+    """
+    del t
+    coefficients, carry = prepare(params, state, dt, method=method)
+    carry, g = advance(coefficients, carry, checks.spike_input(spike, state.g), overlap=overlap)
+    return finish(coefficients, carry), g
+
+
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, Carry]:
+    """What `advance` needs and a run has to compute once: the coefficients, and its carry at the start."""
+    checks.choice("method", method, checks.METHODS)
+    checks.positive_dt(dt)
+    params = checks.aligned(params, state.g)
+    dt = jnp.asarray(dt, state.g.dtype)
+    pulse, steps = transmitter.start(params.T_dur, state.pulse_left, dt, method)
+    whole, none = _affine(params, dt, dt), _affine(params, jnp.zeros_like(dt), dt)
+    if method == "exact":
+        last, last_under_way = _affine(params, pulse.last, dt), _affine(params, pulse.last_under_way, dt)
+    else:
+        last = last_under_way = whole
+    return Coefficients(pulse, dt, whole, last, last_under_way, none), Carry(state.g, steps)
+
+
+def advance(coefficients: Coefficients, carry: Carry, spike: Array, *, overlap: str = "restart") -> tuple[Carry, Array]:
+    """One step of a prepared run: ``(carry, g)``."""
+    c = coefficients
+    steps = transmitter.arrive(c.pulse, carry.steps, spike, overlap)
+    a, b = (
+        transmitter.pick(steps, *by_reach)
+        for by_reach in zip(c.whole, c.last, c.last_under_way, c.none, strict=True)
+    )
+    g = a * carry.g + b
+    return Carry(g, transmitter.pass_step(steps)), g
+
+
+def finish(coefficients: Coefficients, carry: Carry) -> State:
+    """The state that a run's carry stands for."""
+    return State(carry.g, transmitter.left(coefficients.pulse, carry.steps, coefficients.dt))
+
+
+def receive(params: Params, state: State, spike: Array, *, overlap: str = "restart") -> State:
+    """The state right after a spike (bool)."""
+    return state._replace(pulse_left=transmitter.refill(state.pulse_left, spike, params.T_dur, overlap))
+
+
+def evolve(params: Params, state: State, duration: Array) -> State:
+    """The state ``duration`` ms later, without a spike, exactly."""
+    on, pulse_left = transmitter.drain(state.pulse_left, duration)
+    a, b = _affine(params, on, duration)
+    return State(a * state.g + b, pulse_left)
+
+
+def conductance(params: Params, state: State) -> Array:
+    """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
+    del params
+    return state.g
+
+
+def _affine(params: Params, on: Array, duration: Array) -> tuple[Array, Array]:
+    """The map of g over ``duration`` ms, the first ``on`` of them with transmitter."""
+    binding = params.alpha * params.T
+    bound = relaxation(binding, binding + params.beta, on)
+    unbound = relaxation(jnp.zeros_like(params.beta), params.beta, duration - on)
+    return compose(bound, unbound)

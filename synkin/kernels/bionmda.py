@@ -1,0 +1,230 @@
+"""The NMDA receptor in two steps: transmitter opens x, and x opens g.
+
+    x' = alpha2 T(t) (1 - x) - beta2 x        g' = alpha1 x (1 - g) - beta1 g
+    T(t) = T for T_dur ms from a spike on, else 0
+
+"exp_euler" is brainpy.state's scheme: x is stepped first and g sees the new x, held still. "exact" ends a pulse
+within a step and takes x in closed form; g is then a linear equation with the known rate
+R(s) = alpha1 x(s) + beta1, so
+
+    g(h) = exp(-B(0)) g(0) + integral over s from 0 to h of alpha1 x(s) exp(-B(s)),   B(s) = integral of R from s to h
+
+where B has a closed form and the outer integral, which has none, is a sum over Gauss-Legendre nodes.
+Source: the equations of brainpy.state's BioNMDA, after Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, transmitter
+from synkin.integrate import compose, gauss_legendre, phi, phi2, relaxation, tanh_sinh
+
+TAKES_WEIGHTS = False
+
+# Over a step the integrand is smooth: 6 nodes reach rounding at dt = 0.1 and 1e-11 at 1 ms. Over the long
+# stretches between events it lives next to one end, which tanh-sinh nodes are made for.
+_STEP_RULE = gauss_legendre(6)
+_STRETCH_RULE = tanh_sinh(64)
+
+
+class Params(NamedTuple):
+    """Parameters, each a scalar or an array that broadcasts against the state's shape."""
+
+    alpha1: ArrayLike = 2.0  # opening rate of g per x, /ms
+    beta1: ArrayLike = 0.01  # closing rate of g, /ms
+    alpha2: ArrayLike = 1.0  # binding rate of x, /ms/mM
+    beta2: ArrayLike = 0.5  # unbinding rate of x, /ms
+    T: ArrayLike = 1.0  # transmitter concentration during a pulse, mM
+    T_dur: ArrayLike = 0.5  # length of a pulse, ms
+
+
+UNITS = Params(alpha1="1/ms", beta1="1/ms", alpha2="1/ms/mM", beta2="1/ms", T="mM", T_dur="ms")
+
+
+class State(NamedTuple):
+    """State, each of the shape given to `init`."""
+
+    g: Array  # conductance as the fraction of open receptors, 0 to 1
+    x: Array  # the intermediate that opens them, 0 to 1
+    pulse_left: Array  # transmitter still to come, ms
+
+
+class HeldCoefficients(NamedTuple):
+    """For "exp_euler": x as in `synkin.ampa`, g from the new x held over the step."""
+
+    pulse: transmitter.Pulse
+    dt: Array
+    alpha1: Array
+    beta1: Array
+    whole: tuple[Array, Array]  # x <- a x + b with transmitter
+    none: tuple[Array, Array]  # the same without
+
+
+class ExactCoefficients(NamedTuple):
+    """For "exact": the parameters themselves, as x acts on g all through the step."""
+
+    pulse: transmitter.Pulse
+    dt: Array
+    params: Params
+
+
+class Carry(NamedTuple):
+    """What a run carries from step to step."""
+
+    x: Array
+    g: Array
+    steps: Array  # of the pulse, see `synkin.transmitter`
+
+
+def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
+    """State at rest: nothing bound, nothing open, no transmitter.
+
+    Args:
+        params: `Params`, checked here.
+        shape: shape of the state, for example (1000,).
+        dtype: floating dtype, by default JAX's default float.
+
+    Returns:
+        `State` of zeros.
+
+    Raises:
+        TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+    """
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    return State(g=zeros, x=zeros, pulse_left=zeros)
+
+
+def step(
+    params: Params,
+    state: State,
+    t: ArrayLike,
+    spike: ArrayLike,
+    dt: ArrayLike,
+    *,
+    method: str = "exp_euler",
+    overlap: str = "restart",
+) -> tuple[State, Array]:
+    """Advance by one step; a spike acts from its start.
+
+    Args:
+        params: `Params`; alpha1, beta1, beta2 in /ms, alpha2 in /ms/mM, T in mM, T_dur in ms.
+        state: `State` at ``t``.
+        t: time at the start of the step in ms; not needed.
+        spike: booleans (or numbers, true where not 0), shape of the state.
+        dt: step in ms.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+
+    Returns:
+        The state and g (as a fraction of the maximum, or mS at 1 mS maximum), both at ``t + dt``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+    """
+    del t
+    coefficients, carry = prepare(params, state, dt, method=method)
+    carry, g = advance(coefficients, carry, checks.spike_input(spike, state.g), overlap=overlap)
+    return finish(coefficients, carry), g
+
+
+def prepare(
+    params: Params, state: State, dt: ArrayLike, *, method: str
+) -> tuple[HeldCoefficients | ExactCoefficients, Carry]:
+    """What `advance` needs and a run has to compute once: the coefficients, and its carry at the start."""
+    checks.choice("method", method, checks.METHODS)
+    checks.positive_dt(dt)
+    params = checks.aligned(params, state.g)
+    dt = jnp.asarray(dt, state.g.dtype)
+    pulse, steps = transmitter.start(params.T_dur, state.pulse_left, dt, method)
+    carry = Carry(state.x, state.g, steps)
+    if method == "exact":
+        return ExactCoefficients(pulse, dt, params), carry
+    binding = params.alpha2 * params.T
+    whole = relaxation(binding, binding + params.beta2, dt)
+    none = relaxation(jnp.zeros_like(params.beta2), params.beta2, dt)
+    return HeldCoefficients(pulse, dt, params.alpha1, params.beta1, whole, none), carry
+
+
+def advance(
+    coefficients: HeldCoefficients | ExactCoefficients, carry: Carry, spike: Array, *, overlap: str = "restart"
+) -> tuple[Carry, Array]:
+    """One step of a prepared run: ``(carry, g)``."""
+    steps = transmitter.arrive(coefficients.pulse, carry.steps, spike, overlap)
+    move = _advance_exact if isinstance(coefficients, ExactCoefficients) else _advance_held
+    x, g = move(coefficients, carry, steps)
+    return Carry(x, g, transmitter.pass_step(steps)), g
+
+
+def finish(coefficients: HeldCoefficients | ExactCoefficients, carry: Carry) -> State:
+    """The state that a run's carry stands for."""
+    return State(carry.g, carry.x, transmitter.left(coefficients.pulse, carry.steps, coefficients.dt))
+
+
+def receive(params: Params, state: State, spike: Array, *, overlap: str = "restart") -> State:
+    """The state right after a spike (bool)."""
+    return state._replace(pulse_left=transmitter.refill(state.pulse_left, spike, params.T_dur, overlap))
+
+
+def evolve(params: Params, state: State, duration: Array) -> State:
+    """The state ``duration`` ms later, without a spike: x exactly, g to 1e-7 or better."""
+    on, pulse_left = transmitter.drain(state.pulse_left, duration)
+    x, g = _open(params, state.x, state.g, on, duration, _STRETCH_RULE)
+    return State(g, x, pulse_left)
+
+
+def conductance(params: Params, state: State) -> Array:
+    """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
+    del params
+    return state.g
+
+
+def _advance_held(c: HeldCoefficients, carry: Carry, steps: Array) -> tuple[Array, Array]:
+    a, b = (transmitter.pick(steps, on, on, on, off) for on, off in zip(c.whole, c.none, strict=True))
+    x = a * carry.x + b
+    opening = c.alpha1 * x
+    a, b = relaxation(opening, opening + c.beta1, c.dt)
+    return x, a * carry.g + b
+
+
+def _advance_exact(c: ExactCoefficients, carry: Carry, steps: Array) -> tuple[Array, Array]:
+    on = transmitter.pick(steps, c.dt, c.pulse.last, c.pulse.last_under_way, jnp.zeros_like(c.dt))
+    return _open(c.params, carry.x, carry.g, on, c.dt, _STEP_RULE)
+
+
+def _open(
+    params: Params, x: Array, g: Array, on: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
+) -> tuple[Array, Array]:
+    """x and g after ``duration`` ms, the first ``on`` of them with transmitter."""
+    x_on, bound = _stretch(params, params.alpha2 * params.T, x, on, rule)
+    x_off, unbound = _stretch(params, jnp.zeros_like(params.T), x_on, duration - on, rule)
+    a, b = compose(bound, unbound)
+    return x_off, a * g + b
+
+
+def _stretch(
+    params: Params, binding: Array, x: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
+) -> tuple[Array, tuple[Array, Array]]:
+    """The new x, and the map of g, over ``duration`` ms in which the transmitter binds at one rate."""
+    rate = binding + params.beta2
+
+    def x_after(s: Array) -> Array:
+        a, b = relaxation(binding, rate, s)
+        return a * x + b
+
+    def closing_exponent(s: Array) -> Array:  # integral of R from 0 to s
+        z = -rate * s
+        return params.beta1 * s + params.alpha1 * (x * s * phi(z) + binding * s**2 * phi2(z))
+
+    def opened(node: Array, weight: Array) -> Array:  # what opens at one node and is still open at the end
+        s = node * duration
+        return weight * params.alpha1 * x_after(s) * jnp.exp(closing_exponent(s) - total)
+
+    total = closing_exponent(duration)
+    nodes, weights = (jnp.asarray(r, x.dtype) for r in rule)
+    sources = jax.vmap(opened)(nodes, weights)
+    return x_after(duration), (jnp.exp(-total), duration * sources.sum(axis=0))

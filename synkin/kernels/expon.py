@@ -1,0 +1,122 @@
+"""The exponential synapse: a conductance that jumps and decays.
+
+    g' = -g / tau        an input of w mS adds w to g
+
+Both methods are the closed form. Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks
+
+TAKES_WEIGHTS = True
+
+
+class Params(NamedTuple):
+    """Parameters, each a scalar or an array that broadcasts against the state's shape."""
+
+    tau: ArrayLike = 8.0  # ms
+
+
+UNITS = Params(tau="ms")
+
+
+class State(NamedTuple):
+    """State, each of the shape given to `init`."""
+
+    g: Array  # conductance, mS
+
+
+class Coefficients(NamedTuple):
+    """What a step of one length needs."""
+
+    decay: Array  # of g over the step
+
+
+def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
+    """State at rest: zeros.
+
+    Args:
+        params: `Params`, checked here.
+        shape: shape of the state, for example (1000,).
+        dtype: floating dtype, by default JAX's default float.
+
+    Returns:
+        `State` of zeros.
+
+    Raises:
+        TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+    """
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    return State(g=zeros)
+
+
+def step(
+    params: Params,
+    state: State,
+    t: ArrayLike,
+    spike: ArrayLike,
+    dt: ArrayLike,
+    *,
+    method: str = "exp_euler",
+) -> tuple[State, Array]:
+    """Advance by one step; the input is added at its end.
+
+    Args:
+        params: `Params`, tau in ms.
+        state: `State` at ``t``.
+        t: time at the start of the step in ms; not needed.
+        spike: input in mS (or booleans for 1 mS), shape of the state.
+        dt: step in ms.
+        method: "exp_euler" or "exact": the same here.
+
+    Returns:
+        The state and g in mS, both at ``t + dt``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+    """
+    del t
+    coefficients, state = prepare(params, state, dt, method=method)
+    return advance(coefficients, state, checks.spike_input(spike, state.g))
+
+
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State]:
+    """What `advance` needs and a run has to compute once: the coefficients, and its carry (the state itself)."""
+    checks.choice("method", method, checks.METHODS)
+    checks.positive_dt(dt)
+    tau = checks.aligned(params, state.g).tau
+    return Coefficients(jnp.exp(-jnp.asarray(dt, state.g.dtype) / tau)), state
+
+
+def advance(coefficients: Coefficients, state: State, spike: Array) -> tuple[State, Array]:
+    """One step of a prepared run: ``(carry, g)``."""
+    g = coefficients.decay * state.g + spike.astype(state.g.dtype)
+    return State(g), g
+
+
+def finish(coefficients: Coefficients, state: State) -> State:
+    """The state that a run's carry stands for."""
+    del coefficients
+    return state
+
+
+def receive(params: Params, state: State, weight: Array) -> State:
+    """The state right after an input of ``weight`` mS."""
+    del params
+    return State(state.g + weight)
+
+
+def evolve(params: Params, state: State, duration: Array) -> State:
+    """The state ``duration`` ms later, without input, exactly."""
+    return State(jnp.exp(-duration / params.tau) * state.g)
+
+
+def conductance(params: Params, state: State) -> Array:
+    """g in mS."""
+    del params
+    return state.g

@@ -1,0 +1,128 @@
+"""Run a kernel over spike times: exact between events, off any grid, at whatever times are asked for.
+
+The state right after each spike comes from a scan over the spikes; each sample then evolves the state of the
+latest spike before it by the time since. The cost grows with spikes + samples, not with duration / dt.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks
+
+
+def respond(
+    kernel: Any,
+    params: Any,
+    spike_times: ArrayLike,
+    times: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    state: Any = None,
+    t0: ArrayLike = 0.0,
+    overlap: str = "restart",
+    dtype: Any = None,
+) -> Array:
+    """The conductance of one synapse at any times, given its spike times.
+
+    A spike acts at its time, and g is right-continuous: at a spike time that spike counts. Derivatives with
+    respect to the parameters, weights, spike times and sample times are there, forward and reverse; where a sample
+    falls on a spike they are those from the right, on the end of a pulse those for a pulse that is not longer.
+    For many synapses use `jax.vmap`, their spike times padded with inf to one length.
+
+    Args:
+        kernel: a kernel module such as `synkin.ampa`.
+        params: the kernel's ``Params``, scalars.
+        spike_times: (K,) ms, sorted; inf pads.
+        times: (M,) ms, in any order.
+        weights: (K,) mS for alpha, expon and dual_expon, 1 each by default.
+        state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
+        t0: time of ``state`` in ms; no spike or sample may come before it.
+        overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+        dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
+
+    Returns:
+        g in mS at ``times``, (M,): exact to rounding, for bionmda to 1e-7 or better.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range, spike times that are not sorted.
+
+    Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
+    its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype.
+    """
+    checks.choice("overlap", overlap, checks.OVERLAPS)
+    shape, dtype = checks.layout(params, (), dtype if state is None else checks.state_dtype(kernel, state, ()))
+    checks.event_times("spike_times", spike_times, sort=True)
+    checks.event_times("times", times, sort=False)
+    checks.number("t0", t0, np.isfinite, "finite")
+    if weights is not None:
+        checks.weights(weights, jnp.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
+    if state is None:
+        state, t0 = kernel.init(params, shape, dtype=dtype), None
+    else:
+        checks.not_before("spike_times", spike_times, t0)
+        checks.not_before("times", times, t0)
+    if not kernel.TAKES_WEIGHTS:
+        inputs = jnp.ones(jnp.shape(spike_times), bool)
+    else:
+        inputs = jnp.ones(jnp.shape(spike_times), dtype) if weights is None else jnp.asarray(weights, dtype)
+    params = checks.aligned(params, jax.tree.leaves(state)[0])
+    return _respond(kernel, params, state, inputs, *_stretches(spike_times, times, t0, dtype), overlap)
+
+
+def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array, Array, Array, Array]:
+    """The lengths in ms over which to evolve: all that a kernel gets to know of time.
+
+    Returns:
+        real: (K,) False for padding. before: (K,) from the moment before to each spike. latest: (M,) the moment
+        that each sample follows: 0 the start, k the k-th spike. since: (M,) the time since then.
+    """
+    traced = any(isinstance(t, jax.Array) for t in (spike_times, times, t0))
+    xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
+    spike_times, times = xp.asarray(spike_times), xp.asarray(times)
+    if traced:
+        spike_times, times = spike_times.astype(dtype), times.astype(dtype)
+    real = xp.isfinite(spike_times)
+    safe = xp.where(real, spike_times, xp.zeros_like(spike_times))
+    # At rest nothing moves before the first spike, so the clock starts there.
+    start = xp.asarray(t0, safe.dtype)[None] if t0 is not None else safe[:1]
+    moments = xp.concatenate([start, safe])
+    before = xp.where(real, safe - moments[: safe.size], xp.zeros_like(safe))
+    latest = xp.searchsorted(spike_times, times, side="right")
+    since = times - moments[latest] if moments.size else xp.zeros_like(times)
+    since = xp.where(since >= 0, since, xp.zeros_like(since))
+    return jnp.asarray(real), jnp.asarray(before, dtype), jnp.asarray(latest), jnp.asarray(since, dtype)
+
+
+@partial(jax.jit, static_argnames=("kernel", "overlap"))
+def _respond(
+    kernel: Any,
+    params: Any,
+    state: Any,
+    inputs: Array,
+    real: Array,
+    before: Array,
+    latest: Array,
+    since: Array,
+    overlap: str,
+) -> Array:
+    options = {} if kernel.TAKES_WEIGHTS else {"overlap": overlap}
+    inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
+
+    def event(state: Any, spike: tuple[Array, Array]) -> tuple[Any, Any]:
+        before, given = spike
+        state = kernel.receive(params, kernel.evolve(params, state, before), given, **options)
+        return state, state
+
+    _, after = jax.lax.scan(event, state, (before, inputs))
+    held = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, after)
+
+    def sample(latest: Array, since: Array) -> Array:
+        return kernel.conductance(params, kernel.evolve(params, jax.tree.map(lambda h: h[latest], held), since))
+
+    return jax.vmap(sample)(latest, since)

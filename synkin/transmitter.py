@@ -1,0 +1,122 @@
+"""The square pulse of transmitter: how much of a step it is in the cleft.
+
+A spike fills the cleft with transmitter for ``T_dur`` ms. The state remembers ``pulse_left``, the ms still to
+come; no absolute time appears anywhere, so a run is the same wherever in time it happens. Inside a run the
+pulse is counted in whole steps, which float32 counts exactly however long the pulse is:
+
+    steps > 1    the transmitter is there for the whole step
+    steps = 1    the last step of a pulse: the transmitter is there for its first ``last`` ms
+    steps = 0    no transmitter
+    steps < 0    the same count, negative, for a pulse that was under way when the run began: its last step
+                 may have another length, because ``T_dur`` or ``dt`` may have been others when it started
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+# A pulse that reaches into a step by less than this fraction of it does not count there in "exp_euler". It is
+# what makes T_dur = 0.3, dt = 0.1 three steps and not, now and then, four.
+_GRID_SLACK = 1e-3
+# A pulse of which less than this fraction is left is over for "ignore": a spike at its very end counts.
+_END_SLACK = 1e-5
+
+
+class Pulse(NamedTuple):
+    """How a pulse lies on the grid of a run; each field has the parameter's shape or is a scalar."""
+
+    steps: Array  # int32: the steps that a whole pulse touches
+    last: Array  # ms of transmitter in the last of them, 0 to dt
+    last_under_way: Array  # the same for the pulse that was under way at the start, shape of the state
+
+
+def start(T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[Pulse, Array]:
+    """Count the pulses in steps of ``dt``.
+
+    Args:
+        T_dur: pulse length in ms, scalar or broadcasting against ``pulse_left``.
+        pulse_left: ms of transmitter still to come, shape of the state.
+        dt: step in ms.
+        method: "exp_euler" has whole steps only, "exact" ends a pulse within a step.
+
+    Returns:
+        The `Pulse` and the steps under way, int32 of the state's shape (0 or negative, see above).
+    """
+    steps, last = _count(T_dur, dt, method)
+    steps_left, last_left = _count(pulse_left, dt, method)
+    # A pulse that earlier steps of this dt have counted down lies on the grid of T_dur, but for rounding, which
+    # over thousands of steps would add up. It is put back on that grid; the derivative stays its own.
+    off_grid = jax.lax.stop_gradient(last - last_left)
+    last_left = last_left + jnp.where(jnp.abs(off_grid) < _slack(T_dur, dt) * dt, off_grid, 0)
+    under_way = jnp.where(pulse_left > 0, -steps_left, 0)
+    return Pulse(steps, last, last_left), under_way
+
+
+def arrive(pulse: Pulse, steps: Array, spike: Array, overlap: str) -> Array:
+    """The count of a step that begins with ``spike`` (bool, shape of the state).
+
+    "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
+    """
+    if overlap == "ignore":
+        spike = spike & (steps == 0)
+    return jnp.where(spike, pulse.steps, steps)
+
+
+def pass_step(steps: Array) -> Array:
+    """The count after a step has gone by: one nearer to 0."""
+    return steps - jnp.sign(steps)
+
+
+def pick(steps: Array, whole: Array, last: Array, last_under_way: Array, none: Array) -> Array:
+    """What belongs to a step with the count ``steps``: one of four values, each broadcasting against it."""
+    partly = jnp.where(steps < 0, last_under_way, last)
+    return jnp.where(steps == 0, none, jnp.where(jnp.abs(steps) == 1, partly, whole))
+
+
+def left(pulse: Pulse, steps: Array, dt: ArrayLike) -> Array:
+    """``pulse_left`` in ms for a count at the start of a step: the way back from steps to time."""
+    last = jnp.where(steps < 0, pulse.last_under_way, pulse.last)
+    whole = (jnp.abs(steps) - 1).astype(last.dtype)
+    return jnp.where(steps == 0, jnp.zeros_like(last), whole * dt + last)
+
+
+def refill(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
+    """``pulse_left`` in ms right after ``spike`` (bool), off the grid; see `arrive` for ``overlap``."""
+    if overlap == "ignore":
+        spike = spike & (pulse_left <= _END_SLACK * T_dur)
+    return jnp.where(spike, T_dur, pulse_left)
+
+
+def drain(pulse_left: Array, duration: Array) -> tuple[Array, Array]:
+    """The ms of transmitter within the next ``duration`` ms, and those still to come after it.
+
+    The two add up to ``pulse_left`` in their derivatives too: where a pulse ends just at the end of the stretch,
+    its length acts within it, once and whole (a minimum and a clip would each count half of it).
+    """
+    ends = pulse_left <= duration
+    return jnp.where(ends, pulse_left, duration), jnp.where(ends, jnp.zeros_like(pulse_left), pulse_left - duration)
+
+
+def _count(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
+    """Steps that ``duration`` ms of transmitter touch, and the ms of it in the last of them."""
+    ratio = jax.lax.stop_gradient(duration) / dt
+    steps = jnp.ceil(ratio - (_slack(duration, dt) if method == "exp_euler" else _rounding(duration, dt)))
+    if method == "exact":
+        # A pulse of length 0 has a last step of 0 ms, so that the derivative with respect to T_dur is there.
+        steps = jnp.maximum(steps, 1)
+    # `steps` is a plain number to the derivative: all of d/d(duration) is in the last step, and a sample at the
+    # very end of a pulse sees the derivative from the left.
+    last = duration - (steps - 1) * dt
+    return steps.astype(jnp.int32), last
+
+
+def _rounding(duration: Array, dt: ArrayLike) -> Array:
+    """How far off, in steps, the quotient duration / dt can be by rounding."""
+    return 2 * jnp.finfo(duration.dtype).eps * jax.lax.stop_gradient(duration) / dt
+
+
+def _slack(duration: Array, dt: ArrayLike) -> Array:
+    return _GRID_SLACK + _rounding(duration, dt)
