@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, transmitter
-from synkin.integrate import compose, relaxation
+from synkin.integrate import relaxation
 
 TAKES_WEIGHTS = False
 
@@ -45,7 +45,7 @@ class Coefficients(NamedTuple):
     whole: tuple[Array, Array]
     last: tuple[Array, Array]
     last_under_way: tuple[Array, Array]
-    none: tuple[Array, Array]
+    none: Array  # a alone: without transmitter b is 0
 
 
 class Carry(NamedTuple):
@@ -113,7 +113,8 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
     params = checks.aligned(params, state.g)
     dt = jnp.asarray(dt, state.g.dtype)
     pulse, steps = transmitter.start(params.T_dur, state.pulse_left, dt, method)
-    whole, none = _affine(params, dt, dt), _affine(params, jnp.zeros_like(dt), dt)
+    whole = _affine(params, dt, dt)
+    none = jnp.exp(-params.beta * dt)
     if method == "exact":
         last, last_under_way = _affine(params, pulse.last, dt), _affine(params, pulse.last_under_way, dt)
     else:
@@ -125,10 +126,8 @@ def advance(coefficients: Coefficients, carry: Carry, spike: Array, *, overlap: 
     """One step of a prepared run: ``(carry, g)``."""
     c = coefficients
     steps = transmitter.arrive(c.pulse, carry.steps, spike, overlap)
-    a, b = (
-        transmitter.pick(steps, *by_reach)
-        for by_reach in zip(c.whole, c.last, c.last_under_way, c.none, strict=True)
-    )
+    a = transmitter.pick(steps, c.whole[0], c.last[0], c.last_under_way[0], c.none)
+    b = transmitter.pick(steps, c.whole[1], c.last[1], c.last_under_way[1], jnp.zeros_like(c.none))
     g = a * carry.g + b
     return Carry(g, transmitter.pass_step(steps)), g
 
@@ -159,6 +158,6 @@ def conductance(params: Params, state: State) -> Array:
 def _affine(params: Params, on: Array, duration: Array) -> tuple[Array, Array]:
     """The map of g over ``duration`` ms, the first ``on`` of them with transmitter."""
     binding = params.alpha * params.T
-    bound = relaxation(binding, binding + params.beta, on)
-    unbound = relaxation(jnp.zeros_like(params.beta), params.beta, duration - on)
-    return compose(bound, unbound)
+    a, b = relaxation(binding, binding + params.beta, on)
+    unbinding = jnp.exp(-params.beta * (duration - on))
+    return unbinding * a, unbinding * b
