@@ -1,19 +1,27 @@
 """synkin: synapse kinetics in JAX. Presynaptic spikes in, postsynaptic conductance out."""
 
-from synkin import currents
+from synkin import currents, environ
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
+from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
 from synkin.respond import respond
 from synkin.simulate import simulate
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AMPA",
     "KERNELS",
+    "Alpha",
+    "BioNMDA",
+    "DualExpon",
+    "Expon",
+    "GABAa",
     "alpha",
     "ampa",
     "bionmda",
     "currents",
     "dual_expon",
+    "environ",
     "expon",
     "gabaa",
     "respond",

@@ -8,7 +8,7 @@ import jax
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks
+from synkin import checks, recurrence
 
 
 def simulate(
@@ -75,15 +75,9 @@ def _run(
     overlap: str,
     readout: Callable[[Any, Array], Any] | None = None,
 ) -> tuple[Any, Any]:
-    options = {} if kernel.TAKES_WEIGHTS else {"overlap": overlap}
-    coefficients, carry = kernel.prepare(params, state, dt, method=method)
-
-    def body(carry: Any, spike: Array) -> tuple[Any, Any]:
-        carry, g = kernel.advance(coefficients, carry, spike, **options)
-        return carry, g if readout is None else readout(kernel.finish(coefficients, carry), g)
-
-    carry, kept = jax.lax.scan(body, carry, spikes)
-    return kernel.finish(coefficients, carry), kept
+    coefficients, gates, steps = kernel.prepare(params, state, dt, method=method)
+    gates, steps, kept = recurrence.run(kernel, coefficients, gates, steps, spikes, overlap=overlap, readout=readout)
+    return kernel.finish(coefficients, gates, steps), kept
 
 
 _trace = partial(jax.jit, static_argnames=("kernel", "method", "overlap"))(_run)

@@ -56,10 +56,11 @@ def start(T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[
 
 
 def arrive(pulse: Pulse, steps: Array, spike: Array, overlap: str) -> Array:
-    """The count of a step that begins with ``spike`` (bool, shape of the state).
+    """The count of a step that begins with ``spike`` (true where not 0, shape of the state).
 
     "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
     """
+    spike = spike.astype(bool)
     if overlap == "ignore":
         spike = spike & (steps == 0)
     return jnp.where(spike, pulse.steps, steps)
@@ -96,8 +97,10 @@ def drain(pulse_left: Array, duration: Array) -> tuple[Array, Array]:
     The two add up to ``pulse_left`` in their derivatives too: where a pulse ends just at the end of the stretch,
     its length acts within it, once and whole (a minimum and a clip would each count half of it).
     """
-    ends = pulse_left <= duration
-    return jnp.where(ends, pulse_left, duration), jnp.where(ends, jnp.zeros_like(pulse_left), pulse_left - duration)
+    zero = jnp.zeros_like(pulse_left)
+    lasts, moves = pulse_left > duration, duration > 0  # over a stretch of no length nothing drains, nor ends
+    on = jnp.where(lasts, duration, jnp.where(moves, pulse_left, zero))
+    return on, jnp.where(lasts, pulse_left - duration, jnp.where(moves, zero, pulse_left))
 
 
 def _count(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:

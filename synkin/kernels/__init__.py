@@ -6,15 +6,20 @@ A kernel is a module. What a person uses:
     init(params, shape, *, dtype=None) -> state
     step(params, state, t, spike, dt, *, method="exp_euler") -> (state, g)
 
-and what the drivers use, so that nothing is computed twice:
+and what the drivers use, so that nothing is computed twice. `synkin.simulate`:
 
     TAKES_WEIGHTS                                       whether an input is added (mS) or only starts a pulse
-    prepare(params, state, dt, *, method) -> (coefficients, carry)     `synkin.simulate`: once a run
-    advance(coefficients, carry, spike) -> (carry, g)                                    each step
-    finish(coefficients, carry) -> state                                                 at its end
-    receive(params, state, spike) -> state              `synkin.respond`: at an event
-    evolve(params, state, duration) -> state                              between events
-    conductance(params, state) -> g                                       at a sample
+    prepare(params, state, dt, *, method) -> (coefficients, gates, steps)     once a run
+    gate(coefficients, gates, drive) -> gates                                 each step
+    output(coefficients, gates) -> g
+    finish(coefficients, gates, steps) -> state                               at its end
+
+`gates` are the variables of the equations, each driven by those before it; `steps` counts the pulse under way (see
+`synkin.transmitter`), None for a linear kernel. The drive is that count, or the weight of an input. `synkin.respond`:
+
+    receive(params, state, spike) -> state              at an event
+    evolve(params, state, duration) -> state            between events
+    conductance(params, state) -> g                     at a sample
 
 To add a receptor: write its module beside these, add it to `KERNELS`, and the tests that walk the list do the rest.
 """

@@ -25,7 +25,7 @@ class Params(NamedTuple):
     tau: ArrayLike = 8.0  # ms
 
 
-UNITS = Params(tau="ms")
+UNITS = Params(tau="ms")  # type: ignore[arg-type]
 
 
 class State(NamedTuple):
@@ -86,29 +86,37 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
-    coefficients, state = prepare(params, state, dt, method=method)
-    return advance(coefficients, state, checks.spike_input(spike, state.g))
+    spike = checks.spike_input(spike, state.g)
+    coefficients, state, _ = prepare(params, state, dt, method=method)
+    state = gate(coefficients, state, spike)
+    return state, output(coefficients, state)
 
 
-def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State]:
-    """What `advance` needs and a run has to compute once: the coefficients, and its carry (the state itself)."""
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State, None]:
+    """What a run computes once: the coefficients, the gates (the state itself), and no pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
     tau = checks.aligned(params, state.g).tau
-    return _coefficients(tau, jnp.asarray(dt, state.g.dtype), method), state
+    return _coefficients(tau, jnp.asarray(dt, state.g.dtype), method), state, None
 
 
-def advance(coefficients: Coefficients, state: State, spike: Array) -> tuple[State, Array]:
-    """One step of a prepared run: ``(carry, g)``."""
+def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
+    """One step of a prepared run, with an input of ``weight`` mS at its end."""
     decay, drive = coefficients
     g = decay * state.g + drive * state.h
-    h = decay * state.h + spike.astype(state.h.dtype)
-    return State(g, h), g
+    h = decay * state.h + weight.astype(state.h.dtype)
+    return State(g, h)
 
 
-def finish(coefficients: Coefficients, state: State) -> State:
-    """The state that a run's carry stands for."""
+def output(coefficients: Coefficients, state: State) -> Array:
+    """g in mS."""
     del coefficients
+    return state.g
+
+
+def finish(coefficients: Coefficients, state: State, steps: None) -> State:
+    """The state that the gates of a run stand for."""
+    del coefficients, steps
     return state
 
 

@@ -27,7 +27,7 @@ class Params(NamedTuple):
     T_dur: ArrayLike = 0.5  # length of a pulse, ms
 
 
-UNITS = Params(alpha="1/ms/mM", beta="1/ms", T="mM", T_dur="ms")
+UNITS = Params(alpha="1/ms/mM", beta="1/ms", T="mM", T_dur="ms")  # type: ignore[arg-type]
 
 
 class State(NamedTuple):
@@ -48,11 +48,10 @@ class Coefficients(NamedTuple):
     none: Array  # a alone: without transmitter b is 0
 
 
-class Carry(NamedTuple):
-    """What a run carries from step to step."""
+class Gates(NamedTuple):
+    """What a run carries from step to step, besides the count of the pulse."""
 
     g: Array
-    steps: Array  # of the pulse, see `synkin.transmitter`
 
 
 def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
@@ -101,13 +100,15 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
-    coefficients, carry = prepare(params, state, dt, method=method)
-    carry, g = advance(coefficients, carry, checks.spike_input(spike, state.g), overlap=overlap)
-    return finish(coefficients, carry), g
+    spike = checks.spike_input(spike, state.g)
+    coefficients, gates, steps = prepare(params, state, dt, method=method)
+    steps = transmitter.arrive(coefficients.pulse, steps, spike, overlap)
+    gates = gate(coefficients, gates, steps)
+    return finish(coefficients, gates, transmitter.pass_step(steps)), gates.g
 
 
-def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, Carry]:
-    """What `advance` needs and a run has to compute once: the coefficients, and its carry at the start."""
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, Gates, Array]:
+    """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
     params = checks.aligned(params, state.g)
@@ -119,22 +120,26 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
         last, last_under_way = _affine(params, pulse.last, dt), _affine(params, pulse.last_under_way, dt)
     else:
         last = last_under_way = whole
-    return Coefficients(pulse, dt, whole, last, last_under_way, none), Carry(state.g, steps)
+    return Coefficients(pulse, dt, whole, last, last_under_way, none), Gates(state.g), steps
 
 
-def advance(coefficients: Coefficients, carry: Carry, spike: Array, *, overlap: str = "restart") -> tuple[Carry, Array]:
-    """One step of a prepared run: ``(carry, g)``."""
+def gate(coefficients: Coefficients, gates: Gates, steps: Array) -> Gates:
+    """One step of a prepared run, the pulse being at ``steps``."""
     c = coefficients
-    steps = transmitter.arrive(c.pulse, carry.steps, spike, overlap)
     a = transmitter.pick(steps, c.whole[0], c.last[0], c.last_under_way[0], c.none)
     b = transmitter.pick(steps, c.whole[1], c.last[1], c.last_under_way[1], jnp.zeros_like(c.none))
-    g = a * carry.g + b
-    return Carry(g, transmitter.pass_step(steps)), g
+    return Gates(a * gates.g + b)
 
 
-def finish(coefficients: Coefficients, carry: Carry) -> State:
-    """The state that a run's carry stands for."""
-    return State(carry.g, transmitter.left(coefficients.pulse, carry.steps, coefficients.dt))
+def output(coefficients: Coefficients, gates: Gates) -> Array:
+    """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
+    del coefficients
+    return gates.g
+
+
+def finish(coefficients: Coefficients, gates: Gates, steps: Array) -> State:
+    """The state that the gates of a run and the steps still to come stand for."""
+    return State(gates.g, transmitter.left(coefficients.pulse, steps, coefficients.dt))
 
 
 def receive(params: Params, state: State, spike: Array, *, overlap: str = "restart") -> State:

@@ -43,7 +43,7 @@ class Params(NamedTuple):
     T_dur: ArrayLike = 0.5  # length of a pulse, ms
 
 
-UNITS = Params(alpha1="1/ms", beta1="1/ms", alpha2="1/ms/mM", beta2="1/ms", T="mM", T_dur="ms")
+UNITS = Params(alpha1="1/ms", beta1="1/ms", alpha2="1/ms/mM", beta2="1/ms", T="mM", T_dur="ms")  # type: ignore[arg-type]
 
 
 class State(NamedTuple):
@@ -73,12 +73,11 @@ class ExactCoefficients(NamedTuple):
     params: Params
 
 
-class Carry(NamedTuple):
-    """What a run carries from step to step."""
+class Gates(NamedTuple):
+    """What a run carries from step to step, besides the count of the pulse; g is driven by x."""
 
     x: Array
     g: Array
-    steps: Array  # of the pulse, see `synkin.transmitter`
 
 
 def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
@@ -127,42 +126,47 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
-    coefficients, carry = prepare(params, state, dt, method=method)
-    carry, g = advance(coefficients, carry, checks.spike_input(spike, state.g), overlap=overlap)
-    return finish(coefficients, carry), g
+    spike = checks.spike_input(spike, state.g)
+    coefficients, gates, steps = prepare(params, state, dt, method=method)
+    steps = transmitter.arrive(coefficients.pulse, steps, spike, overlap)
+    gates = gate(coefficients, gates, steps)
+    return finish(coefficients, gates, transmitter.pass_step(steps)), gates.g
 
 
 def prepare(
     params: Params, state: State, dt: ArrayLike, *, method: str
-) -> tuple[HeldCoefficients | ExactCoefficients, Carry]:
-    """What `advance` needs and a run has to compute once: the coefficients, and its carry at the start."""
+) -> tuple[HeldCoefficients | ExactCoefficients, Gates, Array]:
+    """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
     params = checks.aligned(params, state.g)
     dt = jnp.asarray(dt, state.g.dtype)
     pulse, steps = transmitter.start(params.T_dur, state.pulse_left, dt, method)
-    carry = Carry(state.x, state.g, steps)
+    gates = Gates(state.x, state.g)
     if method == "exact":
-        return ExactCoefficients(pulse, dt, params), carry
+        return ExactCoefficients(pulse, dt, params), gates, steps
     binding = params.alpha2 * params.T
     whole = relaxation(binding, binding + params.beta2, dt)
     none = jnp.exp(-params.beta2 * dt)
-    return HeldCoefficients(pulse, dt, params.alpha1, params.beta1, whole, none), carry
+    return HeldCoefficients(pulse, dt, params.alpha1, params.beta1, whole, none), gates, steps
 
 
-def advance(
-    coefficients: HeldCoefficients | ExactCoefficients, carry: Carry, spike: Array, *, overlap: str = "restart"
-) -> tuple[Carry, Array]:
-    """One step of a prepared run: ``(carry, g)``."""
-    steps = transmitter.arrive(coefficients.pulse, carry.steps, spike, overlap)
-    move = _advance_exact if isinstance(coefficients, ExactCoefficients) else _advance_held
-    x, g = move(coefficients, carry, steps)
-    return Carry(x, g, transmitter.pass_step(steps)), g
+def gate(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, steps: Array) -> Gates:
+    """One step of a prepared run, the pulse being at ``steps``."""
+    if isinstance(coefficients, ExactCoefficients):
+        return _gate_exact(coefficients, gates, steps)
+    return _gate_held(coefficients, gates, steps)
 
 
-def finish(coefficients: HeldCoefficients | ExactCoefficients, carry: Carry) -> State:
-    """The state that a run's carry stands for."""
-    return State(carry.g, carry.x, transmitter.left(coefficients.pulse, carry.steps, coefficients.dt))
+def output(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates) -> Array:
+    """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
+    del coefficients
+    return gates.g
+
+
+def finish(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, steps: Array) -> State:
+    """The state that the gates of a run and the steps still to come stand for."""
+    return State(gates.g, gates.x, transmitter.left(coefficients.pulse, steps, coefficients.dt))
 
 
 def receive(params: Params, state: State, spike: Array, *, overlap: str = "restart") -> State:
@@ -183,19 +187,19 @@ def conductance(params: Params, state: State) -> Array:
     return state.g
 
 
-def _advance_held(c: HeldCoefficients, carry: Carry, steps: Array) -> tuple[Array, Array]:
+def _gate_held(c: HeldCoefficients, gates: Gates, steps: Array) -> Gates:
     with_transmitter = steps != 0
     a = jnp.where(with_transmitter, c.whole[0], c.none)
     b = jnp.where(with_transmitter, c.whole[1], jnp.zeros_like(c.none))
-    x = a * carry.x + b
+    x = a * gates.x + b
     opening = c.alpha1 * x
     a, b = relaxation(opening, opening + c.beta1, c.dt)
-    return x, a * carry.g + b
+    return Gates(x, a * gates.g + b)
 
 
-def _advance_exact(c: ExactCoefficients, carry: Carry, steps: Array) -> tuple[Array, Array]:
+def _gate_exact(c: ExactCoefficients, gates: Gates, steps: Array) -> Gates:
     on = transmitter.pick(steps, c.dt, c.pulse.last, c.pulse.last_under_way, jnp.zeros_like(c.dt))
-    return _open(c.params, carry.x, carry.g, on, c.dt, _STEP_RULE)
+    return Gates(*_open(c.params, gates.x, gates.g, on, c.dt, _STEP_RULE))
 
 
 def _open(

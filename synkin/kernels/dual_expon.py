@@ -30,7 +30,7 @@ class Params(NamedTuple):
     amplitude: ArrayLike = 1.0  # peak of g after a unit input, dimensionless
 
 
-UNITS = Params(tau_decay="ms", tau_rise="ms", amplitude="1")
+UNITS = Params(tau_decay="ms", tau_rise="ms", amplitude="1")  # type: ignore[arg-type]
 
 
 class State(NamedTuple):
@@ -93,28 +93,35 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
-    coefficients, state = prepare(params, state, dt, method=method)
-    return advance(coefficients, state, checks.spike_input(spike, state.w))
+    spike = checks.spike_input(spike, state.w)
+    coefficients, state, _ = prepare(params, state, dt, method=method)
+    state = gate(coefficients, state, spike)
+    return state, output(coefficients, state)
 
 
-def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State]:
-    """What `advance` needs and a run has to compute once: the coefficients, and its carry (the state itself)."""
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State, None]:
+    """What a run computes once: the coefficients, the gates (the state itself), and no pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    return _coefficients(checks.aligned(params, state.w), jnp.asarray(dt, state.w.dtype)), state
+    return _coefficients(checks.aligned(params, state.w), jnp.asarray(dt, state.w.dtype)), state, None
 
 
-def advance(coefficients: Coefficients, state: State, spike: Array) -> tuple[State, Array]:
-    """One step of a prepared run: ``(carry, g)``."""
-    rise, decay, drive, gain = coefficients
+def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
+    """One step of a prepared run, with an input of ``weight`` mS at its end."""
+    rise, decay, drive, _ = coefficients
     w = decay * state.w + drive * state.g_rise
-    g_rise = rise * state.g_rise + spike.astype(state.g_rise.dtype)
-    return State(g_rise, w), gain * w
+    g_rise = rise * state.g_rise + weight.astype(state.g_rise.dtype)
+    return State(g_rise, w)
 
 
-def finish(coefficients: Coefficients, state: State) -> State:
-    """The state that a run's carry stands for."""
-    del coefficients
+def output(coefficients: Coefficients, state: State) -> Array:
+    """g in mS."""
+    return coefficients.gain * state.w
+
+
+def finish(coefficients: Coefficients, state: State, steps: None) -> State:
+    """The state that the gates of a run stand for."""
+    del coefficients, steps
     return state
 
 

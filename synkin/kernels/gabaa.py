@@ -12,18 +12,19 @@ from jax.typing import ArrayLike
 from synkin.kernels.ampa import (
     TAKES_WEIGHTS,
     State,
-    advance,
     conductance,
     evolve,
     finish,
+    gate,
     init,
+    output,
     prepare,
     receive,
     step,
 )
 
 __all__ = [
-    "TAKES_WEIGHTS", "UNITS", "Params", "State", "advance", "conductance", "evolve", "finish", "init", "prepare",
+    "TAKES_WEIGHTS", "UNITS", "Params", "State", "conductance", "evolve", "finish", "gate", "init", "output", "prepare",
     "receive", "step",
 ]  # fmt: skip
 
@@ -37,4 +38,4 @@ class Params(NamedTuple):
     T_dur: ArrayLike = 1.0  # length of a pulse, ms
 
 
-UNITS = Params(alpha="1/ms/mM", beta="1/ms", T="mM", T_dur="ms")
+UNITS = Params(alpha="1/ms/mM", beta="1/ms", T="mM", T_dur="ms")  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""Aligned text, and progress."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Self
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """``rows`` of cells as lines in which the columns are left-aligned, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+class Progress:
+    """How far a long job is, on stderr: one line that is rewritten on a terminal, else a line now and then.
+
+    A context manager: at its end, or at an error, the line that was rewritten is taken away.
+    """
+
+    def __init__(self, total: int, unit: str) -> None:
+        """``total`` of ``unit`` are to be done, such as 300,000 steps."""
+        self.total, self.unit = total, unit
+        self.rewrites = sys.stderr.isatty()
+        # A job that ends before this, in seconds, needs no report.
+        self.interval = 0.5 if self.rewrites else 10.0
+
+    def __enter__(self) -> Self:
+        self.reported_at = time.monotonic()
+        return self
+
+    def report(self, done: int) -> None:
+        """Say that so many are ``done``, unless that was said only just now."""
+        now = time.monotonic()
+        if now - self.reported_at >= self.interval:
+            self.reported_at = now
+            line = f"{done / self.total:4.0%}  {done:,} of {self.total:,} {self.unit}"
+            self._write(f"\r{line}" if self.rewrites else f"{line}\n")
+
+    def __exit__(self, *error: object) -> None:
+        if self.rewrites:
+            self._write("\r\033[K")
+
+    def _write(self, text: str) -> None:
+        print(text, end="", file=sys.stderr, flush=True)

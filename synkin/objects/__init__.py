@@ -1,0 +1,15 @@
+"""The stateful objects over the kernels, with the constructors and methods of brainpy.state's synapses.
+
+    syn = synkin.AMPA(100, alpha=0.98, T_dur=0.5)
+    syn.init_state(batch_size=8)
+    with synkin.environ.context(dt=0.1):
+        g = syn.update(spikes)
+
+An object holds a kernel's ``Params`` and ``State`` (``syn.params``, ``syn.state``, ``syn.kernel``) and does
+no mathematics: a call is one jitted pure function, compiled once for all objects of equal shape.
+"""
+
+from synkin.objects.linear import Alpha, DualExpon, Expon
+from synkin.objects.receptors import AMPA, BioNMDA, GABAa
+
+__all__ = ["AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa"]

@@ -1,0 +1,311 @@
+"""The synapses whose inputs are added: `Alpha`, `Expon`, `DualExpon`."""
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, environ
+from synkin.kernels import alpha, dual_expon, expon
+from synkin.objects.synapse import Parameter, Synapse, Value, Variable, real
+from synkin.simulate import simulate
+
+_ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _step(
+    kernel: ModuleType, method: str, params: Any, state: Any, inputs: list[Array], dt: float
+) -> tuple[Any, Array]:
+    """One update: the new state and g."""
+    like = state[0]
+    total = sum((jnp.broadcast_to(x, like.shape).astype(like.dtype) for x in inputs), jnp.zeros_like(like))
+    return kernel.step(params, state, 0.0, total, dt, method=method)  # none of them needs the time
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _run(kernel: ModuleType, method: str, params: Any, state: Any, spikes: Array, dt: float) -> tuple[Any, Array]:
+    """A whole run: the new state and g, (T, *shape)."""
+    return simulate(kernel, params, spikes, dt, state=state, method=method)
+
+
+class Linear(Synapse):
+    """What the three share: inputs in mS, added at the end of a step."""
+
+    def __init__(self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str) -> None:
+        super().__init__(in_size, name, given, method)
+        self._delta_inputs: dict[tuple[str | None, Hashable], Any] = {}
+
+    def update(self, x: ArrayLike | None = None) -> Array:
+        """Advance by one step of `synkin.environ`'s dt.
+
+        Args:
+            x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none.
+
+        Returns:
+            g in mS at the end of the step, shape of the state.
+
+        Raises:
+            TypeError, ValueError: dt is not set, or an input of the wrong kind or shape.
+            RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
+        """
+        t, dt = environ.get("t", self._clock), environ.get("dt")
+        state = self.state
+        added = self._called_delta_inputs()
+        inputs = [self._input(f"delta input {key[1]}", value) for key, value in added.items()]
+        if x is not None:
+            inputs.append(self._input("x", x))
+        state, g = _step(self.kernel, self._method, self._params, state, inputs, dt)
+        self._concrete((state, g, t))
+        self._state, self._clock = state, t + dt
+        self._drop_used(added)
+        return g
+
+    def _run(self, spikes: Array, t: float, dt: float) -> Array:
+        if self._delta_inputs:
+            raise ValueError("Delta inputs are for `update`: `run` takes all its input from `spikes`.")
+        state, g = _run(self.kernel, self._method, self._params, self._state, spikes, dt)
+        self._concrete((state, g, t))
+        self._state = state
+        return g
+
+    def add_delta_input(
+        self, key: Hashable, inp: ArrayLike | Callable[..., ArrayLike], label: str | None = None
+    ) -> None:
+        """Let `update` add an input of its own, in mS.
+
+        Args:
+            key: its name.
+            inp: an array, added by the next update and then gone; or a callable without arguments, called by
+                every update.
+            label: a group, for `sum_delta_inputs`; the same key may stand in several.
+
+        Raises:
+            TypeError: neither a callable nor real numbers.
+            ValueError: the key is taken in that group.
+        """
+        if not callable(inp):
+            real("inp", inp)
+        if self._delta_inputs.setdefault((label, key), inp) is not inp:
+            among = "" if label is None else f" with the label {label!r}"
+            raise ValueError(f"Argument `key` must be new{among}, but {key!r} has a delta input already.")
+
+    def remove_delta_input(self, key: Hashable, label: str | None = None) -> None:
+        """Take a delta input back.
+
+        Raises:
+            ValueError: there is none of that key and label.
+        """
+        if (label, key) not in self._delta_inputs:
+            raise ValueError(f"Argument `key` must name a delta input, but there is no {key!r}.")
+        del self._delta_inputs[label, key]
+
+    def sum_delta_inputs(self, init: ArrayLike, *args: Any, label: str | None = None, **kwargs: Any) -> Array:
+        """``init`` plus the delta inputs, of which the arrays are used up.
+
+        Args:
+            init: what they are added to, mS.
+            *args: passed on to the callables.
+            label: only those of this group; None for all.
+            **kwargs: passed on to the callables.
+
+        Returns:
+            The sum in mS.
+        """
+        added = self._called_delta_inputs(label, *args, **kwargs)
+        for value in added.values():
+            init = init + jnp.asarray(value, jnp.result_type(float))
+        self._drop_used(added)
+        return jnp.asarray(init)
+
+    def _called_delta_inputs(self, label: str | None = None, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return {
+            key: inp(*args, **kwargs) if callable(inp) else inp
+            for key, inp in self._delta_inputs.items()
+            if label in (None, key[0])
+        }
+
+    def _drop_used(self, added: dict[Any, Any]) -> None:
+        for key in added:
+            if not callable(self._delta_inputs[key]):
+                del self._delta_inputs[key]
+
+
+class Alpha(Linear):
+    """The alpha synapse, `synkin.alpha`, as an object.
+
+    Args:
+        in_size: number of synapses, or their shape.
+        name: by default one that no other object has.
+        tau: time constant, ms.
+        g_initializer: initial g and h, mS.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+
+    A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Source: Rall 1967, J. Neurophysiol. 30:1138.
+    """
+
+    kernel = alpha
+    _initializers = (("g", "g_initializer"), ("h", "g_initializer"))
+
+    tau = Parameter()
+    g = Variable()
+    h = Variable()
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None = None,
+        tau: Value = _ALPHA.tau,
+        g_initializer: Value = 0.0,
+        *,
+        method: str = "exp_euler",
+    ) -> None:
+        super().__init__(in_size, name, {"tau": tau}, method)
+        self.g_initializer = g_initializer
+
+
+class Expon(Linear):
+    """The exponential synapse, `synkin.expon`, as an object.
+
+    Args:
+        in_size: number of synapses, or their shape.
+        name: by default one that no other object has.
+        tau: time constant, ms.
+        g_initializer: initial g, mS.
+        method: "exp_euler" or "exact": the same here.
+
+    A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
+    """
+
+    kernel = expon
+
+    tau = Parameter()
+    g = Variable()
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None = None,
+        tau: Value = _EXPON.tau,
+        g_initializer: Value = 0.0,
+        *,
+        method: str = "exp_euler",
+    ) -> None:
+        super().__init__(in_size, name, {"tau": tau}, method)
+        self.g_initializer = g_initializer
+
+
+class DualExpon(Linear):
+    """The dual exponential synapse, `synkin.dual_expon`, as an object.
+
+    Its variables are g_rise and g_decay, which decay separately after every input; ``state``
+    holds the same as g_rise and w.
+
+    Args:
+        in_size: number of synapses, or their shape.
+        name: by default one that no other object has.
+        tau_decay: time constant of decay, ms.
+        tau_rise: time constant of rise, ms; it may equal tau_decay.
+        amplitude: the peak of g after a unit input, dimensionless.
+        normalize: False for g = amplitude (g_decay - g_rise) instead; ``params.amplitude`` is then the peak
+            that this has, 0 where the time constants are equal.
+        g_initializer: initial g_rise and g_decay, mS.
+        method: "exp_euler" or "exact": the same here.
+
+    A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Source: Roth and van Rossum 2009, in: Computational Modeling Methods for Neuroscientists, ch. 6.
+    """
+
+    kernel = dual_expon
+    _initializers = (("g_rise", "g_initializer"),)  # g_decay is equal to it, so that w is 0
+
+    tau_decay = Parameter()
+    tau_rise = Parameter()
+    amplitude = Parameter()
+    g_rise = Variable()
+    g_decay = Variable()
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None = None,
+        tau_decay: Value = _DUAL_EXPON.tau_decay,
+        tau_rise: Value = _DUAL_EXPON.tau_rise,
+        amplitude: Value = _DUAL_EXPON.amplitude,
+        normalize: bool = True,
+        g_initializer: Value = 0.0,
+        *,
+        method: str = "exp_euler",
+    ) -> None:
+        self._normalize = bool(normalize)
+        given = {"tau_decay": tau_decay, "tau_rise": tau_rise, "amplitude": amplitude}
+        super().__init__(in_size, name, given, method)
+        self.g_initializer = g_initializer
+
+    @property
+    def normalize(self) -> bool:
+        """Whether ``amplitude`` is the peak of g after a unit input."""
+        return self._normalize
+
+    def _options(self) -> dict[str, Any]:
+        return {"normalize": self._normalize, **super()._options()}
+
+    def _for_kernel(self, given: Any) -> Any:
+        if self._normalize:
+            return given
+        like: Any = jax.ShapeDtypeStruct(self.in_size, given.amplitude.dtype)
+        return _not_normalized(checks.aligned(given, like))
+
+    def _read(self, name: str) -> Array:
+        return _g_decay(self._given, self.state) if name == "g_decay" else super()._read(name)
+
+    def _write(self, name: str, value: Array) -> None:
+        if np.any(np.asarray(self._given.tau_rise) == np.asarray(self._given.tau_decay)):
+            raise ValueError(
+                "Attributes `g_rise` and `g_decay` cannot be set where tau_rise = tau_decay, because they "
+                "are equal there whatever the state: set `state` instead."
+            )
+        pair = {"g_rise": self._read("g_rise"), "g_decay": self._read("g_decay"), name: value}
+        self._state = _from_pair(self._given, **pair)
+
+
+@jax.jit
+def _not_normalized(params: Any) -> Any:
+    """Parameters with which the kernel gives amplitude (g_decay - g_rise)."""
+    return params._replace(amplitude=params.amplitude * _rate_difference(params) * dual_expon.peak(params))
+
+
+@jax.jit
+def _g_decay(params: Any, state: dual_expon.State) -> Array:
+    return state.g_rise + _rate_difference(checks.aligned(params, state.w)) * state.w
+
+
+@jax.jit
+def _from_pair(params: Any, g_rise: Array, g_decay: Array) -> dual_expon.State:
+    w = (g_decay - g_rise) / _rate_difference(checks.aligned(params, g_rise))
+    return dual_expon.State(g_rise=g_rise, w=w)
+
+
+def _rate_difference(params: Any) -> Array:
+    """1/tau_rise - 1/tau_decay, /ms, without cancellation where the two are close."""
+    return (params.tau_decay - params.tau_rise) / (params.tau_rise * params.tau_decay)

@@ -1,0 +1,294 @@
+"""The receptors, where a spike starts a pulse of transmitter: `AMPA`, `GABAa`, `BioNMDA`."""
+
+from functools import partial
+from types import ModuleType
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, environ
+from synkin.kernels import ampa, bionmda, gabaa
+from synkin.objects.synapse import Parameter, Synapse, Value, Variable
+from synkin.simulate import simulate
+
+_AMPA, _BIONMDA, _GABAA = ampa.Params(), bionmda.Params(), gabaa.Params()  # the defaults
+_BEFORE_ANY_SPIKE = -1e7  # ms
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _step(
+    kernel: ModuleType,
+    method: str,
+    overlap: str,
+    params: Any,
+    state: Any,
+    arrival: Array,
+    spike: Array,
+    t: float,
+    dt: float,
+) -> tuple[Any, Array, Array]:
+    """One update: the new state and arrival times, and g."""
+    spike = jnp.broadcast_to(spike, arrival.shape).astype(bool)
+    state, g = kernel.step(params, state, t, spike, dt, method=method, overlap=overlap)
+    return state, jnp.where(spike, jnp.asarray(t, arrival.dtype), arrival), g
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _run(
+    kernel: ModuleType,
+    method: str,
+    overlap: str,
+    params: Any,
+    state: Any,
+    arrival: Array,
+    spikes: Array,
+    t: float,
+    dt: float,
+) -> tuple[Any, Array, Array]:
+    """A whole run: the new state and arrival times, and g, (T, *shape)."""
+    spikes = spikes.astype(bool)
+    state, g = simulate(kernel, params, spikes, dt, state=state, t0=t, method=method, overlap=overlap)
+    row = jnp.arange(len(spikes)).reshape((-1,) + (1,) * arrival.ndim)
+    last = jnp.max(jnp.where(spikes, row, -1), axis=0, initial=-1)
+    return state, jnp.where(last < 0, arrival, t + last.astype(arrival.dtype) * dt), g
+
+
+class Receptor(Synapse):
+    """What the three share: spikes, which act from the start of a step, and when the latest one came."""
+
+    T_dur = Parameter()
+    T_duration = Parameter("T_dur")
+    spike_arrival_time = Variable()
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None,
+        given: dict[str, Value],
+        method: str,
+        overlap: str,
+    ) -> None:
+        super().__init__(in_size, name, given, method)
+        checks.choice("overlap", overlap, checks.OVERLAPS)
+        self._overlap = overlap
+
+    @property
+    def overlap(self) -> str:
+        """What a spike during a pulse does: "restart" or "ignore"."""
+        return self._overlap
+
+    def init_state(self, batch_size: int | None = None) -> None:
+        super().init_state(batch_size)
+        like = self._state[0]
+        self._arrival = jnp.full(like.shape, _BEFORE_ANY_SPIKE, like.dtype)
+
+    def update(self, spike: ArrayLike) -> Array:
+        """Advance by one step of `synkin.environ`'s dt.
+
+        `spike_arrival_time` takes its time from `synkin.environ` too. Where t is not set there, the object
+        counts its own: 0 at `init_state`, and on by dt with every step, or on from the last t it was told.
+
+        Args:
+            spike: booleans (or numbers, true where not 0), of the state's shape or broadcasting to it.
+
+        Returns:
+            g at the end of the step, as the fraction of open receptors, shape of the state.
+
+        Raises:
+            TypeError, ValueError: dt is not set, or a spike of the wrong kind or shape.
+            RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
+        """
+        t, dt = environ.get("t", self._clock), environ.get("dt")
+        state = self.state
+        spike = self._input("spike", spike)
+        new = _step(self.kernel, self._method, self._overlap, self._params, state, self._arrival, spike, t, dt)
+        self._state, self._arrival, g = self._concrete(new)
+        self._clock = t + dt
+        return g
+
+    def _run(self, spikes: Array, t: float, dt: float) -> Array:
+        new = _run(self.kernel, self._method, self._overlap, self._params, self._state, self._arrival, spikes, t, dt)
+        self._state, self._arrival, g = self._concrete(new)
+        return g
+
+    def add_delta_input(self, key: Any, inp: Any, label: str | None = None) -> NoReturn:
+        """Not here: a receptor takes spikes alone.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"{type(self).__name__} takes no delta inputs, because a spike only starts a pulse of "
+            "transmitter: give spikes to `update`."
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "overlap": self._overlap}
+
+    def _read(self, name: str) -> Array:
+        state = self.state  # made now, where it was not; the arrival time comes with it
+        return self._arrival if name == "spike_arrival_time" else getattr(state, name)
+
+    def _write(self, name: str, value: Array) -> None:
+        # A record for those who read it: the transmitter still to come is in `state.pulse_left`.
+        if name == "spike_arrival_time":
+            self._arrival = value
+        else:
+            super()._write(name, value)
+
+
+class AMPA(Receptor):
+    """The AMPA receptor, `synkin.ampa`, as an object.
+
+    ``spike_arrival_time.value`` is when the latest spike came, in ms, -1e7 before the first: a record
+    only, for the transmitter still to come is in ``state.pulse_left``.
+
+    Args:
+        in_size: number of synapses, or their shape.
+        name: by default one that no other object has.
+        alpha: binding rate, /ms/mM.
+        beta: unbinding rate, /ms.
+        T: transmitter concentration during a pulse, mM.
+        T_dur: length of a pulse, ms; the attribute `T_duration` is the same.
+        g_initializer: initial g, 0 to 1.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+
+    A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
+    """
+
+    kernel = ampa
+
+    alpha = Parameter()
+    beta = Parameter()
+    T = Parameter()
+    g = Variable()
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None = None,
+        alpha: Value = _AMPA.alpha,
+        beta: Value = _AMPA.beta,
+        T: Value = _AMPA.T,
+        T_dur: Value = _AMPA.T_dur,
+        g_initializer: Value = 0.0,
+        *,
+        method: str = "exp_euler",
+        overlap: str = "restart",
+    ) -> None:
+        given = {"alpha": alpha, "beta": beta, "T": T, "T_dur": T_dur}
+        super().__init__(in_size, name, given, method, overlap)
+        self.g_initializer = g_initializer
+
+
+class GABAa(AMPA):
+    """The GABA-A receptor, `synkin.gabaa`, as an object: an `AMPA` with other defaults.
+
+    Args:
+        in_size: number of synapses, or their shape.
+        name: by default one that no other object has.
+        alpha: binding rate, /ms/mM.
+        beta: unbinding rate, /ms.
+        T: transmitter concentration during a pulse, mM.
+        T_dur: length of a pulse, ms; the attribute `T_duration` is the same.
+        g_initializer: initial g, 0 to 1.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+
+    A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
+    """
+
+    kernel = gabaa
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None = None,
+        alpha: Value = _GABAA.alpha,
+        beta: Value = _GABAA.beta,
+        T: Value = _GABAA.T,
+        T_dur: Value = _GABAA.T_dur,
+        g_initializer: Value = 0.0,
+        *,
+        method: str = "exp_euler",
+        overlap: str = "restart",
+    ) -> None:
+        super().__init__(in_size, name, alpha, beta, T, T_dur, g_initializer, method=method, overlap=overlap)
+
+
+class BioNMDA(Receptor):
+    """The NMDA receptor, `synkin.bionmda`, as an object.
+
+    ``spike_arrival_time.value`` is when the latest spike came, in ms, -1e7 before the first: a record
+    only, for the transmitter still to come is in ``state.pulse_left``.
+
+    Args:
+        in_size: number of synapses, or their shape.
+        name: by default one that no other object has.
+        alpha1: opening rate of g per x, /ms.
+        beta1: closing rate of g, /ms.
+        alpha2: binding rate of x, /ms/mM.
+        beta2: unbinding rate of x, /ms.
+        T: transmitter concentration during a pulse, mM.
+        T_dur: length of a pulse, ms; the attribute `T_duration` is the same.
+        g_initializer: initial g, 0 to 1.
+        x_initializer: initial x, 0 to 1.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+
+    A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Source: the equations of brainpy.state's BioNMDA, after Destexhe, Mainen and Sejnowski 1994,
+    Neural Comput. 6:14.
+    """
+
+    kernel = bionmda
+    _initializers = (("g", "g_initializer"), ("x", "x_initializer"))
+
+    alpha1 = Parameter()
+    beta1 = Parameter()
+    alpha2 = Parameter()
+    beta2 = Parameter()
+    T = Parameter()
+    g = Variable()
+    x = Variable()
+
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None = None,
+        alpha1: Value = _BIONMDA.alpha1,
+        beta1: Value = _BIONMDA.beta1,
+        alpha2: Value = _BIONMDA.alpha2,
+        beta2: Value = _BIONMDA.beta2,
+        T: Value = _BIONMDA.T,
+        T_dur: Value = _BIONMDA.T_dur,
+        g_initializer: Value = 0.0,
+        x_initializer: Value = 0.0,
+        *,
+        method: str = "exp_euler",
+        overlap: str = "restart",
+    ) -> None:
+        given = {
+            "alpha1": alpha1, "beta1": beta1, "alpha2": alpha2, "beta2": beta2, "T": T, "T_dur": T_dur,
+        }  # fmt: skip
+        super().__init__(in_size, name, given, method, overlap)
+        self.g_initializer = g_initializer
+        self.x_initializer = x_initializer

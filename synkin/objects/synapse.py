@@ -1,0 +1,277 @@
+"""What all synapse objects share: parameters and state variables as attributes, initial values, the clock."""
+
+import itertools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, environ
+
+Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
+"""A parameter or an initial value: a number, an array that broadcasts, or a callable of the shape."""
+
+_serial_numbers = itertools.count()
+
+
+class Parameter:
+    """A parameter of the kernel as an attribute, an array; a new value is checked, and used from then on."""
+
+    def __init__(self, field: str = "") -> None:
+        self.field = field
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.field = self.field or name
+
+    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
+        return self if synapse is None else getattr(synapse._given, self.field)
+
+    def __set__(self, synapse: "Synapse", value: Value) -> None:
+        synapse._give(**{self.field: value})
+
+
+class Variable:
+    """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
+        return self if synapse is None else Held(synapse, self.name)
+
+    def __set__(self, synapse: "Synapse", value: Any) -> None:
+        raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
+
+
+class Held:
+    """One state variable of one object, always as it is now."""
+
+    def __init__(self, synapse: "Synapse", name: str) -> None:
+        self._synapse = synapse
+        self._name = name
+
+    @property
+    def value(self) -> Array:
+        """The array, of the state's shape; what is set must broadcast to it, and takes its dtype."""
+        return self._synapse._read(self._name)
+
+    @value.setter
+    def value(self, value: ArrayLike) -> None:
+        synapse = self._synapse
+        like = synapse._read(self._name)
+        synapse._write(self._name, synapse._concrete(spread(self._name, value, like.shape, like.dtype)))
+
+    def __repr__(self) -> str:
+        return f"{self._synapse.name}.{self._name}.value = {self.value!r}"
+
+
+class Synapse:
+    """The base of the objects; `synkin.objects.linear` and `synkin.objects.receptors` say what a step is."""
+
+    kernel: ModuleType
+    _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # field of the state, attribute
+
+    def __init__(self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str) -> None:
+        checks.choice("method", method, checks.METHODS)
+        self._in_size = _axes("in_size", in_size)
+        self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
+        self._method = method
+        self._given = self.kernel.Params()
+        self._give(**given)
+        self._batch: checks.Shape = ()
+        self._state: Any = None
+        self._clock: Any = 0.0
+
+    @property
+    def in_size(self) -> checks.Shape:
+        """Shape without the batch, a tuple; `out_size` and `varshape` are the same."""
+        return self._in_size
+
+    out_size = varshape = in_size
+
+    @property
+    def batch_size(self) -> int | None:
+        """Length of the batch axis in front, or None."""
+        return self._batch[0] if self._batch else None
+
+    @property
+    def method(self) -> str:
+        """How a step is taken, "exp_euler" or "exact"."""
+        return self._method
+
+    @property
+    def params(self) -> Any:
+        """The kernel's ``Params``, as arrays, ready for ``kernel.step``."""
+        return self._params
+
+    @property
+    def state(self) -> Any:
+        """The kernel's ``State``, ready for ``kernel.step``; what comes back from there may be set here."""
+        if self._state is None:
+            self.init_state()
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        old = self.state
+        if getattr(state, "_fields", None) != old._fields:
+            raise TypeError(f"Argument `state` must be a State with the fields {old._fields}, but is {state!r:.80}.")
+        new = (
+            spread(field, value, like.shape, like.dtype)
+            for field, value, like in zip(old._fields, state, old, strict=True)
+        )
+        self._state = self._concrete(type(old)(*new))
+
+    def init_state(self, batch_size: int | None = None) -> None:
+        """Set every state variable to its initial value, and the object's own time to 0.
+
+        Args:
+            batch_size: length of a batch axis in front of `varshape`; None for no such axis.
+
+        Raises:
+            TypeError, ValueError: a batch size or an initial value that makes no sense.
+        """
+        batch = () if batch_size is None else _axes("batch_size", batch_size)
+        if len(batch) > 1:
+            raise TypeError(f"Argument `batch_size` must be an int, but is {batch_size!r}.")
+        shape = batch + self._in_size
+        state = self.kernel.init(self._params, shape)
+        initial = {}
+        for field, attribute in self._initializers:
+            value = getattr(self, attribute)
+            value = value(shape) if callable(value) else value
+            initial[field] = spread(attribute, value, shape, state[0].dtype)
+        self._state = self._concrete(state._replace(**initial))
+        self._batch = batch
+        self._clock = 0.0
+
+    def reset_state(self, batch_size: int | None = None) -> None:
+        """As `init_state`, but without ``batch_size`` the batch stays as it is."""
+        self.init_state(self.batch_size if batch_size is None else batch_size)
+
+    def update(self, *args: Any, **kwargs: Any) -> Array:
+        """Advance by one step and return g; see `Linear.update` and `Receptor.update`."""
+        raise NotImplementedError
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Array:
+        """`update`."""
+        return self.update(*args, **kwargs)
+
+    def run(self, spikes: ArrayLike, dt: ArrayLike | None = None) -> Array:
+        """Advance over a whole train, as by `update` row by row, at the speed of `synkin.simulate`.
+
+        Args:
+            spikes: (T, *shape of the state); what each row may be is said at `update`.
+            dt: step in ms, by default that of `synkin.environ`.
+
+        Returns:
+            g at the steps' ends, (T, *shape of the state), in the unit that `update` gives.
+
+        Raises:
+            TypeError, ValueError: no dt, or a train of the wrong kind or shape.
+            RuntimeError: under a JAX transformation; there `synkin.simulate` belongs.
+        """
+        step = environ.get("dt") if dt is None else environ.checked_dt(dt)
+        t = environ.get("t", self._clock)
+        shape = self.state[0].shape
+        spikes = checks.spike_train(real("spikes", spikes), shape, takes_weights=self.kernel.TAKES_WEIGHTS)
+        g = self._run(spikes, t, step)
+        self._clock = t + len(spikes) * step
+        return g
+
+    def _run(self, spikes: Array, t: float, dt: float) -> Array:
+        """The run itself: the new state kept, g returned."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        size = self._in_size[0] if len(self._in_size) == 1 else self._in_size
+        settings = {field: _brief(value) for field, value in self._given._asdict().items()}
+        settings |= {option: repr(value) for option, value in self._options().items()}
+        settings["batch_size"] = repr(self.batch_size)
+        listed = ", ".join(f"{key}={value}" for key, value in settings.items())
+        return f"{type(self).__name__}({size}, name={self.name!r}, {listed})"
+
+    def _options(self) -> dict[str, Any]:
+        """What else `repr` tells."""
+        return {"method": self._method}
+
+    def _give(self, **given: Value) -> None:
+        """Take parameters as a person gives them: none is changed unless all are sound."""
+        arrays = {}
+        for field, value in given.items():
+            value = real(field, value(self._in_size) if callable(value) else value, "Parameter")
+            arrays[field] = jnp.array(value, jnp.result_type(float))
+        candidates = self._concrete(self._given._replace(**arrays))
+        checks.params(candidates, self._in_size)
+        self._given, self._params = candidates, self._for_kernel(candidates)
+
+    def _for_kernel(self, given: Any) -> Any:
+        """The kernel's parameters from those that were given."""
+        return given
+
+    def _read(self, name: str) -> Array:
+        return getattr(self.state, name)
+
+    def _write(self, name: str, value: Array) -> None:
+        self._state = self.state._replace(**{name: value})
+
+    def _input(self, name: str, value: Any) -> Any:
+        """One step's input, its shape checked; next to free where an array has the state's shape."""
+        shape = self._state[0].shape
+        if not (isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c"):
+            value = real(name, value)
+            if not checks.broadcasts(value.shape, shape):
+                raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {value.shape}.")
+        return value
+
+    def _concrete(self, values: Any) -> Any:
+        """``values``, a pytree that the object is going to hold.
+
+        Raises:
+            RuntimeError: under a JAX transformation, whose tracers would outlive it here.
+        """
+        if not all(map(checks.is_concrete, jax.tree.leaves(values))):
+            name = self.kernel.__name__.rpartition(".")[2]
+            raise RuntimeError(
+                f"{type(self).__name__} keeps its state in itself and cannot be made, set or updated inside "
+                f"jax.jit, vmap, grad or scan: use synkin.{name}.step or synkin.simulate there."
+            )
+        return values
+
+
+def real(name: str, value: Any, kind: str = "Argument") -> Array | np.ndarray:
+    """``value`` as an array of real numbers: the door through which everything but t and dt comes in."""
+    checks._numeric(name, value, kind)
+    return value if isinstance(value, jax.Array) else np.asarray(value)
+
+
+def spread(name: str, value: Any, shape: checks.Shape, dtype: Any) -> Array:
+    """``value`` copied and broadcast to ``shape``.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: a shape that does not broadcast, or values that are not finite.
+    """
+    value = jnp.array(real(name, value), dtype)  # a copy: numpy's arrays may change under the object
+    if not checks.broadcasts(value.shape, shape):
+        raise ValueError(f"Argument `{name}` must broadcast to shape {shape}, but has shape {value.shape}.")
+    if checks.is_concrete(value) and not np.isfinite(np.asarray(value)).all():
+        raise ValueError(f"Argument `{name}` must be finite, but has NaN or infinite values.")
+    return jnp.broadcast_to(value, shape)
+
+
+def _axes(name: str, value: Any) -> checks.Shape:
+    try:
+        return checks.shape(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("shape", name, 1)) from None
+
+
+def _brief(value: Array) -> str:
+    """A number as it is, an array as its kind."""
+    return str(value) if value.ndim == 0 else f"{value.dtype}[{','.join(map(str, value.shape))}]"

@@ -1,0 +1,243 @@
+"""Pictures of conductances. Drawing needs matplotlib (the extra ``plot``); importing this does not."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from synkin import checks
+from synkin.simulate import simulate
+
+# Told apart by people with any kind of colour vision. Source: Okabe and Ito 2008, Color Universal Design.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+)  # fmt: skip
+GREY = "#595959"
+
+# The part of an axes' height that one train of spike ticks takes, and that all of them may take.
+_TICKS_ROW, _TICKS_MOST = 0.05, 0.25
+
+# A trace of more samples than this is drawn with a thin line, so that its peaks are told apart.
+_DENSE = 20_000
+
+# An impulse response is followed in stretches of so many steps, until it is down to this part of its peak.
+_STRETCH, _STRETCHES, _DOWN_TO = 10_000, 50, 0.02
+
+
+def traces(
+    times: ArrayLike,
+    g: ArrayLike,
+    *,
+    spikes: Any = None,
+    labels: str | Sequence[str] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw conductances over time, and the spikes that made them as ticks above.
+
+    Args:
+        times: (T,), ms.
+        g: (T,) or (T, n) for n traces, mS.
+        spikes: spike times in ms, sorted or not: (K,) for one train, or a sequence of n trains, one a trace.
+        labels: what the legend calls the traces: n names.
+        ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: shapes or lengths that do not fit.
+        ImportError: matplotlib is not installed.
+    """
+    times, g = np.asarray(times), np.asarray(g)
+    if times.ndim != 1:
+        raise ValueError(f"Argument `times` must have shape (T,), but has shape {times.shape}.")
+    if g.ndim not in (1, 2) or len(g) != len(times):
+        expected = f"({len(times)},) or ({len(times)}, n)"
+        raise ValueError(f"Argument `g` must have shape {expected}, but has shape {g.shape}.")
+    columns = np.atleast_2d(g.T)
+    trains = _trains(spikes, len(columns))
+    if isinstance(labels, str):
+        labels = [labels]
+    if labels is not None and len(labels) != len(columns):
+        raise ValueError(f"Argument `labels` must have length {len(columns)}, but has length {len(labels)}.")
+
+    ax = _axes(ax)
+    colors = _colors(len(columns))
+    many = len(columns) > len(COLORS)
+    width, alpha = 0.5 if many or len(times) > _DENSE else 1.0, 0.4 if many else 1.0
+    for i, column in enumerate(columns):
+        label = labels[i] if labels else None
+        ax.plot(times, column, color=colors[i], linewidth=width, alpha=alpha, label=label)
+    band = min(_TICKS_ROW * len(trains), _TICKS_MOST)
+    # Heights in fractions of the axes': the ticks stay at the top, whatever the limits are.
+    at_top = ax.get_xaxis_transform()
+    for i, train in enumerate(trains):
+        top, bottom = 1 - band * i / len(trains), 1 - band * (i + 0.8) / len(trains)
+        color = GREY if len(trains) == 1 else colors[i]
+        ax.vlines(train, bottom, top, color, linewidth=0.7, transform=at_top)
+    _leave_room_above(ax, columns, band)
+    _finish(ax)
+    if labels:
+        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None) -> Any:
+    """Draw what a kernel answers to one input at time 0, with its peak, rise, half width and decay marked.
+
+    Args:
+        kernel: a kernel module such as `synkin.ampa`.
+        params: its ``Params``, of scalars; by default the kernel's defaults.
+        dt: step in ms of the exact run that is drawn and measured; small beside the kernel's time constants.
+        ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError, ValueError: a parameter or ``dt`` that makes no sense.
+        ImportError: matplotlib is not installed.
+    """
+    times, g = _impulse_response(kernel, params, dt)
+    name = kernel.__name__.rpartition(".")[2]
+    top = int(np.argmax(np.abs(g)))
+    peak, peak_time = g[top], times[top]
+    marks = [
+        ("10-90 % rise", _rising(times, g, 0.1), _rising(times, g, 0.9), None, GREEN),
+        ("half width", _rising(times, g, 0.5), _falling(times, g, 0.5), 0.5 * peak, PURPLE),
+        ("decay to 1/e", peak_time, _falling(times, g, 1 / np.e), peak / np.e, ORANGE),
+    ]
+    ax = _axes(ax)
+    # From a little before the input, so that a jump at time 0 is seen as one.
+    before = [-0.03 * times[-1], 0.0]
+    ax.plot(np.append(before, times), np.append([0.0, 0.0], g), color=BLUE, linewidth=1.5, label=name)
+    ax.plot(peak_time, peak, "o", color=VERMILION, label=f"peak {peak:.3g} mS at {peak_time:.3g} ms")
+    for text, start, end, level, color in marks:
+        inside = times[(times > start) & (times < end)]
+        at = np.array([start, *inside, end]) if level is None else np.array([start, end])
+        heights = np.interp(at, times, g) if level is None else np.full(2, level)
+        length = f" {end - start:.3g} ms" if np.isfinite(end) else f": not within {times[-1]:,.0f} ms"
+        ax.plot(at, heights, "-|", color=color, linewidth=2.5, markevery=[0, -1], label=text + length)
+    _finish(ax)
+    ax.legend(frameon=False)
+    return ax
+
+
+def figure(width: float = 9.0, height: float = 5.0) -> Any:
+    """An empty figure to save to a file: it belongs to no window and to no pyplot state, so needs no display.
+
+    Args:
+        width: inches.
+        height: inches.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    return _matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def _matplotlib(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "matplotlib":
+            raise
+        raise ImportError(
+            "Pictures need matplotlib, which is not installed: `pip install matplotlib` adds it."
+        ) from None
+
+
+def _axes(ax: Any) -> Any:
+    if ax is None:
+        _, ax = _matplotlib("matplotlib.pyplot").subplots(figsize=(7, 3.5), layout="constrained")
+    return ax
+
+
+def _finish(ax: Any) -> None:
+    """What all pictures share."""
+    ax.set_xlabel("time (ms)")
+    ax.set_ylabel("g (mS)")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.margins(x=0.01)
+
+
+def _colors(n: int) -> Sequence[Any]:
+    """``n`` colours: of the palette as long as it lasts, else of a map that is even to the eye."""
+    if n <= len(COLORS):
+        return COLORS[:n]
+    return _matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, n))
+
+
+def _trains(spikes: Any, n: int) -> list[np.ndarray]:
+    """``spikes`` as a list of trains: none, one, or ``n``."""
+    if spikes is None:
+        return []
+    spikes = list(spikes)
+    trains = [spikes] if all(np.ndim(s) == 0 for s in spikes) else spikes
+    if len(trains) not in (1, n) or any(np.ndim(train) != 1 for train in trains):
+        raise ValueError(f"Argument `spikes` must be one train of times or {n} trains, but is {len(trains)}.")
+    return [np.asarray(train) for train in trains]
+
+
+def _leave_room_above(ax: Any, columns: np.ndarray, band: float) -> None:
+    """Set the limits of g so that the data stay below the ticks in the top ``band`` of the height."""
+    finite = columns[np.isfinite(columns)]
+    low, high = (min(finite.min(), 0.0), max(finite.max(), 0.0)) if finite.size else (0.0, 1.0)
+    height = (high - low) or 1.0
+    ax.set_ylim(low - 0.03 * height, low + 1.05 * height / (1 - band))
+
+
+def _impulse_response(kernel: Any, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
+    params = kernel.Params() if params is None else params
+    state = kernel.init(params, ())
+    checks.positive_dt(dt)
+    like = jax.tree.leaves(state)[0]
+    params = checks.aligned(params, like)
+    # Starting right after the input, it does not matter at which end of a step the kernel takes inputs.
+    state = kernel.receive(params, state, jnp.ones((), like.dtype if kernel.TAKES_WEIGHTS else bool))
+    silence = np.zeros(_STRETCH, bool)
+    parts = [np.asarray(kernel.conductance(params, state))[None]]
+    highest = 0.0
+    for _ in range(_STRETCHES):
+        state, g = simulate(kernel, params, silence, dt, state=state, method="exact")
+        parts.append(np.asarray(g))
+        highest = max(highest, float(np.abs(parts[-1]).max()))
+        if abs(parts[-1][-1]) <= _DOWN_TO * highest:
+            break
+    g = np.concatenate(parts)
+    if not np.isfinite(g).all():
+        raise ValueError(f"The response to {params} is not finite in {g.dtype}.")
+    if highest > 0 and np.abs(g).argmax() == len(g) - 1:
+        raise ValueError(f"Argument `dt` must be larger here: {len(g) - 1} steps of {dt} ms do not reach the peak.")
+    up = np.flatnonzero(np.abs(g) > _DOWN_TO * np.abs(g).max())
+    stop = up[-1] + 2 if up.size else len(g)
+    return np.arange(len(g))[:stop] * dt, g[:stop]
+
+
+def _rising(times: np.ndarray, g: np.ndarray, part: float) -> float:
+    """When g last passes ``part`` of its peak on the way up, between samples by a straight line, ms."""
+    height = np.abs(g)
+    top = int(height.argmax())
+    below = np.flatnonzero(height[:top] < part * height[top])
+    return _between(times, height, below[-1], part * height[top]) if below.size else float(times[0])
+
+
+def _falling(times: np.ndarray, g: np.ndarray, part: float) -> float:
+    """When g first passes ``part`` of its peak on the way down, ms; NaN where it does not."""
+    height = np.abs(g)
+    top = int(height.argmax())
+    below = np.flatnonzero(height[top:] < part * height[top])
+    return _between(times, height, top + below[0] - 1, part * height[top]) if below.size else float("nan")
+
+
+def _between(times: np.ndarray, height: np.ndarray, i: int, level: float) -> float:
+    """When a straight line from sample ``i`` to the next one passes ``level``."""
+    return float(times[i] + (times[i + 1] - times[i]) * (level - height[i]) / (height[i + 1] - height[i]))

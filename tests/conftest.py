@@ -1,0 +1,90 @@
+"""What every test shares: how strict JAX is, the kernels, the precisions, where recordings lie.
+
+The suite runs with JAX's 64-bit mode off and on (JAX_ENABLE_X64). A test that needs one precision asks for it:
+`x64` switches the mode on for the test, `dtype` runs it in both precisions.
+"""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import hypothesis
+import jax
+import pytest
+
+import synkin
+
+# A kernel that leans on silent promotion would change the dtype of a scan's carry, or a shape, at its user's.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same examples in every run, and no time limit: the first example of a test compiles.
+hypothesis.settings.register_profile(
+    "synkin", derandomize=True, deadline=None, database=None, max_examples=25, print_blob=False
+)
+hypothesis.settings.load_profile("synkin")
+
+
+def enable_x64():
+    """JAX's 64-bit mode as a context; it has moved between the supported versions."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    from jax.experimental import enable_x64
+
+    return enable_x64(True)
+
+
+@pytest.fixture
+def x64():
+    """The test runs in JAX's 64-bit mode."""
+    with enable_x64():
+        yield
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Each floating precision in turn. float32 runs in whichever mode the suite runs in."""
+    if request.param == "float32":
+        yield "float32"
+    else:
+        with enable_x64():
+            yield "float64"
+
+
+@pytest.fixture(params=["exp_euler", "exact"])
+def method(request):
+    """Each method in turn."""
+    return request.param
+
+
+@pytest.fixture(params=list(synkin.KERNELS.values()), ids=list(synkin.KERNELS))
+def kernel(request):
+    """Each kernel of the registry in turn."""
+    return request.param
+
+
+RECEPTORS = {name: kernel for name, kernel in synkin.KERNELS.items() if not kernel.TAKES_WEIGHTS}
+LINEAR = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel.TAKES_WEIGHTS}
+
+
+@pytest.fixture(params=list(RECEPTORS.values()), ids=list(RECEPTORS))
+def receptor(request):
+    """Each kernel in turn whose spikes start a pulse of transmitter."""
+    return request.param
+
+
+@pytest.fixture(params=list(LINEAR.values()), ids=list(LINEAR))
+def linear_kernel(request):
+    """Each kernel in turn whose input is added."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def recordings():
+    """The folder of recordings: SYNKIN_DATA, or data in a folder `shared` beside the checkout."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SYNKIN_DATA") or default)
+    if not folder.is_dir():
+        pytest.skip(f"The recordings are not here: set SYNKIN_DATA to their folder ({folder} does not exist).")
+    return folder
