@@ -96,6 +96,44 @@ def relaxation(source: Array, rate: Array, dt: ArrayLike) -> tuple[Array, Array]
     return jnp.exp(z), source * (dt * phi(z))
 
 
+@jax.custom_jvp
+def open_gate(g: Array, opening: Array, closing: Array, dt: Array) -> Array:
+    """``g' = opening (1 - g) - closing g`` after ``dt``, with rates that change from step to step.
+
+    The one exponential is all that a step costs; `relaxation` needs two transcendentals, which matters only where
+    they cannot be computed once for a whole run.
+
+    Args:
+        g: open fraction, any shape.
+        opening: rate in /ms, not negative; broadcasts.
+        closing: rate in /ms, not negative; broadcasts. Both may be 0.
+        dt: ms.
+
+    Returns:
+        The new open fraction, with right derivatives also where both rates are 0.
+    """
+    rate = opening + closing
+    settled = opening / jnp.where(rate == 0, jnp.ones_like(rate), rate)
+    return settled + (g - settled) * jnp.exp(-rate * dt)
+
+
+@open_gate.defjvp
+def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    # With y = exp(z) g + opening dt phi(z), z = -rate dt, and opening dt phi'(z) = settled (phi(z) - exp(z)). No
+    # term divides by a rate of 0: where rate = 0, opening = 0 too.
+    (g, opening, closing, dt), (dg, d_opening, d_closing, d_dt) = primals, tangents
+    rate = opening + closing
+    still = rate == 0
+    one = jnp.ones_like(rate)
+    safe = jnp.where(still, one, rate)
+    settled, z = opening / safe, -rate * dt
+    lost = jnp.expm1(z)
+    decay, mean = 1 + lost, jnp.where(still, one, -lost / (safe * dt))
+    dz = -(d_opening + d_closing) * dt - rate * d_dt
+    slope = decay * g + settled * (mean - decay)
+    return g * decay - settled * lost, decay * dg + slope * dz + mean * (opening * d_dt + dt * d_opening)
+
+
 def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights on [0, 1] for a smooth integrand over a short stretch; both of shape (nodes,).
 

@@ -22,7 +22,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, transmitter
-from synkin.integrate import gauss_legendre, phi, phi2, relaxation, tanh_sinh
+from synkin.integrate import gauss_legendre, open_gate, phi, phi2, relaxation, tanh_sinh
 
 TAKES_WEIGHTS = False
 
@@ -192,9 +192,7 @@ def _gate_held(c: HeldCoefficients, gates: Gates, steps: Array) -> Gates:
     a = jnp.where(with_transmitter, c.whole[0], c.none)
     b = jnp.where(with_transmitter, c.whole[1], jnp.zeros_like(c.none))
     x = a * gates.x + b
-    opening = c.alpha1 * x
-    a, b = relaxation(opening, opening + c.beta1, c.dt)
-    return Gates(x, a * gates.g + b)
+    return Gates(x, open_gate(gates.g, c.alpha1 * x, c.beta1, c.dt))
 
 
 def _gate_exact(c: ExactCoefficients, gates: Gates, steps: Array) -> Gates:
