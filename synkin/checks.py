@@ -13,6 +13,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from synkin import units
+
 Shape = tuple[int, ...]
 
 METHODS = ("exp_euler", "exact")
@@ -253,13 +255,15 @@ def weights(value: Any, expected: Shape, *, takes_weights: bool) -> None:
 
 
 def _numeric(name: str, value: Any, kind: str = "Argument") -> None:
+    if units.is_quantity(value):
+        raise TypeError(f"{kind} `{name}` must come without a unit here, but is in {value.unit}.")
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         try:
             dtype = np.asarray(value).dtype
         except (TypeError, ValueError):
             dtype = np.dtype(object)
-    if not (jnp.issubdtype(dtype, jnp.number) or dtype == bool) or jnp.issubdtype(dtype, jnp.complexfloating):
+    if not (jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)) or jnp.issubdtype(dtype, jnp.complexfloating):
         raise TypeError(f"{kind} `{name}` must be a real number or an array of them, but is {value!r:.80}.")
 
 

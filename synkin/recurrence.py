@@ -6,6 +6,7 @@ else, and a second scan, which JAX can transpose for reverse mode, carries the t
 mode, `jax.jvp`, `jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap` all follow from it.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +17,10 @@ import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from synkin import transmitter
+from synkin import parallel, transmitter
+
+# Synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
+_PARALLEL_ELEMENTS = 2**21
 
 
 class Plan(NamedTuple):
@@ -36,6 +40,8 @@ def run(
     *,
     overlap: str,
     readout: Callable[[Any, Array], Any] | None,
+    checkpoint: int | None = None,
+    in_parallel: bool = False,
 ) -> tuple[Any, Array | None, Any]:
     """The gates and the count of the pulse at the end, and what was kept of each step, (T, ...).
 
@@ -45,15 +51,45 @@ def run(
         spikes: (T, *shape).
         overlap: what a spike during a pulse does.
         readout: ``readout(state, g)``, what to keep; None keeps g.
+        checkpoint: steps a block, of which a gradient keeps only the start; None for no blocks.
+        in_parallel: whether to go through time in parallel.
     """
     closed_over: list[Array] = []
     if readout is not None:
         # What the readout closes over may be differentiated too, and so has to be an argument.
         state, g = kernel.finish(coefficients, gates, steps), kernel.output(coefficients, gates)
         readout, closed_over = jax.closure_convert(readout, state, g)
-    plan = Plan(kernel, overlap, readout)
-    gates, steps, _, kept = _run(plan, False, (coefficients, closed_over), gates, steps, spikes)
+    plan, constants = Plan(kernel, overlap, readout), (coefficients, closed_over)
+
+    def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[tuple[Any, Array | None], Any]:
+        if in_parallel:
+            gates, steps, passed = parallel.trace(kernel, overlap, coefficients, *carry, spikes)
+            return (gates, steps), jax.vmap(lambda gates, steps: _kept(plan, constants, gates, steps))(*passed)
+        gates, steps, _, kept = _run(plan, False, constants, *carry, spikes)
+        return (gates, steps), kept
+
+    length = len(spikes)
+    if in_parallel:  # so that the memory it needs stays bounded, however long the run
+        length = max(_PARALLEL_ELEMENTS // max(math.prod(spikes.shape[1:]), 1), 1)
+    if checkpoint is not None:
+        length = min(length, checkpoint)
+        block = jax.checkpoint(block, prevent_cse=False)
+    (gates, steps), kept = _in_blocks(block, (gates, steps), spikes, length)
     return gates, steps, kept
+
+
+def _in_blocks(block: Callable[..., Any], carry: Any, spikes: Array, length: int) -> tuple[Any, Any]:
+    """``block`` over stretches of ``length`` steps one after the other, and over what remains."""
+    whole = len(spikes) // length if length else 0
+    if whole <= 1 and len(spikes) <= length:
+        return block(carry, spikes)
+    cut = whole * length
+    carry, kept = jax.lax.scan(block, carry, spikes[:cut].reshape(whole, length, *spikes.shape[1:]))
+    kept = jax.tree.map(lambda k: k.reshape(cut, *k.shape[2:]), kept)
+    if cut < len(spikes):
+        carry, rest = block(carry, spikes[cut:])
+        kept = jax.tree.map(lambda *parts: jnp.concatenate(parts), kept, rest)
+    return carry, kept
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -118,6 +154,11 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     if not keep_trace:
         return (gates, steps, None, kept), (d_gates, d_steps, None, d_kept)
     return (gates, steps, (trace, drives), kept), (d_gates, d_steps, (d_trace, d_drives), d_kept)
+
+
+def _kept(plan: Plan, constants: Any, gates: Any, steps: Array | None) -> Any:
+    """What is kept of one step: the readout's choice, or g."""
+    return plan.kernel.output(constants[0], gates) if plan.readout is None else _read(plan, constants, gates, steps)
 
 
 def _read(plan: Plan, constants: Any, gates: Any, steps: Array | None) -> Any:

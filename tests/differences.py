@@ -1,5 +1,7 @@
 """Derivatives from values alone, to hold the gradients against."""
 
+from functools import lru_cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,8 +24,13 @@ def gradient(f, x, *, rule=CENTRAL, h=3e-4):
     shifts, weights = map(np.asarray, rule)
     size = h * np.where(x == 0, 1.0, np.abs(x))
     moved = x + shifts[None, :, None] * np.diag(size)[:, None, :]  # (n, shifts, n)
-    values = jax.jit(jax.vmap(jax.vmap(f)))(jnp.asarray(moved))
+    values = _at_many(f)(jnp.asarray(moved))
     return jnp.tensordot(values, jnp.asarray(weights), axes=[[1], [0]]) / size.reshape(-1, *[1] * (values.ndim - 2))
+
+
+@lru_cache
+def _at_many(f):
+    return jax.jit(jax.vmap(jax.vmap(f)))
 
 
 def relative_error(got, expected):

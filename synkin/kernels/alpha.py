@@ -42,6 +42,13 @@ class Coefficients(NamedTuple):
     drive: Array  # what the old h adds to g
 
 
+class Gates(NamedTuple):
+    """What a run carries from step to step; g is driven by h."""
+
+    h: Array
+    g: Array
+
+
 def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
     """State at rest: zeros.
 
@@ -87,37 +94,35 @@ def step(
     """
     del t
     spike = checks.spike_input(spike, state.g)
-    coefficients, state, _ = prepare(params, state, dt, method=method)
-    state = gate(coefficients, state, spike)
-    return state, output(coefficients, state)
+    coefficients, gates, _ = prepare(params, state, dt, method=method)
+    gates = gate(coefficients, gates, spike)
+    return finish(coefficients, gates, None), gates.g
 
 
-def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State, None]:
-    """What a run computes once: the coefficients, the gates (the state itself), and no pulse under way."""
+def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, Gates, None]:
+    """What a run computes once: the coefficients, the gates at the start, and no pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
     tau = checks.aligned(params, state.g).tau
-    return _coefficients(tau, jnp.asarray(dt, state.g.dtype), method), state, None
+    return _coefficients(tau, jnp.asarray(dt, state.g.dtype), method), Gates(state.h, state.g), None
 
 
-def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
+def gate(coefficients: Coefficients, gates: Gates, weight: Array) -> Gates:
     """One step of a prepared run, with an input of ``weight`` mS at its end."""
     decay, drive = coefficients
-    g = decay * state.g + drive * state.h
-    h = decay * state.h + weight.astype(state.h.dtype)
-    return State(g, h)
+    return Gates(h=decay * gates.h + weight.astype(gates.h.dtype), g=decay * gates.g + drive * gates.h)
 
 
-def output(coefficients: Coefficients, state: State) -> Array:
+def output(coefficients: Coefficients, gates: Gates) -> Array:
     """g in mS."""
     del coefficients
-    return state.g
+    return gates.g
 
 
-def finish(coefficients: Coefficients, state: State, steps: None) -> State:
+def finish(coefficients: Coefficients, gates: Gates, steps: None) -> State:
     """The state that the gates of a run stand for."""
     del coefficients, steps
-    return state
+    return State(g=gates.g, h=gates.h)
 
 
 def receive(params: Params, state: State, weight: Array) -> State:
