@@ -263,7 +263,7 @@ def _numeric(name: str, value: Any, kind: str = "Argument") -> None:
             dtype = np.asarray(value).dtype
         except (TypeError, ValueError):
             dtype = np.dtype(object)
-    if not (jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)) or jnp.issubdtype(dtype, jnp.complexfloating):
+    if not any(jnp.issubdtype(dtype, real) for real in (jnp.bool_, jnp.integer, jnp.floating)):
         raise TypeError(f"{kind} `{name}` must be a real number or an array of them, but is {value!r:.80}.")
 
 

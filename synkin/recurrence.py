@@ -180,7 +180,7 @@ def _small(plan: Plan, steps: Array) -> Array:
     return jnp.clip(steps, -2, 2).astype(jnp.int8) if plan.readout is None else steps
 
 
-def _spread(x: Array, shape: tuple[int, ...]) -> Array:
+def _spread(x: Array, shape: tuple[int, ...]) -> Array | np.ndarray:
     if x.dtype == jax.dtypes.float0:
         return np.broadcast_to(x, shape)
     return jnp.broadcast_to(x, shape)

@@ -76,7 +76,8 @@ def simulate(
     if isinstance(checkpoint, bool):
         block = math.isqrt(len(spikes) - 1) + 1 if checkpoint and len(spikes) else None
     else:
-        checks.number("checkpoint", checkpoint, lambda n: n >= 1 and n == int(n), "True, False or a whole number of steps")
+        expected = "True, False or a whole number of steps"
+        checks.number("checkpoint", checkpoint, lambda n: n >= 1 and n == int(n), expected)
         block = int(checkpoint)
     if readout is None:
         final, g = _trace(kernel, params, spikes, dt, state, method, overlap, block, bool(parallel))

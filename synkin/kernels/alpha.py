@@ -125,19 +125,19 @@ def finish(coefficients: Coefficients, gates: Gates, steps: None) -> State:
     return State(g=gates.g, h=gates.h)
 
 
-def receive(params: Params, state: State, weight: Array) -> State:
+def receive(params: Any, state: State, weight: Array) -> State:
     """The state right after an input of ``weight`` mS."""
     del params
     return state._replace(h=state.h + weight)
 
 
-def evolve(params: Params, state: State, duration: Array) -> State:
+def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without input, exactly."""
     decay, drive = _coefficients(params.tau, duration, "exact")
     return State(decay * state.g + drive * state.h, decay * state.h)
 
 
-def conductance(params: Params, state: State) -> Array:
+def conductance(params: Any, state: State) -> Array:
     """g in mS."""
     del params
     return state.g

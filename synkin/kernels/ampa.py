@@ -111,13 +111,13 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
     """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    params = checks.aligned(params, state.g)
+    p = checks.aligned(params, state.g)
     dt = jnp.asarray(dt, state.g.dtype)
-    pulse, steps = transmitter.start(params.T_dur, state.pulse_left, dt, method)
-    whole = _affine(params, dt, dt)
-    none = jnp.exp(-params.beta * dt)
+    pulse, steps = transmitter.start(p.T_dur, state.pulse_left, dt, method)
+    whole = _affine(p, dt, dt)
+    none = jnp.exp(-p.beta * dt)
     if method == "exact":
-        last, last_under_way = _affine(params, pulse.last, dt), _affine(params, pulse.last_under_way, dt)
+        last, last_under_way = _affine(p, pulse.last, dt), _affine(p, pulse.last_under_way, dt)
     else:
         last = last_under_way = whole
     return Coefficients(pulse, dt, whole, last, last_under_way, none), Gates(state.g), steps
@@ -142,25 +142,25 @@ def finish(coefficients: Coefficients, gates: Gates, steps: Array) -> State:
     return State(gates.g, transmitter.left(coefficients.pulse, steps, coefficients.dt))
 
 
-def receive(params: Params, state: State, spike: Array, *, overlap: str = "restart") -> State:
+def receive(params: Any, state: State, spike: Array, *, overlap: str = "restart") -> State:
     """The state right after a spike (bool)."""
     return state._replace(pulse_left=transmitter.refill(state.pulse_left, spike, params.T_dur, overlap))
 
 
-def evolve(params: Params, state: State, duration: Array) -> State:
+def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without a spike, exactly."""
     on, pulse_left = transmitter.drain(state.pulse_left, duration)
     a, b = _affine(params, on, duration)
     return State(a * state.g + b, pulse_left)
 
 
-def conductance(params: Params, state: State) -> Array:
+def conductance(params: Any, state: State) -> Array:
     """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
     del params
     return state.g
 
 
-def _affine(params: Params, on: Array, duration: Array) -> tuple[Array, Array]:
+def _affine(params: Any, on: Array, duration: Array) -> tuple[Array, Array]:
     """The map of g over ``duration`` ms, the first ``on`` of them with transmitter."""
     binding = params.alpha * params.T
     a, b = relaxation(binding, binding + params.beta, on)

@@ -139,16 +139,16 @@ def prepare(
     """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    params = checks.aligned(params, state.g)
+    p = checks.aligned(params, state.g)
     dt = jnp.asarray(dt, state.g.dtype)
-    pulse, steps = transmitter.start(params.T_dur, state.pulse_left, dt, method)
+    pulse, steps = transmitter.start(p.T_dur, state.pulse_left, dt, method)
     gates = Gates(state.x, state.g)
     if method == "exact":
-        return ExactCoefficients(pulse, dt, params), gates, steps
-    binding = params.alpha2 * params.T
-    whole = relaxation(binding, binding + params.beta2, dt)
-    none = jnp.exp(-params.beta2 * dt)
-    return HeldCoefficients(pulse, dt, params.alpha1, params.beta1, whole, none), gates, steps
+        return ExactCoefficients(pulse, dt, p), gates, steps
+    binding = p.alpha2 * p.T
+    whole = relaxation(binding, binding + p.beta2, dt)
+    none = jnp.exp(-p.beta2 * dt)
+    return HeldCoefficients(pulse, dt, p.alpha1, p.beta1, whole, none), gates, steps
 
 
 def gate(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, steps: Array) -> Gates:
@@ -169,19 +169,19 @@ def finish(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, ste
     return State(gates.g, gates.x, transmitter.left(coefficients.pulse, steps, coefficients.dt))
 
 
-def receive(params: Params, state: State, spike: Array, *, overlap: str = "restart") -> State:
+def receive(params: Any, state: State, spike: Array, *, overlap: str = "restart") -> State:
     """The state right after a spike (bool)."""
     return state._replace(pulse_left=transmitter.refill(state.pulse_left, spike, params.T_dur, overlap))
 
 
-def evolve(params: Params, state: State, duration: Array) -> State:
+def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without a spike: x exactly, g to 1e-7 or better."""
     on, pulse_left = transmitter.drain(state.pulse_left, duration)
     x, g = _open(params, state.x, state.g, on, duration, _STRETCH_RULE)
     return State(g, x, pulse_left)
 
 
-def conductance(params: Params, state: State) -> Array:
+def conductance(params: Any, state: State) -> Array:
     """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
     del params
     return state.g
@@ -201,7 +201,7 @@ def _gate_exact(c: ExactCoefficients, gates: Gates, steps: Array) -> Gates:
 
 
 def _open(
-    params: Params, x: Array, g: Array, on: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
+    params: Any, x: Array, g: Array, on: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Array, Array]:
     """x and g after ``duration`` ms, the first ``on`` of them with transmitter."""
     x, a, b = _stretch(params, params.alpha2 * params.T, x, on, rule)
@@ -211,7 +211,7 @@ def _open(
 
 
 def _stretch(
-    params: Params, binding: Array | None, x: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
+    params: Any, binding: Array | None, x: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Array, Array, Array]:
     """The new x, and the map ``g <- a g + b``, over ``duration`` ms in which transmitter binds at one rate or not."""
     rate = params.beta2 if binding is None else params.beta2 + binding

@@ -125,24 +125,24 @@ def finish(coefficients: Coefficients, state: State, steps: None) -> State:
     return state
 
 
-def receive(params: Params, state: State, weight: Array) -> State:
+def receive(params: Any, state: State, weight: Array) -> State:
     """The state right after an input of ``weight`` mS."""
     del params
     return state._replace(g_rise=state.g_rise + weight)
 
 
-def evolve(params: Params, state: State, duration: Array) -> State:
+def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without input, exactly."""
     rise, decay, drive, _ = _coefficients(params, duration)
     return State(rise * state.g_rise, decay * state.w + drive * state.g_rise)
 
 
-def conductance(params: Params, state: State) -> Array:
+def conductance(params: Any, state: State) -> Array:
     """g in mS."""
     return params.amplitude / peak(params) * state.w
 
 
-def peak(params: Params) -> Array:
+def peak(params: Any) -> Array:
     """Peak of w after a unit input, in ms: smooth through tau_rise = tau_decay, where it is tau / e.
 
     Args:
@@ -156,7 +156,7 @@ def peak(params: Params) -> Array:
     return params.tau_decay * jnp.exp(-1 / phi(-log_ratio))
 
 
-def _coefficients(params: Params, dt: Array) -> Coefficients:
+def _coefficients(params: Any, dt: Array) -> Coefficients:
     rate_rise, rate_decay = 1 / params.tau_rise, 1 / params.tau_decay
     # The integral of one exponential against the other is symmetric in them; with the faster one first, phi's
     # argument is never positive and nothing overflows.

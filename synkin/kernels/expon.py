@@ -113,18 +113,18 @@ def finish(coefficients: Coefficients, state: State, steps: None) -> State:
     return state
 
 
-def receive(params: Params, state: State, weight: Array) -> State:
+def receive(params: Any, state: State, weight: Array) -> State:
     """The state right after an input of ``weight`` mS."""
     del params
     return State(state.g + weight)
 
 
-def evolve(params: Params, state: State, duration: Array) -> State:
+def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without input, exactly."""
     return State(jnp.exp(-duration / params.tau) * state.g)
 
 
-def conductance(params: Params, state: State) -> Array:
+def conductance(params: Any, state: State) -> Array:
     """g in mS."""
     del params
     return state.g
