@@ -47,6 +47,19 @@ def number(name: str, value: Any, condition: Callable[[Any], Any], expected: str
         raise ValueError(f"Argument `{name}` must be {expected}, but is {np.asarray(value)}.")
 
 
+def kernel(value: Any) -> None:
+    """Raise TypeError unless ``value`` is a kernel."""
+    if not hasattr(value, "TAKES_WEIGHTS"):
+        raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {value!r:.80}.")
+
+
+def overlap(value: Any, *, takes_weights: bool = False) -> None:
+    """Raise ValueError unless ``value`` is a way that pulses overlap, and the kernel has pulses."""
+    choice("overlap", value, OVERLAPS)
+    if takes_weights and value != "restart":
+        raise ValueError(f"Argument `overlap` is for receptors, as a linear kernel has no pulses, but is {value!r}.")
+
+
 def positive_dt(dt: Any) -> None:
     """Raise unless ``dt`` (ms) is a positive finite scalar."""
     # The test of a plain float comes first because `step` runs it at every call outside jit.
@@ -71,31 +84,42 @@ def shape(value: Any) -> Shape:
 
 
 def float_dtype(dtype: Any) -> np.dtype:
-    """``dtype`` as a floating dtype that this JAX configuration has; None is the default float.
+    """``dtype`` as a floating dtype that this JAX configuration has; None and float are its default.
 
     Raises:
         TypeError: not a floating dtype.
+        ValueError: float64 where JAX is not in its 64-bit mode.
     """
-    if dtype is None:
+    if dtype is None or dtype is float:
         return jnp.result_type(float)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"Argument `dtype` must be a floating dtype, but is {np.dtype(dtype).name}.")
-    return jax.dtypes.canonicalize_dtype(dtype)
+    try:
+        wanted = jnp.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"Argument `dtype` must be a floating dtype, but is {dtype!r:.80}.") from None
+    if not jnp.issubdtype(wanted, jnp.floating):
+        raise TypeError(f"Argument `dtype` must be a floating dtype, but is {wanted.name}.")
+    if jax.dtypes.canonicalize_dtype(wanted) != wanted:
+        raise ValueError(
+            f"Argument `dtype` is {wanted.name}, which needs JAX's 64-bit mode: jax.config.update('jax_enable_x64', True)."
+        )
+    return wanted
 
 
-def layout(kernel_params: Any, state_shape: Any, dtype: Any) -> tuple[Shape, np.dtype]:
+def layout(kernel_params: Any, state_shape: Any, dtype: Any, kind: Any = None) -> tuple[Shape, np.dtype]:
     """Shape and dtype of a state, once both and the parameters have been found sound.
 
     Raises:
         TypeError, ValueError: see `shape`, `float_dtype` and `params`.
     """
     state_shape = shape(state_shape)
-    params(kernel_params, state_shape)
+    params(kernel_params, state_shape, kind)
     return state_shape, float_dtype(dtype)
 
 
-def params(kernel_params: Any, shape: Shape) -> None:
+def params(kernel_params: Any, shape: Shape, kind: Any = None) -> None:
     """Raise unless every parameter broadcasts to ``shape`` and, where its value is known, is meaningful.
+
+    ``kind`` is the kernel's ``Params``, whose fields they must have.
 
     Time constants (``tau...``) are positive, ``amplitude`` is finite, all else is finite and not negative.
 
@@ -103,6 +127,10 @@ def params(kernel_params: Any, shape: Shape) -> None:
         TypeError: a parameter that is not a number.
         ValueError: a shape that does not broadcast, or a value out of range.
     """
+    fields = getattr(kernel_params, "_fields", None)
+    if fields is None or (kind is not None and fields != kind._fields):
+        expected = "a kernel's Params" if kind is None else f"Params({', '.join(kind._fields)})"
+        raise TypeError(f"Argument `params` must be {expected}, but is {kernel_params!r:.80}.")
     for name, value in kernel_params._asdict().items():
         _numeric(name, value, "Parameter")
         if not broadcasts(np.shape(value), shape):
@@ -120,7 +148,7 @@ def broadcasts(small: Shape, target: Shape) -> bool:
     )
 
 
-def aligned(kernel_params: Any, like: Array) -> Any:
+def aligned(kernel_params: Any, like: Array, kind: Any = None) -> Any:
     """The parameters as arrays of ``like``'s dtype, their rank 0 or that of ``like``.
 
     So one set of parameters serves a state of any batch rank, under strict dtype promotion and with rank
@@ -129,7 +157,7 @@ def aligned(kernel_params: Any, like: Array) -> Any:
     Raises:
         TypeError, ValueError: see `params`.
     """
-    params(kernel_params, like.shape)
+    params(kernel_params, like.shape, kind)
 
     def align(value: ArrayLike) -> Array:
         value = jnp.asarray(value, like.dtype)
@@ -143,12 +171,15 @@ def spike_input(spike: Any, like: Array) -> Array:
 
     Raises:
         TypeError: not numbers or booleans.
-        ValueError: a shape that does not broadcast to the state's.
+        ValueError: a shape that does not broadcast to the state's, or NaN.
     """
     _numeric("spike", spike)
     if not broadcasts(np.shape(spike), like.shape):
         raise ValueError(f"Argument `spike` must have shape {like.shape}, but has shape {np.shape(spike)}.")
-    return jnp.broadcast_to(jnp.asarray(spike), like.shape)
+    spike = jnp.asarray(spike)
+    if jnp.issubdtype(spike.dtype, jnp.floating) and is_concrete(spike) and not bool(jnp.isfinite(spike).all()):
+        raise ValueError("Argument `spike` must be finite, but has NaN or infinite values.")
+    return jnp.broadcast_to(spike, like.shape)
 
 
 def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Array:
@@ -181,18 +212,15 @@ def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Arr
     return spikes
 
 
-def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
-    """The floating dtype of a kernel's ``state``, once its kind, shape and dtype have been found sound.
+def state_dtype(kind: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
+    """The floating dtype of ``state``, once its kind (a kernel's ``State``), shape and dtype have been found sound.
 
     Raises:
-        TypeError: not the kernel's State, or not of one floating dtype.
+        TypeError: not this State, or not of one floating dtype.
         ValueError: fields of different shapes, or not of ``expected_shape``.
     """
-    if not isinstance(state, kernel.State):
-        raise TypeError(
-            f"Argument `state` must be a {kernel.__name__}.State, but is a {type(state).__module__}."
-            f"{type(state).__qualname__}."
-        )
+    if not isinstance(state, kind):
+        raise TypeError(f"Argument `state` must be State({', '.join(kind._fields)}), but is {state!r:.80}.")
     shapes = {name: np.shape(value) for name, value in state._asdict().items()}
     expected = expected_shape if expected_shape is not None else next(iter(shapes.values()))
     for name, got in shapes.items():

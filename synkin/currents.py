@@ -27,7 +27,7 @@ def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) ->
 
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
     """
-    return jnp.asarray(g_max) * g * (jnp.asarray(V) - E)
+    return _real(g_max) * _real(g) * (_real(V) - _real(E))
 
 
 def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
@@ -48,7 +48,7 @@ def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
 
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
     """
-    return jnp.asarray(g) * scale
+    return _real(g) * _real(scale)
 
 
 def mg_block(
@@ -78,4 +78,13 @@ def mg_block(
 
     Source: Jahr and Stevens 1990, J. Neurosci. 10:3178.
     """
-    return 1 / (1 + jnp.asarray(Mg) / b * jnp.exp(-jnp.asarray(a) * (jnp.asarray(V) - V_offset)))
+    V, Mg, a, b, V_offset = map(_real, (V, Mg, a, b, V_offset))
+    return 1 / (1 + Mg / b * jnp.exp(-a * (V - V_offset)))
+
+
+def _real(x: ArrayLike) -> Array:
+    """``x`` as floating numbers, also where promotion is strict: integers are meant as such."""
+    if isinstance(x, (int, float)):
+        return jnp.asarray(float(x))  # still takes the precision of what it meets
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)

@@ -118,7 +118,7 @@ def _count(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
 
 def _rounding(duration: Array, dt: ArrayLike) -> Array:
     """How far off, in steps, the quotient duration / dt can be by rounding."""
-    return 2 * jnp.finfo(duration.dtype).eps * jax.lax.stop_gradient(duration) / dt
+    return float(2 * jnp.finfo(duration.dtype).eps) * jax.lax.stop_gradient(duration) / dt
 
 
 def _slack(duration: Array, dt: ArrayLike) -> Array:

@@ -14,7 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks
-from synkin.integrate import phi
+from synkin.integrate import decay, phi
 
 TAKES_WEIGHTS = True
 
@@ -38,7 +38,7 @@ class State(NamedTuple):
 class Coefficients(NamedTuple):
     """What a step of one length needs."""
 
-    decay: Array  # of g and h over the step
+    lost: Array  # the fraction of g and of h that decays over the step
     drive: Array  # what the old h adds to g
 
 
@@ -63,7 +63,7 @@ def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> 
     Raises:
         TypeError, ValueError: a shape, dtype or parameter that makes no sense.
     """
-    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype, Params))
     return State(g=zeros, h=zeros)
 
 
@@ -93,6 +93,7 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
+    checks.state_dtype(State, state)
     spike = checks.spike_input(spike, state.g)
     coefficients, gates, _ = prepare(params, state, dt, method=method)
     gates = gate(coefficients, gates, spike)
@@ -103,14 +104,15 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
     """What a run computes once: the coefficients, the gates at the start, and no pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    tau = checks.aligned(params, state.g).tau
+    tau = checks.aligned(params, state.g, Params).tau
     return _coefficients(tau, jnp.asarray(dt, state.g.dtype), method), Gates(state.h, state.g), None
 
 
 def gate(coefficients: Coefficients, gates: Gates, weight: Array) -> Gates:
     """One step of a prepared run, with an input of ``weight`` mS at its end."""
-    decay, drive = coefficients
-    return Gates(h=decay * gates.h + weight.astype(gates.h.dtype), g=decay * gates.g + drive * gates.h)
+    lost, drive = coefficients
+    h = gates.h - lost * gates.h + weight.astype(gates.h.dtype)
+    return Gates(h, g=gates.g + (drive * gates.h - lost * gates.g))
 
 
 def output(coefficients: Coefficients, gates: Gates) -> Array:
@@ -133,8 +135,8 @@ def receive(params: Any, state: State, weight: Array) -> State:
 
 def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without input, exactly."""
-    decay, drive = _coefficients(params.tau, duration, "exact")
-    return State(decay * state.g + drive * state.h, decay * state.h)
+    lost, drive = _coefficients(params.tau, duration, "exact")
+    return State(state.g + (drive * state.h - lost * state.g), state.h - lost * state.h)
 
 
 def conductance(params: Any, state: State) -> Array:
@@ -145,5 +147,5 @@ def conductance(params: Any, state: State) -> Array:
 
 def _coefficients(tau: Array, dt: Array, method: str) -> Coefficients:
     elapsed = dt / tau
-    decay = jnp.exp(-elapsed)
-    return Coefficients(decay, elapsed * (decay if method == "exact" else phi(-elapsed)))
+    drive = elapsed * (jnp.exp(-elapsed) if method == "exact" else phi(-elapsed))
+    return Coefficients(decay(1 / tau, dt), drive)

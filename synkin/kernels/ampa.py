@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, transmitter
-from synkin.integrate import relaxation
+from synkin.integrate import decay, relaxation
 
 TAKES_WEIGHTS = False
 
@@ -38,14 +38,14 @@ class State(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """The affine map ``g <- a g + b`` of a step, by how far the transmitter reaches into it."""
+    """``(lost, gained)`` of a step, ``g <- g + (gained - lost g)``, by how far the transmitter reaches into it."""
 
     pulse: transmitter.Pulse
     dt: Array
     whole: tuple[Array, Array]
     last: tuple[Array, Array]
     last_under_way: tuple[Array, Array]
-    none: Array  # a alone: without transmitter b is 0
+    none: Array  # lost alone: without transmitter nothing is gained
 
 
 class Gates(NamedTuple):
@@ -68,7 +68,7 @@ def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> 
     Raises:
         TypeError, ValueError: a shape, dtype or parameter that makes no sense.
     """
-    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype, Params))
     return State(g=zeros, pulse_left=zeros)
 
 
@@ -100,6 +100,8 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
+    checks.state_dtype(State, state)
+    checks.overlap(overlap)
     spike = checks.spike_input(spike, state.g)
     coefficients, gates, steps = prepare(params, state, dt, method=method)
     steps = transmitter.arrive(coefficients.pulse, steps, spike, overlap)
@@ -111,13 +113,13 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
     """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    p = checks.aligned(params, state.g)
+    p = checks.aligned(params, state.g, Params)
     dt = jnp.asarray(dt, state.g.dtype)
     pulse, steps = transmitter.start(p.T_dur, state.pulse_left, dt, method)
-    whole = _affine(p, dt, dt)
-    none = jnp.exp(-p.beta * dt)
+    whole = _exchange(p, dt, dt)
+    none = decay(p.beta, dt)
     if method == "exact":
-        last, last_under_way = _affine(p, pulse.last, dt), _affine(p, pulse.last_under_way, dt)
+        last, last_under_way = _exchange(p, pulse.last, dt), _exchange(p, pulse.last_under_way, dt)
     else:
         last = last_under_way = whole
     return Coefficients(pulse, dt, whole, last, last_under_way, none), Gates(state.g), steps
@@ -126,9 +128,9 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
 def gate(coefficients: Coefficients, gates: Gates, steps: Array) -> Gates:
     """One step of a prepared run, the pulse being at ``steps``."""
     c = coefficients
-    a = transmitter.pick(steps, c.whole[0], c.last[0], c.last_under_way[0], c.none)
-    b = transmitter.pick(steps, c.whole[1], c.last[1], c.last_under_way[1], jnp.zeros_like(c.none))
-    return Gates(a * gates.g + b)
+    lost = transmitter.pick(steps, c.whole[0], c.last[0], c.last_under_way[0], c.none)
+    gained = transmitter.pick(steps, c.whole[1], c.last[1], c.last_under_way[1], jnp.zeros_like(c.none))
+    return Gates(gates.g + (gained - lost * gates.g))
 
 
 def output(coefficients: Coefficients, gates: Gates) -> Array:
@@ -150,8 +152,8 @@ def receive(params: Any, state: State, spike: Array, *, overlap: str = "restart"
 def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without a spike, exactly."""
     on, pulse_left = transmitter.drain(state.pulse_left, duration)
-    a, b = _affine(params, on, duration)
-    return State(a * state.g + b, pulse_left)
+    lost, gained = _exchange(params, on, duration)
+    return State(state.g + (gained - lost * state.g), pulse_left)
 
 
 def conductance(params: Any, state: State) -> Array:
@@ -160,9 +162,9 @@ def conductance(params: Any, state: State) -> Array:
     return state.g
 
 
-def _affine(params: Any, on: Array, duration: Array) -> tuple[Array, Array]:
-    """The map of g over ``duration`` ms, the first ``on`` of them with transmitter."""
+def _exchange(params: Any, on: Array, duration: Array) -> tuple[Array, Array]:
+    """``(lost, gained)`` of g over ``duration`` ms, the first ``on`` of them with transmitter."""
     binding = params.alpha * params.T
-    a, b = relaxation(binding, binding + params.beta, on)
-    unbinding = jnp.exp(-params.beta * (duration - on))
-    return unbinding * a, unbinding * b
+    lost, gained = relaxation(binding, binding + params.beta, on)
+    lost_later = decay(params.beta, duration - on)
+    return lost + lost_later * (1 - lost), gained - lost_later * gained

@@ -17,7 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks
-from synkin.integrate import phi
+from synkin.integrate import decay, phi
 
 TAKES_WEIGHTS = True
 
@@ -43,8 +43,8 @@ class State(NamedTuple):
 class Coefficients(NamedTuple):
     """What a step of one length needs."""
 
-    rise: Array  # decay of g_rise over the step
-    decay: Array  # decay of w over the step
+    lost_rise: Array  # the fraction of g_rise that decays over the step
+    lost: Array  # the fraction of w that decays
     drive: Array  # what the old g_rise adds to w, ms
     gain: Array  # g / w, 1/ms
 
@@ -63,7 +63,7 @@ def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> 
     Raises:
         TypeError, ValueError: a shape, dtype or parameter that makes no sense.
     """
-    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype, Params))
     return State(g_rise=zeros, w=zeros)
 
 
@@ -93,6 +93,7 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
+    checks.state_dtype(State, state)
     spike = checks.spike_input(spike, state.w)
     coefficients, state, _ = prepare(params, state, dt, method=method)
     state = gate(coefficients, state, spike)
@@ -103,15 +104,14 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
     """What a run computes once: the coefficients, the gates (the state itself), and no pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    return _coefficients(checks.aligned(params, state.w), jnp.asarray(dt, state.w.dtype)), state, None
+    return _coefficients(checks.aligned(params, state.w, Params), jnp.asarray(dt, state.w.dtype)), state, None
 
 
 def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
     """One step of a prepared run, with an input of ``weight`` mS at its end."""
-    rise, decay, drive, _ = coefficients
-    w = decay * state.w + drive * state.g_rise
-    g_rise = rise * state.g_rise + weight.astype(state.g_rise.dtype)
-    return State(g_rise, w)
+    c = coefficients
+    g_rise = state.g_rise - c.lost_rise * state.g_rise + weight.astype(state.g_rise.dtype)
+    return State(g_rise, state.w + (c.drive * state.g_rise - c.lost * state.w))
 
 
 def output(coefficients: Coefficients, state: State) -> Array:
@@ -133,8 +133,7 @@ def receive(params: Any, state: State, weight: Array) -> State:
 
 def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without input, exactly."""
-    rise, decay, drive, _ = _coefficients(params, duration)
-    return State(rise * state.g_rise, decay * state.w + drive * state.g_rise)
+    return gate(_coefficients(params, duration), state, jnp.zeros_like(state.g_rise))
 
 
 def conductance(params: Any, state: State) -> Array:
@@ -164,8 +163,8 @@ def _coefficients(params: Any, dt: Array) -> Coefficients:
     fast = jnp.where(rise_is_faster, rate_rise, rate_decay)
     slow = jnp.where(rise_is_faster, rate_decay, rate_rise)
     return Coefficients(
-        rise=jnp.exp(-rate_rise * dt),
-        decay=jnp.exp(-rate_decay * dt),
+        lost_rise=decay(rate_rise, dt),
+        lost=decay(rate_decay, dt),
         drive=jnp.exp(-slow * dt) * (dt * phi((slow - fast) * dt)),
         gain=params.amplitude / peak(params),
     )

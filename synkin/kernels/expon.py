@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks
+from synkin.integrate import decay
 
 TAKES_WEIGHTS = True
 
@@ -34,7 +35,7 @@ class State(NamedTuple):
 class Coefficients(NamedTuple):
     """What a step of one length needs."""
 
-    decay: Array  # of g over the step
+    lost: Array  # the fraction of g that decays over the step
 
 
 def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
@@ -51,7 +52,7 @@ def init(params: Params, shape: int | tuple[int, ...], *, dtype: Any = None) -> 
     Raises:
         TypeError, ValueError: a shape, dtype or parameter that makes no sense.
     """
-    zeros = jnp.zeros(*checks.layout(params, shape, dtype))
+    zeros = jnp.zeros(*checks.layout(params, shape, dtype, Params))
     return State(g=zeros)
 
 
@@ -81,6 +82,7 @@ def step(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     del t
+    checks.state_dtype(State, state)
     spike = checks.spike_input(spike, state.g)
     coefficients, state, _ = prepare(params, state, dt, method=method)
     state = gate(coefficients, state, spike)
@@ -91,14 +93,13 @@ def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tupl
     """What a run computes once: the coefficients, the gates (the state itself), and no pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
-    tau = checks.aligned(params, state.g).tau
-    return Coefficients(jnp.exp(-jnp.asarray(dt, state.g.dtype) / tau)), state, None
+    tau = checks.aligned(params, state.g, Params).tau
+    return Coefficients(decay(1 / tau, jnp.asarray(dt, state.g.dtype))), state, None
 
 
 def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
     """One step of a prepared run, with an input of ``weight`` mS at its end."""
-    g = coefficients.decay * state.g + weight.astype(state.g.dtype)
-    return State(g)
+    return State(state.g - coefficients.lost * state.g + weight.astype(state.g.dtype))
 
 
 def output(coefficients: Coefficients, state: State) -> Array:
@@ -121,7 +122,7 @@ def receive(params: Any, state: State, weight: Array) -> State:
 
 def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without input, exactly."""
-    return State(jnp.exp(-duration / params.tau) * state.g)
+    return State(state.g - decay(1 / params.tau, duration) * state.g)
 
 
 def conductance(params: Any, state: State) -> Array:
