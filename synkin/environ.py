@@ -3,6 +3,8 @@
     synkin.environ.set(dt=0.1)                          # for the program, in every thread
     with synkin.environ.context(t=1.0, dt=0.1): ...     # here and now, whatever else runs
 
+Both may be quantities with a unit of time. While one is, the objects give quantities, too.
+
 Only the objects look here; the functions take t and dt as arguments.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin import checks
+from synkin import checks, units
 
 _KEYS = ("t", "dt")
 
@@ -63,7 +65,7 @@ def get(key: str, default: Any = ...) -> Any:
         default: what comes back where the value is not set; left out, that raises.
 
     Returns:
-        A float, ms.
+        A float, ms; where a quantity was given, a quantity in ms.
 
     Raises:
         ValueError: another key, or a value that is not set.
@@ -82,26 +84,32 @@ def get(key: str, default: Any = ...) -> Any:
 
 
 def checked_dt(dt: Any) -> Any:
-    """``dt`` in ms as a float, checked; a traced value passes.
+    """``dt`` in ms as a float, or as a quantity where it came as one, checked; a traced value passes.
 
     Raises:
-        TypeError, ValueError: not a positive finite scalar.
+        TypeError, ValueError: not a positive finite scalar, or of another dimension than time.
     """
-    checks.positive_dt(dt)
-    return _plain(dt)
+    value = units.plain("dt", dt, "ms")
+    checks.positive_dt(value)
+    return _kept(value, units.is_quantity(dt))
 
 
 def _checked(t: Any, dt: Any) -> dict[str, Any]:
     given = {}
     if t is not ...:
-        if t is not None:
-            checks.number("t", t, np.isfinite, "a finite number of ms")
-        given["t"] = _plain(t)
+        given["t"] = None if t is None else _checked_t(t)
     if dt is not ...:
         given["dt"] = None if dt is None else checked_dt(dt)
     return given
 
 
-def _plain(value: Any) -> Any:
+def _checked_t(t: Any) -> Any:
+    value = units.plain("t", t, "ms")
+    checks.number("t", value, np.isfinite, "a finite number of ms")
+    return _kept(value, units.is_quantity(t))
+
+
+def _kept(value: Any, has_unit: bool) -> Any:
     """A Python float where the value is known: quick to read and to pass to a jitted function."""
-    return float(value) if value is not None and checks.is_concrete(value) else value
+    value = float(value) if checks.is_concrete(value) else value
+    return units.quantity(value, "ms") if has_unit else value

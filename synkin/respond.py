@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks
+from synkin import checks, units
 
 
 def respond(
@@ -50,29 +50,42 @@ def respond(
         g in mS at ``times``, (M,): exact to rounding, for bionmda to 1e-7 or better.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape or range, spike times that are not sorted.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, spike times that are not
+            sorted.
+
+    All but ``dtype`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
 
     Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
-    its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype.
+    its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
+    makes a JAX array of a list, but not of a NumPy array.
     """
-    checks.choice("overlap", overlap, checks.OVERLAPS)
-    shape, dtype = checks.layout(params, (), dtype if state is None else checks.state_dtype(kernel, state, ()))
+    checks.kernel(kernel)
+    has_units = units.among(params, spike_times, times, weights, state, t0)
+    params, state = units.params(kernel, params), units.state(state)
+    spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
+    weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
+    checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+    shape, dtype = checks.layout(
+        params, (), dtype if state is None else checks.state_dtype(kernel.State, state, ()), kernel.Params
+    )
     checks.event_times("spike_times", spike_times, sort=True)
     checks.event_times("times", times, sort=False)
     checks.number("t0", t0, np.isfinite, "finite")
     if weights is not None:
-        checks.weights(weights, jnp.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
+        checks.weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
+    start = None if state is None else t0
     if state is None:
-        state, t0 = kernel.init(params, shape, dtype=dtype), None
+        state = kernel.init(params, shape, dtype=dtype)
     else:
         checks.not_before("spike_times", spike_times, t0)
         checks.not_before("times", times, t0)
     if not kernel.TAKES_WEIGHTS:
-        inputs = jnp.ones(jnp.shape(spike_times), bool)
+        inputs = jnp.ones(np.shape(spike_times), bool)
     else:
-        inputs = jnp.ones(jnp.shape(spike_times), dtype) if weights is None else jnp.asarray(weights, dtype)
+        inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else jnp.asarray(weights, dtype)
     params = checks.aligned(params, jax.tree.leaves(state)[0])
-    return _respond(kernel, params, state, inputs, *_stretches(spike_times, times, t0, dtype), overlap)
+    g = _respond(kernel, params, state, inputs, *_stretches(spike_times, times, start, dtype), overlap)
+    return units.quantity(g, "mS") if has_units else g
 
 
 def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array, Array, Array, Array]:

@@ -62,14 +62,15 @@ def simulate(
     params, state = units.params(kernel, params), units.state(state)
     spikes, dt = units.plain("spikes", spikes, units.of_input(kernel)), units.plain("dt", dt, "ms")
     units.plain("t0", t0, "ms")
+    checks.kernel(kernel)
     checks.positive_dt(dt)
     checks.choice("method", method, checks.METHODS)
-    checks.choice("overlap", overlap, checks.OVERLAPS)
+    checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
     shape = None
     if state is not None:
-        checks.state_dtype(kernel, state)
+        checks.state_dtype(kernel.State, state)
         shape = state[0].shape
-        checks.params(params, shape)
+        checks.params(params, shape, kernel.Params)
     spikes = checks.spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
     if state is None:
         state = kernel.init(params, spikes.shape[1:], dtype=dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, environ
+from synkin import checks, units
 from synkin.kernels import alpha, dual_expon, expon
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable, real
 from synkin.simulate import simulate
@@ -55,7 +55,7 @@ class Linear(Synapse):
             TypeError, ValueError: dt is not set, or an input of the wrong kind or shape.
             RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
         """
-        t, dt = environ.get("t", self._clock), environ.get("dt")
+        t, dt = self._time()
         state = self.state
         added = self._called_delta_inputs()
         inputs = [self._input(f"delta input {key[1]}", value) for key, value in added.items()]
@@ -65,7 +65,7 @@ class Linear(Synapse):
         self._concrete((state, g, t))
         self._state, self._clock = state, t + dt
         self._drop_used(added)
-        return g
+        return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
         if self._delta_inputs:
@@ -91,7 +91,7 @@ class Linear(Synapse):
             ValueError: the key is taken in that group.
         """
         if not callable(inp):
-            real("inp", inp)
+            real("inp", self._take("inp", inp, "mS"))
         if self._delta_inputs.setdefault((label, key), inp) is not inp:
             among = "" if label is None else f" with the label {label!r}"
             raise ValueError(f"Argument `key` must be new{among}, but {key!r} has a delta input already.")
@@ -119,10 +119,11 @@ class Linear(Synapse):
             The sum in mS.
         """
         added = self._called_delta_inputs(label, *args, **kwargs)
-        for value in added.values():
-            init = init + jnp.asarray(value, jnp.result_type(float))
+        total = self._take("init", init, "mS")
+        for (_, key), value in added.items():
+            total = total + jnp.asarray(self._take(f"delta input {key}", value, "mS"), jnp.result_type(float))
         self._drop_used(added)
-        return jnp.asarray(init)
+        return self._with_unit(jnp.asarray(total), "mS")
 
     def _called_delta_inputs(self, label: str | None = None, *args: Any, **kwargs: Any) -> dict[Any, Any]:
         return {

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, environ
+from synkin import checks, units
 from synkin.kernels import ampa, bionmda, gabaa
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable
 from synkin.simulate import simulate
@@ -101,13 +101,13 @@ class Receptor(Synapse):
             TypeError, ValueError: dt is not set, or a spike of the wrong kind or shape.
             RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
         """
-        t, dt = environ.get("t", self._clock), environ.get("dt")
+        t, dt = self._time()
         state = self.state
         spike = self._input("spike", spike)
         new = _step(self.kernel, self._method, self._overlap, self._params, state, self._arrival, spike, t, dt)
         self._state, self._arrival, g = self._concrete(new)
         self._clock = t + dt
-        return g
+        return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
         new = _run(self.kernel, self._method, self._overlap, self._params, self._state, self._arrival, spikes, t, dt)

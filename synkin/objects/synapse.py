@@ -11,16 +11,16 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, environ
+from synkin import checks, environ, units
 
 Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
-"""A parameter or an initial value: a number, an array that broadcasts, or a callable of the shape."""
+"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
 
 _serial_numbers = itertools.count()
 
 
 class Parameter:
-    """A parameter of the kernel as an attribute, an array; a new value is checked, and used from then on."""
+    """A parameter of the kernel as an attribute; a new value is checked, and used from then on."""
 
     def __init__(self, field: str = "") -> None:
         self.field = field
@@ -29,7 +29,9 @@ class Parameter:
         self.field = self.field or name
 
     def __get__(self, synapse: Any, owner: type | None = None) -> Any:
-        return self if synapse is None else getattr(synapse._given, self.field)
+        if synapse is None:
+            return self
+        return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
     def __set__(self, synapse: "Synapse", value: Value) -> None:
         synapse._give(**{self.field: value})
@@ -58,12 +60,13 @@ class Held:
     @property
     def value(self) -> Array:
         """The array, of the state's shape; what is set must broadcast to it, and takes its dtype."""
-        return self._synapse._read(self._name)
+        return self._synapse._with_unit(self._synapse._read(self._name), units.VARIABLES[self._name])
 
     @value.setter
     def value(self, value: ArrayLike) -> None:
         synapse = self._synapse
         like = synapse._read(self._name)
+        value = synapse._take(self._name, value, units.VARIABLES[self._name])
         synapse._write(self._name, synapse._concrete(spread(self._name, value, like.shape, like.dtype)))
 
     def __repr__(self) -> str:
@@ -74,6 +77,7 @@ class Synapse:
     """The base of the objects; `synkin.objects.linear` and `synkin.objects.receptors` say what a step is."""
 
     kernel: ModuleType
+    _has_units = False  # whether it has been given a quantity
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # field of the state, attribute
 
     def __init__(self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str) -> None:
@@ -122,7 +126,7 @@ class Synapse:
         if getattr(state, "_fields", None) != old._fields:
             raise TypeError(f"Argument `state` must be a State with the fields {old._fields}, but is {state!r:.80}.")
         new = (
-            spread(field, value, like.shape, like.dtype)
+            spread(field, self._take(field, value, units.VARIABLES[field]), like.shape, like.dtype)
             for field, value, like in zip(old._fields, state, old, strict=True)
         )
         self._state = self._concrete(type(old)(*new))
@@ -144,7 +148,7 @@ class Synapse:
         initial = {}
         for field, attribute in self._initializers:
             value = getattr(self, attribute)
-            value = value(shape) if callable(value) else value
+            value = self._take(attribute, value(shape) if callable(value) else value, units.VARIABLES[field])
             initial[field] = spread(attribute, value, shape, state[0].dtype)
         self._state = self._concrete(state._replace(**initial))
         self._batch = batch
@@ -176,13 +180,13 @@ class Synapse:
             TypeError, ValueError: no dt, or a train of the wrong kind or shape.
             RuntimeError: under a JAX transformation; there `synkin.simulate` belongs.
         """
-        step = environ.get("dt") if dt is None else environ.checked_dt(dt)
-        t = environ.get("t", self._clock)
+        t, step = self._time(dt)
         shape = self.state[0].shape
+        spikes = self._take("spikes", spikes, units.of_input(self.kernel))
         spikes = checks.spike_train(real("spikes", spikes), shape, takes_weights=self.kernel.TAKES_WEIGHTS)
         g = self._run(spikes, t, step)
         self._clock = t + len(spikes) * step
-        return g
+        return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
         """The run itself: the new state kept, g returned."""
@@ -204,8 +208,9 @@ class Synapse:
         """Take parameters as a person gives them: none is changed unless all are sound."""
         arrays = {}
         for field, value in given.items():
-            value = real(field, value(self._in_size) if callable(value) else value, "Parameter")
-            arrays[field] = jnp.array(value, jnp.result_type(float))
+            value = value(self._in_size) if callable(value) else value
+            value = self._take(field, value, getattr(self.kernel.UNITS, field), "Parameter")
+            arrays[field] = jnp.array(real(field, value, "Parameter"), jnp.result_type(float))
         candidates = self._concrete(self._given._replace(**arrays))
         checks.params(candidates, self._in_size)
         self._given, self._params = candidates, self._for_kernel(candidates)
@@ -224,10 +229,30 @@ class Synapse:
         """One step's input, its shape checked; next to free where an array has the state's shape."""
         shape = self._state[0].shape
         if not (isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c"):
-            value = real(name, value)
+            value = real(name, self._take(name, value, units.of_input(self.kernel)))
             if not checks.broadcasts(value.shape, shape):
                 raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {value.shape}.")
         return value
+
+    def _time(self, dt: Any = None) -> tuple[Any, Any]:
+        """Time and step in ms, from `synkin.environ` where no step is given."""
+        t = environ.get("t", self._clock)
+        dt = environ.get("dt") if dt is None else environ.checked_dt(dt)
+        return self._take("t", t, "ms"), self._take("dt", dt, "ms")
+
+    def _take(self, name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
+        """``value`` without its unit; from the first quantity on the object gives quantities."""
+        if not units.is_quantity(value):
+            return value
+        value = units.plain(name, value, unit, kind)
+        self._has_units = True
+        return value
+
+    def _with_unit(self, value: Array, unit: str) -> Any:
+        """``value`` as a quantity, where the object gives these."""
+        if unit == "1" or not (self._has_units or units.among(environ.get("t", None), environ.get("dt", None))):
+            return value
+        return units.quantity(value, unit)
 
     def _concrete(self, values: Any) -> Any:
         """``values``, a pytree that the object is going to hold.
@@ -245,7 +270,7 @@ class Synapse:
 
 
 def real(name: str, value: Any, kind: str = "Argument") -> Array | np.ndarray:
-    """``value`` as an array of real numbers: the door through which everything but t and dt comes in."""
+    """``value``, without a unit, as an array of real numbers: all but t and dt comes in by here."""
     checks._numeric(name, value, kind)
     return value if isinstance(value, jax.Array) else np.asarray(value)
 
