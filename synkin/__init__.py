@@ -1,6 +1,6 @@
 """synkin: synapse kinetics in JAX. Presynaptic spikes in, postsynaptic conductance out."""
 
-from synkin import currents, environ
+from synkin import currents, environ, plot, presets
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
 from synkin.respond import respond
@@ -24,6 +24,8 @@ __all__ = [
     "environ",
     "expon",
     "gabaa",
+    "plot",
+    "presets",
     "respond",
     "simulate",
 ]

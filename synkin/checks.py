@@ -129,8 +129,8 @@ def params(kernel_params: Any, shape: Shape, kind: Any = None) -> None:
     """
     fields = getattr(kernel_params, "_fields", None)
     if fields is None or (kind is not None and fields != kind._fields):
-        expected = "a kernel's Params" if kind is None else f"Params({', '.join(kind._fields)})"
-        raise TypeError(f"Argument `params` must be {expected}, but is {kernel_params!r:.80}.")
+        expected, came = "a kernel's Params" if kind is None else f"a {kind.__module__}.Params", type(kernel_params)
+        raise TypeError(f"Argument `params` must be {expected}, but is a {came.__module__}.{came.__qualname__}.")
     for name, value in kernel_params._asdict().items():
         _numeric(name, value, "Parameter")
         if not broadcasts(np.shape(value), shape):
@@ -220,7 +220,10 @@ def state_dtype(kind: Any, state: Any, expected_shape: Shape | None = None) -> n
         ValueError: fields of different shapes, or not of ``expected_shape``.
     """
     if not isinstance(state, kind):
-        raise TypeError(f"Argument `state` must be State({', '.join(kind._fields)}), but is {state!r:.80}.")
+        came = type(state)
+        raise TypeError(
+            f"Argument `state` must be a {kind.__module__}.State, but is a {came.__module__}.{came.__qualname__}."
+        )
     shapes = {name: np.shape(value) for name, value in state._asdict().items()}
     expected = expected_shape if expected_shape is not None else next(iter(shapes.values()))
     for name, got in shapes.items():

@@ -58,11 +58,11 @@ def simulate(
     ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one is, g is a quantity in mS,
     for the ``readout`` too; a state is always plain.
     """
+    checks.kernel(kernel)
     has_units = units.among(params, spikes, dt, state, t0)
     params, state = units.params(kernel, params), units.state(state)
     spikes, dt = units.plain("spikes", spikes, units.of_input(kernel)), units.plain("dt", dt, "ms")
     units.plain("t0", t0, "ms")
-    checks.kernel(kernel)
     checks.positive_dt(dt)
     checks.choice("method", method, checks.METHODS)
     checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)

@@ -1,0 +1,67 @@
+"""From conductance to current: values, signs, shapes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from synkin import currents
+
+
+def test_coba_is_ohms_law_outward_positive(dtype):
+    """1.5 x 0.2 mS at 40 mV below the reversal: 12 uA into the cell, so -12."""
+    I = currents.coba(jnp.asarray(0.2, dtype), jnp.asarray(-65.0, dtype), E=-25.0, g_max=1.5)
+    assert I.dtype == dtype
+    np.testing.assert_allclose(I, -12.0, rtol=1e-6)
+
+
+def test_coba_drives_the_voltage_to_its_reversal():
+    V = jnp.asarray([-80.0, -70.0, -60.0])
+    np.testing.assert_array_equal(jnp.sign(currents.coba(0.1, V, E=-70.0)), [-1, 0, 1])
+
+
+def test_cuba_knows_no_voltage():
+    np.testing.assert_allclose(currents.cuba(jnp.asarray([0.0, 0.5]), scale=20.0), [0, 10])
+    np.testing.assert_allclose(currents.cuba(0.5), 0.5)
+
+
+# Half of the channels are free where Mg / b = exp(a (V - V_offset)).
+@pytest.mark.parametrize(("Mg", "a", "b", "V_offset"), [(1.2, 0.062, 3.57, 0.0), (1.0, 0.08, 2.0, 12.0)])
+def test_mg_block_is_a_sigmoid_of_the_voltage(x64, Mg, a, b, V_offset):
+    half = V_offset + np.log(Mg / b) / a
+    s = np.array([0.0, 1.0, 25.0])
+    up = currents.mg_block(half + s, Mg=Mg, a=a, b=b, V_offset=V_offset)
+    down = currents.mg_block(half - s, Mg=Mg, a=a, b=b, V_offset=V_offset)
+    np.testing.assert_allclose(up[0], 0.5, rtol=1e-14)
+    np.testing.assert_allclose(up, 0.5 + 0.5 * np.tanh(a * s / 2), rtol=1e-14)
+    np.testing.assert_allclose(up + down, 1, rtol=1e-14)
+
+
+def test_mg_block_without_magnesium_and_far_from_rest():
+    """No magnesium, no block; and no overflow at voltages that no cell has."""
+    np.testing.assert_array_equal(currents.mg_block(jnp.asarray([-90.0, 0.0]), Mg=0.0), 1)
+    np.testing.assert_allclose(currents.mg_block(jnp.asarray([-1e4, 1e4])), [0, 1], atol=1e-12)
+
+
+def test_numbers_of_any_kind_and_shape():
+    for V in (-65, -65.0, np.float32(-65), jnp.asarray(-65.0), np.array([-65.0, -65.0])):
+        assert currents.coba(0.5, V, E=0, g_max=2).shape == np.shape(V)
+        np.testing.assert_allclose(currents.coba(0.5, V, E=0, g_max=2), -65.0)
+        np.testing.assert_allclose(currents.mg_block(V, Mg=1), 0.05967, atol=5e-6)
+    assert currents.coba(jnp.ones((4, 3)), jnp.zeros((4, 1)), E=jnp.ones((1, 3))).shape == (4, 3)
+
+
+def test_currents_keep_float32_in_any_mode(x64):
+    """A float32 simulation stays one where the parameters are plain numbers."""
+    g = V = jnp.ones(3, "float32")
+    assert currents.coba(g, V, E=-70.0, g_max=2).dtype == np.float32
+    assert currents.cuba(g, scale=2.0).dtype == np.float32
+    assert currents.mg_block(V).dtype == np.float32
+
+
+def test_currents_are_differentiable(x64):
+    """dI/dV of the blocked current, its block differentiated by hand: B' = a B (1 - B)."""
+    V, E, g, a = -40.0, 5.0, 0.3, 0.062
+    B = float(currents.mg_block(V))
+    slope = jax.grad(lambda V: currents.coba(currents.mg_block(V) * g, V, E=E))(V)
+    np.testing.assert_allclose(slope, g * B + g * (V - E) * a * B * (1 - B), rtol=1e-13)
