@@ -1,0 +1,146 @@
+"""The benchmarks run, check before they time, and report what was measured. No time is judged here."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import contenders, report, timing, workloads
+from benchmarks.jobs import JOBS
+from benchmarks.timing import Call, Figure, Row
+
+
+@pytest.fixture(autouse=True)
+def few_contenders(monkeypatch):
+    """Without the reference, which takes seconds to import, and without "exact"."""
+    monkeypatch.setattr(contenders, "reference_installed", lambda: False)
+    found = contenders.runs()
+    del found["synkin exact"]
+    monkeypatch.setattr(contenders, "runs", lambda: found)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_runs(name, tmp_path, capsys):
+    results, where, wrong = command.run([name], workloads.TINY)
+    assert wrong == []
+    assert results[name]
+    for row in results[name]:
+        assert all(np.isfinite(figure.median) and figure.median > 0 for figure in row.figures.values())
+        assert "synkin" in row.figures
+    report.write_json(tmp_path / "out.json", where, results, JOBS)
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["machine"]["versions"]["jax"]
+    kept = content["jobs"][name]
+    assert kept["unit"] == JOBS[name].UNIT
+    assert [set(row["figures"]) for row in kept["rows"]] == [set(row.figures) for row in results[name]]
+    shown = capsys.readouterr().out
+    assert JOBS[name].__doc__.splitlines()[0] in shown
+    assert content["machine"]["date"] in shown
+
+
+def test_every_kernel_and_method_is_right(monkeypatch):
+    """By the textbook's equations in float64."""
+    monkeypatch.undo()
+    monkeypatch.setattr(contenders, "reference_installed", lambda: False)
+    results, _, wrong = command.run(["trace"], workloads.TINY._replace(kernels=workloads.FULL.kernels))
+    assert wrong == []
+    assert [row.labels["kernel"] for row in results["trace"]] == list(workloads.FULL.kernels)
+    assert all(row.figures["synkin exact"].error < 2e-5 for row in results["trace"])
+
+
+def test_what_is_wrong_is_said_and_not_timed(monkeypatch, capsys):
+    run = contenders.runs()["synkin"]
+    monkeypatch.setattr(contenders, "runs", lambda: {"synkin": lambda *arguments: 1.001 * run(*arguments)})
+    results, _, wrong = command.run(["trace", "gradient"], workloads.TINY)
+    assert results == {"trace": [], "gradient": []}
+    assert [message.split(" is off by ")[0] for message in wrong] == ["trace: synkin", "gradient: synkin"]
+    assert capsys.readouterr().out.count("WRONG") == 2
+
+
+@pytest.mark.parametrize("got", [[1.0, 2.1], [1.0, np.nan], [1.0, 2.0, 3.0]])
+def test_wrong_results_are_caught(got):
+    calls = {"it": Call(lambda: np.array(got), np.array([1.0, 2.0]))}
+    with pytest.raises(timing.Wrong, match=r"^it "):
+        timing.compare(calls, per=1.0, tolerance=0.01, scale=workloads.TINY)
+
+
+def test_contenders_take_turns(monkeypatch):
+    """With a clock of our own: a call advances it, and what one sample is divided by is its inner work."""
+    now, order = [0.0], []
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+
+    def call(name, seconds):
+        def run():
+            order.append(name)
+            now[0] += seconds
+            return np.ones(2)
+
+        return run
+
+    calls = {"a": Call(call("a", 2.0), np.ones(2)), "b": Call(call("b", 6.0), inner=3)}
+    figures = timing.compare(calls, per=10.0, tolerance=0.0, scale=workloads.TINY._replace(repeats=2))
+    assert "".join(order) == "ab" + "abba"
+    assert figures["a"] == Figure(20.0, (20.0, 20.0), 2, 2.0, 0.0)
+    assert figures["b"] == Figure(20.0, (20.0, 20.0), 2, 6.0, None)
+
+
+def test_quartiles():
+    assert timing.figure([1, 2, 3, 4, 50], per=2).median == 6
+    assert timing.figure([1, 2, 3, 4, 50], per=2).quartiles == (4, 8)
+
+
+@pytest.fixture
+def rows():
+    def row(kernel, synapses, theirs, ours, **options):
+        figures = {"brainpy.state": Figure(theirs), "synkin": Figure(ours, (0.9 * ours, 1.1 * ours))}
+        return Row({"kernel": kernel, "N": synapses}, figures, **options)
+
+    return [
+        row("ampa", 10, 8.0, 1.0),
+        row("ampa", 100, 4.0, 2.0),
+        row("ampa", 1000, 9.0, 1.0, in_mean=False),
+        row("alpha", 10, 3.0, 1.5),
+    ]
+
+
+def test_means_are_geometric(rows):
+    (name, by_key), *others = report.means(rows).items()
+    assert not others
+    assert name == "brainpy.state/synkin"
+    assert by_key == pytest.approx({"ampa": 4.0, "alpha": 2.0, "all": (8 * 2 * 2) ** (1 / 3)})
+
+
+def test_the_table_lines_up(rows):
+    table = report.Table()
+    head, first, *rest = [line for row in rows for line in table.lines(row)]
+    assert head.split() == ["kernel", "N", "brainpy.state", "synkin", "brainpy.state/synkin"]
+    assert first.split() == ["ampa", "10", "8", "1", "±10%", "8.00"]
+    assert {len(line) for line in rest} == {len(head)}
+
+
+def test_the_picture(rows, tmp_path):
+    pytest.importorskip("matplotlib")
+    report.plot(tmp_path / "ratios.png", report.machine(), {"readout": rows})
+    assert (tmp_path / "ratios.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="several N"):
+        report.plot(tmp_path / "none.png", report.machine(), {"gradient": rows[:1]})
+
+
+def test_spikes_and_parameters_are_the_same_in_every_run():
+    assert np.array_equal(workloads.spikes(1000, 50), workloads.spikes(1000, 50))
+    assert np.mean(workloads.spikes(1000, 1000)) == pytest.approx(workloads.RATE, rel=0.1)
+    T_dur = workloads.scattered_params("ampa", 100).T_dur
+    assert np.array_equal(T_dur, np.round(T_dur / workloads.DT) * workloads.DT)
+    assert T_dur.min() > 0
+
+
+def test_the_gabaa_receptor_is_measured_once():
+    assert workloads.distinct(workloads.FULL.kernels) == ["ampa", "bionmda", "alpha"]
+
+
+def test_a_wrong_result_makes_the_command_fail(monkeypatch):
+    monkeypatch.setattr(command, "run", lambda names, scale: ({}, {}, ["trace: wrong"]))
+    assert command.main(["--quick", "--only", "trace"]) == 1
+    monkeypatch.setattr(command, "run", lambda names, scale: ({}, {}, []))
+    assert command.main([]) == 0

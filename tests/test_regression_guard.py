@@ -1,0 +1,176 @@
+"""What makes a run fast, counted and not timed: compilations, loops, the costly operations in them, memory.
+
+Of the compiled program as XLA's optimizer leaves it. Timings are for `python -m benchmarks`.
+"""
+
+import re
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import synkin
+
+DT = 0.1
+COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt"]
+# All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step.
+ALLOWED = {"bionmda": Counter({"exponential-minus-one": 1, "divide": 1})}
+ALLOWED_BACKWARD = {"bionmda": Counter({"exponential-minus-one": 1, "divide": 2})}
+CHECKED = ["ampa", "bionmda", "alpha"]  # gabaa runs ampa's functions
+# Temporary memory of a gradient, in traces of g (N T numbers). Kept are every gate and, for a receptor, one byte a
+# step; a scan that JAX differentiates by itself takes twice to four times as much.
+TRACES = {"ampa": 2.5, "bionmda": 3.5, "alpha": 3.3}
+
+compilations: list[str] = []
+
+
+def _note(event, seconds, **kwargs):
+    if "backend_compile" in event:
+        compilations.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(_note)
+
+
+@pytest.fixture
+def compiled():
+    """A function that says how often XLA has compiled since it was last asked."""
+    compilations.clear()
+
+    def since():
+        number = len(compilations)
+        compilations.clear()
+        return number
+
+    return since
+
+
+def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, shape=(50, 300)):
+    """The compiled run of a kernel with its parameters as arguments: g, or the gradient of its mean square."""
+
+    def run(params, spikes):
+        return synkin.simulate(kernel, params, spikes, DT, method=method, readout=readout)[1]
+
+    def slope(params, spikes):
+        return jax.grad(lambda params: jnp.mean(run(params, spikes) ** 2))(params)
+
+    params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
+    return jax.jit(slope if gradient else run).lower(params, jax.ShapeDtypeStruct(shape, bool)).compile()
+
+
+def loops(executable):
+    """For each loop of a program, how often each operation stands in its body."""
+    computations: dict[str, list[str]] = {}
+    for line in executable.as_text().splitlines():
+        head = re.match(r"(?:ENTRY )?%?([\w.-]+) \(.*\{$", line)
+        if head:
+            here = computations[head[1]] = []
+        elif line.startswith(" "):
+            here.append(line)
+
+    def operations(name):
+        found = Counter()
+        for line in computations[name]:
+            found.update(re.findall(r"^\s+(?:ROOT )?%?[\w.-]+ = .*? ([a-z][a-z-]*)\(", line))
+            for called in re.findall(r"(?:calls|to_apply|body|condition)=%?([\w.-]+)", line):
+                found.update(operations(called))
+        return found
+
+    bodies = [re.search(r" while\(.*body=%?([\w.-]+)", line) for lines in computations.values() for line in lines]
+    return [operations(body[1]) for body in bodies if body]
+
+
+def costly(operations):
+    return Counter({name: operations[name] for name in [*COSTLY, "divide"] if operations[name]})
+
+
+def name_of(kernel):
+    return kernel.__name__.rpartition(".")[2]
+
+
+def test_a_run_is_one_loop_without_a_costly_operation(kernel):
+    (body,) = loops(compile_run(kernel))
+    assert body["multiply"] > 0
+    assert costly(body) <= ALLOWED.get(name_of(kernel), Counter())
+
+
+def test_exact_costs_no_more_a_step(kernel):
+    if kernel is synkin.bionmda:
+        pytest.skip("Its exact step is a sum over the nodes of an integral.")
+    (body,) = loops(compile_run(kernel, method="exact"))
+    assert body["multiply"] > 0
+    assert not costly(body)
+
+
+def test_a_gradient_is_two_loops(kernel):
+    """The run, and its tangent's transpose."""
+    forward, backward = loops(compile_run(kernel, gradient=True))
+    assert costly(forward) <= ALLOWED.get(name_of(kernel), Counter())
+    assert backward["multiply"] > 0
+    assert costly(backward) <= ALLOWED_BACKWARD.get(name_of(kernel), Counter())
+
+
+def test_the_count_sees_what_a_step_computes_again():
+    """The step itself prepares its coefficients: under a scan written by hand it may pay for them each time."""
+
+    def run(betas, spikes):
+        def body(state, row):
+            beta, spike = row
+            return synkin.ampa.step(synkin.ampa.Params(beta=beta), state, 0.0, spike, DT)
+
+        return jax.lax.scan(body, synkin.ampa.init(synkin.ampa.Params(), (300,)), (betas, spikes))
+
+    (body,) = loops(jax.jit(run).lower(jnp.ones(50), jnp.zeros((50, 300), bool)).compile())
+    assert costly(body)
+
+
+def test_a_second_run_compiles_nothing(kernel, method, compiled):
+    rng = np.random.default_rng(0)
+
+    def run(factor):
+        params = kernel.Params(*(factor * value for value in kernel.Params()))
+        spikes = rng.random((23, 7)) < 0.2
+        jax.block_until_ready(synkin.simulate(kernel, params, spikes, factor * DT, method=method))
+
+    run(1.0)
+    assert compiled() > 0
+    run(1.5)
+    assert compiled() == 0
+
+
+@pytest.mark.parametrize("name", ["AMPA", "GABAa", "BioNMDA", "Alpha", "Expon", "DualExpon"])
+def test_objects_of_one_shape_share_what_is_compiled(name, compiled):
+    def use(**parameters):
+        synapse = getattr(synkin, name)((3, 19), **parameters)
+        synapse.init_state()
+        for i in range(3):
+            with synkin.environ.context(t=i * DT, dt=DT):
+                synapse.update(np.full((3, 19), i == 1)).block_until_ready()
+
+    linear = {"Alpha": "tau", "Expon": "tau", "DualExpon": "tau_decay"}
+    use()
+    assert compiled() > 0
+    use(**{linear.get(name, "T_dur"): 1.3})
+    assert compiled() == 0
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_gradient_keeps_little_more_than_the_gates(name):
+    traces = memory(compile_run(synkin.KERNELS[name], gradient=True, shape=(1000, 1000))) / 1000**2
+    assert 1 <= traces <= TRACES[name]
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_readout_needs_no_memory_for_the_steps_between(name):
+    short, long = (
+        memory(compile_run(synkin.KERNELS[name], readout=lambda state, g: g.sum(), shape=(steps, 300)))
+        for steps in (200, 3200)
+    )
+    assert short == long < 10 * 300
+
+
+def memory(executable):
+    """Temporary memory, in numbers of the default precision."""
+    return executable.memory_analysis().temp_size_in_bytes / jnp.zeros(()).dtype.itemsize
