@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import synkin
-from synkin.cli import UsageError, simulate
+from synkin.cli import UsageError, fit, simulate
 from synkin.cli import list as list_
 
-COMMANDS = (simulate, list_)
+COMMANDS = (simulate, fit, list_)
 
 
 class _Parser(argparse.ArgumentParser):

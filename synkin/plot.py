@@ -127,6 +127,51 @@ def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None)
     return ax
 
 
+def fit(result: Any, *, ax: Any = None) -> Any:
+    """Draw a recording with the curve that was fitted to it, and below it the residuals.
+
+    Of several recordings, all are drawn faintly and their mean on top.
+
+    Args:
+        result: what `synkin.fit` returned.
+        ax: two matplotlib Axes, for the recording and the residuals; by default those of a new pyplot figure.
+
+    Returns:
+        The two Axes.
+
+    Raises:
+        ValueError: ``ax`` is not two Axes.
+        ImportError: matplotlib is not installed.
+    """
+    above, below = _two_axes(ax)
+    curves = [np.atleast_2d(a) for a in (result.trace, result.predicted, result.residuals)]
+    recordings = len(curves[0])
+    thin = 0.5 if len(result.times) > _DENSE else 1.0
+    drawn = [
+        (above, curves[0], GREY, BLACK, "recording"),
+        (above, curves[1], VERMILION, VERMILION, "fit"),
+        (below, curves[2], GREY, BLACK, None),
+    ]
+    for axes, rows, color, strong, label in drawn:
+        if recordings == 1:
+            axes.plot(result.times, rows[0], color=color, linewidth=2 * thin if label == "fit" else thin, label=label)
+            continue
+        axes.plot(result.times, rows.T, color=color, linewidth=0.5 * thin, alpha=0.25)
+        label = f"{label}, mean of {recordings}" if label else None
+        axes.plot(result.times, _mean(rows), color=strong, linewidth=2 * thin, label=label)
+    below.axhline(0.0, color=VERMILION, linewidth=1)
+    spikes = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)))
+    spikes = np.unique(spikes[np.isfinite(spikes)])
+    above.vlines(spikes, 1 - _TICKS_ROW, 1, GREY, linewidth=0.7, transform=above.get_xaxis_transform(), label="spikes")
+    _leave_room_above(above, np.concatenate(curves[:2]), _TICKS_ROW)
+    for axes, label in ((above, "recording"), (below, "residual")):
+        _finish(axes)
+        axes.set_ylabel(f"{label} ({result.unit})" if result.unit else label)
+    above.set_xlabel("")
+    above.legend(frameon=False, title=f"{result.kernel.__name__.rpartition('.')[2]}, R² {result.r_squared:.3f}")
+    return above, below
+
+
 def figure(width: float = 9.0, height: float = 5.0) -> Any:
     """An empty figure to save to a file: it belongs to no window and to no pyplot state, so needs no display.
 
@@ -160,6 +205,16 @@ def _axes(ax: Any) -> Any:
     return ax
 
 
+def _two_axes(ax: Any) -> Any:
+    if ax is None:
+        ratios = {"height_ratios": [3, 1]}
+        pyplot = _matplotlib("matplotlib.pyplot")
+        _, ax = pyplot.subplots(2, 1, figsize=(7, 5), layout="constrained", sharex=True, gridspec_kw=ratios)
+    if np.shape(ax) != (2,):
+        raise ValueError(f"Argument `ax` must be two Axes, for recording and residuals, but is {ax!r:.60}.")
+    return ax
+
+
 def _finish(ax: Any) -> None:
     """What all pictures share."""
     ax.set_xlabel("time (ms)")
@@ -173,6 +228,13 @@ def _colors(n: int) -> Sequence[Any]:
     if n <= len(COLORS):
         return COLORS[:n]
     return _matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, n))
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """The mean of the rows, of what is no NaN; NaN where nothing is."""
+    present = np.isfinite(rows)
+    counts = present.sum(axis=0)
+    return np.where(counts, np.where(present, rows, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _trains(spikes: Any, n: int) -> list[np.ndarray]:

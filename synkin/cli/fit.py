@@ -1,0 +1,270 @@
+"""``fit``: from a recording to the parameters of a kernel, a summary and a picture."""
+
+import argparse
+import json
+import math
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from synkin import plot
+from synkin.cli import UsageError, files, options, terminal
+from synkin.fit import Fit, fit
+from synkin.fit.search import LOSSES
+
+SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
+# The options that go with it.
+SAMPLE_OPTIONS = {
+    "spikes": [5.0, 25.0, 28.0, 31.0],
+    "free": ["alpha", "beta", "T_dur"],
+    "scale": True,
+    "offset": True,
+    "onset": True,
+}
+
+# Units at the end of a column's name, as in mean_pA or current (nA).
+_UNIT = re.compile(r"(?:^|[^a-zA-Z])(pA|nA|uA|µA|mA|uV|µV|mV|V|pS|nS|uS|µS|mS)\)?$")
+# What stands for a sample that is missing, besides a NaN.
+_MISSING = ("", "-", "NA", "N/A")
+
+_NOTES = """\
+RECORDING.csv has a row a sample: its time in ms, and one column or more of what
+was recorded. A column is given by its name or by its number, from 1; several by
+a comma between them or by a pattern such as 'event*'. Several recordings are
+fitted together: they share the parameters, each has its own scale, offset and
+onset. Cells that are empty, NA or NaN are left out. The unit of the recording
+is read from the column's name where it ends in one (mean_pA).
+
+  python -m synkin fit RECORDING.csv --trace mean_pA --spikes 3.0 \\
+      --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
+"""
+
+
+class Recording(NamedTuple):
+    """What a file holds of a recording."""
+
+    times: np.ndarray  # (M,) ms
+    trace: np.ndarray  # (M,) or (R, M)
+    columns: list[str]  # the names or numbers of the R columns
+    unit: str  # "" if it is not known
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the parser of ``fit``."""
+    text = "find the parameters with which a kernel follows a recording"
+    parser = subparsers.add_parser(
+        "fit",
+        help=text,
+        description=text,
+        epilog=_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("recording", nargs="?", type=Path, metavar="RECORDING.csv", help="see below")
+    add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
+    add("--time", default="1", metavar="COLUMN", help="the time in ms (default: the first)")
+    add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
+    options.add_kernel(parser)
+    add("--spikes", type=_times, metavar="MS,...", help="spike times")
+    add("--free", type=_names, metavar="NAME,...", help="the parameters to fit")
+    for name, what in (
+        ("scale", "from mS to the recording's unit (default: 1)"),
+        ("offset", "baseline, in the recording's unit (default: 0)"),
+        ("onset", "common shift of the spikes in ms (default: 0)"),
+    ):
+        add(
+            f"--{name}", nargs="?", type=float, const=True, default=False, metavar="VALUE", help=f"fit, or hold, {what}"
+        )
+    add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="of what is fitted")
+    add("--loss", choices=LOSSES, default="linear", help="soft_l1 hardly sees outliers (default: linear)")
+    add("--starts", type=int, default=12, metavar="N", help="how many starts are tried (default: 12)")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--from", dest="begin", type=float, metavar="MS", help="leave out what comes before")
+    begin.add_argument("--from-sample", type=int, metavar="N", help="leave out the first N samples")
+    add("--to", dest="end", type=float, metavar="MS", help="leave out what comes after")
+    add("--out", type=Path, metavar="FILE", help="write the result to a .json file")
+    add("--plot", type=Path, metavar="FILE", help="draw recording, fit and residuals to a .png, .pdf or .svg file")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit, write what was asked for, print a summary."""
+    if arguments.sample == (arguments.recording is not None):
+        raise UsageError("Command fit needs a recording or --sample, one of the two.")
+    path = arguments.recording
+    if arguments.sample:
+        path = SAMPLE
+        for name, value in SAMPLE_OPTIONS.items():
+            if getattr(arguments, name) is None or getattr(arguments, name) is False:
+                setattr(arguments, name, value)
+    for name in ("spikes", "free"):
+        if getattr(arguments, name) is None:
+            raise UsageError(f"Command fit needs --{name}, such as --{name} {'3.0' if name == 'spikes' else 'beta'}.")
+    kernel = options.kernel(arguments.kernel)
+    params = options.params(arguments.kernel, arguments.set)
+    # What would fail at the end fails here.
+    if arguments.out:
+        files.check_output("--out", arguments.out, (".json",), keep=arguments.recording)
+    if arguments.plot:
+        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"))
+        try:
+            figure = plot.figure(8, 6)
+        except ImportError as error:
+            raise UsageError(str(error)) from None
+    recording = _cut(read(path, arguments.time, arguments.trace), arguments)
+    try:
+        result = fit(
+            kernel,
+            params,
+            arguments.spikes,
+            recording.times,
+            recording.trace,
+            free=arguments.free,
+            scale=arguments.scale,
+            offset=arguments.offset,
+            onset=arguments.onset,
+            bounds=_bounds(arguments.bounds),
+            loss=arguments.loss,
+            starts=arguments.starts,
+            unit=recording.unit,
+        )
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
+
+    if arguments.out:
+        with files.replacing(arguments.out) as file:
+            file.write(json.dumps(_report(result, recording), indent=2, allow_nan=False).encode() + b"\n")
+    if arguments.plot:
+        plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))
+        with files.replacing(arguments.plot) as file:
+            figure.savefig(file, format=arguments.plot.suffix[1:].lower())
+    times = recording.times
+    rows = [
+        ("kernel", arguments.kernel),
+        ("recording", _described(recording)),
+        *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
+        ("samples", f"{len(times):,} from {times[0]:g} to {times[-1]:g} ms"),
+        ("time taken", f"{result.seconds:.2f} s, {result.nfev} evaluations"),
+        *(("written", str(path)) for path in (arguments.out, arguments.plot) if path),
+    ]
+    print(terminal.aligned(rows))
+    print(f"\n{result.summary()}")
+
+
+def read(path: Path, time: str, trace: str) -> Recording:
+    """The columns of a file that ``time`` and ``trace`` name.
+
+    Raises:
+        UsageError: no such file or column, or a cell that holds no number.
+    """
+    header, rows = files.read_table(path)
+    count = len(rows[0].cells)
+    if header is not None and len(header) != count:
+        raise UsageError(f"The header of {path} must have {count} columns, as the rows have, but has {len(header)}.")
+    names = [cell.strip("\"'") for cell in header] if header else [f"column {i + 1}" for i in range(count)]
+    at = _columns(path, names, time)
+    if len(at) != 1:
+        raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
+    columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
+    times = np.array([files.number(path, row, at[0]) for row in rows])
+    values = np.array([[_sample(path, row, column) for row in rows] for column in columns])
+    units = {match.group(1) if (match := _UNIT.search(names[column])) else "" for column in columns}
+    unit = units.pop() if len(units) == 1 else ""
+    return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit)
+
+
+def _columns(path: Path, names: list[str], item: str) -> list[int]:
+    """The columns that a name, a pattern of names or a number from 1 means."""
+    found = [i for i, name in enumerate(names) if name == item] or [
+        i for i, name in enumerate(names) if "*" in item and fnmatchcase(name, item)
+    ]
+    if not found and item.isdecimal() and 1 <= int(item) <= len(names):
+        found = [int(item) - 1]
+    if not found:
+        raise UsageError(
+            f"File {path} has no column {item!r}: it has {len(names)}, {', '.join(names[:8])}"
+            f"{', ...' if len(names) > 8 else ''}."
+        )
+    return found
+
+
+def _sample(path: Path, row: files.Row, column: int) -> float:
+    return math.nan if row.cells[column] in _MISSING else files.number(path, row, column)
+
+
+def _cut(recording: Recording, arguments: argparse.Namespace) -> Recording:
+    """The part of the recording that --from, --from-sample and --to leave."""
+    keep = np.ones(len(recording.times), bool)
+    if arguments.begin is not None:
+        keep &= recording.times >= arguments.begin
+    if arguments.from_sample is not None:
+        if arguments.from_sample < 0:
+            raise UsageError(f"Option --from-sample must be 0 or more, but is {arguments.from_sample}.")
+        keep[: arguments.from_sample] = False
+    if arguments.end is not None:
+        keep &= recording.times <= arguments.end
+    if not keep.any():
+        raise UsageError(f"Options --from, --from-sample and --to leave none of the {len(keep)} samples.")
+    return recording._replace(times=recording.times[keep], trace=recording.trace[..., keep])
+
+
+def _times(text: str) -> list[float]:
+    try:
+        times = [float(item) for item in text.split(",")]
+    except ValueError:
+        times = []
+    if not times or not all(map(math.isfinite, times)):
+        raise argparse.ArgumentTypeError(f"must be times in ms, such as 3.0,17.5, but is {text!r}")
+    return sorted(times)
+
+
+def _names(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _bounds(settings: list[str]) -> dict[str, tuple[float, float]]:
+    bounds = {}
+    for setting in settings:
+        name, _, limits = setting.partition("=")
+        low, colon, high = limits.partition(":")
+        try:
+            bounds[name] = float(low or "-inf"), float(high or "inf")
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise UsageError(f"Option --bounds needs NAME=LOW:HIGH, such as beta=0.1:2, but got {setting!r}.")
+    return bounds
+
+
+def _described(recording: Recording) -> str:
+    columns = recording.columns
+    return columns[0] if len(columns) == 1 else f"{len(columns)} columns, {columns[0]} to {columns[-1]}"
+
+
+def _report(result: Fit, recording: Recording) -> dict[str, Any]:
+    """What goes into the .json file: what is infinite or missing becomes null."""
+    report = {
+        "kernel": result.kernel.__name__.rpartition(".")[2],
+        "columns": recording.columns,
+        "unit": result.unit,
+        "params": result.params._asdict(),
+        **{name: getattr(result, name) for name in ("scale", "offset", "onset", "free", "stderr", "labels")},
+        **{name: getattr(result, name) for name in ("correlations", "r_squared", "noise", "identifiable")},
+        **{name: getattr(result, name) for name in ("message", "success", "nfev", "seconds", "spike_times")},
+    }
+    return {name: _plain(value) for name, value in report.items()}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,111 @@
+"""Least squares of a kernel against a recording.
+
+    problem      the recording and what is free, checked
+    model        the curve and its exact derivatives, from JAX
+    search       the optimiser, from several starts
+    statistics   noise, standard errors, and what the recording cannot tell
+    result       `Fit`
+
+Each imports from those above it alone.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from synkin.fit import search, statistics
+from synkin.fit.model import double_precision
+from synkin.fit.problem import pose
+from synkin.fit.result import Fit, collect
+
+__all__ = ["Fit", "fit"]
+
+
+def fit(
+    kernel: Any,
+    params: Any,
+    spike_times: ArrayLike,
+    times: ArrayLike,
+    trace: ArrayLike,
+    *,
+    free: str | Sequence[str],
+    scale: bool | float = False,
+    offset: bool | float = False,
+    onset: bool | float = False,
+    weights: ArrayLike | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    loss: str = "linear",
+    starts: int = 12,
+    overlap: str = "restart",
+    unit: str = "",
+    max_nfev: int = 300,
+    progress: bool = True,
+) -> Fit:
+    """The parameters with which a kernel follows a recording most closely.
+
+    The curve ``scale * g(times) + offset``, g being that of `synkin.respond` with every spike ``onset`` later, is
+    fitted by bounded least squares (SciPy's `scipy.optimize.least_squares`) with exact derivatives. Of several
+    recordings all share the parameters; ``scale``, ``offset`` and ``onset``, where they are free, are each one's own.
+
+    Args:
+        kernel: a kernel module such as `synkin.ampa`.
+        params: the kernel's ``Params``, scalars: what is free starts there, all else is held there.
+        spike_times: (K,) ms, sorted, inf pads; or (R, K), a row for each recording.
+        times: (M,) ms, increasing, evenly spaced or not.
+        trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
+            NaN samples are left out.
+        free: names of the parameters to fit. All are positive and fitted on a log scale, but for a linear kernel's
+            ``amplitude``, which may be negative.
+        scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there.
+        offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there.
+        onset: common shift of the spike times in ms. True: fitted, False: 0, a number: held there. It is looked
+            for near 0, about as far as the response is wide.
+        weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
+        bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
+            default a parameter stays within a factor of 10,000 of its start.
+        loss: "linear", or "soft_l1", which large outliers hardly sway.
+        starts: how many starts are tried: ``params``, others up to 10 times smaller or larger, and, for the last
+            third, near the best so far; the same every time. The best result is kept.
+        overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
+        unit: of the trace, such as "pA", for summary and pictures.
+        max_nfev: the most evaluations of the curve that a start may take.
+        progress: whether a long fit says on stderr how far it is: on a terminal after 2 s, else every 10 s.
+
+    Returns:
+        `Fit`, of plain numbers. It is computed in double precision, whatever JAX's default is.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a recording with nothing
+            to fit.
+
+    Parameters, times, weights and trace may be quantities of saiunit; the trace's is then the unit of the result.
+
+    Standard errors are those of the linearised problem. They allow for noise that is alike in neighbouring samples,
+    as filtered noise is, and take its level to be the same everywhere. A quantity of which the recording says
+    nothing has an infinite one, and ``message`` names the combination that can be known instead.
+
+    Source: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7.
+    """
+    began = time.perf_counter()
+    search.check(loss, starts, max_nfev)
+    # The search may try parameters that overflow: it sees that the curve is not finite, and turns back.
+    with double_precision(), np.errstate(over="ignore", invalid="ignore"):
+        problem = pose(
+            kernel,
+            params,
+            spike_times,
+            times,
+            trace,
+            free=free,
+            held={"scale": scale, "offset": offset, "onset": onset},
+            weights=weights,
+            bounds=bounds or {},
+            overlap=overlap,
+            unit=unit,
+        )
+        found = search.run(problem, loss, int(starts), int(max_nfev), progress)
+        known = statistics.infer(problem, found)
+    return collect(problem, found, known, time.perf_counter() - began)

@@ -1,0 +1,127 @@
+"""The curve to be fitted and its derivatives, in double precision."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.experimental
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.fit.problem import Problem
+from synkin.respond import respond
+
+
+def double_precision() -> Any:
+    """JAX's 64-bit mode as a context; it has moved between versions.
+
+    In single precision the search wanders in its last steps, up to 1.7 times as many in all, and five digits of the
+    result are sure; it is not faster.
+    """
+    home = jax if hasattr(jax, "enable_x64") else jax.experimental
+    return home.enable_x64(True)
+
+
+class Curve(NamedTuple):
+    """The curve of each of R recordings at M times, and its derivatives."""
+
+    g: np.ndarray  # (R, M) mS
+    value: np.ndarray  # (R, M) in the unit of the trace
+    derivative: np.ndarray  # (R, M, C), with respect to the coordinates that `Problem.columns` lists
+
+
+def curve(problem: Problem, point: np.ndarray) -> Curve:
+    """The curve at a point, (N,): see `Problem` for its coordinates."""
+    own = problem.split(point)
+    g, slope = response(problem, point[: len(problem.free)], own["onset"])
+    scale = own["scale"][:, None]
+    slope = scale[:, :, None] * slope
+    derivative = {"scale": g, "offset": np.ones_like(g), "onset": slope[:, :, -1]}
+    columns = [slope[:, :, :-1], *(derivative[name][:, :, None] for name in problem.own)]
+    return Curve(g, scale * g + own["offset"][:, None], np.concatenate(columns, axis=2))
+
+
+def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """g in mS and its derivatives.
+
+    Args:
+        problem: the problem.
+        parameters: (P,) coordinates of the free parameters.
+        onset: (R,) ms.
+
+    Returns:
+        g, (R, M), and its derivatives with respect to the parameters' coordinates and onset, (R, M, P + 1).
+    """
+    recordings, samples = problem.trace.shape
+    # Where all recordings have the same spikes at the same times, one g serves all.
+    rows = recordings if "onset" in problem.own or problem.spike_times.ndim == 2 else 1
+    points = np.column_stack([np.tile(parameters, (rows, 1)), onset[:rows]])
+    spikes = [np.broadcast_to(a, (rows, a.shape[-1])) for a in (problem.spike_times, problem.weights)]
+    g, slope = _respond(
+        problem.kernel,
+        problem.free,
+        problem.logarithmic,
+        problem.overlap,
+        problem.params,
+        points,
+        *spikes,
+        problem.times,
+    )
+    shape = recordings, samples
+    return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
+
+
+def triangles(problem: Problem, columns: np.ndarray) -> np.ndarray:
+    """The triangle R of a recording's ``columns`` = Q R: what stands for them in least squares, Q being a rotation.
+
+    Args:
+        problem: says which samples there are.
+        columns: (R, M, n), a row for each sample.
+
+    Returns:
+        (R, min(M, n), n): a handful of rows, however long the recording is.
+    """
+    return np.asarray(np.linalg.qr(np.where(problem.present[:, :, None], columns, 0.0), mode="r"))
+
+
+def spread(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
+    """One matrix from those of the recordings: the blocks (R, m, n) below each other, (R m, total).
+
+    Args:
+        blocks: (R, m, n).
+        columns: (R, n), the column of the result that each column of a block belongs to.
+        total: how many columns the result has.
+    """
+    matrix = np.zeros((*blocks.shape[:2], total))
+    np.put_along_axis(matrix, columns[:, None, :], blocks, axis=2)
+    return matrix.reshape(-1, total)
+
+
+@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap"))
+def _respond(
+    kernel: Any,
+    free: tuple[str, ...],
+    logarithmic: tuple[bool, ...],
+    overlap: str,
+    params: Any,
+    points: Array,
+    spike_times: Array,
+    weights: Array,
+    times: Array,
+) -> tuple[Array, Array]:
+    """g (rows, M), and its derivative (rows, M, P + 1), at ``points`` (rows, P + 1): the free parameters and onset."""
+
+    def row(point: Array, spike_times: Array, weights: Array) -> tuple[Array, Array]:
+        def g(point: Array) -> tuple[Array, Array]:
+            values = {name: jnp.exp(point[i]) if logarithmic[i] else point[i] for i, name in enumerate(free)}
+            given = weights if kernel.TAKES_WEIGHTS else None
+            g = respond(
+                kernel, params._replace(**values), spike_times + point[-1], times, weights=given, overlap=overlap
+            )
+            return g, g
+
+        slope, value = jax.jacfwd(g, has_aux=True)(point)
+        return value, slope
+
+    return jax.vmap(row)(points, spike_times, weights)

@@ -1,0 +1,272 @@
+"""The recording and what is free, checked, with the coordinates in which the search moves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synkin import checks, units
+
+# What each recording has of its own, with the value where it is not fitted and no other is given.
+OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
+# How far a parameter may go from its start, as a factor, where no bounds are given.
+_REACH = 1e4
+# The one parameter of a kernel that may be negative.
+_SIGNED = "amplitude"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """R recordings of M samples; the search's N coordinates are
+
+    the free parameters (the logarithms of those that are positive), then, of scale, offset and onset, each that is
+    free, R of them.
+    """
+
+    kernel: Any
+    params: Any  # floats
+    spike_times: np.ndarray  # (K,) or (R, K) ms
+    weights: np.ndarray  # the same shape, mS
+    times: np.ndarray  # (M,) ms
+    trace: np.ndarray  # (R, M); 0 where it is missing
+    present: np.ndarray  # (R, M) False where the sample is NaN
+    is_single: bool  # whether the recording came as (M,)
+    overlap: str
+    unit: str  # of the trace
+    free: tuple[str, ...]  # parameters
+    logarithmic: tuple[bool, ...]  # of them, which have their logarithm as coordinate
+    own: tuple[str, ...]  # of scale, offset and onset, those that are fitted
+    held: dict[str, float]  # the values of the others
+    lower: np.ndarray  # (N,)
+    upper: np.ndarray  # (N,)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The coordinates' names: "beta", "scale", or "scale[3]" of the fourth of several recordings."""
+        numbers = [""] if self.is_single else [f"[{r}]" for r in range(len(self.trace))]
+        return *self.free, *(name + number for name in self.own for number in numbers)
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The coordinates that each recording's curve depends on, (R, C): the parameters, then its own."""
+        own = [self.columns_of(name) for name in self.own]
+        parameters = np.tile(np.arange(len(self.free)), (len(self.trace), 1))
+        return np.column_stack([parameters, *own])
+
+    def columns_of(self, name: str) -> np.ndarray:
+        """The coordinates that hold ``name`` of scale, offset and onset, where it is fitted: (R,)."""
+        recordings = len(self.trace)
+        return len(self.free) + self.own.index(name) * recordings + np.arange(recordings)
+
+    def split(self, point: np.ndarray) -> dict[str, np.ndarray]:
+        """Scale, offset and onset at a point, each (R,)."""
+        recordings = len(self.trace)
+        return {
+            name: point[self.columns_of(name)] if name in self.own else np.full(recordings, self.held[name])
+            for name in OWN
+        }
+
+    def params_at(self, point: np.ndarray) -> Any:
+        """The kernel's parameters at a point."""
+        values = point[: len(self.free)].copy()
+        values[list(self.logarithmic)] = np.exp(values[list(self.logarithmic)])
+        return self.params._replace(**dict(zip(self.free, map(float, values), strict=True)))
+
+
+def pose(
+    kernel: Any,
+    params: Any,
+    spike_times: Any,
+    times: Any,
+    trace: Any,
+    *,
+    free: str | Sequence[str],
+    held: Mapping[str, bool | float],
+    weights: Any,
+    bounds: Mapping[str, tuple[float, float]],
+    overlap: str,
+    unit: str,
+) -> Problem:
+    """The problem that the arguments of `synkin.fit` pose.
+
+    Raises:
+        TypeError, ValueError: an argument that makes no sense.
+    """
+    checks.kernel(kernel)
+    params = units.params(kernel, params)
+    spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
+    weights = units.plain("weights", weights, "mS")
+    if units.is_quantity(trace):
+        trace, unit = trace.mantissa, str(trace.unit)
+    checks.params(params, (), kernel.Params)
+    checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+    params = params._make(map(float, params))
+    times, trace = _floats("times", times), _floats("trace", trace)
+    _check_times(times)
+    is_single = trace.ndim == 1
+    trace = np.atleast_2d(trace)
+    if trace.ndim != 2 or trace.shape[1] != len(times):
+        raise ValueError(
+            f"Argument `trace` must have shape ({len(times)},) or (R, {len(times)}), as `times` has length "
+            f"{len(times)}, but has shape {trace.shape[int(is_single) :]}."
+        )
+    spike_times = _floats("spike_times", spike_times)
+    _check_spikes(spike_times, times, len(trace), is_single)
+    if weights is not None:
+        weights = _floats("weights", weights)
+        checks.weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
+    free = _check_free(kernel, params, free)
+    values = {name: _held(name, value) for name, value in held.items()}
+    own = tuple(name for name, value in values.items() if value is None)
+    logarithmic = tuple(name != _SIGNED for name in free)
+    present = np.isfinite(trace)
+    _check_trace(trace, present, is_single, len(free), len(own))
+    lower, upper = _limits(params, free, own, bounds, spike_times, times)
+    are_logarithms = [*logarithmic, *(False for _ in own)]
+    with np.errstate(divide="ignore"):  # the logarithm of a bound of 0 is meant
+        for limit in (lower, upper):
+            limit[are_logarithms] = np.log(limit[are_logarithms])
+    repeats = [1] * len(free) + [len(trace)] * len(own)
+    return Problem(
+        kernel=kernel,
+        params=params,
+        spike_times=spike_times,
+        weights=np.ones_like(spike_times) if weights is None else weights,
+        times=times,
+        trace=np.where(present, trace, 0.0),
+        present=present,
+        is_single=is_single,
+        overlap=overlap,
+        unit=unit,
+        free=free,
+        logarithmic=logarithmic,
+        own=own,
+        held={name: value for name, value in values.items() if value is not None},
+        lower=np.repeat(lower, repeats),
+        upper=np.repeat(upper, repeats),
+    )
+
+
+def _floats(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise TypeError(f"Argument `{name}` must be an array of real numbers, but is {value!r:.80}.") from None
+
+
+def _check_times(times: np.ndarray) -> None:
+    if times.ndim != 1 or not times.size:
+        raise ValueError(f"Argument `times` must have shape (M,), M at least 1, but has shape {times.shape}.")
+    checks.event_times("times", times, sort=False)
+    rises = np.diff(times) > 0
+    if not rises.all():
+        i = int(rises.argmin())
+        raise ValueError(
+            f"Argument `times` must be increasing, but element {i + 1} ({times[i + 1]}) is not above {times[i]}."
+        )
+
+
+def _check_spikes(spike_times: np.ndarray, times: np.ndarray, recordings: int, is_single: bool) -> None:
+    rows = np.atleast_2d(spike_times)
+    if not (spike_times.ndim == 1 or (spike_times.ndim == 2 and len(rows) == recordings and not is_single)):
+        expected = "(K,)" if is_single else f"(K,) or ({recordings}, K)"
+        raise ValueError(f"Argument `spike_times` must have shape {expected}, but has shape {spike_times.shape}.")
+    for row in rows:
+        checks.event_times("spike_times", row, sort=True)
+        row = row[np.isfinite(row)]
+        if not row.size:
+            raise ValueError(
+                "Argument `spike_times` must have at least one finite time for each recording, but has none."
+            )
+        if row[-1] > times[-1]:
+            raise ValueError(
+                f"Argument `spike_times` must lie before the end of the recording, {times[-1]} ms, but has {row[-1]}."
+            )
+
+
+def _check_free(kernel: Any, params: Any, free: str | Sequence[str]) -> tuple[str, ...]:
+    free = (free,) if isinstance(free, str) else tuple(free)
+    listed = ", ".join(params._fields)
+    name = kernel.__name__.rpartition(".")[2]
+    if not free:
+        raise ValueError(f"Argument `free` must name at least one parameter of {name} ({listed}), but is empty.")
+    for parameter in free:
+        if parameter not in params._fields:
+            raise ValueError(f"Argument `free` must name parameters of {name} ({listed}), but has {parameter!r}.")
+        if parameter != _SIGNED and getattr(params, parameter) <= 0:
+            raise ValueError(
+                f"Parameter `{parameter}` must be positive to be fitted, but starts at {getattr(params, parameter)}."
+            )
+    if len(set(free)) < len(free):
+        raise ValueError(f"Argument `free` must name each parameter once, but is {', '.join(free)}.")
+    return free
+
+
+def _held(name: str, value: Any) -> float | None:
+    """None for True, which means that it is fitted; else the value at which it is held."""
+    if isinstance(value, bool | np.bool_):
+        return None if value else OWN[name]
+    checks.number(name, value, np.isfinite, "True, False or a finite number")
+    return float(value)
+
+
+def _check_trace(trace: np.ndarray, present: np.ndarray, is_single: bool, shared: int, own: int) -> None:
+    """Raise unless there is enough to fit ``shared`` parameters and ``own`` quantities of each recording."""
+    if np.isinf(trace).any():
+        r, m = np.argwhere(np.isinf(trace))[0]
+        raise ValueError(f"Argument `trace` must be finite or NaN, but sample {m} is {trace[r, m]}.")
+    counts = present.sum(axis=1)
+    for r, count in enumerate(counts):
+        which = "Argument `trace`" if is_single else f"Row {r} of argument `trace`"
+        needed = own + 1 + (shared if is_single else 0)
+        if count == 0:
+            raise ValueError(f"{which} must hold numbers, but all {len(trace[r])} samples are NaN.")
+        if count < needed:
+            raise ValueError(f"{which} must have at least {needed} samples for what is free, but has {count}.")
+        if np.ptp(trace[r, present[r]]) == 0:
+            raise ValueError(f"{which} must vary, but is {trace[r, present[r]][0]} throughout.")
+    needed = shared + own * len(trace) + 1
+    if counts.sum() < needed:
+        raise ValueError(
+            f"Argument `trace` must have at least {needed} samples for what is free, but has {counts.sum()}."
+        )
+
+
+def _limits(
+    params: Any,
+    free: tuple[str, ...],
+    own: tuple[str, ...],
+    bounds: Mapping[str, tuple[float, float]],
+    spike_times: np.ndarray,
+    times: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound of each free quantity, in its unit."""
+    last = spike_times[np.isfinite(spike_times)].max()
+    start = {name: getattr(params, name) for name in free}
+    default = {
+        **{name: (start[name] / _REACH, start[name] * _REACH) for name in free if name != _SIGNED},
+        "onset": (times[0] - times[-1], times[-1] - last),
+    }
+    for name in bounds:
+        if name not in (*free, *own):
+            raise ValueError(
+                f"Argument `bounds` must name what is free ({', '.join((*free, *own))}), but has {name!r}."
+            )
+    limits = []
+    for name in (*free, *own):
+        given = bounds.get(name, default.get(name, (-np.inf, np.inf)))
+        pair = _floats("bounds", given)
+        if pair.shape != (2,) or not pair[0] < pair[1]:
+            raise ValueError(
+                f"Argument `bounds` must have a lower and a higher number for `{name}`, but has {given!r:.60}."
+            )
+        if name in start and name != _SIGNED and pair[0] < 0:
+            raise ValueError(f"Argument `bounds` must not be negative for `{name}`, but has {pair[0]}.")
+        if name in start and not pair[0] <= start[name] <= pair[1]:
+            raise ValueError(
+                f"Parameter `{name}` must start within its bounds, {pair[0]} to {pair[1]}, but starts at {start[name]}."
+            )
+        limits.append(pair)
+    lower, upper = np.array(limits).T.copy()
+    return lower, upper

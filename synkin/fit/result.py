@@ -1,0 +1,143 @@
+"""What `synkin.fit` returns."""
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synkin.fit.problem import OWN, Problem
+from synkin.fit.search import Found
+from synkin.fit.statistics import Known
+
+# From so many neighbouring samples that count as one on, the message says so.
+_WORTH_SAYING = 2.0
+# Of a line of text.
+_WIDTH = 100
+# The part of a trace's sum of squares in which a curve that fits it without noise is off.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, repr=False)
+class Fit:
+    """The curve ``scale * g + offset`` that follows a recording most closely, and how far it can be trusted.
+
+    Of R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
+    R entries or rows; else they are numbers and vectors.
+    """
+
+    kernel: Any  # the kernel module
+    params: Any  # its Params, floats: fitted and held
+    scale: Any  # trace's unit per mS
+    offset: Any  # trace's unit
+    onset: Any  # ms, added to every spike time
+    free: tuple[str, ...]  # what was fitted
+    stderr: dict[str, Any]  # standard error by name of what was fitted, in its unit; inf where nothing is known
+    correlations: np.ndarray  # (N, N) of the errors, between what `labels` names
+    labels: tuple[str, ...]  # the N numbers fitted: as `free`, with scale[0], scale[1], ... of several recordings
+    r_squared: float  # the part of the variance, around each recording's mean, that the curve explains
+    noise: float  # standard deviation of the residuals in the trace's unit
+    identifiable: bool  # whether everything that was fitted is known to better than a factor of 2
+    message: str  # how the fit went, in sentences
+    success: bool  # whether the search ended by itself, and not for want of evaluations
+    nfev: int  # evaluations of the curve, of all starts together
+    seconds: float  # with compilation, where there was any
+    spike_times: np.ndarray  # as given, ms
+    times: np.ndarray  # (M,) ms
+    trace: np.ndarray  # as given; (M,) or (R, M)
+    unit: str  # of the trace, "" if it is not known
+    predicted: np.ndarray  # the curve, same shape
+    residuals: np.ndarray  # trace - predicted; NaN where the trace is
+
+    def summary(self) -> str:
+        """A table of value, standard error and unit of each quantity, and how the fit went."""
+        rows = [("", "value", "std. error", "unit")]
+        own_units = {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
+        for name, value, value_unit in (
+            *zip(self.params._fields, self.params, self.kernel.UNITS, strict=True),
+            *((name, getattr(self, name), own_units[name]) for name in OWN),
+        ):
+            if name in self.free:
+                label = name if np.ndim(value) == 0 else f"{name} (median of {len(value)})"
+                error = f"{np.median(self.stderr[name]):.2g}"
+                rows.append((label, f"{np.median(value):.5g}", error, value_unit))
+            elif name in self.params._fields or np.any(value != OWN[name]):
+                rows.append((name, f"{value:.5g}", "held", value_unit))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        quality = f"R^2 {self.r_squared:.4f}, noise {self.noise:.3g} {self.unit}".rstrip()
+        return "\n".join([*table, quality, textwrap.fill(self.message, _WIDTH)])
+
+    def __repr__(self) -> str:
+        name = self.kernel.__name__.rpartition(".")[2]
+        return f"Fit of {name} to {self._count()}\n{self.summary()}"
+
+    def _count(self) -> str:
+        samples = f"{len(self.times):,} samples"
+        return samples if self.trace.ndim == 1 else f"{len(self.trace):,} recordings of {samples}"
+
+
+def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit:
+    """The result of a search as a person sees it."""
+
+    def seen(a: np.ndarray) -> Any:
+        return a[0] if problem.is_single else a
+
+    def number(a: np.ndarray) -> Any:
+        return float(a[0]) if problem.is_single else a
+
+    own = {
+        # What is held is one number for all recordings.
+        name: number(values) if name in problem.own else problem.held[name]
+        for name, values in problem.split(found.point).items()
+    }
+    trace = np.where(problem.present, problem.trace, np.nan)
+    residuals = trace - found.curve.value
+    around = trace - np.nanmean(trace, axis=1, keepdims=True)
+    stderr: dict[str, Any] = dict(zip(problem.free, map(float, known.stderr), strict=False))
+    stderr |= {name: number(known.stderr[problem.columns_of(name)]) for name in problem.own}
+    return Fit(
+        kernel=problem.kernel,
+        params=problem.params_at(found.point),
+        **own,
+        free=(*problem.free, *problem.own),
+        stderr=stderr,
+        correlations=known.correlations,
+        labels=problem.labels,
+        r_squared=float(1 - np.nansum(residuals**2) / np.nansum(around**2)),
+        noise=known.noise,
+        identifiable=known.identifiable,
+        message=_message(problem, found, known),
+        success=found.success,
+        nfev=found.nfev,
+        seconds=seconds,
+        spike_times=problem.spike_times,
+        times=problem.times,
+        trace=seen(trace),
+        unit=problem.unit,
+        predicted=seen(found.curve.value),
+        residuals=seen(residuals),
+    )
+
+
+def _message(problem: Problem, found: Found, known: Known) -> str:
+    """How the fit went, in sentences."""
+    # Sums of squares that differ by less than the worth of one independent sample, or by rounding, are equally good.
+    worth = found.squares.min() / problem.present.sum() * known.alike + _ROUNDING * (problem.trace**2).sum()
+    agreeing = int((found.squares <= found.squares.min() + worth).sum())
+    sentences = [f"{agreeing} of {found.starts} starts ended with an equally good curve."]
+    if not found.success:
+        sentences.append("The search stopped at `max_nfev` evaluations before it came to rest.")
+    missing = int((~problem.present).sum())
+    if missing:
+        sentences.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
+    sentences += known.trade_offs
+    if found.at_bound.any():
+        stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
+        sentences.append(f"At a bound, so that the standard errors do not hold: {', '.join(stuck)}.")
+    if known.alike >= _WORTH_SAYING:
+        sentences.append(
+            f"The residuals of neighbouring samples are alike: about {known.alike:.0f} count as one, "
+            "which the standard errors allow for."
+        )
+    return " ".join(sentences)

@@ -1,0 +1,221 @@
+"""What a fit says about its own certainty: noise, standard errors, and what the recording cannot tell.
+
+All is worked out in relative coordinates, in which 1 is 100 %: the logarithms of parameters and scale, the offset
+over the curve's height, the onset over the time in which the curve changes most. There the singular values of the
+Jacobian, over the noise, are the certainties of combinations of what is free that are independent of each other.
+"""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from synkin.fit.model import spread, triangles
+from synkin.fit.problem import Problem
+from synkin.fit.search import Found, robust_noise
+
+# Exponents of a product by name, such as {"alpha": 1.0, "T": 1.0}.
+_Product = dict[str, float]
+
+# A combination whose singular value is a smaller part of the largest one than this does nothing to the curve.
+_NOTHING = 1e-7
+# A quantity is known if its standard error is below a factor of 2.
+_KNOWN = np.log(2.0)
+# What takes part in a combination has more than this part of the largest share in it; and what has such a share
+# in one that does nothing is itself unknown.
+_SHARE, _UNKNOWN_SHARE = 0.1, 1e-3
+# Residuals below this part of the trace are not noise.
+_ROUNDING = 1e-6
+# Exponents of a combination that does nothing are whole numbers to within this.
+_WHOLE = 0.01
+
+
+class Known(NamedTuple):
+    """What is known about the N numbers that are free."""
+
+    noise: float  # standard deviation of the residuals, in the trace's unit
+    alike: float  # how many neighbouring samples count as one
+    stderr: np.ndarray  # (N,) each in its unit
+    correlations: np.ndarray  # (N, N)
+    identifiable: bool
+    trade_offs: list[str]  # sentences: what cannot be told apart, and what can be known instead
+
+
+class _Combinations(NamedTuple):
+    """Independent combinations of what is free, in relative coordinates."""
+
+    directions: np.ndarray  # (N, N) orthonormal rows
+    errors: np.ndarray  # (N,) the standard error of each
+    does_nothing: np.ndarray  # (N,) bool: whether the curve stays as it is
+
+    @property
+    def vague(self) -> np.ndarray:
+        """(N,) bool: along which of them some quantity is not known to a factor of 2."""
+        return self.does_nothing | (self.errors * np.abs(self.directions).max(axis=1) > _KNOWN)
+
+
+def infer(problem: Problem, found: Found) -> Known:
+    """Noise, errors and trade-offs at the best point."""
+    present = problem.present
+    residuals = np.where(present, problem.trace - found.curve.value, 0.0)
+    number, free = int(present.sum()), len(found.point)
+    bend = np.sqrt(1 + (residuals / found.width) ** 2)
+    pull = residuals / bend  # half the derivative of the loss: under "linear" the residuals themselves
+    stiffness = (bend[present] ** -3).mean()
+    sigma = np.sqrt((pull**2).sum() / (number - free)) / stiffness
+    noise = sigma
+    if np.isfinite(found.width):
+        noise = robust_noise(residuals[present]) * np.sqrt(number / (number - free))
+    # What is left of a trace without noise is rounding, and says nothing about it.
+    alike = _alike(pull, present) if noise > _ROUNDING * np.abs(problem.trace).max() else 1.0
+
+    units, natural = _units(problem, found)
+    jacobian = spread(triangles(problem, found.curve.derivative), problem.columns, free)
+    _, sizes, directions = np.linalg.svd(jacobian * units, full_matrices=False)
+    does_nothing = sizes <= _NOTHING * sizes[0]
+    # With a floor, because an infinite error would spoil the algebra.
+    errors = sigma * np.sqrt(alike) / np.maximum(sizes, max(_NOTHING * sizes[0], np.finfo(float).tiny))
+    combinations = _Combinations(directions, errors, does_nothing)
+    covariance = (directions.T * errors**2) @ directions
+    deviations = np.sqrt(np.diag(covariance))
+    signed = np.where(deviations > 0, deviations, 1.0) * np.sign(natural)
+    unknown = np.linalg.norm(directions[does_nothing], axis=0) > _UNKNOWN_SHARE
+    return Known(
+        noise=float(noise),
+        alike=float(alike),
+        stderr=np.where(unknown, np.inf, deviations * np.abs(natural)),
+        correlations=np.clip(covariance / np.outer(signed, signed), -1.0, 1.0),
+        identifiable=not combinations.vague.any(),
+        trade_offs=_trade_offs(problem, found, combinations),
+    )
+
+
+def _units(problem: Problem, found: Found) -> tuple[np.ndarray, np.ndarray]:
+    """For each coordinate, how much of it is 1 in relative terms, and how much that is of the quantity in its unit.
+
+    Both are negative where the quantity is: a percentage is one of its size.
+    """
+    parameters = np.array([getattr(problem.params_at(found.point), name) for name in problem.free])
+    scale = problem.split(found.point)["scale"]
+    height = np.abs(scale) * np.abs(found.curve.g).max(axis=1)
+    own = {"scale": scale, "offset": height}
+    if "onset" in problem.own:
+        steepest = np.abs(found.curve.derivative[:, :, len(problem.free) + problem.own.index("onset")]).max(axis=1)
+        own["onset"] = np.divide(height, steepest, out=np.zeros_like(height), where=steepest > 0)
+    natural = np.concatenate([parameters, *(own[name] for name in problem.own)])
+    # Of a quantity that is 0 there is no percentage: it counts in its own unit.
+    natural = np.where(natural == 0, 1.0, natural)
+    is_logarithm = np.zeros(len(natural), bool)
+    is_logarithm[: len(problem.free)] = problem.logarithmic
+    return np.where(is_logarithm, 1.0, natural), natural
+
+
+def _alike(residuals: np.ndarray, present: np.ndarray) -> float:
+    """How many neighbouring samples count as one because their noise is alike: 1 if it is white.
+
+    It is 1 + 2 times the sum of the autocorrelation, up to where that is lost in its own scatter.
+    """
+    samples = residuals.shape[1]
+    spectrum = np.abs(np.fft.rfft(residuals, 2 * samples)) ** 2
+    products = np.fft.irfft(spectrum, 2 * samples)[:, :samples].sum(axis=0)
+    if products[0] <= 0:
+        return 1.0
+    correlation = products[1:] / products[0]
+    lost = np.flatnonzero(correlation < 2 / np.sqrt(present.sum()))
+    return 1 + 2 * correlation[: lost[0] if lost.size else samples].sum()
+
+
+def _trade_offs(problem: Problem, found: Found, combinations: _Combinations) -> list[str]:
+    """Sentences on what does nothing to the curve and then on what, with that, the noise hides."""
+    sentences = []
+    nothing, vague = combinations.does_nothing, combinations.vague
+    if nothing.any():
+        names, products = _instead(problem, combinations.directions[nothing])
+        if products == []:
+            sentences.append(f"The recording says nothing about {_listed(names)}.")
+        else:
+            what = _written(products)
+            if products is not None and len(products) == 1:
+                what += f" (here {_value(problem, found, products[0], combinations)})"
+            sentences.append(f"{_listed(names)} cannot be told apart: only {what} can be known.")
+    if vague.sum() > nothing.sum():
+        names, products = _instead(problem, combinations.directions[vague])
+        if products == []:
+            sentences.append(f"The recording says hardly anything about {_listed(names)}.")
+        else:
+            what = _written(products)
+            sentences.append(f"{_listed(names)} can hardly be told apart: little more than {what} is known.")
+    return sentences
+
+
+def _instead(problem: Problem, directions: np.ndarray) -> tuple[list[str], list[_Product] | None]:
+    """What takes part in the ``directions`` (d, N), of which nothing is known, and what of it can be known.
+
+    Returns:
+        Names, and exponents by name of the products that can be known; None where they are not products.
+    """
+    shares = np.linalg.norm(directions, axis=0)
+    involved = np.flatnonzero(shares > _SHARE * shares.max())
+    labels = [problem.labels[i] for i in involved]
+    # Known can be what is orthogonal to the directions.
+    known = np.linalg.svd(directions[:, involved])[2][len(directions) :]
+    names = _unnumbered(labels)
+    if len(known) and {"offset", "onset"}.intersection(names):
+        return names, None
+    rows = _reduced(known)
+    whole = np.rint(rows)
+    if np.abs(rows - whole).max(initial=0.0) > _WHOLE:
+        if len(rows) > 1:
+            return names, None
+        whole = np.round(rows / np.abs(rows).max(), 1)
+    return names, [{label: power for label, power in zip(labels, row, strict=True) if power} for row in whole]
+
+
+def _reduced(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, k) that span the same, each with a 1 where the others have a 0, as far to the right as can be."""
+    rows = rows[:, ::-1].copy()
+    for i in range(len(rows)):
+        sizes = np.abs(rows[i:])
+        column = int((sizes.max(axis=0) > _SHARE * sizes.max()).argmax())
+        largest = i + int(sizes[:, column].argmax())
+        rows[[i, largest]] = rows[[largest, i]]
+        rows[i] /= rows[i, column]
+        others = np.arange(len(rows)) != i
+        rows[others] -= np.outer(rows[others, column], rows[i])
+    return rows[:, ::-1]
+
+
+def _written(products: list[_Product] | None) -> str:
+    """Such as "alpha*T" or "scale*alpha^0.6"."""
+    if products is None:
+        return "a combination of them"
+    formulas = []
+    for product in products:
+        # What is multiplied comes first; a product and its inverse are the same news.
+        sign = max(product.values(), key=abs)
+        text = ""
+        for name, power in sorted(product.items(), key=lambda item: item[1] * sign < 0):
+            exponent = f"^{abs(power):g}" if abs(power) != 1 else ""
+            text += ("/" if power * sign < 0 else "*" if text else "") + name + exponent
+        formulas.append(text)
+    return _listed(_unnumbered(formulas))
+
+
+def _value(problem: Problem, found: Found, product: _Product, combinations: _Combinations) -> str:
+    """A product's value, but for its sign, and its standard error."""
+    values = dict(zip(problem.labels, found.point, strict=True))
+    values |= {name: getattr(problem.params_at(found.point), name) for name in problem.free}
+    size = np.prod([abs(values[name]) ** power for name, power in product.items()])
+    exponents = np.array([product.get(label, 0.0) for label in problem.labels])
+    known = ~combinations.does_nothing
+    relative = np.linalg.norm((combinations.directions[known] @ exponents) * combinations.errors[known])
+    return f"{size:.4g} ± {size * relative:.2g}"
+
+
+def _unnumbered(names: list[str]) -> list[str]:
+    """The names or formulas without the numbers of recordings, each once."""
+    return list(dict.fromkeys(re.sub(r"\[\d+\]", "", name) for name in names))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,237 @@
+"""The command ``fit``: what it reads, finds, writes and prints, and what it says when something is wrong."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from synkin import __main__ as command_line
+from synkin import expon
+from synkin.cli import UsageError
+from synkin.cli import fit as subcommand
+from synkin.fit import fit
+
+main = command_line.main
+
+TIMES = np.arange(120) / 5
+SPIKE = 4.0
+
+
+def trace(scale, tau, seed):
+    """A response that decays from 4 ms on, with noise, in steps of 0.2 ms."""
+    clean = np.where(TIMES >= SPIKE, scale * np.exp(-(TIMES - SPIKE) / tau), 0.0)
+    return clean + 0.01 * np.random.default_rng(seed).normal(size=TIMES.shape)
+
+
+TRACES = np.array([trace(-3.0, 5.0, 0), trace(2.0, 5.0, 1)])
+EXPON = ["--kernel", "expon", "--spikes", "4", "--free", "tau"]
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A file with the time, two recordings and a column of words."""
+    path = tmp_path / "recording.csv"
+    rows = [f"{t},{a:.6f},{b:.6f},x" for t, (a, b) in zip(TIMES, TRACES.T, strict=True)]
+    path.write_text("\n".join(["# mine", "time_ms,first_pA,second_pA,note", *rows]) + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def said(capsys):
+    """What main prints for arguments that it accepts."""
+
+    def run(*arguments):
+        assert main(["fit", *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def complaint(capsys):
+    """The one sentence that main ends with for arguments that it does not accept."""
+
+    def run(*arguments):
+        assert main(["fit", *arguments]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.endswith(".\n")
+        assert captured.err.count("\n") == 1
+        return captured.err.strip()
+
+    return run
+
+
+def result(path):
+    return json.loads(path.read_text())
+
+
+def test_result_is_that_of_fit(said, recording, tmp_path):
+    out = tmp_path / "fit.json"
+    text = said(recording, "--time", "time_ms", "--trace", "first_pA", *EXPON, "--scale", "--offset", "--out", str(out))
+    expected = fit(
+        expon, expon.Params(), [4], TIMES, TRACES[0].round(6),
+        free="tau", scale=True, offset=True, unit="pA",
+    )  # fmt: skip
+    assert expected.summary() in text
+    written = result(out)
+    assert written["params"] == expected.params._asdict()
+    assert (written["scale"], written["offset"], written["onset"]) == (expected.scale, expected.offset, 0.0)
+    assert written["stderr"] == expected.stderr
+    assert written["correlations"] == expected.correlations.tolist()
+    for name in ("r_squared", "noise", "identifiable", "message", "success", "nfev", "unit"):
+        assert written[name] == getattr(expected, name), name
+    assert (written["kernel"], written["columns"], written["free"]) == (
+        "expon",
+        ["first_pA"],
+        ["tau", "scale", "offset"],
+    )
+    assert re.search(r"recording +first_pA\nsamples +120 from 0 to 23.8 ms\n", text)
+    assert f"written     {out}\n" in text
+
+
+@pytest.mark.parametrize("columns", ["first_pA,second_pA", "2,3", "*_pA"])
+def test_several_columns(said, recording, tmp_path, columns):
+    out = tmp_path / "fit.json"
+    text = said(recording, "--trace", columns, *EXPON, "--scale", "--out", str(out))
+    np.testing.assert_allclose(result(out)["scale"], [-3, 2], rtol=0.02)
+    assert result(out)["labels"] == ["tau", "scale[0]", "scale[1]"]
+    assert "2 columns, first_pA to second_pA" in text
+
+
+def test_part_of_a_recording(recording):
+    whole = subcommand.read(recording_path(recording), "1", "2")
+    for options, kept in (
+        (["--from", "2"], TIMES >= 2),
+        (["--from-sample", "10"], TIMES >= 2),
+        (["--to", "3.5"], TIMES <= 3.5),
+        (["--from", "2", "--to", "3.5"], (TIMES >= 2) & (TIMES <= 3.5)),
+    ):
+        part = subcommand._cut(whole, parsed(recording, *options))
+        np.testing.assert_array_equal(part.times, TIMES[kept])
+        np.testing.assert_allclose(part.trace, TRACES[0][kept], atol=1e-6)
+
+
+def test_options_reach_the_fit(said, recording, tmp_path):
+    out = tmp_path / "fit.json"
+    options = ["--scale", "-3", "--offset", "0.001", "--bounds", "tau=6:9", "--loss", "soft_l1", "--set", "tau=7"]
+    said(recording, *EXPON, *options, "--starts", "2", "--out", str(out))
+    written = result(out)
+    assert (written["scale"], written["offset"], written["free"]) == (-3.0, 0.001, ["tau"])
+    assert written["params"]["tau"] == pytest.approx(6, rel=1e-6)
+    assert "of 2 starts" in written["message"]
+
+
+def test_missing_cells_are_left_out(said, tmp_path):
+    path = tmp_path / "gaps.csv"
+    cells = [f"{value:.6f}" for value in TRACES[0]]
+    cells[30], cells[31], cells[50] = "", "NA", "nan"
+    path.write_text("\n".join(f"{t};{cell}" for t, cell in zip(TIMES, cells, strict=True)))
+    text = said(str(path), *EXPON, "--scale")
+    assert "3 of 120 samples are NaN and were left out." in " ".join(text.split())
+    assert "recording   column 2\n" in text
+
+
+def test_what_is_not_known_is_null(said, recording, tmp_path):
+    out = tmp_path / "fit.json"
+    spikes_between_samples = ["--kernel", "expon", "--spikes", "3.9", "--free", "tau"]
+    text = said(recording, *spikes_between_samples, "--scale", "--onset", "--out", str(out))
+    assert result(out)["stderr"]["onset"] is None
+    assert result(out)["identifiable"] is False
+    assert re.search(r"onset +\S+ +inf +ms", text)
+
+
+def test_sample(said, tmp_path):
+    pytest.importorskip("matplotlib")
+    picture, out = tmp_path / "fit.png", tmp_path / "fit.json"
+    text = said("--sample", "--plot", str(picture), "--out", str(out))
+    assert "recording   current_pA\n            synthetic, see synkin/data/make_recording.py\n" in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert result(out)["params"]["beta"] == pytest.approx(0.3, rel=0.03)
+    assert result(out)["free"] == ["alpha", "beta", "T_dur", "scale", "offset", "onset"]
+    # What is asked for goes before what the sample stands for.
+    said("--sample", "--free", "beta", "--scale", "-40", "--out", str(out))
+    assert result(out)["free"] == ["beta", "offset", "onset"]
+    assert result(out)["scale"] == -40.0
+
+
+def test_granule_cell(said, recordings, tmp_path):
+    out = tmp_path / "fit.json"
+    options = (
+        "--time time_ms --trace mean_pA --kernel ampa --spikes 2.9 --free alpha,beta,T_dur --scale --offset --onset"
+    )
+    said(str(recordings / "mepsc_granule_cell.csv"), *options.split(), "--from-sample", "100", "--out", str(out))
+    written = result(out)
+    assert written["r_squared"] == pytest.approx(0.978, abs=6e-4)
+    assert written["params"]["T_dur"] == pytest.approx(0.252, rel=0.01)
+    assert written["unit"] == "pA"
+
+
+def test_units_in_names(tmp_path):
+    for name, unit in {
+        "mean_pA": "pA", "I (nA)": "nA", "V_mV": "mV", "pA": "pA", "pasta": "", "SpA": "", "trace": "", "µS": "µS",
+    }.items():  # fmt: skip
+        path = tmp_path / "named.csv"
+        path.write_text(f"t,{name}\n0,1\n1,2\n")
+        assert subcommand.read(path, "t", "2").unit == unit, name
+
+
+def recording_path(text):
+    return subcommand.Path(text)
+
+
+def parsed(*arguments):
+    """The arguments as the command's parser has them."""
+    parser = command_line._Parser()
+    subcommand.add_parser(parser.add_subparsers())
+    return parser.parse_args(["fit", *arguments])
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "Command fit needs a recording or --sample, one of the two."),
+        (["FILE", "--sample"], "Command fit needs a recording or --sample, one of the two."),
+        (["FILE", "--free", "tau"], "Command fit needs --spikes, such as --spikes 3.0."),
+        (["FILE", "--spikes", "4"], "Command fit needs --free, such as --free beta."),
+        (["nowhere.csv", *EXPON], "There is no file nowhere.csv."),
+        (["FILE", *EXPON, "--kernel", "nmda"], "There is no kernel 'nmda': there are alpha, ampa"),
+        (["FILE", *EXPON, "--time", "t"], "has no column 't': it has 4, time_ms, first_pA, second_pA, note."),
+        (["FILE", *EXPON, "--trace", "5"], "has no column '5': it has 4"),
+        (["FILE", *EXPON, "--time", "*_pA"], "Option --time needs one column, but *_pA means 2."),
+        (["FILE", *EXPON, "--trace", "note"], "must have a number in column 4, but has 'x'."),
+        (
+            ["FILE", *EXPON, "--spikes", "4,x"],
+            "Argument --spikes: must be times in ms, such as 3.0,17.5, but is '4,x'.",
+        ),
+        (["FILE", *EXPON, "--free", "beta"], "Argument `free` must name parameters of expon (tau), but has 'beta'."),
+        (["FILE", *EXPON, "--spikes", "40"], "must lie before the end of the recording, 23.8 ms, but has 40.0."),
+        (
+            ["FILE", *EXPON, "--bounds", "tau=3"],
+            "Option --bounds needs NAME=LOW:HIGH, such as beta=0.1:2, but got 'tau=3'.",
+        ),
+        (["FILE", *EXPON, "--bounds", "tau=a:b"], "Option --bounds needs NAME=LOW:HIGH"),
+        (["FILE", *EXPON, "--bounds", "T=1:2"], "Argument `bounds` must name what is free (tau), but has 'T'."),
+        (["FILE", *EXPON, "--from", "99"], "Options --from, --from-sample and --to leave none of the 120 samples."),
+        (["FILE", *EXPON, "--from-sample", "-1"], "Option --from-sample must be 0 or more, but is -1."),
+        (["FILE", *EXPON, "--from", "1", "--from-sample", "2"], "not allowed with argument --from."),
+        (["FILE", *EXPON, "--starts", "0"], "Argument `starts` must be a positive whole number, but is 0."),
+        (["FILE", *EXPON, "--loss", "huber"], "invalid choice: 'huber'"),
+        (["FILE", *EXPON, "--set", "tau=-1"], "Parameter `tau` must be positive and finite, but has the value -1.0."),
+        (["FILE", *EXPON, "--out", "fit.txt"], "Option --out needs a file in .json, but got fit.txt."),
+        (["FILE", *EXPON, "--plot", "fit.gif"], "Option --plot needs a file in .png or .pdf or .svg, but got fit.gif."),
+    ],
+)
+def test_complaints(complaint, recording, arguments, expected):
+    assert expected in complaint(*(recording if argument == "FILE" else argument for argument in arguments))
+
+
+def test_header_of_another_length(tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text("a,b,c\n0,1\n1,2\n")
+    with pytest.raises(UsageError, match="must have 2 columns, as the rows have, but has 3"):
+        subcommand.read(path, "1", "2")
