@@ -1,6 +1,7 @@
 """synkin: synapse kinetics in JAX. Presynaptic spikes in, postsynaptic conductance out."""
 
 from synkin import currents, environ, plot, presets
+from synkin.fit import Fit, fit
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
 from synkin.respond import respond
@@ -15,6 +16,7 @@ __all__ = [
     "BioNMDA",
     "DualExpon",
     "Expon",
+    "Fit",
     "GABAa",
     "alpha",
     "ampa",
@@ -23,6 +25,7 @@ __all__ = [
     "dual_expon",
     "environ",
     "expon",
+    "fit",
     "gabaa",
     "plot",
     "presets",

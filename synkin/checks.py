@@ -100,7 +100,8 @@ def float_dtype(dtype: Any) -> np.dtype:
         raise TypeError(f"Argument `dtype` must be a floating dtype, but is {wanted.name}.")
     if jax.dtypes.canonicalize_dtype(wanted) != wanted:
         raise ValueError(
-            f"Argument `dtype` is {wanted.name}, which needs JAX's 64-bit mode: jax.config.update('jax_enable_x64', True)."
+            f"Argument `dtype` must be one that JAX has now, but is {wanted.name}, which needs its 64-bit mode: "
+            "jax.config.update('jax_enable_x64', True)."
         )
     return wanted
 
@@ -231,8 +232,8 @@ def state_dtype(kind: Any, state: Any, expected_shape: Shape | None = None) -> n
             raise ValueError(f"Argument `state` must have fields of shape {expected}, but `{name}` has shape {got}.")
     dtypes = {np.dtype(getattr(value, "dtype", type(value))) for value in state}
     if len(dtypes) > 1 or not jnp.issubdtype(next(iter(dtypes)), jnp.floating):
-        came = ", ".join(sorted(str(d) for d in dtypes))
-        raise TypeError(f"Argument `state` must be of one floating dtype, but has {came}.")
+        names = ", ".join(sorted(str(d) for d in dtypes))
+        raise TypeError(f"Argument `state` must be of one floating dtype, but has {names}.")
     return next(iter(dtypes))
 
 
