@@ -97,7 +97,6 @@ def _run(
     plan: Plan, keep_trace: bool, constants: Any, gates: Any, steps: Array | None, spikes: Array
 ) -> tuple[Any, Array | None, Any, Any]:
     """Gates and steps at the end; the trace ``(gates, drive)`` of every step or None; what the readout kept."""
-    needs_gates = keep_trace or plan.readout is None
 
     def body(carry: tuple[Any, Array | None], spike: Array) -> tuple[Any, Any]:
         gates, steps = carry
@@ -107,13 +106,16 @@ def _run(
             drive = steps = transmitter.arrive(constants[0].pulse, steps, spike, plan.overlap)
             steps = transmitter.pass_step(steps)
         gates = plan.kernel.gate(constants[0], gates, drive)
-        drive_kept = None if steps is None or not keep_trace else _small(plan, drive)
-        return (gates, steps), (gates if needs_gates else None, drive_kept, _read(plan, constants, gates, steps))
+        if not keep_trace:
+            return (gates, steps), _kept(plan, constants, gates, steps)
+        drive = None if steps is None else _small(plan, drive)
+        return (gates, steps), (gates, drive, _read(plan, constants, gates, steps))
 
-    (gates, steps), (trace, drives, kept) = jax.lax.scan(body, (gates, steps), spikes)
-    if plan.readout is None:
-        kept = _output(plan, constants, trace)
-    return gates, steps, (trace, drives) if keep_trace else None, kept
+    (gates, steps), kept = jax.lax.scan(body, (gates, steps), spikes)
+    if not keep_trace:
+        return gates, steps, None, kept
+    trace, drives, kept = kept
+    return gates, steps, (trace, drives), _output(plan, constants, trace) if plan.readout is None else kept
 
 
 @partial(_run.defjvp, symbolic_zeros=True)
