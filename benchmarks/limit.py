@@ -1,7 +1,7 @@
 """What the machine can do, measured on the spot: the column "limit".
 
-On a CPU a compiled loop over the same data (numba, where installed), on an accelerator a copy of as many bytes.
-Without either a function here gives None, and the column stays empty.
+On a CPU a compiled loop over the same data (numba, where installed) into memory that it already holds, on an
+accelerator a copy of as many bytes. Without either a function here gives None, and the column stays empty.
 """
 
 import importlib.util
@@ -92,9 +92,11 @@ def _forward(kernel: str, params: Any, spikes: np.ndarray, *, keep_trace: bool) 
     blocks = -(-N // width)
     seen = spikes.view(np.uint8)
 
+    # Held, and written over by each call: a fresh array costs more in page faults than in arithmetic.
+    sums = np.empty((0, 0) if keep_trace else (blocks, T), np.float32)
+    out = np.empty((T, N) if keep_trace else (0, 0), np.float32)
+
     def run() -> np.ndarray:
-        sums = np.empty((0, 0) if keep_trace else (blocks, T), np.float32)
-        out = np.empty((T, N) if keep_trace else (0, 0), np.float32)
         loop(width, seen, *steps, *plain, *_dt(kernel), sums, out)
         return out if keep_trace else sums.sum(axis=0)
 

@@ -43,10 +43,10 @@ def test_every_kernel_and_method_is_right(monkeypatch):
     """By the textbook's equations in float64."""
     monkeypatch.undo()
     monkeypatch.setattr(contenders, "reference_installed", lambda: False)
-    results, _, wrong = command.run(["trace"], workloads.TINY._replace(kernels=workloads.FULL.kernels))
+    results, _, wrong = command.run(["readout"], workloads.TINY._replace(kernels=workloads.FULL.kernels))
     assert wrong == []
-    assert [row.labels["kernel"] for row in results["trace"]] == list(workloads.FULL.kernels)
-    assert all(row.figures["synkin exact"].error < 2e-5 for row in results["trace"])
+    assert [row.labels["kernel"] for row in results["readout"]] == list(workloads.FULL.kernels)
+    assert all(row.figures["synkin exact"].error < 2e-5 for row in results["readout"])
 
 
 def test_what_is_wrong_is_said_and_not_timed(monkeypatch, capsys):

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from benchmarks import forward
 from benchmarks.contenders import whole
 from benchmarks.timing import Row
-from benchmarks.workloads import Scale, default_params, spikes, steps_for
+from benchmarks.workloads import Scale, default_params, distinct, spikes, steps_for
 
 UNIT = forward.UNIT
 
 
 def rows(scale: Scale) -> Iterator[Row]:
-    for kernel in scale.kernels:
+    for kernel in distinct(scale.kernels):
         for synapses in scale.synapses:
             train = spikes(steps_for(scale, synapses), synapses)
             figures = forward.measure(kernel, default_params(kernel), train, whole, scale)

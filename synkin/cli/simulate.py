@@ -99,10 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
 
-    table = [
-        (name, f"{value:g}", unit)
-        for name, value, unit in zip(params._fields, params, kernel.UNITS, strict=True)
-    ]
+    table = [(name, f"{value:g}", unit) for name, value, unit in zip(params._fields, params, kernel.UNITS, strict=True)]
     _print_summary(
         {
             "kernel": [arguments.kernel],
