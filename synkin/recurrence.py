@@ -108,8 +108,8 @@ def _run(
         gates = plan.kernel.gate(constants[0], gates, drive)
         if not keep_trace:
             return (gates, steps), _kept(plan, constants, gates, steps)
-        drive = None if steps is None else _small(plan, drive)
-        return (gates, steps), (gates, drive, _read(plan, constants, gates, steps))
+        drive_kept = None if steps is None else _small(plan, drive)
+        return (gates, steps), (gates, drive_kept, _read(plan, constants, gates, steps))
 
     (gates, steps), kept = jax.lax.scan(body, (gates, steps), spikes)
     if not keep_trace:
