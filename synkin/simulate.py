@@ -39,7 +39,8 @@ def simulate(
         dt: step in ms.
         state: the kernel's ``State`` to start from, of shape ``shape``; by default at rest.
         t0: time of the first step's start in ms. No kernel here needs it.
-        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        method: "exp_euler" (brainpy.state's scheme; its pulses last whole steps, so that the derivative with respect
+            to T_dur is 0) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
         readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g.
         checkpoint: for the gradient of a run whose trace does not fit: keep the state of every n-th step only, and

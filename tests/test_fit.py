@@ -617,3 +617,11 @@ def test_errors(options, message):
         fitted(**options)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
+
+
+def test_of_equally_good_ends_the_one_nearest_to_what_was_asked_for_is_kept():
+    """dual_expon's time constants may change places without changing the curve."""
+    swapped = SimpleNamespace(cost=1.0, x=np.log([1.0, 10.0]))
+    as_asked = SimpleNamespace(cost=1.0 + 1e-9, x=np.log([10.0, 1.0]))
+    worse = SimpleNamespace(cost=2.0, x=np.log([15.0, 1.5]))
+    assert search._best([swapped, as_asked, worse], np.log([15.0, 1.5])) is as_asked

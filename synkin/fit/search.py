@@ -72,6 +72,7 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     if unbounded != linear:
         objective = _Objective(problem, unbounded, report)
     given = guess.complete(_given(problem)[guess.searched])
+    asked = given[: len(problem.free)]
     far = _even(starts - starts // 3, len(problem.free))
     ends: list[Any] = []
     with report:
@@ -80,13 +81,13 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
             if i < len(far):
                 point = guess.complete(_moved(problem, given, _FAR ** far[i])[guess.searched])
             elif ends:
-                point = _moved(problem, objective.complete(_best(ends).x), _NEAR ** far[1 + i - len(far)])
+                point = _moved(problem, objective.complete(_best(ends, asked).x), _NEAR ** far[1 + i - len(far)])
             z = np.clip(point, problem.lower, problem.upper)[objective.searched]
             if objective.is_finite(z):
                 ends.append(objective.minimise(z, max_nfev))
         if not ends:
             raise ValueError("Arguments `params` and `weights` must be less extreme: the curve is not finite.")
-        best = _best(ends)
+        best = _best(ends, asked)
         if loss == "soft_l1":
             best = objective.reweigh(best, max_nfev)
         point = objective.complete(best.x)
@@ -245,10 +246,14 @@ class _Objective:
         return residuals.ravel(), spread(jacobian, where, len(z)), point
 
 
-def _best(ends: list[Any]) -> Any:
-    """The lowest; of those that are as low, the first, which is nearest to what was asked for."""
+def _best(ends: list[Any], parameters: np.ndarray) -> Any:
+    """The lowest; of those that are as low, the one whose parameters are nearest to those asked for.
+
+    So the two time constants of dual_expon, which may change places without changing the curve, stay as they were.
+    """
     squares = 2 * np.array([end.cost for end in ends])
-    return ends[int((squares <= squares.min() * (1 + _SAME) + _SAME**2).argmax())]
+    low = [end for end, at in zip(ends, squares, strict=True) if at <= squares.min() * (1 + _SAME) + _SAME**2]
+    return min(low, key=lambda end: np.abs(end.x[: len(parameters)] - parameters).sum())
 
 
 def _given(problem: Problem) -> np.ndarray:

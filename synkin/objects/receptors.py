@@ -72,7 +72,7 @@ class Receptor(Synapse):
         overlap: str,
     ) -> None:
         super().__init__(in_size, name, given, method)
-        checks.choice("overlap", overlap, checks.OVERLAPS)
+        checks.overlap(overlap)
         self._overlap = overlap
 
     @property
