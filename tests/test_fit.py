@@ -5,6 +5,7 @@ import re
 import runpy
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
