@@ -14,15 +14,17 @@ from synkin import transmitter
 
 
 def trace(
-    kernel: Any, overlap: str, coefficients: Any, gates: Any, steps: Array | None, spikes: Array
+    kernel: Any, overlap: str, coefficients: Any, gates: Any, count: Array | None, spikes: Array
 ) -> tuple[Any, Array | None, tuple[Any, Array | None]]:
-    """Gates and steps at the end, and both after every step, (T, *shape).
+    """Gates and count at the end, and both after every step, (T, *shape).
 
     The gates are taken in turn, each with the finished trace of those that drive it.
     """
     drive, after = spikes, None
-    if steps is not None:
-        drive, after, steps = _counts(overlap, coefficients.pulse, steps, spikes)
+    if count is not None:
+        drive = _counts(overlap, coefficients.pulse, count, spikes)
+        after = jnp.maximum(drive - 2, 0)
+        count = after[-1]
     before = jax.tree.map(lambda y: jnp.zeros(drive.shape, y.dtype), gates)
     solved = {}
     for name, start in gates._asdict().items():
@@ -31,7 +33,7 @@ def trace(
         solved[name] = jax.vmap(lambda a, b, start=start: a * start + b)(a, b)
         before = before._replace(**{name: jnp.concatenate([start[None], solved[name][:-1]])})
     passed = type(gates)(**solved)
-    return jax.tree.map(lambda y: y[-1], passed), steps, (passed, after)
+    return jax.tree.map(lambda y: y[-1], passed), count, (passed, after)
 
 
 def _affine(kernel: Any, coefficients: Any, name: str, before: Any, drive: Array) -> tuple[Array, Array]:
@@ -50,26 +52,21 @@ def _compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Arr
     return then[0] * first[0], then[0] * first[1] + then[1]
 
 
-def _counts(overlap: str, pulse: transmitter.Pulse, steps: Array, spikes: Array) -> tuple[Array, Array, Array]:
-    """The pulse's count during and after every step, (T, *shape), and after the last."""
+def _counts(overlap: str, pulse: transmitter.Pulse, under_way: Array, spikes: Array) -> Array:
+    """The pulse's count in every step, (T, *shape)."""
+    rows = jnp.arange(len(spikes), dtype=jnp.int32)
     if overlap == "ignore":  # whether a spike counts depends on those before it: one cheap scan
 
-        def body(steps: Array, spike: Array) -> tuple[Array, tuple[Array, Array]]:
-            during = transmitter.arrive(pulse, steps, spike, overlap)
-            after = transmitter.pass_step(during)
-            return after, (during, after)
+        def body(ends: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
+            row, spike = step
+            ends = transmitter.arrive(pulse, ends, spike, row, overlap)
+            return ends, transmitter.count(ends, row)
 
-        steps, (during, after) = jax.lax.scan(body, steps, spikes)
-        return during, after, steps
-    i = jnp.arange(len(spikes), dtype=jnp.int32)
-    own = jax.vmap(lambda i, spike: jnp.where(spike, i, -1))(i, spikes.astype(bool))
+        return jax.lax.scan(body, under_way, (rows, spikes))[1]
+    own = jax.vmap(lambda row, spike: jnp.where(spike, row, -1))(rows, spikes.astype(bool))
     latest = jax.lax.associative_scan(jnp.maximum, own)  # the row of the latest spike, -1 before the first
 
-    def count(i: Array, latest: Array) -> Array:
-        started = jnp.maximum(pulse.steps - (i - latest), 0)
-        under_way = jnp.sign(steps) * jnp.maximum(jnp.abs(steps) - i, 0)
-        return jnp.where(latest >= 0, started, under_way)
+    def count(row: Array, latest: Array) -> Array:
+        return transmitter.count(jnp.where(latest >= 0, pulse.full + 2 * latest, under_way), row)
 
-    during = jax.vmap(count)(i, latest)
-    after = transmitter.pass_step(during)
-    return during, after, after[-1]
+    return jax.vmap(count)(rows, latest)

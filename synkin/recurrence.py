@@ -1,9 +1,10 @@
 """Carry the gates of a kernel through time: one scan, whose derivative costs little more than the scan itself.
 
 A scan that JAX differentiates by itself keeps every intermediate of every step. Here the derivative is stated: the
-tangent of a step depends only on the gates before it and on what drove it, so the run keeps these two and nothing
-else, and a second scan, which JAX can transpose for reverse mode, carries the tangent. As the rule is one of forward
-mode, `jax.jvp`, `jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap` all follow from it.
+tangent of a step depends only on the gates before it and on what drove it, so the run keeps the last gate, which is g
+or the like of it, and the drive; the gates between the two are found again, a block of steps at a time. A second scan,
+which JAX can transpose for reverse mode, carries the tangent. As the rule is one of forward mode, `jax.jvp`,
+`jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap` all follow from it.
 """
 
 import math
@@ -17,10 +18,18 @@ import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from synkin import parallel, transmitter
+from synkin import loop, parallel, transmitter
 
 # Synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
 _PARALLEL_ELEMENTS = 2**21
+
+
+class Trace(NamedTuple):
+    """What a derivative needs to know of a run."""
+
+    starts: Any  # all gates but the last, at the start of each block, (blocks, *shape)
+    last: Array  # the last gate after each step, (T, *shape)
+    drives: Array | None  # the count of each step, (T, *shape), which drives a receptor
 
 
 class Plan(NamedTuple):
@@ -35,7 +44,7 @@ def run(
     kernel: Any,
     coefficients: Any,
     gates: Any,
-    steps: Array | None,
+    count: Array | None,
     spikes: Array,
     *,
     overlap: str,
@@ -47,7 +56,7 @@ def run(
 
     Args:
         kernel: the kernel module.
-        coefficients, gates, steps: what its ``prepare`` returned.
+        coefficients, gates, count: what its ``prepare`` returned.
         spikes: (T, *shape).
         overlap: what a spike during a pulse does.
         readout: ``readout(state, g)``, what to keep; None keeps g.
@@ -57,16 +66,16 @@ def run(
     closed_over: list[Array] = []
     if readout is not None:
         # What the readout closes over may be differentiated too, and so has to be an argument.
-        state, g = kernel.finish(coefficients, gates, steps), kernel.output(coefficients, gates)
+        state, g = kernel.finish(coefficients, gates, count), kernel.output(coefficients, gates[-1])
         readout, closed_over = jax.closure_convert(readout, state, g)
     plan, constants = Plan(kernel, overlap, readout), (coefficients, closed_over)
 
     def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[tuple[Any, Array | None], Any]:
         if in_parallel:
-            gates, steps, passed = parallel.trace(kernel, overlap, coefficients, *carry, spikes)
-            return (gates, steps), jax.vmap(lambda gates, steps: _kept(plan, constants, gates, steps))(*passed)
-        gates, steps, _, kept = _run(plan, False, constants, *carry, spikes)
-        return (gates, steps), kept
+            gates, count, passed = parallel.trace(kernel, overlap, coefficients, *carry, spikes)
+            return (gates, count), jax.vmap(lambda gates, count: _kept(plan, constants, gates, count))(*passed)
+        gates, count, _, kept = _run(plan, False, constants, *carry, spikes)
+        return (gates, count), kept
 
     length = len(spikes)
     if in_parallel:  # so that the memory it needs stays bounded, however long the run
@@ -74,112 +83,147 @@ def run(
     if checkpoint is not None:
         length = min(length, checkpoint)
         block = jax.checkpoint(block, prevent_cse=False)
-    (gates, steps), kept = _in_blocks(block, (gates, steps), spikes, length)
-    return gates, steps, kept
-
-
-def _in_blocks(block: Callable[..., Any], carry: Any, spikes: Array, length: int) -> tuple[Any, Any]:
-    """``block`` over stretches of ``length`` steps one after the other, and over what remains."""
-    whole = len(spikes) // length if length else 0
-    if whole <= 1 and len(spikes) <= length:
-        return block(carry, spikes)
-    cut = whole * length
-    carry, kept = jax.lax.scan(block, carry, spikes[:cut].reshape(whole, length, *spikes.shape[1:]))
-    kept = jax.tree.map(lambda k: k.reshape(cut, *k.shape[2:]), kept)
-    if cut < len(spikes):
-        carry, rest = block(carry, spikes[cut:])
-        kept = jax.tree.map(lambda *parts: jnp.concatenate(parts), kept, rest)
-    return carry, kept
+    (gates, count), kept = loop.in_blocks(block, (gates, count), spikes, len(spikes), length)
+    return gates, count, kept
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _run(
-    plan: Plan, keep_trace: bool, constants: Any, gates: Any, steps: Array | None, spikes: Array
+    plan: Plan, keep_trace: bool, constants: Any, gates: Any, count: Array | None, spikes: Array
 ) -> tuple[Any, Array | None, Any, Any]:
-    """Gates and steps at the end; the trace ``(gates, drive)`` of every step or None; what the readout kept."""
+    """Gates and count at the end; the `Trace` of the run or None; what the readout kept."""
 
-    def body(carry: tuple[Any, Array | None], spike: Array) -> tuple[Any, Any]:
-        gates, steps = carry
-        if steps is None:
-            drive = spike
-        else:
-            drive = steps = transmitter.arrive(constants[0].pulse, steps, spike, plan.overlap)
-            steps = transmitter.pass_step(steps)
+    def body(carry: tuple[Any, Array | None], row: Array, spike: Array) -> tuple[Any, Any]:
+        gates, ends = carry
+        drive = spike
+        if ends is not None:
+            ends = transmitter.arrive(constants[0].pulse, ends, spike, row, plan.overlap)
+            drive = transmitter.count(ends, row)
         gates = plan.kernel.gate(constants[0], gates, drive)
+        after = None if ends is None else drive - 2
         if not keep_trace:
-            return (gates, steps), _kept(plan, constants, gates, steps)
-        drive_kept = None if steps is None else _small(plan, drive)
-        return (gates, steps), (gates, drive_kept, _read(plan, constants, gates, steps))
+            return (gates, ends), _kept(plan, constants, gates, after)
+        counted = None if ends is None else _small(plan, drive)
+        return (gates, ends), (gates[-1], counted, _read(plan, constants, gates, after))
 
-    (gates, steps), kept = jax.lax.scan(body, (gates, steps), spikes)
+    def block(carry: tuple[Any, Array | None], steps: tuple[Array, Array]) -> tuple[Any, Any]:
+        rows, spikes = steps
+        start = jax.tree.map(lambda x: x[None], carry[0][:-1])
+        carry, kept = loop.scan(body, carry, spikes, rows)
+        return carry, (start, *kept)
+
+    total = len(spikes)
+    rows = jnp.arange(total, dtype=jnp.int32)
+    if keep_trace:
+        length = _length(gates, total)
+        carry, (*trace, kept) = loop.in_blocks(block, (gates, count), (rows, spikes), total, length)
+    else:
+        carry, kept = loop.scan(body, (gates, count), spikes, rows)
+    gates, ends = carry
+    # Counted from the row after the run; a pulse that is over counts nothing.
+    count = None if ends is None else jnp.maximum(transmitter.count(ends, total), 0)
     if not keep_trace:
-        return gates, steps, None, kept
-    trace, drives, kept = kept
-    return gates, steps, (trace, drives), _output(plan, constants, trace) if plan.readout is None else kept
+        return gates, count, None, kept
+    return gates, count, Trace(*trace), _output(plan, constants, trace[1]) if plan.readout is None else kept
 
 
 @partial(_run.defjvp, symbolic_zeros=True)
 def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
-    constants, first, steps, spikes = primals
+    constants, first, count, spikes = primals
     d_constants, d_first, _, d_spikes = tangents
-    d_constants, d_first = jax.tree.map(_instantiate, (d_constants, d_first), is_leaf=_is_zero)
     # By this call, and not by a plain scan, a derivative of the derivative finds this rule again.
-    gates, steps, (trace, drives), kept = _run(plan, True, constants, first, steps, spikes)
+    gates, count, trace, kept = _run(plan, True, constants, first, count, spikes)
 
-    # One derivative a synapse, summed over the synapses after the run and not at each of its steps.
-    spread = partial(_spread, shape=jax.tree.leaves(first)[0].shape)
-    wide = (jax.tree.map(spread, constants[0]), constants[1])
-    d_wide = (jax.tree.map(spread, d_constants[0]), d_constants[1])
+    # Only those constants that are differentiated; of coefficients one derivative a synapse, which are summed over the
+    # synapses after the run and not at each of its steps.
+    leaves, structure = jax.tree.flatten(constants)
+    slopes = jax.tree.leaves(d_constants, is_leaf=_is_zero)
+    shapes = [first[-1].shape] * len(jax.tree.leaves(constants[0])) + [x.shape for x in jax.tree.leaves(constants[1])]
+    moved = [i for i, slope in enumerate(slopes) if not _is_zero(slope)]
+    d_moved = [jnp.broadcast_to(slopes[i], shapes[i]) for i in moved]
+    drives = spikes if trace.drives is None else trace.drives
+    d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
 
     @partial(jax.checkpoint, prevent_cse=False)
     def body(d_gates: Any, step: tuple[Any, ...]) -> tuple[Any, Any]:
-        i, drive, spike, d_spike = step
-        before = jax.tree.map(lambda start, kept: jnp.where(i == 0, start, kept[jnp.maximum(i - 1, 0)]), first, trace)
+        row, drivers, d_drive = step
+        drive = drives[row]
+        gates = type(first)(*drivers, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
-        def move(constants: Any, gates: Any, spike: Array) -> tuple[Any, Any]:
-            gates = plan.kernel.gate(constants[0], gates, spike if drive is None else drive)
-            return gates, _read(plan, constants, gates, None if drive is None else transmitter.pass_step(drive))
+        def move(at: list[Array], gates: Any, *weight: Array) -> tuple[Any, Any]:
+            given = dict(enumerate(leaves)) | dict(zip(moved, at, strict=True))
+            constants = jax.tree.unflatten(structure, given.values())
+            gates = plan.kernel.gate(constants[0], gates, *weight or (drive,))
+            return gates, _read(plan, constants, gates, None if trace.drives is None else drive - 2)
 
-        d_spike = jax.tree.map(_no_tangent, spike) if d_spike is None else d_spike
-        _, (d_gates, d_kept) = jax.jvp(move, (wide, before, spike), (d_wide, d_gates, d_spike))
-        return d_gates, (d_gates if keep_trace or plan.readout is None else None, d_kept)
+        at = [jnp.broadcast_to(leaves[i], shapes[i]) for i in moved]
+        _, (d_gates, d_kept) = jax.jvp(move, (at, gates, *(drive for _ in d_drive)), (d_moved, d_gates, *d_drive))
+        return d_gates, (d_gates[-1] if keep_trace or plan.readout is None else None, d_kept)
 
-    # The spikes themselves drive a linear kernel; a receptor's are in its counts already.
-    d_spikes = None if _is_zero(d_spikes) else d_spikes
-    by_step = (jnp.arange(len(spikes)), drives, spikes if drives is None else None, d_spikes)
-    d_gates, (d_trace, d_kept) = jax.lax.scan(body, d_first, by_step)
+    @partial(jax.checkpoint, prevent_cse=False)
+    def block(d_gates: Any, steps: tuple[Any, ...]) -> tuple[Any, Any]:
+        start, row, d_drive = steps
+        d_start = jax.tree.map(lambda x: x[None], d_gates[:-1])
+        drivers = _drivers(plan, constants, first, jax.tree.map(lambda x: x[0], start), drives, row)
+        d_gates, (d_last, d_kept) = jax.lax.scan(body, d_gates, (row, drivers, d_drive))
+        return d_gates, (d_start, d_last, d_kept)
+
+    total = len(spikes)
+    d_first = jax.tree.map(_instantiate, d_first, is_leaf=_is_zero)
+    steps = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
+    d_gates, (d_starts, d_last, d_kept) = loop.in_blocks(block, d_first, steps, total, _length(first, total))
     if plan.readout is None:
-        _, d_kept = jax.jvp(partial(_output, plan), (constants, trace), (d_constants, d_trace))
+        d_constants = jax.tree.map(_instantiate, d_constants, is_leaf=_is_zero)
+        _, d_kept = jax.jvp(partial(_output, plan), (constants, trace.last), (d_constants, d_last))
 
     # No tangent to what is counted.
-    d_steps, d_drives = jax.tree.map(_no_tangent, (steps, drives))
+    d_count, d_counts = jax.tree.map(_no_tangent, (count, trace.drives))
     if not keep_trace:
-        return (gates, steps, None, kept), (d_gates, d_steps, None, d_kept)
-    return (gates, steps, (trace, drives), kept), (d_gates, d_steps, (d_trace, d_drives), d_kept)
+        return (gates, count, None, kept), (d_gates, d_count, None, d_kept)
+    return (gates, count, trace, kept), (d_gates, d_count, Trace(d_starts, d_last, d_counts), d_kept)
 
 
-def _kept(plan: Plan, constants: Any, gates: Any, steps: Array | None) -> Any:
+def _drivers(plan: Plan, constants: Any, first: Any, start: Any, drives: Array, rows: Array) -> Any:
+    """All gates but the last before each step of a block, found again from its start on."""
+    if not start:
+        return start
+
+    def body(drivers: Any, row: Array) -> tuple[Any, Any]:
+        # The last gate drives none of them: whatever it is, nothing of it is computed.
+        return plan.kernel.gate(constants[0], type(first)(*drivers, first[-1]), drives[row])[:-1], drivers
+
+    return jax.lax.scan(body, start, rows)[1]
+
+
+def _length(gates: Any, total: int) -> int:
+    """Steps a block of a derivative: where there are gates to be found again a divisor of all, about its root."""
+    if len(gates) == 1:
+        return total
+    return next((n for n in range(math.isqrt(max(total - 1, 0)) + 1, total) if total % n == 0), total)
+
+
+def _kept(plan: Plan, constants: Any, gates: Any, count: Array | None) -> Any:
     """What is kept of one step: the readout's choice, or g."""
-    return plan.kernel.output(constants[0], gates) if plan.readout is None else _read(plan, constants, gates, steps)
+    return plan.kernel.output(constants[0], gates[-1]) if plan.readout is None else _read(plan, constants, gates, count)
 
 
-def _read(plan: Plan, constants: Any, gates: Any, steps: Array | None) -> Any:
+def _read(plan: Plan, constants: Any, gates: Any, count: Array | None) -> Any:
     """What the readout keeps of a step, None without one."""
     if plan.readout is None:
         return None
     coefficients, closed_over = constants
-    state = plan.kernel.finish(coefficients, gates, steps)
-    return plan.readout(state, plan.kernel.output(coefficients, gates), *closed_over)
+    state = plan.kernel.finish(coefficients, gates, count)
+    return plan.readout(state, plan.kernel.output(coefficients, gates[-1]), *closed_over)
 
 
-def _output(plan: Plan, constants: Any, trace: Any) -> Array:
-    """g of a whole trace: one pass after the run, and none at all where g is one of the gates."""
-    return jax.vmap(partial(plan.kernel.output, constants[0]))(trace)
+def _output(plan: Plan, constants: Any, last: Array) -> Array:
+    """g of a whole trace: one pass after the run, and none at all where g is the last gate."""
+    return jax.vmap(lambda last: plan.kernel.output(constants[0], last))(last)
 
 
-def _small(plan: Plan, steps: Array) -> Array:
+def _small(plan: Plan, count: Array) -> Array:
     """A count as small as the derivative can do with: only a readout may need more than what `pick` looks at."""
-    return jnp.clip(steps, -2, 2).astype(jnp.int8) if plan.readout is None else steps
+    return jnp.clip(count, 0, 4).astype(jnp.int8) if plan.readout is None else count
 
 
 def _spread(x: Array, shape: tuple[int, ...]) -> Array | np.ndarray:

@@ -1,17 +1,22 @@
 """The square pulse of transmitter: how much of a step it is in the cleft.
 
 A spike fills the cleft with transmitter for ``T_dur`` ms. The state remembers ``pulse_left``, the ms still to
-come; no absolute time appears anywhere, so a run is the same wherever in time it happens. Inside a run the
-pulse is counted in whole steps, which float32 counts exactly however long the pulse is:
+come; no absolute time appears anywhere, so a run is the same wherever in time it happens. Inside a run the pulse is
+counted in whole steps, which an integer counts exactly however long the pulse is. A count is twice the number of steps
+that the pulse still reaches into, and one more for a pulse that was under way when the run began, the last step of
+which may have another length, because ``T_dur`` or ``dt`` may have been others when it started:
 
-    steps > 1    the transmitter is there for the whole step
-    steps = 1    the last step of a pulse: the transmitter is there for its first ``last`` ms
-    steps = 0    no transmitter
-    steps < 0    the same count, negative, for a pulse that was under way when the run began: its last step
-                 may have another length, because ``T_dur`` or ``dt`` may have been others when it started
+    4 and more   the transmitter is there for the whole step
+    3            the last step of a pulse that was under way: it is there for the first ``last_under_way`` ms
+    2            the last step of any other pulse: it is there for the first ``last`` ms
+    below 2      no transmitter
+
+A run carries ``ends``, the count as it is seen from the run's first row. It changes only where a spike comes: a count
+that goes down in every step would have to be written in every step.
 """
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +28,15 @@ from jax.typing import ArrayLike
 _GRID_SLACK = 1e-3
 # A pulse of which less than this fraction is left is over for "ignore": a spike at its very end counts.
 _END_SLACK = 1e-5
+# Steps of a pulse at most, so that twice their number and the rows of a run fit into an int32.
+_MOST_STEPS = 2**29
 
 
 class Pulse(NamedTuple):
     """How a pulse lies on the grid of a run; each field has the parameter's shape or is a scalar."""
 
-    steps: Array  # int32: the steps that a whole pulse touches
-    last: Array  # ms of transmitter in the last of them, 0 to dt
+    full: Array  # int32: the count of a whole pulse
+    last: Array  # ms of transmitter in the last of its steps, 0 to dt
     last_under_way: Array  # the same for the pulse that was under way at the start, shape of the state
 
 
@@ -43,45 +50,53 @@ def start(T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[
         method: "exp_euler" has whole steps only, "exact" ends a pulse within a step.
 
     Returns:
-        The `Pulse` and the steps under way, int32 of the state's shape (0 or negative, see above).
+        The `Pulse`, and the count under way, int32 of the state's shape.
     """
-    steps, last = _count(T_dur, dt, method)
-    steps_left, last_left = _count(pulse_left, dt, method)
+    steps, last = _steps(T_dur, dt, method)
+    steps_left, last_left = _steps(pulse_left, dt, method)
     # A pulse that earlier steps of this dt have counted down lies on the grid of T_dur, but for rounding, which
     # over thousands of steps would add up. It is put back on that grid; the derivative stays its own.
     off_grid = jax.lax.stop_gradient(last - last_left)
     last_left = last_left + jnp.where(jnp.abs(off_grid) < _slack(T_dur, dt) * dt, off_grid, 0)
-    under_way = jnp.where(pulse_left > 0, -steps_left, 0)
-    return Pulse(steps, last, last_left), under_way
+    return Pulse(2 * steps, last, last_left), jnp.where(pulse_left > 0, 2 * steps_left + 1, 0)
 
 
-def arrive(pulse: Pulse, steps: Array, spike: Array, overlap: str) -> Array:
-    """The count of a step that begins with ``spike`` (true where not 0, shape of the state).
+def arrive(pulse: Pulse, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
+    """``ends`` from the step ``row`` on, which begins with ``spike`` (true where not 0, shape of the state).
 
     "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
     """
     spike = spike.astype(bool)
     if overlap == "ignore":
-        spike = spike & (steps == 0)
-    return jnp.where(spike, pulse.steps, steps)
+        spike = spike & (count(ends, row) < 2)
+    return jnp.where(spike, pulse.full + 2 * row, ends)
 
 
-def pass_step(steps: Array) -> Array:
-    """The count after a step has gone by: one nearer to 0."""
-    return steps - jnp.sign(steps)
+def count(ends: Array, row: ArrayLike) -> Array:
+    """The count of the step ``row`` of the run."""
+    return ends - 2 * row
 
 
-def pick(steps: Array, whole: Array, last: Array, last_under_way: Array, none: Array) -> Array:
-    """What belongs to a step with the count ``steps``: one of four values, each broadcasting against it."""
-    partly = jnp.where(steps < 0, last_under_way, last)
-    return jnp.where(steps == 0, none, jnp.where(jnp.abs(steps) == 1, partly, whole))
+def pick(count: Array, whole: Any, last: Any, last_under_way: Any, none: Any) -> Any:
+    """What belongs to a step of that count: one of four arrays, or trees of them, that broadcast against it.
+
+    Where pulses last whole steps, ``last`` and ``last_under_way`` are None.
+    """
+    if last is None:
+        return jax.tree.map(partial(jnp.where, count >= 2), whole, none)
+
+    def one(whole: Array, last: Array, last_under_way: Array, none: Array) -> Array:
+        partly = jnp.where(count == 2, last, last_under_way)
+        return jnp.where(count >= 4, whole, jnp.where(count >= 2, partly, none))
+
+    return jax.tree.map(one, whole, last, last_under_way, none)
 
 
-def left(pulse: Pulse, steps: Array, dt: ArrayLike) -> Array:
-    """``pulse_left`` in ms for a count at the start of a step: the way back from steps to time."""
-    last = jnp.where(steps < 0, pulse.last_under_way, pulse.last)
-    whole = (jnp.abs(steps) - 1).astype(last.dtype)
-    return jnp.where(steps == 0, jnp.zeros_like(last), whole * dt + last)
+def left(pulse: Pulse, count: Array, dt: ArrayLike) -> Array:
+    """``pulse_left`` in ms at the start of a step of that count: the way back from steps to time."""
+    last = jnp.where(count % 2 == 0, pulse.last, pulse.last_under_way)
+    whole = (count // 2 - 1).astype(last.dtype)
+    return jnp.where(count < 2, jnp.zeros_like(last), whole * dt + last)
 
 
 def refill(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
@@ -103,8 +118,8 @@ def drain(pulse_left: Array, duration: Array) -> tuple[Array, Array]:
     return on, jnp.where(lasts, pulse_left - duration, jnp.where(moves, zero, pulse_left))
 
 
-def _count(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
-    """Steps that ``duration`` ms of transmitter touch, and the ms of it in the last of them."""
+def _steps(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
+    """Steps that ``duration`` ms of transmitter reach into, and the ms of it in the last of them."""
     ratio = jax.lax.stop_gradient(duration) / dt
     steps = jnp.ceil(ratio - (_slack(duration, dt) if method == "exp_euler" else _rounding(duration, dt)))
     if method == "exact":
@@ -113,7 +128,7 @@ def _count(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
     # `steps` is a plain number to the derivative: all of d/d(duration) is in the last step, and a sample at the
     # very end of a pulse sees the derivative from the left.
     last = duration - (steps - 1) * dt
-    return steps.astype(jnp.int32), last
+    return jnp.minimum(steps, _MOST_STEPS).astype(jnp.int32), last
 
 
 def _rounding(duration: Array, dt: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""Other ways through time give the same run: in parallel, in blocks whose gradient is computed again, sharded."""
+"""Other ways through time give the same run: in parallel, in blocks whose gradient is computed again, in chunks."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 import samples
 
 import synkin
-from synkin import recurrence
+from synkin import loop, recurrence
 
 # gabaa is ampa's functions with other defaults.
 DISTINCT = {name: kernel for name, kernel in synkin.KERNELS.items() if name != "gabaa"}
@@ -70,6 +70,45 @@ def test_exact_in_parallel_with_a_readout(kernel):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
     for one, other in zip(gradient, expected_gradient, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def chunks(monkeypatch):
+    """Several steps at a time, as on an accelerator, with a rest."""
+    jax.clear_caches()
+    monkeypatch.setattr(loop, "_chunk", lambda: 7)
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("readout", [None, lambda state, g: {"g": g, "left": state[-1].sum()}], ids=["g", "readout"])
+@pytest.mark.parametrize("kernel", DISTINCT.values(), ids=DISTINCT)
+def test_in_chunks_as_on_an_accelerator(kernel, readout, request):
+    jax.clear_caches()
+
+    def run():
+        rng = np.random.default_rng(7)
+        spikes = samples.inputs(kernel, rng, (STEPS, 2, 3), rate=0.03, dtype="float32")
+        params = samples.params(kernel, rng, dtype="float32")
+        final, kept = jax.vmap(
+            lambda spikes: synkin.simulate(kernel, params, spikes, DT, readout=readout, dtype="float32"),
+            in_axes=1, out_axes=(0, 1),
+        )(spikes)  # fmt: skip
+        return final, kept, runs(kernel, "exp_euler")
+
+    expected = run()
+    request.getfixturevalue("chunks")
+    got = run()
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * max(np.abs(other).max(), 1e-3))
+
+
+@pytest.mark.usefixtures("chunks")
+def test_a_run_shorter_than_a_chunk():
+    for steps in (0, 1, 3):
+        final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), np.ones((steps, 2), bool), DT)
+        assert g.shape == (steps, 2)
+        assert (final.g > 0).all() == (steps > 0)
 
 
 @pytest.mark.parametrize("overlap", ["restart", "ignore"])

@@ -9,13 +9,14 @@ A kernel is a module. What a person uses:
 and what the drivers use, so that nothing is computed twice. `synkin.simulate`:
 
     TAKES_WEIGHTS                                       whether an input is added (mS) or only starts a pulse
-    prepare(params, state, dt, *, method) -> (coefficients, gates, steps)     once a run
+    prepare(params, state, dt, *, method) -> (coefficients, gates, count)     once a run
     gate(coefficients, gates, drive) -> gates                                 each step
-    output(coefficients, gates) -> g
-    finish(coefficients, gates, steps) -> state                               at its end
+    output(coefficients, last) -> g                                           from the last gate alone
+    finish(coefficients, gates, count) -> state                               at its end
 
-`gates` are the variables of the equations, each driven by those before it; `steps` counts the pulse under way (see
-`synkin.transmitter`), None for a linear kernel. The drive is that count, or the weight of an input. `synkin.respond`:
+`gates` are the variables of the equations, each driven by those before it; `count` is how much of the pulse under way
+is still to come (see `synkin.transmitter`), None for a linear kernel. The drive is that count, or the weight of an
+input. `synkin.respond`:
 
     receive(params, state, spike) -> state              at an event
     evolve(params, state, duration) -> state            between events

@@ -115,15 +115,15 @@ def gate(coefficients: Coefficients, gates: Gates, weight: Array) -> Gates:
     return Gates(h, g=gates.g + (drive * gates.h - lost * gates.g))
 
 
-def output(coefficients: Coefficients, gates: Gates) -> Array:
-    """g in mS."""
+def output(coefficients: Coefficients, g: Array) -> Array:
+    """g in mS, the last gate."""
     del coefficients
-    return gates.g
+    return g
 
 
-def finish(coefficients: Coefficients, gates: Gates, steps: None) -> State:
+def finish(coefficients: Coefficients, gates: Gates, count: None) -> State:
     """The state that the gates of a run stand for."""
-    del coefficients, steps
+    del coefficients, count
     return State(g=gates.g, h=gates.h)
 
 

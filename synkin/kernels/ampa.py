@@ -37,14 +37,21 @@ class State(NamedTuple):
     pulse_left: Array  # transmitter still to come, ms
 
 
+class Exchange(NamedTuple):
+    """What g loses and gains over a step."""
+
+    lost: Array  # the fraction of g
+    gained: Array  # unit of g
+
+
 class Coefficients(NamedTuple):
-    """``(lost, gained)`` of a step, ``g <- g + (gained - lost g)``, by how far the transmitter reaches into it."""
+    """What a step does, ``g <- g + (gained - lost g)``, by how far the transmitter reaches into it."""
 
     pulse: transmitter.Pulse
     dt: Array
-    whole: tuple[Array, Array]
-    last: tuple[Array, Array]
-    last_under_way: tuple[Array, Array]
+    whole: Exchange
+    last: Exchange | None  # None where a pulse lasts whole steps
+    last_under_way: Exchange | None
     none: Array  # lost alone: without transmitter nothing is gained
 
 
@@ -103,45 +110,43 @@ def step(
     checks.state_dtype(State, state)
     checks.overlap(overlap)
     spike = checks.spike_input(spike, state.g)
-    coefficients, gates, steps = prepare(params, state, dt, method=method)
-    steps = transmitter.arrive(coefficients.pulse, steps, spike, overlap)
-    gates = gate(coefficients, gates, steps)
-    return finish(coefficients, gates, transmitter.pass_step(steps)), gates.g
+    coefficients, gates, count = prepare(params, state, dt, method=method)
+    count = transmitter.arrive(coefficients.pulse, count, spike, 0, overlap)
+    gates = gate(coefficients, gates, count)
+    return finish(coefficients, gates, count - 2), gates.g
 
 
 def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, Gates, Array]:
-    """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
+    """What a run computes once: the coefficients, the gates at the start, and the count of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
     p = checks.aligned(params, state.g, Params)
     dt = jnp.asarray(dt, state.g.dtype)
-    pulse, steps = transmitter.start(p.T_dur, state.pulse_left, dt, method)
-    whole = _exchange(p, dt, dt)
-    none = decay(p.beta, dt)
+    pulse, count = transmitter.start(p.T_dur, state.pulse_left, dt, method)
+    last = last_under_way = None
     if method == "exact":
         last, last_under_way = _exchange(p, pulse.last, dt), _exchange(p, pulse.last_under_way, dt)
-    else:
-        last = last_under_way = whole
-    return Coefficients(pulse, dt, whole, last, last_under_way, none), Gates(state.g), steps
+    coefficients = Coefficients(pulse, dt, _exchange(p, dt, dt), last, last_under_way, none=decay(p.beta, dt))
+    return coefficients, Gates(state.g), count
 
 
-def gate(coefficients: Coefficients, gates: Gates, steps: Array) -> Gates:
-    """One step of a prepared run, the pulse being at ``steps``."""
+def gate(coefficients: Coefficients, gates: Gates, count: Array) -> Gates:
+    """One step of a prepared run, the pulse being at ``count``."""
     c = coefficients
-    lost = transmitter.pick(steps, c.whole[0], c.last[0], c.last_under_way[0], c.none)
-    gained = transmitter.pick(steps, c.whole[1], c.last[1], c.last_under_way[1], jnp.zeros_like(c.none))
+    without = Exchange(c.none, jnp.zeros_like(c.none))
+    lost, gained = transmitter.pick(count, c.whole, c.last, c.last_under_way, without)
     return Gates(gates.g + (gained - lost * gates.g))
 
 
-def output(coefficients: Coefficients, gates: Gates) -> Array:
-    """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
+def output(coefficients: Coefficients, g: Array) -> Array:
+    """g, the last gate, as a fraction of the maximum (or in mS at 1 mS maximum)."""
     del coefficients
-    return gates.g
+    return g
 
 
-def finish(coefficients: Coefficients, gates: Gates, steps: Array) -> State:
-    """The state that the gates of a run and the steps still to come stand for."""
-    return State(gates.g, transmitter.left(coefficients.pulse, steps, coefficients.dt))
+def finish(coefficients: Coefficients, gates: Gates, count: Array) -> State:
+    """The state that the gates of a run and the count of the next step stand for."""
+    return State(gates.g, transmitter.left(coefficients.pulse, count, coefficients.dt))
 
 
 def receive(params: Any, state: State, spike: Array, *, overlap: str = "restart") -> State:
@@ -162,9 +167,9 @@ def conductance(params: Any, state: State) -> Array:
     return state.g
 
 
-def _exchange(params: Any, on: Array, duration: Array) -> tuple[Array, Array]:
-    """``(lost, gained)`` of g over ``duration`` ms, the first ``on`` of them with transmitter."""
+def _exchange(params: Any, on: Array, duration: Array) -> Exchange:
+    """What g loses and gains over ``duration`` ms, the first ``on`` of them with transmitter."""
     binding = params.alpha * params.T
     lost, gained = relaxation(binding, binding + params.beta, on)
     lost_later = decay(params.beta, duration - on)
-    return lost + lost_later * (1 - lost), gained - lost_later * gained
+    return Exchange(lost + lost_later * (1 - lost), gained - lost_later * gained)

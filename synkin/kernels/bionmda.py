@@ -130,46 +130,46 @@ def step(
     checks.state_dtype(State, state)
     checks.overlap(overlap)
     spike = checks.spike_input(spike, state.g)
-    coefficients, gates, steps = prepare(params, state, dt, method=method)
-    steps = transmitter.arrive(coefficients.pulse, steps, spike, overlap)
-    gates = gate(coefficients, gates, steps)
-    return finish(coefficients, gates, transmitter.pass_step(steps)), gates.g
+    coefficients, gates, count = prepare(params, state, dt, method=method)
+    count = transmitter.arrive(coefficients.pulse, count, spike, 0, overlap)
+    gates = gate(coefficients, gates, count)
+    return finish(coefficients, gates, count - 2), gates.g
 
 
 def prepare(
     params: Params, state: State, dt: ArrayLike, *, method: str
 ) -> tuple[HeldCoefficients | ExactCoefficients, Gates, Array]:
-    """What a run computes once: the coefficients, the gates at the start, and the steps of the pulse under way."""
+    """What a run computes once: the coefficients, the gates at the start, and the count of the pulse under way."""
     checks.choice("method", method, checks.METHODS)
     checks.positive_dt(dt)
     p = checks.aligned(params, state.g, Params)
     dt = jnp.asarray(dt, state.g.dtype)
-    pulse, steps = transmitter.start(p.T_dur, state.pulse_left, dt, method)
+    pulse, count = transmitter.start(p.T_dur, state.pulse_left, dt, method)
     gates = Gates(state.x, state.g)
     if method == "exact":
-        return ExactCoefficients(pulse, dt, p), gates, steps
+        return ExactCoefficients(pulse, dt, p), gates, count
     binding = p.alpha2 * p.T
     whole = relaxation(binding, binding + p.beta2, dt)
     none = decay(p.beta2, dt)
-    return HeldCoefficients(pulse, dt, p.alpha1, p.beta1, whole, none), gates, steps
+    return HeldCoefficients(pulse, dt, p.alpha1, p.beta1, whole, none), gates, count
 
 
-def gate(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, steps: Array) -> Gates:
-    """One step of a prepared run, the pulse being at ``steps``."""
+def gate(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, count: Array) -> Gates:
+    """One step of a prepared run, the pulse being at ``count``."""
     if isinstance(coefficients, ExactCoefficients):
-        return _gate_exact(coefficients, gates, steps)
-    return _gate_held(coefficients, gates, steps)
+        return _gate_exact(coefficients, gates, count)
+    return _gate_held(coefficients, gates, count)
 
 
-def output(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates) -> Array:
-    """g as a fraction of the maximum (or in mS at 1 mS maximum)."""
+def output(coefficients: HeldCoefficients | ExactCoefficients, g: Array) -> Array:
+    """g, the last gate, as a fraction of the maximum (or in mS at 1 mS maximum)."""
     del coefficients
-    return gates.g
+    return g
 
 
-def finish(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, steps: Array) -> State:
-    """The state that the gates of a run and the steps still to come stand for."""
-    return State(gates.g, gates.x, transmitter.left(coefficients.pulse, steps, coefficients.dt))
+def finish(coefficients: HeldCoefficients | ExactCoefficients, gates: Gates, count: Array) -> State:
+    """The state that the gates of a run and the count of the next step stand for."""
+    return State(gates.g, gates.x, transmitter.left(coefficients.pulse, count, coefficients.dt))
 
 
 def receive(params: Any, state: State, spike: Array, *, overlap: str = "restart") -> State:
@@ -190,16 +190,14 @@ def conductance(params: Any, state: State) -> Array:
     return state.g
 
 
-def _gate_held(c: HeldCoefficients, gates: Gates, steps: Array) -> Gates:
-    with_transmitter = steps != 0
-    lost = jnp.where(with_transmitter, c.whole[0], c.none)
-    gained = jnp.where(with_transmitter, c.whole[1], jnp.zeros_like(c.none))
+def _gate_held(c: HeldCoefficients, gates: Gates, count: Array) -> Gates:
+    lost, gained = transmitter.pick(count, c.whole, None, None, (c.none, jnp.zeros_like(c.none)))
     x = gates.x + (gained - lost * gates.x)
     return Gates(x, open_gate(gates.g, c.alpha1 * x, c.beta1, c.dt))
 
 
-def _gate_exact(c: ExactCoefficients, gates: Gates, steps: Array) -> Gates:
-    on = transmitter.pick(steps, c.dt, c.pulse.last, c.pulse.last_under_way, jnp.zeros_like(c.dt))
+def _gate_exact(c: ExactCoefficients, gates: Gates, count: Array) -> Gates:
+    on = transmitter.pick(count, c.dt, c.pulse.last, c.pulse.last_under_way, jnp.zeros_like(c.dt))
     return Gates(*_open(c.params, gates.x, gates.g, on, c.dt, _STEP_RULE))
 
 

@@ -97,7 +97,7 @@ def step(
     spike = checks.spike_input(spike, state.w)
     coefficients, state, _ = prepare(params, state, dt, method=method)
     state = gate(coefficients, state, spike)
-    return state, output(coefficients, state)
+    return state, output(coefficients, state.w)
 
 
 def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State, None]:
@@ -114,14 +114,14 @@ def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
     return State(g_rise, state.w + (c.drive * state.g_rise - c.lost * state.w))
 
 
-def output(coefficients: Coefficients, state: State) -> Array:
-    """g in mS."""
-    return coefficients.gain * state.w
+def output(coefficients: Coefficients, w: Array) -> Array:
+    """g in mS from the last gate."""
+    return coefficients.gain * w
 
 
-def finish(coefficients: Coefficients, state: State, steps: None) -> State:
+def finish(coefficients: Coefficients, state: State, count: None) -> State:
     """The state that the gates of a run stand for."""
-    del coefficients, steps
+    del coefficients, count
     return state
 
 

@@ -86,7 +86,7 @@ def step(
     spike = checks.spike_input(spike, state.g)
     coefficients, state, _ = prepare(params, state, dt, method=method)
     state = gate(coefficients, state, spike)
-    return state, output(coefficients, state)
+    return state, output(coefficients, state.g)
 
 
 def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, State, None]:
@@ -102,15 +102,15 @@ def gate(coefficients: Coefficients, state: State, weight: Array) -> State:
     return State(state.g - coefficients.lost * state.g + weight.astype(state.g.dtype))
 
 
-def output(coefficients: Coefficients, state: State) -> Array:
-    """g in mS."""
+def output(coefficients: Coefficients, g: Array) -> Array:
+    """g in mS, the last gate."""
     del coefficients
-    return state.g
+    return g
 
 
-def finish(coefficients: Coefficients, state: State, steps: None) -> State:
+def finish(coefficients: Coefficients, state: State, count: None) -> State:
     """The state that the gates of a run stand for."""
-    del coefficients, steps
+    del coefficients, count
     return state
 
 

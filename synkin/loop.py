@@ -1,0 +1,85 @@
+"""Step through time: the loops that `synkin.recurrence` is made of, each a `jax.lax.scan` in what it computes.
+
+On a CPU `jax.lax.scan` is what is fastest. An accelerator pays for each kernel that it starts, and for each visit of a
+state to memory, so there `scan` takes a chunk of steps at a time: XLA makes of it two kernels, through which the state
+goes in registers, and it writes the rows of the result where they belong.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+# Steps a chunk on an accelerator: the state is read and written once for all of them, next to 5 bytes a step.
+_CHUNK = 8
+
+
+def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: Any, rows: Array) -> tuple[Any, Any]:
+    """`jax.lax.scan` over ``steps`` and their numbers; not to be differentiated.
+
+    Args:
+        body: ``body(carry, row, step)``, from the carry, the number of a step and what comes with it to the carry and
+            what is kept of the step.
+        carry: a tree of arrays.
+        steps: a tree of arrays (T, ...), of which a step gets its row.
+        rows: (T,) int32, counted on from the first.
+
+    Returns:
+        The carry, and what was kept, with the time axis first.
+    """
+    total, chunk = len(rows), min(_chunk(), len(rows))
+    if chunk <= 1:
+        return jax.lax.scan(lambda carry, step: body(carry, *step), carry, (rows, steps))
+
+    def at(i: Any) -> Any:
+        return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), steps)
+
+    def take(first: Any, length: int, carry: Any, kept: Any) -> tuple[Any, Any]:
+        taken = []
+        for j in range(length):
+            carry, one = body(carry, rows[0] + (first + j), at(first + j))
+            taken.append(one)
+
+        def write(whole: Array, *taken: Array) -> Array:
+            return jax.lax.dynamic_update_slice_in_dim(whole, jnp.stack(taken), first, 0)
+
+        return carry, jax.tree.map(write, kept, *taken)
+
+    one = jax.eval_shape(lambda: body(carry, rows[0], at(0))[1])
+    # Zeros would be written only to be written over; but nothing else XLA splits over several devices.
+    new = jax.lax.empty if jax.device_count() == 1 else jnp.zeros
+    kept = jax.tree.map(lambda x: new((total, *x.shape), x.dtype), one)
+    whole = total // chunk
+    carry, kept = jax.lax.fori_loop(0, whole, lambda i, held: take(i * chunk, chunk, *held), (carry, kept))
+    return take(whole * chunk, total - whole * chunk, carry, kept) if total % chunk else (carry, kept)
+
+
+def _chunk() -> int:
+    """Steps that are taken at a time."""
+    return 1 if jax.default_backend() == "cpu" else _CHUNK
+
+
+def in_blocks(
+    block: Callable[[Any, Any], tuple[Any, Any]], carry: Any, steps: Any, total: int, length: int
+) -> tuple[Any, Any]:
+    """``block`` over stretches of ``length`` of the ``total`` steps one after the other, and over what remains.
+
+    What goes in and what is kept has a row a step or, where nothing remains, a row a block.
+    """
+    whole = total // length if length else 0
+    if whole <= 1 and total <= length:
+        return block(carry, steps)
+    cut = whole * length
+
+    def split(x: Array) -> Array:
+        rows = len(x) * cut // total
+        return x[:rows].reshape(whole, rows // whole, *x.shape[1:])
+
+    carry, kept = jax.lax.scan(block, carry, jax.tree.map(split, steps))
+    kept = jax.tree.map(lambda k: k.reshape(whole * k.shape[1], *k.shape[2:]), kept)
+    if cut < total:
+        carry, rest = block(carry, jax.tree.map(lambda x: x[cut:], steps))
+        kept = jax.tree.map(lambda *parts: jnp.concatenate(parts), kept, rest)
+    return carry, kept
