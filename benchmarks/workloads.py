@@ -21,7 +21,8 @@ class Scale(NamedTuple):
     elements: int = 30_000_000  # N times T of the forward jobs, about: T lies between
     steps: tuple[int, int] = (100, 1_000)  # these
     square: int = 1_000  # N = T of the gradient
-    long: int = 1_000_000  # steps of the one synapse
+    long: int = 1_000_000  # steps of the one synapse, and of the long gradient
+    along: int = 1_000  # synapses of the latter
     updates: int = 100  # of an object, in one sample
     processes: int = 3  # started for the cold start
     repeats: int = 7  # of each call, at least
@@ -37,6 +38,7 @@ QUICK = Scale(
     steps=(100, 200),
     square=200,
     long=10_000,
+    along=100,
     updates=10,
     processes=1,
     repeats=3,
@@ -50,6 +52,7 @@ TINY = Scale(
     steps=(20, 50),
     square=20,
     long=1_000,
+    along=20,
     updates=2,
     processes=1,
     repeats=1,
@@ -78,6 +81,14 @@ def spikes(steps: int, synapses: int) -> np.ndarray:
     train = np.random.default_rng(0).random((steps, synapses), dtype=np.float32) < RATE
     train[0, 0] = True  # so that even the smallest run has something to be checked by
     return train
+
+
+def sparse_spikes(steps: int, synapses: int) -> np.ndarray:
+    """Spikes at the same rate, where a number for each place would be too many."""
+    rng = np.random.default_rng(0)
+    train = np.zeros(steps * synapses, bool)
+    train[rng.integers(train.size, size=round(RATE * train.size) + 1)] = True
+    return train.reshape(steps, synapses)
 
 
 def default_params(kernel: str) -> Any:

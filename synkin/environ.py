@@ -8,9 +8,8 @@ Both may be quantities with a unit of time. While one is, the objects give quant
 Only the objects look here; the functions take t and dt as arguments.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from types import EllipsisType
 from typing import Any
 
@@ -20,6 +19,7 @@ from jax.typing import ArrayLike
 from synkin import checks, units
 
 _KEYS = ("t", "dt")
+_INFINITY = float("inf")
 
 # A context variable belongs to its thread (and asyncio task); what `set` stores is for all of them.
 _everywhere: dict[str, Any] = {}
@@ -39,8 +39,7 @@ def set(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisTyp
     _everywhere.update(_checked(t, dt))
 
 
-@contextmanager
-def context(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> Iterator[None]:
+class context:
     """t, dt or both within a ``with`` block, for the thread that runs it; the innermost block decides.
 
     Args:
@@ -50,11 +49,17 @@ def context(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | Ellipsi
     Raises:
         TypeError, ValueError: not such a number.
     """
-    token = _here.set({**_here.get(), **_checked(t, dt)})
-    try:
-        yield
-    finally:
-        _here.reset(token)
+
+    # A class, as a generator would take longer than all else in a step of a loop by hand.
+    def __init__(self, *, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> None:
+        self._given = _checked(t, dt)
+        self._tokens: list[Token] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_here.set({**_here.get(), **self._given}))
+
+    def __exit__(self, *exception: object) -> None:
+        _here.reset(self._tokens.pop())
 
 
 def get(key: str, default: Any = ...) -> Any:
@@ -89,6 +94,8 @@ def checked_dt(dt: Any) -> Any:
     Raises:
         TypeError, ValueError: not a positive finite scalar, or of another dimension than time.
     """
+    if type(dt) is float and 0.0 < dt < _INFINITY:
+        return dt
     value = units.plain("dt", dt, "ms")
     checks.positive_dt(value)
     return _kept(value, units.is_quantity(dt))
@@ -104,6 +111,8 @@ def _checked(t: Any, dt: Any) -> dict[str, Any]:
 
 
 def _checked_t(t: Any) -> Any:
+    if type(t) is float and -_INFINITY < t < _INFINITY:
+        return t
     value = units.plain("t", t, "ms")
     checks.number("t", value, np.isfinite, "a finite number of ms")
     return _kept(value, units.is_quantity(t))

@@ -13,16 +13,30 @@ beside these, and add its line here.
 
 from types import ModuleType
 
-from benchmarks.jobs import cold_start, gradient, memory, one_synapse, parallel, parameters, readout, trace, update
+from benchmarks.jobs import (
+    cold_start,
+    devices,
+    gradient,
+    long_gradient,
+    memory,
+    one_synapse,
+    parallel,
+    parameters,
+    readout,
+    trace,
+    update,
+)
 
 JOBS: dict[str, ModuleType] = {
     "readout": readout,
     "trace": trace,
     "gradient": gradient,
     "memory": memory,
+    "long_gradient": long_gradient,
     "update": update,
     "one_synapse": one_synapse,
     "parameters": parameters,
     "parallel": parallel,
+    "devices": devices,
     "cold_start": cold_start,
 }

@@ -1,24 +1,17 @@
 """Cold start: what a fresh process waits for, in the order shown: the import after JAX's own, then first calls."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import contenders, textbook
+from benchmarks import contenders, processes, textbook
 from benchmarks.first_calls import SIZE
 from benchmarks.timing import Row, checked, figure
 from benchmarks.workloads import DT, Scale, default_params, distinct, spikes
 
 UNIT = "ms"
 TOLERANCE = 2e-5  # of the largest value, float32
-NOT_INHERITED = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_X64")
-ROOT = Path(__file__).parents[2]
 
 
 def rows(scale: Scale) -> Iterator[Row]:
@@ -30,7 +23,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     samples: dict[tuple[str, str], dict[str, list[float]]] = {}
     for i in range(scale.processes + 1):
         for name in names:
-            told = _fresh_process(name, kernels)
+            told = processes.fresh("first_calls", name, ",".join(kernels))
             for kernel, sums in told["sums"].items():
                 checked(name, np.array(sums), right[kernel], TOLERANCE)
             if i == 0:
@@ -40,14 +33,3 @@ def rows(scale: Scale) -> Iterator[Row]:
     for (what, kernel), by_name in samples.items():
         figures = {name: figure(seconds, per=1e3) for name, seconds in by_name.items()}
         yield Row({"what": what, "kernel": kernel}, figures, in_mean=False)
-
-
-def _fresh_process(name: str, kernels: list[str]) -> dict[str, dict]:
-    environment = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    # Python's own way here, but for what the environment may hide.
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in (str(ROOT), *sys.path) if path)
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.first_calls", name, ",".join(kernels)]
-    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
-    if ran.returncode:
-        raise RuntimeError(f"A fresh process with {name} failed:\n{ran.stderr}")
-    return json.loads(ran.stdout.splitlines()[-1])

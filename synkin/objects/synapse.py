@@ -90,6 +90,7 @@ class Synapse:
         self._batch: checks.Shape = ()
         self._state: Any = None
         self._clock: Any = 0.0
+        self._dt: tuple[float, Any] = (0.0, None)
 
     @property
     def in_size(self) -> checks.Shape:
@@ -239,6 +240,14 @@ class Synapse:
         t = environ.get("t", self._clock)
         dt = environ.get("dt") if dt is None else environ.checked_dt(dt)
         return self._take("t", t, "ms"), self._take("dt", dt, "ms")
+
+    def _on_device(self, dt: Any) -> Any:
+        """``dt`` for a jitted function, the same array as long as it stays the same number."""
+        if type(dt) is not float:
+            return dt
+        if dt != self._dt[0]:
+            self._dt = dt, jnp.asarray(dt, self._state[0].dtype)
+        return self._dt[1]
 
     def _take(self, name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
         """``value`` without its unit; from the first quantity on the object gives quantities."""
