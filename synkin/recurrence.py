@@ -138,7 +138,8 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     # synapses after the run and not at each of its steps.
     leaves, structure = jax.tree.flatten(constants)
     slopes = jax.tree.leaves(d_constants, is_leaf=_is_zero)
-    shapes = [first[-1].shape] * len(jax.tree.leaves(constants[0])) + [x.shape for x in jax.tree.leaves(constants[1])]
+    coefficients, closed_over = map(jax.tree.leaves, constants)
+    shapes = [jnp.broadcast_shapes(x.shape, first[-1].shape) for x in coefficients] + [x.shape for x in closed_over]
     moved = [i for i, slope in enumerate(slopes) if not _is_zero(slope)]
     d_moved = [jnp.broadcast_to(slopes[i], shapes[i]) for i in moved]
     drives = spikes if trace.drives is None else trace.drives

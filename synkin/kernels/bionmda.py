@@ -14,6 +14,7 @@ R(s) exp(-B(s)), whose integral is 1 - exp(-B(0)), tells its error, and takes it
 Source: the equations of brainpy.state's BioNMDA, after Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,8 +28,9 @@ from synkin.integrate import decay, gauss_legendre, open_gate, phi, phi2, relaxa
 
 TAKES_WEIGHTS = False
 
-# Over a step the integrand is smooth: with the default rates 6 nodes reach rounding at dt = 0.1 and 1e-12 at 1 ms. The
+# Over a step the integrand is smooth: with the default rates 6 nodes reach rounding at dt = 0.1 and 1e-11 at 1 ms. The
 # long stretches between events have it next to one end, which is what tanh-sinh nodes are for.
+Rule = tuple[np.ndarray, np.ndarray]  # nodes and weights on [0, 1]
 _STEP_RULE = gauss_legendre(6)
 _STRETCH_RULE = tanh_sinh(96)
 
@@ -66,12 +68,35 @@ class HeldCoefficients(NamedTuple):
     none: Array  # lost without it, when nothing is gained
 
 
+class Passed(NamedTuple):
+    """What time has done since the start of a stretch, linear in the x that was there."""
+
+    lost: Array  # x <- x + (gained - lost x)
+    gained: Array
+    base: Array  # the integral of R is base + slope x
+    slope: Array
+
+
+class Stretch(NamedTuple):
+    """A stretch of known length, all of it with transmitter or all without."""
+
+    duration: Array  # ms
+    end: Passed
+    # At each node of the sum, with a leading axis; of the integral of R what is still to come until the last node.
+    nodes: Passed
+
+
 class ExactCoefficients(NamedTuple):
-    """For "exact": the parameters themselves, as x acts on g all through the step."""
+    """For "exact": a step is two stretches, as x acts on g all through them."""
 
     pulse: transmitter.Pulse
     dt: Array
-    params: Params
+    alpha1: Array
+    beta1: Array
+    whole: Stretch  # a half of a step with transmitter
+    last: tuple[Stretch, Stretch]  # the part of a step with transmitter, and the rest
+    last_under_way: tuple[Stretch, Stretch]
+    none: Stretch  # a half of a step without transmitter
 
 
 class Gates(NamedTuple):
@@ -147,7 +172,13 @@ def prepare(
     pulse, count = transmitter.start(p.T_dur, state.pulse_left, dt, method)
     gates = Gates(state.x, state.g)
     if method == "exact":
-        return ExactCoefficients(pulse, dt, p), gates, count
+        stretch = partial(_stretch, p, rule=_STEP_RULE, ndim=state.g.ndim)
+        parts: Any = (
+            stretch(dt / 2, with_transmitter=True),
+            *((stretch(on, with_transmitter=True), stretch(dt - on, with_transmitter=False)) for on in pulse[1:]),
+            stretch(dt / 2, with_transmitter=False),
+        )
+        return ExactCoefficients(pulse, dt, p.alpha1, p.beta1, *parts), gates, count
     binding = p.alpha2 * p.T
     whole = relaxation(binding, binding + p.beta2, dt)
     none = decay(p.beta2, dt)
@@ -180,7 +211,10 @@ def receive(params: Any, state: State, spike: Array, *, overlap: str = "restart"
 def evolve(params: Any, state: State, duration: Array) -> State:
     """The state ``duration`` ms later, without a spike: x exactly, g to 1e-7 or better."""
     on, pulse_left = transmitter.drain(state.pulse_left, duration)
-    x, g = _open(params, state.x, state.g, on, duration, _STRETCH_RULE)
+    x, g = state.x, state.g
+    for length, with_transmitter in ((on, True), (duration - on, False)):
+        stretch = _stretch(params, length, with_transmitter=with_transmitter, rule=_STRETCH_RULE)
+        x, g = _through(stretch, params.alpha1, params.beta1, x, g, _STRETCH_RULE)
     return State(g, x, pulse_left)
 
 
@@ -197,49 +231,51 @@ def _gate_held(c: HeldCoefficients, gates: Gates, count: Array) -> Gates:
 
 
 def _gate_exact(c: ExactCoefficients, gates: Gates, count: Array) -> Gates:
-    on = transmitter.pick(count, c.dt, c.pulse.last, c.pulse.last_under_way, jnp.zeros_like(c.dt))
-    return Gates(*_open(c.params, gates.x, gates.g, on, c.dt, _STEP_RULE))
+    pick = partial(transmitter.pick, count)
+    x, g = gates
+    for last, last_under_way in zip(c.last, c.last_under_way, strict=True):
+        durations, ends, nodes = zip(c.whole, last, last_under_way, c.none, strict=True)
+        stretch = Stretch(pick(*durations), pick(*ends), jax.vmap(pick)(*nodes))
+        x, g = _through(stretch, c.alpha1, c.beta1, x, g, _STEP_RULE)
+    return Gates(x, g)
 
 
-def _open(
-    params: Any, x: Array, g: Array, on: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
-) -> tuple[Array, Array]:
-    """x and g after ``duration`` ms, the first ``on`` of them with transmitter."""
-    x, g = _stretch(params, params.alpha2 * params.T, x, g, on, rule)
-    return _stretch(params, None, x, g, duration - on, rule)
-
-
-def _stretch(
-    params: Any, binding: Array | None, x: Array, g: Array, duration: Array, rule: tuple[np.ndarray, np.ndarray]
-) -> tuple[Array, Array]:
-    """x and g after ``duration`` ms in which transmitter binds at one rate, or (None) not at all."""
+def _stretch(params: Any, duration: Array, *, with_transmitter: bool, rule: Rule, ndim: int = 0) -> Stretch:
+    """All that ``duration`` ms do, for a state of ``ndim`` axes."""
+    binding = params.alpha2 * params.T if with_transmitter else None
     rate = params.beta2 if binding is None else params.beta2 + binding
 
-    def x_after(s: Array) -> Array:
+    def passed(s: Array) -> Passed:
+        base, slope = params.beta1 * s, params.alpha1 * (s * phi(-rate * s))
         if binding is None:
-            return x - decay(rate, s) * x
-        lost, gained = relaxation(binding, rate, s)
-        return x + (gained - lost * x)
+            lost = decay(rate, s)
+            return Passed(lost, jnp.zeros_like(lost), base, slope)
+        return Passed(*relaxation(binding, rate, s), base + params.alpha1 * binding * (s**2 * phi2(-rate * s)), slope)
 
-    def closing_exponent(s: Array) -> Array:  # integral of R from 0 to s
-        z = -rate * s
-        summed_x = x * (s * phi(z))
-        if binding is not None:
-            summed_x = summed_x + binding * (s**2 * phi2(z))
-        return params.beta1 * s + params.alpha1 * summed_x
+    def aligned(at_nodes: Array) -> Array:
+        own = at_nodes.shape[1:]
+        return at_nodes.reshape(len(at_nodes), *(1,) * (ndim - len(own)), *own)
 
-    total = closing_exponent(duration)
-    nodes, weights = (jnp.asarray(r, x.dtype) for r in rule)
-    x_there = jax.vmap(lambda node: x_after(node * duration))(nodes)
-    remaining = jax.vmap(lambda node: total - closing_exponent(node * duration))(nodes)
-    # Over a stretch in which everything closes many times over, exp(-remaining) may vanish at every node. The factor
-    # that is divided out here cancels below.
-    nearest = jax.lax.stop_gradient(remaining.min(axis=0))
-    still_open = jax.vmap(lambda weight, b: weight * jnp.exp(nearest - b))(weights, remaining)
-    opened = params.alpha1 * (still_open * x_there).sum(axis=0)
+    nodes = jax.tree.map(aligned, jax.vmap(lambda node: passed(node * duration))(jnp.asarray(rule[0], duration.dtype)))
+    nodes = nodes._replace(base=nodes.base[-1:] - nodes.base, slope=nodes.slope[-1:] - nodes.slope)
+    return Stretch(duration, passed(duration), nodes)
+
+
+def _through(stretch: Stretch, alpha1: Array, beta1: Array, x: Array, g: Array, rule: Rule) -> tuple[Array, Array]:
+    """x and g after the stretch."""
+
+    def at(weight: Array, node: Passed) -> tuple[Array, Array]:
+        # Counted up to the last node only: over a stretch in which everything closes many times over, what is still
+        # open at its end may vanish. The factor that is left out cancels below.
+        still_open = weight * jnp.exp(-(node.base + node.slope * x))
+        return still_open, still_open * (x + (node.gained - node.lost * x))
+
+    still_open, opened = (each.sum(axis=0) for each in jax.vmap(at)(jnp.asarray(rule[1], x.dtype), stretch.nodes))
     # The integral of R exp(-B) is known, 1 - exp(-B(0)), so the sum's own error is taken out: g stays within 0 and 1.
-    summed = opened + params.beta1 * still_open.sum(axis=0)
-    lost = -jnp.expm1(-total)
+    opened = alpha1 * opened
+    summed = opened + beta1 * still_open
+    end = stretch.end
+    lost = -jnp.expm1(-(end.base + end.slope * x))
     quiet = summed == 0  # R = 0 all along, and the sum needs no correction
-    factor = jnp.where(quiet, duration, lost / jnp.where(quiet, jnp.ones_like(summed), summed))
-    return x_after(duration), g + (factor * opened - lost * g)
+    factor = jnp.where(quiet, stretch.duration, lost / jnp.where(quiet, jnp.ones_like(summed), summed))
+    return x + (end.gained - end.lost * x), g + (factor * opened - lost * g)
