@@ -134,14 +134,7 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     # By this call, and not by a plain scan, a derivative of the derivative finds this rule again.
     gates, count, trace, kept = _run(plan, True, constants, first, count, spikes)
 
-    # Only those constants that are differentiated; of coefficients one derivative a synapse, which are summed over the
-    # synapses after the run and not at each of its steps.
-    leaves, structure = jax.tree.flatten(constants)
-    slopes = jax.tree.leaves(d_constants, is_leaf=_is_zero)
-    coefficients, closed_over = map(jax.tree.leaves, constants)
-    shapes = [jnp.broadcast_shapes(x.shape, first[-1].shape) for x in coefficients] + [x.shape for x in closed_over]
-    moved = [i for i, slope in enumerate(slopes) if not _is_zero(slope)]
-    d_moved = [jnp.broadcast_to(slopes[i], shapes[i]) for i in moved]
+    d_moved, moved, whole = _differentiated(constants, d_constants, first[-1].shape)
     drives = spikes if trace.drives is None else trace.drives
     d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
 
@@ -151,14 +144,13 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
         drive = drives[row]
         gates = type(first)(*drivers, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
-        def move(at: list[Array], gates: Any, *weight: Array) -> tuple[Any, Any]:
-            given = dict(enumerate(leaves)) | dict(zip(moved, at, strict=True))
-            constants = jax.tree.unflatten(structure, given.values())
+        def move(moved: list[Array], gates: Any, *weight: Array) -> tuple[Any, Any]:
+            constants = whole(moved)
             gates = plan.kernel.gate(constants[0], gates, *weight or (drive,))
             return gates, _read(plan, constants, gates, None if trace.drives is None else drive - 2)
 
-        at = [jnp.broadcast_to(leaves[i], shapes[i]) for i in moved]
-        _, (d_gates, d_kept) = jax.jvp(move, (at, gates, *(drive for _ in d_drive)), (d_moved, d_gates, *d_drive))
+        at, d_at = (moved(), gates, *(drive for _ in d_drive)), (d_moved, d_gates, *d_drive)
+        _, (d_gates, d_kept) = jax.jvp(move, at, d_at)
         return d_gates, (d_gates[-1] if keep_trace or plan.readout is None else None, d_kept)
 
     @partial(jax.checkpoint, prevent_cse=False)
@@ -182,6 +174,30 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     if not keep_trace:
         return (gates, count, None, kept), (d_gates, d_count, None, d_kept)
     return (gates, count, trace, kept), (d_gates, d_count, Trace(d_starts, d_last, d_counts), d_kept)
+
+
+def _differentiated(
+    constants: Any, d_constants: Any, shape: tuple[int, ...]
+) -> tuple[list[Array], Callable[[], list[Array]], Callable[[list[Array]], Any]]:
+    """Tangents of those leaves alone that have one, a function that gives these leaves, and one from them to all.
+
+    Of coefficients there is one derivative a synapse, which are summed over the synapses after the run and not at each
+    of its steps. The leaves come from a function so that they are spread out within a step, which XLA does for nothing.
+    """
+    leaves, structure = jax.tree.flatten(constants)
+    coefficients, closed_over = map(jax.tree.leaves, constants)
+    shapes = [jnp.broadcast_shapes(x.shape, shape) for x in coefficients] + [x.shape for x in closed_over]
+    tangents = dict(enumerate(jax.tree.leaves(d_constants, is_leaf=_is_zero)))
+    tangents = {i: jnp.broadcast_to(tangent, shapes[i]) for i, tangent in tangents.items() if not _is_zero(tangent)}
+
+    def moved() -> list[Array]:
+        return [jnp.broadcast_to(leaves[i], shapes[i]) for i in tangents]
+
+    def whole(moved: list[Array]) -> Any:
+        given = dict(enumerate(leaves)) | dict(zip(tangents, moved, strict=True))
+        return jax.tree.unflatten(structure, given.values())
+
+    return list(tangents.values()), moved, whole
 
 
 def _drivers(plan: Plan, constants: Any, first: Any, start: Any, drives: Array, rows: Array) -> Any:

@@ -271,3 +271,47 @@ def test_float32_gradients_are_finite_at_the_singular_points(name):
     for point in SINGULAR[name]:
         x = np.array(kernel.Params(*random_params(kernel))._replace(**point), "float32")
         assert all(np.isfinite(gradient).all() for gradient in gradients(x)), point
+
+
+# In blocks of 10 steps, and in one of all, as 59 is prime.
+@pytest.mark.parametrize(("method", "steps"), [("exp_euler", 60), ("exact", 59)])
+def test_a_run_differentiates_as_a_scan_by_hand_does(distinct, method, steps):
+    """In every mode, and with respect to all that may be differentiated: parameters, state and weights."""
+    kernel, rng = distinct, np.random.default_rng(8)
+    if kernel is synkin.bionmda and method == "exact":
+        pytest.skip("The scan by hand takes long to compile; finite differences check these derivatives.")
+    params = samples.params(kernel, rng, (2,))
+    state = kernel.State(*(rng.uniform(0.1, 0.3, 2) for _ in kernel.State._fields))
+    inputs = samples.inputs(kernel, rng, (steps, 2))
+    weights = jnp.cos(jnp.arange(2.0 * steps)).reshape(steps, 2)
+
+    def loss(run, x):
+        params, state, inputs = x
+        return jnp.sum(weights * run(kernel.Params(*params), kernel.State(*state), inputs) ** 2)
+
+    def driver(params, state, inputs):
+        return synkin.simulate(kernel, params, inputs, DT, state=state, method=method)[1]
+
+    def by_hand(params, state, inputs):
+        return samples.scan(kernel, params, state, inputs, DT, method=method)[1]
+
+    x = jax.tree.map(jnp.asarray, (tuple(params), tuple(state), inputs))
+    if inputs.dtype == bool:
+        x, given = x[:2], x[2]
+    else:
+        given = None
+
+    def derivatives(run):
+        def of(x):
+            return loss(run, (*x, given) if given is not None else x)
+
+        direction = jax.tree.map(lambda leaf: leaf * jnp.cos(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), x)
+        _, forward = jax.jvp(of, (x,), (direction,))
+        _, linear = jax.linearize(of, x)
+        _, curved = jax.jvp(jax.grad(of), (x,), (direction,))
+        several = jax.vmap(jax.grad(of))(jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), x))
+        return jax.grad(of)(x), forward, linear(direction), curved, several
+
+    got, expected = (jax.jit(derivatives, static_argnums=0)(run) for run in (driver, by_hand))
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
