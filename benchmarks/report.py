@@ -136,25 +136,31 @@ def write_json(file: Path, where: dict[str, Any], results: dict[str, list[Row]],
 def plot(file: Path, where: dict[str, Any], results: dict[str, list[Row]]) -> None:
     """The ratios over N, for the jobs that have several N."""
     from matplotlib.figure import Figure as Picture
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     wide = {name: rows for name, rows in results.items() if len({row.labels.get("N") for row in rows}) > 2}
     if not wide:
         raise ValueError("A picture needs a full run of a job with several N, such as readout or trace.")
+    kernels = list(dict.fromkeys(row.labels["kernel"] for rows in wide.values() for row in rows))
     picture = Picture(figsize=(3.5 * len(RATIOS), 3 * len(wide) + 0.5), layout="constrained")
     panels = picture.subplots(len(wide), len(RATIOS), squeeze=False, sharex=True)
     for line, (job, rows) in zip(panels, wide.items(), strict=True):
         for panel, name in zip(line, RATIOS, strict=True):
-            for kernel in dict.fromkeys(row.labels["kernel"] for row in rows):
+            for color, kernel in enumerate(kernels):
                 measured = [row for row in rows if row.labels["kernel"] == kernel and name in ratios(row)]
-                panel.plot(
-                    [row.labels["N"] for row in measured], [ratios(row)[name] for row in measured], "o-", label=kernel
-                )
+                N, ratio = [row.labels["N"] for row in measured], [ratios(row)[name] for row in measured]
+                panel.plot(N, ratio, "o-", color=f"C{color}", label=kernel)
             panel.axhline(1, color="gray", linewidth=0.8)
             panel.set(xscale="log", yscale="log", title=f"{job}: {name}")
+            panel.set_yticks([0.5, 1, 2, 5, 10, 50])
+            panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
+            low, high = panel.dataLim.intervaly
+            panel.set_ylim(min(0.8, 0.8 * low), max(6, 1.3 * high))
         line[0].set_ylabel("ratio of times")
     for panel in panels[-1]:
         panel.set_xlabel("synapses N")
-    panels[0, 0].legend()
+    picture.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(kernels))
     picture.suptitle(
         f"{where['device']}, {where['processor']}, {where['threads']} threads, {where['date']}", fontsize="small"
     )
