@@ -28,9 +28,9 @@ from synkin.integrate import decay, gauss_legendre, open_gate, phi, phi2, relaxa
 
 TAKES_WEIGHTS = False
 
+Rule = tuple[np.ndarray, np.ndarray]  # nodes and weights on [0, 1]
 # Over a step the integrand is smooth: with the default rates 6 nodes reach rounding at dt = 0.1 and 1e-11 at 1 ms. The
 # long stretches between events have it next to one end, which is what tanh-sinh nodes are for.
-Rule = tuple[np.ndarray, np.ndarray]  # nodes and weights on [0, 1]
 _STEP_RULE = gauss_legendre(6)
 _STRETCH_RULE = tanh_sinh(96)
 
