@@ -8,6 +8,7 @@ Both may be quantities with a unit of time. While one is, the objects give quant
 Only the objects look here; the functions take t and dt as arguments.
 """
 
+import math
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import EllipsisType
@@ -19,7 +20,6 @@ from jax.typing import ArrayLike
 from synkin import checks, units
 
 _KEYS = ("t", "dt")
-_INFINITY = float("inf")
 
 # A context variable belongs to its thread (and asyncio task); what `set` stores is for all of them.
 _everywhere: dict[str, Any] = {}
@@ -94,7 +94,8 @@ def checked_dt(dt: Any) -> Any:
     Raises:
         TypeError, ValueError: not a positive finite scalar, or of another dimension than time.
     """
-    if type(dt) is float and 0.0 < dt < _INFINITY:
+    if type(dt) is float:
+        checks.positive_dt(dt)
         return dt
     value = units.plain("dt", dt, "ms")
     checks.positive_dt(value)
@@ -111,7 +112,7 @@ def _checked(t: Any, dt: Any) -> dict[str, Any]:
 
 
 def _checked_t(t: Any) -> Any:
-    if type(t) is float and -_INFINITY < t < _INFINITY:
+    if type(t) is float and math.isfinite(t):
         return t
     value = units.plain("t", t, "ms")
     checks.number("t", value, np.isfinite, "a finite number of ms")

@@ -12,6 +12,7 @@ rate, so a rate of 0 is an ordinary point, for values and for derivatives of eve
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -82,8 +83,15 @@ def _phi_jvp(order: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple
     return value, dz * (value - order * _phi(order + 1, z))
 
 
-def relaxation(source: Array, rate: Array, dt: ArrayLike) -> tuple[Array, Array]:
-    """``(lost, gained)`` of ``y <- y + (gained - lost y)``, the solution of ``y' = source - rate * y`` after ``dt``.
+class Exchange(NamedTuple):
+    """What a stretch of time does to a gating variable, ``y <- y + (gained - lost y)``."""
+
+    lost: Array  # the fraction of y that decays
+    gained: Array  # unit of y
+
+
+def relaxation(source: Array, rate: Array, dt: ArrayLike) -> Exchange:
+    """The `Exchange` of ``y <- y + (gained - lost y)``, the solution of ``y' = source - rate * y`` after ``dt``.
 
     Args:
         source: inflow in the unit of y per ms, any shape.
@@ -93,7 +101,7 @@ def relaxation(source: Array, rate: Array, dt: ArrayLike) -> tuple[Array, Array]
     Returns:
         ``lost``, the fraction of y that decays, and ``gained`` (unit of y), broadcast shapes.
     """
-    return decay(rate, dt), source * (dt * phi(-rate * dt))
+    return Exchange(decay(rate, dt), source * (dt * phi(-rate * dt)))
 
 
 def decay(rate: Array, dt: ArrayLike) -> Array:

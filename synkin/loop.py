@@ -6,6 +6,7 @@ goes in registers, and it writes the rows of the result where they belong.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,30 +17,36 @@ from jax import Array
 _CHUNK = 8
 
 
-def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: Any, rows: Array) -> tuple[Any, Any]:
-    """`jax.lax.scan` over ``steps`` and their numbers; not to be differentiated.
+def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: Any) -> tuple[Any, Any]:
+    """`jax.lax.scan` that tells each step its row; not to be differentiated.
 
     Args:
-        body: ``body(carry, row, step)``, from the carry, the number of a step and what comes with it to the carry and
-            what is kept of the step.
+        body: ``body(carry, row, step)``, from the carry, the row (int32, from 0 on) and what stands in it to the carry
+            and what is kept of the step.
         carry: a tree of arrays.
-        steps: a tree of arrays (T, ...), of which a step gets its row.
-        rows: (T,) int32, counted on from the first.
+        steps: a tree of arrays (T, ...).
 
     Returns:
         The carry, and what was kept, with the time axis first.
     """
-    total, chunk = len(rows), min(_chunk(), len(rows))
+    total = len(jax.tree.leaves(steps)[0])
+    chunk = min(_chunk(), total)
     if chunk <= 1:
-        return jax.lax.scan(lambda carry, step: body(carry, *step), carry, (rows, steps))
 
-    def at(i: Any) -> Any:
-        return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), steps)
+        def count(held: tuple[Array, Any], step: Any) -> tuple[tuple[Array, Any], Any]:
+            row, carry = held
+            carry, kept = body(carry, row, step)
+            return (row + 1, carry), kept
+
+        (_, carry), kept = jax.lax.scan(count, (jnp.int32(0), carry), steps)
+        return carry, kept
 
     def take(first: Any, length: int, carry: Any, kept: Any) -> tuple[Any, Any]:
         taken = []
         for j in range(length):
-            carry, one = body(carry, rows[0] + (first + j), at(first + j))
+            row = first + jnp.int32(j)
+            step = jax.tree.map(partial(jax.lax.dynamic_index_in_dim, index=row, keepdims=False), steps)
+            carry, one = body(carry, row, step)
             taken.append(one)
 
         def write(whole: Array, *taken: Array) -> Array:
@@ -47,13 +54,15 @@ def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: 
 
         return carry, jax.tree.map(write, kept, *taken)
 
-    one = jax.eval_shape(lambda: body(carry, rows[0], at(0))[1])
+    one = jax.eval_shape(body, carry, jnp.int32(0), jax.tree.map(lambda x: x[0], steps))[1]
     # Zeros would be written only to be written over; but nothing else XLA splits over several devices.
     new = jax.lax.empty if jax.device_count() == 1 else jnp.zeros
     kept = jax.tree.map(lambda x: new((total, *x.shape), x.dtype), one)
-    whole = total // chunk
-    carry, kept = jax.lax.fori_loop(0, whole, lambda i, held: take(i * chunk, chunk, *held), (carry, kept))
-    return take(whole * chunk, total - whole * chunk, carry, kept) if total % chunk else (carry, kept)
+    whole, rest = divmod(total, chunk)
+    carry, kept = jax.lax.fori_loop(
+        jnp.int32(0), jnp.int32(whole), lambda i, held: take(i * chunk, chunk, *held), (carry, kept)
+    )
+    return take(jnp.int32(whole * chunk), rest, carry, kept) if rest else (carry, kept)
 
 
 def _chunk() -> int:

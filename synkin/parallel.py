@@ -23,7 +23,7 @@ def trace(
     drive, after = spikes, None
     if count is not None:
         drive = _counts(overlap, coefficients.pulse, count, spikes)
-        after = jnp.maximum(drive - 2, 0)
+        after = jnp.maximum(transmitter.pass_step(drive), 0)
         count = after[-1]
     before = jax.tree.map(lambda y: jnp.zeros(drive.shape, y.dtype), gates)
     solved = {}

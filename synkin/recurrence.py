@@ -100,30 +100,24 @@ def _run(
             ends = transmitter.arrive(constants[0].pulse, ends, spike, row, plan.overlap)
             drive = transmitter.count(ends, row)
         gates = plan.kernel.gate(constants[0], gates, drive)
-        after = None if ends is None else drive - 2
+        after = None if ends is None else transmitter.pass_step(drive)
         if not keep_trace:
             return (gates, ends), _kept(plan, constants, gates, after)
         counted = None if ends is None else _small(plan, drive)
         return (gates, ends), (gates[-1], counted, _read(plan, constants, gates, after))
 
-    def block(carry: tuple[Any, Array | None], steps: tuple[Array, Array]) -> tuple[Any, Any]:
-        rows, spikes = steps
+    def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[Any, Any]:
         start = jax.tree.map(lambda x: x[None], carry[0][:-1])
-        carry, kept = loop.scan(body, carry, spikes, rows)
-        return carry, (start, *kept)
+        (gates, ends), kept = loop.scan(body, carry, spikes)
+        # Counted anew from the row that follows; a pulse that is over counts nothing.
+        count = None if ends is None else jnp.maximum(transmitter.count(ends, len(spikes)), 0)
+        return (gates, count), (start, *kept) if keep_trace else kept
 
-    total = len(spikes)
-    rows = jnp.arange(total, dtype=jnp.int32)
-    if keep_trace:
-        length = _length(gates, total)
-        carry, (*trace, kept) = loop.in_blocks(block, (gates, count), (rows, spikes), total, length)
-    else:
-        carry, kept = loop.scan(body, (gates, count), spikes, rows)
-    gates, ends = carry
-    # Counted from the row after the run; a pulse that is over counts nothing.
-    count = None if ends is None else jnp.maximum(transmitter.count(ends, total), 0)
     if not keep_trace:
+        (gates, count), kept = block((gates, count), spikes)
         return gates, count, None, kept
+    total = len(spikes)
+    (gates, count), (*trace, kept) = loop.in_blocks(block, (gates, count), spikes, total, _length(gates, total))
     return gates, count, Trace(*trace), _output(plan, constants, trace[1]) if plan.readout is None else kept
 
 
@@ -147,7 +141,7 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
         def move(moved: list[Array], gates: Any, *weight: Array) -> tuple[Any, Any]:
             constants = whole(moved)
             gates = plan.kernel.gate(constants[0], gates, *weight or (drive,))
-            return gates, _read(plan, constants, gates, None if trace.drives is None else drive - 2)
+            return gates, _read(plan, constants, gates, None if trace.drives is None else transmitter.pass_step(drive))
 
         at, d_at = (moved(), gates, *(drive for _ in d_drive)), (d_moved, d_gates, *d_drive)
         _, (d_gates, d_kept) = jax.jvp(move, at, d_at)
@@ -241,12 +235,6 @@ def _output(plan: Plan, constants: Any, last: Array) -> Array:
 def _small(plan: Plan, count: Array) -> Array:
     """A count as small as the derivative can do with: only a readout may need more than what `pick` looks at."""
     return jnp.clip(count, 0, 4).astype(jnp.int8) if plan.readout is None else count
-
-
-def _spread(x: Array, shape: tuple[int, ...]) -> Array | np.ndarray:
-    if x.dtype == jax.dtypes.float0:
-        return np.broadcast_to(x, shape)
-    return jnp.broadcast_to(x, shape)
 
 
 def _is_zero(tangent: Any) -> bool:

@@ -77,6 +77,11 @@ def count(ends: Array, row: ArrayLike) -> Array:
     return ends - 2 * row
 
 
+def pass_step(count: Array) -> Array:
+    """The count after a step of that count has gone by."""
+    return count - 2
+
+
 def pick(count: Array, whole: Any, last: Any, last_under_way: Any, none: Any) -> Any:
     """What belongs to a step of that count: one of four arrays, or trees of them, that broadcast against it.
 

@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, transmitter
-from synkin.integrate import decay, relaxation
+from synkin.integrate import Exchange, decay, relaxation
 
 TAKES_WEIGHTS = False
 
@@ -35,13 +35,6 @@ class State(NamedTuple):
 
     g: Array  # conductance as the fraction of open receptors, 0 to 1
     pulse_left: Array  # transmitter still to come, ms
-
-
-class Exchange(NamedTuple):
-    """What g loses and gains over a step."""
-
-    lost: Array  # the fraction of g
-    gained: Array  # unit of g
 
 
 class Coefficients(NamedTuple):
@@ -113,7 +106,7 @@ def step(
     coefficients, gates, count = prepare(params, state, dt, method=method)
     count = transmitter.arrive(coefficients.pulse, count, spike, 0, overlap)
     gates = gate(coefficients, gates, count)
-    return finish(coefficients, gates, count - 2), gates.g
+    return finish(coefficients, gates, transmitter.pass_step(count)), gates.g
 
 
 def prepare(params: Params, state: State, dt: ArrayLike, *, method: str) -> tuple[Coefficients, Gates, Array]:

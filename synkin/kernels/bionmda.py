@@ -24,7 +24,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, transmitter
-from synkin.integrate import decay, gauss_legendre, open_gate, phi, phi2, relaxation, tanh_sinh
+from synkin.integrate import Exchange, decay, gauss_legendre, open_gate, phi, phi2, relaxation, tanh_sinh
 
 TAKES_WEIGHTS = False
 
@@ -64,7 +64,7 @@ class HeldCoefficients(NamedTuple):
     dt: Array
     alpha1: Array
     beta1: Array
-    whole: tuple[Array, Array]  # (lost, gained) of x with transmitter
+    whole: Exchange  # of x with transmitter
     none: Array  # lost without it, when nothing is gained
 
 
@@ -158,7 +158,7 @@ def step(
     coefficients, gates, count = prepare(params, state, dt, method=method)
     count = transmitter.arrive(coefficients.pulse, count, spike, 0, overlap)
     gates = gate(coefficients, gates, count)
-    return finish(coefficients, gates, count - 2), gates.g
+    return finish(coefficients, gates, transmitter.pass_step(count)), gates.g
 
 
 def prepare(
@@ -225,7 +225,7 @@ def conductance(params: Any, state: State) -> Array:
 
 
 def _gate_held(c: HeldCoefficients, gates: Gates, count: Array) -> Gates:
-    lost, gained = transmitter.pick(count, c.whole, None, None, (c.none, jnp.zeros_like(c.none)))
+    lost, gained = transmitter.pick(count, c.whole, None, None, Exchange(c.none, jnp.zeros_like(c.none)))
     x = gates.x + (gained - lost * gates.x)
     return Gates(x, open_gate(gates.g, c.alpha1 * x, c.beta1, c.dt))
 

@@ -1,7 +1,7 @@
 """The synapses whose inputs are added: `Alpha`, `Expon`, `DualExpon`."""
 
 from collections.abc import Callable, Hashable
-from functools import cache, partial
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,17 +19,14 @@ from synkin.simulate import simulate
 _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
 
 
-@cache
-def _stepper(kernel: ModuleType, method: str) -> Callable[..., tuple[Any, Array]]:
-    """One update, jitted: from parameters, state, inputs and dt to the new state and g."""
-
-    @jax.jit
-    def step(params: Any, state: Any, inputs: list[Array], dt: ArrayLike) -> tuple[Any, Array]:
-        like = state[0]
-        total = sum((jnp.broadcast_to(x, like.shape).astype(like.dtype) for x in inputs), jnp.zeros_like(like))
-        return kernel.step(params, state, 0.0, total, dt, method=method)  # none of them needs the time
-
-    return step
+@partial(jax.jit, static_argnums=(0, 1))
+def _step(
+    kernel: ModuleType, method: str, params: Any, state: Any, inputs: list[Array], dt: ArrayLike
+) -> tuple[Any, Array]:
+    """One update: the new state and g."""
+    like = state[0]
+    total = sum((jnp.broadcast_to(x, like.shape).astype(like.dtype) for x in inputs), jnp.zeros_like(like))
+    return kernel.step(params, state, 0.0, total, dt, method=method)  # none of them needs the time
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -64,7 +61,7 @@ class Linear(Synapse):
         inputs = [self._input(f"delta input {key[1]}", value) for key, value in added.items()]
         if x is not None:
             inputs.append(self._input("x", x))
-        state, g = _stepper(self.kernel, self._method)(self._params, state, inputs, self._on_device(dt))
+        state, g = _step(self.kernel, self._method, self._params, state, inputs, self._on_device(dt))
         self._concrete((state, g, t))
         self._state, self._clock = state, t + dt
         self._drop_used(added)

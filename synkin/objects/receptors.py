@@ -1,7 +1,6 @@
 """The receptors, where a spike starts a pulse of transmitter: `AMPA`, `GABAa`, `BioNMDA`."""
 
-from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -19,19 +18,22 @@ _AMPA, _BIONMDA, _GABAA = ampa.Params(), bionmda.Params(), gabaa.Params()  # the
 _BEFORE_ANY_SPIKE = -1e7  # ms
 
 
-@cache
-def _stepper(kernel: ModuleType, method: str, overlap: str) -> Callable[..., tuple[Any, Array, Array]]:
-    """One update, jitted: from parameters, state, arrival times, spike, t and dt to the new state, arrivals and g."""
-
-    @jax.jit
-    def step(
-        params: Any, state: Any, arrival: Array, spike: Array, t: ArrayLike, dt: ArrayLike
-    ) -> tuple[Any, Array, Array]:
-        spike = jnp.broadcast_to(spike, arrival.shape).astype(bool)
-        state, g = kernel.step(params, state, t, spike, dt, method=method, overlap=overlap)
-        return state, jnp.where(spike, jnp.asarray(t, arrival.dtype), arrival), g
-
-    return step
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _step(
+    kernel: ModuleType,
+    method: str,
+    overlap: str,
+    params: Any,
+    state: Any,
+    arrival: Array,
+    spike: Array,
+    t: float,
+    dt: ArrayLike,
+) -> tuple[Any, Array, Array]:
+    """One update: the new state and arrival times, and g."""
+    spike = jnp.broadcast_to(spike, arrival.shape).astype(bool)
+    state, g = kernel.step(params, state, t, spike, dt, method=method, overlap=overlap)
+    return state, jnp.where(spike, jnp.asarray(t, arrival.dtype), arrival), g
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -102,8 +104,8 @@ class Receptor(Synapse):
         t, dt = self._time()
         state = self.state
         spike = self._input("spike", spike)
-        step = _stepper(self.kernel, self._method, self._overlap)
-        new = step(self._params, state, self._arrival, spike, t, self._on_device(dt))
+        dt_there = self._on_device(dt)
+        new = _step(self.kernel, self._method, self._overlap, self._params, state, self._arrival, spike, t, dt_there)
         self._state, self._arrival, g = self._concrete(new)
         self._clock = t + dt
         return units.quantity(g, "mS") if self._has_units else g
