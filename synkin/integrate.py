@@ -141,14 +141,14 @@ def open_gate(g: Array, opening: Array, closing: Array, dt: Array) -> Array:
 @open_gate.defjvp
 def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     # With t = tanh(-rate dt / 2), y = settled + (g - settled) kept has the slopes by_closing and by_opening below. No
-    # term divides by a rate of 0, where t / rate = -dt / 2 and opening = 0. Each slope ends on its division: what
-    # divides XLA keeps, and all else it computes again for every parameter that a gradient has.
+    # term divides by a rate of 0, where t / rate = -dt / 2 and opening = 0. Each slope ends on its division, and the
+    # inverse is one: what divides XLA keeps, and all else it computes again for every parameter that a gradient has.
     (g, opening, closing, dt), (dg, d_opening, d_closing, d_dt) = primals, tangents
     rate = opening + closing
     still = rate == 0
     safe = jnp.where(still, jnp.ones_like(rate), rate)
-    t, settled = jnp.tanh(-rate * dt / 2), opening / safe
-    mean = jnp.where(still, dt, -2 * t / safe)
+    t, inverse = jnp.tanh(-rate * dt / 2), 1 / safe
+    settled, mean = opening * inverse, jnp.where(still, dt, -2 * t * inverse)
     change = settled * mean + dt * (1 + t) * (g - settled)
     kept, by_closing, by_opening = (1 + t) / (1 - t), -change / (1 - t), (mean - change) / (1 - t)
     by_dt = kept * (opening - rate * g)

@@ -17,7 +17,7 @@ DT = 0.1
 COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt"]
 # All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step.
 ALLOWED = {"bionmda": Counter({"tanh": 1, "divide": 2})}
-ALLOWED_BACKWARD = {"bionmda": Counter({"tanh": 1, "divide": 5})}
+ALLOWED_BACKWARD = {"bionmda": Counter({"tanh": 1, "divide": 4})}
 CHECKED = ["ampa", "bionmda", "alpha"]  # gabaa runs ampa's functions
 # XLA's CPU runs a loop body of so many commands one after the other; a longer one it hands to a scheduler, which at
 # 1,000 synapses costs more than the commands do.
