@@ -2,10 +2,12 @@
 
 from synkin import currents, environ, plot, presets
 from synkin.fit import Fit, fit
+from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
 from synkin.respond import respond
 from synkin.simulate import simulate
+from synkin.stepper import Stepper, stepper
 
 __version__ = "0.1.0"
 
@@ -18,6 +20,8 @@ __all__ = [
     "Expon",
     "Fit",
     "GABAa",
+    "Kernel",
+    "Stepper",
     "alpha",
     "ampa",
     "bionmda",
@@ -27,8 +31,11 @@ __all__ = [
     "expon",
     "fit",
     "gabaa",
+    "linear",
     "plot",
     "presets",
+    "receptor",
     "respond",
     "simulate",
+    "stepper",
 ]

@@ -1,11 +1,19 @@
 """From conductance and voltage to current: the outputs of a synapse.
 
 Signs follow the membrane equation C V' = -I + I_injected: a current is positive outward.
+
+Arguments may be quantities of saiunit, such as the g that `synkin.respond` gives for these; a current is then a
+quantity in uA. The shapes broadcast against each other whatever JAX is told about rank promotion.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+
+from synkin import checks, units
 
 
 def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) -> Array:
@@ -17,17 +25,21 @@ def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) ->
         g: conductance in mS, or the open fraction where g_max carries the unit; any shape.
         V: membrane voltage in mV, broadcasts.
         E: reversal potential in mV, broadcasts.
-        g_max: maximal conductance, broadcasts.
+        g_max: maximal conductance, broadcasts: in mS where g is the open fraction, else dimensionless.
 
     Returns:
         Current in uA (mS mV), the broadcast shape.
 
     Raises:
-        TypeError, ValueError: from JAX, where the shapes do not broadcast.
+        TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
 
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
     """
-    return _real(g_max) * _real(g) * (_real(V) - _real(E))
+    has_units = units.among(g, V, E, g_max)
+    g, g_max = _conductance(g, g_max)
+    V, E = units.plain("V", V, "mV"), units.plain("E", E, "mV")
+    g, V, E, g_max = _broadcast(g=g, V=V, E=E, g_max=g_max)
+    return _current(g_max * g * (V - E), has_units)
 
 
 def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
@@ -44,11 +56,13 @@ def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
         Current in uA, the broadcast shape.
 
     Raises:
-        TypeError, ValueError: from JAX, where the shapes do not broadcast.
+        TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
 
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
     """
-    return _real(g) * _real(scale)
+    has_units = units.among(g, scale)
+    g, scale = _broadcast(g=units.plain("g", g, "mS"), scale=units.plain("scale", scale, "mV"))
+    return _current(g * scale, has_units)
 
 
 def mg_block(
@@ -71,20 +85,52 @@ def mg_block(
         V_offset: shift of the voltage in mV.
 
     Returns:
-        Fraction between 0 and 1, the broadcast shape.
+        Fraction between 0 and 1, the broadcast shape: a plain array, whatever came in.
 
     Raises:
-        TypeError, ValueError: from JAX, where the shapes do not broadcast.
+        TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
 
     Source: Jahr and Stevens 1990, J. Neurosci. 10:3178.
     """
-    V, Mg, a, b, V_offset = map(_real, (V, Mg, a, b, V_offset))
+    V, V_offset = units.plain("V", V, "mV"), units.plain("V_offset", V_offset, "mV")
+    Mg, b, a = units.plain("Mg", Mg, "mM"), units.plain("b", b, "mM"), units.plain("a", a, "1/mV")
+    V, Mg, a, b, V_offset = _broadcast(V=V, Mg=Mg, a=a, b=b, V_offset=V_offset)
     return 1 / (1 + Mg / b * jnp.exp(-a * (V - V_offset)))
 
 
-def _real(x: ArrayLike) -> Array:
-    """``x`` as floating numbers, also where promotion is strict: integers are meant as such."""
-    if isinstance(x, (int, float)):
-        return jnp.asarray(float(x))  # still takes the precision of what it meets
-    x = jnp.asarray(x)
+def _conductance(g: Any, g_max: Any) -> tuple[Any, Any]:
+    """g and g_max as plain numbers whose product is in mS: one of the two carries that unit."""
+    if units.has_dimension(g, "mS") and units.has_dimension(g_max, "mS"):
+        raise TypeError(f"Argument `g_max` must be dimensionless where `g` is in mS, but is in {g_max.unit}.")
+    is_fraction = units.has_dimension(g, "1") or units.has_dimension(g_max, "mS")
+    of_g, of_g_max = ("1", "mS") if is_fraction else ("mS", "1")
+    if is_fraction and units.has_dimension(g_max, "1"):
+        of_g_max = "1"  # a fraction of a maximum without a unit is that of 1 mS
+    return units.plain("g", g, of_g), units.plain("g_max", g_max, of_g_max)
+
+
+def _broadcast(**arguments: Any) -> list[Array]:
+    """The arguments as floating arrays, their rank 0 or the highest among them."""
+    arrays = [_floating(name, value) for name, value in arguments.items()]
+    try:
+        rank = len(np.broadcast_shapes(*(x.shape for x in arrays)))
+    except ValueError:
+        *names, last = (f"`{name}`" for name in arguments)
+        *shapes, last_shape = (str(x.shape) for x in arrays)
+        raise ValueError(
+            f"Arguments {', '.join(names)} and {last} must broadcast against each other, "
+            f"but have the shapes {', '.join(shapes)} and {last_shape}."
+        ) from None
+    return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim else x for x in arrays]
+
+
+def _floating(name: str, value: Any) -> Array:
+    """``value`` as floating numbers, also where promotion is strict: integers are meant as such."""
+    if isinstance(value, int | float):
+        return jnp.asarray(float(value))  # still takes the precision of what it meets
+    x = checks.array(checks.real(name, value))
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def _current(I: Array, has_units: bool) -> Any:
+    return units.quantity(I, "uA") if has_units else I

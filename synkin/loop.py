@@ -92,3 +92,26 @@ def in_blocks(
         carry, rest = block(carry, jax.tree.map(lambda x: x[cut:], steps))
         kept = jax.tree.map(lambda *parts: jnp.concatenate(parts), kept, rest)
     return carry, kept
+
+
+def alike(tree: Any, others: Any) -> Any:
+    """``tree`` with every array as varying within `jax.shard_map` as the ``others``, all of them together.
+
+    A loop must carry on what it starts with: zeros are the same on all devices, and after a step they are not.
+    """
+    axes = {name for leaf in jax.tree.leaves(others) for name in _varying(leaf)}
+    if not axes:
+        return tree
+
+    def spread(x: Array) -> Array:
+        missing = tuple(sorted(axes - _varying(x)))
+        return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+    return jax.tree.map(spread, tree)
+
+
+def _varying(x: Any) -> frozenset[str]:
+    """The mesh axes along which an array differs between devices, within `jax.shard_map`."""
+    kind = jax.typeof(x)
+    # It has moved between versions.
+    return frozenset(kind.mat.varying if hasattr(kind, "mat") else getattr(kind, "vma", ()))

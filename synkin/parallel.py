@@ -1,50 +1,79 @@
-"""The recurrence of `synkin.recurrence` in log(T) passes, for few synapses and many steps on an accelerator.
+"""The run of `synkin.recurrence` in log(T) passes, for few synapses and many steps on an accelerator.
 
-Given its drive every gate is a scalar recurrence ``y <- a y + b``, and maps of this kind compose associatively.
+Given what drives it every variable is an affine map ``y <- a y + b`` of a step, and maps of this kind compose
+associatively: numbers where a variable can be solved before those that it drives, matrices where they drive each other.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from synkin import transmitter
+from synkin import moves, transmitter
 
 
 def trace(
-    kernel: Any, overlap: str, coefficients: Any, gates: Any, count: Array | None, spikes: Array
+    kernel: Any,
+    method: str,
+    overlap: str,
+    own: moves.Moves,
+    y: tuple[Array, ...],
+    count: Array | None,
+    spikes: Array,
 ) -> tuple[Any, Array | None, tuple[Any, Array | None]]:
-    """Gates and count at the end, and both after every step, (T, *shape).
-
-    The gates are taken in turn, each with the finished trace of those that drive it.
-    """
+    """Variables and count at the end, and both after every step, (T, *shape)."""
     drive, after = spikes, None
     if count is not None:
-        drive = _counts(overlap, coefficients.pulse, count, spikes)
+        drive = _counts(overlap, own, count, spikes)
         after = jnp.maximum(transmitter.pass_step(drive), 0)
         count = after[-1]
-    before = jax.tree.map(lambda y: jnp.zeros(drive.shape, y.dtype), gates)
-    solved = {}
-    for name, start in gates._asdict().items():
-        a, b = jax.vmap(partial(_affine, kernel, coefficients, name))(before, drive)
-        a, b = jax.lax.associative_scan(_compose, (a, b))
-        solved[name] = jax.vmap(lambda a, b, start=start: a * start + b)(a, b)
-        before = before._replace(**{name: jnp.concatenate([start[None], solved[name][:-1]])})
-    passed = type(gates)(**solved)
-    return jax.tree.map(lambda y: y[-1], passed), count, (passed, after)
+    step = _Step(kernel, method, own)
+    passed = step.all_at_once(y, drive) if kernel.structure.coupled else step.in_turn(y, drive)
+    return tuple(each[-1] for each in passed), count, (passed, after)
 
 
-def _affine(kernel: Any, coefficients: Any, name: str, before: Any, drive: Array) -> tuple[Array, Array]:
-    """``(a, b)`` of one gate's step: its value from 0, and its slope."""
+class _Step:
+    """One step as affine maps."""
 
-    def step(y: Array) -> Array:
-        return getattr(kernel.gate(coefficients, before._replace(**{name: y}), drive), name)
+    def __init__(self, kernel: Any, method: str, own: moves.Moves) -> None:
+        self.advance = lambda y, drive: moves.advance(kernel, method, own, y, drive)
 
-    start = jnp.zeros_like(getattr(before, name))
-    b, a = jax.jvp(step, (start,), (jnp.ones_like(start),))
-    return a, b
+    def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+        """The variables one after the other, each with the finished trace of those that drive it."""
+        before = [jnp.zeros(drive.shape, y.dtype) for y in start]
+        passed = []
+        for i, first in enumerate(start):
+
+            def affine(before: list[Array], drive: Array, i: int = i) -> tuple[Array, Array]:
+                def step(y: Array) -> Array:
+                    return self.advance((*before[:i], y, *before[i + 1 :]), drive)[i]
+
+                zero = jnp.zeros_like(before[i])
+                b, a = jax.jvp(step, (zero,), (jnp.ones_like(zero),))
+                return a, b
+
+            a, b = jax.lax.associative_scan(_compose, jax.vmap(affine)(before, drive))
+            passed.append(jax.vmap(lambda a, b, first=first: a * first + b)(a, b))
+            before[i] = jnp.concatenate([first[None], passed[-1][:-1]])
+        return tuple(passed)
+
+    def all_at_once(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+        """All variables together, the matrix of their maps in the last two axes."""
+        zeros = tuple(jnp.zeros(drive.shape[1:], y.dtype) for y in start)
+
+        def affine(drive: Array) -> tuple[Array, Array]:
+            def along(j: int) -> tuple[Any, Any]:
+                ones = tuple(jnp.ones_like(zero) if i == j else zero for i, zero in enumerate(zeros))
+                return jax.jvp(lambda *y: self.advance(y, drive), zeros, ones)
+
+            columns = [along(j) for j in range(len(zeros))]
+            matrix = jnp.stack([jnp.stack(column, axis=-1) for _, column in columns], axis=-1)
+            return matrix, jnp.stack(columns[0][0], axis=-1)
+
+        matrix, shift = jax.lax.associative_scan(_compose_all, jax.vmap(affine)(drive))
+        passed = _times(matrix, jnp.stack(start, axis=-1)[None]) + shift
+        return tuple(passed[..., i] for i in range(len(start)))
 
 
 def _compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -52,19 +81,31 @@ def _compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Arr
     return then[0] * first[0], then[0] * first[1] + then[1]
 
 
-def _counts(overlap: str, pulse: transmitter.Pulse, under_way: Array, spikes: Array) -> Array:
+def _compose_all(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The same for matrices."""
+    product = jnp.matmul(then[0], first[0], precision=jax.lax.Precision.HIGHEST)
+    return product, _times(then[0], first[1]) + then[1]
+
+
+def _times(matrix: Array, vector: Array) -> Array:
+    return jnp.sum(matrix * vector[..., None, :], axis=-1)
+
+
+def _counts(overlap: str, own: moves.Moves, under_way: Array, spikes: Array) -> Array:
     """The pulse's count in every step, (T, *shape)."""
+    assert own.pulse is not None
+    pulse = own.pulse
     rows = jnp.arange(len(spikes), dtype=jnp.int32)
     if overlap == "ignore":  # whether a spike counts depends on those before it: one cheap scan
 
         def body(ends: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
             row, spike = step
-            ends = transmitter.arrive(pulse, ends, spike, row, overlap)
+            ends = transmitter.arrive(pulse, own.before, ends, spike, row, overlap)
             return ends, transmitter.count(ends, row)
 
         return jax.lax.scan(body, under_way, (rows, spikes))[1]
-    own = jax.vmap(lambda row, spike: jnp.where(spike, row, -1))(rows, spikes.astype(bool))
-    latest = jax.lax.associative_scan(jnp.maximum, own)  # the row of the latest spike, -1 before the first
+    since = jax.vmap(lambda row, spike: jnp.where(spike, row, -1))(rows, spikes.astype(bool))
+    latest = jax.lax.associative_scan(jnp.maximum, since)  # the row of the latest spike, -1 before the first
 
     def count(row: Array, latest: Array) -> Array:
         return transmitter.count(jnp.where(latest >= 0, pulse.full + 2 * latest, under_way), row)

@@ -103,7 +103,7 @@ def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None)
         ImportError: matplotlib is not installed.
     """
     times, g = _impulse_response(kernel, params, dt)
-    name = kernel.__name__.rpartition(".")[2]
+    name = kernel.name
     top = int(np.argmax(np.abs(g)))
     peak, peak_time = g[top], times[top]
     marks = [
@@ -168,7 +168,7 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         _finish(axes)
         axes.set_ylabel(f"{label} ({result.unit})" if result.unit else label)
     above.set_xlabel("")
-    above.legend(frameon=False, title=f"{result.kernel.__name__.rpartition('.')[2]}, R² {result.r_squared:.3f}")
+    above.legend(frameon=False, title=f"{result.kernel.name}, R² {result.r_squared:.3f}")
     return above, below
 
 

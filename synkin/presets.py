@@ -16,16 +16,16 @@ Two things are to be known about the sources:
   sets 0.53, which are the defaults of `synkin.gabaa`.
 """
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
+from synkin.kernel import Kernel
 from synkin.kernels import ampa, gabaa
 
 
 class Preset(NamedTuple):
     """One receptor."""
 
-    kernel: ModuleType
+    kernel: Kernel
     params: Any  # the kernel's Params
     E: float  # reversal potential, mV
     source: str

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, units
+from synkin import checks, moves, transmitter, units
 
 
 def respond(
@@ -36,9 +36,9 @@ def respond(
     For many synapses use `jax.vmap`, their spike times padded with inf to one length.
 
     Args:
-        kernel: a kernel module such as `synkin.ampa`.
+        kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``, scalars.
-        spike_times: (K,) ms, sorted; inf pads.
+        spike_times: (K,) ms, in any order: they are sorted, and their weights with them; inf pads.
         times: (M,) ms, in any order.
         weights: (K,) mS for alpha, expon and dual_expon, 1 each by default.
         state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
@@ -50,8 +50,7 @@ def respond(
         g in mS at ``times``, (M,): exact to rounding, for bionmda to 1e-7 or better.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, spike times that are not
-            sorted.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
     All but ``dtype`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
 
@@ -61,31 +60,47 @@ def respond(
     """
     checks.kernel(kernel)
     has_units = units.among(params, spike_times, times, weights, state, t0)
-    params, state = units.params(kernel, params), units.state(state)
+    params, state = units.params(kernel, params), units.state(state, kernel)
     spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
     weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
     checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
-    shape, dtype = checks.layout(
-        params, (), dtype if state is None else checks.state_dtype(kernel.State, state, ()), kernel.Params
-    )
-    checks.event_times("spike_times", spike_times, sort=True)
-    checks.event_times("times", times, sort=False)
-    checks.number("t0", t0, np.isfinite, "finite")
+    params = checks.params(params, (), kernel)
+    if state is not None:
+        state = checks.state(kernel, state, ())
+    dtype = checks.float_dtype(dtype) if state is None else state[0].dtype
+    spike_times = checks.event_times("spike_times", spike_times, sort=True)
+    times = checks.event_times("times", times, sort=False)
+    t0 = checks.number("t0", t0, np.isfinite, "finite")
     if weights is not None:
-        checks.weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
+        weights = checks.weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
     start = None if state is None else t0
-    if state is None:
-        state = kernel.init(params, shape, dtype=dtype)
-    else:
+    if start is not None:
         checks.not_before("spike_times", spike_times, t0)
         checks.not_before("times", times, t0)
+    spike_times = checks.guarded_times(spike_times, start, sort=True)
+    times = checks.guarded_times(times, start, sort=False)
+    if state is None:
+        state = kernel.init(params, (), dtype=dtype)
     if not kernel.TAKES_WEIGHTS:
-        inputs = jnp.ones(np.shape(spike_times), bool)
+        inputs = None
     else:
-        inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else jnp.asarray(weights, dtype)
-    params = checks.aligned(params, jax.tree.leaves(state)[0])
+        inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else checks.array(weights, dtype)
+    spike_times, inputs = _sorted(spike_times, inputs)
+    if inputs is None:
+        inputs = jnp.ones(np.shape(spike_times), bool)
+    params = jax.tree.map(partial(checks.array, dtype=dtype), checks.guarded(params, kernel))
     g = _respond(kernel, params, state, inputs, *_stretches(spike_times, times, start, dtype), overlap)
     return units.quantity(g, "mS") if has_units else g
+
+
+def _sorted(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
+    """Spikes in the order of time, padding and NaN at the end; times that are sorted already stay as they are."""
+    known = checks.values(spike_times)
+    if known is not None and not (known[1:] < known[:-1]).any():
+        return spike_times, weights
+    xp = np if isinstance(spike_times, np.ndarray) else jnp
+    order = xp.argsort(spike_times, stable=True)
+    return spike_times[order], None if weights is None else weights[order]
 
 
 def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array, Array, Array, Array]:
@@ -100,7 +115,7 @@ def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array
     spike_times, times = xp.asarray(spike_times), xp.asarray(times)
     if traced:
         spike_times, times = spike_times.astype(dtype), times.astype(dtype)
-    real = xp.isfinite(spike_times)
+    real = spike_times < xp.inf
     safe = xp.where(real, spike_times, xp.zeros_like(spike_times))
     # At rest nothing moves before the first spike, so the clock starts there.
     start = xp.asarray(t0, safe.dtype)[None] if t0 is not None else safe[:1]
@@ -108,7 +123,10 @@ def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array
     before = xp.where(real, safe - moments[: safe.size], xp.zeros_like(safe))
     latest = xp.searchsorted(spike_times, times, side="right")
     since = times - moments[latest] if moments.size else xp.zeros_like(times)
-    since = xp.where(since >= 0, since, xp.zeros_like(since))
+    since = xp.where(since < 0, xp.zeros_like(since), since)
+    if traced and spike_times.size:
+        # A time that is none sorts behind the padding, where no sample would hear of it.
+        since = since + xp.where(xp.isnan(spike_times[-1]), xp.nan, 0).astype(since.dtype)
     return jnp.asarray(real), jnp.asarray(before, dtype), jnp.asarray(latest), jnp.asarray(since, dtype)
 
 
@@ -124,18 +142,39 @@ def _respond(
     since: Array,
     overlap: str,
 ) -> Array:
-    options = {} if kernel.TAKES_WEIGHTS else {"overlap": overlap}
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
 
     def event(state: Any, spike: tuple[Array, Array]) -> tuple[Any, Any]:
-        before, given = spike
-        state = kernel.receive(params, kernel.evolve(params, state, before), given, **options)
+        duration, given = spike
+        state = _receive(kernel, params, _evolve(kernel, params, state, duration), given, overlap)
         return state, state
 
     _, after = jax.lax.scan(event, state, (before, inputs))
     held = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, after)
 
     def sample(latest: Array, since: Array) -> Array:
-        return kernel.conductance(params, kernel.evolve(params, jax.tree.map(lambda h: h[latest], held), since))
+        moved = _evolve(kernel, params, jax.tree.map(lambda h: h[latest], held), since)
+        y = tuple(getattr(moved, name) for name in kernel.order)
+        return moves.output(kernel, moves.output_weights(kernel, params), y)
 
     return jax.vmap(sample)(latest, since)
+
+
+def _receive(kernel: Any, params: Any, state: Any, given: Array, overlap: str) -> Any:
+    """The state right after a spike (bool), or an input in mS."""
+    if kernel.TAKES_WEIGHTS:
+        name = kernel.order[kernel.input]
+        return state._replace(**{name: getattr(state, name) + given})
+    return state._replace(pulse_left=transmitter.refill(state.pulse_left, given, params.T_dur, overlap))
+
+
+def _evolve(kernel: Any, params: Any, state: Any, duration: Array) -> Any:
+    """The state ``duration`` ms later, without a spike, exactly; of a gate to 1e-7 or better."""
+    y = tuple(getattr(state, name) for name in kernel.order)
+    if kernel.TAKES_WEIGHTS:
+        moved = moves.evolve(kernel, params, y, duration, with_transmitter=False)
+        return kernel.State(**dict(zip(kernel.order, moved, strict=True)))
+    on, pulse_left = transmitter.drain(state.pulse_left, duration)
+    y = moves.evolve(kernel, params, y, on, with_transmitter=True)
+    y = moves.evolve(kernel, params, y, duration - on, with_transmitter=False)
+    return kernel.State(pulse_left=pulse_left, **dict(zip(kernel.order, y, strict=True)))

@@ -1,4 +1,4 @@
-"""Run a kernel over spikes on a time grid: one `jax.lax.scan` whose coefficients are computed once."""
+"""Run a kernel over spikes on a time grid: a scan of `synkin.stepper`'s step, with a derivative of its own."""
 
 import math
 from collections.abc import Callable
@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, recurrence, units
+from synkin.stepper import begun, prepared, state_of
 
 
 def simulate(
@@ -29,10 +31,11 @@ def simulate(
 ) -> tuple[Any, Any]:
     """The conductance of a kernel over a train of spikes on the grid ``t0 + i dt``.
 
-    Works under jit, vmap, grad and sharded inputs. Memory is what ``readout`` keeps; a gradient keeps the trace.
+    Works under jit, vmap, grad, shard_map and sharded inputs. Memory is what ``readout`` keeps; a gradient keeps the
+    trace.
 
     Args:
-        kernel: a kernel module such as `synkin.ampa`.
+        kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``; scalars, or arrays that broadcast against the state.
         spikes: (T, *shape); row i holds the input of step i. Booleans (or 0 and 1) for the receptors, where a
             spike acts from the start of its step; weights in mS for the linear kernels, added at its end.
@@ -42,7 +45,8 @@ def simulate(
         method: "exp_euler" (brainpy.state's scheme; its pulses last whole steps, so that the derivative with respect
             to T_dur is 0) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
-        readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g.
+        readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g. What it closes over is
+            looked at anew with every call, and compiled for once.
         checkpoint: for the gradient of a run whose trace does not fit: keep the state of every n-th step only, and
             compute the steps between again. True takes n = sqrt(T).
         parallel: go through time in parallel instead of step by step; for few synapses and many steps on an
@@ -61,64 +65,102 @@ def simulate(
     """
     checks.kernel(kernel)
     has_units = units.among(params, spikes, dt, state, t0)
-    params, state = units.params(kernel, params), units.state(state)
+    params, state = units.params(kernel, params), units.state(state, kernel)
     spikes, dt = units.plain("spikes", spikes, units.of_input(kernel)), units.plain("dt", dt, "ms")
-    units.plain("t0", t0, "ms")
-    checks.positive_dt(dt)
-    checks.choice("method", method, checks.METHODS)
-    checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
-    shape = None
-    if state is not None:
-        checks.state_dtype(kernel.State, state)
+    checks.number("t0", units.plain("t0", t0, "ms"), np.isfinite, "finite")
+    dt = checks.positive_dt(dt)
+    kernel.check_options(method, overlap)
+    if readout is not None:
+        checks.function("readout", readout)
+    parallel = checks.flag("parallel", parallel)
+    shape, at_rest = None, state is None
+    if not at_rest:
+        state = checks.state(kernel, state)
         shape = state[0].shape
-        checks.params(params, shape, kernel.Params)
+    given = spikes
     spikes = checks.spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
-    if state is None:
+    params = checks.params(params, spikes.shape[1:], kernel)
+    if at_rest:
         state = kernel.init(params, spikes.shape[1:], dtype=dtype)
-    if isinstance(checkpoint, bool):
+    state = checks.guarded_state(state, given, takes_weights=kernel.TAKES_WEIGHTS)
+    if isinstance(checkpoint, bool | np.bool_):
         block = math.isqrt(len(spikes) - 1) + 1 if checkpoint and len(spikes) else None
     else:
-        expected = "True, False or a whole number of steps"
-        checks.number("checkpoint", checkpoint, lambda n: n >= 1 and n == int(n), expected)
-        block = int(checkpoint)
-    if readout is None:
-        final, g = _trace(kernel, params, spikes, dt, state, method, overlap, block, bool(parallel))
-        return final, units.quantity(g, "mS") if has_units else g
-    if has_units:
-        readout = partial(_read_quantity, readout)
-    # Not under a jit of ours: it would keep what the readout closes over as it was at the first call.
-    return _run(kernel, params, spikes, dt, state, method, overlap, block, bool(parallel), readout)
+        block = checks.whole("checkpoint", checkpoint, "True, False or a whole number of steps")
+    arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
+    dt = checks.array(dt, state[0].dtype)
+    closed_over: list[Any] = []
+    if readout is not None:
+        if has_units:
+            readout = partial(_read_quantity, readout)
+        readout, closed_over = _opened(readout, state)
+    final, kept = _run(
+        kernel, arrays, spikes, dt, state, closed_over, method, overlap, block, parallel, readout, at_rest
+    )
+    return final, units.quantity(kept, "mS") if has_units and readout is None else kept
+
+
+class _Readout:
+    """A readout as the operations that it does on state, g and what it closes over: alike if these are alike.
+
+    So it is compiled once, though it may be a new function with every call, and sees a new value of what it closes over.
+    """
+
+    def __init__(self, jaxpr: Any, structure: Any) -> None:
+        self.jaxpr, self.structure = jaxpr, structure
+        with np.printoptions(floatmode="unique", threshold=2**31):
+            self.text = str(jaxpr)
+
+    def __call__(self, state: Any, g: Array, *closed_over: Any) -> Any:
+        return jax.tree.unflatten(self.structure, jax.core.eval_jaxpr(self.jaxpr, closed_over, *state, g))
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.structure))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Readout) and (self.text, self.structure) == (other.text, other.structure)
+
+
+def _opened(readout: Callable[..., Any], state: Any) -> tuple[_Readout, list[Any]]:
+    """The readout as a `_Readout`, and the arrays that it closes over."""
+    closed, shape = jax.make_jaxpr(readout, return_shape=True)(state, state[0])
+    return _Readout(closed.jaxpr, jax.tree.structure(shape)), list(closed.consts)
 
 
 def _read_quantity(readout: Callable[[Any, Any], Any], state: Any, g: Array) -> Any:
     return readout(state, units.quantity(g, "mS"))
 
 
+@partial(
+    jax.jit, static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "readout", "at_rest")
+)
 def _run(
     kernel: Any,
     params: Any,
     spikes: Array,
-    dt: ArrayLike,
+    dt: Array,
     state: Any,
+    closed_over: list[Any],
     method: str,
     overlap: str,
     checkpoint: int | None,
     parallel: bool,
-    readout: Callable[[Any, Array], Any] | None = None,
+    readout: _Readout | None,
+    at_rest: bool,
 ) -> tuple[Any, Any]:
-    coefficients, gates, steps = kernel.prepare(params, state, dt, method=method)
-    gates, steps, kept = recurrence.run(
+    ready = prepared(kernel, params, dt, method, overlap, state[0].dtype)
+    own, y, count = begun(ready, state, at_rest=at_rest)
+    y, count, kept = recurrence.run(
         kernel,
-        coefficients,
-        gates,
-        steps,
+        ready.method,
+        overlap,
+        own,
+        y,
+        count,
         spikes,
-        overlap=overlap,
-        readout=readout,
+        readout,
+        closed_over,
         checkpoint=checkpoint,
         in_parallel=parallel,
     )
-    return kernel.finish(coefficients, gates, steps), kept
-
-
-_trace = partial(jax.jit, static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel"))(_run)
+    return state_of(kernel, own, y, count), kept

@@ -3,11 +3,11 @@
 A spike fills the cleft with transmitter for ``T_dur`` ms. The state remembers ``pulse_left``, the ms still to
 come; no absolute time appears anywhere, so a run is the same wherever in time it happens. Inside a run the pulse is
 counted in whole steps, which an integer counts exactly however long the pulse is. A count is twice the number of steps
-that the pulse still reaches into, and one more for a pulse that was under way when the run began, the last step of
-which may have another length, because ``T_dur`` or ``dt`` may have been others when it started:
+that the pulse still reaches into, and one more for a pulse that was under way when the run began, whose last step may
+have another length, because ``T_dur`` or ``dt`` may have been others when it started:
 
     4 and more   the transmitter is there for the whole step
-    3            the last step of a pulse that was under way: it is there for the first ``last_under_way`` ms
+    3            the last step of a pulse that was under way: it is there for the first ``last`` ms of that pulse
     2            the last step of any other pulse: it is there for the first ``last`` ms
     below 2      no transmitter
 
@@ -15,8 +15,7 @@ A run carries ``ends``, the count as it is seen from the run's first row. It cha
 that goes down in every step would have to be written in every step.
 """
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,42 +32,65 @@ _MOST_STEPS = 2**29
 
 
 class Pulse(NamedTuple):
-    """How a pulse lies on the grid of a run; each field has the parameter's shape or is a scalar."""
+    """How a pulse lies on the grid of a run."""
 
-    full: Array  # int32: the count of a whole pulse
+    full: Array  # int32: the count of a pulse that starts now
     last: Array  # ms of transmitter in the last of its steps, 0 to dt
-    last_under_way: Array  # the same for the pulse that was under way at the start, shape of the state
+    over: Array  # int32: below this count "ignore" takes the next spike
 
 
-def start(T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[Pulse, Array]:
-    """Count the pulses in steps of ``dt``.
+def on_grid(T_dur: Array, dt: ArrayLike, method: str) -> Pulse:
+    """Count a pulse in steps.
 
     Args:
-        T_dur: pulse length in ms, scalar or broadcasting against ``pulse_left``.
-        pulse_left: ms of transmitter still to come, shape of the state.
+        T_dur: pulse length in ms, any shape.
         dt: step in ms.
         method: "exp_euler" has whole steps only, "exact" ends a pulse within a step.
-
-    Returns:
-        The `Pulse`, and the count under way, int32 of the state's shape.
     """
     steps, last = _steps(T_dur, dt, method)
-    steps_left, last_left = _steps(pulse_left, dt, method)
-    # A pulse that earlier steps of this dt have counted down lies on the grid of T_dur, but for rounding, which
-    # over thousands of steps would add up. It is put back on that grid; the derivative stays its own.
-    off_grid = jax.lax.stop_gradient(last - last_left)
-    last_left = last_left + jnp.where(jnp.abs(off_grid) < _slack(T_dur, dt) * dt, off_grid, 0)
-    return Pulse(2 * steps, last, last_left), jnp.where(pulse_left > 0, 2 * steps_left + 1, 0)
+    return Pulse(2 * steps, last, _over(last, T_dur, dt))
 
 
-def arrive(pulse: Pulse, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
+def under_way(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[Array, Pulse]:
+    """Count a pulse that has begun before the run.
+
+    Args:
+        pulse: of the run.
+        T_dur: ms.
+        pulse_left: ms of transmitter still to come, shape of the state.
+        dt, method: as in `on_grid`.
+
+    Returns:
+        The count, int32 of the state's shape, and how the pulse lies on the grid.
+
+    A pulse that earlier steps of this ``dt`` have counted down lies on the grid of `on_grid`, but for rounding; there it
+    is put back, count and all, so that a run in pieces is the whole run. The derivative stays its own.
+    """
+    steps, last = _steps(pulse_left, dt, method)
+    at, length = jax.lax.stop_gradient(pulse_left), jax.lax.stop_gradient(T_dur)
+    steps_on_grid = jnp.rint((at - jax.lax.stop_gradient(pulse.last)) / dt).astype(jnp.int32) + 1
+    off = at - _left(steps_on_grid, jax.lax.stop_gradient(pulse.last), dt)
+    rounding = float(4 * jnp.finfo(at.dtype).eps) * jnp.maximum(at, length)
+    is_on_grid = (jnp.abs(off) <= rounding) & (steps_on_grid >= 1) & (2 * steps_on_grid <= pulse.full)
+    steps = jnp.where(is_on_grid, steps_on_grid, steps)
+    own = pulse_left - (steps - 1).astype(at.dtype) * dt
+    last = jnp.where(is_on_grid, _valued(own, pulse.last), last)
+    count = jnp.where(pulse_left > 0, 2 * steps + 1, 0)
+    over = jnp.where(is_on_grid, pulse.over, _over(last, T_dur, dt))
+    return count, Pulse(jnp.broadcast_to(pulse.full, count.shape), last, over)
+
+
+def arrive(pulse: Pulse, before: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
     """``ends`` from the step ``row`` on, which begins with ``spike`` (true where not 0, shape of the state).
 
     "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
+    ``before`` is how the pulses lie that were under way when the run began, if any were.
     """
     spike = spike.astype(bool)
     if overlap == "ignore":
-        spike = spike & (count(ends, row) < 2)
+        left = count(ends, row)
+        over = pulse.over if before is None else jnp.where(left % 2 == 0, pulse.over, before.over)
+        spike = spike & (left < over)
     return jnp.where(spike, pulse.full + 2 * row, ends)
 
 
@@ -82,26 +104,10 @@ def pass_step(count: Array) -> Array:
     return count - 2
 
 
-def pick(count: Array, whole: Any, last: Any, last_under_way: Any, none: Any) -> Any:
-    """What belongs to a step of that count: one of four arrays, or trees of them, that broadcast against it.
-
-    Where pulses last whole steps, ``last`` and ``last_under_way`` are None.
-    """
-    if last is None:
-        return jax.tree.map(partial(jnp.where, count >= 2), whole, none)
-
-    def one(whole: Array, last: Array, last_under_way: Array, none: Array) -> Array:
-        partly = jnp.where(count == 2, last, last_under_way)
-        return jnp.where(count >= 4, whole, jnp.where(count >= 2, partly, none))
-
-    return jax.tree.map(one, whole, last, last_under_way, none)
-
-
-def left(pulse: Pulse, count: Array, dt: ArrayLike) -> Array:
+def left(pulse: Pulse, before: Pulse | None, count: Array, dt: ArrayLike) -> Array:
     """``pulse_left`` in ms at the start of a step of that count: the way back from steps to time."""
-    last = jnp.where(count % 2 == 0, pulse.last, pulse.last_under_way)
-    whole = (count // 2 - 1).astype(last.dtype)
-    return jnp.where(count < 2, jnp.zeros_like(last), whole * dt + last)
+    last = pulse.last if before is None else jnp.where(count % 2 == 0, pulse.last, before.last)
+    return jnp.where(count < 2, jnp.zeros_like(last), _left(count // 2, last, dt))
 
 
 def refill(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
@@ -130,10 +136,31 @@ def _steps(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
     if method == "exact":
         # A pulse of length 0 has a last step of 0 ms, so that the derivative with respect to T_dur is there.
         steps = jnp.maximum(steps, 1)
+    steps = jnp.minimum(steps, _MOST_STEPS)
     # `steps` is a plain number to the derivative: all of d/d(duration) is in the last step, and a sample at the
     # very end of a pulse sees the derivative from the left.
     last = duration - (steps - 1) * dt
-    return jnp.minimum(steps, _MOST_STEPS).astype(jnp.int32), last
+    if method == "exact":
+        # By rounding it may be a little below 0 or above dt, which matters to rates of thousands.
+        last = _valued(last, jnp.clip(last, 0, jnp.asarray(dt, last.dtype)))
+    return steps.astype(jnp.int32), last
+
+
+def _left(steps: Array, last: Array, dt: ArrayLike) -> Array:
+    """The ms of a pulse that reaches into so many more steps."""
+    return (steps - 1).astype(last.dtype) * dt + last
+
+
+def _over(last: Array, T_dur: Array, dt: ArrayLike) -> Array:
+    """Twice the number of steps for which a pulse counts as over, and 2 more: see `Pulse.over`."""
+    last, T_dur, dt = (jax.lax.stop_gradient(jnp.asarray(value, last.dtype)) for value in (last, T_dur, dt))
+    slivers = jnp.floor((_END_SLACK * T_dur - last) / dt) + 1
+    return 2 * jnp.clip(slivers, 0, _MOST_STEPS).astype(jnp.int32) + 2
+
+
+def _valued(x: Array, value: Array) -> Array:
+    """``value`` with the derivative of ``x``."""
+    return jax.lax.stop_gradient(value) + (x - jax.lax.stop_gradient(x))
 
 
 def _rounding(duration: Array, dt: ArrayLike) -> Array:

@@ -35,9 +35,17 @@ def is_quantity(value: Any) -> bool:
     return saiunit is not None and isinstance(value, saiunit.Quantity)
 
 
+def are_quantities(value: Any) -> bool:
+    """Whether ``value`` is a list or tuple with a quantity in it, such as ``[1 * u.ms, 2 * u.ms]``."""
+    if not isinstance(value, list | tuple) or "saiunit" not in sys.modules:
+        return False
+    kind = sys.modules["saiunit"].Quantity
+    return any(isinstance(element, kind) or are_quantities(element) for element in value)
+
+
 def among(*values: Any) -> bool:
-    """Whether a quantity is among ``values`` or, where these are tuples such as a ``Params``, their elements."""
-    return any(any(map(is_quantity, value)) if isinstance(value, tuple) else is_quantity(value) for value in values)
+    """Whether a quantity is among ``values`` or, where these are tuples such as a ``Params`` or lists, in them."""
+    return any(is_quantity(value) or are_quantities(value) for value in values)
 
 
 def plain(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
@@ -45,13 +53,15 @@ def plain(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
 
     Args:
         name: what it is called, for the message.
-        value: a quantity, its number possibly traced; anything else comes back as it is.
+        value: a quantity, its number possibly traced, or a list of them; anything else comes back as it is.
         unit: the unit wanted, such as "ms" or "1/ms/mM"; "1" for none.
         kind: "Argument" or "Parameter", for the message.
 
     Raises:
         TypeError: a quantity of another dimension.
     """
+    if are_quantities(value):
+        return [plain(name, element, unit, kind) for element in value]
     if not is_quantity(value):
         return value
     wanted, came = _unit(unit), value.unit
@@ -70,32 +80,54 @@ def quantity(value: Any, unit: str) -> Any:
     return sys.modules["saiunit"].Quantity(value, unit=_unit(unit))
 
 
+def has_dimension(value: Any, unit: str) -> bool:
+    """Whether ``value`` is a quantity that can be given in ``unit``."""
+    return is_quantity(value) and _unit(unit).has_same_dim(value.unit)
+
+
 def params(kernel: Any, values: Any) -> Any:
-    """A kernel's ``Params`` without units.
+    """A kernel's ``Params`` without units; what is no such ``Params`` comes back as it is, for `checks` to refuse.
 
     Raises:
         TypeError: a parameter that is a quantity of another dimension.
     """
-    if not among(values):
+    if not among(values) or getattr(values, "_fields", None) != kernel.Params._fields:
         return values
-    wanted = kernel.UNITS._asdict()
     return values._replace(
-        **{name: plain(name, value, wanted[name], "Parameter") for name, value in values._asdict().items()}
+        **{
+            name: plain(name, value, of_parameter(kernel, name), "Parameter")
+            for name, value in values._asdict().items()
+        }
     )
 
 
-def state(values: Any) -> Any:
-    """A kernel's ``State`` without units; None stays None.
+def state(values: Any, kernel: Any = None) -> Any:
+    """A kernel's ``State`` without units; what is none comes back as it is, for `checks` to refuse.
 
     Raises:
         TypeError: a field that is a quantity of another dimension.
     """
-    if not among(values):
+    known = VARIABLES if kernel is None else kernel.State._fields
+    if not among(values) or not set(getattr(values, "_fields", [None])) <= set(known):
         return values
     fields = values._asdict().items()
-    return values._replace(
-        **{name: jnp.asarray(plain(f"state.{name}", value, VARIABLES[name])) for name, value in fields}
-    )
+    return values._replace(**{name: plain(f"state.{name}", value, of_variable(kernel, name)) for name, value in fields})
+
+
+def of_parameter(kernel: Any, name: str) -> str:
+    """The unit of a kernel's parameter."""
+    records = getattr(kernel, "parameters", None)
+    if records is None:
+        return getattr(kernel.UNITS, name)  # until kernels are objects
+    return records[name].unit
+
+
+def of_variable(kernel: Any, name: str) -> str:
+    """The unit of a state variable, a kernel's or an object's."""
+    variables = getattr(kernel, "variables", None)
+    if variables is not None and name in variables:
+        return variables[name]
+    return VARIABLES[name]  # until kernels are objects, and for what an object has besides
 
 
 def of_input(kernel: Any) -> str:

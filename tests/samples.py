@@ -29,7 +29,7 @@ def inputs(kernel, rng, shape, rate=0.1, dtype=float):
 
 def name_of(kernel):
     """The kernel's name in the registry."""
-    return kernel.__name__.rpartition(".")[2]
+    return kernel.name
 
 
 # Both are compiled once for a kernel, method, shape and dtype, whatever test they are called from.

@@ -72,7 +72,7 @@ def test_spikes_act_at_their_time(capsys, train, tmp_path, x64, kernel):
     """On the grid, the run is what `respond`, which knows no grid, gives: for each family, at time 0 too."""
     trains = [[3.0, 3.0, 7.5], [0.0, 0.0, 2.0], [0.5, np.inf, np.inf]]
     out = str(tmp_path / "g.npz")
-    name = kernel.__name__.rpartition(".")[2]
+    name = kernel.name
     spikes = train("".join(f"{t},{i}\n" for i, times in enumerate(trains) for t in times if np.isfinite(t)))
     options = ["--kernel", name, "--dt", "0.5", "--duration", "20", "--method", "exact", "--out", out]
     said(capsys, "simulate", spikes, *options)
@@ -109,7 +109,7 @@ def test_two_columns_are_synapses(capsys, train, tmp_path):
 
 def test_chunks_make_no_difference(capsys, tmp_path, monkeypatch, kernel):
     """A run in 29 chunks, the last of them cut short, is the run in one."""
-    name = kernel.__name__.rpartition(".")[2]
+    name = kernel.name
     results = []
     for shortest, largest in ((10**6, 2**24), (100, 700)):
         monkeypatch.setattr(subcommand, "_SHORTEST_CHUNK", shortest)
@@ -402,7 +402,7 @@ def test_as_a_program(tmp_path):
 
 def test_recorded_train(capsys, recordings, tmp_path, kernel):
     """A ganglion neuron's 750 spikes in 30 s: the mean conductance is 750 times the area of one response."""
-    name = kernel.__name__.rpartition(".")[2]
+    name = kernel.name
     path = recordings / "spikes_ganglion_low_light.csv"
     picture = tmp_path / "g.svg"
     out = tmp_path / "g.npz"

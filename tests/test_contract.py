@@ -50,25 +50,19 @@ def test_names_and_defaults(name):
 
 
 def test_signatures(kernel):
-    overlap = () if kernel.TAKES_WEIGHTS else ("overlap",)
-    input_name = "weight" if kernel.TAKES_WEIGHTS else "spike"
     expected = {
         "init": (("params", "shape"), ("dtype",)),
-        "step": (("params", "state", "t", "spike", "dt"), ("method", *overlap)),
-        "prepare": (("params", "state", "dt"), ("method",)),
-        "receive": (("params", "state", input_name), overlap),
-        "evolve": (("params", "state", "duration"), ()),
-        "conductance": (("params", "state"), ()),
+        "step": (("params", "state", "t", "spike", "dt"), ("method", "overlap")),
+        "vector_field": (("params", "state"), ()),
     }
     for function, (positional, keywords) in expected.items():
         parameters = inspect.signature(getattr(kernel, function)).parameters.values()
-        required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
         assert tuple(p.name for p in required) == positional, function
-        assert all(p.default is p.empty for p in required), function
         assert tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) == keywords, function
     options = inspect.signature(kernel.step).parameters
     assert options["method"].default == "exp_euler"
-    assert not overlap or options["overlap"].default == "restart"
+    assert options["overlap"].default == "restart"
 
 
 def test_every_parameter_has_a_unit(kernel):
@@ -207,22 +201,15 @@ def test_compiles_once(kernel):
 
 
 def test_events_and_rests_are_the_steps(kernel, x64):
-    """`receive` and `evolve`, in the kernel's order, are an exact step."""
+    """`respond` at the grid's points is an exact run."""
     rng = np.random.default_rng(7)
-    params = kernel.Params(*(jnp.asarray(value) for value in samples.params(kernel, rng, (N,))))
-    inputs = jnp.asarray(samples.inputs(kernel, rng, (T, N)))
-
-    @jax.jit
-    def run(params, inputs):
-        def move(state, row):
-            if kernel.TAKES_WEIGHTS:
-                state = kernel.receive(params, kernel.evolve(params, state, jnp.asarray(DT)), row)
-            else:
-                state = kernel.evolve(params, kernel.receive(params, state, row), jnp.asarray(DT))
-            return state, kernel.conductance(params, state)
-
-        return jax.lax.scan(move, kernel.init(params, (N,)), inputs)[1]
-
+    params = samples.params(kernel, rng)
+    inputs = samples.inputs(kernel, rng, (T,))
+    rows = np.flatnonzero(inputs)
+    at = (rows + kernel.TAKES_WEIGHTS) * DT
+    # Between the points, where no rounding of a time decides on which side of a jump it is.
+    times = (np.arange(1, T + 1) + 1e-9) * DT
+    weights = {"weights": inputs[rows]} if kernel.TAKES_WEIGHTS else {}
+    got = synkin.respond(kernel, params, at, times, **weights)
     _, expected = samples.simulate(kernel, params, inputs, DT, method="exact")
-    # bionmda's g has another rule in `evolve`, for stretches of any length.
-    assert error(run(params, inputs), expected) < 1e-12
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-8 * np.abs(expected).max())

@@ -94,7 +94,7 @@ RESPONSES = {
 
 def test_kernel_is_measured(kernel, ax):
     assert plot.kernel(kernel, ax=ax) is ax
-    name = kernel.__name__.rpartition(".")[2]
+    name = kernel.name
     peak, peak_time, rise, half_width, decay = RESPONSES[name]
     assert legend(ax) == [
         name,

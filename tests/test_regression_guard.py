@@ -108,7 +108,7 @@ def costly(operations):
 
 
 def name_of(kernel):
-    return kernel.__name__.rpartition(".")[2]
+    return kernel.name
 
 
 def test_a_run_is_one_loop_without_a_costly_operation(kernel):

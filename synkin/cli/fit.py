@@ -248,7 +248,7 @@ def _described(recording: Recording) -> str:
 def _report(result: Fit, recording: Recording) -> dict[str, Any]:
     """What goes into the .json file: what is infinite or missing becomes null."""
     report = {
-        "kernel": result.kernel.__name__.rpartition(".")[2],
+        "kernel": result.kernel.name,
         "columns": recording.columns,
         "unit": result.unit,
         "params": result.params._asdict(),

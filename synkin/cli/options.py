@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterable
 from math import isfinite
-from types import ModuleType
+from synkin.kernel import Kernel
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def kernel(name: str) -> ModuleType:
+def kernel(name: str) -> Kernel:
     """The kernel called ``name``.
 
     Raises:

@@ -3,7 +3,7 @@
 import argparse
 from math import ceil, prod
 from pathlib import Path
-from types import ModuleType
+from synkin.kernel import Kernel
 from typing import Any
 
 import jax
@@ -132,7 +132,7 @@ def _steps(duration: float, dt: float) -> int:
 
 
 def _conductance(
-    kernel: ModuleType,
+    kernel: Kernel,
     params: Any,
     inputs: Inputs,
     shape: tuple[int, ...],

@@ -188,7 +188,7 @@ def _check_spikes(spike_times: np.ndarray, times: np.ndarray, recordings: int, i
 def _check_free(kernel: Any, params: Any, free: str | Sequence[str]) -> tuple[str, ...]:
     free = (free,) if isinstance(free, str) else tuple(free)
     listed = ", ".join(params._fields)
-    name = kernel.__name__.rpartition(".")[2]
+    name = kernel.name
     if not free:
         raise ValueError(f"Argument `free` must name at least one parameter of {name} ({listed}), but is empty.")
     for parameter in free:

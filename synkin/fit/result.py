@@ -69,7 +69,7 @@ class Fit:
         return "\n".join([*table, quality, textwrap.fill(self.message, _WIDTH)])
 
     def __repr__(self) -> str:
-        name = self.kernel.__name__.rpartition(".")[2]
+        name = self.kernel.name
         return f"Fit of {name} to {self._count()}\n{self.summary()}"
 
     def _count(self) -> str:

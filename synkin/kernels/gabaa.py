@@ -1,7 +1,5 @@
 """The GABA-A receptor: the equations of `synkin.ampa` with other defaults.
 
-    g' = alpha T(t) (1 - g) - beta g        T(t) = T for T_dur ms from a spike on, else 0
-
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
@@ -9,24 +7,8 @@ from typing import NamedTuple
 
 from jax.typing import ArrayLike
 
-from synkin.kernels.ampa import (
-    TAKES_WEIGHTS,
-    State,
-    conductance,
-    evolve,
-    finish,
-    gate,
-    init,
-    output,
-    prepare,
-    receive,
-    step,
-)
-
-__all__ = [
-    "TAKES_WEIGHTS", "UNITS", "Params", "State", "conductance", "evolve", "finish", "gate", "init", "output", "prepare",
-    "receive", "step",
-]  # fmt: skip
+from synkin.kernel import receptor
+from synkin.kernels.ampa import UNITS, State, equations
 
 
 class Params(NamedTuple):
@@ -38,4 +20,4 @@ class Params(NamedTuple):
     T_dur: ArrayLike = 1.0  # length of a pulse, ms
 
 
-UNITS = Params(alpha="1/ms/mM", beta="1/ms", T="mM", T_dur="ms")  # type: ignore[arg-type]
+gabaa = receptor(equations, Params, State, units=UNITS, name="gabaa")

@@ -1,8 +1,6 @@
 """The synapses whose inputs are added: `Alpha`, `Expon`, `DualExpon`."""
 
 from collections.abc import Callable, Hashable
-from functools import partial
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -13,26 +11,19 @@ from jax.typing import ArrayLike
 
 from synkin import checks, units
 from synkin.kernels import alpha, dual_expon, expon
+from synkin.kernels.dual_expon import peak
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable, real
 from synkin.simulate import simulate
 
 _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _step(
-    kernel: ModuleType, method: str, params: Any, state: Any, inputs: list[Array], dt: ArrayLike
-) -> tuple[Any, Array]:
-    """One update: the new state and g."""
-    like = state[0]
+@jax.jit
+def _step(ready: Any, carry: Any, inputs: list[Array]) -> tuple[Any, Array]:
+    """One update: the carry and g."""
+    like = carry.y[0]
     total = sum((jnp.broadcast_to(x, like.shape).astype(like.dtype) for x in inputs), jnp.zeros_like(like))
-    return kernel.step(params, state, 0.0, total, dt, method=method)  # none of them needs the time
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _run(kernel: ModuleType, method: str, params: Any, state: Any, spikes: Array, dt: float) -> tuple[Any, Array]:
-    """A whole run: the new state and g, (T, *shape)."""
-    return simulate(kernel, params, spikes, dt, state=state, method=method)
+    return ready.step(carry, total)
 
 
 class Linear(Synapse):
@@ -56,21 +47,22 @@ class Linear(Synapse):
             RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
         """
         t, dt = self._time()
-        state = self.state
+        ready, carry = self._ready(dt)
         added = self._called_delta_inputs() if self._delta_inputs else {}
         inputs = [self._input(f"delta input {key[1]}", value) for key, value in added.items()]
         if x is not None:
             inputs.append(self._input("x", x))
-        state, g = _step(self.kernel, self._method, self._params, state, inputs, self._on_device(dt))
-        self._concrete((state, g, t))
-        self._state, self._clock = state, t + dt
+        carry, g = _step(ready, carry, inputs)
+        self._concrete((carry, g, t))
+        self._gone(ready, carry)
+        self._clock = t + dt
         self._drop_used(added)
         return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
         if self._delta_inputs:
             raise ValueError("Delta inputs are for `update`: `run` takes all its input from `spikes`.")
-        state, g = _run(self.kernel, self._method, self._params, self._state, spikes, dt)
+        state, g = simulate(self.kernel, self._params, spikes, dt, state=self.state, method=self._method)
         self._concrete((state, g, t))
         self._state = state
         return g
@@ -275,7 +267,7 @@ class DualExpon(Linear):
         if self._normalize:
             return given
         like: Any = jax.ShapeDtypeStruct(self.in_size, given.amplitude.dtype)
-        return _not_normalized(checks.aligned(given, like))
+        return _not_normalized(checks.aligned(given, like, dual_expon))
 
     def _read(self, name: str) -> Array:
         return _g_decay(self._given, self.state) if name == "g_decay" else super()._read(name)
@@ -293,17 +285,17 @@ class DualExpon(Linear):
 @jax.jit
 def _not_normalized(params: Any) -> Any:
     """Parameters with which the kernel gives amplitude (g_decay - g_rise)."""
-    return params._replace(amplitude=params.amplitude * _rate_difference(params) * dual_expon.peak(params))
+    return params._replace(amplitude=params.amplitude * _rate_difference(params) * peak(params))
 
 
 @jax.jit
-def _g_decay(params: Any, state: dual_expon.State) -> Array:
-    return state.g_rise + _rate_difference(checks.aligned(params, state.w)) * state.w
+def _g_decay(params: Any, state: Any) -> Array:
+    return state.g_rise + _rate_difference(checks.aligned(params, state.w, dual_expon)) * state.w
 
 
 @jax.jit
-def _from_pair(params: Any, g_rise: Array, g_decay: Array) -> dual_expon.State:
-    w = (g_decay - g_rise) / _rate_difference(checks.aligned(params, g_rise))
+def _from_pair(params: Any, g_rise: Array, g_decay: Array) -> Any:
+    w = (g_decay - g_rise) / _rate_difference(checks.aligned(params, g_rise, dual_expon))
     return dual_expon.State(g_rise=g_rise, w=w)
 
 

@@ -1,7 +1,5 @@
 """The receptors, where a spike starts a pulse of transmitter: `AMPA`, `GABAa`, `BioNMDA`."""
 
-from functools import partial
-from types import ModuleType
 from typing import Any, NoReturn
 
 import jax
@@ -18,42 +16,20 @@ _AMPA, _BIONMDA, _GABAA = ampa.Params(), bionmda.Params(), gabaa.Params()  # the
 _BEFORE_ANY_SPIKE = -1e7  # ms
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _step(
-    kernel: ModuleType,
-    method: str,
-    overlap: str,
-    params: Any,
-    state: Any,
-    arrival: Array,
-    spike: Array,
-    t: float,
-    dt: ArrayLike,
-) -> tuple[Any, Array, Array]:
-    """One update: the new state and arrival times, and g."""
+@jax.jit
+def _step(ready: Any, carry: Any, arrival: Array, spike: Array, t: float) -> tuple[Any, Array, Array]:
+    """One update: the carry, arrival times and g."""
     spike = jnp.broadcast_to(spike, arrival.shape).astype(bool)
-    state, g = kernel.step(params, state, t, spike, dt, method=method, overlap=overlap)
-    return state, jnp.where(spike, jnp.asarray(t, arrival.dtype), arrival), g
+    carry, g = ready.step(carry, spike)
+    return carry, jnp.where(spike, jnp.asarray(t, arrival.dtype), arrival), g
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _run(
-    kernel: ModuleType,
-    method: str,
-    overlap: str,
-    params: Any,
-    state: Any,
-    arrival: Array,
-    spikes: Array,
-    t: float,
-    dt: float,
-) -> tuple[Any, Array, Array]:
-    """A whole run: the new state and arrival times, and g, (T, *shape)."""
-    spikes = spikes.astype(bool)
-    state, g = simulate(kernel, params, spikes, dt, state=state, t0=t, method=method, overlap=overlap)
+@jax.jit
+def _arrivals(arrival: Array, spikes: Array, t: float, dt: float) -> Array:
+    """When the latest spike came, after a whole run."""
     row = jnp.arange(len(spikes)).reshape((-1,) + (1,) * arrival.ndim)
-    last = jnp.max(jnp.where(spikes, row, -1), axis=0, initial=-1)
-    return state, jnp.where(last < 0, arrival, t + last.astype(arrival.dtype) * dt), g
+    last = jnp.max(jnp.where(spikes.astype(bool), row, -1), axis=0, initial=-1)
+    return jnp.where(last < 0, arrival, t + last.astype(arrival.dtype) * dt)
 
 
 class Receptor(Synapse):
@@ -82,7 +58,7 @@ class Receptor(Synapse):
 
     def init_state(self, batch_size: int | None = None) -> None:
         super().init_state(batch_size)
-        like = self._state[0]
+        like = self._held_state[0]
         self._arrival = jnp.full(like.shape, _BEFORE_ANY_SPIKE, like.dtype)
 
     def update(self, spike: ArrayLike) -> Array:
@@ -102,17 +78,20 @@ class Receptor(Synapse):
             RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
         """
         t, dt = self._time()
-        state = self.state
-        spike = self._input("spike", spike)
-        dt_there = self._on_device(dt)
-        new = _step(self.kernel, self._method, self._overlap, self._params, state, self._arrival, spike, t, dt_there)
-        self._state, self._arrival, g = self._concrete(new)
+        ready, carry = self._ready(dt)
+        carry, arrival, g = _step(ready, carry, self._arrival, self._input("spike", spike), t)
+        self._concrete((carry, arrival, g))
+        self._gone(ready, carry)
+        self._arrival = arrival
         self._clock = t + dt
         return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
-        new = _run(self.kernel, self._method, self._overlap, self._params, self._state, self._arrival, spikes, t, dt)
-        self._state, self._arrival, g = self._concrete(new)
+        options = {"method": self._method, "overlap": self._overlap}
+        state, g = simulate(self.kernel, self._params, spikes.astype(bool), dt, state=self.state, **options)
+        arrival = _arrivals(self._arrival, spikes, t, dt)
+        self._concrete((state, g, arrival))
+        self._state, self._arrival = state, arrival
         return g
 
     def add_delta_input(self, key: Any, inp: Any, label: str | None = None) -> NoReturn:

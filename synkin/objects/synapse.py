@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from types import ModuleType
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,11 +12,30 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, environ, units
+from synkin.stepper import carry_of, prepared
 
 Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
 
 _serial_numbers = itertools.count()
+
+# A carry counts its steps: after so many it begins anew.
+_MOST_STEPS = 2**28
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _prepared(kernel: Any, method: str, overlap: str, params: Any, dt: ArrayLike, like: Array) -> Any:
+    return prepared(kernel, params, dt, method, overlap, like.dtype)
+
+
+@partial(jax.jit, static_argnums=2)
+def _begun(ready: Any, state: Any, at_rest: bool) -> Any:
+    return carry_of(ready, state, at_rest=at_rest)
+
+
+@jax.jit
+def _state_of(ready: Any, carry: Any) -> Any:
+    return ready.state(carry)
 
 
 class Parameter:
@@ -60,13 +79,13 @@ class Held:
     @property
     def value(self) -> Array:
         """The array, of the state's shape; what is set must broadcast to it, and takes its dtype."""
-        return self._synapse._with_unit(self._synapse._read(self._name), units.VARIABLES[self._name])
+        return self._synapse._with_unit(self._synapse._read(self._name), units.of_variable(self._synapse.kernel, self._name))
 
     @value.setter
     def value(self, value: ArrayLike) -> None:
         synapse = self._synapse
         like = synapse._read(self._name)
-        value = synapse._take(self._name, value, units.VARIABLES[self._name])
+        value = synapse._take(self._name, value, units.of_variable(self._synapse.kernel, self._name))
         synapse._write(self._name, synapse._concrete(spread(self._name, value, like.shape, like.dtype)))
 
     def __repr__(self) -> str:
@@ -76,8 +95,9 @@ class Held:
 class Synapse:
     """The base of the objects; `synkin.objects.linear` and `synkin.objects.receptors` say what a step is."""
 
-    kernel: ModuleType
+    kernel: Any
     _has_units = False  # whether it has been given a quantity
+    _overlap = "restart"
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # field of the state, attribute
 
     def __init__(self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str) -> None:
@@ -88,9 +108,12 @@ class Synapse:
         self._given = self.kernel.Params()
         self._give(**given)
         self._batch: checks.Shape = ()
-        self._state: Any = None
+        self._held_state: Any = None
+        self._at_rest = False
+        self._going: Any = None  # the stepper and its carry, once steps are taken
+        self._going_for: Any = None  # the parameters and dt that they are for
+        self._taken = 0
         self._clock: Any = 0.0
-        self._dt: tuple[float, Any] = (0.0, None)
 
     @property
     def in_size(self) -> checks.Shape:
@@ -121,13 +144,41 @@ class Synapse:
             self.init_state()
         return self._state
 
+    @property
+    def _state(self) -> Any:
+        if self._held_state is None and self._going is not None:
+            self._held_state = _state_of(*self._going)
+        return self._held_state
+
+    @_state.setter
+    def _state(self, state: Any) -> None:
+        self._held_state, self._going, self._at_rest = state, None, False
+
+    def _ready(self, dt: Any) -> tuple[Any, Any]:
+        """The stepper for ``dt`` ms and the carry to go on from: made anew only where something has changed."""
+        wanted = (self._params, dt)
+        if self._going is not None and self._taken < _MOST_STEPS:
+            params, last = self._going_for
+            if params is self._params and (last is dt or last == dt):
+                return self._going
+        state, at_rest = self.state, self._at_rest
+        ready = _prepared(self.kernel, self._method, self._overlap, self._params, dt, state[0])
+        self._held_state, self._going, self._going_for, self._taken = state, None, wanted, 0
+        self._at_rest = at_rest
+        return ready, _begun(ready, state, at_rest)
+
+    def _gone(self, ready: Any, carry: Any) -> None:
+        """Keep what a step gave."""
+        self._going, self._held_state, self._at_rest = (ready, carry), None, False
+        self._taken += 1
+
     @state.setter
     def state(self, state: Any) -> None:
         old = self.state
         if getattr(state, "_fields", None) != old._fields:
             raise TypeError(f"Argument `state` must be a State with the fields {old._fields}, but is {state!r:.80}.")
         new = (
-            spread(field, self._take(field, value, units.VARIABLES[field]), like.shape, like.dtype)
+            spread(field, self._take(field, value, units.of_variable(self.kernel, field)), like.shape, like.dtype)
             for field, value, like in zip(old._fields, state, old, strict=True)
         )
         self._state = self._concrete(type(old)(*new))
@@ -149,9 +200,10 @@ class Synapse:
         initial = {}
         for field, attribute in self._initializers:
             value = getattr(self, attribute)
-            value = self._take(attribute, value(shape) if callable(value) else value, units.VARIABLES[field])
+            value = self._take(attribute, value(shape) if callable(value) else value, units.of_variable(self.kernel, field))
             initial[field] = spread(attribute, value, shape, state[0].dtype)
         self._state = self._concrete(state._replace(**initial))
+        self._at_rest = True  # no pulse is under way
         self._batch = batch
         self._clock = 0.0
 
@@ -210,10 +262,10 @@ class Synapse:
         arrays = {}
         for field, value in given.items():
             value = value(self._in_size) if callable(value) else value
-            value = self._take(field, value, getattr(self.kernel.UNITS, field), "Parameter")
+            value = self._take(field, value, units.of_parameter(self.kernel, field), "Parameter")
             arrays[field] = jnp.array(real(field, value, "Parameter"), jnp.result_type(float))
         candidates = self._concrete(self._given._replace(**arrays))
-        checks.params(candidates, self._in_size)
+        checks.params(candidates, self._in_size, self.kernel)
         self._given, self._params = candidates, self._for_kernel(candidates)
 
     def _for_kernel(self, given: Any) -> Any:
@@ -228,7 +280,7 @@ class Synapse:
 
     def _input(self, name: str, value: Any) -> Any:
         """One step's input, its shape checked; next to free where an array has the state's shape."""
-        shape = self._state[0].shape
+        shape = (*self._batch, *self._in_size)
         if not (isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c"):
             value = real(name, self._take(name, value, units.of_input(self.kernel)))
             if not checks.broadcasts(value.shape, shape):
@@ -240,14 +292,6 @@ class Synapse:
         t = environ.get("t", self._clock)
         dt = environ.get("dt") if dt is None else environ.checked_dt(dt)
         return self._take("t", t, "ms"), self._take("dt", dt, "ms")
-
-    def _on_device(self, dt: Any) -> Any:
-        """``dt`` for a jitted function, the same array as long as it stays the same number."""
-        if type(dt) is not float:
-            return dt
-        if dt != self._dt[0]:
-            self._dt = dt, jnp.asarray(dt, self._state[0].dtype)
-        return self._dt[1]
 
     def _take(self, name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
         """``value`` without its unit; from the first quantity on the object gives quantities."""
@@ -270,10 +314,9 @@ class Synapse:
             RuntimeError: under a JAX transformation, whose tracers would outlive it here.
         """
         if not all(map(checks.is_concrete, jax.tree.leaves(values))):
-            name = self.kernel.__name__.rpartition(".")[2]
             raise RuntimeError(
                 f"{type(self).__name__} keeps its state in itself and cannot be made, set or updated inside "
-                f"jax.jit, vmap, grad or scan: use synkin.{name}.step or synkin.simulate there."
+                f"jax.jit, vmap, grad or scan: use synkin.stepper or synkin.simulate with synkin.{self.kernel.name} there."
             )
         return values
 

@@ -1,0 +1,211 @@
+"""A gate that another variable opens, ``v' = a x (1 - v) - (b + c x) v`` with ``x' = source - rate x``: bionmda's g.
+
+v is a linear equation whose rate, R(s) = (a + c) x(s) + b, is known but changes. Over a stretch from 0 to h
+
+    v(h) = exp(-B(0)) v(0) + integral over s of a x(s) exp(-B(s)),    B(s) = integral of R from s to h
+
+and B has a closed form, while the outer integral has none. It is a sum over nodes. From it follow two numbers, the
+opening and the closing which, constant over the stretch, would have done the same; with them `propagator.open_gate`
+takes the step, so that v stays within 0 and 1 whatever the sum's error is. Given the length of a stretch both are
+smooth functions of x, and of x alone. `table` has them as a Chebyshev polynomial once a run, `look_up` reads it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.propagator import chebyshev, chebyshev_sum, decay, gauss_legendre, phi, phi2, relaxation, tanh_sinh
+
+Rule = tuple[np.ndarray, np.ndarray]  # nodes and weights on [0, 1]
+Stretches = list[tuple[Array, bool]]  # ms, and whether with transmitter
+
+# Over a step the integrand is smooth: with bionmda's rates 6 nodes reach rounding at dt = 0.1 and 1e-11 at 1 ms. The
+# long stretches between events have it next to one end, which is what tanh-sinh nodes are for.
+STEP_RULE = gauss_legendre(6)
+STRETCH_RULE = tanh_sinh(96)
+# Nodes of the integrals from which a table is made, which cost nothing a step.
+_TABLE_RULE = gauss_legendre(16)
+# Degree of its polynomials.
+_DEGREE = {"float64": 16}
+_DEGREE_OTHER = 9
+# Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
+_QUIET = {"float64": 1e-6}
+_QUIET_OTHER = 1e-3
+
+
+class Rates(NamedTuple):
+    """The constants of the equations; rates in /ms."""
+
+    source: Array  # of x, with transmitter
+    rate: Array  # of x, with transmitter
+    rate_at_rest: Array  # and without, where x has no source
+    a: Array
+    b: Array
+    c: Array | None  # None where the closing does not depend on x
+
+
+class Integrals(NamedTuple):
+    """Opening and closing over a step as functions of x.
+
+    ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
+    is less than what opens, the second is more: ``bend[0] + x p(x)``, with p a polynomial.
+    """
+
+    opened: tuple[Array | None, Array]
+    closed: tuple[Array, Array | None]
+    bend: tuple[Array, ...]  # bend[0], and the Chebyshev coefficients of p on [0, 1]; none where x is held still
+
+
+def rates(kernel: Any, params: Any) -> Rates:
+    """The constants, read off the kernel's equations."""
+    dtype = jax.tree.leaves(params)[0].dtype
+    zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
+
+    def slope(T: Array, x: Array, v: Array, of: int, by: int) -> Array:
+        def f(moving: Array) -> Array:
+            return jnp.asarray(kernel.derivatives(params, (moving, v) if by == 0 else (x, moving), T)[of])
+
+        at = x if by == 0 else v
+        return jax.jvp(f, (at,), (jnp.ones_like(at),))[1]
+
+    return Rates(
+        source=jnp.asarray(kernel.derivatives(params, (zero, zero), params.T)[0]),
+        rate=-slope(params.T, zero, zero, 0, 0),
+        rate_at_rest=-slope(zero, zero, zero, 0, 0),
+        a=slope(zero, zero, zero, 1, 0),
+        b=-slope(zero, zero, zero, 1, 1),
+        c=-slope(zero, zero, one, 1, 0) if kernel.structure.closing_driven else None,
+    )
+
+
+def held(r: Rates, dt: Array) -> Integrals:
+    """Over a step of ``dt`` ms in which x is held still."""
+    return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
+
+
+def table(r: Rates, stretches: Stretches) -> Integrals:
+    """Over stretches one after the other, from any x."""
+    dtype = r.a.dtype
+    nodes, matrix = chebyshev(_DEGREE.get(dtype.name, _DEGREE_OTHER))
+    end = _passed(r, stretches, _TABLE_RULE)[1]
+
+    shape = jnp.broadcast_shapes(*(leaf.shape for leaf in jax.tree.leaves((r, end))))
+
+    def means(x: Array) -> tuple[Array, Array]:
+        brought, kept, _ = _means(r, jnp.broadcast_to(x, shape), stretches, _TABLE_RULE)
+        return brought - 1, kept - 1
+
+    at = jnp.asarray(nodes, dtype)
+    at_0, _ = means(jnp.zeros((), dtype))
+    brought, kept = jax.lax.map(means, at)
+    # The bend is ``first + x slope(x)``, so that it is right relative to x where x is next to nothing.
+    slopes = jax.vmap(lambda b, k, x: end.base * (b - at_0) / x + end.slope * k)(brought, kept, at)
+    slopes = r.a * jnp.tensordot(jnp.asarray(matrix, dtype), slopes, axes=1, precision=jax.lax.Precision.HIGHEST)
+    bend = (r.a * end.base * at_0, *slopes)
+    opened = r.a * end.base, r.a * end.slope
+    closed = r.b * end.elapsed, None
+    if r.c is not None:
+        closed = r.b * end.elapsed + r.c * end.base, r.c * end.slope
+    return Integrals(opened, closed, bend)
+
+
+def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
+    """The integrals of opening and closing over a step that starts at ``x`` (or, where x is held, with that x)."""
+    opened = given.opened[1] * x if given.opened[0] is None else given.opened[0] + given.opened[1] * x
+    closed = given.closed[0] if given.closed[1] is None else given.closed[0] + given.closed[1] * x
+    if not given.bend:
+        return opened, jnp.broadcast_to(closed, x.shape)
+    more = given.bend[0] + x * chebyshev_sum(given.bend[1:], x)
+    closed = closed - more
+    # Where b and c are 0 nothing closes, and rounding would.
+    return opened + more, closed + jax.lax.stop_gradient(jnp.maximum(closed, 0) - closed)
+
+
+class Passed(NamedTuple):
+    """What has happened since the start of the stretches, by some moment; linear in the x of the start."""
+
+    x: Array  # x there is ``x + decayed * start``
+    decayed: Array
+    base: Array  # the integral of x is ``base + slope * start``, ms
+    slope: Array
+    elapsed: Array  # ms
+
+
+def _passed(r: Rates, stretches: Stretches, rule: Rule) -> tuple[list[tuple[Array, Passed]], Passed]:
+    """At each node of the sum, with a leading axis, its weight in ms and what has passed; and what has at the end."""
+    dtype = r.a.dtype
+    zero = jnp.zeros((), dtype)
+    start = Passed(zero, jnp.ones((), dtype), zero, zero, zero)
+    nodes = []
+    for duration, with_transmitter in stretches:
+        rate = r.rate if with_transmitter else r.rate_at_rest
+
+        def later(s: Array, start: Passed = start, rate: Array = rate, fed: bool = with_transmitter) -> Passed:
+            lost, mean = decay(rate, s), s * phi(-rate * s)
+            x, base = start.x - lost * start.x, start.base + mean * start.x
+            if fed:
+                x = x + relaxation(r.source, rate, s).gained
+                base = base + r.source * (s**2 * phi2(-rate * s))
+            decayed = start.decayed - lost * start.decayed
+            return Passed(x, decayed, base, start.slope + mean * start.decayed, start.elapsed + s)
+
+        at, weights = (jnp.asarray(part, dtype) for part in rule)
+        at_nodes = jax.vmap(lambda node, later=later, duration=duration: later(node * duration))(at)
+        nodes.append((jax.vmap(lambda w, duration=duration: w * duration)(weights), at_nodes))
+        start = later(duration)
+    return nodes, start
+
+
+def integrals(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array, Array]:
+    """The integrals of opening and closing over the stretches from ``x`` at their start, of the shape of x."""
+    brought, kept, all_along = _means(r, x, stretches, rule)
+    end = _passed(r, stretches, rule)[1]
+    open_x = end.base * brought + end.slope * x * kept
+    closed = r.b * end.elapsed * all_along
+    return r.a * open_x, closed if r.c is None else closed + r.c * open_x
+
+
+def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array, Array, Array]:
+    """By what the integral of a rate is to be multiplied: what the transmitter brings of x, what is there of it at the
+    start, and a rate that does not depend on x."""
+    nodes, end = _passed(r, stretches, rule)
+    total_rate = r.a if r.c is None else r.a + r.c
+    # What is still open is counted up to the last node only: over stretches in which everything closes many times over,
+    # what is still open at their end may vanish. The factor that is left out cancels below.
+    to_last = jax.tree.map(lambda leaf: leaf[-1], nodes[-1][1])
+
+    def still_open(moment: Passed, until: Passed) -> Array:
+        passed = until.base - moment.base + (until.slope - moment.slope) * x
+        return jnp.exp(-(r.b * (until.elapsed - moment.elapsed) + total_rate * passed))
+
+    def parts(weight: Array, moment: Passed) -> tuple[Array, ...]:
+        open_then = still_open(moment, to_last)
+        weights = weight * moment.x, weight * moment.decayed, weight
+        return tuple(jnp.broadcast_to(part, x.shape) for w in weights for part in (w, w * open_then))
+
+    sums = [part.sum(axis=0) for part in jax.vmap(parts)(*nodes[0])]
+    for more in nodes[1:]:
+        sums = [one + part.sum(axis=0) for one, part in zip(sums, jax.vmap(parts)(*more), strict=True)]
+    # Three means of what is still open: weighted by the x that the transmitter brings, by the x of the start, and by
+    # time alone. Being means they are right where x is gone before the first node, too.
+    zero, one = jnp.zeros_like(x), jnp.ones_like(x)
+    at_start = still_open(Passed(zero, one, zero, zero, zero), to_last)
+    brought, kept, all_along = (_mean(sums[2 * i], sums[2 * i + 1], at_start) for i in range(3))
+    open_x = end.base * brought + end.slope * x * kept
+    closed = r.b * end.elapsed * all_along
+    if r.c is not None:
+        closed = closed + r.c * open_x
+    # Opening and closing, times one factor, must add up to the integral of R.
+    total = r.b * end.elapsed + total_rate * (end.base + end.slope * x)
+    quiet = total < _QUIET.get(x.dtype.name, _QUIET_OTHER)
+    summed = jnp.where(quiet, one, r.a * open_x + closed)
+    factor = jnp.where(quiet, still_open(to_last, end) / phi(-total), total / summed)
+    return brought * factor, kept * factor, all_along * factor
+
+
+def _mean(weight: Array, weighted: Array, where_none: Array) -> Array:
+    none = weight == 0
+    return jnp.where(none, where_none, weighted / jnp.where(none, jnp.ones_like(weight), weight))

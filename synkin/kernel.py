@@ -1,0 +1,430 @@
+"""What a kernel is: equations, written down once, from which all else follows.
+
+    def equations(p, y, T):
+        return {"g": p.alpha * T * (1 - y.g) - p.beta * y.g}
+
+    ampa = synkin.receptor(equations, Params, State)
+
+`receptor` is for spikes that start a pulse of transmitter, `linear` for inputs that are added. What comes back is a
+`Kernel`, which every function here takes: `synkin.simulate`, `synkin.respond`, `synkin.stepper`, `synkin.fit`. Those of
+the library are in `synkin.kernels`.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, structure, units
+from synkin.stepper import prepared
+
+Equations = Callable[..., Mapping[str, Any]]
+
+_PULSE_LEFT = "pulse_left"
+
+
+class Parameter(NamedTuple):
+    """What is known of a parameter: checks, fits, the command line, units and tables read it here."""
+
+    name: str
+    default: Any  # None where there is none
+    unit: str | None  # such as "1/ms/mM"; None where it was not said
+    positive: bool  # whether 0 is out of range too
+    signed: bool  # whether it may be negative; if not, it is fitted on a logarithmic scale
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Kernel:
+    """A synapse's kinetics: made by `receptor` or `linear`, and equal to itself alone.
+
+    Attributes:
+        name: such as "ampa".
+        Params, State: NamedTuples of arrays, as they were declared.
+        UNITS: a ``Params`` of the units' names.
+        TAKES_WEIGHTS: whether an input is added (mS), or only starts a pulse of transmitter.
+        parameters: what is known of each parameter, a `Parameter` by name.
+        variables: the unit of each field of ``State``, by name.
+        structure: what kind of equations they are.
+    """
+
+    name: str
+    equations: Equations
+    Params: Any
+    State: Any
+    UNITS: Any
+    TAKES_WEIGHTS: bool
+    parameters: Mapping[str, Parameter]
+    variables: Mapping[str, str]
+    input: int  # which variable, in solving order, an input is added to
+    in_turn: bool
+    always_exact: bool
+    structure: structure.Structure
+    conductance: Callable[[Any, Any], Any]
+    home: str  # the module that holds it
+
+    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
+        """State at rest: zeros.
+
+        Args:
+            params: ``Params``, checked here.
+            shape: shape of the state, for example (1000,).
+            dtype: floating dtype, by default JAX's default float.
+
+        Returns:
+            ``State`` of zeros, each field an array of its own.
+
+        Raises:
+            TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+        """
+        shape, dtype = checks.layout(units.params(self, params), shape, dtype, self)
+        return self.State(*(jnp.zeros(shape, dtype) for _ in self.State._fields))
+
+    def step(
+        self,
+        params: Any,
+        state: Any,
+        t: ArrayLike,
+        spike: ArrayLike,
+        dt: ArrayLike,
+        *,
+        method: str = "exp_euler",
+        overlap: str = "restart",
+    ) -> tuple[Any, Array]:
+        """Advance by one step: one of a `synkin.stepper`, which a loop should make once and use.
+
+        Args:
+            params: ``Params``, units as in ``UNITS``.
+            state: ``State`` at ``t``.
+            t: time at the start of the step in ms; not needed.
+            spike: for a receptor booleans (or numbers, true where not 0), acting from the step's start; for a linear
+                kernel an input in mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
+            dt: step in ms.
+            method: "exp_euler" (brainpy.state's scheme) or "exact".
+            overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+
+        Returns:
+            The state and g (mS, or for a receptor the fraction of its maximum), both at ``t + dt``.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        All but the options may be quantities of saiunit. If one is, g is a quantity in mS; a state is always plain.
+        """
+        has_units = units.among(params, state, t, spike, dt)
+        self.check_options(method, overlap)
+        params, state = units.params(self, params), checks.state(self, units.state(state, self))
+        units.plain("t", t, "ms")
+        dt = checks.positive_dt(units.plain("dt", dt, "ms"))
+        params = checks.params(params, state[0].shape, self)
+        plain = units.plain("spike", spike, units.of_input(self))
+        state = checks.guarded_state(state, plain, takes_weights=self.TAKES_WEIGHTS)
+        ready = prepared(self, params, dt, method, overlap, state[0].dtype, once=True)
+        carry, g = ready.step(ready.init(state=state), plain)
+        return ready.state(carry), units.quantity(g, "mS") if has_units else g
+
+    def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
+        """The equations themselves, for other solvers.
+
+        Args:
+            params: ``Params``, units as in ``UNITS``.
+            state: ``State``.
+            T: transmitter in the cleft, mM; for a linear kernel it has no meaning.
+
+        Returns:
+            ``State`` of the derivatives, per ms; that of ``pulse_left`` is 0.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape or range.
+        """
+        state = checks.state(self, units.state(state, self))
+        like = state[0]
+        params = checks.aligned(units.params(self, params), like, self)
+        T = checks.array(checks.real("T", units.plain("T", T, "mM")), like.dtype)
+        y = tuple(getattr(state, name) for name in self.order)
+        derivatives = dict(zip(self.order, self.derivatives(params, y, T), strict=True))
+        zero = jnp.zeros_like(like)
+        return self.State(*(zero + derivatives.get(name, zero) for name in self.State._fields))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The variables, each after those that drive it: the order in which they are solved."""
+        names = _variables(self.State)
+        return tuple(names[i] for i in self.structure.order)
+
+    def derivatives(self, params: Any, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
+        """The equations, from variables in solving order to their derivatives."""
+        given = self.equations(params, self._state(y), *(() if self.TAKES_WEIGHTS else (T,)))
+        return tuple(given[name] for name in self.order)
+
+    def conductance_of(self, params: Any, y: tuple[Any, ...]) -> Any:
+        """g of variables in solving order."""
+        return self.conductance(params, self._state(y))
+
+    def scheme(self, method: str) -> str:
+        """The method that is used where ``method`` is asked for."""
+        return "exact" if self.always_exact else method
+
+    def check_options(self, method: Any, overlap: Any) -> None:
+        """Raise ValueError unless ``method`` and ``overlap`` are among what there is."""
+        checks.choice("method", method, checks.METHODS)
+        checks.overlap(overlap, takes_weights=self.TAKES_WEIGHTS)
+
+    def _state(self, y: tuple[Any, ...]) -> Any:
+        fields = dict.fromkeys(self.State._fields) | dict(zip(self.order, y, strict=True))
+        return self.State(**fields)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name}={known.default}" for name, known in self.parameters.items())
+        return f"{self.name}({listed})"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # By name, as functions pickle: the equations are code.
+        if getattr(sys.modules.get(self.home), self.name, None) is not self:
+            raise TypeError(
+                f"Kernel `{self.name}` must be a global of its module to be pickled or copied, but {self.home} has no "
+                f"such name for it: give `name=` the name that it is assigned to."
+            )
+        return _named, (self.home, self.name)
+
+    def __copy__(self) -> "Kernel":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Kernel":
+        return self
+
+
+def receptor(
+    equations: Equations,
+    Params: Any,
+    State: Any,
+    *,
+    conductance: Callable[[Any, Any], Any] | None = None,
+    units: Mapping[str, str] | None = None,
+    name: str | None = None,
+    positive: Sequence[str] = (),
+    signed: Sequence[str] = (),
+    in_turn: bool = False,
+) -> Kernel:
+    """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
+
+    Args:
+        equations: ``equations(p, y, T)`` or ``equations(p, y)``, the derivatives per ms as a dict, one for each field of
+            ``State`` but ``pulse_left``; T is the transmitter in mM, 0 between pulses. They are linear in the
+            variables (T and the parameters may stand in them in any way), or end in a gate that one variable opens.
+        Params: NamedTuple class with a default for each parameter, among them ``T`` and ``T_dur``.
+        State: NamedTuple class of the variables, and ``pulse_left``.
+        conductance: ``conductance(p, y)``, which may be of any form; by default the field ``g``.
+        units: the units of parameters and variables by name, such as "1/ms/mM". T and pulses have theirs, a variable
+            called g is in mS and others are fractions; a parameter of which nothing is said takes no quantities.
+        name: by default that of the function ``equations`` if it has one of its own, else of the module.
+        positive: names of parameters for which 0 is out of range.
+        signed: names of parameters that may be negative.
+        in_turn: for "exp_euler": whether a variable sees the new values of those that drive it, and not the old ones.
+
+    Returns:
+        `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
+
+    Raises:
+        TypeError: functions or classes that are none.
+        ValueError: names that do not fit each other, or equations of a kind that is not solved.
+
+    "exact" solves the equations in closed form over any step. "exp_euler" moves each variable by its own exponential,
+    the others held still.
+    """
+    given = {"T": "mM", "T_dur": "ms", _PULSE_LEFT: "ms", **(units or {})}
+    return _declared(equations, Params, State, conductance, given, name, positive, signed, in_turn, False, None)
+
+
+def linear(
+    equations: Equations,
+    Params: Any,
+    State: Any,
+    *,
+    input: str,
+    conductance: Callable[[Any, Any], Any] | None = None,
+    units: Mapping[str, str] | None = None,
+    name: str | None = None,
+    positive: Sequence[str] = (),
+    signed: Sequence[str] = (),
+    always_exact: bool = False,
+) -> Kernel:
+    """A linear synapse from its equations: an input of so many mS is added to one of its variables.
+
+    Args:
+        equations: ``equations(p, y)``, the derivatives per ms as a dict, one for each field of ``State``, linear in
+            the variables and 0 at rest.
+        Params: NamedTuple class with a default for each parameter.
+        State: NamedTuple class of the variables.
+        input: name of the variable that an input is added to.
+        conductance, units, name, positive, signed: as for `receptor`; variables are in mS by default.
+        always_exact: whether "exp_euler" is "exact" here, too.
+
+    Returns:
+        `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
+
+    Raises:
+        TypeError: functions or classes that are none.
+        ValueError: names that do not fit each other, or equations of a kind that is not solved.
+    """
+    return _declared(equations, Params, State, conductance, units or {}, name, positive, signed, False, always_exact, input)
+
+
+def _declared(
+    equations: Equations,
+    Params: Any,
+    State: Any,
+    conductance: Callable[[Any, Any], Any] | None,
+    given_units: Mapping[str, str],
+    name: str | None,
+    positive: Sequence[str],
+    signed: Sequence[str],
+    in_turn: bool,
+    always_exact: bool,
+    input: str | None,
+) -> Kernel:
+    checks.function("equations", equations)
+    for role, kind in (("Params", Params), ("State", State)):
+        if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+            raise TypeError(f"Argument `{role}` must be a NamedTuple class, but is {checks.worded(kind)}.")
+    home = Params.__module__
+    name = name or _name_of(equations, home, "linear" if input is not None else "receptor")
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
+    fields, names = Params._fields, _variables(State)
+    takes_weights = input is not None
+    _check_names(name, Params, State, names, given_units, (*positive, *signed), input)
+    equations = equations if takes_weights else _with_T(equations)
+    if conductance is None:
+        if "g" not in names:
+            raise ValueError(f"Argument `conductance` must be given, as {name} has no variable g, but is not.")
+        conductance = _g
+
+    def derivatives(p: Any, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
+        state = State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True))))
+        found = equations(p, state, *(() if takes_weights else (T,)))
+        if not isinstance(found, Mapping) or set(found) != set(names):
+            came = sorted(found) if isinstance(found, Mapping) else checks.worded(found)
+            raise ValueError(f"The equations of {name} must be a dict with the keys {sorted(names)}, but give {came}.")
+        return tuple(found[n] for n in names)
+
+    def output(p: Any, y: tuple[Any, ...]) -> Any:
+        return conductance(p, State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True)))))
+
+    defaults = {field: Params._field_defaults.get(field) for field in fields}
+    parameters = {
+        field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
+        for field in fields
+    }
+    found = structure.find(
+        name, names, derivatives, output, lambda rng: _drawn(rng, Params, parameters), has_transmitter=not takes_weights
+    )
+    solved = [names[i] for i in found.order]
+    default = "mS" if takes_weights else "1"
+    variables = {field: given_units.get(field, "mS" if field == "g" else default) for field in State._fields}
+    kernel = Kernel(
+        name=name,
+        equations=equations,
+        Params=Params,
+        State=State,
+        UNITS=Params(*(given_units.get(field) for field in fields)),
+        TAKES_WEIGHTS=takes_weights,
+        parameters=parameters,
+        variables=variables,
+        input=solved.index(input) if input is not None else 0,
+        in_turn=bool(in_turn),
+        always_exact=bool(always_exact),
+        structure=found,
+        conductance=conductance,
+        home=home,
+    )
+    object.__setattr__(kernel, "__doc__", _documented(kernel, getattr(equations, "__doc__", None)))
+    return kernel
+
+
+def _check_names(
+    name: str,
+    Params: Any,
+    State: Any,
+    names: tuple[str, ...],
+    given_units: Mapping[str, str],
+    flagged: tuple[str, ...],
+    input: str | None,
+) -> None:
+    if not names:
+        raise ValueError(f"Argument `State` must have a variable, but {name} has none besides {_PULSE_LEFT}.")
+    if input is None:
+        missing = [f"Params.{field}" for field in ("T", "T_dur") if field not in Params._fields]
+        missing += [f"State.{_PULSE_LEFT}"] * (_PULSE_LEFT not in State._fields)
+        if missing:
+            raise ValueError(f"A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks {missing[0]}.")
+    elif input not in names:
+        raise ValueError(f"Argument `input` must be one of {', '.join(names)}, but is {checks.worded(input)}.")
+    elif _PULSE_LEFT in State._fields:
+        raise ValueError(f"A linear kernel has no pulses, but State of {name} has {_PULSE_LEFT}.")
+    for field in flagged:
+        if field not in Params._fields:
+            raise ValueError(f"Arguments `positive` and `signed` must name parameters of {name}, but have {field!r}.")
+    for field in given_units:
+        if field not in (*Params._fields, *State._fields):
+            raise ValueError(f"Argument `units` must name parameters and variables of {name}, but has {field!r}.")
+
+
+def _name_of(equations: Equations, home: str, otherwise: str) -> str:
+    given = getattr(equations, "__name__", "equations")
+    if given.isidentifier() and given != "equations":
+        return given
+    return otherwise if home == "__main__" else home.rpartition(".")[2]
+
+
+def _variables(State: Any) -> tuple[str, ...]:
+    return tuple(field for field in State._fields if field != _PULSE_LEFT)
+
+
+def _with_T(equations: Equations) -> Equations:
+    """Equations as a function of p, y and T, whether they were written with T or without."""
+    code = getattr(equations, "__code__", None)
+    if code is None or code.co_argcount != 2 or code.co_flags & 0x04:
+        return equations
+
+    def with_T(p: Any, y: Any, T: Any) -> Mapping[str, Any]:
+        return equations(p, y)
+
+    with_T.__doc__ = equations.__doc__
+    return with_T
+
+
+def _g(p: Any, y: Any) -> Any:
+    return y.g
+
+
+def _drawn(rng: np.random.Generator, Params: Any, parameters: Mapping[str, Parameter]) -> Any:
+    """Random parameters around the defaults."""
+    values = []
+    for known in parameters.values():
+        size = 1.0 if known.default is None or np.ndim(known.default) or not known.default else float(known.default)
+        values.append(np.float64(size * rng.uniform(0.5, 2.0)))
+    return Params(*values)
+
+
+def _documented(kernel: Kernel, text: str | None) -> str:
+    """The docstring: that of the equations, the parameters with their defaults and units, and the variables."""
+    lines = [text.strip() if text else f"The {kernel.name} synapse.", "", "Parameters:"]
+    for name, known in kernel.parameters.items():
+        unit = "" if known.unit in (None, "1") else f" {known.unit}"
+        lines.append(f"    {name}: {known.default}{unit}")
+    lines += ["", "State: " + ", ".join(f"{name} ({unit})" for name, unit in kernel.variables.items())]
+    return "\n".join(lines)
+
+
+def _named(home: str, name: str) -> Any:
+    """The kernel of that name, for `pickle`."""
+    __import__(home)
+    return getattr(sys.modules[home], name)
+
+

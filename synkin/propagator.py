@@ -1,0 +1,334 @@
+"""What a stretch of time does to rate equations with constant coefficients: the mathematics, and nothing of synapses.
+
+`synkin.moves` calls these with the coefficients of a kernel. Each solves its kind of equations exactly:
+
+    relaxation        one variable,    y' = source - rate y
+    passed_on         two in a chain,  what the first hands to the second
+    occupancies       n states of a receptor, whose sum stays 1
+    affine_change     any affine system
+    open_gate         y' = opening (1 - y) - closing y, for rates that are known integrals
+
+A change is written as what is lost and what is gained, ``y <- y + (gained - lost y)``, and not as ``a y + b``: in
+float32 a factor a near 1 is rounded, and over the thousands of steps of a slow decay that adds up to 1e-4, while a
+small ``lost`` keeps all its digits. With ``phi(z) = (exp(z) - 1) / z`` nothing divides by a rate, so a rate of 0 is an
+ordinary point, for values and for derivatives of every order.
+"""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+# Inside this radius phi is its Taylor series; outside, every order loses some of its precision to cancellation, the
+# less the larger the radius.
+_SERIES_RADIUS = 0.5
+# So many terms bring radius**n n! / (n + 2)! below rounding.
+_SERIES_TERMS = {"float64": 15}
+_SERIES_TERMS_OTHER = 8
+
+# The same for the mean that `open_gate` takes at every step, where five terms have to do.
+_GATE_RADIUS = {"float64": 1e-3}
+_GATE_RADIUS_OTHER = 1e-2
+
+# Terms of the exponential series of a matrix whose norm is 1 at most.
+_MATRIX_TERMS = {"float64": 19}
+_MATRIX_TERMS_OTHER = 12
+# Squarings of such a matrix: rates times durations up to 2**60.
+_SQUARINGS = 60
+
+# Where the tanh-sinh sum is cut: what lies beyond weighs less than the spacing of the nodes costs.
+_TANH_SINH_REACH = 3.0
+
+
+def phi(z: Array) -> Array:
+    """``(exp(z) - 1) / z``, continued through ``phi(0) = 1``.
+
+    Args:
+        z: dimensionless, any shape, floating.
+
+    Returns:
+        Array of the shape and dtype of ``z``, right to rounding, with right derivatives of every order at 0 too.
+
+    Source: the first of the phi functions of exponential integrators (Hochbruck and Ostermann 2010, Acta
+    Numerica 19:209).
+    """
+    if not isinstance(z, Array):  # a plain number, as when equations are tried out
+        return np.expm1(z) / z if z else np.float64(1)  # type: ignore[return-value]
+    return _phi(1, z)
+
+
+def phi2(z: Array) -> Array:
+    """``(phi(z) - 1) / z``, continued through ``phi2(0) = 1/2``: the second of the same functions.
+
+    Args:
+        z: dimensionless, any shape, floating.
+
+    Returns:
+        Array of the shape and dtype of ``z``, with right derivatives of every order at 0 too.
+    """
+    return _phi(2, z)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _phi(order: int, z: Array) -> Array:
+    # Within a scan JAX may drop the rule below and differentiate this: so the series is there for order 1 too, where
+    # the value alone would not need it.
+    near = jnp.abs(z) < _SERIES_RADIUS
+    z_far = jnp.where(near, jnp.ones_like(z), z)
+    far = jnp.expm1(z_far) / z_far
+    for k in range(1, order):
+        far = (far - 1 / math.factorial(k)) / z_far
+    z_near = jnp.where(near, z, jnp.zeros_like(z))
+    terms = _SERIES_TERMS.get(z.dtype.name, _SERIES_TERMS_OTHER)
+    series = jnp.full_like(z, 1 / math.factorial(terms + order))
+    for n in range(terms - 1, -1, -1):
+        series = series * z_near + 1 / math.factorial(n + order)
+    return jnp.where(near, series, far)
+
+
+@_phi.defjvp
+def _phi_jvp(order: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # The functions are closed under differentiation, phi_k' = phi_k - k phi_(k+1). Without this rule a derivative
+    # would run through both branches of `where`, which is slow to compile.
+    (z,), (dz,) = primals, tangents
+    value = _phi(order, z)
+    return value, dz * (value - order * _phi(order + 1, z))
+
+
+class Exchange(NamedTuple):
+    """What a stretch of time does to one variable, ``y <- y + (gained - lost y)``."""
+
+    lost: Array  # the fraction of y that decays
+    gained: Array  # unit of y
+
+
+def relaxation(source: Array, rate: Array, dt: ArrayLike) -> Exchange:
+    """The solution of ``y' = source - rate * y`` after ``dt``.
+
+    Args:
+        source: inflow in the unit of y per ms, any shape.
+        rate: decay rate in /ms, broadcasts against ``source``; 0 is allowed.
+        dt: stretch of time in ms, broadcasts; 0 is allowed and gives ``(0, 0)``.
+
+    Returns:
+        ``lost``, the fraction of y that decays, and ``gained`` (unit of y), broadcast shapes.
+    """
+    return Exchange(decay(rate, dt), source * (dt * phi(-rate * dt)))
+
+
+def decay(rate: Array, dt: ArrayLike) -> Array:
+    """The fraction that is lost of ``y' = -rate * y`` over ``dt``: ``1 - exp(-rate dt)``, all digits kept.
+
+    Args:
+        rate: decay rate in /ms, any shape.
+        dt: stretch of time in ms, broadcasts.
+
+    Returns:
+        Fraction, the broadcast shape.
+    """
+    return -jnp.expm1(-rate * dt)
+
+
+def passed_on(rate: Array, next_rate: Array, dt: ArrayLike) -> Array:
+    """How much of a decaying variable is in the one that it feeds, ``z' = y - next_rate z``, after ``dt``.
+
+    Args:
+        rate: of ``y' = -rate y``, /ms, any shape.
+        next_rate: /ms, broadcasts; it may equal ``rate``.
+        dt: ms, broadcasts.
+
+    Returns:
+        z after ``dt`` from y = 1 and z = 0, in ms, the broadcast shape.
+    """
+    # The integral of one exponential against the other is symmetric in them; with the faster one first, phi's argument
+    # is never positive and nothing overflows.
+    faster = rate >= next_rate
+    fast, slow = jnp.where(faster, rate, next_rate), jnp.where(faster, next_rate, rate)
+    return jnp.exp(-slow * dt) * (dt * phi((slow - fast) * dt))
+
+
+@jax.custom_jvp
+def open_gate(g: Array, opened: Array, closed: Array) -> Array:
+    """``g' = opening (1 - g) - closing g`` over a stretch of time in which the ratio of the two rates is constant.
+
+    Args:
+        g: open fraction, any shape.
+        opened: integral of the opening rate over the stretch, dimensionless, not negative; broadcasts.
+        closed: the same of the closing rate. Both may be 0.
+
+    Returns:
+        The open fraction at the end, with right derivatives also where both integrals are 0. One transcendental is
+        all that it costs, which matters for rates that change from step to step.
+    """
+    mean, _ = _mean_kept(opened + closed)
+    return g + mean * (opened - (opened + closed) * g)
+
+
+@open_gate.defjvp
+def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
+    total = opened + closed
+    mean, kept = _mean_kept(total)
+    small, safe = _split(total)
+    # The derivative of the mean, (kept - mean) / total, near 0 by its series.
+    slope = jnp.where(
+        small, -1 / 2 + total * (1 / 3 - total * (1 / 8 - total * (1 / 30 - total / 144))), (kept - mean) / safe
+    )
+    change = slope * (opened - total * g)
+    dy = kept * dg + (mean * (1 - g) + change) * d_opened + (change - mean * g) * d_closed
+    return open_gate(g, opened, closed), dy
+
+
+def _mean_kept(total: Array) -> tuple[Array, Array]:
+    """``(1 - exp(-total)) / total`` and ``exp(-total)`` for a total of 0 and above."""
+    small, safe = _split(total)
+    # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
+    t = jnp.tanh(-safe / 2)
+    series = 1 - total * (1 / 2 - total * (1 / 6 - total * (1 / 24 - total / 120)))
+    mean = jnp.where(small, series, -2 * t / ((1 - t) * safe))
+    return mean, 1 - total * mean
+
+
+def _split(total: Array) -> tuple[Array, Array]:
+    """Where a total is so small that its series is taken, and a total to divide by that is not 0."""
+    small = total < _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER)
+    return small, jnp.where(small, jnp.ones_like(total), total)
+
+
+def occupancies(generator: Array, duration: Array) -> Array:
+    """The propagator ``exp(generator duration)`` of states whose occupancies sum to 1.
+
+    Args:
+        generator: (..., n, n) /ms; element [i, j] is the rate from state j to state i, not negative off the diagonal,
+            and columns sum to 0.
+        duration: ms, broadcasts against ``...``; 0 and above.
+
+    Returns:
+        (..., n, n); element [i, j] is the part of what was in j that is in i afterwards. All of it is right to
+        rounding, however far the rates and the duration are apart.
+
+    Nothing cancels: with q >= every rate of leaving, ``exp(G t) = exp(-q) exp(G t + q)`` is a series of terms that are
+    not negative; the factor exp(-q) and all rounding go into making columns sum to 1 again.
+    Source: uniformisation, Jensen 1953, Skand. Aktuarietidskr. 36:87; with squarings, Higham 2008, Functions of
+    Matrices, SIAM, ch. 10.
+    """
+    n = generator.shape[-1]
+    scaled = generator * jnp.asarray(duration)[..., None, None]
+    leaving = jax.lax.stop_gradient(jnp.max(-jnp.diagonal(scaled, axis1=-2, axis2=-1), axis=-1))
+    squarings, scale = _scaling(leaving)
+    # q as a plain number to the derivative: whatever it is, it cancels when columns are made to sum to 1.
+    identity = jnp.eye(n, dtype=scaled.dtype)
+    scaled = scaled * scale[..., None, None] + (leaving * scale)[..., None, None] * identity
+
+    def normalized(p: Array) -> Array:
+        return p / p.sum(axis=-2, keepdims=True)
+
+    start = normalized(_series(scaled, identity))
+    return _squared(start, squarings, lambda p: normalized(_product(p, p)))
+
+
+def affine_change(matrix: Array, duration: Array) -> Array:
+    """``exp(matrix duration) - 1``, for any matrix.
+
+    Args:
+        matrix: (..., n, n) /ms.
+        duration: ms, broadcasts against ``...``.
+
+    Returns:
+        (..., n, n), the change of each variable from each; kept as a change all through, so that a slow variable beside
+        fast ones keeps its digits: ``E(2t) = 2 E(t) + E(t) E(t)``.
+    """
+    scaled = matrix * jnp.asarray(duration)[..., None, None]
+    norm = jax.lax.stop_gradient(jnp.abs(scaled).sum(axis=-2).max(axis=-1))
+    squarings, scale = _scaling(norm)
+    scaled = scaled * scale[..., None, None]
+    identity = jnp.eye(matrix.shape[-1], dtype=scaled.dtype)
+    change = _product(scaled, _series(scaled, identity, first=2))
+    return _squared(change, squarings, lambda e: 2 * e + _product(e, e))
+
+
+def _scaling(norm: Array) -> tuple[Array, Array]:
+    """How often to halve so that the norm is 1 at most, int32, and the factor of that."""
+    squarings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(norm, 1))), 0, _SQUARINGS)
+    return squarings.astype(jnp.int32), jnp.exp2(-squarings)
+
+
+def _series(a: Array, identity: Array, first: int = 1) -> Array:
+    """``1 + a/first (1 + a/(first + 1) (1 + ...))``, for a norm of 1 at most."""
+    terms = _MATRIX_TERMS.get(a.dtype.name, _MATRIX_TERMS_OTHER)
+
+    def add(total: Array, k: Array) -> tuple[Array, None]:
+        return identity + _product(a, total) / k, None
+
+    counts = jnp.arange(terms, first - 1, -1).astype(a.dtype)
+    return jax.lax.scan(add, jnp.broadcast_to(identity, a.shape), counts)[0]
+
+
+def _squared(p: Array, squarings: Array, square: Any) -> Array:
+    """``p`` after as many squarings; each of a fixed number is taken or not, so that it has a reverse."""
+
+    def maybe(p: Array, k: Array) -> tuple[Array, None]:
+        return jnp.where((k < squarings)[..., None, None], square(p), p), None
+
+    return jax.lax.scan(maybe, p, jnp.arange(_SQUARINGS, dtype=jnp.int32))[0]
+
+
+def _product(a: Array, b: Array) -> Array:
+    # In full precision on accelerators too.
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1] for a smooth integrand over a short stretch; both of shape (nodes,).
+
+    Source: numpy.polynomial.legendre.leggauss.
+    """
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    return (x + 1) / 2, w / 2
+
+
+def tanh_sinh(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1] that crowd towards both ends, doubly exponentially; both of shape (nodes,).
+
+    For an integrand that lives on a small part of a long stretch next to one of its ends, as one that decays.
+
+    Source: Takahasi and Mori 1974, Publ. RIMS 9:721.
+    """
+    k = np.linspace(-1, 1, nodes) * _TANH_SINH_REACH
+    # 1 / (1 + exp(-2 s)) is (1 + tanh s) / 2 without cancellation at the left end.
+    s = np.pi / 2 * np.sinh(k)
+    x = 1 / (1 + np.exp(-2 * s))
+    w = (k[1] - k[0]) * np.pi * np.cosh(k) * x * (1 - x)
+    return x, w / w.sum()
+
+
+def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolation on [0, 1] by Chebyshev polynomials: the nodes, (degree + 1,), none at an end, and the matrix from
+    values there to coefficients, (degree + 1, degree + 1).
+
+    Source: Trefethen 2013, Approximation Theory and Approximation Practice, SIAM, ch. 3.
+    """
+    k = np.arange(degree + 1)
+    angles = np.pi * (k + 0.5) / (degree + 1)
+    matrix = 2 / (degree + 1) * np.cos(np.outer(k, angles))
+    matrix[0] /= 2
+    return (1 - np.cos(angles)) / 2, matrix * (-1.0) ** k[:, None]
+
+
+def chebyshev_sum(coefficients: tuple[Array, ...], x: Array) -> Array:
+    """The polynomial of these coefficients at ``x`` in [0, 1], by Clenshaw's recurrence; broadcast shape."""
+    z = 4 * x - 2  # twice the variable on [-1, 1]
+    later = latest = None
+    for c in coefficients[:0:-1]:
+        if latest is None:
+            later, latest = jnp.zeros_like(x), jnp.broadcast_to(c, x.shape)
+        else:
+            later, latest = latest, c + (z * latest - later)
+    if latest is None:
+        return jnp.broadcast_to(coefficients[0], x.shape)
+    return coefficients[0] + (z / 2 * latest - later)

@@ -1,0 +1,203 @@
+"""A kernel made ready for one set of parameters and one dt: the step for a scan of one's own.
+
+    stepper = synkin.stepper(synkin.ampa, params, dt=0.1)
+    carry, g = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
+
+All that depends on parameters and dt alone is computed here, once. `synkin.simulate` is a scan of the same step with a
+derivative of its own, `kernel.step` is one of them, the objects hold one.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, moves, transmitter, units
+
+
+class Carry(NamedTuple):
+    """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it."""
+
+    y: tuple[Array, ...]  # variables, each of the state's shape
+    ends: Array | None  # the row at which each pulse ends, counted as `synkin.transmitter` says; None without pulses
+    row: Array | None  # steps taken, int32
+    before: tuple[Any, Any] | None  # of pulses that were under way at the start: how they lie, and their last step
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "moves"],
+    meta_fields=["kernel", "method", "overlap"],
+)
+@dataclass(frozen=True, repr=False)
+class Stepper:
+    """See `stepper`. A pytree: it may be closed over, or be an argument and a result of transformed functions."""
+
+    kernel: Any = field(metadata={"static": True})
+    params: Any  # the kernel's Params, arrays
+    moves: moves.Moves
+    method: str = field(metadata={"static": True})
+    overlap: str = field(metadata={"static": True})
+
+    @property
+    def dtype(self) -> Any:
+        """The floating dtype of states and of g."""
+        return self.moves.dt.dtype
+
+    def init(self, shape: int | tuple[int, ...] | None = None, *, state: Any = None) -> Carry:
+        """What the first step takes.
+
+        Args:
+            shape: of the state, for example (1000,), which is then at rest.
+            state: the kernel's ``State`` to start from instead.
+
+        Returns:
+            The carry. From rest steps are cheapest: no pulse is under way whose last step has a length of its own.
+
+        Raises:
+            TypeError, ValueError: neither or both of the two, or one that does not fit the kernel and its parameters.
+        """
+        if (shape is None) == (state is None):
+            raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
+        if state is None:
+            return carry_of(self, self.kernel.init(self.params, shape, dtype=self.dtype), at_rest=True)
+        state = checks.state(self.kernel, units.state(state, self.kernel))
+        if state[0].dtype != self.dtype:
+            raise TypeError(
+                f"Argument `state` must be of {self.dtype.name}, as this stepper is, but is of {state[0].dtype.name}: "
+                f"give synkin.stepper dtype={state[0].dtype.name!r}."
+            )
+        checks.params(self.params, state[0].shape, self.kernel)
+        return carry_of(self, state, at_rest=False)
+
+    def step(self, carry: Carry, spike: ArrayLike) -> tuple[Carry, Array]:
+        """Advance by one step.
+
+        Args:
+            carry: from `init` or the step before.
+            spike: for a receptor booleans (or numbers, true where not 0), acting from the step's start; for a linear
+                kernel an input in mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
+
+        Returns:
+            The carry and g, both at the end of the step: as `jax.lax.scan` has it.
+
+        Raises:
+            TypeError, ValueError: a spike of the wrong kind or shape.
+        """
+        like = carry.y[0]
+        spike = checks.spike_input(units.plain("spike", spike, units.of_input(self.kernel)), like)
+        own = _with(_ranked(self.moves, like.ndim), carry.before)
+        ends, drive = carry.ends, spike
+        if ends is not None:
+            ends = transmitter.arrive(own.pulse, own.before, ends, spike, carry.row, self.overlap)
+            drive = transmitter.count(ends, carry.row)
+        y = moves.advance(self.kernel, self.method, own, carry.y, drive)
+        row = None if carry.row is None else carry.row + 1
+        return Carry(y, ends, row, carry.before), moves.output(self.kernel, own.output, y)
+
+    def state(self, carry: Carry) -> Any:
+        """The kernel's ``State`` that a carry stands for."""
+        own = _with(_ranked(self.moves, carry.y[0].ndim), carry.before)
+        count = None if carry.ends is None else transmitter.count(carry.ends, carry.row)
+        return state_of(self.kernel, own, carry.y, count)
+
+    def __repr__(self) -> str:
+        dt = self.moves.dt
+        known = f"{checks.worded(dt)} ms" if checks.is_concrete(dt) else "traced"
+        return f"stepper({self.kernel.name}, dt={known}, method={self.method!r}, overlap={self.overlap!r})"
+
+
+def stepper(
+    kernel: Any,
+    params: Any,
+    dt: ArrayLike,
+    *,
+    method: str = "exp_euler",
+    overlap: str = "restart",
+    dtype: Any = None,
+) -> Stepper:
+    """A kernel made ready for steps of one length: as fast in a loop of one's own as `synkin.simulate`.
+
+    Works under jit, vmap, grad, scan and sharding, and is itself a pytree. A run of steps is at most 2**28 long; from
+    there go on with ``stepper.init(state=stepper.state(carry))``.
+
+    Args:
+        kernel: a kernel such as `synkin.ampa`.
+        params: its ``Params``; scalars, or arrays that broadcast against the state.
+        dt: step in ms.
+        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+        dtype: floating dtype of states and of g; by default JAX's default float.
+
+    Returns:
+        `Stepper` with ``init``, ``step(carry, spike) -> (carry, g)`` and ``state``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+    ``params``, ``dt`` and a state may be quantities of saiunit; g is plain, in mS.
+    """
+    checks.kernel(kernel)
+    kernel.check_options(method, overlap)
+    params = units.params(kernel, params)
+    params = checks.params(params, checks.common_shape(params, kernel), kernel)
+    dt = checks.positive_dt(units.plain("dt", dt, "ms"))
+    return prepared(kernel, params, dt, method, overlap, checks.float_dtype(dtype))
+
+
+def prepared(
+    kernel: Any, params: Any, dt: ArrayLike, method: str, overlap: str, dtype: Any, *, once: bool = False
+) -> Stepper:
+    """A `Stepper` of arguments that have been checked; see `synkin.moves.prepare` for ``once``."""
+    method = kernel.scheme(method)
+    params = jax.tree.map(lambda value: checks.array(value, dtype), checks.guarded(params, kernel))
+    # Parameters of several ranks meet in the coefficients.
+    ranked = _ranked(params, max(value.ndim for value in params))
+    own = moves.prepare(kernel, ranked, checks.array(checks.guarded_dt(dt), dtype), method, once=once)
+    return Stepper(kernel, params, own, method, overlap)
+
+
+def begun(stepper: Stepper, state: Any, *, at_rest: bool) -> tuple[moves.Moves, tuple[Array, ...], Array | None]:
+    """The moves, variables and count of the pulse with which a run begins at ``state``."""
+    kernel = stepper.kernel
+    y = tuple(getattr(state, name) for name in kernel.order)
+    own = _ranked(stepper.moves, y[0].ndim)
+    if kernel.TAKES_WEIGHTS:
+        return own, y, None
+    if at_rest:
+        return own, y, jnp.zeros(y[0].shape, jnp.int32)
+    own, count = moves.continued(kernel, _ranked(stepper.params, y[0].ndim), own, state.pulse_left, stepper.method)
+    return own, y, count
+
+
+def state_of(kernel: Any, own: moves.Moves, y: tuple[Array, ...], count: Array | None) -> Any:
+    """The kernel's ``State`` of variables and the count of the step to come."""
+    fields = dict(zip(kernel.order, y, strict=True))
+    if count is not None:
+        fields["pulse_left"] = jnp.broadcast_to(transmitter.left(own.pulse, own.before, count, own.dt), count.shape)
+    return kernel.State(**fields)
+
+
+def carry_of(stepper: Stepper, state: Any, *, at_rest: bool) -> Carry:
+    """The carry of a run that begins at ``state``, no pulse being under way if it is at rest."""
+    own, y, ends = begun(stepper, state, at_rest=at_rest)
+    row = None if ends is None else jnp.zeros((), jnp.int32)
+    before = None if own.before is None else (own.before, own.last_before)
+    return Carry(y, ends, row, before)
+
+
+def _with(own: moves.Moves, before: tuple[Any, Any] | None) -> moves.Moves:
+    return own if before is None else own._replace(before=before[0], last_before=before[1])
+
+
+def _ranked(tree: Any, ndim: int) -> Any:
+    """Arrays that are no scalars with ``ndim`` axes, as JAX may have been told not to promote ranks."""
+
+    def ranked(x: Array) -> Array:
+        return x.reshape((1,) * (ndim - x.ndim) + x.shape) if 0 < x.ndim < ndim else x
+
+    return jax.tree.map(ranked, tree)
