@@ -25,7 +25,7 @@ class Flow(NamedTuple):
 
     source: tuple[Array | None, ...]
     drive: tuple[tuple[Array | None, ...], ...]
-    lost: tuple[Array, ...]
+    lost: tuple[Array | None, ...]  # None where it is that of a variable before, see `Structure.decays_as`
 
 
 class Move(NamedTuple):
@@ -61,11 +61,14 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
     """
     output = output_weights(kernel, params)
     if kernel.TAKES_WEIGHTS:
-        return Moves(dt, None, None, _held(kernel, params, dt, False) if method == "exp_euler" else
-                     Move(_flow(kernel, params, [(dt, False)]), None), None, None, None, None, output)  # fmt: skip
+        flow = _held if method == "exp_euler" else _flow
+        whole = Move(flow(kernel, params, [(dt, False)]), None)
+        return Moves(dt, None, None, whole, None, None, None, None, output)
     pulse = transmitter.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
-        whole, none = _held(kernel, params, dt, True), _held(kernel, params, dt, False)
+        held = gate.held(gate.rates(kernel, params), dt) if kernel.structure.gated else None
+        whole, none = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
+        whole, none = Move(whole, held), Move(none, None)  # the gate sees no transmitter
         return Moves(dt, pulse, None, whole, None, None, none, None, output)
     off = dt - pulse.last
     kinds = [[(dt, True)], [(pulse.last, True), (off, False)], [(dt, False)]]
@@ -103,7 +106,7 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
     structure = kernel.structure
     move = moves.whole if kernel.TAKES_WEIGHTS else _pick(moves, drive)
     in_turn = kernel.in_turn and method == "exp_euler"
-    moved = _follow(move.flow, y, structure.kind == "occupancies" and method == "exact", in_turn)
+    moved = _follow(structure, move.flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
     if kernel.TAKES_WEIGHTS:
         i = kernel.input
         return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
@@ -122,9 +125,9 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
 
 def evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_transmitter: bool) -> Variables:
     """Variables after ``duration`` ms (of their shape), exactly; all of it with transmitter or all without."""
-    stretch = [(duration, with_transmitter)]
-    moved = _follow(_flow(kernel, params, stretch), y, kernel.structure.kind == "occupancies", False)
-    if not kernel.structure.gated:
+    structure, stretch = kernel.structure, [(duration, with_transmitter)]
+    moved = _follow(structure, _flow(kernel, params, stretch), y, False, conserved=structure.kind == "occupancies")
+    if not structure.gated:
         return moved
     opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch, gate.STRETCH_RULE)
     return *moved, open_gate(y[1], opened, closed)
@@ -170,18 +173,18 @@ def linearized(kernel: Any, params: Any, *, with_transmitter: bool) -> tuple[lis
     return list(columns[0][0]), [[column[1][i] for column in columns] for i in range(len(at_0))]
 
 
-def _held(kernel: Any, params: Any, dt: Array, with_transmitter: bool) -> Move:
+def _held(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
     """A step in which every variable moves by its own exponential, the others held still."""
-    structure = kernel.structure
+    structure, ((dt, with_transmitter),) = kernel.structure, stretches
     source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
+    sources = structure.source if with_transmitter else structure.source_at_rest
     linear = range(structure.size - structure.gated)
     mean = [dt * phi(matrix[i][i] * dt) for i in linear]
-    flow = Flow(
-        source=tuple(_where(structure.source[i], source[i] * mean[i]) for i in linear),
+    return Flow(
+        source=tuple(_where(sources[i], source[i] * mean[i]) for i in linear),
         drive=tuple(tuple(_where(structure.drive[i][j], matrix[i][j] * mean[i]) for j in linear) for i in linear),
-        lost=tuple(decay(-matrix[i][i], dt) for i in linear),
+        lost=tuple(_where(structure.decays_as[i] == i, decay(-matrix[i][i], dt)) for i in linear),
     )
-    return Move(flow, gate.held(gate.rates(kernel, params), dt) if structure.gated else None)
 
 
 def _flow(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
@@ -201,17 +204,16 @@ def _relaxation(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -
             continue
         lost = lost + later * (1 - lost)
         gained = own if gained is None else gained - later * gained + (0 if own is None else own)
-    if gained is None and kernel.structure.source[0]:
-        gained = jnp.zeros_like(lost)  # as the other kinds of steps have it
     return Flow((gained,), ((None,),), (lost,))
 
 
 def _chain(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
     ((duration, _),) = stretches
     _, matrix = linearized(kernel, params, with_transmitter=False)
-    rates = -matrix[0][0], -matrix[1][1]
-    drive = _where(kernel.structure.drive[1][0], matrix[1][0] * passed_on(*rates, duration))
-    return Flow((None, None), ((None, None), (drive, None)), tuple(decay(rate, duration) for rate in rates))
+    rates, structure = (-matrix[0][0], -matrix[1][1]), kernel.structure
+    drive = _where(structure.drive[1][0], matrix[1][0] * passed_on(*rates, duration))
+    lost = tuple(_where(structure.decays_as[i] == i, decay(rate, duration)) for i, rate in enumerate(rates))
+    return Flow((None, None), ((None, None), (drive, None)), lost)
 
 
 def _occupancies(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
@@ -277,11 +279,12 @@ def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
     return jnp.swapaxes(_stacked(columns), -1, -2)
 
 
-def _follow(flow: Flow, y: Variables, conserved: bool, in_turn: bool) -> Variables:
+def _follow(structure: Any, flow: Flow, y: Variables, in_turn: bool, *, conserved: bool) -> Variables:
     """Variables after a flow; with ``in_turn`` each is driven by the new values of those before it."""
     rest = 1 - sum(y[: len(flow.lost)]) if conserved else None
     moved: list[Array] = []
-    for i, lost in enumerate(flow.lost):
+    for i in range(len(flow.lost)):
+        lost = flow.lost[structure.decays_as[i]]
         parts = [] if flow.source[i] is None else [flow.source[i] if rest is None else flow.source[i] * rest]
         for j, drive in enumerate(flow.drive[i]):
             if drive is not None:
@@ -293,8 +296,12 @@ def _follow(flow: Flow, y: Variables, conserved: bool, in_turn: bool) -> Variabl
 def _pick(moves: Moves, count: Array) -> Move:
     """The move of a step of that count."""
 
-    def one(*kinds: Array) -> Array:
+    def one(*kinds: Any) -> Any:
+        if kinds[0] is None:
+            return None
         whole, *partly, none = kinds
+        if none is None:  # without transmitter nothing is gained
+            none = jnp.zeros_like(whole)
         if all(kind is whole for kind in kinds):
             return whole
         if not partly:
@@ -303,10 +310,10 @@ def _pick(moves: Moves, count: Array) -> Move:
         return jnp.where(count >= 4, whole, jnp.where(count >= 2, ending, none))
 
     kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
-    flow = jax.tree.map(one, *(kind.flow for kind in kinds))
+    flow = jax.tree.map(one, *(kind.flow for kind in kinds), is_leaf=lambda x: x is None)
     gates = [kind.gate for kind in kinds if kind.gate is not None]
-    if not gates:
-        return Move(flow, None)
+    if len(gates) < 2:
+        return Move(flow, gates[0] if gates else None)
     if len(gates) < len(kinds):  # the one of `last_before` is integrated where it is needed
         return Move(flow, jax.tree.map(lambda whole, last, none: one(whole, last, none), *gates))
     return Move(flow, jax.tree.map(one, *gates))

@@ -31,9 +31,9 @@ _SERIES_RADIUS = 0.5
 _SERIES_TERMS = {"float64": 15}
 _SERIES_TERMS_OTHER = 8
 
-# The same for the mean that `open_gate` takes at every step, where five terms have to do.
-_GATE_RADIUS = {"float64": 1e-3}
-_GATE_RADIUS_OTHER = 1e-2
+# The same for the mean that `open_gate` takes at every step, where three terms have to do.
+_GATE_RADIUS = {"float64": 1e-5}
+_GATE_RADIUS_OTHER = 5e-3
 
 # Terms of the exponential series of a matrix whose norm is 1 at most.
 _MATRIX_TERMS = {"float64": 19}
@@ -165,37 +165,38 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
         The open fraction at the end, with right derivatives also where both integrals are 0. One transcendental is
         all that it costs, which matters for rates that change from step to step.
     """
-    mean, _ = _mean_kept(opened + closed)
-    return g + mean * (opened - (opened + closed) * g)
+    total = opened + closed
+    small, safe = _split(total)
+    # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
+    t = jnp.tanh(-total / 2)
+    mean = jnp.where(small, _mean_near_0(total), -2 * t / ((1 - t) * safe))  # (1 - exp(-total)) / total
+    return g + mean * (opened - total * g)
 
 
 @open_gate.defjvp
 def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
     total = opened + closed
-    mean, kept = _mean_kept(total)
     small, safe = _split(total)
-    # The derivative of the mean, (kept - mean) / total, near 0 by its series.
-    slope = jnp.where(
-        small, -1 / 2 + total * (1 / 3 - total * (1 / 8 - total * (1 / 30 - total / 144))), (kept - mean) / safe
-    )
-    change = slope * (opened - total * g)
-    dy = kept * dg + (mean * (1 - g) + change) * d_opened + (change - mean * g) * d_closed
+    t, inverse = jnp.tanh(-total / 2), 1 / safe
+    # Near 0 by the series of the mean and of its derivative. Else both slopes end on a division, and the inverse is one:
+    # XLA computes once what a division ends, and all else again for every parameter that a gradient has.
+    change = (-1 / 2 + total * (1 / 3 - total / 8)) * (opened - total * g)
+    near = change - _mean_near_0(total) * g
+    settled, mean = opened * inverse, 2 * t * inverse
+    moved = (1 + t) * (settled - g)
+    by_closed = jnp.where(small, near, (moved + mean * settled) / (1 - t))
+    by_opened = jnp.where(small, near + _mean_near_0(total), (moved + mean * (settled - 1)) / (1 - t))
+    dy = (1 + t) / (1 - t) * dg + by_opened * d_opened + by_closed * d_closed
     return open_gate(g, opened, closed), dy
 
 
-def _mean_kept(total: Array) -> tuple[Array, Array]:
-    """``(1 - exp(-total)) / total`` and ``exp(-total)`` for a total of 0 and above."""
-    small, safe = _split(total)
-    # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
-    t = jnp.tanh(-safe / 2)
-    series = 1 - total * (1 / 2 - total * (1 / 6 - total * (1 / 24 - total / 120)))
-    mean = jnp.where(small, series, -2 * t / ((1 - t) * safe))
-    return mean, 1 - total * mean
+def _mean_near_0(total: Array) -> Array:
+    return 1 - total * (1 / 2 - total / 6)
 
 
 def _split(total: Array) -> tuple[Array, Array]:
-    """Where a total is so small that its series is taken, and a total to divide by that is not 0."""
+    """Where a total is so small that three terms of a series are all of it, and a total to divide by that is not 0."""
     small = total < _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER)
     return small, jnp.where(small, jnp.ones_like(total), total)
 

@@ -37,6 +37,7 @@ class Structure(NamedTuple):
     source: tuple[bool, ...]  # whether a variable has an inflow of its own, with transmitter
     source_at_rest: tuple[bool, ...]  # and without
     drive: tuple[tuple[bool, ...], ...]  # [i][j], whether j drives i, with transmitter or without
+    decays_as: tuple[int, ...]  # of a chain: the first variable that decays as this one does; of all else itself
     closing_driven: bool  # of a gate: whether its closing depends on the variable that opens it
     coupled: bool  # whether variables drive each other, so that none can be solved before the others
     output: tuple[Any, ...]  # of each variable: its weight in g, if that is a plain number; True if parameters tell; or 0
@@ -133,6 +134,7 @@ def _found(
         source=tuple(map(bool, sources[0])),
         source_at_rest=tuple(map(bool, sources[1])),
         drive=tuple(tuple(map(bool, row)) for row in drive[np.ix_(order, order)]),
+        decays_as=_decays_as(order, tried) if kind == "chain" else tuple(range(len(order))),
         closing_driven=kind == "gate" and any(_closing(t, *order) > t.tolerance for t in tried),
         coupled=coupled or kind == "occupancies",
         output=output,
@@ -208,6 +210,13 @@ def _is_gate(order: list[int], tried: list[_Tried]) -> bool:
         ):
             return False
     return True
+
+
+def _decays_as(order: list[int], tried: list[_Tried]) -> tuple[int, ...]:
+    """For each variable the first whose own rate is the same whatever the parameters are."""
+    rates = np.array([np.diag(t.matrix)[order] for t in tried])
+    alike = np.abs(rates[:, :, None] - rates[:, None, :]).max(axis=0) <= _ROUNDING * np.abs(rates).max()
+    return tuple(int(row.argmax()) for row in alike)
 
 
 def _closing(t: _Tried, x: int, v: int) -> float:
