@@ -6,7 +6,7 @@ are there. Where a value is traced nothing can be raised, and this is what becom
 
 | what is not checked then | by | what happens |
 | --- | --- | --- |
-| a parameter out of range | `params`, `aligned` | NaN, by `guarded` |
+| a parameter out of range | `params`, `aligned` | NaN, by `guarded` and, for receptors, `guarded_state` |
 | ``dt`` not positive, infinite or NaN | `positive_dt` | NaN, by `guarded_dt` |
 | a weight that is NaN or infinite | `weights`, `spike_train`, `spike_input` | NaN or inf |
 | spikes of a receptor's run that are neither 0 nor 1 | `spike_train` | NaN from the start on, by `guarded_state` |
@@ -17,6 +17,7 @@ are there. Where a value is traced nothing can be raised, and this is what becom
 | a state that is not finite | never, as NaN may be meant | NaN or inf |
 | ``t``, and ``t0`` of a run on a grid | `number` | right: no kernel needs them |
 | what decides how to compute, such as ``checkpoint`` | `whole`, `choice`, `flag` | refused where it is traced |
+| what is computed outside JAX, as in a fit | `floats` | refused where it is traced |
 
 An array of which this process holds a part alone is treated as a traced one, whatever kind of array it is.
 """
@@ -24,6 +25,7 @@ An array of which this process holds a part alone is treated as a traced one, wh
 import math
 import numbers
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType, SimpleNamespace
@@ -142,9 +144,6 @@ def real(name: str, value: Any, kind: str = "Argument") -> Any:
     return array if isinstance(array, jax.Array) else _native(array)
 
 
-_numeric = real  # until the objects call `real`
-
-
 def _is_real(dtype: Any) -> bool:
     return any(jnp.issubdtype(dtype, wanted) for wanted in (jnp.bool_, jnp.integer, jnp.floating))
 
@@ -196,6 +195,19 @@ def _stacked(name: str, value: Sequence[Any], kind: str) -> Array:
     return jnp.stack([array(element, dtype) for element in elements])
 
 
+def floats(name: str, value: Any) -> np.ndarray:
+    """``value`` as a NumPy array of float64, for what is computed outside JAX.
+
+    Raises:
+        TypeError: not real numbers, or traced ones.
+        ValueError: see `real`.
+    """
+    known = values(real(name, value))
+    if known is None:
+        raise TypeError(f"Argument `{name}` must be known now, outside jax.jit and the like, but is {worded(value)}.")
+    return np.asarray(known, float)
+
+
 def array(value: ArrayLike, dtype: Any = None) -> Array:
     """What `real` gave as a JAX array, of ``dtype`` or the nearest to its own.
 
@@ -227,9 +239,10 @@ def worded(value: Any) -> str:
     if value is None or isinstance(value, str | bytes | numbers.Number | np.generic):
         return _short(value)
     if type(value) in (list, tuple, dict, set):
-        inside = jax.tree.leaves([*value.values()] if isinstance(value, dict) else [*value])
-        plain = all(isinstance(leaf, str | bytes | numbers.Number) for leaf in inside)
-        return _short(value) if plain else f"a {type(value).__name__} of length {len(value)}"
+        leaves = jax.tree.leaves([*value.values()] if isinstance(value, dict) else [*value])
+        if all(isinstance(leaf, str | bytes | numbers.Number) for leaf in leaves):
+            return _short(value)
+        return f"a {type(value).__name__} of {f'length {len(value)}' if is_concrete(leaves) else 'traced values'}"
     if callable(value) and hasattr(value, "__name__"):
         return f"the function {value.__name__}"
     return _a(type_name(type(value)))
@@ -242,6 +255,8 @@ def _short(value: Any) -> str:
 def type_name(kind: type) -> str:
     """A class as a person writes it, such as "synkin.ampa.Params"."""
     home = kind.__module__.replace("synkin.kernels.", "synkin.")
+    if getattr(sys.modules["synkin"], kind.__name__, None) is kind:
+        home = "synkin"
     return kind.__qualname__ if home in ("builtins", "__main__") else f"{home}.{kind.__qualname__}"
 
 
@@ -380,43 +395,43 @@ def float_dtype(dtype: Any) -> np.dtype:
 # Parameters and states
 
 
-def layout(kernel_params: Any, state_shape: Any, dtype: Any, kind: Any = None) -> tuple[Shape, np.dtype]:
+def layout(kernel_params: Any, state_shape: Any, dtype: Any, kernel: Any) -> tuple[Shape, np.dtype]:
     """Shape and dtype of a state, once both and the parameters have been found sound.
 
     Raises:
         TypeError, ValueError: see `shape`, `float_dtype` and `params`.
     """
     state_shape = shape(state_shape)
-    params(kernel_params, state_shape, kind)
+    params(kernel_params, state_shape, kernel)
     return state_shape, float_dtype(dtype)
 
 
-def params(kernel_params: Any, shape: Shape, kind: Any = None) -> Any:
+def params(kernel_params: Any, shape: Shape, kernel: Any) -> Any:
     """The parameters, lists made arrays, once every one broadcasts to ``shape`` and, where known, is meaningful.
 
     Args:
         kernel_params: a kernel's ``Params``.
         shape: shape of the state.
-        kind: the kernel or its ``Params``, whose fields they must have.
+        kernel: theirs.
 
     Raises:
         TypeError: not this kernel's parameters, or one that is not a number.
         ValueError: a shape that does not broadcast, or a value out of range.
     """
-    _check_kind(kernel_params, kind)
+    _check_params(kernel_params, kernel)
     return kernel_params._replace(
-        **{name: _parameter(name, value, shape, kind) for name, value in kernel_params._asdict().items()}
+        **{name: _parameter(name, value, shape, kernel) for name, value in kernel_params._asdict().items()}
     )
 
 
-def common_shape(kernel_params: Any, kind: Any = None) -> Shape:
+def common_shape(kernel_params: Any, kernel: Any) -> Shape:
     """The shape to which parameters broadcast where there is no state yet.
 
     Raises:
         TypeError: not this kernel's parameters.
         ValueError: shapes that do not broadcast.
     """
-    _check_kind(kernel_params, kind)
+    _check_params(kernel_params, kernel)
     shapes = {name: np.shape(real(name, value, "Parameter")) for name, value in kernel_params._asdict().items()}
     try:
         return np.broadcast_shapes(*shapes.values())
@@ -425,27 +440,23 @@ def common_shape(kernel_params: Any, kind: Any = None) -> Shape:
         raise ValueError(f"Parameters must have shapes that broadcast, but have {listed}.") from None
 
 
-def _check_kind(given: Any, kind: Any) -> None:
-    fields = None if isinstance(given, type) else getattr(given, "_fields", None)
-    wanted = getattr(kind, "Params", kind)
-    if fields is not None and (wanted is None or fields == wanted._fields):
+def _check_params(given: Any, kernel: Any) -> None:
+    if not isinstance(given, type) and getattr(given, "_fields", None) == kernel.Params._fields:
         return
-    expected = "a kernel's Params" if kind is None else _a(_member_name(kind, "Params"))
+    expected = _a(_member_name(kernel, "Params"))
     if isinstance(given, type) and hasattr(given, "_fields"):
         name = type_name(given)
         raise TypeError(f"Argument `params` must be {expected}, but is the class itself: call it, {name}().")
     raise TypeError(f"Argument `params` must be {expected}, but is {_came(given)}.")
 
 
-def _member_name(kind: Any, member: str) -> str:
-    """A kernel's ``Params`` or ``State`` as a person writes it; ``kind`` is the kernel or the class."""
-    member_type = kind if isinstance(kind, type) else getattr(kind, member)
-    name = getattr(kind, "name", None)
-    ours = member_type.__module__.startswith("synkin.kernels.")
-    return type_name(member_type) if ours or name is None else f"{name}.{member}"
+def _member_name(kernel: Any, member: str) -> str:
+    """A kernel's ``Params`` or ``State`` as a person writes it."""
+    kind = getattr(kernel, member)
+    return type_name(kind) if kind.__module__.startswith("synkin.kernels.") else f"{kernel.name}.{member}"
 
 
-def _parameter(name: str, value: Any, shape: Shape, kind: Any) -> Any:
+def _parameter(name: str, value: Any, shape: Shape, kernel: Any) -> Any:
     value = real(name, value, "Parameter")
     got = np.shape(value)
     if not broadcasts(got, shape):
@@ -453,19 +464,11 @@ def _parameter(name: str, value: Any, shape: Shape, kind: Any) -> Any:
         raise ValueError(f"Parameter `{name}` must broadcast against shape {shape}, but has shape {got}{several}.")
     known = values(value)
     if known is not None:
-        _check_range(name, known, _record(name, kind))
+        _check_range(name, known, kernel.parameters[name])
     return value
 
 
 _POSITIVE = SimpleNamespace(positive=True, signed=False)
-
-
-def _record(name: str, kind: Any) -> Any:
-    """What is known of a parameter: ``positive`` (0 is none either) and ``signed`` (it may be negative)."""
-    records = getattr(kind, "parameters", None)
-    if records is not None and name in records:
-        return records[name]
-    return SimpleNamespace(positive=name.startswith("tau"), signed=name == "amplitude")  # until kernels are objects
 
 
 def _in_range(record: Any, value: Any, xp: Any) -> Any:
@@ -492,7 +495,7 @@ def broadcasts(small: Shape, target: Shape) -> bool:
     )
 
 
-def aligned(kernel_params: Any, like: Array, kind: Any = None) -> Any:
+def aligned(kernel_params: Any, like: Array, kernel: Any) -> Any:
     """The parameters as arrays of ``like``'s dtype, their rank 0 or that of ``like``.
 
     So one set of parameters serves a state of any batch rank, under strict dtype promotion and with rank
@@ -506,10 +509,10 @@ def aligned(kernel_params: Any, like: Array, kind: Any = None) -> Any:
         value = array(value, like.dtype)
         return value.reshape((1,) * (like.ndim - value.ndim) + value.shape) if value.ndim else value
 
-    return jax.tree.map(align, params(kernel_params, like.shape, kind))
+    return jax.tree.map(align, params(kernel_params, like.shape, kernel))
 
 
-def guarded(kernel_params: Any, kind: Any = None) -> Any:
+def guarded(kernel_params: Any, kernel: Any) -> Any:
     """The parameters, NaN wherever one is traced and out of range; those that are known are `params`' to check.
 
     A run takes them once, before its first step, so that a wrong parameter gives NaN instead of a plausible g. Where
@@ -517,11 +520,11 @@ def guarded(kernel_params: Any, kind: Any = None) -> Any:
 
     Args:
         kernel_params: a kernel's ``Params``, as `params` or `aligned` give them.
-        kind: the kernel or its ``Params``.
+        kernel: theirs.
     """
     return kernel_params._replace(
         **{
-            name: _or_nan(value, _in_range(_record(name, kind), _floating(value), jnp))
+            name: _or_nan(value, _in_range(kernel.parameters[name], _floating(value), jnp))
             for name, value in kernel_params._asdict().items()
             if not is_concrete(value)
         }
@@ -541,11 +544,11 @@ def _or_nan(value: Any, good: Array) -> Array:
     return value * jnp.where(good, one, jnp.full_like(one, jnp.nan))
 
 
-def state(kind: Any, value: Any, expected_shape: Shape | None = None) -> Any:
+def state(kernel: Any, value: Any, expected_shape: Shape | None = None) -> Any:
     """The state as arrays of one floating dtype that JAX has, once its kind, shape and dtype have been found sound.
 
     Args:
-        kind: the kernel or its ``State``.
+        kernel: the kernel.
         value: the state; Python numbers and lists of them take the dtype of the other fields.
         expected_shape: its shape, where that is decided.
 
@@ -553,14 +556,14 @@ def state(kind: Any, value: Any, expected_shape: Shape | None = None) -> Any:
         TypeError: not this State, or not of one floating dtype.
         ValueError: fields of different shapes, or not of ``expected_shape``.
     """
-    dtype = state_dtype(kind, value, expected_shape)
+    dtype = state_dtype(kernel, value, expected_shape)
     return value._make(array(real(f"state.{name}", field), dtype) for name, field in value._asdict().items())
 
 
-def state_dtype(kind: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
+def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
     """The dtype that `state` gives, and its checks alone."""
-    if not isinstance(state, getattr(kind, "State", kind)):
-        raise TypeError(f"Argument `state` must be {_a(_member_name(kind, 'State'))}, but is {_came(state)}.")
+    if not isinstance(state, kernel.State):
+        raise TypeError(f"Argument `state` must be {_a(_member_name(kernel, 'State'))}, but is {_came(state)}.")
     fields = {name: real(f"state.{name}", value) for name, value in state._asdict().items()}
     shapes = {name: np.shape(value) for name, value in fields.items()}
     expected = expected_shape if expected_shape is not None else next(iter(shapes.values()))
@@ -627,26 +630,32 @@ def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Arr
     return array(spikes)
 
 
-def guarded_state(state: Any, inputs: ArrayLike, *, takes_weights: bool = False) -> Any:
-    """A receptor's ``state``, NaN for each synapse that is given a traced input which is no spike.
+def guarded_state(state: Any, kernel_params: Any, inputs: ArrayLike, *, takes_weights: bool = False) -> Any:
+    """A receptor's ``state``, NaN for each synapse with a NaN among its traced parameters or a traced input that is
+    no spike.
 
-    Taken as one, it would give a plausible g. In a run (``inputs`` has a time axis in front) a spike is 0 or 1, in a
-    single step any finite number. Booleans, known inputs and linear kernels, where a wrong weight shows, cost nothing.
+    A pulse of NaN ms, counted in steps, is one of none, and a spike of 0.5 or NaN passes for a spike: either way g
+    would be plausible. In a run (``inputs`` has a time axis in front) a spike is 0 or 1, in a single step any finite
+    number. Known values and booleans cost nothing, nor do linear kernels, where every NaN shows.
 
     Args:
         state: the kernel's ``State`` at the start, arrays.
+        kernel_params: its ``Params``, as `guarded` gives them.
         inputs: the spikes as they were given, traced or not.
         takes_weights: whether the kernel is a linear one.
     """
-    if takes_weights or is_concrete(inputs):
-        return state
-    inputs = array(real("spikes", inputs))
-    if inputs.dtype == bool:
+    if takes_weights:
         return state
     like = jax.tree.leaves(state)[0]
-    good = _binary(inputs, jnp).all(axis=0) if inputs.ndim > like.ndim else jnp.isfinite(inputs)
-    good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
-    return jax.tree.map(lambda field: _or_nan(field, good), state)
+    tests = [~jnp.isnan(_floating(value)) for value in kernel_params if not is_concrete(value)]
+    if not is_concrete(inputs):
+        inputs = array(real("spikes", inputs))
+        if inputs.dtype != bool:
+            tests.append(_binary(inputs, jnp).all(axis=0) if inputs.ndim > like.ndim else jnp.isfinite(inputs))
+    for good in tests:
+        good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
+        state = jax.tree.map(lambda field, good=good: _or_nan(field, good), state)
+    return state
 
 
 def event_times(name: str, value: Any, *, sort: bool) -> Any:
@@ -658,7 +667,7 @@ def event_times(name: str, value: Any, *, sort: bool) -> Any:
         sort: whether they are a spike train's, which is sorted later on and may be padded.
 
     Returns:
-        A JAX array where it is one or has tracers, else a NumPy array with all the digits that came.
+        A JAX array where it is one or has tracers, else a NumPy array of float64, with all the digits that came.
 
     Raises:
         TypeError: not real numbers.
@@ -666,11 +675,9 @@ def event_times(name: str, value: Any, *, sort: bool) -> Any:
     """
     value = real(name, value)
     if len(np.shape(value)) != 1:
-        expected = "(K,)" if sort else "(M,)"
-        raise ValueError(
-            f"Argument `{name}` must have shape {expected}, but has shape {np.shape(value)}: "
-            "several synapses take jax.vmap."
-        )
+        expected, got = "(K,)" if sort else "(M,)", np.shape(value)
+        several = ": several synapses take jax.vmap" if got else ""
+        raise ValueError(f"Argument `{name}` must have shape {expected}, but has shape {got}{several}.")
     known = values(value)
     if known is not None:
         known = np.asarray(known, float)
@@ -679,7 +686,7 @@ def event_times(name: str, value: Any, *, sort: bool) -> Any:
             i = int(bad.argmax())
             expected = "times or inf as padding" if sort else "finite"
             raise ValueError(f"Argument `{name}` must be {expected}, but element {i} is {known[i]}.")
-    return value
+    return value if isinstance(value, jax.Array) else known
 
 
 def not_before(name: str, value: Any, t0: Any) -> None:

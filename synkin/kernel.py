@@ -120,10 +120,9 @@ class Kernel:
         self.check_options(method, overlap)
         params, state = units.params(self, params), checks.state(self, units.state(state, self))
         units.plain("t", t, "ms")
-        dt = checks.positive_dt(units.plain("dt", dt, "ms"))
-        params = checks.params(params, state[0].shape, self)
+        dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
+        params = checks.guarded(checks.params(params, state[0].shape, self), self)
         plain = units.plain("spike", spike, units.of_input(self))
-        state = checks.guarded_state(state, plain, takes_weights=self.TAKES_WEIGHTS)
         ready = prepared(self, params, dt, method, overlap, state[0].dtype, once=True)
         carry, g = ready.step(ready.init(state=state), plain)
         return ready.state(carry), units.quantity(g, "mS") if has_units else g

@@ -70,7 +70,7 @@ def respond(
     dtype = checks.float_dtype(dtype) if state is None else state[0].dtype
     spike_times = checks.event_times("spike_times", spike_times, sort=True)
     times = checks.event_times("times", times, sort=False)
-    t0 = checks.number("t0", t0, np.isfinite, "finite")
+    t0 = checks.number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:
         weights = checks.weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
     start = None if state is None else t0
@@ -88,7 +88,9 @@ def respond(
     spike_times, inputs = _sorted(spike_times, inputs)
     if inputs is None:
         inputs = jnp.ones(np.shape(spike_times), bool)
-    params = jax.tree.map(partial(checks.array, dtype=dtype), checks.guarded(params, kernel))
+    params = checks.guarded(params, kernel)
+    state = checks.guarded_state(state, params, True, takes_weights=kernel.TAKES_WEIGHTS)
+    params = jax.tree.map(partial(checks.array, dtype=dtype), params)
     g = _respond(kernel, params, state, inputs, *_stretches(spike_times, times, start, dtype), overlap)
     return units.quantity(g, "mS") if has_units else g
 

@@ -67,8 +67,8 @@ def simulate(
     has_units = units.among(params, spikes, dt, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
     spikes, dt = units.plain("spikes", spikes, units.of_input(kernel)), units.plain("dt", dt, "ms")
-    checks.number("t0", units.plain("t0", t0, "ms"), np.isfinite, "finite")
-    dt = checks.positive_dt(dt)
+    checks.number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
+    dt = checks.guarded_dt(checks.positive_dt(dt))
     kernel.check_options(method, overlap)
     if readout is not None:
         checks.function("readout", readout)
@@ -79,10 +79,10 @@ def simulate(
         shape = state[0].shape
     given = spikes
     spikes = checks.spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
-    params = checks.params(params, spikes.shape[1:], kernel)
+    params = checks.guarded(checks.params(params, spikes.shape[1:], kernel), kernel)
     if at_rest:
         state = kernel.init(params, spikes.shape[1:], dtype=dtype)
-    state = checks.guarded_state(state, given, takes_weights=kernel.TAKES_WEIGHTS)
+    state = checks.guarded_state(state, params, given, takes_weights=kernel.TAKES_WEIGHTS)
     if isinstance(checkpoint, bool | np.bool_):
         block = math.isqrt(len(spikes) - 1) + 1 if checkpoint and len(spikes) else None
     else:

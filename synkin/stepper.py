@@ -64,7 +64,8 @@ class Stepper:
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
         if state is None:
-            return carry_of(self, self.kernel.init(self.params, shape, dtype=self.dtype), at_rest=True)
+            state = self.kernel.init(self.params, shape, dtype=self.dtype)
+            return carry_of(self, self._guarded(state), at_rest=True)
         state = checks.state(self.kernel, units.state(state, self.kernel))
         if state[0].dtype != self.dtype:
             raise TypeError(
@@ -72,7 +73,7 @@ class Stepper:
                 f"give synkin.stepper dtype={state[0].dtype.name!r}."
             )
         checks.params(self.params, state[0].shape, self.kernel)
-        return carry_of(self, state, at_rest=False)
+        return carry_of(self, self._guarded(state), at_rest=False)
 
     def step(self, carry: Carry, spike: ArrayLike) -> tuple[Carry, Array]:
         """Advance by one step.
@@ -91,11 +92,12 @@ class Stepper:
         like = carry.y[0]
         spike = checks.spike_input(units.plain("spike", spike, units.of_input(self.kernel)), like)
         own = _with(_ranked(self.moves, like.ndim), carry.before)
+        y = checks.guarded_state(carry.y, (), spike, takes_weights=self.kernel.TAKES_WEIGHTS)
         ends, drive = carry.ends, spike
         if ends is not None:
             ends = transmitter.arrive(own.pulse, own.before, ends, spike, carry.row, self.overlap)
             drive = transmitter.count(ends, carry.row)
-        y = moves.advance(self.kernel, self.method, own, carry.y, drive)
+        y = moves.advance(self.kernel, self.method, own, y, drive)
         row = None if carry.row is None else carry.row + 1
         return Carry(y, ends, row, carry.before), moves.output(self.kernel, own.output, y)
 
@@ -104,6 +106,9 @@ class Stepper:
         own = _with(_ranked(self.moves, carry.y[0].ndim), carry.before)
         count = None if carry.ends is None else transmitter.count(carry.ends, carry.row)
         return state_of(self.kernel, own, carry.y, count)
+
+    def _guarded(self, state: Any) -> Any:
+        return checks.guarded_state(state, self.params, True, takes_weights=self.kernel.TAKES_WEIGHTS)
 
     def __repr__(self) -> str:
         dt = self.moves.dt
@@ -145,7 +150,8 @@ def stepper(
     kernel.check_options(method, overlap)
     params = units.params(kernel, params)
     params = checks.params(params, checks.common_shape(params, kernel), kernel)
-    dt = checks.positive_dt(units.plain("dt", dt, "ms"))
+    params = checks.guarded(params, kernel)
+    dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
     return prepared(kernel, params, dt, method, overlap, checks.float_dtype(dtype))
 
 
@@ -154,10 +160,10 @@ def prepared(
 ) -> Stepper:
     """A `Stepper` of arguments that have been checked; see `synkin.moves.prepare` for ``once``."""
     method = kernel.scheme(method)
-    params = jax.tree.map(lambda value: checks.array(value, dtype), checks.guarded(params, kernel))
+    params = jax.tree.map(lambda value: checks.array(value, dtype), params)
     # Parameters of several ranks meet in the coefficients.
     ranked = _ranked(params, max(value.ndim for value in params))
-    own = moves.prepare(kernel, ranked, checks.array(checks.guarded_dt(dt), dtype), method, once=once)
+    own = moves.prepare(kernel, ranked, checks.array(dt, dtype), method, once=once)
     return Stepper(kernel, params, own, method, overlap)
 
 

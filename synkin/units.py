@@ -16,19 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-VARIABLES = {
-    "g": "mS",
-    "g_decay": "mS",
-    "g_rise": "mS",
-    "h": "mS",
-    "pulse_left": "ms",
-    "spike_arrival_time": "ms",
-    "w": "mS*ms",
-    "x": "1",
-}
-"""The units of the kernels' and the objects' state variables. A receptor's g is in mS at a maximum of 1 mS."""
-
-
 def is_quantity(value: Any) -> bool:
     """Whether ``value`` is a number or an array with a unit."""
     saiunit = sys.modules.get("saiunit")
@@ -70,6 +57,13 @@ def plain(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
     number, factor = value.mantissa, came.magnitude / wanted.magnitude
     if factor == 1:
         return number
+    if isinstance(number, jax.Array) and not isinstance(number, jax.core.Tracer):
+        with jax.ensure_compile_time_eval():  # what is known stays so under jit, and can be checked
+            return _times(number, factor)
+    return _times(number, factor)
+
+
+def _times(number: Any, factor: float) -> Any:
     if isinstance(number, jax.Array) and not jnp.issubdtype(number.dtype, jnp.inexact):
         number = number.astype(float)  # strict promotion forbids an integer times a float
     return number * factor
@@ -89,45 +83,34 @@ def params(kernel: Any, values: Any) -> Any:
     """A kernel's ``Params`` without units; what is no such ``Params`` comes back as it is, for `checks` to refuse.
 
     Raises:
-        TypeError: a parameter that is a quantity of another dimension.
+        TypeError: a parameter that is a quantity of another dimension, or one that was declared without a unit.
     """
     if not among(values) or getattr(values, "_fields", None) != kernel.Params._fields:
         return values
-    return values._replace(
-        **{
-            name: plain(name, value, of_parameter(kernel, name), "Parameter")
-            for name, value in values._asdict().items()
-        }
-    )
+    return values._replace(**{name: parameter(kernel, name, value) for name, value in values._asdict().items()})
 
 
-def state(values: Any, kernel: Any = None) -> Any:
+def parameter(kernel: Any, name: str, value: Any) -> Any:
+    """One parameter without its unit; see `params`."""
+    unit = kernel.parameters[name].unit
+    if unit is None and (is_quantity(value) or are_quantities(value)):
+        raise TypeError(
+            f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), but is "
+            "a quantity."
+        )
+    return plain(name, value, unit, "Parameter")
+
+
+def state(values: Any, kernel: Any) -> Any:
     """A kernel's ``State`` without units; what is none comes back as it is, for `checks` to refuse.
 
     Raises:
         TypeError: a field that is a quantity of another dimension.
     """
-    known = VARIABLES if kernel is None else kernel.State._fields
-    if not among(values) or not set(getattr(values, "_fields", [None])) <= set(known):
+    if not among(values) or getattr(values, "_fields", None) != kernel.State._fields:
         return values
     fields = values._asdict().items()
-    return values._replace(**{name: plain(f"state.{name}", value, of_variable(kernel, name)) for name, value in fields})
-
-
-def of_parameter(kernel: Any, name: str) -> str:
-    """The unit of a kernel's parameter."""
-    records = getattr(kernel, "parameters", None)
-    if records is None:
-        return getattr(kernel.UNITS, name)  # until kernels are objects
-    return records[name].unit
-
-
-def of_variable(kernel: Any, name: str) -> str:
-    """The unit of a state variable, a kernel's or an object's."""
-    variables = getattr(kernel, "variables", None)
-    if variables is not None and name in variables:
-        return variables[name]
-    return VARIABLES[name]  # until kernels are objects, and for what an object has besides
+    return values._replace(**{name: plain(f"state.{name}", value, kernel.variables[name]) for name, value in fields})
 
 
 def of_input(kernel: Any) -> str:

@@ -1,298 +1,929 @@
-"""A wrong argument is one sentence that says what was expected and what came; never a number."""
+"""A wrong argument is one sentence that says what was expected and what came; never a number.
+
+`WRONG` is the corpus: what is called and what is wrong with it, the call, the error, the whole sentence.
+"""
+
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synkin import alpha, ampa, bionmda, dual_expon, simulate
+import synkin
+from synkin import alpha, ampa, bionmda, currents, dual_expon, environ, expon, presets, respond, simulate
 
+FLOAT, COMPLEX = jnp.result_type(float).name, jnp.result_type(complex).name
 PARAMS, STATE = ampa.Params(), ampa.init(ampa.Params(), (3,))
 SPIKES = np.zeros((5, 3), bool)
+TIMES = np.arange(0.0, 20.0, 0.5)
+TRACE = np.exp(-TIMES / 5)
+MASKED = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
+DATES = np.zeros((5, 3), "M8[s]")
+OBJECTS = np.full((5, 3), None)
+STRINGS = np.full((5, 3), "a")
 
 
 def init(shape=3, dtype=None, **params):
     return lambda: ampa.init(ampa.Params(**params), shape, dtype=dtype)
 
 
-def step(spike=True, dt=0.1, method="exact", **params):
-    return lambda: ampa.step(ampa.Params(**params), STATE, 0.0, spike, dt, method=method)
+def step(spike=True, dt=0.1, method="exact", params=None, state=STATE, **given):
+    return lambda: ampa.step(params or ampa.Params(**given), state, 0.0, spike, dt, method=method)
 
 
 def run(spikes=SPIKES, dt=0.1, kernel=ampa, state=None, params=None, **options):
     return lambda: simulate(kernel, params or kernel.Params(), spikes, dt, state=state, **options)
 
 
+def response(spike_times=(1.0, 2.0), times=(3.0,), kernel=ampa, params=None, **options):
+    return lambda: respond(kernel, params or kernel.Params(), spike_times, times, **options)
+
+
+def fit(**given):
+    defaults = {
+        "kernel": expon, "params": expon.Params(), "spike_times": [0.0], "times": TIMES, "trace": TRACE,
+        "free": "tau", "progress": False, "starts": 1,
+    }  # fmt: skip
+    return lambda: synkin.fit(**defaults | given)
+
+
+def update(value, synapse=synkin.AMPA):
+    def call():
+        with environ.context(dt=0.1):
+            synapse(3).update(value)
+
+    return call
+
+
+def assign(attribute, value):
+    return lambda: setattr(synkin.AMPA(3), attribute, value)
+
+
+def traced(call):
+    """The call inside jit, of a traced number: what is said shows nothing of the tracer."""
+    return lambda: jax.jit(call)(1.0)
+
+
+def deleted():
+    x = jnp.zeros((5, 3))
+    x.delete()
+    return x
+
+
 # What is wrong: the call, the error, the whole sentence.
 WRONG = {
     # shapes and dtypes of a state
-    "shape negative": (
+    "init: shape negative": (
         init(shape=(2, -1)),
         ValueError,
         "Argument `shape` must not have negative lengths, but is (2, -1).",
     ),
-    "shape not whole": (
+    "init: shape not whole": (
         init(shape=1.5),
         TypeError,
         "Argument `shape` must be an int or a tuple of ints, but is 1.5.",
     ),
-    "shape of floats": (
+    "init: shape of floats": (
         init(shape=(2.0,)),
         TypeError,
         "Argument `shape` must be an int or a tuple of ints, but is (2.0,).",
     ),
-    "shape a string": (init(shape="3"), TypeError, "Argument `shape` must be an int or a tuple of ints, but is '3'."),
-    "dtype whole": (
+    "init: shape a string": (
+        init(shape="3"),
+        TypeError,
+        "Argument `shape` must be an int or a tuple of ints, but is '3'.",
+    ),
+    "init: dtype whole": (
         init(dtype="int32"),
         TypeError,
         "Argument `dtype` must be a floating dtype, but is int32.",
     ),
-    "dtype complex": (
+    "simulate: dtype complex": (
         run(dtype="complex64"),
         TypeError,
         "Argument `dtype` must be a floating dtype, but is complex64.",
     ),
     # parameters
-    "rate negative": (
+    "init: rate negative": (
         init(beta=-1.0),
         ValueError,
         "Parameter `beta` must be finite and not negative, but has the value -1.0.",
     ),
-    "rate NaN in an array": (
+    "init: rate NaN in an array": (
         init(alpha=np.array([1.0, np.nan, 2.0])),
         ValueError,
         "Parameter `alpha` must be finite and not negative, but has the value nan.",
     ),
-    "pulse infinite": (
+    "init: pulse infinite": (
         init(T_dur=np.inf),
         ValueError,
         "Parameter `T_dur` must be finite and not negative, but has the value inf.",
     ),
-    "concentration negative, in a step": (
+    "step: concentration negative, in a step": (
         step(T=-0.5),
         ValueError,
         "Parameter `T` must be finite and not negative, but has the value -0.5.",
     ),
-    "time constant 0": (
+    "init: time constant 0": (
         lambda: alpha.init(alpha.Params(tau=0.0), 3),
         ValueError,
         "Parameter `tau` must be positive and finite, but has the value 0.0.",
     ),
-    "time constant negative, in a run": (
+    "simulate: time constant negative, in a run": (
         run(kernel=dual_expon, params=dual_expon.Params(tau_rise=np.array([1.0, -2.0, 3.0]))),
         ValueError,
         "Parameter `tau_rise` must be positive and finite, but has the value -2.0.",
     ),
-    "amplitude NaN": (
+    "init: amplitude NaN": (
         lambda: dual_expon.init(dual_expon.Params(amplitude=np.nan), 3),
         ValueError,
         "Parameter `amplitude` must be finite, but has the value nan.",
     ),
-    "parameter a string": (
+    "init: parameter a string": (
         init(beta="fast"),
         TypeError,
         "Parameter `beta` must be a real number or an array of them, but is 'fast'.",
     ),
-    "parameter None": (
+    "simulate: parameter None": (
         run(params=PARAMS._replace(T=None)),
         TypeError,
         "Parameter `T` must be a real number or an array of them, but is None.",
     ),
-    "parameter complex": (
+    "step: parameter complex": (
         step(beta=1j),
         TypeError,
         "Parameter `beta` must be a real number or an array of them, but is 1j.",
     ),
-    "parameter for other synapses": (
+    "init: parameter for other synapses": (
         init(beta=np.ones(4)),
         ValueError,
         "Parameter `beta` must broadcast against shape (3,), but has shape (4,).",
     ),
-    "parameter with more axes than the state": (
+    "step: parameter with more axes than the state": (
         step(alpha=np.ones((2, 3))),
         ValueError,
         "Parameter `alpha` must broadcast against shape (3,), but has shape (2, 3).",
     ),
-    "parameter for other synapses, in a run": (
+    "simulate: parameter for other synapses, in a run": (
         run(params=PARAMS._replace(T_dur=np.ones(2))),
         ValueError,
         "Parameter `T_dur` must broadcast against shape (3,), but has shape (2,).",
     ),
     # dt
-    "dt 0": (step(dt=0.0), ValueError, "Argument `dt` must be a positive number of ms, but is 0.0."),
-    "dt negative": (run(dt=-0.1), ValueError, "Argument `dt` must be a positive number of ms, but is -0.1."),
-    "dt NaN": (step(dt=np.nan), ValueError, "Argument `dt` must be a positive number of ms, but is nan."),
-    "dt infinite": (run(dt=np.inf), ValueError, "Argument `dt` must be a positive number of ms, but is inf."),
-    "dt many": (run(dt=np.full(5, 0.1)), ValueError, "Argument `dt` must be a scalar, but has shape (5,)."),
-    "dt a string": (
+    "step: dt 0": (step(dt=0.0), ValueError, "Argument `dt` must be a positive number of ms, but is 0.0."),
+    "simulate: dt negative": (run(dt=-0.1), ValueError, "Argument `dt` must be a positive number of ms, but is -0.1."),
+    "step: dt NaN": (step(dt=np.nan), ValueError, "Argument `dt` must be a positive number of ms, but is nan."),
+    "simulate: dt infinite": (run(dt=np.inf), ValueError, "Argument `dt` must be a positive number of ms, but is inf."),
+    "simulate: dt many": (run(dt=np.full(5, 0.1)), ValueError, "Argument `dt` must be a scalar, but has shape (5,)."),
+    "step: dt a string": (
         step(dt="0.1"),
         TypeError,
         "Argument `dt` must be a real number or an array of them, but is '0.1'.",
     ),
-    "dt missing": (
+    "simulate: dt missing": (
         run(dt=None),
         TypeError,
         "Argument `dt` must be a real number or an array of them, but is None.",
     ),
     # choices
-    "method unknown": (
+    "simulate: method unknown": (
         run(method="rk4"),
         ValueError,
         "Argument `method` must be one of 'exp_euler', 'exact', but is 'rk4'.",
     ),
-    "method missing": (
+    "step: method missing": (
         step(method=None),
         ValueError,
         "Argument `method` must be one of 'exp_euler', 'exact', but is None.",
     ),
-    "overlap unknown": (
+    "simulate: overlap unknown": (
         run(overlap="sum"),
         ValueError,
         "Argument `overlap` must be one of 'restart', 'ignore', but is 'sum'.",
     ),
     # one step's input
-    "spike of other synapses": (
+    "step: spike of other synapses": (
         step(spike=np.ones(4, bool)),
         ValueError,
         "Argument `spike` must have shape (3,), but has shape (4,).",
     ),
-    "spike a string": (
+    "step: spike a string": (
         step(spike="yes"),
         TypeError,
         "Argument `spike` must be a real number or an array of them, but is 'yes'.",
     ),
-    "spike complex": (
+    "step: spike complex": (
         step(spike=1j),
         TypeError,
         "Argument `spike` must be a real number or an array of them, but is 1j.",
     ),
     # a run's input
-    "spikes without time": (
+    "simulate: spikes without time": (
         run(True),
         ValueError,
         "Argument `spikes` must have shape (T, ...), but has shape ().",
     ),
-    "spikes of other synapses": (
+    "simulate: spikes of other synapses": (
         run(np.zeros((5, 4), bool), state=STATE),
         ValueError,
         "Argument `spikes` must have shape (T, 3), but has shape (5, 4).",
     ),
-    "spikes without synapses": (
+    "simulate: spikes without synapses": (
         run(np.zeros(5, bool), state=STATE),
         ValueError,
         "Argument `spikes` must have shape (T, 3), but has shape (5,).",
     ),
-    "spikes with fewer axes": (
+    "simulate: spikes with fewer axes": (
         run(state=ampa.init(PARAMS, (2, 3))),
         ValueError,
         "Argument `spikes` must have shape (T, 2, 3), but has shape (5, 3).",
     ),
-    "spikes between 0 and 1": (
+    "simulate: spikes between 0 and 1": (
         run(np.float32([[0.0, 0.5, 1.0]])),
         ValueError,
         "Argument `spikes` must be 0 or 1 for a receptor kernel, which takes no weights, "
         "but has values from 0.0 to 1.0.",
     ),
-    "spikes counted": (
+    "simulate: spikes counted": (
         run(np.array([[0, 3, 1]])),
         ValueError,
         "Argument `spikes` must be 0 or 1 for a receptor kernel, which takes no weights, but has values from 0 to 3.",
     ),
-    "spikes NaN": (
+    "simulate: spikes NaN": (
         run(np.float32([[0.0, np.nan, 1.0]])),
         ValueError,
         "Argument `spikes` must be finite, but has NaN or infinite values.",
     ),
-    "weights infinite": (
+    "simulate: weights infinite": (
         run(np.float32([[0.0, np.inf, 1.0]]), kernel=alpha),
         ValueError,
         "Argument `spikes` must be finite, but has NaN or infinite values.",
     ),
-    "spikes a file name": (
+    "simulate: spikes a file name": (
         run("spikes.csv"),
         TypeError,
         "Argument `spikes` must be a real number or an array of them, but is 'spikes.csv'.",
     ),
-    "spikes ragged": (
+    "simulate: spikes ragged": (
         run([[1, 0], [1]]),
         TypeError,
         "Argument `spikes` must be a real number or an array of them, but is [[1, 0], [1]].",
     ),
-    "spikes missing": (
+    "simulate: spikes missing": (
         run(None),
         TypeError,
         "Argument `spikes` must be a real number or an array of them, but is None.",
     ),
     # a run's state
-    "state of another kernel": (
+    "simulate: state of another kernel": (
         run(kernel=bionmda, state=STATE),
         TypeError,
-        "Argument `state` must be a synkin.kernels.bionmda.State, but is a synkin.kernels.ampa.State.",
+        "Argument `state` must be a synkin.bionmda.State, but is a synkin.ampa.State.",
     ),
-    "state a tuple": (
+    "simulate: state a tuple": (
         run(state=tuple(STATE)),
         TypeError,
-        "Argument `state` must be a synkin.kernels.ampa.State, but is a builtins.tuple.",
+        "Argument `state` must be a synkin.ampa.State, but is a tuple.",
     ),
-    "state of whole numbers": (
+    "simulate: state of whole numbers": (
         run(state=ampa.State(*(jnp.zeros(3, "int32") for _ in STATE))),
         TypeError,
         "Argument `state` must be of one floating dtype, but has int32.",
     ),
-    "state of two dtypes": (
+    "simulate: state of two dtypes": (
         run(state=ampa.State(jnp.zeros(3, "float32"), jnp.zeros(3, "bfloat16"))),
         TypeError,
         "Argument `state` must be of one floating dtype, but has bfloat16, float32.",
     ),
-    "another kernel's params": (
+    "init: another kernel's params": (
         lambda: alpha.init(ampa.Params(), 3),
         TypeError,
-        "Argument `params` must be a synkin.kernels.alpha.Params, but is a synkin.kernels.ampa.Params.",
+        "Argument `params` must be a synkin.alpha.Params, but is a synkin.ampa.Params.",
     ),
-    "no params": (
+    "simulate: no params": (
         lambda: simulate(ampa, None, SPIKES, 0.1),
         TypeError,
-        "Argument `params` must be a synkin.kernels.ampa.Params, but is a builtins.NoneType.",
+        "Argument `params` must be a synkin.ampa.Params, but is None.",
     ),
-    "no kernel": (
+    "simulate: no kernel": (
         lambda: simulate("ampa", ampa.Params(), SPIKES, 0.1),
         TypeError,
         "Argument `kernel` must be a kernel such as synkin.ampa, but is 'ampa'.",
     ),
-    "an overlap that is none, in a step": (
+    "step: an overlap that is none, in a step": (
         lambda: ampa.step(ampa.Params(), STATE, 0.0, jnp.zeros(3, bool), 0.1, overlap="sum"),
         ValueError,
         "Argument `overlap` must be one of 'restart', 'ignore', but is 'sum'.",
     ),
-    "an overlap without pulses": (
+    "simulate: an overlap without pulses": (
         lambda: simulate(alpha, alpha.Params(), jnp.zeros((4, 3)), 0.1, overlap="ignore"),
         ValueError,
         "Argument `overlap` is for receptors, as a linear kernel has no pulses, but is 'ignore'.",
     ),
-    "NaN in a step": (
+    "step: NaN in a step": (
         lambda: ampa.step(ampa.Params(), STATE, 0.0, jnp.full(3, jnp.nan), 0.1),
         ValueError,
         "Argument `spike` must be finite, but has NaN or infinite values.",
     ),
-    "a step from no state": (
+    "step: a step from no state": (
         lambda: ampa.step(ampa.Params(), None, 0.0, jnp.zeros(3, bool), 0.1),
         TypeError,
-        "Argument `state` must be a synkin.kernels.ampa.State, but is a builtins.NoneType.",
+        "Argument `state` must be a synkin.ampa.State, but is None.",
     ),
-    "a dtype that is none": (
+    "init: a dtype that is none": (
         lambda: ampa.init(ampa.Params(), 3, dtype="floaty"),
         TypeError,
         "Argument `dtype` must be a floating dtype, but is 'floaty'.",
     ),
+    # numbers of other kinds
+    "init: a parameter masked": (
+        init(beta=MASKED),
+        ValueError,
+        "Parameter `beta` must have no masked entries, but has 1 of them.",
+    ),
+    "init: a parameter of objects": (
+        init(beta=OBJECTS[0]),
+        TypeError,
+        "Parameter `beta` must be a real number or an array of them, but is an array of objects with shape (3,).",
+    ),
+    "init: a parameter of strings": (
+        init(beta=STRINGS[0]),
+        TypeError,
+        "Parameter `beta` must be a real number or an array of them, but is an array of strings with shape (3,).",
+    ),
+    "init: a parameter beyond all floats": (
+        init(beta=10**400),
+        ValueError,
+        "Parameter `beta` must be finite and not negative, but has the value inf.",
+    ),
+    "init: a list of other length": (
+        init(beta=[1.0, 2.0]),
+        ValueError,
+        "Parameter `beta` must broadcast against shape (3,), but has shape (2,).",
+    ),
+    "init: a ragged list": (
+        init(beta=[[1.0], [2.0, 3.0]]),
+        TypeError,
+        "Parameter `beta` must be a real number or an array of them, but is [[1.0], [2.0, 3.0]].",
+    ),
+    "init: a dict": (
+        init(beta={"a": 1}),
+        TypeError,
+        "Parameter `beta` must be a real number or an array of them, but is {'a': 1}.",
+    ),
+    "init: the class Params": (
+        lambda: ampa.init(ampa.Params, 3),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is the class itself: call it, synkin.ampa.Params().",
+    ),
+    "init: exchanged arguments": (
+        lambda: ampa.init(3, ampa.Params()),
+        TypeError,
+        "Argument `shape` must be an int or a tuple of ints, but is a synkin.ampa.Params.",
+    ),
+    "init: a traced shape": (
+        traced(lambda n: ampa.init(PARAMS, n)),
+        TypeError,
+        f"Argument `shape` must be an int or a tuple of ints, but is a traced array of {FLOAT} with shape ().",
+    ),
+    "init: a traced length": (
+        traced(lambda n: ampa.init(PARAMS, (2, n))),
+        TypeError,
+        "Argument `shape` must be an int or a tuple of ints, but is a tuple of traced values.",
+    ),
+    "init: longdouble": (
+        init(dtype=np.longdouble),
+        TypeError,
+        f"Argument `dtype` must be a floating dtype that JAX has, but is {np.dtype(np.longdouble).name}.",
+    ),
+    "simulate: spikes masked": (
+        run(np.ma.masked_array(SPIKES, mask=True)),
+        ValueError,
+        "Argument `spikes` must have no masked entries, but has 15 of them.",
+    ),
+    "simulate: spikes of objects": (
+        run(OBJECTS),
+        TypeError,
+        "Argument `spikes` must be a real number or an array of them, but is an array of objects with shape (5, 3).",
+    ),
+    "simulate: spikes of dates": (
+        run(DATES),
+        TypeError,
+        "Argument `spikes` must be a real number or an array of them, "
+        "but is an array of datetime64[s] with shape (5, 3).",
+    ),
+    "simulate: spikes of durations": (
+        run(DATES - DATES),
+        TypeError,
+        "Argument `spikes` must be a real number or an array of them, "
+        "but is an array of timedelta64[s] with shape (5, 3).",
+    ),
+    "simulate: spikes complex": (
+        run(SPIKES * 1j),
+        TypeError,
+        "Argument `spikes` must be a real number or an array of them, but is an array of complex128 with shape (5, 3).",
+    ),
+    "simulate: random keys": (
+        run(jax.random.split(jax.random.key(0), 3)),
+        TypeError,
+        "Argument `spikes` must be a real number or an array of them, but is an array of key<fry> with shape (3,).",
+    ),
+    "simulate: spikes deleted": (
+        run(deleted()),
+        ValueError,
+        "Argument `spikes` must be an array that is still there, but was deleted or donated.",
+    ),
+    "simulate: the class Params": (
+        run(params=ampa.Params),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is the class itself: call it, synkin.ampa.Params().",
+    ),
+    "simulate: a dict as params": (
+        run(params={"beta": 0.2}),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is {'beta': 0.2}.",
+    ),
+    "simulate: the kernel as params": (
+        run(params=[ampa]),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is a list of length 1.",
+    ),
+    "simulate: a state as params": (
+        run(params=STATE),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is a synkin.ampa.State.",
+    ),
+    "simulate: exchanged spikes and dt": (
+        run(0.1, SPIKES),
+        ValueError,
+        "Argument `dt` must be a scalar, but has shape (5, 3).",
+    ),
+    "simulate: an object as kernel": (
+        lambda: simulate(synkin.AMPA(3), PARAMS, SPIKES, 0.1),
+        TypeError,
+        "Argument `kernel` must be a kernel such as synkin.ampa, but is a synkin.AMPA.",
+    ),
+    "simulate: a class as kernel": (
+        lambda: simulate(synkin.AMPA, PARAMS, SPIKES, 0.1),
+        TypeError,
+        "Argument `kernel` must be a kernel such as synkin.ampa, but is the class AMPA.",
+    ),
+    "simulate: a list of traced values that are none": (
+        traced(lambda x: run(params=ampa.Params(beta=[x, "fast", x]))()),
+        TypeError,
+        "Parameter `beta` must be a real number or an array of them, but is 'fast'.",
+    ),
+    "simulate: a ragged list of traced values": (
+        traced(lambda x: run(params=ampa.Params(beta=[x, [x, x]]))()),
+        ValueError,
+        "Parameter `beta` must have elements of one shape, but has elements of shape () and (2,).",
+    ),
+    "simulate: dt traced and complex": (
+        traced(lambda x: run(dt=x * 1j)()),
+        TypeError,
+        f"Argument `dt` must be a real number or an array of them, but is a traced array of {COMPLEX} with shape ().",
+    ),
+    "simulate: a traced method": (
+        traced(lambda x: run(method=x)()),
+        ValueError,
+        f"Argument `method` must be one of 'exp_euler', 'exact', but is a traced array of {FLOAT} with shape ().",
+    ),
+    "simulate: an array as method": (
+        run(method=np.zeros(2)),
+        ValueError,
+        "Argument `method` must be one of 'exp_euler', 'exact', but is an array of float64 with shape (2,).",
+    ),
+    "simulate: a traced checkpoint": (
+        traced(lambda x: run(checkpoint=x)()),
+        TypeError,
+        "Argument `checkpoint` must be True, False or a whole number of steps that is known now, "
+        f"but is a traced array of {FLOAT} with shape ().",
+    ),
+    "simulate: a checkpoint below 1": (
+        run(checkpoint=-2),
+        ValueError,
+        "Argument `checkpoint` must be True, False or a whole number of steps, but is -2.",
+    ),
+    "simulate: a readout that is none": (
+        run(readout="mean"),
+        TypeError,
+        "Argument `readout` must be a function, but is 'mean'.",
+    ),
+    "simulate: parallel a string": (
+        run(parallel="no"),
+        TypeError,
+        "Argument `parallel` must be True or False, but is 'no'.",
+    ),
+    "simulate: t0 a string": (
+        run(t0="now"),
+        TypeError,
+        "Argument `t0` must be a real number or an array of them, but is 'now'.",
+    ),
+    "simulate: t0 infinite": (
+        run(t0=np.inf),
+        ValueError,
+        "Argument `t0` must be a finite number of ms, but is inf.",
+    ),
+    "simulate: a state with a list of other length": (
+        run(state=ampa.State([0.0] * 3, [0.0] * 2)),
+        ValueError,
+        "Argument `state` must have fields of shape (3,), but `pulse_left` has shape (2,).",
+    ),
+    "simulate: a state of strings": (
+        run(state=ampa.State("a", "b")),
+        TypeError,
+        "Argument `state.g` must be a real number or an array of them, but is 'a'.",
+    ),
+    "step: exchanged params and state": (
+        step(params=STATE, state=PARAMS),
+        TypeError,
+        "Argument `state` must be a synkin.ampa.State, but is a synkin.ampa.Params.",
+    ),
+    "step: the class Params": (
+        step(params=ampa.Params),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is the class itself: call it, synkin.ampa.Params().",
+    ),
+    "step: a spike masked": (
+        step(MASKED > 0),
+        ValueError,
+        "Argument `spike` must have no masked entries, but has 1 of them.",
+    ),
+    "step: a spike of objects": (
+        step(OBJECTS[0]),
+        TypeError,
+        "Argument `spike` must be a real number or an array of them, but is an array of objects with shape (3,).",
+    ),
+    "step: NaN closed over in a transformation": (
+        (lambda wrong: traced(lambda x: step(wrong, dt=x)()))(jnp.full(3, jnp.nan)),
+        ValueError,
+        "Argument `spike` must be finite, but has NaN or infinite values.",
+    ),
+    # respond
+    "respond: several trains": (
+        response(np.zeros((2, 3))),
+        ValueError,
+        "Argument `spike_times` must have shape (K,), but has shape (2, 3): several synapses take jax.vmap.",
+    ),
+    "respond: one spike without a list": (
+        response(1.0),
+        ValueError,
+        "Argument `spike_times` must have shape (K,), but has shape ().",
+    ),
+    "respond: times of several": (
+        response(times=np.zeros((2, 3))),
+        ValueError,
+        "Argument `times` must have shape (M,), but has shape (2, 3): several synapses take jax.vmap.",
+    ),
+    "respond: parameters of several": (
+        response(params=ampa.Params(beta=np.ones(3))),
+        ValueError,
+        "Parameter `beta` must broadcast against shape (), but has shape (3,): "
+        "several synapses take jax.vmap, or a state of their shape.",
+    ),
+    "respond: a state of several": (
+        response(state=STATE),
+        ValueError,
+        "Argument `state` must have fields of shape (), but `g` has shape (3,): several synapses take jax.vmap.",
+    ),
+    "respond: NaN among the spikes": (
+        response([1.0, np.nan]),
+        ValueError,
+        "Argument `spike_times` must be times or inf as padding, but element 1 is nan.",
+    ),
+    "respond: a spike at -inf": (
+        response([-np.inf, 1.0]),
+        ValueError,
+        "Argument `spike_times` must be times or inf as padding, but element 0 is -inf.",
+    ),
+    "respond: a sample at inf": (
+        response(times=[1.0, np.inf]),
+        ValueError,
+        "Argument `times` must be finite, but element 1 is inf.",
+    ),
+    "respond: spikes masked": (
+        response(MASKED),
+        ValueError,
+        "Argument `spike_times` must have no masked entries, but has 1 of them.",
+    ),
+    "respond: spikes a string": (
+        response("spikes.csv"),
+        TypeError,
+        "Argument `spike_times` must be a real number or an array of them, but is 'spikes.csv'.",
+    ),
+    "respond: dates": (
+        response(times=DATES[0]),
+        TypeError,
+        "Argument `times` must be a real number or an array of them, but is an array of datetime64[s] with shape (3,).",
+    ),
+    "respond: weights for a receptor": (
+        response(weights=[1.0, 1.0]),
+        ValueError,
+        "Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.",
+    ),
+    "respond: a weight too few": (
+        response(kernel=alpha, weights=[1.0]),
+        ValueError,
+        "Argument `weights` must have shape (2,), but has shape (1,).",
+    ),
+    "respond: weights infinite": (
+        response(kernel=alpha, weights=[1.0, np.inf]),
+        ValueError,
+        "Argument `weights` must be finite, but has NaN or infinite values.",
+    ),
+    "respond: a spike before the state": (
+        response(state=ampa.init(PARAMS, ()), t0=1.5),
+        ValueError,
+        "Argument `spike_times` must not come before t0 = 1.5 ms, the time of `state`, but has 1.0.",
+    ),
+    "respond: t0 several": (
+        response(t0=[0.0, 1.0]),
+        ValueError,
+        "Argument `t0` must be a scalar, but has shape (2,).",
+    ),
+    "respond: t0 NaN": (
+        response(t0=np.nan),
+        ValueError,
+        "Argument `t0` must be a finite number of ms, but is nan.",
+    ),
+    # currents
+    "coba: shapes": (
+        lambda: currents.coba(np.ones(3), np.ones(4), E=0.0),
+        ValueError,
+        "Arguments `g`, `V`, `E` and `g_max` must broadcast against each other, "
+        "but have the shapes (3,), (4,), () and ().",
+    ),
+    "coba: a string": (
+        lambda: currents.coba("g", -65.0, E=0.0),
+        TypeError,
+        "Argument `g` must be a real number or an array of them, but is 'g'.",
+    ),
+    "coba: nothing": (
+        lambda: currents.coba(0.5, -65.0, E=None),
+        TypeError,
+        "Argument `E` must be a real number or an array of them, but is None.",
+    ),
+    "coba: masked": (
+        lambda: currents.coba(MASKED, -65.0, E=0.0),
+        ValueError,
+        "Argument `g` must have no masked entries, but has 1 of them.",
+    ),
+    "cuba: shapes": (
+        lambda: currents.cuba(np.ones(3), scale=np.ones(2)),
+        ValueError,
+        "Arguments `g` and `scale` must broadcast against each other, but have the shapes (3,) and (2,).",
+    ),
+    "cuba: complex": (
+        lambda: currents.cuba(1j),
+        TypeError,
+        "Argument `g` must be a real number or an array of them, but is 1j.",
+    ),
+    "mg_block: shapes": (
+        lambda: currents.mg_block(np.ones(3), Mg=np.ones(2)),
+        ValueError,
+        "Arguments `V`, `Mg`, `a`, `b` and `V_offset` must broadcast against each other, "
+        "but have the shapes (3,), (2,), (), () and ().",
+    ),
+    "mg_block: a preset": (
+        lambda: currents.mg_block(presets.MG_BLOCK_JAHR_STEVENS_1990),
+        TypeError,
+        "Argument `V` must be a real number or an array of them, but is a synkin.presets.MgBlock.",
+    ),
+    # fit
+    "fit: times of other length": (
+        fit(trace=TRACE[:5]),
+        ValueError,
+        "Argument `trace` must have shape (40,) or (R, 40), as `times` has length 40, but has shape (5,).",
+    ),
+    "fit: the class Params": (
+        fit(params=expon.Params),
+        TypeError,
+        "Argument `params` must be a synkin.expon.Params, but is the class itself: call it, synkin.expon.Params().",
+    ),
+    "fit: a trace complex": (
+        fit(trace=TRACE * 1j),
+        TypeError,
+        "Argument `trace` must be a real number or an array of them, but is an array of complex128 with shape (40,).",
+    ),
+    "fit: a trace masked": (
+        fit(trace=np.ma.masked_array(TRACE, mask=TIMES < 1)),
+        ValueError,
+        "Argument `trace` must have no masked entries, but has 2 of them.",
+    ),
+    "fit: a trace of objects": (
+        fit(trace=np.full(40, None)),
+        TypeError,
+        "Argument `trace` must be a real number or an array of them, but is an array of objects with shape (40,).",
+    ),
+    "fit: a trace traced": (
+        traced(lambda x: fit(trace=TRACE * x)()),
+        TypeError,
+        "Argument `trace` must be known now, outside jax.jit and the like, "
+        f"but is a traced array of {FLOAT} with shape (40,).",
+    ),
+    "fit: times of dates": (
+        fit(times=TIMES.astype("M8[s]")),
+        TypeError,
+        "Argument `times` must be a real number or an array of them, "
+        "but is an array of datetime64[s] with shape (40,).",
+    ),
+    "fit: parameters traced": (
+        traced(lambda x: fit(params=expon.Params(tau=x))()),
+        TypeError,
+        "Argument `params.tau` must be known now, outside jax.jit and the like, "
+        f"but is a traced array of {FLOAT} with shape ().",
+    ),
+    "fit: starts traced": (
+        traced(lambda x: fit(starts=x)()),
+        TypeError,
+        "Argument `starts` must be a positive whole number that is known now, "
+        f"but is a traced array of {FLOAT} with shape ().",
+    ),
+    "fit: free nothing": (
+        fit(free=None),
+        TypeError,
+        "Argument `free` must be a name of expon's parameters or a list of them (tau), but is None.",
+    ),
+    "fit: free of another kernel": (
+        fit(free="beta"),
+        ValueError,
+        "Argument `free` must name parameters of expon (tau), but has 'beta'.",
+    ),
+    "fit: a bound that is none": (
+        fit(bounds={"tau": 3}),
+        ValueError,
+        "Argument `bounds` must have a lower and a higher number for `tau`, but has 3.",
+    ),
+    "fit: a weight too many": (
+        fit(weights=[1.0, 2.0]),
+        ValueError,
+        "Argument `weights` must have shape (1,), but has shape (2,).",
+    ),
+    "fit: progress a string": (
+        fit(progress="yes"),
+        TypeError,
+        "Argument `progress` must be True or False, but is 'yes'.",
+    ),
+    # objects
+    "AMPA: size not whole": (
+        lambda: synkin.AMPA(2.5),
+        TypeError,
+        "Argument `in_size` must be an int or a tuple of ints, but is 2.5.",
+    ),
+    "AMPA: a rate negative": (
+        lambda: synkin.AMPA(3, beta=-1.0),
+        ValueError,
+        "Parameter `beta` must be finite and not negative, but has the value -1.0.",
+    ),
+    "AMPA: a rate masked": (
+        lambda: synkin.AMPA(3, beta=MASKED),
+        ValueError,
+        "Parameter `beta` must have no masked entries, but has 1 of them.",
+    ),
+    "AMPA: a rate traced": (
+        traced(lambda x: synkin.AMPA(3, beta=x)),
+        RuntimeError,
+        "AMPA keeps its state in itself and cannot be made, set or updated inside jax.jit, vmap, grad or scan: "
+        "use synkin.ampa.step or synkin.simulate there.",
+    ),
+    "AMPA: an unknown overlap": (
+        lambda: synkin.AMPA(3, overlap="sum"),
+        ValueError,
+        "Argument `overlap` must be one of 'restart', 'ignore', but is 'sum'.",
+    ),
+    "DualExpon: normalize a string": (
+        lambda: synkin.DualExpon(3, normalize="no"),
+        TypeError,
+        "Argument `normalize` must be True or False, but is 'no'.",
+    ),
+    "AMPA.update: spikes of others": (
+        update(np.ones(4, bool)),
+        ValueError,
+        "Argument `spike` must have shape (3,), but has shape (4,).",
+    ),
+    "AMPA.update: a spike masked": (
+        update(MASKED),
+        ValueError,
+        "Argument `spike` must have no masked entries, but has 1 of them.",
+    ),
+    "AMPA.update: a spike of objects": (
+        update(OBJECTS[0]),
+        TypeError,
+        "Argument `spike` must be a real number or an array of them, but is an array of objects with shape (3,).",
+    ),
+    "AMPA.update: no dt": (
+        lambda: synkin.AMPA(3).update(True),
+        ValueError,
+        "`dt` is not set: give it in ms by `synkin.environ.set(dt=...)` or `with synkin.environ.context(dt=...):`.",
+    ),
+    "AMPA.run: spikes between 0 and 1": (
+        lambda: synkin.AMPA(3).run(np.full((2, 3), 0.5), 0.1),
+        ValueError,
+        "Argument `spikes` must be 0 or 1 for a receptor kernel, which takes no weights, "
+        "but has values from 0.5 to 0.5.",
+    ),
+    "AMPA.state: of another kernel": (
+        assign("state", alpha.State(0.0, 0.0)),
+        TypeError,
+        "Argument `state` must be a State with the fields ('g', 'pulse_left'), but is a synkin.alpha.State.",
+    ),
+    "AMPA.g: replaced": (
+        assign("g", 0.5),
+        AttributeError,
+        "Attribute `g` cannot be replaced: set `g.value` instead.",
+    ),
+    "AMPA.g.value: of others": (
+        lambda: setattr(synkin.AMPA(3).g, "value", np.ones(4)),
+        ValueError,
+        "Argument `g` must broadcast to shape (3,), but has shape (4,).",
+    ),
+    "AMPA.init_state: a batch not whole": (
+        lambda: synkin.AMPA(3).init_state(2.5),
+        TypeError,
+        "Argument `batch_size` must be an int or a tuple of ints, but is 2.5.",
+    ),
+    "AMPA.add_delta_input": (
+        lambda: synkin.AMPA(3).add_delta_input("one", 1.0),
+        TypeError,
+        "AMPA takes no delta inputs, because a spike only starts a pulse of transmitter: give spikes to `update`.",
+    ),
+    "Alpha.add_delta_input: a string": (
+        lambda: synkin.Alpha(3).add_delta_input("one", "all"),
+        TypeError,
+        "Argument `inp` must be a real number or an array of them, but is 'all'.",
+    ),
+    # presets and environ
+    "preset: as kernel": (
+        lambda: simulate(presets.AMPA_NEURON, presets.AMPA_NEURON.params, SPIKES, 0.1),
+        TypeError,
+        "Argument `kernel` must be a kernel such as synkin.ampa, but is a synkin.presets.Preset.",
+    ),
+    "preset: as params": (
+        run(params=presets.AMPA_NEURON),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is a synkin.presets.Preset.",
+    ),
+    "preset: of another kernel": (
+        run(kernel=bionmda, params=presets.GABAA_DESTEXHE_1998.params),
+        TypeError,
+        "Argument `params` must be a synkin.bionmda.Params, but is a synkin.gabaa.Params.",
+    ),
+    "environ: dt negative": (
+        lambda: environ.set(dt=-1.0),
+        ValueError,
+        "Argument `dt` must be a positive number of ms, but is -1.0.",
+    ),
+    "environ: dt masked": (
+        lambda: environ.set(dt=np.ma.masked_array(0.1, mask=True)),
+        ValueError,
+        "Argument `dt` must have no masked entries, but has 1 of them.",
+    ),
+    "environ: t a list": (
+        lambda: environ.set(t=[1.0, 2.0]),
+        ValueError,
+        "Argument `t` must be a scalar, but has shape (2,).",
+    ),
+    "environ: an array as key": (
+        lambda: environ.get(np.zeros(2)),
+        ValueError,
+        "Argument `key` must be one of 't', 'dt', but is an array of float64 with shape (2,).",
+    ),
+}
+
+# What is said by code that does not yet ask `checks`: each fails here until it does.
+AWAITED = {
+    "fit: a trace complex",
+    "fit: a trace masked",
+    "fit: a trace of objects",
+    "fit: a trace traced",
+    "fit: times of dates",
+    "fit: parameters traced",
+    "fit: starts traced",
+    "fit: free nothing",
+    "fit: progress a string",
+    "DualExpon: normalize a string",
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
+def case(what):
+    marks = [pytest.mark.xfail(strict=True, reason="not wired")] if what in AWAITED else []
+    return pytest.param(what, marks=marks)
+
+
+@pytest.mark.parametrize("what", map(case, WRONG))
 def test_one_sentence(what):
     call, error, sentence = WRONG[what]
     with pytest.raises(error) as raised:
         call()
     assert str(raised.value) == sentence
+
+
+def test_a_sentence_names_the_argument_and_says_what_came():
+    for _, _, sentence in WRONG.values():
+        assert re.fullmatch(r"[^\n]*`\w+(\.\w+)*`[^\n]*\.|AMPA (keeps|takes)[^\n]*\.", sentence)
+        assert "Tracer" not in sentence
+        assert "synkin.kernels" not in sentence
 
 
 def test_bound_from_below_alone():

@@ -51,6 +51,19 @@ def test_numbers_of_any_kind_and_shape():
     assert currents.coba(jnp.ones((4, 3)), jnp.zeros((4, 1)), E=jnp.ones((1, 3))).shape == (4, 3)
 
 
+def test_shapes_broadcast_whatever_jax_is_told_about_ranks():
+    """As here, where promotion of ranks is forbidden: g over time and synapses, V of the synapses, E of one."""
+    assert currents.coba(np.ones((4, 3)), np.ones(3), E=np.ones(1)).shape == (4, 3)
+    assert currents.cuba(np.ones(3), scale=np.ones((4, 1))).shape == (4, 3)
+    assert currents.mg_block(np.ones((4, 3)), Mg=np.ones(3)).shape == (4, 3)
+
+
+def test_lists_and_foreign_byte_orders_are_numbers():
+    np.testing.assert_array_equal(currents.coba([1, 2], np.array([3, 5], ">f8"), E=[1, 1]), [2, 8])
+    np.testing.assert_array_equal(currents.cuba([1.0, 2.0], scale=np.array([3, 5], ">i4")), [3, 10])
+    assert currents.mg_block([-65.0, 0.0], Mg=np.longdouble(1)).shape == (2,)
+
+
 def test_currents_keep_float32_in_any_mode(x64):
     """A float32 simulation stays one where the parameters are plain numbers."""
     g = V = jnp.ones(3, "float32")

@@ -112,6 +112,20 @@ def test_what_has_no_unit_stays_as_it_is(value):
     assert units.plain("x", value, "ms") is value
 
 
+def test_a_list_of_quantities_becomes_one_of_numbers():
+    got = units.plain("x", [1 * u.ms, [2 * u.second, 3.0]], "ms")
+    assert got == [1, [2000.0, 3.0]]
+    assert units.among([1.0, [2.0, 3 * u.ms]])
+    assert not units.among([1.0, [2.0]], "ms", None, (1.0,))
+
+
+@pytest.mark.parametrize("values", [None, 3.0, (1 * u.ms,), {"tau": 1 * u.ms}, synkin.ampa.Params(beta=1 * u.Hz)])
+def test_what_is_no_params_or_state_is_left_for_the_checks(values):
+    assert units.params(synkin.alpha, values) is values
+    assert units.state(values, synkin.alpha) is values
+    assert units.state(values) is values
+
+
 def test_every_unit_and_state_variable_is_known(kernel):
     assert set(kernel.State._fields) <= set(units.VARIABLES)
     for unit in (*kernel.UNITS, *units.VARIABLES.values()):
@@ -249,6 +263,60 @@ def test_a_gradient_in_another_unit_is_scaled_by_it():
 
     expected = jax.grad(total)(0.18, None)
     np.testing.assert_allclose(jax.grad(total)(180.0, u.Hz), expected / 1000, rtol=1e-5)
+
+
+# The currents
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"g": 200 * u.uS, "V": -0.065 * u.volt, "E": -25.0, "g_max": 1.5},
+        {"g": 0.2, "V": -65 * u.mV, "E": -25, "g_max": 1.5},
+        {"g": 0.2, "V": -65.0, "E": -25.0 * u.mV, "g_max": 1.5},
+        {"g": 0.2, "V": -65.0, "E": -25.0, "g_max": 1500 * u.uS},
+        {"g": u.Quantity(0.2), "V": -65.0, "E": -25.0, "g_max": 1.5 * u.mS},
+        {"g": u.Quantity(0.2), "V": -65.0, "E": -25.0, "g_max": u.Quantity(1.5)},
+        {"g": [0.2 * u.mS], "V": -65.0, "E": -25.0, "g_max": 1.5},
+    ],
+)
+def test_one_quantity_is_enough_for_coba(given):
+    """Ohm's law: 1.5 x 0.2 mS at 40 mV below the reversal; one of g and g_max has the unit, or neither."""
+    got = synkin.currents.coba(**given)
+    assert got.unit == u.uA
+    np.testing.assert_allclose(got.mantissa, -12.0, rtol=1e-6)
+
+
+def test_cuba_gives_a_quantity_for_one():
+    for given in ({"g": 0.5 * u.mS}, {"g": 0.5, "scale": 1 * u.mV}, {"g": 500 * u.uS, "scale": 0.001 * u.volt}):
+        got = synkin.currents.cuba(**given)
+        assert got.unit == u.uA
+        np.testing.assert_allclose(got.mantissa, 0.5, rtol=1e-6)
+
+
+def test_mg_block_is_a_plain_fraction():
+    got = synkin.currents.mg_block(-0.065 * u.volt, Mg=1000 * u.uM, a=62 / u.volt, b=3.57 * u.mM, V_offset=0.0 * u.mV)
+    assert is_plain(got)
+    np.testing.assert_allclose(got, synkin.currents.mg_block(-65.0, Mg=1.0), rtol=1e-5)
+
+
+def test_from_spikes_to_a_current_with_units(kernel):
+    """g of `respond` and of `simulate` goes into `coba`, blocked or not, under jit and grad as well."""
+    V, E = -65.0, 0.0
+    params, times = kernel.Params(), np.array([1.0, 2.0, 4.0])
+
+    def current(V, unit):
+        g = synkin.respond(kernel, params, [0.5], times * unit)
+        return synkin.currents.coba(synkin.currents.mg_block(V) * g, V, E=E)
+
+    expected = current(V, 1)
+    for got in (current(V * u.mV, u.ms), jax.jit(lambda V: current(V * u.mV, u.ms))(V)):
+        assert got.unit == u.uA
+        np.testing.assert_allclose(got.mantissa, expected, **TOLERANCE)
+    slope = jax.grad(lambda V: current(V * u.mV, u.ms).mantissa.sum())(V)
+    np.testing.assert_allclose(slope, jax.grad(lambda V: current(V, 1).sum())(V), **TOLERANCE)
+    _, g = synkin.simulate(kernel, params, np.ones((4, 2)), DT * u.ms)
+    assert synkin.currents.coba(g, V * u.mV, E=E).unit == u.uA
 
 
 # The objects
@@ -464,6 +532,31 @@ SPIKES = np.ones((4, 2))
         (
             lambda: synkin.respond(ALPHA, ALPHA.Params(), [1.0], [2.0], weights=[1.0] * u.ms),
             "Argument `weights` must be in mS, but is in ms.",
+        ),
+        (lambda: synkin.currents.coba(1 * u.mV, -65.0, E=0.0), "Argument `g` must be in mS, but is in mV."),
+        (lambda: synkin.currents.coba(1.0, -65 * u.ms, E=0.0), "Argument `V` must be in mV, but is in ms."),
+        (lambda: synkin.currents.coba(1.0, -65.0, E=1 * u.mS), "Argument `E` must be in mV, but is in mS."),
+        (
+            lambda: synkin.currents.coba(1.0, -65.0, E=0.0, g_max=1 * u.mV),
+            "Argument `g_max` must be dimensionless, but is in mV.",
+        ),
+        (
+            lambda: synkin.currents.coba(1.0 * u.mS, -65.0, E=0.0, g_max=1 * u.nS),
+            "Argument `g_max` must be dimensionless where `g` is in mS, but is in nS.",
+        ),
+        (lambda: synkin.currents.cuba(1 * u.mV), "Argument `g` must be in mS, but is in mV."),
+        (lambda: synkin.currents.cuba(1.0, scale=1 * u.mS), "Argument `scale` must be in mV, but is in mS."),
+        (lambda: synkin.currents.mg_block(1 * u.mS), "Argument `V` must be in mV, but is in mS."),
+        (lambda: synkin.currents.mg_block(-65.0, Mg=1 * u.ms), "Argument `Mg` must be in mM, but is in ms."),
+        (lambda: synkin.currents.mg_block(-65.0, a=1 * u.mV), "Argument `a` must be in 1/mV, but is in mV."),
+        (lambda: synkin.currents.mg_block(-65.0, b=1 * u.mV), "Argument `b` must be in mM, but is in mV."),
+        (
+            lambda: synkin.simulate(ALPHA, synkin.ampa.Params(beta=1 * u.Hz), SPIKES, DT),
+            "Argument `params` must be a synkin.alpha.Params, but is a synkin.ampa.Params.",
+        ),
+        (
+            lambda: ALPHA.init(ALPHA.Params(tau=[8 * u.ms, 9 * u.ms]), (2,)),
+            "Parameter `tau` must come without a unit here, but is a list of quantities.",
         ),
         (
             lambda: ALPHA.init(ALPHA.Params(tau=8 * u.ms), (2,)),

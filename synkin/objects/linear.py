@@ -236,7 +236,7 @@ class DualExpon(Linear):
     tau_rise = Parameter()
     amplitude = Parameter()
     g_rise = Variable()
-    g_decay = Variable()
+    g_decay = Variable("mS")
 
     def __init__(
         self,
@@ -250,7 +250,7 @@ class DualExpon(Linear):
         *,
         method: str = "exp_euler",
     ) -> None:
-        self._normalize = bool(normalize)
+        self._normalize = checks.flag("normalize", normalize)
         given = {"tau_decay": tau_decay, "tau_rise": tau_rise, "amplitude": amplitude}
         super().__init__(in_size, name, given, method)
         self.g_initializer = g_initializer

@@ -19,9 +19,9 @@ _BEFORE_ANY_SPIKE = -1e7  # ms
 @jax.jit
 def _step(ready: Any, carry: Any, arrival: Array, spike: Array, t: float) -> tuple[Any, Array, Array]:
     """One update: the carry, arrival times and g."""
-    spike = jnp.broadcast_to(spike, arrival.shape).astype(bool)
+    spike = jnp.broadcast_to(spike, arrival.shape)
     carry, g = ready.step(carry, spike)
-    return carry, jnp.where(spike, jnp.asarray(t, arrival.dtype), arrival), g
+    return carry, jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival), g
 
 
 @jax.jit
@@ -37,7 +37,7 @@ class Receptor(Synapse):
 
     T_dur = Parameter()
     T_duration = Parameter("T_dur")
-    spike_arrival_time = Variable()
+    spike_arrival_time = Variable("ms")
 
     def __init__(
         self,

@@ -59,11 +59,14 @@ class Parameter:
 class Variable:
     """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``."""
 
+    def __init__(self, unit: str | None = None) -> None:
+        self.unit = unit  # of what is no variable of the kernel
+
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, synapse: Any, owner: type | None = None) -> Any:
-        return self if synapse is None else Held(synapse, self.name)
+        return self if synapse is None else Held(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
 
     def __set__(self, synapse: "Synapse", value: Any) -> None:
         raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
@@ -72,20 +75,19 @@ class Variable:
 class Held:
     """One state variable of one object, always as it is now."""
 
-    def __init__(self, synapse: "Synapse", name: str) -> None:
-        self._synapse = synapse
-        self._name = name
+    def __init__(self, synapse: "Synapse", name: str, unit: str) -> None:
+        self._synapse, self._name, self._unit = synapse, name, unit
 
     @property
     def value(self) -> Array:
         """The array, of the state's shape; what is set must broadcast to it, and takes its dtype."""
-        return self._synapse._with_unit(self._synapse._read(self._name), units.of_variable(self._synapse.kernel, self._name))
+        return self._synapse._with_unit(self._synapse._read(self._name), self._unit)
 
     @value.setter
     def value(self, value: ArrayLike) -> None:
         synapse = self._synapse
         like = synapse._read(self._name)
-        value = synapse._take(self._name, value, units.of_variable(self._synapse.kernel, self._name))
+        value = synapse._take(self._name, value, self._unit)
         synapse._write(self._name, synapse._concrete(spread(self._name, value, like.shape, like.dtype)))
 
     def __repr__(self) -> str:
@@ -176,9 +178,9 @@ class Synapse:
     def state(self, state: Any) -> None:
         old = self.state
         if getattr(state, "_fields", None) != old._fields:
-            raise TypeError(f"Argument `state` must be a State with the fields {old._fields}, but is {state!r:.80}.")
+            raise TypeError(f"Argument `state` must be a State with the fields {old._fields}, but is {checks.worded(state)}.")
         new = (
-            spread(field, self._take(field, value, units.of_variable(self.kernel, field)), like.shape, like.dtype)
+            spread(field, self._take(field, value, self.kernel.variables[field]), like.shape, like.dtype)
             for field, value, like in zip(old._fields, state, old, strict=True)
         )
         self._state = self._concrete(type(old)(*new))
@@ -200,7 +202,7 @@ class Synapse:
         initial = {}
         for field, attribute in self._initializers:
             value = getattr(self, attribute)
-            value = self._take(attribute, value(shape) if callable(value) else value, units.of_variable(self.kernel, field))
+            value = self._take(attribute, value(shape) if callable(value) else value, self.kernel.variables[field])
             initial[field] = spread(attribute, value, shape, state[0].dtype)
         self._state = self._concrete(state._replace(**initial))
         self._at_rest = True  # no pulse is under way
@@ -262,7 +264,8 @@ class Synapse:
         arrays = {}
         for field, value in given.items():
             value = value(self._in_size) if callable(value) else value
-            value = self._take(field, value, units.of_parameter(self.kernel, field), "Parameter")
+            self._has_units = self._has_units or units.is_quantity(value)
+            value = units.parameter(self.kernel, field, value)
             arrays[field] = jnp.array(real(field, value, "Parameter"), jnp.result_type(float))
         candidates = self._concrete(self._given._replace(**arrays))
         checks.params(candidates, self._in_size, self.kernel)
@@ -323,7 +326,7 @@ class Synapse:
 
 def real(name: str, value: Any, kind: str = "Argument") -> Array | np.ndarray:
     """``value``, without a unit, as an array of real numbers: all but t and dt comes in by here."""
-    checks._numeric(name, value, kind)
+    value = checks.real(name, value, kind)
     return value if isinstance(value, jax.Array) else np.asarray(value)
 
 
