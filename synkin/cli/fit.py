@@ -72,7 +72,7 @@ def add_parser(subparsers: Any) -> None:
     options.add_time_unit(parser)
     add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
     options.add_kernel(parser)
-    add("--spikes", type=_times, metavar="MS,...", help="spike times")
+    add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
     add("--free", type=_names, metavar="NAME,...", help="the parameters to fit")
     for name, what in (
         ("scale", "from mS to the recording's unit (default: 1)"),
