@@ -1,22 +1,32 @@
-"""The command line: ``python -m synkin simulate`` and its fellows, one module each in `synkin.cli`."""
+"""The command line: ``synkin simulate`` and its fellows, one module each in `synkin.cli`."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 import synkin
 from synkin.cli import UsageError, fit, simulate
 from synkin.cli import list as list_
+from synkin.cli.hints import meant
+from synkin.cli.parser import Parser, called_as
 
-COMMANDS = (simulate, fit, list_)
+COMMANDS = {"simulate": simulate, "fit": fit, "list": list_}
 
+# What a person sees who has typed the name alone.
+_WELCOME = """\
+synkin {version}: synapse kinetics, from presynaptic spikes to the conductance g(t).
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are sentences like all others here."""
+Try it on data that come with it:
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[0].upper()}{message[1:]}.")
+  {synkin} simulate --sample --plot g.png
+  {synkin} fit --sample --plot fit.png
+
+Then on your own:
+
+  {synkin} simulate spikes.csv --kernel gabaa --method exact --out g.csv
+  {synkin} fit recording.csv --spikes 3.0 --free alpha,beta,T_dur --scale --offset
+
+`{synkin} list` shows the kernels, `{synkin} simulate --help` what a command takes.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,13 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 where the person has to change something, which a sentence on stderr says, or 130
         where it was interrupted.
     """
-    parser = _Parser(prog="python -m synkin", description=synkin.__doc__, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"synkin {synkin.__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not words:
+        print(_WELCOME.format(version=synkin.__version__, synkin=called_as()), end="")
+        return 0
     try:
-        arguments = parser.parse_args(argv)
+        arguments = _parser(words).parse_args(words)
         arguments.run(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
@@ -43,6 +52,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _parser(words: Sequence[str]) -> Parser:
+    """The parser of all commands, if the first word that is no option is one."""
+    command = next((word for word in words if not word.startswith("-")), None)
+    if command is not None and command not in COMMANDS:
+        there_are = "there are simulate, fit and list"
+        raise UsageError(f"There is no command {command!r}{meant(command, COMMANDS)}: {there_are}.")
+    parser = Parser(prog=called_as(), description=synkin.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"synkin {synkin.__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS.values():
+        module.add_parser(subparsers)
+    return parser
 
 
 if __name__ == "__main__":

@@ -4,22 +4,31 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from synkin import checks
-from synkin.simulate import simulate
+from synkin.respond import respond
 
 # Told apart by people with any kind of colour vision. Source: Okabe and Ito 2008, Color Universal Design.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip
-GREY = "#595959"
+GREY, NAVY, BROWN = "#595959", "#00253B", "#4A1F00"
+# A legend in one line above the axes, on the right, where no title is.
+_ON_TOP: dict[str, Any] = {
+    "frameon": False, "loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3, "borderaxespad": 0.1
+}  # fmt: skip
 
 # The part of an axes' height that one train of spike ticks takes, and that all of them may take.
 _TICKS_ROW, _TICKS_MOST = 0.05, 0.25
+
+# More traces than this, which no one can tell apart, are drawn as what they are together.
+_LINES = 20
+# The parts of the traces that the two bands around their mean hold, in percent.
+_BANDS = ((5, 95), (25, 75))
+# A picture needs no more columns and rows than a screen has; quantiles are taken at no more times than this.
+_COLUMNS, _ROWS = 2000, 600
 
 # A trace of more samples than this is drawn with a thin line, so that its peaks are told apart.
 _DENSE = 20_000
@@ -37,6 +46,9 @@ def traces(
     ax: Any = None,
 ) -> Any:
     """Draw conductances over time, and the spikes that made them as ticks above.
+
+    More than 20 traces without names are drawn together: their mean, and bands that hold 50 and 90 % of them.
+    `population` shows such a number one by one.
 
     Args:
         times: (T,), ms.
@@ -66,31 +78,99 @@ def traces(
         raise ValueError(f"Argument `labels` must have length {len(columns)}, but has length {len(labels)}.")
 
     ax = _axes(ax)
-    colors = _colors(len(columns))
-    many = len(columns) > len(COLORS)
-    width, alpha = 0.5 if many or len(times) > _DENSE else 1.0, 0.4 if many else 1.0
-    for i, column in enumerate(columns):
-        label = labels[i] if labels else None
-        ax.plot(times, column, color=colors[i], linewidth=width, alpha=alpha, label=label)
+    together = len(columns) > _LINES and labels is None
+    if together:
+        shown = _bands(ax, times, columns)
+    else:
+        shown = columns
+        many = len(columns) > len(COLORS)
+        width = 0.7 if many or len(times) > _DENSE else 1.0
+        for i, (column, color) in enumerate(zip(columns, _colors(len(columns)), strict=True)):
+            ax.plot(times, column, color=color, linewidth=width, label=labels[i] if labels else None)
     band = min(_TICKS_ROW * len(trains), _TICKS_MOST)
     # Heights in fractions of the axes': the ticks stay at the top, whatever the limits are.
     at_top = ax.get_xaxis_transform()
-    for i, train in enumerate(trains):
-        top, bottom = 1 - band * i / len(trains), 1 - band * (i + 0.8) / len(trains)
-        color = GREY if len(trains) == 1 else colors[i]
-        ax.vlines(train, bottom, top, color, linewidth=0.7, transform=at_top)
-    _leave_room_above(ax, columns, band)
+    if together and len(trains) > 1:
+        # Train i at the height of its row, the first on top, as ticks are.
+        _raster(ax, trains, lambda rows: 1 - band * (rows + 0.5) / len(trains), GREY, 0.4, transform=at_top)
+    else:
+        for i, (train, color) in enumerate(zip(trains, _colors(len(trains)), strict=True)):
+            top, bottom = 1 - band * i / len(trains), 1 - band * (i + 0.8) / len(trains)
+            ax.vlines(train, bottom, top, GREY if len(trains) == 1 else color, linewidth=0.7, transform=at_top)
+    _leave_room_above(ax, shown, band)
     _finish(ax)
     if labels:
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    elif together:
+        ax.legend(**_ON_TOP)
     return ax
+
+
+def population(times: ArrayLike, g: ArrayLike, *, spikes: Any = None, ax: Any = None) -> Any:
+    """Draw many conductances: their spikes as a raster, each g as a row of an image, and below what they do together.
+
+    Where a row or column of the image stands for several synapses or samples, it shows the one that is largest in
+    size, so that no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
+
+    Args:
+        times: (T,), ms, evenly spaced.
+        g: (T, n), mS.
+        spikes: n trains of spike times in ms.
+        ax: three matplotlib Axes; by default those of a new pyplot figure.
+
+    Returns:
+        The three Axes: raster, image, mean.
+
+    Raises:
+        ValueError: shapes or lengths that do not fit, or ``ax`` that is not three Axes.
+        ImportError: matplotlib is not installed.
+    """
+    times, g = np.asarray(times), np.asarray(g)
+    if times.ndim != 1 or g.ndim != 2 or len(g) != len(times):
+        raise ValueError(f"Argument `g` must have shape ({np.size(times)}, n), but has shape {g.shape}.")
+    synapses = g.shape[1]
+    trains = [] if spikes is None else list(spikes)
+    if trains and (len(trains) != synapses or any(np.ndim(train) != 1 for train in trains)):
+        raise ValueError(f"Argument `spikes` must be {synapses} trains of times, but is {len(trains)}.")
+    raster, image, mean = _three_axes(ax)
+    _raster(raster, trains, lambda rows: rows)
+    shown = _largest_in_blocks(_largest_in_blocks(g, _COLUMNS).T, _ROWS)
+    bottom, top = min(shown.min(), 0.0), max(shown.max(), 0.0)
+    # White is 0, so that silence is paper, also where g has both signs or is negative.
+    size = max(top, -bottom) or 1.0
+    colors = [BROWN, VERMILION, ORANGE, "white", SKY, BLUE, NAVY]
+    down, up = bottom < 0, top > 0 or bottom == 0
+    shades = colors[0 if down else 3 : 7 if up else 4]
+    extent = (2 * times[0] - times[1] if len(times) > 1 else 0.0, times[-1], -0.5, synapses - 0.5)
+    picture = image.imshow(
+        shown,
+        cmap=_matplotlib("matplotlib.colors").LinearSegmentedColormap.from_list("g", shades),
+        vmin=-size if down else 0.0,
+        vmax=size if up else 0.0,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=extent,
+    )
+    image.figure.colorbar(picture, cax=image.inset_axes((1.01, 0, 0.015, 1)), label="g (mS)")
+    _leave_room_above(mean, _bands(mean, times, g.T), 0.0)
+    for axes in (raster, image, mean):
+        _finish(axes)
+        axes.set_xlim(extent[:2])
+    for axes in (raster, image):
+        axes.set_ylabel("synapse")
+        axes.set_ylim(-0.5, synapses - 0.5)
+        axes.set_xlabel("")
+        axes.tick_params(labelbottom=False)
+    mean.legend(**_ON_TOP)
+    return raster, image, mean
 
 
 def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None) -> Any:
     """Draw what a kernel answers to one input at time 0, with its peak, rise, half width and decay marked.
 
     Args:
-        kernel: a kernel module such as `synkin.ampa`.
+        kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``, of scalars; by default the kernel's defaults.
         dt: step in ms of the exact run that is drawn and measured; small beside the kernel's time constants.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
@@ -188,6 +268,7 @@ def figure(width: float = 9.0, height: float = 5.0) -> Any:
     return _matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
+
 def _matplotlib(module: str) -> Any:
     try:
         return import_module(module)
@@ -213,6 +294,46 @@ def _two_axes(ax: Any) -> Any:
     if np.shape(ax) != (2,):
         raise ValueError(f"Argument `ax` must be two Axes, for recording and residuals, but is {ax!r:.60}.")
     return ax
+
+
+def _three_axes(ax: Any) -> Any:
+    if ax is None:
+        ratios = {"height_ratios": [2, 2, 1.5]}
+        pyplot = _matplotlib("matplotlib.pyplot")
+        _, ax = pyplot.subplots(3, 1, figsize=(8, 7), layout="constrained", sharex=True, gridspec_kw=ratios)
+    if np.shape(ax) != (3,):
+        raise ValueError(f"Argument `ax` must be three Axes, for raster, image and mean, but is {ax!r:.60}.")
+    return ax
+
+
+def _raster(ax: Any, trains: Sequence[Any], height: Any, color: str = BLACK, part: float = 1.0, **options: Any) -> None:
+    """A dot for each spike at the ``height`` of its row, smaller where there are more; ``part`` of the usual area."""
+    spikes = np.concatenate([np.empty(0), *trains])
+    rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
+    size = float(np.clip(4000 / max(1, len(spikes)), 0.3, 6.0))
+    ax.scatter(spikes, height(rows), part * size, color, linewidths=0, rasterized=True, **options)
+
+
+def _bands(ax: Any, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Draw the mean of the rows of ``columns`` and bands around it; what was drawn, to set limits by."""
+    every = max(1, len(times) // _COLUMNS)
+    sample = columns[:: max(1, len(columns) // _COLUMNS), ::every]
+    edges = [np.nanpercentile(sample, edge, axis=0) for band in _BANDS for edge in band]
+    for i, ((low, high), alpha) in enumerate(zip(_BANDS, (0.2, 0.4), strict=True)):
+        label = f"middle {high - low} %"
+        ax.fill_between(times[::every], *edges[2 * i : 2 * i + 2], color=SKY, alpha=alpha, linewidth=0, label=label)
+    mean = _mean(columns)
+    ax.plot(times, mean, color=BLUE, linewidth=1.0 if len(times) <= _DENSE else 0.5, label=f"mean of {len(columns):,}")
+    return np.concatenate([mean, *edges])
+
+
+def _largest_in_blocks(values: np.ndarray, most: int) -> np.ndarray:
+    """``values`` with the first axis in at most ``most`` blocks, of each the value that is largest in size."""
+    if len(values) <= most:
+        return values
+    starts = np.linspace(0, len(values), most, endpoint=False).astype(int)
+    high, low = np.maximum.reduceat(values, starts), np.minimum.reduceat(values, starts)
+    return np.where(high >= -low, high, low)
 
 
 def _finish(ax: Any) -> None:
@@ -259,18 +380,13 @@ def _leave_room_above(ax: Any, columns: np.ndarray, band: float) -> None:
 def _impulse_response(kernel: Any, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
     params = kernel.Params() if params is None else params
-    state = kernel.init(params, ())
     checks.positive_dt(dt)
-    like = jax.tree.leaves(state)[0]
-    params = checks.aligned(params, like)
-    # Starting right after the input, it does not matter at which end of a step the kernel takes inputs.
-    state = kernel.receive(params, state, jnp.ones((), like.dtype if kernel.TAKES_WEIGHTS else bool))
-    silence = np.zeros(_STRETCH, bool)
-    parts = [np.asarray(kernel.conductance(params, state))[None]]
+    parts: list[np.ndarray] = []
     highest = 0.0
-    for _ in range(_STRETCHES):
-        state, g = simulate(kernel, params, silence, dt, state=state, method="exact")
-        parts.append(np.asarray(g))
+    for i in range(_STRETCHES):
+        # A spike counts in a sample at its own time, so it does not matter at which end of a step it is taken.
+        first, last = i * _STRETCH + (i > 0), (i + 1) * _STRETCH
+        parts.append(np.asarray(respond(kernel, params, np.zeros(1), dt * np.arange(first, last + 1))))
         highest = max(highest, float(np.abs(parts[-1]).max()))
         if abs(parts[-1][-1]) <= _DOWN_TO * highest:
             break

@@ -10,11 +10,12 @@ import pytest
 
 import synkin
 from synkin import __main__ as command_line
-from synkin.cli import files
+from synkin.cli import conductance, files, time_unit
 from synkin.cli import simulate as subcommand
 from synkin.cli.terminal import Progress
 
 main = command_line.main
+NAMES = {kernel: name for name, kernel in synkin.KERNELS.items()}
 
 
 @pytest.fixture
@@ -65,16 +66,20 @@ def test_output_is_simulate(capsys, train, tmp_path, method):
     said(capsys, "simulate", train("5\n25\n25.75\n"), *options)
     times, written = computed(out)
     np.testing.assert_allclose(times, 0.25 * np.arange(1, 401), rtol=1e-12)
-    np.testing.assert_array_equal(written, g)
+    if method == "exp_euler":
+        np.testing.assert_array_equal(written, g)
+    else:  # off the grid and in double precision
+        np.testing.assert_allclose(written, g, rtol=1e-5, atol=1e-7)
 
 
-def test_spikes_act_at_their_time(capsys, train, tmp_path, x64, kernel):
+@pytest.mark.parametrize("name", ["ampa", "gabaa", "expon", "dual_expon"])  # which exp_euler solves exactly there
+def test_spikes_act_at_their_time(capsys, train, tmp_path, x64, name):
     """On the grid, the run is what `respond`, which knows no grid, gives: for each family, at time 0 too."""
+    kernel = synkin.KERNELS[name]
     trains = [[3.0, 3.0, 7.5], [0.0, 0.0, 2.0], [0.5, np.inf, np.inf]]
     out = str(tmp_path / "g.npz")
-    name = kernel.name
     spikes = train("".join(f"{t},{i}\n" for i, times in enumerate(trains) for t in times if np.isfinite(t)))
-    options = ["--kernel", name, "--dt", "0.5", "--duration", "20", "--method", "exact", "--out", out]
+    options = ["--kernel", name, "--dt", "0.5", "--duration", "20", "--method", "exp_euler", "--out", out]
     said(capsys, "simulate", spikes, *options)
     times, g = computed(out)
     for i, spike_times in enumerate(trains):
@@ -107,17 +112,49 @@ def test_two_columns_are_synapses(capsys, train, tmp_path):
     assert ", synapse 2\n" in text
 
 
-def test_chunks_make_no_difference(capsys, tmp_path, monkeypatch, kernel):
-    """A run in 29 chunks, the last of them cut short, is the run in one."""
-    name = kernel.name
+def test_exact_takes_spikes_as_they_are(capsys, train, tmp_path, x64, kernel):
+    """Off the grid, two within a step, one synapse silent: what `respond` gives, at the steps' ends."""
+    out = str(tmp_path / "g.npz")
+    options = ["--kernel", NAMES[kernel], "--dt", "0.5", "--duration", "8", "--method", "exact", "--out", out]
+    text = said(capsys, "simulate", train("1.23,0\n1.27,0\n0.4,2\n9,2\n"), *options)
+    assert "spikes      4\n            at their own times\n            1 after the end: left out\n" in text
+    times, g = computed(out)
+    np.testing.assert_allclose(times, 0.5 * np.arange(1, 17))
+    for spike_times, column in zip([[1.23, 1.27], [np.inf, np.inf], [0.4, np.inf]], g.T, strict=True):
+        expected = synkin.respond(kernel, kernel.Params(), np.array(spike_times), times)
+        np.testing.assert_allclose(column, expected, rtol=1e-12, atol=1e-15)
+    assert g.any(axis=0).tolist() == [True, False, True]
+
+
+def test_exact_keeps_a_spikes_place_in_a_long_run(capsys, train, tmp_path):
+    """An hour in, single precision counts in quarters of a ms: the answer is that of an early spike."""
+    answers = []
+    for start in (0, 3_600_000):
+        out = str(tmp_path / f"{start}.npz")
+        options = ["--method", "exact", "--dt", "100", "--duration", str(start + 100), "--set", "beta=0.01"]
+        said(capsys, "simulate", train(f"{start + 63.17}\n"), *options, "--out", out)
+        answers.append(computed(out)[1][-1])
+    assert answers[0] > 0.1
+    assert answers[1] == pytest.approx(answers[0], rel=1e-6)
+
+
+def test_chunks_make_no_difference(capsys, tmp_path, monkeypatch, method, kernel):
+    """A run in many chunks, the last of them cut short, is the run in one; off the grid, of several synapses too."""
+    path = tmp_path / "spikes.csv"
+    times = subcommand.read(subcommand.SAMPLE).times[:6]
+    path.write_text("".join(f"{t},{i % 3}\n" for i, t in enumerate(times)))
     results = []
-    for shortest, largest in ((10**6, 2**24), (100, 700)):
-        monkeypatch.setattr(subcommand, "_SHORTEST_CHUNK", shortest)
-        monkeypatch.setattr(subcommand, "_LARGEST_CHUNK", largest)
-        out = str(tmp_path / f"{shortest}.npz")
-        said(capsys, "simulate", "--sample", "--kernel", name, "--method", "exact", "--out", out)
+    for shortest, largest, samples in ((10**6, 2**24, 2**24), (100, 600, 400), (100, 600, 3100)):
+        monkeypatch.setattr(conductance, "_SHORTEST_CHUNK", shortest)
+        monkeypatch.setattr(conductance, "_LARGEST_CHUNK", largest)
+        monkeypatch.setattr(conductance, "_SAMPLES", samples)
+        out = str(tmp_path / "g.npz")
+        options = ["--kernel", NAMES[kernel], "--method", method, "--duration", "150.3", "--out", out]
+        said(capsys, "simulate", str(path), *options)
         results.append(computed(out)[1])
-    np.testing.assert_allclose(results[1], results[0], rtol=2e-5, atol=1e-7)
+    assert results[0].shape == (1503, 3)
+    for result in results[1:]:
+        np.testing.assert_allclose(result, results[0], rtol=2e-5, atol=1e-7)
 
 
 def test_csv_holds_the_same_numbers(capsys, train, tmp_path):
@@ -160,6 +197,78 @@ def test_files_that_are_understood(train, text):
     assert subcommand.read(path).times.tolist() == [5.0, 7.5]
 
 
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("time_s", "s"),
+        ("Time (s)", "s"),
+        ("t [sec]", "s"),
+        ("seconds", "s"),
+        ("spikeTimeS", "s"),
+        ("time in seconds", "s"),
+        ("time_us", "us"),
+        ("t (\u00b5s)", "us"),
+        ("t (\u03bcs)", "us"),
+        ("time_ns", "ns"),
+        ("t/min", "min"),
+        ("hours", "h"),
+        ("time_ms", "ms"),
+        ("Time (ms)", "ms"),
+        ("TIME_MS", "ms"),
+        ("time (ms, 20 s in all)", None),
+        ("t", None),
+        ("spike_times", None),
+        ("pauses", None),
+    ],
+)
+def test_unit_of_a_column(capsys, train, name, unit):
+    """Whatever the unit, the numbers come out in ms, and the summary says so where they were converted."""
+    if name.endswith("in all)"):
+        assert time_unit.named(name) == {"ms", "s"}  # what is not clear is not guessed
+        return
+    assert time_unit.named(name) == ({unit} if unit else set())
+    times = {"ns": "5e6 7.5e6", "us": "5000 7500", "s": "0.005 0.0075", "min": "5e-3 7.5e-3", "h": "1 1.5"}
+    in_ms = {"min": [300, 450], "h": [3.6e6, 5.4e6]}.get(unit, [5, 7.5])
+    path = train("\n".join([name, *times.get(unit, "5 7.5").split()]))
+    read = subcommand.read(Path(path))
+    assert read.times.tolist() == in_ms
+    assert read.note == ("" if unit in (None, "ms") else f"{name}, converted from {unit} to ms")
+    if unit == "s":
+        assert f"spikes      2\n            at {name}, converted from s to ms\n" in said(capsys, "simulate", path)
+
+
+def test_conversion_is_decimal():
+    """0.0051 s are 5.1 ms: 0.0051 * 1000 is not, and a sample at a spike would come before it."""
+    row = files.Row(1, ["0.0051"])
+    assert files.number(Path("x"), row, 0, time_unit.IN_MS["s"]) == 5.1 != 0.0051 * 1000
+    for cell in ("nan", "inf", "-inf"):
+        np.testing.assert_equal(files.number(Path("x"), files.Row(1, [cell]), 0, time_unit.IN_MS["s"]), float(cell))
+
+
+def test_unit_as_an_option(capsys, train):
+    """It goes before what the name says, and is all there is where there is no header."""
+    assert subcommand.read(Path(train("0.005\n")), "s").times.tolist() == [5.0]
+    assert subcommand.read(Path(train("time_s\n5\n")), "ms").times.tolist() == [5.0]
+    assert "at column 1, converted from us to ms\n" in said(capsys, "simulate", train("5000\n"), "--time-unit", "us")
+
+
+@pytest.mark.parametrize(
+    ("text", "times", "synapses"),
+    [
+        ("sender,time_ms\n1,5\n0,7\n", [5, 7], [1, 0]),  # as NEST has it
+        ("i t\n1 5\n0 7\n", [5, 7], [1, 0]),  # and Brian2
+        ("neuron (index)\ttime (s)\n1\t0.005\n0\t0.007\n", [5, 7], [1, 0]),
+        ("# time_s synapse\n0.005 1\n0.007 0\n", [5, 7], [1, 0]),  # numpy.savetxt
+        ("# 2 cells, 20 s\n5 1\n7 0\n", [5, 7], [1, 0]),  # words, not names
+        ("time (s) synapse\n0.005 1\n0.007 0\n", [5, 7], [1, 0]),
+        ("first,second\n5,1\n7,0\n", [5, 7], [1, 0]),
+    ],
+)
+def test_columns_are_what_their_names_say(train, text, times, synapses):
+    read = subcommand.read(Path(train(text)))
+    assert (read.times.tolist(), read.synapses.tolist()) == (times, synapses)
+
+
 # What is printed
 
 
@@ -175,6 +284,7 @@ def test_summary(capsys, train, tmp_path):
         "parameters  tau  2  ms",
         "method      exp_euler",
         "spikes      4",
+        "            1 moved to the grid, by 0.02 ms at most",
         "            1 at the grid time of another of the synapse: added to it",
         "            1 after the end: left out",
         "duration    10 ms: 100 steps of 0.1 ms",
@@ -188,7 +298,8 @@ def test_summary(capsys, train, tmp_path):
 def test_sample_says_that_it_is_synthetic(capsys):
     text = said(capsys, "simulate", "--sample")
     assert "kernel      ampa\n" in text
-    assert "spikes      58\n            synthetic" in text
+    assert "spikes      58\n" in text
+    assert "            synthetic, see synkin/data/make_spikes.py\n" in text
 
 
 def test_sample_is_what_its_script_makes():
@@ -197,6 +308,70 @@ def test_sample_is_what_its_script_makes():
     assert script["text"]() == text
     assert text.startswith("# Synthetic")
     assert np.diff(subcommand.read(subcommand.SAMPLE).times).min() > script["REFRACTORY"]
+
+
+@pytest.mark.parametrize(
+    ("options", "lasts"),
+    [
+        (["--dt", "5"], "0.5 ms lasts 5 ms"),
+        (["--dt", "0.25", "--set", "T_dur=0.3"], "0.3 ms lasts 0.5 ms"),
+        (["--dt", "1", "--kernel", "bionmda"], "0.5 ms lasts 1 ms"),
+        (["--dt", "1", "--set", "T_dur=1e-4"], "0.0001 ms lasts 0 ms"),
+        (["--dt", "0.1", "--set", "T_dur=0.3"], None),
+        (["--dt", "0.25", "--set", "T_dur=84.1"], None),  # 0.2 % longer
+        (["--dt", "5", "--method", "exact"], None),
+        (["--dt", "5", "--kernel", "expon"], None),
+    ],
+)
+def test_warning_of_a_pulse_in_whole_steps(capsys, train, tmp_path, options, lasts):
+    """The length that is said is that in which g rises."""
+    out = str(tmp_path / "g.npz")
+    assert main(["simulate", train("10\n"), *options, "--out", out]) == 0
+    dt = float(options[1])
+    method = f"with --method exp_euler and steps of {dt:g} ms a pulse of {lasts}"
+    expected = f"Warning: {method}: use --method exact or a smaller --dt.\n" if lasts else ""
+    assert capsys.readouterr().err == expected
+    if lasts and "bionmda" not in options:
+        assert dt * np.sum(np.diff(computed(out)[1], prepend=0) > 0) == pytest.approx(float(lasts.split()[-2]))
+
+
+def test_name_alone_shows_what_to_type(capsys, tmp_path, monkeypatch):
+    """And what it shows works, but for the person's own files."""
+    monkeypatch.chdir(tmp_path)
+    text = said(capsys)
+    commands = [line.split()[3:] for line in text.splitlines() if line.startswith("  python -m synkin ")]
+    assert [words[0] for words in commands] == ["simulate", "fit", "simulate", "fit"]
+    assert len(text.splitlines()) < 20
+    Path("spikes.csv").write_text("time_ms\n3\n")
+    Path("recording.csv").write_text(Path(subcommand.SAMPLE.with_name("recording.csv")).read_text())
+    for words in commands:
+        reached = []
+        module = command_line.COMMANDS[words[0]]
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "run", reached.append)
+            assert main(words) == 0
+        assert len(reached) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/opt/venv/bin/synkin", "synkin"),
+        ("synkin.exe", "synkin"),
+        ("/x/synkin/__main__.py", "python -m synkin"),
+        ("-c", "python -m synkin"),
+    ],
+)
+def test_it_is_called_what_the_person_called_it(capsys, monkeypatch, path, name):
+    monkeypatch.setattr(sys, "argv", [path])
+    assert f"  {name} simulate --sample" in said(capsys)
+    for command in ("simulate", "fit"):
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--help"])
+        text = capsys.readouterr().out
+        assert text.startswith(f"usage: {name} {command} ")
+        assert f"\n  {name} {command} " in text  # the example
+    assert f"`{name} fit --help`" in complaint(capsys, "fit", "--kernal", "ampa", "x.csv")
 
 
 def test_list_shows_every_parameter(capsys):
@@ -281,10 +456,11 @@ def test_file_that_cannot_be_read(capsys, tmp_path):
     [
         (
             ["--kernel", "nmda"],
-            "There is no kernel 'nmda': there are alpha, ampa, gabaa, bionmda, expon, dual_expon.",
+            "There is no kernel 'nmda' (did you mean bionmda?): "
+            "there are alpha, ampa, gabaa, bionmda, expon, dual_expon.",
         ),
         (["--set", "tau=2"], "Kernel ampa has no parameter 'tau': it has alpha, beta, T, T_dur."),
-        (["--set", "beta"], "Option --set needs NAME=VALUE, such as T_dur=1, but got 'beta'."),
+        (["--set", "beta"], "Option --set needs NAME=VALUE, such as T_dur=0.5, but got 'beta'."),
         (["--set", "beta=fast"], "Parameter beta must be a number, but is 'fast'."),
         (["--set", "beta=-1"], "Parameter `beta` must be finite and not negative, but has the value -1.0."),
         (["--set", "beta=nan"], "Parameter `beta` must be finite and not negative, but has the value nan."),
@@ -297,9 +473,9 @@ def test_file_that_cannot_be_read(capsys, tmp_path):
             ["--kernel", "alpha", "--overlap", "ignore"],
             "Option --overlap is for receptors, but the kernel is alpha.",
         ),
-        (["--dt", "0"], "Argument --dt: must be a positive number of ms, but is '0'."),
-        (["--dt", "fine"], "Argument --dt: must be a positive number of ms, but is 'fine'."),
-        (["--duration", "-3"], "Argument --duration: must be a positive number of ms, but is '-3'."),
+        (["--dt", "0"], "Option --dt must be a positive number of ms, but is '0'."),
+        (["--dt", "fine"], "Option --dt must be a positive number of ms, but is 'fine'."),
+        (["--duration", "-3"], "Option --duration must be a positive number of ms, but is '-3'."),
         (
             ["--dt", "1e-9"],
             "A run must have at most 2,147,483,647 steps, but 2004.67 / 1e-09 is more.",
@@ -309,30 +485,24 @@ def test_file_that_cannot_be_read(capsys, tmp_path):
         (["--out", "nowhere/g.csv"], "The folder of --out nowhere/g.csv does not exist."),
         (["--plot", "nowhere/g.png"], "The folder of --plot nowhere/g.png does not exist."),
         (["spikes.csv"], "Command simulate needs a file of spike times or --sample, one of the two."),
-        (["--steps"], "Unrecognized arguments: --steps."),
+        (["--steps"], "There is no option --steps: `python -m synkin simulate --help` shows them all."),
     ],
 )
 def test_bad_options(capsys, options, expected):
     assert complaint(capsys, "simulate", "--sample", *options) == expected
 
 
-def test_bad_command(capsys):
-    assert complaint(capsys) == "The following arguments are required: COMMAND."
-    assert complaint(capsys, "simulate") == (
-        "Command simulate needs a file of spike times or --sample, one of the two."
-    )
-    assert "invalid choice: 'stimulate'" in complaint(capsys, "stimulate")
-    assert "invalid choice: 'euler'" in complaint(capsys, "simulate", "--sample", "--method", "euler")
-
-
 def test_what_cannot_be_computed_is_said(capsys, monkeypatch):
     """NaN, as from a time constant that single precision holds for 0, is no result."""
-    monkeypatch.setattr(subcommand, "simulate", lambda *_, state, **__: (state, np.full(20047, np.nan)))
-    assert complaint(capsys, "simulate", "--sample").startswith("The conductance is not finite in float")
+    monkeypatch.setattr(conductance, "simulate", lambda *_, state, **__: (state, np.full(20047, np.nan)))
+    monkeypatch.setattr(conductance, "respond", lambda *_, **__: np.full(20047, np.nan))
+    for method in ("exp_euler", "exact"):
+        said = complaint(capsys, "simulate", "--sample", "--method", method)
+        assert said.startswith("The conductance is not finite in float")
 
 
 def test_output_is_checked_before_the_run(capsys, train, tmp_path, monkeypatch):
-    monkeypatch.setattr(subcommand, "simulate", lambda *_, **__: pytest.fail("The run has begun."))
+    monkeypatch.setattr(conductance, "simulate", lambda *_, **__: pytest.fail("The run has begun."))
     folder = tmp_path / "g.csv"
     folder.mkdir()
     assert complaint(capsys, "simulate", "--sample", "--out", str(folder)) == (
@@ -348,7 +518,7 @@ def test_output_is_checked_before_the_run(capsys, train, tmp_path, monkeypatch):
         f"The folder of --out {out} cannot be written to."
     )
     monkeypatch.undo()
-    monkeypatch.setattr(subcommand, "simulate", lambda *_, **__: pytest.fail("The run has begun."))
+    monkeypatch.setattr(conductance, "simulate", lambda *_, **__: pytest.fail("The run has begun."))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert complaint(capsys, "simulate", path, "--plot", str(tmp_path / "g.png")) == (
@@ -380,7 +550,7 @@ def test_interrupt_is_quiet(capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(subcommand, "simulate", interrupted)
+    monkeypatch.setattr(conductance, "simulate", interrupted)
     assert main(["simulate", "--sample"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -402,14 +572,14 @@ def test_as_a_program(tmp_path):
 
 def test_recorded_train(capsys, recordings, tmp_path, kernel):
     """A ganglion neuron's 750 spikes in 30 s: the mean conductance is 750 times the area of one response."""
-    name = kernel.name
+    name = NAMES[kernel]
     path = recordings / "spikes_ganglion_low_light.csv"
     picture = tmp_path / "g.svg"
     out = tmp_path / "g.npz"
-    options = ["--kernel", name, "--method", "exact", "--out", str(out), "--plot", str(picture)]
+    options = ["--kernel", name, "--method", "exact", "--dt", "0.5", "--out", str(out), "--plot", str(picture)]
     text = said(capsys, "simulate", str(path), *options)
     assert "spikes      750\n" in text
-    assert "duration    30041.2 ms: 300,412 steps of 0.1 ms\n" in text
+    assert "duration    30041.5 ms: 60,083 steps of 0.5 ms\n" in text
     assert picture.read_text().startswith("<?xml")
     _, g = computed(out)
     assert np.isfinite(g).all()

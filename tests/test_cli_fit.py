@@ -10,6 +10,7 @@ from synkin import __main__ as command_line
 from synkin import expon
 from synkin.cli import UsageError
 from synkin.cli import fit as subcommand
+from synkin.cli.parser import Parser
 from synkin.fit import fit
 
 main = command_line.main
@@ -123,6 +124,43 @@ def test_options_reach_the_fit(said, recording, tmp_path):
     assert "of 2 starts" in written["message"]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--scale", "FILE"], {"scale": True}),
+        (["--scale", "--offset", "--onset", "FILE"], {"scale": True, "offset": True, "onset": True}),
+        (["--scale", "-1e-3", "--offset=2", "--onset=fit", "FILE"], {"scale": -1e-3, "offset": 2.0, "onset": True}),
+        (["--scale", "fit", "FILE"], {"scale": True}),
+        (["--set", "tau=2", "FILE"], {"set": ["tau=2"]}),
+        (["--set", "tau=2", "beta=1", "FILE", "--set", "T=1"], {"set": ["tau=2", "beta=1", "T=1"]}),
+        (["--bounds", "tau=1:2", "scale=-3:", "FILE"], {"bounds": ["tau=1:2", "scale=-3:"]}),
+        (["--spikes", "-3,4", "--from", "-1e1", "FILE"], {"spikes": [-3.0, 4.0], "begin": -10.0}),
+        (["--set", "tau=2", "--", "FILE"], {"set": ["tau=2"]}),
+        (["FILE"], {"scale": False, "set": [], "free": None}),
+    ],
+)
+def test_a_file_keeps_its_name(recording, words, expected):
+    """Whatever option stands before it: an option takes the words that can be its value."""
+    arguments = parsed(*(recording if word == "FILE" else word for word in words))
+    assert str(arguments.recording) == recording
+    assert {name: getattr(arguments, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("header", "factor"), [("time_s", 1e-3), ("Time (us)", 1e3), ("t_min", 1 / 60_000)])
+def test_times_in_other_units(said, recording, tmp_path, header, factor):
+    """The same fit, to the last digit where the numbers are those."""
+    path = tmp_path / "other.csv"
+    rows = [f"{float(f'{t * factor:.12g}')!r},{a:.6f}" for t, a in zip(TIMES, TRACES[0], strict=True)]
+    path.write_text("\n".join([f"{header},first_pA", *rows]))
+    outs = [tmp_path / "1.json", tmp_path / "2.json"]
+    text = said(str(path), *EXPON, "--scale", "--out", str(outs[0]))
+    unit = {"time_s": "s", "Time (us)": "us", "t_min": "min"}[header]
+    assert f"times       {header}, converted from {unit} to ms; options stay in ms\n" in text
+    assert "120 from 0 to 23.8 ms\n" in text
+    said(recording, *EXPON, "--scale", "--out", str(outs[1]))
+    assert result(outs[0])["params"]["tau"] == pytest.approx(result(outs[1])["params"]["tau"], rel=1e-6)
+
+
 def test_missing_cells_are_left_out(said, tmp_path):
     path = tmp_path / "gaps.csv"
     cells = [f"{value:.6f}" for value in TRACES[0]]
@@ -156,6 +194,33 @@ def test_sample(said, tmp_path):
     assert result(out)["scale"] == -40.0
 
 
+@pytest.mark.parametrize(
+    ("kernel", "free"),
+    [
+        ("ampa", ["alpha", "beta", "T_dur"]),
+        ("alpha", ["tau"]),
+        ("dual_expon", ["tau_decay", "tau_rise"]),
+        ("bionmda", ["alpha1", "beta1", "alpha2", "beta2", "T_dur"]),
+    ],
+)
+def test_sample_with_any_kernel(capsys, monkeypatch, kernel, free):
+    """What is free is what the kernel has."""
+    given = {}
+
+    def stop(*_, **options):
+        given.update(options)
+        raise ValueError("Far enough.")
+
+    monkeypatch.setattr(subcommand, "fit", stop)
+    assert main(["fit", "--sample", "--kernel", kernel]) == 2
+    assert capsys.readouterr().err == "Far enough.\n"
+    assert (given["free"], given["scale"]) == (free, True)
+
+
+def test_sample_is_fitted_by_another_kernel(said):
+    assert re.search(r"tau_rise +\S+ +\S+ +ms", said("--sample", "--kernel", "dual_expon", "--starts", "2"))
+
+
 def test_granule_cell(said, recordings, tmp_path):
     out = tmp_path / "fit.json"
     options = (
@@ -183,7 +248,7 @@ def recording_path(text):
 
 def parsed(*arguments):
     """The arguments as the command's parser has them."""
-    parser = command_line._Parser()
+    parser = Parser()
     subcommand.add_parser(parser.add_subparsers())
     return parser.parse_args(["fit", *arguments])
 
@@ -197,30 +262,34 @@ def parsed(*arguments):
         ([], "Command fit needs a recording or --sample, one of the two."),
         (["FILE", "--sample"], "Command fit needs a recording or --sample, one of the two."),
         (["FILE", "--free", "tau"], "Command fit needs --spikes, such as --spikes 3.0."),
-        (["FILE", "--spikes", "4"], "Command fit needs --free, such as --free beta."),
+        (["FILE", "--spikes", "4"], "Command fit needs --free, such as --free alpha,beta,T_dur."),
         (["nowhere.csv", *EXPON], "There is no file nowhere.csv."),
-        (["FILE", *EXPON, "--kernel", "nmda"], "There is no kernel 'nmda': there are alpha, ampa"),
+        (
+            ["FILE", *EXPON, "--kernel", "nmda"],
+            "There is no kernel 'nmda' (did you mean bionmda?): there are alpha, ampa",
+        ),
         (["FILE", *EXPON, "--time", "t"], "has no column 't': it has 4, time_ms, first_pA, second_pA, note."),
         (["FILE", *EXPON, "--trace", "5"], "has no column '5': it has 4"),
         (["FILE", *EXPON, "--time", "*_pA"], "Option --time needs one column, but *_pA means 2."),
         (["FILE", *EXPON, "--trace", "note"], "must have a number in column 4, but has 'x'."),
         (
             ["FILE", *EXPON, "--spikes", "4,x"],
-            "Argument --spikes: must be times in ms, such as 3.0,17.5, but is '4,x'.",
+            "Option --spikes must be times in ms, such as 3.0,17.5, but is '4,x'.",
         ),
-        (["FILE", *EXPON, "--free", "beta"], "Argument `free` must name parameters of expon (tau), but has 'beta'."),
+        (["FILE", *EXPON, "--free", "beta"], "Kernel expon has no parameter 'beta': it has tau."),
+        (["FILE", *EXPON, "--free", ","], "Option --free must be names of parameters, but is ','."),
         (["FILE", *EXPON, "--spikes", "40"], "must lie before the end of the recording, 23.8 ms, but has 40.0."),
         (
             ["FILE", *EXPON, "--bounds", "tau=3"],
-            "Option --bounds needs NAME=LOW:HIGH, such as beta=0.1:2, but got 'tau=3'.",
+            "Option --bounds needs NAME=LOW:HIGH, such as tau=0.1:2, but got 'tau=3'.",
         ),
         (["FILE", *EXPON, "--bounds", "tau=a:b"], "Option --bounds needs NAME=LOW:HIGH"),
-        (["FILE", *EXPON, "--bounds", "T=1:2"], "Argument `bounds` must name what is free (tau), but has 'T'."),
+        (["FILE", *EXPON, "--bounds", "T=1:2"], "Option --bounds must name what is fitted, tau, but has 'T'."),
         (["FILE", *EXPON, "--from", "99"], "Options --from, --from-sample and --to leave none of the 120 samples."),
         (["FILE", *EXPON, "--from-sample", "-1"], "Option --from-sample must be 0 or more, but is -1."),
-        (["FILE", *EXPON, "--from", "1", "--from-sample", "2"], "not allowed with argument --from."),
+        (["FILE", *EXPON, "--from", "1", "--from-sample", "2"], "Option --from-sample excludes --from."),
         (["FILE", *EXPON, "--starts", "0"], "Argument `starts` must be a positive whole number, but is 0."),
-        (["FILE", *EXPON, "--loss", "huber"], "invalid choice: 'huber'"),
+        (["FILE", *EXPON, "--loss", "huber"], "must be linear or soft_l1, but is 'huber'"),
         (["FILE", *EXPON, "--set", "tau=-1"], "Parameter `tau` must be positive and finite, but has the value -1.0."),
         (["FILE", *EXPON, "--out", "fit.txt"], "Option --out needs a file in .json, but got fit.txt."),
         (["FILE", *EXPON, "--plot", "fit.gif"], "Option --plot needs a file in .png or .pdf or .svg, but got fit.gif."),

@@ -9,6 +9,8 @@ import pytest
 import synkin
 from synkin import plot
 
+NAMES = {kernel: name for name, kernel in synkin.KERNELS.items()}
+
 matplotlib = pytest.importorskip("matplotlib")
 
 
@@ -49,10 +51,103 @@ def test_one_trace_has_one_label(ax):
     assert ax.lines[0].get_color() == plot.BLUE
 
 
-def test_any_number_of_traces(ax):
-    """Beyond the palette every trace still has a colour of its own."""
-    plot.traces(np.arange(5.0), np.zeros((5, 40)), spikes=[[1.0]] * 40, ax=ax)
-    assert len({tuple(line.get_color()) for line in ax.lines}) == 40
+def test_traces_beyond_the_palette(ax):
+    """Every one still has a colour of its own, and so do more, where they have names to be told apart by."""
+    plot.traces(np.arange(5.0), np.zeros((5, 20)), spikes=[[1.0]] * 20, ax=ax)
+    assert len({tuple(line.get_color()) for line in ax.lines}) == 20
+    ax.clear()
+    plot.traces(np.arange(5.0), np.zeros((5, 30)), labels=[str(i) for i in range(30)], ax=ax)
+    assert len(ax.lines) == len(legend(ax)) == 30
+
+
+def test_many_traces_are_drawn_together(ax):
+    """Trace i is i: the mean is 50, the bands end where 5, 25, 75 and 95 % lie; one dot a spike, above them."""
+    g = np.tile(np.arange(101.0), (4, 1))
+    trains = [[0.5, 1.5] if i % 2 else [] for i in range(101)]
+    plot.traces(np.arange(4.0), g, spikes=trains, ax=ax)
+    (mean,) = ax.lines
+    np.testing.assert_allclose(mean.get_ydata(), 50)
+    outer, inner, dots = ax.collections
+    for band, edges in ((outer, (5, 95)), (inner, (25, 75))):
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert (heights.min(), heights.max()) == edges
+    assert legend(ax) == ["middle 90 %", "middle 50 %", "mean of 101"]
+    assert len(dots.get_offsets()) == 100
+    low, high = ax.get_ylim()
+    assert (95 - low) / (high - low) < dots.get_offsets()[:, 1].min()
+
+
+@pytest.mark.parametrize(("sign", "limits"), [(1, (0, 3)), (-1, (-3, 0)), (0, (-3, 3))])
+def test_population(sign, limits):
+    """The image holds g as it is, white is 0 whatever the sign, and every spike has its dot in its row."""
+    axes = plot.figure().subplots(3, 1)
+    times, g = np.arange(1.0, 5.0), np.random.default_rng(0).uniform(0.5, 2, (4, 30))
+    g[2, 3] = 3.0
+    g[0] = 0.0
+    g *= sign or np.where(np.arange(30) % 2, -1, 1)
+    trains = [[1.5, 2.5] if i == 7 else [] for i in range(30)]
+    assert plot.population(times, g, spikes=trains, ax=axes)[0] is axes[0]
+    raster, image, mean = axes
+    np.testing.assert_array_equal(raster.collections[0].get_offsets(), [[1.5, 7], [2.5, 7]])
+    np.testing.assert_array_equal(image.images[0].get_array(), g.T)
+    assert image.images[0].get_clim() == limits
+    assert image.images[0].get_extent() == [0, 4, -0.5, 29.5]  # a sample is the end of its step
+    shades = image.images[0].get_cmap()
+    assert shades(image.images[0].norm(0.0)) == pytest.approx((1, 1, 1, 1), abs=0.01)
+    np.testing.assert_allclose(mean.lines[0].get_ydata(), g.mean(axis=1))
+    assert {ax.get_xlim() for ax in axes} == {(0, 4)}
+    assert (image.get_ylabel(), mean.get_ylabel(), mean.get_xlabel()) == ("synapse", "g (mS)", "time (ms)")
+
+
+def test_population_loses_no_peak():
+    """More samples and synapses than a picture has dots: one large sample of either sign still shows."""
+    axes = plot.figure().subplots(3, 1)
+    g = np.zeros((5001, 1301))
+    g[4321, 700], g[10, 11] = 5.0, -4.0
+    plot.population(np.arange(1, 5002), g, ax=axes)
+    shown = axes[1].images[0].get_array()
+    assert shown.shape == (600, 2000)
+    assert (shown.max(), shown.min(), np.count_nonzero(shown)) == (5, -4, 2)
+    row, column = np.unravel_index(shown.argmax(), shown.shape)
+    assert (row, column) == pytest.approx((700 / 1301 * 600, 4321 / 5001 * 2000), abs=1)
+
+
+def test_population_of_silence():
+    axes = plot.figure().subplots(3, 1)
+    plot.population(np.arange(1.0, 4.0), np.zeros((3, 30)), ax=axes)
+    axes[0].figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"g": np.zeros(3)}, r"Argument `g` must have shape \(3, n\), but has shape \(3,\)\."),
+        ({"spikes": [[1.0]]}, "Argument `spikes` must be 5 trains of times, but is 1."),
+        ({"ax": 1}, "Argument `ax` must be three Axes, for raster, image and mean, but is 1."),
+    ],
+)
+def test_populations_that_do_not_fit(arguments, expected):
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        plot.population(**{"times": np.arange(3.0), "g": np.zeros((3, 5))} | arguments)
+
+
+def test_picture_of_a_run():
+    """A few synapses as traces, many as a population, a long run with its peak close up."""
+    from synkin.cli import picture, spikes
+
+    for synapses, duration, panels in ((1, 100, 1), (7, 100, 1), (8, 100, 3), (7, 1000, 2), (60, 1000, 6)):
+        figure = plot.figure()
+        times = np.arange(1.0, duration + 1)
+        g = np.zeros((duration, synapses))
+        g[70] = 1.0
+        given = spikes.Spikes(np.array([70.0]), np.array([0]), (synapses,))
+        picture.draw(figure, times, g if synapses > 1 else g[:, 0], given, "ampa")
+        assert len(figure.axes) == panels
+        assert figure.axes[0].get_title(loc="left").startswith("ampa, 1 spike")
+        figure.draw_without_rendering()
+        if duration > 800:
+            close_up = figure.axes[1]
+            assert close_up.get_xlim()[0] < 71 < close_up.get_xlim()[1] < 420
 
 
 def test_makes_axes_where_none_are_given():
@@ -94,7 +189,7 @@ RESPONSES = {
 
 def test_kernel_is_measured(kernel, ax):
     assert plot.kernel(kernel, ax=ax) is ax
-    name = kernel.name
+    name = NAMES[kernel]
     peak, peak_time, rise, half_width, decay = RESPONSES[name]
     assert legend(ax) == [
         name,

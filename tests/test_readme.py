@@ -1,8 +1,11 @@
 """What README.md and the docstrings show is run as it stands there."""
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
@@ -20,6 +23,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 SHELL = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
 COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m synkin )[^&\n]+", line)]
+SESSIONS = [text for language, text in BLOCKS if language == "sh" and "activate" in text]
 EXAMPLES = [text for language, text in BLOCKS if language == "python"]
 
 
@@ -42,7 +46,6 @@ def test_commands(command, tmp_path, monkeypatch, capsys):
     if "--plot" in command:
         pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    Path("spikes.csv").write_text("time_ms\n3.0\n14.5\n30.25\n")
     arguments = shlex.split(command)
     assert main(arguments) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
@@ -51,8 +54,45 @@ def test_commands(command, tmp_path, monkeypatch, capsys):
             assert Path(arguments[arguments.index(option) + 1]).stat().st_size > 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="The shell is that of Unix.")
+@pytest.mark.parametrize("text", SESSIONS)
+def test_shell(text, tmp_path):
+    """As printed, line by line, in a folder with nothing but an environment."""
+    pytest.importorskip("matplotlib")
+    bin_ = tmp_path / ".venv" / "bin"
+    bin_.mkdir(parents=True)
+    bin_.joinpath("activate").write_text(f"PATH={shlex.quote(str(bin_))}:$PATH\n")
+    # What `pip install -e .` makes of the entry point.
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["synkin"].partition(":")
+    code = f"import sys\nfrom {entry[0]} import {entry[2]}\nsys.exit({entry[2]}())\n"
+    bin_.joinpath("synkin").write_text(f"#!{sys.executable}\n{code}")
+    bin_.joinpath("synkin").chmod(0o755)
+    before = {path.name for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        ["sh", "-eu"],
+        input=text,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    named = set(re.findall(r"(?:--out|--plot|>) (\S+)", text))
+    assert {path.name for path in tmp_path.iterdir()} - before == named
+    assert all((tmp_path / name).stat().st_size > 0 for name in named)
+
+
+def test_there_is_a_shell_session():
+    assert SESSIONS
+
+
+def test_extras_that_examples_need():
+    """An example that imports what only an extra brings has the line that installs it above."""
+    assert README.index('pip install -e ".[units]"') < README.index("import saiunit")
+
+
 def test_set_up_is_two_lines():
-    lines = [line for line in SHELL if "venv" in line]
+    lines = [line for line in SHELL if "-m venv" in line]
     assert len(lines) == 2, "Set up is one line to run synkin and one to test it."
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for line in lines:

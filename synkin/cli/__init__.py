@@ -1,4 +1,4 @@
-"""The command line, ``python -m synkin``: one module a subcommand, and what they share.
+"""The command line, ``synkin`` or ``python -m synkin``: one module a subcommand, and what they share.
 
 A subcommand is a module with
 
@@ -7,9 +7,18 @@ A subcommand is a module with
 
 that is named in ``COMMANDS`` of `synkin.__main__`. What they share:
 
-    options     kernels, parameters and numbers as they are typed
-    files       tables of numbers in, results out
-    terminal    aligned text, progress
+    parser       which word belongs to which option
+    options      kernels, parameters and numbers as they are typed
+    hints        what may have been meant
+    files        tables of numbers in, results out
+    time_unit    ms from the unit in a column's name
+    terminal     aligned text, progress
+
+and of ``simulate`` alone:
+
+    spikes         spike times from a file, on a grid or not
+    conductance    g, by either method
+    picture        what --plot draws
 """
 
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
+from synkin.cli.hints import meant
 from synkin.fit import Fit, fit
 from synkin.fit.search import LOSSES
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
-# The options that go with it.
+# The options that go with it, where others are not given, besides --free, which depends on the kernel.
 SAMPLE_OPTIONS = {
     "spikes": [5.0, 25.0, 28.0, 31.0],
-    "free": ["alpha", "beta", "T_dur"],
     "scale": True,
     "offset": True,
     "onset": True,
@@ -31,14 +31,15 @@ _UNIT = re.compile(r"(?:^|[^a-zA-Z])(pA|nA|uA|µA|mA|uV|µV|mV|V|pS|nS|uS|µS|mS
 _MISSING = ("", "-", "NA", "N/A")
 
 _NOTES = """\
-RECORDING.csv has a row a sample: its time in ms, and one column or more of what
-was recorded. A column is given by its name or by its number, from 1; several by
-a comma between them or by a pattern such as 'event*'. Several recordings are
+RECORDING.csv has a row a sample: its time, and one column or more of what was
+recorded. A column is given by its name or by its number, from 1; several by a
+comma between them or by a pattern such as 'event*'. Several recordings are
 fitted together: they share the parameters, each has its own scale, offset and
-onset. Cells that are empty, NA or NaN are left out. The unit of the recording
-is read from the column's name where it ends in one (mean_pA).
+onset. Cells that are empty, NA or NaN are left out. Units are read from the
+columns' names where they end in one (mean_pA, time_s); times are in ms where
+they do not. What is typed here is always in ms, whatever the file's unit is.
 
-  python -m synkin fit RECORDING.csv --trace mean_pA --spikes 3.0 \\
+  %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
 """
 
@@ -50,6 +51,7 @@ class Recording(NamedTuple):
     trace: np.ndarray  # (M,) or (R, M)
     columns: list[str]  # the names or numbers of the R columns
     unit: str  # "" if it is not known
+    note: str = ""  # which column was converted to ms, and from what
 
 
 def add_parser(subparsers: Any) -> None:
@@ -66,26 +68,27 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("recording", nargs="?", type=Path, metavar="RECORDING.csv", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
-    add("--time", default="1", metavar="COLUMN", help="the time in ms (default: the first)")
+    add("--time", default="1", metavar="COLUMN", help="the time (default: the first)")
+    options.add_time_unit(parser)
     add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
     options.add_kernel(parser)
-    add("--spikes", type=_times, metavar="MS,...", help="spike times")
+    add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
     add("--free", type=_names, metavar="NAME,...", help="the parameters to fit")
     for name, what in (
         ("scale", "from mS to the recording's unit (default: 1)"),
         ("offset", "baseline, in the recording's unit (default: 0)"),
         ("onset", "common shift of the spikes in ms (default: 0)"),
     ):
-        add(
-            f"--{name}", nargs="?", type=float, const=True, default=False, metavar="VALUE", help=f"fit, or hold, {what}"
-        )
+        text = f"fit, or hold at VALUE, {what}"
+        add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
     add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="of what is fitted")
-    add("--loss", choices=LOSSES, default="linear", help="soft_l1 hardly sees outliers (default: linear)")
-    add("--starts", type=int, default=12, metavar="N", help="how many starts are tried (default: 12)")
+    text = "linear, or soft_l1, which hardly sees outliers (default: linear)"
+    add("--loss", type=options.one_of(LOSSES), default="linear", metavar="NAME", help=text)
+    add("--starts", type=options.whole, default=12, metavar="N", help="how many starts are tried (default: 12)")
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--from", dest="begin", type=float, metavar="MS", help="leave out what comes before")
-    begin.add_argument("--from-sample", type=int, metavar="N", help="leave out the first N samples")
-    add("--to", dest="end", type=float, metavar="MS", help="leave out what comes after")
+    begin.add_argument("--from", dest="begin", type=options.number, metavar="MS", help="leave out what comes before")
+    begin.add_argument("--from-sample", type=options.whole, metavar="N", help="leave out the first N samples")
+    add("--to", dest="end", type=options.number, metavar="MS", help="leave out what comes after")
     add("--out", type=Path, metavar="FILE", help="write the result to a .json file")
     add("--plot", type=Path, metavar="FILE", help="draw recording, fit and residuals to a .png, .pdf or .svg file")
     parser.set_defaults(run=run)
@@ -95,27 +98,31 @@ def run(arguments: argparse.Namespace) -> None:
     """Fit, write what was asked for, print a summary."""
     if arguments.sample == (arguments.recording is not None):
         raise UsageError("Command fit needs a recording or --sample, one of the two.")
+    kernel = options.kernel(arguments.kernel)
+    params = options.params(arguments.kernel, arguments.set)
+    typical = options.typical_free(arguments.kernel)
     path = arguments.recording
     if arguments.sample:
         path = SAMPLE
-        for name, value in SAMPLE_OPTIONS.items():
+        for name, value in {**SAMPLE_OPTIONS, "free": typical}.items():
             if getattr(arguments, name) is None or getattr(arguments, name) is False:
                 setattr(arguments, name, value)
-    for name in ("spikes", "free"):
+    for name, example in (("spikes", "3.0"), ("free", ",".join(typical))):
         if getattr(arguments, name) is None:
-            raise UsageError(f"Command fit needs --{name}, such as --{name} {'3.0' if name == 'spikes' else 'beta'}.")
-    kernel = options.kernel(arguments.kernel)
-    params = options.params(arguments.kernel, arguments.set)
+            raise UsageError(f"Command fit needs --{name}, such as --{name} {example}.")
+    for name in arguments.free:
+        options.parameter(arguments.kernel, name)
+    bounds = _bounds(arguments.bounds, arguments)
     # What would fail at the end fails here.
     if arguments.out:
         files.check_output("--out", arguments.out, (".json",), keep=arguments.recording)
     if arguments.plot:
-        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"))
+        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.recording)
         try:
             figure = plot.figure(8, 6)
         except ImportError as error:
             raise UsageError(str(error)) from None
-    recording = _cut(read(path, arguments.time, arguments.trace), arguments)
+    recording = _cut(read(path, arguments.time, arguments.trace, arguments.time_unit), arguments)
     try:
         result = fit(
             kernel,
@@ -127,7 +134,7 @@ def run(arguments: argparse.Namespace) -> None:
             scale=arguments.scale,
             offset=arguments.offset,
             onset=arguments.onset,
-            bounds=_bounds(arguments.bounds),
+            bounds=bounds,
             loss=arguments.loss,
             starts=arguments.starts,
             unit=recording.unit,
@@ -137,7 +144,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.out:
         with files.replacing(arguments.out) as file:
-            file.write(json.dumps(_report(result, recording), indent=2, allow_nan=False).encode() + b"\n")
+            file.write(
+                json.dumps(_report(result, recording, arguments.kernel), indent=2, allow_nan=False).encode() + b"\n"
+            )
     if arguments.plot:
         plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))
         with files.replacing(arguments.plot) as file:
@@ -147,6 +156,7 @@ def run(arguments: argparse.Namespace) -> None:
         ("kernel", arguments.kernel),
         ("recording", _described(recording)),
         *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
+        *([("times", f"{recording.note}; options stay in ms")] if recording.note else []),
         ("samples", f"{len(times):,} from {times[0]:g} to {times[-1]:g} ms"),
         ("time taken", f"{result.seconds:.2f} s, {result.nfev} evaluations"),
         *(("written", str(path)) for path in (arguments.out, arguments.plot) if path),
@@ -155,26 +165,24 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{result.summary()}")
 
 
-def read(path: Path, time: str, trace: str) -> Recording:
-    """The columns of a file that ``time`` and ``trace`` name.
+def read(path: Path, time: str, trace: str, time_unit: str | None = None) -> Recording:
+    """The columns of a file that ``time`` and ``trace`` name, the times in ms.
 
     Raises:
         UsageError: no such file or column, or a cell that holds no number.
     """
     header, rows = files.read_table(path)
-    count = len(rows[0].cells)
-    if header is not None and len(header) != count:
-        raise UsageError(f"The header of {path} must have {count} columns, as the rows have, but has {len(header)}.")
-    names = [cell.strip("\"'") for cell in header] if header else [f"column {i + 1}" for i in range(count)]
+    names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
     at = _columns(path, names, time)
     if len(at) != 1:
         raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
     columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
-    times = np.array([files.number(path, row, at[0]) for row in rows])
+    factor, note = files.in_ms(path, names[at[0]], time_unit)
+    times = np.array([files.number(path, row, at[0], factor) for row in rows])
     values = np.array([[_sample(path, row, column) for row in rows] for column in columns])
     units = {match.group(1) if (match := _UNIT.search(names[column])) else "" for column in columns}
     unit = units.pop() if len(units) == 1 else ""
-    return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit)
+    return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit, note)
 
 
 def _columns(path: Path, names: list[str], item: str) -> list[int]:
@@ -186,7 +194,7 @@ def _columns(path: Path, names: list[str], item: str) -> list[int]:
         found = [int(item) - 1]
     if not found:
         raise UsageError(
-            f"File {path} has no column {item!r}: it has {len(names)}, {', '.join(names[:8])}"
+            f"File {path} has no column {item!r}{meant(item, names)}: it has {len(names)}, {', '.join(names[:8])}"
             f"{', ...' if len(names) > 8 else ''}."
         )
     return found
@@ -222,11 +230,19 @@ def _times(text: str) -> list[float]:
     return sorted(times)
 
 
+def _fitted_or_held(text: str) -> bool | float:
+    return True if text == "fit" else options.number(text)
+
+
 def _names(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
+    names = [item.strip() for item in text.split(",") if item.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"must be names of parameters, but is {text!r}")
+    return names
 
 
-def _bounds(settings: list[str]) -> dict[str, tuple[float, float]]:
+def _bounds(settings: list[str], arguments: argparse.Namespace) -> dict[str, tuple[float, float]]:
+    fitted = [*arguments.free, *(name for name in ("scale", "offset", "onset") if getattr(arguments, name) is True)]
     bounds = {}
     for setting in settings:
         name, _, limits = setting.partition("=")
@@ -236,7 +252,11 @@ def _bounds(settings: list[str]) -> dict[str, tuple[float, float]]:
         except ValueError:
             colon = ""
         if not colon:
-            raise UsageError(f"Option --bounds needs NAME=LOW:HIGH, such as beta=0.1:2, but got {setting!r}.")
+            example = f"{fitted[0]}=0.1:2"
+            raise UsageError(f"Option --bounds needs NAME=LOW:HIGH, such as {example}, but got {setting!r}.")
+        if name not in fitted:
+            listed = f"what is fitted, {', '.join(fitted)}, but has {name!r}{meant(name, fitted)}"
+            raise UsageError(f"Option --bounds must name {listed}.")
     return bounds
 
 
@@ -245,10 +265,10 @@ def _described(recording: Recording) -> str:
     return columns[0] if len(columns) == 1 else f"{len(columns)} columns, {columns[0]} to {columns[-1]}"
 
 
-def _report(result: Fit, recording: Recording) -> dict[str, Any]:
+def _report(result: Fit, recording: Recording, kernel: str) -> dict[str, Any]:
     """What goes into the .json file: what is infinite or missing becomes null."""
     report = {
-        "kernel": result.kernel.name,
+        "kernel": kernel,
         "columns": recording.columns,
         "unit": result.unit,
         "params": result.params._asdict(),

@@ -1,18 +1,16 @@
 """``simulate``: from a file of spike times to conductances, a summary and a picture."""
 
 import argparse
-from math import ceil, prod
+import sys
+from math import ceil
 from pathlib import Path
-from synkin.kernel import Kernel
 from typing import Any
 
-import jax
 import numpy as np
 
 from synkin import checks, plot
-from synkin.cli import UsageError, files, options, terminal
-from synkin.cli.spikes import Inputs, Spikes, on_grid, read
-from synkin.simulate import simulate
+from synkin.cli import UsageError, conductance, files, options, picture, terminal
+from synkin.cli.spikes import Inputs, Spikes, nearest, on_grid, read
 
 SAMPLE = Path(__file__).parents[1] / "data" / "spikes.csv"
 
@@ -20,24 +18,24 @@ SAMPLE = Path(__file__).parents[1] / "data" / "spikes.csv"
 _AFTER_LAST_SPIKE = 50.0
 # Steps are counted in 32 bits.
 _MOST_STEPS = 2**31 - 1
-# A run goes in so many chunks, so that progress is shown between them; but none is shorter than this many
-# steps, and none has more inputs than this.
-_CHUNKS, _SHORTEST_CHUNK, _LARGEST_CHUNK = 20, 1000, 2**24
-# Where a run is more than twice as long, a second panel of the picture shows this much around the peak, ms.
-_CLOSE_UP = 400.0
-# More synapses than this make a picture slow and no clearer.
-_MOST_DRAWN = 100
+# A pulse that is longer or shorter by no more than this part is no other pulse.
+_SAME_PULSE = 0.01
 
 _NOTES = """\
-SPIKES.csv has one spike a line: its time in ms, or its time and the index
-(0, 1, ...) of its synapse. The times of a synapse must not decrease. A header
-line is fine, and so are lines that begin with #.
+SPIKES.csv has one spike a line: its time, or its time and the index (0, 1, ...)
+of its synapse; a header may say that they come the other way round. Times are in
+ms, or in the unit that the column's name ends in: time_s, t (us). The times of a
+synapse must not decrease. Lines that begin with # are passed over.
 
-A spike acts at the time of the grid 0, dt, 2 dt, ... that is nearest to its
-own. Of several spikes of one synapse at one such time a receptor (ampa, gabaa,
-bionmda) sees one, a linear kernel (alpha, expon, dual_expon) their sum, 1 mS
-each. Results are g at the ends of the steps; that of a receptor is for a
-maximal conductance of 1 mS.
+With --method exact a spike acts at its own time, and --dt is only how far apart
+the results are. With exp_euler it acts at the time of the grid 0, dt, 2 dt, ...
+that is nearest to its own; of several spikes of one synapse at one such time a
+receptor (ampa, gabaa, bionmda) sees one, a linear kernel (alpha, expon,
+dual_expon) their sum, 1 mS each; and a pulse lasts whole steps. Results are g at
+the ends of the steps; that of a receptor is for a maximal conductance of 1 mS.
+
+  %(prog)s spikes.csv --kernel bionmda --set T_dur=1 beta2=0.4 \\
+      --method exact --out g.csv --plot g.png
 """
 
 
@@ -53,16 +51,24 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("spikes", nargs="?", type=Path, metavar="SPIKES.csv", help="spike times in ms, see below")
+    add("spikes", nargs="?", type=Path, metavar="SPIKES.csv", help="spike times, see below")
     add("--sample", action="store_true", help="run on the synthetic spikes that come with synkin")
+    options.add_time_unit(parser)
     options.add_kernel(parser)
     add("--dt", type=options.positive_ms, default=0.1, metavar="MS", help="step (default: 0.1)")
     add("--duration", type=options.positive_ms, metavar="MS", help="default: 50 ms more than the last spike")
-    add("--method", choices=checks.METHODS, default="exp_euler", help="(default: exp_euler)")
+    add(
+        "--method",
+        type=options.one_of(checks.METHODS),
+        default="exp_euler",
+        metavar="NAME",
+        help="exp_euler, on the grid of --dt, or exact, with the spikes at their own times (default: exp_euler)",
+    )
     add(
         "--overlap",
-        choices=checks.OVERLAPS,
-        help="what a spike during a receptor's pulse of transmitter does: restart it (default) or nothing",
+        type=options.one_of(checks.OVERLAPS),
+        metavar="NAME",
+        help="what a spike during a receptor's pulse of transmitter does: restart it (default) or ignore: nothing",
     )
     add("--out", type=Path, metavar="FILE", help="write time_ms and g_mS to a .csv or .npz file")
     add("--plot", type=Path, metavar="FILE", help="draw spikes and g to a .png, .pdf or .svg file")
@@ -81,21 +87,27 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out:
         files.check_output("--out", arguments.out, (".csv", ".npz"), keep=arguments.spikes)
     if arguments.plot:
-        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"))
+        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.spikes)
         figure = _figure()
 
-    spikes = read(SAMPLE if arguments.sample else arguments.spikes)
+    spikes = read(SAMPLE if arguments.sample else arguments.spikes, arguments.time_unit)
     dt = arguments.dt
     steps = _steps(arguments.duration or float(spikes.times.max()) + _AFTER_LAST_SPIKE, dt)
-    inputs = on_grid(spikes, dt, at_end=kernel.TAKES_WEIGHTS)
-    overlap = arguments.overlap or "restart"
-    g = _conductance(kernel, params, inputs, spikes.shape, steps, dt, arguments.method, overlap)
     times = dt * np.arange(1, steps + 1)
+    overlap = arguments.overlap or "restart"
+    if arguments.method == "exact":
+        g = conductance.exact(kernel, params, spikes, times, overlap)
+        acted = _within(spikes, times)
+    else:
+        _warn_of_pulse(params, dt)
+        inputs = on_grid(spikes, dt, at_end=kernel.TAKES_WEIGHTS)
+        g = conductance.on_grid(kernel, params, inputs, spikes.shape, steps, dt, overlap)
+        acted = _moved(spikes, dt) + _merged(spikes, inputs, steps, adds_up=kernel.TAKES_WEIGHTS)
 
     if arguments.out:
         _write(arguments.out, times, g)
     if arguments.plot:
-        _draw(figure, times, g, spikes, arguments.kernel)
+        picture.draw(figure, times, g, spikes, arguments.kernel)
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
 
@@ -105,8 +117,12 @@ def run(arguments: argparse.Namespace) -> None:
             "kernel": [arguments.kernel],
             "parameters": terminal.aligned(table).splitlines(),
             "method": [arguments.method],
-            "spikes": _spike_counts(spikes, inputs, steps, adds_up=kernel.TAKES_WEIGHTS)
-            + (["synthetic, see synkin/data/make_spikes.py"] if arguments.sample else []),
+            "spikes": [
+                f"{len(spikes.times):,}",
+                *([f"at {spikes.note}"] if spikes.note else []),
+                *acted,
+                *(["synthetic, see synkin/data/make_spikes.py"] if arguments.sample else []),
+            ],
             "synapses": [f"{spikes.shape[0]:,}"] if spikes.shape else [],
             "duration": [f"{times[-1]:.9g} ms: {steps:,} steps of {dt:g} ms"],
             "peak g": [_peak(times, g)],
@@ -131,46 +147,15 @@ def _steps(duration: float, dt: float) -> int:
     return max(1, ceil(steps - 1e-6))
 
 
-def _conductance(
-    kernel: Kernel,
-    params: Any,
-    inputs: Inputs,
-    shape: tuple[int, ...],
-    steps: int,
-    dt: float,
-    method: str,
-    overlap: str,
-) -> np.ndarray:
-    """g in mS at the ends of the steps, (steps, *shape); progress is shown on the way."""
-    state = kernel.init(params, shape)
-    like = jax.tree.leaves(state)[0]
-    # A receptor is told whether there is a spike, a linear kernel the sum of the weights.
-    dtype = like.dtype if kernel.TAKES_WEIGHTS else np.dtype(bool)
-
-    def dense(start: int, length: int) -> np.ndarray:
-        begin, end = np.searchsorted(inputs.steps, [start, start + length])
-        block = np.zeros((length, prod(shape)), dtype)
-        block[inputs.steps[begin:end] - start, inputs.synapses[begin:end]] = inputs.counts[begin:end]
-        return block.reshape(length, *shape)
-
-    try:
-        g = np.empty((steps, *shape), like.dtype)
-    except MemoryError:
-        raise UsageError(f"{steps:,} steps of {prod(shape):,} synapses do not fit into memory.") from None
-    if kernel.TAKES_WEIGHTS:
-        state = kernel.receive(checks.aligned(params, like), state, dense(-1, 1)[0])
-    length = min(steps, max(_SHORTEST_CHUNK, ceil(steps / _CHUNKS)), max(1, _LARGEST_CHUNK // prod(shape)))
-    with terminal.Progress(steps, "steps") as progress:
-        for start in range(0, steps, length):
-            # The last chunk is as long as the others, beyond the end, so that one compilation serves all.
-            block = dense(start, length)
-            state, chunk = simulate(kernel, params, block, dt, state=state, method=method, overlap=overlap)
-            stop = min(start + length, steps)
-            g[start:stop] = chunk[: stop - start]
-            if not np.isfinite(g[start:stop]).all():
-                raise UsageError(f"The conductance is not finite in {g.dtype} with such parameters.")
-            progress.report(stop)
-    return g
+def _warn_of_pulse(params: Any, dt: float) -> None:
+    """Say on stderr where whole steps make a pulse of transmitter another than the one asked for."""
+    length = getattr(params, "T_dur", None)
+    if length is None:
+        return
+    lasts = ceil(length / dt - 1e-3) * dt  # as the scheme counts: a length on the grid is not rounded up
+    if abs(lasts - length) > _SAME_PULSE * length:
+        what = f"with --method exp_euler and steps of {dt:g} ms a pulse of {length:g} ms lasts {lasts:.6g} ms"
+        print(f"Warning: {what}: use --method exact or a smaller --dt.", file=sys.stderr)
 
 
 def _write(path: Path, times: np.ndarray, g: np.ndarray) -> None:
@@ -184,47 +169,31 @@ def _write(path: Path, times: np.ndarray, g: np.ndarray) -> None:
         np.savetxt(file, np.column_stack([times, g]), formats, delimiter=",", header=header, comments="")
 
 
-def _draw(figure: Any, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: str) -> None:
-    """The whole run and, where it is long, the time around its peak."""
-    trains = [train[train <= times[-1]] for train in spikes.trains(_MOST_DRAWN)]
-    title = f"{name}, {sum(map(len, trains)):,} spikes"
-    labels = None
-    if g.ndim == 2:
-        if g.shape[1] <= len(plot.COLORS):
-            labels = [f"synapse {i}" for i in range(g.shape[1])]
-        elif g.shape[1] > _MOST_DRAWN:
-            title += f", the first {_MOST_DRAWN} of {g.shape[1]:,} synapses"
-    mean = g.mean(axis=1) if g.ndim == 2 and labels is None else None
-    g = g[:, :_MOST_DRAWN] if g.ndim == 2 else g
-
-    is_long = times[-1] > 2 * _CLOSE_UP
-    whole, *close_up = figure.subplots(1 + is_long, squeeze=False)[:, 0]
-    plot.traces(times, g, spikes=trains, labels=labels, ax=whole)
-    whole.set_title(title, loc="left")
-    if mean is not None:
-        whole.plot(times, mean, color=plot.BLACK, linewidth=1, label="mean of all")
-        whole.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
-    for ax in close_up:
-        step, _ = _largest(g)
-        start = min(max(0.0, times[step] - _CLOSE_UP / 2), times[-1] - _CLOSE_UP)
-        inside = (times >= start) & (times <= start + _CLOSE_UP)
-        near = [train[(train >= start) & (train <= start + _CLOSE_UP)] for train in trains]
-        plot.traces(times[inside], g[inside], spikes=near, ax=ax)
-        ax.set_title("around the peak, shaded above", loc="left")
-        whole.axvspan(start, start + _CLOSE_UP, color=plot.GREY, alpha=0.2, linewidth=0)
+def _moved(spikes: Spikes, dt: float) -> list[str]:
+    """How many spikes were not on the grid, and how far it took them."""
+    far = np.abs(dt * nearest(spikes, dt) - spikes.times)
+    moved = far > 1e-6 * dt
+    return [f"{moved.sum():,} moved to the grid, by {far.max():.3g} ms at most"] if moved.any() else []
 
 
-def _spike_counts(spikes: Spikes, inputs: Inputs, steps: int, *, adds_up: bool) -> list[str]:
-    """How many spikes there are, and what became of those that did not act as one each."""
+def _merged(spikes: Spikes, inputs: Inputs, steps: int, *, adds_up: bool) -> list[str]:
+    """What became of the spikes on the grid that did not act as one each."""
     inside = inputs.steps < steps
     acting, places = int(inputs.counts[inside].sum()), int(inside.sum())
-    lines = [f"{len(spikes.times):,}"]
+    lines = []
     if acting > places:
         what = "added to it" if adds_up else "not seen"
         lines.append(f"{acting - places:,} at the grid time of another of the synapse: {what}")
-    if acting < len(spikes.times):
-        lines.append(f"{len(spikes.times) - acting:,} after the end: left out")
-    return lines
+    return lines + _left_out(len(spikes.times) - acting)
+
+
+def _within(spikes: Spikes, times: np.ndarray) -> list[str]:
+    """What became of the spikes that act at their own times."""
+    return ["at their own times", *_left_out(int((spikes.times > times[-1]).sum()))]
+
+
+def _left_out(late: int) -> list[str]:
+    return [f"{late:,} after the end: left out"] if late else []
 
 
 def _largest(g: np.ndarray) -> tuple[int, int]:

@@ -1,17 +1,23 @@
 """Spike times: read from a file, put on a time grid.
 
-A spike acts at the time of the grid 0, dt, 2 dt, ... that is nearest to its own (halfway, the later one).
-It is the same instant for both families of kernels: the start of a step, where a receptor takes its input,
-is the end of the step before, where a linear kernel takes its own. At time 0 there is no step before, so a
-linear kernel's input of that time belongs into the state that a run starts from: its step is -1.
+"exact" takes spikes at their own times. For "exp_euler" a spike acts at the time of the grid 0, dt, 2 dt, ...
+that is nearest to its own (halfway, the later one). It is the same instant for both families of kernels: the
+start of a step, where a receptor takes its input, is the end of the step before, where a linear kernel takes its
+own. At time 0 there is no step before among those of a run: a linear kernel's input of that time is in step -1.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from synkin.cli import UsageError, files
+from synkin.cli import UsageError, files, time_unit
+
+# What columns of times and of synapses are called. NEST writes the sender first, Brian2 calls them i and t.
+_TIMES = {"t", "time", "times", "timestamp", "timestamps", "spike", "spikes"}
+_SYNAPSES = {"synapse", "synapses", "neuron", "neurons", "cell", "cells", "sender", "senders", "source", "sources"}
+_SYNAPSES |= {"unit", "units", "channel", "channels", "index", "id", "ids", "gid", "node", "i"}
 
 _MOST_SYNAPSES = 2**31  # more than any memory holds; a larger index is no index
 
@@ -22,40 +28,50 @@ class Spikes(NamedTuple):
     times: np.ndarray  # (K,) ms
     synapses: np.ndarray  # (K,) the index of each one's synapse
     shape: tuple[int, ...]  # of the synapses: () where the file has one column, else (n,)
+    note: str = ""  # which column was converted to ms, and from what
 
-    def trains(self, most: int) -> list[np.ndarray]:
-        """The spike times in ms of each synapse, of the first ``most`` synapses."""
-        return [self.times[self.synapses == i] for i in range(min(self.shape[0], most) if self.shape else 1)]
+    def trains(self) -> list[np.ndarray]:
+        """The spike times in ms of each synapse."""
+        synapses = self.shape[0] if self.shape else 1
+        order = np.argsort(self.synapses, kind="stable")  # the times of each were in order
+        ends = np.searchsorted(self.synapses[order], np.arange(1, synapses))
+        return np.split(self.times[order], ends)
 
 
 class Inputs(NamedTuple):
     """Spikes on a grid, sorted by step; those of one synapse in one step are one, with their number."""
 
-    steps: np.ndarray  # (L,) from 0, or -1 for what is there at the start
+    steps: np.ndarray  # (L,) from 0, or -1, which ends at time 0
     synapses: np.ndarray  # (L,)
     counts: np.ndarray  # (L,)
 
 
-def read(path: Path) -> Spikes:
-    """The spikes of a file with one column, the time in ms, or two, the time and the index of the synapse.
+def read(path: Path, unit: str | None = None) -> Spikes:
+    """The spikes of a file with one column, the time, or two, the time and the index of the synapse.
+
+    The time is in ms where neither the column's name nor ``unit`` says otherwise. Of two columns the header may say
+    that the time is the second.
 
     Raises:
         UsageError: a file without such columns, or a time or an index that makes no sense; with its line.
     """
-    _, rows = files.read_table(path)
+    header, rows = files.read_table(path)
     columns = len(rows[0].cells)
     if columns > 2:
         raise UsageError(f"File {path} must have 1 column (time) or 2 (time, synapse), but has {columns}.")
+    at = _time_column(header) if header else 0
+    factor, note = files.in_ms(path, header[at] if header else f"column {at + 1}", unit)
     times, synapses = [], []
     latest: dict[int, tuple[float, int]] = {}
     for row in rows:
         here = f"Line {row.line} of {path}"
-        time = files.number(path, row, 0)
+        time = files.number(path, row, at, factor)
         if not 0 <= time < float("inf"):
-            raise UsageError(f"{here} must have a time from 0 ms on, but has {row.cells[0]}.")
-        index = files.number(path, row, 1) if columns == 2 else 0.0
+            raise UsageError(f"{here} must have a time from 0 ms on, but has {row.cells[at]}.")
+        index = files.number(path, row, 1 - at) if columns == 2 else 0.0
         if not (0 <= index < _MOST_SYNAPSES and index.is_integer()):
-            raise UsageError(f"{here} must have a synapse (0, 1, ...) in column 2, but has {row.cells[1]}.")
+            where = f"column {2 - at}, but has {row.cells[1 - at]}"
+            raise UsageError(f"{here} must have a synapse (0, 1, ...) in {where}.")
         synapse = int(index)
         before, line = latest.get(synapse, (0.0, 0))
         if time < before:
@@ -66,7 +82,20 @@ def read(path: Path) -> Spikes:
         times.append(time)
         synapses.append(synapse)
     shape = (max(synapses) + 1,) if columns == 2 else ()
-    return Spikes(np.array(times), np.array(synapses), shape)
+    return Spikes(np.array(times), np.array(synapses), shape, note)
+
+
+def _time_column(header: Sequence[str]) -> int:
+    """The column of the times: the first, unless the names say that it is the second."""
+    is_time = [bool(time_unit.named(name) or _TIMES.intersection(time_unit.words(name))) for name in header]
+    is_synapse = [bool(_SYNAPSES.intersection(time_unit.words(name))) for name in header]
+    return int(len(header) == 2 and is_time[1] and is_synapse[0])
+
+
+def nearest(spikes: Spikes, dt: float) -> np.ndarray:
+    """The time of the grid that is nearest to each spike, in steps, (K,)."""
+    # Halfway is halfway in decimal too: 3.05 / 0.1 is 30.499999999999996 in binary.
+    return np.floor(spikes.times / dt + 0.5 + 1e-6).astype(np.int64)
 
 
 def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
@@ -77,7 +106,6 @@ def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
         dt: step in ms.
         at_end: whether the kernel adds its input at the end of a step (else: takes it at the start).
     """
-    # Halfway is halfway in decimal too: 3.05 / 0.1 is 30.499999999999996 in binary.
-    steps = np.floor(spikes.times / dt + 0.5 + 1e-6).astype(np.int64) - at_end
+    steps = nearest(spikes, dt) - at_end
     places, counts = np.unique(np.stack([steps, spikes.synapses]), axis=1, return_counts=True)
     return Inputs(places[0], places[1], counts)

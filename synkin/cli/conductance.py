@@ -1,0 +1,105 @@
+"""From spikes to g at the ends of the steps, by either method; progress is shown on the way.
+
+"exp_euler" is a scheme of steps: spikes act on its grid (see `synkin.cli.spikes`). "exact" has no need of a grid:
+it is `synkin.respond`, which takes each spike at its own time, and dt is only how far apart the results are.
+"""
+
+from math import ceil, prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from synkin.cli import UsageError, terminal
+from synkin.cli.spikes import Inputs, Spikes
+from synkin.respond import respond
+from synkin.simulate import simulate
+
+# A run goes in so many chunks, so that progress is shown between them; but none is shorter than this many
+# steps, and none has more inputs than this.
+_CHUNKS, _SHORTEST_CHUNK, _LARGEST_CHUNK = 20, 1000, 2**24
+# So many samples at once are computed off the grid: bionmda's take 7 KB each.
+_SAMPLES = 2**16
+
+
+def on_grid(
+    kernel: Any, params: Any, inputs: Inputs, shape: tuple[int, ...], steps: int, dt: float, overlap: str
+) -> Any:
+    """g in mS at the ends of the steps, (steps, *shape), with spikes on the grid and "exp_euler".
+
+    Raises:
+        UsageError: a run that does not fit into memory, or is not finite.
+    """
+    # A linear kernel adds its input at the end of a step. That of time 0 is the end of a step before, at rest.
+    first = -1 if kernel.TAKES_WEIGHTS else 0
+    state = kernel.init(params, shape)
+    # A receptor is told whether there is a spike, a linear kernel the sum of the weights.
+    dtype = jax.tree.leaves(state)[0].dtype if kernel.TAKES_WEIGHTS else np.dtype(bool)
+
+    def dense(start: int, length: int) -> np.ndarray:
+        begin, end = np.searchsorted(inputs.steps, [start, start + length])
+        block = np.zeros((length, prod(shape)), dtype)
+        block[inputs.steps[begin:end] - start, inputs.synapses[begin:end]] = inputs.counts[begin:end]
+        return block.reshape(length, *shape)
+
+    g = _empty(steps - first, shape)
+    length = min(len(g), max(_SHORTEST_CHUNK, ceil(steps / _CHUNKS)), max(1, _LARGEST_CHUNK // prod(shape)))
+    with terminal.Progress(len(g), "steps") as progress:
+        for start in range(0, len(g), length):
+            # The last chunk is as long as the others, beyond the end, so that one compilation serves all.
+            block = dense(first + start, length)
+            state, chunk = simulate(kernel, params, block, dt, state=state, overlap=overlap)
+            stop = min(start + length, len(g))
+            g[start:stop] = _finite(np.asarray(chunk[: stop - start]))
+            progress.report(stop)
+    return g[-first:]
+
+
+def exact(kernel: Any, params: Any, spikes: Spikes, times: np.ndarray, overlap: str) -> np.ndarray:
+    """g in mS at ``times``, (len(times), *shape), of spikes at their own times.
+
+    Computed in double precision, in which a spike keeps its time within the step however long the run is.
+
+    Raises:
+        UsageError: as `on_grid`.
+    """
+    g = _empty(len(times), spikes.shape)  # first, as it says so if there are too many synapses
+    trains = spikes.trains()
+    padded = np.full((len(trains), max(map(len, trains))), np.inf)
+    for row, train in zip(padded, trains, strict=True):
+        row[: len(train)] = train
+    flat = g.reshape(len(times), len(trains))
+    # Each block goes through its spikes anew, so it is long before it is wide.
+    length = min(len(times), _SAMPLES)
+    width = min(len(trains), max(1, _SAMPLES // length))
+
+    @jax.jit
+    def block(trains: jax.Array, times: jax.Array) -> jax.Array:
+        return jax.vmap(lambda train: respond(kernel, params, train, times, overlap=overlap))(trains)
+
+    with jax.enable_x64(True), terminal.Progress(flat.size, "samples") as progress:
+        for first in range(0, len(trains), width):
+            for start in range(0, len(times), length):
+                # The last blocks are as large as the others, so that one compilation serves all.
+                rows = np.minimum(np.arange(first, first + width), len(trains) - 1)
+                columns = np.minimum(np.arange(start, start + length), len(times) - 1)
+                values = _finite(np.asarray(block(padded[rows], times[columns])).astype(g.dtype))
+                part = flat[start : start + length, first : first + width]
+                part[:] = values[: part.shape[1], : part.shape[0]].T
+                progress.report(first * len(times) + (start + len(part)) * part.shape[1])
+    return g
+
+
+def _empty(steps: int, shape: tuple[int, ...]) -> np.ndarray:
+    """For g, in JAX's default precision."""
+    try:
+        return np.empty((steps, *shape), jnp.zeros(()).dtype)
+    except MemoryError:
+        raise UsageError(f"{steps:,} steps of {prod(shape):,} synapses do not fit into memory.") from None
+
+
+def _finite(g: np.ndarray) -> np.ndarray:
+    if not np.isfinite(g).all():
+        raise UsageError(f"The conductance is not finite in {g.dtype} with such parameters.")
+    return g

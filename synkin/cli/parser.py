@@ -1,0 +1,84 @@
+"""How the words of a command line become options, and what is said when they do not.
+
+argparse gives an option that may take several words, or none, every word up to the next option, and so the name
+of the file as well: ``fit --scale recording.csv``. And it takes ``-1e-3`` for an option. Here each word goes to an
+option only if it can be its value, and the two are joined with a ``=`` before argparse sees them.
+"""
+
+import argparse
+import re
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from synkin.cli import UsageError
+from synkin.cli.hints import meant
+
+# The form of what --set and --bounds take, of which there may be several: beta=0.2, tau=1:20.
+_SETTING = re.compile(r"[^\W\d]\w*=")
+
+
+def called_as() -> str:
+    """What the person typed to get here, as usage lines and examples show it."""
+    return "synkin" if Path(sys.argv[0]).stem == "synkin" else "python -m synkin"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that leaves a file its name, and whose errors are sentences like all others here."""
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse's, which calls this for a subcommand too, but nothing is ever left over."""
+        words = self._joined(deque(sys.argv[1:] if args is None else args))
+        namespace, left = super().parse_known_args(words, namespace)
+        if left:
+            raise UsageError(self._unknown(left[0]))
+        return namespace, []
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse has to say, as a sentence."""
+        message = re.sub(r"^argument (-\S+): not allowed with argument (-\S+)$", r"option \1 excludes \2", message)
+        message = re.sub(r"^argument (-\S+): ", r"option \1 ", message)
+        raise UsageError(f"{message[0].upper()}{message[1:]}.")
+
+    def _joined(self, words: deque[str]) -> list[str]:
+        joined: list[str] = []
+        while words:
+            word = words.popleft()
+            if word == "--":  # names of files from here on
+                return [*joined, word, *words]
+            action = self._option_string_actions.get(word)
+            if action is None or action.nargs == 0:
+                joined.append(word)
+            elif action.nargs == "?":
+                joined.append(f"{word}={words.popleft() if words and _accepts(action, words[0]) else action.const}")
+            else:
+                joined.append(f"{word}={self._value(word, action, words)}")
+                while action.nargs == "+" and words and _SETTING.match(words[0]):
+                    joined.append(f"{word}={words.popleft()}")
+        return joined
+
+    def _value(self, option: str, action: argparse.Action, words: deque[str]) -> str:
+        """The word after an option that needs one."""
+        if not words:
+            raise UsageError(f"Option {option} needs {action.metavar}, but nothing comes after it.")
+        if words[0].startswith("--") or words[0] in self._option_string_actions:
+            raise UsageError(f"Option {option} needs {action.metavar}, but {words[0]} comes after it.")
+        return words.popleft()
+
+    def _unknown(self, word: str) -> str:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            options = [option for option in self._option_string_actions if option.startswith("--")]
+            return f"There is no option {name}{meant(name, options)}: `{self.prog} --help` shows them all."
+        command, files = self.prog.split()[-1], [str(action.metavar) for action in self._get_positional_actions()]
+        takes = f"one {files[0]}" if files else "options alone"
+        return f"Command {command} takes {takes}, but got {word!r} as well."
+
+
+def _accepts(action: argparse.Action, word: str) -> bool:
+    try:
+        return callable(action.type) and action.type(word) is not None
+    except (ValueError, argparse.ArgumentTypeError):
+        return False

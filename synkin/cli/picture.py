@@ -1,0 +1,58 @@
+"""What ``simulate --plot`` draws: a few synapses as traces, many as a population, a long run with its peak close up."""
+
+from typing import Any
+
+import numpy as np
+
+from synkin import plot
+from synkin.cli.spikes import Spikes
+
+# Where a run is more than twice as long, more panels show this much around the peak, ms.
+_CLOSE_UP = 400.0
+
+
+def draw(figure: Any, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: str) -> None:
+    """Draw into an empty figure.
+
+    Args:
+        figure: of `synkin.plot.figure`.
+        times: (T,), ms.
+        g: (T,) or (T, n), mS.
+        spikes: those that g answers to.
+        name: the kernel's.
+    """
+    trains = [train[train <= times[-1]] for train in spikes.trains()]
+    count = sum(map(len, trains))
+    title = f"{name}, {count:,} spike{'s' * (count != 1)}"
+    parts = [np.ones(len(times), bool)]
+    if times[-1] > 2 * _CLOSE_UP:
+        peak = times[np.abs(g).reshape(len(g), -1).max(axis=1).argmax()]
+        start = min(max(0.0, peak - _CLOSE_UP / 2), times[-1] - _CLOSE_UP)
+        parts.append((times >= start) & (times <= start + _CLOSE_UP))
+    if g.ndim == 2 and g.shape[1] > len(plot.COLORS):
+        title += f" of {g.shape[1]:,} synapses"
+        figure.set_size_inches(9 if len(parts) == 1 else 13, 7)
+        grid = figure.subplots(3, len(parts), sharex="col", sharey="row", height_ratios=[2, 2, 1.5], squeeze=False)
+        for column, part in zip(grid.T, parts, strict=True):
+            plot.population(times[part], g[part], spikes=_inside(trains, times[part]), ax=column)
+        for column in grid[:, 1:].T:  # what they share with the whole stands there
+            column[2].get_legend().remove()
+            for ax in column:
+                ax.set_ylabel("")
+        shaded, tops = grid[[0, 2], 0], list(grid[0])  # not the image, whose shades are numbers
+    else:
+        labels = [f"synapse {i}" for i in range(g.shape[1])] if g.ndim == 2 else None
+        tops = list(figure.subplots(len(parts), squeeze=False)[:, 0])
+        for ax, part in zip(tops, parts, strict=True):
+            plot.traces(times[part], g[part], spikes=_inside(trains, times[part]), labels=labels, ax=ax)
+        shaded = tops[:1]
+    tops[0].set_title(title, loc="left")
+    if len(parts) > 1:
+        tops[1].set_title("around the peak, shaded in the whole", loc="left")
+        for ax in shaded:
+            ax.axvspan(start, start + _CLOSE_UP, color=plot.GREY, alpha=0.15, linewidth=0)
+
+
+def _inside(trains: list[np.ndarray], times: np.ndarray) -> list[np.ndarray]:
+    """The spikes between the first sample and the last."""
+    return [train[(train >= times[0]) & (train <= times[-1])] for train in trains]

@@ -1,0 +1,289 @@
+"""Command lines with something wrong in them: each ends with the sentence that says what, and leaves nothing behind.
+
+A table, so that whoever adds an option adds the ways in which it is mistyped.
+"""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synkin.__main__ import main
+
+# The files that lie there.
+FILES = {
+    "spikes.csv": "time_ms\n3.0\n14.5\n",
+    "recording.csv": "time_ms,current_pA,voltage_mV\n" + "".join(f"{t},{np.exp(-t / 5):.4f},{t}\n" for t in range(20)),
+    "words.csv": "time_ms\n3.0\nlate\n",
+    "backwards.csv": "time_ms,synapse\n3.0,1\n2.0,1\n",
+    "negative.csv": "-1.0\n2.0\n",
+    "ragged.csv": "time_ms,synapse\n3.0,1\n2.0\n",
+    "three.csv": "1,2,3\n",
+    "narrow.csv": "time_ms,synapse,weight\n1,2\n",
+    "empty.csv": "",
+    "two_units.csv": "time_s_of_ms_steps\n0.003\n",
+    "samples.csv": "t,v\n0,1\n1,x\n",
+}
+KERNELS = "there are alpha, ampa, gabaa, bionmda, expon, dual_expon"
+ONE_OF_TWO = "needs a file of spike times or --sample, one of the two"
+FIT = "fit recording.csv --kernel expon --spikes 4"
+
+# The command line, what is wrong with it, and the sentence.
+TABLE = [
+    # Commands and options
+    (
+        "stimulate spikes.csv",
+        "a command that there is not",
+        "There is no command 'stimulate' (did you mean simulate?): there are simulate, fit and list.",
+    ),
+    (
+        "spikes.csv",
+        "a file in place of the command",
+        "There is no command 'spikes.csv': there are simulate, fit and list.",
+    ),
+    ("--verbose", "no command, and an option of none", "The following arguments are required: COMMAND."),
+    (
+        "list spikes.csv",
+        "a file for a command without",
+        "Command list takes options alone, but got 'spikes.csv' as well.",
+    ),
+    ("simulate", "no file", f"Command simulate {ONE_OF_TWO}."),
+    ("simulate spikes.csv --sample", "a file and the sample", f"Command simulate {ONE_OF_TWO}."),
+    (
+        "simulate spikes.csv recording.csv",
+        "two files",
+        "Command simulate takes one SPIKES.csv, but got 'recording.csv' as well.",
+    ),
+    (
+        "simulate spikes.csv --kernal gabaa",
+        "a letter wrong in an option",
+        "There is no option --kernal (did you mean --kernel?): `python -m synkin simulate --help` shows them all.",
+    ),
+    (
+        "simulate spikes.csv --meth=exact",
+        "an option cut short",
+        "There is no option --meth (did you mean --method?): `python -m synkin simulate --help` shows them all.",
+    ),
+    (
+        "simulate spikes.csv -k gabaa",
+        "a short option",
+        "There is no option -k: `python -m synkin simulate --help` shows them all.",
+    ),
+    ("simulate spikes.csv --dt", "an option without its value", "Option --dt needs MS, but nothing comes after it."),
+    (
+        "simulate spikes.csv --dt --method exact",
+        "an option without its value, before another",
+        "Option --dt needs MS, but --method comes after it.",
+    ),
+    # Kernels and parameters
+    (
+        "simulate spikes.csv --kernel nmda",
+        "part of a kernel's name",
+        f"There is no kernel 'nmda' (did you mean bionmda?): {KERNELS}.",
+    ),
+    (
+        "simulate spikes.csv --kernel AMPA",
+        "a kernel in capitals",
+        f"There is no kernel 'AMPA' (did you mean ampa?): {KERNELS}.",
+    ),
+    ("simulate spikes.csv --kernel glycine", "no such kernel", f"There is no kernel 'glycine': {KERNELS}."),
+    (
+        "simulate spikes.csv --set Tdur=1",
+        "a parameter without its sign",
+        "Kernel ampa has no parameter 'Tdur' (did you mean T_dur?): it has alpha, beta, T, T_dur.",
+    ),
+    (
+        "simulate spikes.csv --kernel alpha --set beta=1",
+        "a parameter of another kernel",
+        "Kernel alpha has no parameter 'beta': it has tau.",
+    ),
+    (
+        "simulate spikes.csv --kernel alpha --set tau",
+        "a parameter without a value",
+        "Option --set needs NAME=VALUE, such as tau=8, but got 'tau'.",
+    ),
+    (
+        "simulate --set spikes.csv",
+        "the file in place of a setting",
+        "Option --set needs NAME=VALUE, such as T_dur=0.5, but got 'spikes.csv'.",
+    ),
+    ("simulate spikes.csv --set beta=fast", "a word for a number", "Parameter beta must be a number, but is 'fast'."),
+    (
+        "simulate spikes.csv --set beta=-0.2",
+        "a negative rate",
+        "Parameter `beta` must be finite and not negative, but has the value -0.2.",
+    ),
+    (
+        "simulate spikes.csv --kernel alpha --overlap ignore",
+        "an option of receptors for a linear kernel",
+        "Option --overlap is for receptors, but the kernel is alpha.",
+    ),
+    # Numbers and words
+    ("simulate spikes.csv --dt 0", "no step", "Option --dt must be a positive number of ms, but is '0'."),
+    (
+        "simulate spikes.csv --dt -1e-3",
+        "a negative step, with an exponent",
+        "Option --dt must be a positive number of ms, but is '-1e-3'.",
+    ),
+    (
+        "simulate spikes.csv --duration 1s",
+        "a unit behind a number",
+        "Option --duration must be a positive number of ms, but is '1s'.",
+    ),
+    (
+        "simulate spikes.csv --dt 1e-12",
+        "more steps than can be counted",
+        "A run must have at most 2,147,483,647 steps, but 64.5 / 1e-12 is more.",
+    ),
+    (
+        "simulate spikes.csv --method euler",
+        "part of a method's name",
+        "Option --method must be exp_euler or exact, but is 'euler' (did you mean exp_euler?).",
+    ),
+    (
+        "simulate spikes.csv --time-unit sec",
+        "another name of a unit",
+        "Option --time-unit must be ns, us, ms, s, min or h, but is 'sec'.",
+    ),
+    # Files
+    ("simulate none.csv", "no such file", "There is no file none.csv."),
+    ("simulate empty.csv", "an empty file", "File empty.csv is empty."),
+    (
+        "simulate words.csv",
+        "a word for a time",
+        "Line 3 of words.csv must have a number in column 1, but has 'late'.",
+    ),
+    (
+        "simulate backwards.csv",
+        "times that decrease",
+        "Line 3 of backwards.csv must have a time of synapse 1 not before that of line 2, 3 ms, but has 2 ms.",
+    ),
+    ("simulate negative.csv", "a time before 0", "Line 1 of negative.csv must have a time from 0 ms on, but has -1.0."),
+    (
+        "simulate ragged.csv",
+        "a row that is too short",
+        "Line 3 of ragged.csv must have 2 columns, as line 2 has, but has 1.",
+    ),
+    (
+        "simulate three.csv",
+        "a column too many",
+        "File three.csv must have 1 column (time) or 2 (time, synapse), but has 3.",
+    ),
+    (
+        "simulate narrow.csv",
+        "a header of another length",
+        "The header of narrow.csv must have 2 columns, as the rows have, but has 3.",
+    ),
+    (
+        "simulate two_units.csv",
+        "a name with two units",
+        "Column 'time_s_of_ms_steps' of two_units.csv must name one unit of time, but names ms and s: say --time-unit.",
+    ),
+    (
+        "simulate spikes.csv --out g.txt",
+        "another kind of file",
+        "Option --out needs a file in .csv or .npz, but got g.txt.",
+    ),
+    (
+        "simulate spikes.csv --out nowhere/g.csv",
+        "no such folder",
+        "The folder of --out nowhere/g.csv does not exist.",
+    ),
+    (
+        "simulate spikes.csv --out spikes.csv",
+        "the file that is read",
+        "Option --out would overwrite spikes.csv, which is read.",
+    ),
+    # Fits
+    ("fit", "no recording", "Command fit needs a recording or --sample, one of the two."),
+    (
+        "fit recording.csv --kernel dual_expon --spikes 4",
+        "nothing to fit",
+        "Command fit needs --free, such as --free tau_decay,tau_rise.",
+    ),
+    ("fit recording.csv --free beta", "no spikes", "Command fit needs --spikes, such as --spikes 3.0."),
+    (
+        f"{FIT} --free tua",
+        "two letters the other way round",
+        "Kernel expon has no parameter 'tua' (did you mean tau?): it has tau.",
+    ),
+    (
+        "fit --sample --kernel dual_expon --free alpha",
+        "a parameter of another kernel",
+        "Kernel dual_expon has no parameter 'alpha': it has tau_decay, tau_rise, amplitude.",
+    ),
+    (
+        f"{FIT} --free tau --trace current",
+        "a column without its unit",
+        "File recording.csv has no column 'current' (did you mean current_pA?): "
+        "it has 3, time_ms, current_pA, voltage_mV.",
+    ),
+    (
+        f"{FIT} --free tau --scale=recording.csv",
+        "a file for a number",
+        "Option --scale must be a number, but is 'recording.csv'.",
+    ),
+    (
+        f"{FIT} --free tau --bounds tau",
+        "bounds without numbers",
+        "Option --bounds needs NAME=LOW:HIGH, such as tau=0.1:2, but got 'tau'.",
+    ),
+    (
+        f"{FIT} --free tau --scale --bounds scal=1:2",
+        "bounds of what there is not",
+        "Option --bounds must name what is fitted, tau, scale, but has 'scal' (did you mean scale?).",
+    ),
+    (
+        f"{FIT},x --free tau",
+        "a letter among the spikes",
+        "Option --spikes must be times in ms, such as 3.0,17.5, but is '4,x'.",
+    ),
+    (
+        f"{FIT} --free tau --starts 2.5",
+        "half a start",
+        "Option --starts must be a whole number, but is '2.5'.",
+    ),
+    (
+        f"{FIT} --free tau --from early",
+        "a word for a time",
+        "Option --from must be a number, but is 'early'.",
+    ),
+    (
+        f"{FIT} --free tau --from 1 --from-sample 2",
+        "two beginnings",
+        "Option --from-sample excludes --from.",
+    ),
+    (
+        f"{FIT} --free tau --from 99",
+        "nothing left",
+        "Options --from, --from-sample and --to leave none of the 20 samples.",
+    ),
+    (
+        f"{FIT} --free tau --loss huber",
+        "no such loss",
+        "Option --loss must be linear or soft_l1, but is 'huber'.",
+    ),
+    (
+        "fit samples.csv --kernel expon --spikes 0 --free tau",
+        "a letter among the samples",
+        "Line 3 of samples.csv must have a number in column 2, but has 'x'.",
+    ),
+    (
+        f"{FIT} --free tau --plot recording.png --out fit.csv",
+        "another kind of file",
+        "Option --out needs a file in .json, but got fit.csv.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "wrong", "sentence"), TABLE, ids=[f"{row[0]}: {row[1]}" for row in TABLE])
+def test_bad_command_line(line, wrong, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        Path(name).write_text(text)
+    assert main(shlex.split(line)) == 2, f"This went through: {wrong}."
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"{sentence}\n"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == FILES
