@@ -99,7 +99,7 @@ def pose(
     weights = units.plain("weights", weights, "mS")
     if units.is_quantity(trace):
         trace, unit = trace.mantissa, str(trace.unit)
-    checks.params(params, (), kernel.Params)
+    checks.params(params, (), kernel)
     checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
     params = params._make(map(float, params))
     times, trace = _floats("times", times), _floats("trace", trace)
