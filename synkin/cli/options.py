@@ -73,7 +73,7 @@ def params(kernel_name: str, settings: Iterable[str]) -> Any:
             raise UsageError(f"Parameter {name} must be a number below {_LARGEST:.3g}, but is {value}.")
     changed = known._replace(**values)
     try:
-        checks.params(changed, (), kernel)
+        checks.params(changed, (), kernel(kernel_name))
     except ValueError as error:
         raise UsageError(str(error)) from None
     return changed
