@@ -109,3 +109,8 @@ def fit(
         found = search.run(problem, loss, int(starts), int(max_nfev), progress)
         known = statistics.infer(problem, found)
     return collect(problem, found, known, time.perf_counter() - began)
+
+
+# In the package `synkin`, this function hides the subpackage of the same name: with this, `synkin.fit.Fit` is found all
+# the same.
+fit.Fit = Fit  # type: ignore[attr-defined]

@@ -12,8 +12,6 @@ from synkin import checks, units
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
 # How far a parameter may go from its start, as a factor, where no bounds are given.
 _REACH = 1e4
-# The one parameter of a kernel that may be negative.
-_SIGNED = "amplitude"
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,17 @@ class Problem:
         return self.params._replace(**dict(zip(self.free, map(float, values), strict=True)))
 
 
+def name_of(kernel: Any) -> str:
+    """A kernel's name, such as "ampa"."""
+    return getattr(kernel, "name", None) or kernel.__name__.rpartition(".")[2]
+
+
+def is_signed(kernel: Any, parameter: str) -> bool:
+    """Whether a kernel's parameter may be negative: it is then fitted as it is, and not by its logarithm."""
+    records = getattr(kernel, "parameters", None)
+    return parameter == "amplitude" if records is None else bool(records[parameter].signed)
+
+
 def pose(
     kernel: Any,
     params: Any,
@@ -119,10 +128,10 @@ def pose(
     free = _check_free(kernel, params, free)
     values = {name: _held(name, value) for name, value in held.items()}
     own = tuple(name for name, value in values.items() if value is None)
-    logarithmic = tuple(name != _SIGNED for name in free)
+    logarithmic = tuple(not is_signed(kernel, name) for name in free)
     present = np.isfinite(trace)
     _check_trace(trace, present, is_single, len(free), len(own))
-    lower, upper = _limits(params, free, own, bounds, spike_times, times)
+    lower, upper = _limits(kernel, params, free, own, bounds, spike_times, times)
     are_logarithms = [*logarithmic, *(False for _ in own)]
     with np.errstate(divide="ignore"):  # the logarithm of a bound of 0 is meant
         for limit in (lower, upper):
@@ -188,13 +197,13 @@ def _check_spikes(spike_times: np.ndarray, times: np.ndarray, recordings: int, i
 def _check_free(kernel: Any, params: Any, free: str | Sequence[str]) -> tuple[str, ...]:
     free = (free,) if isinstance(free, str) else tuple(free)
     listed = ", ".join(params._fields)
-    name = kernel.__name__.rpartition(".")[2]
+    name = name_of(kernel)
     if not free:
         raise ValueError(f"Argument `free` must name at least one parameter of {name} ({listed}), but is empty.")
     for parameter in free:
         if parameter not in params._fields:
             raise ValueError(f"Argument `free` must name parameters of {name} ({listed}), but has {parameter!r}.")
-        if parameter != _SIGNED and getattr(params, parameter) <= 0:
+        if not is_signed(kernel, parameter) and getattr(params, parameter) <= 0:
             raise ValueError(
                 f"Parameter `{parameter}` must be positive to be fitted, but starts at {getattr(params, parameter)}."
             )
@@ -234,6 +243,7 @@ def _check_trace(trace: np.ndarray, present: np.ndarray, is_single: bool, shared
 
 
 def _limits(
+    kernel: Any,
     params: Any,
     free: tuple[str, ...],
     own: tuple[str, ...],
@@ -244,8 +254,9 @@ def _limits(
     """Lower and upper bound of each free quantity, in its unit."""
     last = spike_times[np.isfinite(spike_times)].max()
     start = {name: getattr(params, name) for name in free}
+    positive = [name for name in free if not is_signed(kernel, name)]
     default = {
-        **{name: (start[name] / _REACH, start[name] * _REACH) for name in free if name != _SIGNED},
+        **{name: (start[name] / _REACH, start[name] * _REACH) for name in positive},
         "onset": (times[0] - times[-1], times[-1] - last),
     }
     for name in bounds:
@@ -261,7 +272,7 @@ def _limits(
             raise ValueError(
                 f"Argument `bounds` must have a lower and a higher number for `{name}`, but has {given!r:.60}."
             )
-        if name in start and name != _SIGNED and pair[0] < 0:
+        if name in positive and pair[0] < 0:
             raise ValueError(f"Argument `bounds` must not be negative for `{name}`, but has {pair[0]}.")
         if name in start and not pair[0] <= start[name] <= pair[1]:
             raise ValueError(

@@ -2,11 +2,13 @@
 
 import textwrap
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from synkin.fit.problem import OWN, Problem
+from synkin.fit.problem import OWN, Problem, name_of
 from synkin.fit.search import Found
 from synkin.fit.statistics import Known
 
@@ -18,15 +20,15 @@ _WIDTH = 100
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class Fit:
     """The curve ``scale * g + offset`` that follows a recording most closely, and how far it can be trusted.
 
     Of R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
-    R entries or rows; else they are numbers and vectors.
+    R entries or rows; else they are numbers and vectors. It pickles and copies.
     """
 
-    kernel: Any  # the kernel module
+    kernel: Any
     params: Any  # its Params, floats: fitted and held
     scale: Any  # trace's unit per mS
     offset: Any  # trace's unit
@@ -69,8 +71,16 @@ class Fit:
         return "\n".join([*table, quality, textwrap.fill(self.message, _WIDTH)])
 
     def __repr__(self) -> str:
-        name = self.kernel.__name__.rpartition(".")[2]
-        return f"Fit of {name} to {self._count()}\n{self.summary()}"
+        return f"Fit of {name_of(self.kernel)} to {self._count()}\n{self.summary()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A module does not pickle: its name stands for it.
+        kernel = self.kernel.__name__ if isinstance(self.kernel, ModuleType) else self.kernel
+        return {**vars(self), "kernel": kernel}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        kernel = state["kernel"]
+        vars(self).update(state, kernel=import_module(kernel) if isinstance(kernel, str) else kernel)
 
     def _count(self) -> str:
         samples = f"{len(self.times):,} samples"
