@@ -13,7 +13,7 @@ from synkin.fit.model import response, squares
 from synkin.fit.problem import Problem
 
 # How many onsets are tried at once.
-_AT_ONCE = 32
+_AT_ONCE = 16
 # The onset is looked for within so many widths of the response, and this many ms at the least.
 _WIDTHS, _SHORTEST = 2.0, 6.0
 # Of those tried far apart, the best is within this many of their distances.
@@ -45,7 +45,7 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
     Args:
         problem: the problem, onset being free.
         point: (N,), see `Problem`: its parameters are held, and its onset is kept where no other is better.
-        distance: how far from 0 to look, in ms.
+        distance: how far from 0, or from the bound nearest to it, to look, in ms.
 
     Returns:
         (N,); scale and offset are as they were. It is ``point`` itself if no onset is better.
@@ -53,16 +53,20 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
     columns = problem.columns_of("onset")
     lower, upper = problem.lower[columns], problem.upper[columns]
     kept = best = np.clip(point[columns], lower, upper)
-    low, high = np.maximum(lower, np.minimum(-distance, best)), np.minimum(upper, np.maximum(distance, best))
+    centre = np.clip(0.0, lower, upper)
+    low = np.maximum(lower, np.minimum(centre - distance, best))
+    high = np.minimum(upper, np.maximum(centre + distance, best))
     closer = is_steep(problem, point)
     while True:
         ranges = [_between(problem, r, *ends) for r, ends in enumerate(zip(low, high, strict=True))]
         tried = np.column_stack([best, [onsets for onsets, _ in ranges]])
+        tried = np.clip(tried, lower[:, None], upper[:, None])
         sums = squares(problem, point[: len(problem.free)], tried)
         sums = np.where(np.isfinite(sums), sums, np.inf)
-        better = sums.min(axis=1) < sums[:, 0] * (1 - _SAME)
-        best = np.where(better, tried[np.arange(len(tried)), sums.argmin(axis=1)], best)
         steps = np.array([step for _, step in ranges])
+        # Where all onsets between two breaks are as good, the one in the middle is the nearest to all.
+        better = sums[:, 1:].min(axis=1) < sums[:, 0] * np.where(steps == 0, 1 + _SAME, 1 - _SAME)
+        best = np.where(better, tried[np.arange(len(tried)), 1 + sums[:, 1:].argmin(axis=1)], best)
         if not (closer and steps.any()):
             break
         low, high = np.maximum(low, best - _NEAR * steps), np.minimum(high, best + _NEAR * steps)
@@ -90,7 +94,9 @@ def _between(problem: Problem, r: int, low: float, high: float) -> tuple[np.ndar
         onsets, step = np.linspace(low, high, _AT_ONCE, retstep=True)
         # No descent ends at rounding.
         return onsets, float(step) if step > 1e-9 * max(abs(low), abs(high)) else 0.0
-    breaks = [problem.times[i:j] - spike for i, j, spike in zip(first, last, spikes, strict=True)]
-    edges = np.sort(np.concatenate([[low], *breaks, [high]]))
-    middles = (edges[1:] + edges[:-1]) / 2
-    return np.resize(middles, _AT_ONCE), 0.0
+    inside = [problem.times[i:j] - spike for i, j, spike in zip(first, last, spikes, strict=True)]
+    # The intervals that hold the ends count whole, so that their middles are the middles.
+    before = (problem.times[i - 1] - spike for i, spike in zip(first, spikes, strict=True) if i)
+    after = (problem.times[j] - spike for j, spike in zip(last, spikes, strict=True) if j < len(problem.times))
+    edges = np.sort(np.concatenate([[max(before, default=low)], *inside, [min(after, default=high)]]))
+    return np.resize((edges[1:] + edges[:-1]) / 2, _AT_ONCE), 0.0

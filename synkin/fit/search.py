@@ -267,7 +267,7 @@ def _descend(objective: _Objective, z: np.ndarray, max_nfev: int, reach: float) 
         if shifted is point:
             break
         again = objective.minimise(shifted[objective.searched], max_nfev)
-        if not again.cost < end.cost * (1 - _SAME):
+        if again.cost > end.cost * (1 + _SAME):
             break
         end = again
     return end
