@@ -23,7 +23,7 @@ def rounded(value: float, error: float) -> tuple[str, str]:
     place = max(last, first - _MOST + 1)
     if not _PLAIN[0] <= first < _PLAIN[1]:
         return f"{value:.{first - place}e}", f"{error:.1e}"
-    return _fixed(value, place), _fixed(error, last) if last > _PLAIN[0] else f"{error:.1e}"
+    return _fixed(value, place), _fixed(error, last) if last == place else f"{error:.1e}"
 
 
 def percent(part: float) -> str:
