@@ -7,7 +7,7 @@ from conftest import enable_x64
 import synkin
 from synkin import alpha, ampa, expon
 from synkin.fit import fit, model, onset
-from synkin.fit.problem import pose
+from synkin.fit.problem import name_of, pose
 
 DT = 0.1  # ms
 TIMES = DT * np.arange(300)
@@ -32,7 +32,7 @@ def noisy(clean, rng):
 
 
 def found(kernel, spikes, trace, **options):
-    arguments = {"free": FREE[kernel.__name__.rpartition(".")[2]], "scale": True, "offset": True, "starts": 3} | options
+    arguments = {"free": FREE[name_of(kernel)], "scale": True, "offset": True, "starts": 3} | options
     return fit(kernel, kernel.Params(), spikes, TIMES, trace, onset=True, progress=False, **arguments)
 
 

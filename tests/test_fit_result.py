@@ -1,6 +1,7 @@
 """What a fit says of itself, in words and digits, and that it travels."""
 
 import copy
+import dataclasses
 import pickle
 import re
 from types import SimpleNamespace
@@ -40,6 +41,24 @@ def test_pickles_and_copies(travel):
     assert again.stderr == found.stderr
     np.testing.assert_array_equal(again.predicted, found.predicted)
     assert repr(again) == repr(found)
+
+
+class Kernel:
+    """One that is an object, and pickles by the name it has here."""
+
+    name, UNITS = "mine", expon.UNITS
+
+    def __reduce__(self):
+        return "KERNEL"
+
+
+KERNEL = Kernel()
+
+
+def test_a_kernel_that_is_an_object_pickles_itself():
+    found = dataclasses.replace(fitted(alpha_function(3.0), expon), kernel=KERNEL)
+    assert pickle.loads(pickle.dumps(found)).kernel is copy.deepcopy(found).kernel is KERNEL
+    assert repr(found).startswith("Fit of mine to 300 samples")
 
 
 def test_fit_is_found_beside_the_function():
