@@ -5,7 +5,7 @@ import pytest
 from conftest import enable_x64
 
 import synkin
-from synkin import alpha, ampa, expon
+from synkin import alpha, ampa, dual_expon, expon
 from synkin.fit import fit, model, onset
 from synkin.fit.problem import name_of, pose
 
@@ -48,6 +48,24 @@ def test_shifts_are_found(name, shift):
     assert abs(fitted.onset - shift) <= DT / 2
     assert fitted.r_squared > 0.995
     assert "noise the rest" in fitted.verdict
+
+
+@pytest.mark.parametrize(
+    ("kernel", "true"),
+    [
+        (alpha, {"tau": 0.8}),
+        (ampa, {"beta": 1.5, "T_dur": 0.3}),
+        (dual_expon, {"tau_decay": 1.5, "tau_rise": 0.3}),
+        (expon, {"tau": 0.8}),
+    ],
+    ids=lambda value: name_of(value) if hasattr(value, "Params") else "",
+)
+def test_brief_responses_are_found(kernel, true):
+    """One that is over before the time at which it was looked for: there the sum of squares is flat."""
+    clean = response(kernel, kernel.Params(**true), [SPIKE - 5.0])
+    fitted = found(kernel, [SPIKE], noisy(clean, np.random.default_rng(0)), starts=12)
+    assert abs(fitted.onset + 5.0) <= DT / 2 + 1e-9
+    assert fitted.r_squared > 0.99
 
 
 def test_a_jump_is_put_in_the_middle_of_its_interval():
@@ -132,6 +150,39 @@ def test_scan_returns_the_point_itself_where_nothing_is_better():
         problem = posed(alpha, trace)
         point = np.array([np.log(8.0), 1.0, 0.0, 0.0])
         assert onset.scan(problem, point, 6.0) is point
+
+
+@pytest.mark.parametrize("start", [2.29, 2.31, -4.0])
+def test_scan_ends_in_the_middle_between_two_breaks(start):
+    """Even from within the interval, where all is as good."""
+    trace = response(expon, expon.Params(), [SPIKE + 2.345])
+    with enable_x64():
+        problem = posed(expon, trace)
+        moved = onset.scan(problem, np.array([np.log(8.0), 1.0, 0.0, start]), 6.0)
+    assert SPIKE + moved[3] == pytest.approx(10.35, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "low", "high", "middles"),
+    [
+        # Breaks are where a spike meets a sample: 0.07, 0.17, 0.27 of the one, 0.02, 0.12, 0.22 of the other.
+        ((8.03,), 0.1, 0.2, [0.12, 0.22]),
+        ((8.03, 9.08), 0.1, 0.2, [0.095, 0.145, 0.195]),
+        # Before the first sample and after the last there are none.
+        ((-1.0,), 0.5, 1.05, [0.75, 1.05]),
+        ((29.85,), 0.0, 0.4, [0.0, 0.225]),
+    ],
+)
+def test_one_onset_between_each_two_breaks(spikes, low, high, middles):
+    onsets, step = onset._between(posed(alpha, np.arange(300.0), spikes), 0, low, high)
+    np.testing.assert_allclose(np.unique(onsets.round(9)), middles, atol=1e-9)
+    assert step == 0
+
+
+def test_far_apart_where_there_are_too_many_breaks():
+    onsets, step = onset._between(posed(alpha, np.arange(300.0)), 0, -6.0, 6.0)
+    np.testing.assert_allclose(onsets, np.linspace(-6, 6, len(onsets)))
+    assert step == pytest.approx(12 / (len(onsets) - 1))
 
 
 def test_reach_is_the_width_of_the_response():

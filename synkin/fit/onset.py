@@ -57,12 +57,13 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
     low = np.maximum(lower, np.minimum(centre - distance, best))
     high = np.minimum(upper, np.maximum(centre + distance, best))
     closer = is_steep(problem, point)
+    rounding = _SAME**2 * problem.present.sum() * np.var(problem.trace[problem.present])
     while True:
         ranges = [_between(problem, r, *ends) for r, ends in enumerate(zip(low, high, strict=True))]
         tried = np.column_stack([best, [onsets for onsets, _ in ranges]])
         tried = np.clip(tried, lower[:, None], upper[:, None])
         sums = squares(problem, point[: len(problem.free)], tried)
-        sums = np.where(np.isfinite(sums), sums, np.inf)
+        sums = np.maximum(np.where(np.isfinite(sums), sums, np.inf), rounding)
         steps = np.array([step for _, step in ranges])
         # Where all onsets between two breaks are as good, the one in the middle is the nearest to all.
         better = sums[:, 1:].min(axis=1) < sums[:, 0] * np.where(steps == 0, 1 + _SAME, 1 - _SAME)
