@@ -2,8 +2,11 @@
 
     problem      the recording and what is free, checked
     model        the curve and its exact derivatives, from JAX
+    onset        looked for by trying
     search       the optimiser, from several starts
+    words        numbers and lists as text
     statistics   noise, standard errors, and what the recording cannot tell
+    verdict      what the curve is worth, in a sentence
     result       `Fit`
 
 Each imports from those above it alone.
@@ -16,8 +19,8 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
+from synkin import checks
 from synkin.fit import search, statistics
-from synkin.fit.model import double_precision
 from synkin.fit.problem import pose
 from synkin.fit.result import Fit, collect
 
@@ -62,7 +65,8 @@ def fit(
         scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there.
         offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there.
         onset: common shift of the spike times in ms. True: fitted, False: 0, a number: held there. It is looked
-            for near 0, about as far as the response is wide.
+            for near 0, about twice as far as the response is wide, and 6 ms at the least. Of a kernel that jumps, as
+            `synkin.expon`, it can be told to a sample interval, and the middle of that is given.
         weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
         bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
             default a parameter stays within a factor of 10,000 of its start.
@@ -85,14 +89,21 @@ def fit(
 
     Standard errors are those of the linearised problem. They allow for noise that is alike in neighbouring samples,
     as filtered noise is, and take its level to be the same everywhere. A quantity of which the recording says
-    nothing has an infinite one, and ``message`` names the combination that can be known instead.
+    nothing has an infinite one, and ``message`` names the combination that can be known instead, and what to hold.
+
+    ``message`` begins with what the curve is worth: how much of the recording's variance it explains, how much is
+    noise, and whether what is left means that the kernel does not describe the recording. What counts as noise is
+    estimated without the kernel: by how far samples lie off the line between their neighbours, at distances up to a
+    thirty-second of the recording for each spike, which hardly sees a response. Slower noise cannot be told from a
+    kernel of another shape; where the two are not large, the message says just that.
 
     Source: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7.
     """
     began = time.perf_counter()
     search.check(loss, starts, max_nfev)
+    progress = checks.flag("progress", progress)
     # The search may try parameters that overflow: it sees that the curve is not finite, and turns back.
-    with double_precision(), np.errstate(over="ignore", invalid="ignore"):
+    with checks.double_precision(), np.errstate(over="ignore", invalid="ignore"):
         problem = pose(
             kernel,
             params,
@@ -109,3 +120,8 @@ def fit(
         found = search.run(problem, loss, int(starts), int(max_nfev), progress)
         known = statistics.infer(problem, found)
     return collect(problem, found, known, time.perf_counter() - began)
+
+
+# In the package `synkin`, this function hides the subpackage of the same name: with this, `synkin.fit.Fit` is found all
+# the same.
+fit.Fit = Fit  # type: ignore[attr-defined]

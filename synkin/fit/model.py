@@ -4,23 +4,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.experimental
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from synkin.fit.problem import Problem
 from synkin.respond import respond
-
-
-def double_precision() -> Any:
-    """JAX's 64-bit mode as a context; it has moved between versions.
-
-    In single precision the search wanders in its last steps, up to 1.7 times as many in all, and five digits of the
-    result are sure; it is not faster.
-    """
-    home = jax if hasattr(jax, "enable_x64") else jax.experimental
-    return home.enable_x64(True)
 
 
 class Curve(NamedTuple):
@@ -72,6 +61,37 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
     return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
 
 
+def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """The sums of squares that are left at some onsets, scale and offset, where they are free, being the best for each.
+
+    Args:
+        problem: the problem.
+        parameters: (P,) coordinates of the free parameters.
+        onsets: (R, n) ms.
+
+    Returns:
+        (R, n), in the square of the trace's unit.
+    """
+    recordings = len(problem.trace)
+    spikes = [np.broadcast_to(a, (recordings, a.shape[-1])) for a in (problem.spike_times, problem.weights)]
+    held = {name: problem.held[name] for name in ("scale", "offset") if name in problem.held}
+    found = _squares(
+        problem.kernel,
+        problem.free,
+        problem.logarithmic,
+        problem.overlap,
+        problem.params,
+        parameters,
+        onsets.T,
+        *spikes,
+        problem.times,
+        problem.trace,
+        problem.present,
+        held,
+    )
+    return np.asarray(found).T
+
+
 def triangles(problem: Problem, columns: np.ndarray) -> np.ndarray:
     """The triangle R of a recording's ``columns`` = Q R: what stands for them in least squares, Q being a rotation.
 
@@ -114,14 +134,68 @@ def _respond(
 
     def row(point: Array, spike_times: Array, weights: Array) -> tuple[Array, Array]:
         def g(point: Array) -> tuple[Array, Array]:
-            values = {name: jnp.exp(point[i]) if logarithmic[i] else point[i] for i, name in enumerate(free)}
-            given = weights if kernel.TAKES_WEIGHTS else None
-            g = respond(
-                kernel, params._replace(**values), spike_times + point[-1], times, weights=given, overlap=overlap
-            )
+            g = _g(kernel, free, logarithmic, overlap, params, point, spike_times, weights, times)
             return g, g
 
         slope, value = jax.jacfwd(g, has_aux=True)(point)
         return value, slope
 
     return jax.vmap(row)(points, spike_times, weights)
+
+
+@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap"))
+def _squares(
+    kernel: Any,
+    free: tuple[str, ...],
+    logarithmic: tuple[bool, ...],
+    overlap: str,
+    params: Any,
+    parameters: Array,
+    onsets: Array,
+    spike_times: Array,
+    weights: Array,
+    times: Array,
+    trace: Array,
+    present: Array,
+    held: dict[str, Array],
+) -> Array:
+    """Sums of squares, (n, R), at ``onsets`` (n, R); ``held``: of scale and offset, those that are not free."""
+
+    def centred(a: Array) -> Array:
+        """Without what a free offset takes up, and without what is missing."""
+        a = jnp.where(present, a, 0.0)
+        if "offset" in held:
+            return a
+        return jnp.where(present, a - a.mean(axis=1, keepdims=True, where=present), 0.0)
+
+    def row(onset: Array, spike_times: Array, weights: Array) -> Array:
+        point = jnp.append(parameters, onset)
+        return _g(kernel, free, logarithmic, overlap, params, point, spike_times, weights, times)
+
+    def sums(onset: Array) -> Array:
+        g = centred(jax.vmap(row)(onset, spike_times, weights))
+        target = centred(trace - held.get("offset", 0.0))
+        size = (g * g).sum(axis=1)
+        best = (g * target).sum(axis=1) / jnp.where(size > 0, size, 1.0)
+        scale = jnp.broadcast_to(held.get("scale", best), best.shape)
+        return ((target - scale[:, None] * g) ** 2).sum(axis=1)
+
+    # One after the other: together they would take n times the memory, and no less time.
+    return jax.lax.map(sums, onsets)
+
+
+def _g(
+    kernel: Any,
+    free: tuple[str, ...],
+    logarithmic: tuple[bool, ...],
+    overlap: str,
+    params: Any,
+    point: Array,
+    spike_times: Array,
+    weights: Array,
+    times: Array,
+) -> Array:
+    """g (M,) of one recording at ``point`` (P + 1,): the free parameters and onset."""
+    values = {name: jnp.exp(point[i]) if logarithmic[i] else point[i] for i, name in enumerate(free)}
+    given = weights if kernel.TAKES_WEIGHTS else None
+    return respond(kernel, params._replace(**values), spike_times + point[-1], times, weights=given, overlap=overlap)

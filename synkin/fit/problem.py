@@ -12,8 +12,6 @@ from synkin import checks, units
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
 # How far a parameter may go from its start, as a factor, where no bounds are given.
 _REACH = 1e4
-# The one parameter of a kernel that may be negative.
-_SIGNED = "amplitude"
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,8 @@ def pose(
         trace, unit = trace.mantissa, str(trace.unit)
     checks.params(params, (), kernel)
     checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
-    params = params._make(map(float, params))
-    times, trace = _floats("times", times), _floats("trace", trace)
+    params = params._make(float(checks.floats(f"params.{name}", value)) for name, value in params._asdict().items())
+    times, trace = checks.floats("times", times), checks.floats("trace", trace)
     _check_times(times)
     is_single = trace.ndim == 1
     trace = np.atleast_2d(trace)
@@ -111,18 +109,19 @@ def pose(
             f"Argument `trace` must have shape ({len(times)},) or (R, {len(times)}), as `times` has length "
             f"{len(times)}, but has shape {trace.shape[int(is_single) :]}."
         )
-    spike_times = _floats("spike_times", spike_times)
+    spike_times = checks.floats("spike_times", spike_times)
     _check_spikes(spike_times, times, len(trace), is_single)
     if weights is not None:
-        weights = _floats("weights", weights)
+        weights = checks.floats("weights", weights)
         checks.weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
+    spike_times, weights = _in_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
     free = _check_free(kernel, params, free)
     values = {name: _held(name, value) for name, value in held.items()}
     own = tuple(name for name, value in values.items() if value is None)
-    logarithmic = tuple(name != _SIGNED for name in free)
+    logarithmic = tuple(not kernel.parameters[name].signed for name in free)
     present = np.isfinite(trace)
     _check_trace(trace, present, is_single, len(free), len(own))
-    lower, upper = _limits(params, free, own, bounds, spike_times, times)
+    lower, upper = _limits(kernel, params, free, own, bounds, spike_times, times)
     are_logarithms = [*logarithmic, *(False for _ in own)]
     with np.errstate(divide="ignore"):  # the logarithm of a bound of 0 is meant
         for limit in (lower, upper):
@@ -132,7 +131,7 @@ def pose(
         kernel=kernel,
         params=params,
         spike_times=spike_times,
-        weights=np.ones_like(spike_times) if weights is None else weights,
+        weights=weights,
         times=times,
         trace=np.where(present, trace, 0.0),
         present=present,
@@ -148,11 +147,10 @@ def pose(
     )
 
 
-def _floats(name: str, value: Any) -> np.ndarray:
-    try:
-        return np.asarray(value, float)
-    except (TypeError, ValueError):
-        raise TypeError(f"Argument `{name}` must be an array of real numbers, but is {value!r:.80}.") from None
+def _in_time(spike_times: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Spikes in the order of time, their weights with them."""
+    order = np.argsort(spike_times, axis=-1, kind="stable")
+    return np.take_along_axis(spike_times, order, -1), np.take_along_axis(weights, order, -1)
 
 
 def _check_times(times: np.ndarray) -> None:
@@ -179,22 +177,26 @@ def _check_spikes(spike_times: np.ndarray, times: np.ndarray, recordings: int, i
             raise ValueError(
                 "Argument `spike_times` must have at least one finite time for each recording, but has none."
             )
-        if row[-1] > times[-1]:
+        if row.max() > times[-1]:
             raise ValueError(
-                f"Argument `spike_times` must lie before the end of the recording, {times[-1]} ms, but has {row[-1]}."
+                f"Argument `spike_times` must lie before the end of the recording, {times[-1]} ms, but has {row.max()}."
             )
 
 
 def _check_free(kernel: Any, params: Any, free: str | Sequence[str]) -> tuple[str, ...]:
+    listed, name = ", ".join(params._fields), kernel.name
+    if not isinstance(free, str | Sequence):
+        raise TypeError(
+            f"Argument `free` must be a name of {name}'s parameters or a list of them ({listed}), "
+            f"but is {checks.worded(free)}."
+        )
     free = (free,) if isinstance(free, str) else tuple(free)
-    listed = ", ".join(params._fields)
-    name = kernel.name
     if not free:
         raise ValueError(f"Argument `free` must name at least one parameter of {name} ({listed}), but is empty.")
     for parameter in free:
         if parameter not in params._fields:
             raise ValueError(f"Argument `free` must name parameters of {name} ({listed}), but has {parameter!r}.")
-        if parameter != _SIGNED and getattr(params, parameter) <= 0:
+        if not kernel.parameters[parameter].signed and getattr(params, parameter) <= 0:
             raise ValueError(
                 f"Parameter `{parameter}` must be positive to be fitted, but starts at {getattr(params, parameter)}."
             )
@@ -234,6 +236,7 @@ def _check_trace(trace: np.ndarray, present: np.ndarray, is_single: bool, shared
 
 
 def _limits(
+    kernel: Any,
     params: Any,
     free: tuple[str, ...],
     own: tuple[str, ...],
@@ -244,8 +247,9 @@ def _limits(
     """Lower and upper bound of each free quantity, in its unit."""
     last = spike_times[np.isfinite(spike_times)].max()
     start = {name: getattr(params, name) for name in free}
+    positive = [name for name in free if not kernel.parameters[name].signed]
     default = {
-        **{name: (start[name] / _REACH, start[name] * _REACH) for name in free if name != _SIGNED},
+        **{name: (start[name] / _REACH, start[name] * _REACH) for name in positive},
         "onset": (times[0] - times[-1], times[-1] - last),
     }
     for name in bounds:
@@ -256,12 +260,12 @@ def _limits(
     limits = []
     for name in (*free, *own):
         given = bounds.get(name, default.get(name, (-np.inf, np.inf)))
-        pair = _floats("bounds", given)
+        pair = checks.floats("bounds", given)
         if pair.shape != (2,) or not pair[0] < pair[1]:
             raise ValueError(
                 f"Argument `bounds` must have a lower and a higher number for `{name}`, but has {given!r:.60}."
             )
-        if name in start and name != _SIGNED and pair[0] < 0:
+        if name in positive and pair[0] < 0:
             raise ValueError(f"Argument `bounds` must not be negative for `{name}`, but has {pair[0]}.")
         if name in start and not pair[0] <= start[name] <= pair[1]:
             raise ValueError(

@@ -9,6 +9,8 @@ import numpy as np
 from synkin.fit.problem import OWN, Problem
 from synkin.fit.search import Found
 from synkin.fit.statistics import Known
+from synkin.fit.verdict import verdict
+from synkin.fit.words import rounded
 
 # From so many neighbouring samples that count as one on, the message says so.
 _WORTH_SAYING = 2.0
@@ -18,15 +20,15 @@ _WIDTH = 100
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class Fit:
     """The curve ``scale * g + offset`` that follows a recording most closely, and how far it can be trusted.
 
     Of R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
-    R entries or rows; else they are numbers and vectors.
+    R entries or rows; else they are numbers and vectors. It pickles and copies.
     """
 
-    kernel: Any  # the kernel module
+    kernel: Any
     params: Any  # its Params, floats: fitted and held
     scale: Any  # trace's unit per mS
     offset: Any  # trace's unit
@@ -38,7 +40,8 @@ class Fit:
     r_squared: float  # the part of the variance, around each recording's mean, that the curve explains
     noise: float  # standard deviation of the residuals in the trace's unit
     identifiable: bool  # whether everything that was fitted is known to better than a factor of 2
-    message: str  # how the fit went, in sentences
+    verdict: str  # what the curve is worth, in a sentence
+    message: str  # that, and how the fit went, in sentences
     success: bool  # whether the search ended by itself, and not for want of evaluations
     nfev: int  # evaluations of the curve, of all starts together
     seconds: float  # with compilation, where there was any
@@ -50,7 +53,7 @@ class Fit:
     residuals: np.ndarray  # trace - predicted; NaN where the trace is
 
     def summary(self) -> str:
-        """A table of value, standard error and unit of each quantity, and how the fit went."""
+        """What the curve is worth, a table of value, standard error and unit of each quantity, and how the fit went."""
         rows = [("", "value", "std. error", "unit")]
         own_units = {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
         for name, value, value_unit in (
@@ -59,18 +62,18 @@ class Fit:
         ):
             if name in self.free:
                 label = name if np.ndim(value) == 0 else f"{name} (median of {len(value)})"
-                error = f"{np.median(self.stderr[name]):.2g}"
-                rows.append((label, f"{np.median(value):.5g}", error, value_unit))
+                rows.append((label, *rounded(np.median(value), np.median(self.stderr[name])), value_unit))
             elif name in self.params._fields or np.any(value != OWN[name]):
                 rows.append((name, f"{value:.5g}", "held", value_unit))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        quality = f"R^2 {self.r_squared:.4f}, noise {self.noise:.3g} {self.unit}".rstrip()
-        return "\n".join([*table, quality, textwrap.fill(self.message, _WIDTH)])
+        quality = f"R^2 {self.r_squared:.4f}, residuals {self.noise:.3g} {self.unit}".rstrip()
+        rest = self.message.removeprefix(self.verdict).lstrip()
+        return "\n".join([textwrap.fill(self.verdict, _WIDTH), *table, quality, textwrap.fill(rest, _WIDTH)])
 
     def __repr__(self) -> str:
-        name = self.kernel.name
-        return f"Fit of {name} to {self._count()}\n{self.summary()}"
+        return f"Fit of {self.kernel.name} to {self._count()}
+{self.summary()}"
 
     def _count(self) -> str:
         samples = f"{len(self.times):,} samples"
@@ -96,6 +99,7 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
     around = trace - np.nanmean(trace, axis=1, keepdims=True)
     stderr: dict[str, Any] = dict(zip(problem.free, map(float, known.stderr), strict=False))
     stderr |= {name: number(known.stderr[problem.columns_of(name)]) for name in problem.own}
+    worth = verdict(problem, found, known)
     return Fit(
         kernel=problem.kernel,
         params=problem.params_at(found.point),
@@ -107,7 +111,8 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
         r_squared=float(1 - np.nansum(residuals**2) / np.nansum(around**2)),
         noise=known.noise,
         identifiable=known.identifiable,
-        message=_message(problem, found, known),
+        verdict=worth,
+        message=" ".join([worth, *_sentences(problem, found, known)]),
         success=found.success,
         nfev=found.nfev,
         seconds=seconds,
@@ -120,12 +125,15 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
     )
 
 
-def _message(problem: Problem, found: Found, known: Known) -> str:
-    """How the fit went, in sentences."""
+def _sentences(problem: Problem, found: Found, known: Known) -> list[str]:
+    """How the fit went."""
     # Sums of squares that differ by less than the worth of one independent sample, or by rounding, are equally good.
     worth = found.squares.min() / problem.present.sum() * known.alike + _ROUNDING * (problem.trace**2).sum()
     agreeing = int((found.squares <= found.squares.min() + worth).sum())
-    sentences = [f"{agreeing} of {found.starts} starts ended with an equally good curve."]
+    sentences = [
+        # Of the search alone: starts agree on a bad curve as well as on a good one.
+        f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found.",
+    ]
     if not found.success:
         sentences.append("The search stopped at `max_nfev` evaluations before it came to rest.")
     missing = int((~problem.present).sum())
@@ -140,4 +148,4 @@ def _message(problem: Problem, found: Found, known: Known) -> str:
             f"The residuals of neighbouring samples are alike: about {known.alike:.0f} count as one, "
             "which the standard errors allow for."
         )
-    return " ".join(sentences)
+    return sentences

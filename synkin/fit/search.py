@@ -4,6 +4,9 @@ Scale and offset enter the curve linearly, so for given parameters and onset the
 moves in the other coordinates alone (variable projection, Golub and Pereyra 1973, SIAM J. Numer. Anal. 10:413, with
 the Jacobian of Kaufman 1975, BIT 15:49): it needs no first guess of the two, and does not creep along the valley in
 which a smaller parameter makes up for a larger scale. Only where they have bounds are they searched for as well.
+
+A free onset is scanned for before the descent, with the parameters of the start (but at the first, which begins with
+what was given), and after it, if the response found is steep: see `synkin.fit.onset`.
 """
 
 import sys
@@ -13,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from synkin import checks
+from synkin.fit import onset
 from synkin.fit.model import Curve, curve, response, spread, triangles
 from synkin.fit.problem import Problem
 
@@ -28,6 +32,8 @@ _FAR, _NEAR = 10.0, 1.5
 _SAME = 1e-6
 # What is left of a derivative below this part of it is rounding.
 _ROUNDING = 1e-10
+# How often a better onset is looked for after a descent.
+_SHIFTS = 4
 # From here on, in units of the noise, a residual under "soft_l1" loses weight.
 _OUTLIER = 1.5
 # It does so at this part of the trace's size at the least, where there is no noise.
@@ -55,7 +61,7 @@ def check(loss: Any, starts: Any, max_nfev: Any) -> None:
     """Raise ValueError or TypeError unless the options of the search make sense."""
     checks.choice("loss", loss, LOSSES)
     for name, value in (("starts", starts), ("max_nfev", max_nfev)):
-        checks.number(name, value, lambda v: v >= 1 and v == v.astype(int), "a positive whole number")
+        checks.whole(name, value)
 
 
 def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool) -> Found:
@@ -74,17 +80,21 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     given = guess.complete(_given(problem)[guess.searched])
     asked = given[: len(problem.free)]
     far = _even(starts - starts // 3, len(problem.free))
+    reach = onset.reach(problem, given) if "onset" in problem.own else 0.0
     ends: list[Any] = []
     with report:
         for i in range(starts):
             report.start = i + 1
             if i < len(far):
-                point = guess.complete(_moved(problem, given, _FAR ** far[i])[guess.searched])
+                point = _moved(problem, given, _FAR ** far[i])
+                if i and "onset" in problem.own:
+                    point = onset.scan(problem, point, reach)
+                point = guess.complete(point[guess.searched])
             elif ends:
                 point = _moved(problem, objective.complete(_best(ends, asked).x), _NEAR ** far[1 + i - len(far)])
             z = np.clip(point, problem.lower, problem.upper)[objective.searched]
             if objective.is_finite(z):
-                ends.append(objective.minimise(z, max_nfev))
+                ends.append(_descend(objective, z, max_nfev, reach))
         if not ends:
             raise ValueError("Arguments `params` and `weights` must be less extreme: the curve is not finite.")
         best = _best(ends, asked)
@@ -244,6 +254,23 @@ class _Objective:
             [np.tile(np.arange(free), (len(g), 1)), *(places[problem.columns_of(n)] for n in others)]
         )
         return residuals.ravel(), spread(jacobian, where, len(z)), point
+
+
+def _descend(objective: _Objective, z: np.ndarray, max_nfev: int, reach: float) -> Any:
+    """SciPy's result of a search from ``z``, and from better onsets as long as there are any."""
+    problem, end = objective.problem, objective.minimise(z, max_nfev)
+    for _ in range(_SHIFTS):
+        point = objective.complete(end.x)
+        if "onset" not in problem.own or not onset.is_steep(problem, point):
+            break
+        shifted = onset.scan(problem, point, reach)
+        if shifted is point:
+            break
+        again = objective.minimise(shifted[objective.searched], max_nfev)
+        if again.cost > end.cost * (1 + _SAME):
+            break
+        end = again
+    return end
 
 
 def _best(ends: list[Any], parameters: np.ndarray) -> Any:

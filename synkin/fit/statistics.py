@@ -13,6 +13,7 @@ import numpy as np
 from synkin.fit.model import spread, triangles
 from synkin.fit.problem import Problem
 from synkin.fit.search import Found, robust_noise
+from synkin.fit.words import listed, rounded
 
 # Exponents of a product by name, such as {"alpha": 1.0, "T": 1.0}.
 _Product = dict[str, float]
@@ -131,21 +132,50 @@ def _trade_offs(problem: Problem, found: Found, combinations: _Combinations) -> 
     nothing, vague = combinations.does_nothing, combinations.vague
     if nothing.any():
         names, products = _instead(problem, combinations.directions[nothing])
+        hold = _to_hold(problem, names, combinations.directions[nothing])
         if products == []:
-            sentences.append(f"The recording says nothing about {_listed(names)}.")
+            sentences.append(f"The recording says nothing about {listed(names)}. {hold}")
         else:
             what = _written(products)
             if products is not None and len(products) == 1:
                 what += f" (here {_value(problem, found, products[0], combinations)})"
-            sentences.append(f"{_listed(names)} cannot be told apart: only {what} can be known.")
+            sentences.append(f"{listed(names)} cannot be told apart: only {what} can be known. {hold}")
     if vague.sum() > nothing.sum():
         names, products = _instead(problem, combinations.directions[vague])
+        hold = _to_hold(problem, names, combinations.directions[vague])
         if products == []:
-            sentences.append(f"The recording says hardly anything about {_listed(names)}.")
+            sentences.append(f"The recording says hardly anything about {listed(names)}. {hold}")
         else:
             what = _written(products)
-            sentences.append(f"{_listed(names)} can hardly be told apart: little more than {what} is known.")
+            sentences.append(f"{listed(names)} can hardly be told apart: little more than {what} is known. {hold}")
     return sentences
+
+
+def _to_hold(problem: Problem, names: list[str], directions: np.ndarray) -> str:
+    """A sentence on which of ``names`` to hold so that the rest of them can be known.
+
+    No combination of the ``directions`` (d, N), of which nothing is known, may leave all that is held as it is. What is
+    best known from elsewhere is taken first: T, then the other parameters, the last first, and at last what every
+    recording has of its own.
+    """
+    own = [name for name in ("onset", "offset", "scale") if name in names]
+    parameters = sorted((name for name in reversed(names) if name not in own), key=lambda name: name != "T")
+    numbers = np.array([_unnumbered([label])[0] for label in problem.labels])
+    least = _SHARE * np.linalg.norm(directions, axis=0).max()
+    held: list[str] = []
+    fixed = 0
+    for name in (*parameters, *own):
+        rank = np.linalg.matrix_rank(directions[:, np.isin(numbers, [*held, name])], least)
+        if rank > fixed:
+            held, fixed = [*held, name], rank
+    ways = []
+    if left_out := [name for name in held if name in parameters]:
+        ways.append(f"leave {listed(left_out)} out of `free`")
+    if given := [name for name in held if name in own]:
+        ways.append(f"give {listed(given)} a number")
+    if len(names) == len(held):
+        return f"Hold {'it' if len(held) == 1 else 'them'}: {listed(ways)}."
+    return f"Hold {'one' if len(held) == 1 else len(held)} of them: for example, {listed(ways)}."
 
 
 def _instead(problem: Problem, directions: np.ndarray) -> tuple[list[str], list[_Product] | None]:
@@ -198,7 +228,7 @@ def _written(products: list[_Product] | None) -> str:
             exponent = f"^{abs(power):g}" if abs(power) != 1 else ""
             text += ("/" if power * sign < 0 else "*" if text else "") + name + exponent
         formulas.append(text)
-    return _listed(_unnumbered(formulas))
+    return listed(_unnumbered(formulas))
 
 
 def _value(problem: Problem, found: Found, product: _Product, combinations: _Combinations) -> str:
@@ -209,13 +239,9 @@ def _value(problem: Problem, found: Found, product: _Product, combinations: _Com
     exponents = np.array([product.get(label, 0.0) for label in problem.labels])
     known = ~combinations.does_nothing
     relative = np.linalg.norm((combinations.directions[known] @ exponents) * combinations.errors[known])
-    return f"{size:.4g} ± {size * relative:.2g}"
+    return " ± ".join(rounded(size, size * relative))
 
 
 def _unnumbered(names: list[str]) -> list[str]:
     """The names or formulas without the numbers of recordings, each once."""
     return list(dict.fromkeys(re.sub(r"\[\d+\]", "", name) for name in names))
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
