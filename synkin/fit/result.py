@@ -72,8 +72,7 @@ class Fit:
         return "\n".join([textwrap.fill(self.verdict, _WIDTH), *table, quality, textwrap.fill(rest, _WIDTH)])
 
     def __repr__(self) -> str:
-        return f"Fit of {self.kernel.name} to {self._count()}
-{self.summary()}"
+        return f"Fit of {self.kernel.name} to {self._count()}\n{self.summary()}"
 
     def _count(self) -> str:
         samples = f"{len(self.times):,} samples"
