@@ -785,7 +785,7 @@ WRONG = {
         traced(lambda x: synkin.AMPA(3, beta=x)),
         RuntimeError,
         "AMPA keeps its state in itself and cannot be made, set or updated inside jax.jit, vmap, grad or scan: "
-        "use synkin.ampa.step or synkin.simulate there.",
+        "use synkin.stepper or synkin.simulate with synkin.ampa there.",
     ),
     "AMPA: an unknown overlap": (
         lambda: synkin.AMPA(3, overlap="sum"),
@@ -891,27 +891,8 @@ WRONG = {
     ),
 }
 
-# What is said by code that does not yet ask `checks`: each fails here until it does.
-AWAITED = {
-    "fit: a trace complex",
-    "fit: a trace masked",
-    "fit: a trace of objects",
-    "fit: a trace traced",
-    "fit: times of dates",
-    "fit: parameters traced",
-    "fit: starts traced",
-    "fit: free nothing",
-    "fit: progress a string",
-    "DualExpon: normalize a string",
-}
 
-
-def case(what):
-    marks = [pytest.mark.xfail(strict=True, reason="not wired")] if what in AWAITED else []
-    return pytest.param(what, marks=marks)
-
-
-@pytest.mark.parametrize("what", map(case, WRONG))
+@pytest.mark.parametrize("what", WRONG)
 def test_one_sentence(what):
     call, error, sentence = WRONG[what]
     with pytest.raises(error) as raised:

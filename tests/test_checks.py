@@ -5,7 +5,7 @@ NaN of what is traced and wrong.
 import fractions
 import re
 import warnings
-from types import SimpleNamespace
+from typing import NamedTuple
 from unittest import mock
 
 import jax
@@ -16,7 +16,7 @@ import samples
 from conftest import LINEAR, RECEPTORS, enable_x64
 
 import synkin
-from synkin import alpha, ampa, checks, dual_expon, respond, simulate, units
+from synkin import alpha, ampa, checks, dual_expon, respond, simulate
 
 DT = 0.1
 STEPS, SYNAPSES = 4, 3
@@ -222,7 +222,7 @@ def test_a_state_of_every_kind_is_taken(kernel, kind):
     given = kernel.State(*(KINDS[kind] if i == 0 else rest[i] for i in range(len(rest))))
     if kind == "float16":
         given = kernel.State(*(KINDS[kind] for _ in rest))
-    state = checks.state(kernel.State, given)
+    state = checks.state(kernel, given)
     np.testing.assert_allclose(state[0], [0.5, 1.5, 2.5])
     assert {field.dtype for field in state} == {np.dtype("float16") if kind == "float16" else rest[0].dtype}
     if kind == "float16":
@@ -285,7 +285,8 @@ WORDED = [
     (lambda: [[1.0], [2.0, 3.0]], "[[1.0], [2.0, 3.0]]"),
     (lambda: {"tau": 1.0}, "{'tau': 1.0}"),
     (lambda: [np.ones(2), np.ones(3)], "a list of length 2"),
-    (lambda: ampa, "the module ampa"),
+    (lambda: synkin.kernels, "the module kernels"),
+    (lambda: ampa, "a synkin.kernel.Kernel"),
     (lambda: ampa.Params, "the class Params"),
     (lambda: np.sum, "the function sum"),
     (lambda: ampa.Params(), "a synkin.ampa.Params"),
@@ -317,25 +318,17 @@ def test_what_is_traced_is_worded_without_the_tracer():
 
 # What is traced and wrong becomes NaN
 
-RECORDS = {
-    "alpha": SimpleNamespace(unit="1/ms", default=1.0, positive=False, signed=False),
-    "width": SimpleNamespace(unit="ms", default=1.0, positive=True, signed=False),
-    "shift": SimpleNamespace(unit="mV", default=0.0, positive=False, signed=True),
-}
-OF_ITS_OWN = SimpleNamespace(
-    name="mine",
-    Params=alpha.Params,
-    parameters={"tau": RECORDS["shift"]},
-    variables={"g": "mS", "h": "ms"},
-)
-
 
 def wrong_values(kernel, name):
-    record = checks._record(name, kernel)
+    record = kernel.parameters[name]
     return [np.nan, np.inf, -np.inf, *([] if record.signed else [-1.0]), *([0.0] if record.positive else [])]
 
 
-EVERY_PARAMETER = [(kernel, name) for kernel in synkin.KERNELS.values() for name in kernel.Params._fields]
+EVERY_PARAMETER = [
+    pytest.param(kernel, name, id=f"{kernel.name}-{name}")
+    for kernel in synkin.KERNELS.values()
+    for name in kernel.Params._fields
+]
 
 
 @pytest.mark.parametrize(("kernel", "name"), EVERY_PARAMETER)
@@ -391,7 +384,7 @@ def test_nor_is_its_derivative_plausible(kernel, name):
     assert np.isnan(slope(jnp.asarray(wrong_values(kernel, name)))).all()
     right = jnp.asarray([0.25, 2.0])
     guarded = slope(right)
-    with mock.patch.object(checks, "guarded", lambda params, kind=None: params):
+    with mock.patch.object(checks, "guarded", lambda params, kernel: params):
         plain = jax.jit(jax.vmap(jax.grad(lambda value: g(value))))(right)
     np.testing.assert_allclose(guarded, plain, rtol=1e-6)
 
@@ -485,23 +478,45 @@ def test_a_traced_sample_before_the_start_gives_nan(kernel):
 # What is known of a kernel comes from the kernel
 
 
+class Width(NamedTuple):
+    tau: float = 2.0
+    width: float = 1.0
+    shift: float = 0.5
+
+
+class Level(NamedTuple):
+    g: float
+    h: float
+
+
+OF_ITS_OWN = synkin.linear(
+    lambda p, y: {"g": (y.h - y.g) / p.tau, "h": p.shift * y.h / p.width},
+    Width,
+    Level,
+    input="h",
+    name="mine",
+    units={"tau": "ms", "width": "ms", "shift": "mV", "h": "mS*ms"},
+    positive=("width",),
+    signed=("shift",),
+)
+
+
 def test_ranges_and_units_are_read_from_the_kernel():
-    checks.params(alpha.Params(tau=-3.0), (), OF_ITS_OWN)
-    assert jax.jit(lambda tau: checks.guarded(alpha.Params(tau), OF_ITS_OWN).tau)(-3.0) == -3.0
-    for name, expected in (("alpha", "finite and not negative"), ("width", "positive and finite"), ("shift", "finite")):
-        kernel = SimpleNamespace(Params=alpha.Params, parameters={"tau": RECORDS[name]})
-        with pytest.raises(ValueError, match=f"^Parameter `tau` must be {expected}, but has the value nan"):
-            checks.params(alpha.Params(tau=np.nan), (), kernel)
-    assert units.of_parameter(OF_ITS_OWN, "tau") == "mV"
-    assert units.of_variable(OF_ITS_OWN, "h") == "ms"
-    assert units.of_variable(OF_ITS_OWN, "spike_arrival_time") == "ms"
-
-
-def test_a_kernel_and_its_classes_serve_alike(kernel):
-    checks.params(kernel.Params(), (), kernel)
-    checks.params(kernel.Params(), (), kernel.Params)
-    state = kernel.init(kernel.Params(), (2,))
-    assert checks.state_dtype(kernel, state) == checks.state_dtype(kernel.State, state)
+    """Of a kernel that is none of the library's."""
+    negative = Width(shift=-3.0)
+    assert checks.params(negative, (), OF_ITS_OWN) == negative
+    assert jax.jit(lambda shift: checks.guarded(Width(shift=shift), OF_ITS_OWN).shift)(-3.0) == -3.0
+    for name, expected in (("tau", "finite and not negative"), ("width", "positive and finite"), ("shift", "finite")):
+        with pytest.raises(ValueError, match=f"^Parameter `{name}` must be {expected}, but has the value nan"):
+            checks.params(Width(**{name: np.nan}), (), OF_ITS_OWN)
+    assert OF_ITS_OWN.parameters["shift"] == ("shift", 0.5, "mV", False, True)
+    assert dict(OF_ITS_OWN.variables) == {"g": "mS", "h": "mS*ms"}
+    with pytest.raises(
+        TypeError, match=r"^Argument `params` must be a mine\.Params, but is a synkin\.alpha\.Params\.$"
+    ):
+        checks.params(alpha.Params(), (), OF_ITS_OWN)
+    with pytest.raises(TypeError, match=r"^Argument `state` must be a mine\.State, but is a synkin\.expon\.State\.$"):
+        checks.state(OF_ITS_OWN, synkin.expon.State(0.0))
 
 
 def test_params_come_back_as_they_were_given_but_for_lists():
