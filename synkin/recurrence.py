@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
@@ -136,7 +135,7 @@ def _run(
         return y, count, None, kept
     total = len(spikes)
     (y, count), (*trace, kept) = loop.in_blocks(block, (y, count), spikes, total, _length(plan, total))
-    return y, count, Trace(*trace), kept if plan.reads else _outputs(plan, constants, trace[1])
+    return y, count, Trace(*trace), kept if plan.reads else _outputs(plan, constants[0].output, trace[1])
 
 
 @partial(_run.defjvp, symbolic_zeros=True)
@@ -181,8 +180,8 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     steps = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
     d_y, (d_starts, d_last, d_kept) = loop.in_blocks(block, d_first, steps, total, _length(plan, total))
     if not plan.reads:
-        d_constants = jax.tree.map(_instantiate, d_constants, is_leaf=_is_zero)
-        _, d_kept = jax.jvp(partial(_outputs, plan), (constants, trace.last), (d_constants, d_last))
+        d_output = jax.tree.map(_instantiate, d_constants[0].output, is_leaf=_is_zero)
+        _, d_kept = jax.jvp(partial(_outputs, plan), (constants[0].output, trace.last), (d_output, d_last))
 
     # No tangent to what is counted.
     d_count, d_counts = jax.tree.map(_no_tangent, (count, trace.drives))
@@ -249,10 +248,10 @@ def _kept(plan: Plan, constants: Any, y: Any, count: Array | None) -> Any:
     return g if plan.readout is None else plan.readout(state_of(plan.kernel, own, y, count), g, *closed_over)
 
 
-def _outputs(plan: Plan, constants: Any, last: Array) -> Array:
+def _outputs(plan: Plan, weights: Any, last: Array) -> Array:
     """g of a whole trace of the last variable: one pass after the run, and none at all where that is g."""
     others = (jnp.zeros((), last.dtype),) * plan.found_again
-    return jax.vmap(lambda last: moves.output(plan.kernel, constants[0].output, (*others, last)))(last)
+    return jax.vmap(lambda last: moves.output(plan.kernel, weights, (*others, last)))(last)
 
 
 def _small(plan: Plan, own: moves.Moves, count: Array) -> Array:
@@ -270,13 +269,9 @@ def _is_zero(tangent: Any) -> bool:
 
 
 def _instantiate(tangent: Any) -> Any:
-    if not _is_zero(tangent):
-        return tangent
-    make = np.zeros if tangent.dtype == jax.dtypes.float0 else jnp.zeros
-    return make(tangent.shape, tangent.dtype)
+    return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
 
 
-def _no_tangent(x: Array) -> np.ndarray:
-    """The tangent of an array of integers or booleans; of zeros for a float that is not differentiated."""
-    dtype = jax.dtypes.float0 if not jnp.issubdtype(x.dtype, jnp.floating) else x.dtype
-    return (np if dtype == jax.dtypes.float0 else jnp).zeros(x.shape, dtype)
+def _no_tangent(x: Array) -> SymbolicZero:
+    """The tangent of an array of integers."""
+    return SymbolicZero(jax.typeof(x).to_tangent_aval())

@@ -114,9 +114,7 @@ def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array
     """
     traced = any(isinstance(t, jax.Array) for t in (spike_times, times, t0))
     xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
-    spike_times, times = xp.asarray(spike_times), xp.asarray(times)
-    if traced:
-        spike_times, times = spike_times.astype(dtype), times.astype(dtype)
+    spike_times, times = (xp.asarray(t, dtype if traced else float) for t in (spike_times, times))
     real = spike_times < xp.inf
     safe = xp.where(real, spike_times, xp.zeros_like(spike_times))
     # At rest nothing moves before the first spike, so the clock starts there.

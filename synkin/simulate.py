@@ -123,7 +123,8 @@ class _Readout:
 
 def _opened(readout: Callable[..., Any], state: Any) -> tuple[_Readout, list[Any]]:
     """The readout as a `_Readout`, and the arrays that it closes over."""
-    closed, shape = jax.make_jaxpr(readout, return_shape=True)(state, state[0])
+    # By a new function: of one that JAX has traced before it would keep what that closed over then.
+    closed, shape = jax.make_jaxpr(lambda state, g: readout(state, g), return_shape=True)(state, state[0])
     return _Readout(closed.jaxpr, jax.tree.structure(shape)), list(closed.consts)
 
 
