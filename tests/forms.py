@@ -146,7 +146,10 @@ def _simulate_readout(kernel, method, a, shape):
 
 def _stepper(kernel, method, a, shape, passed=False, **options):
     stepper = synkin.stepper(kernel, a["params"], a["dt"], method=method, **options)
-    carry = stepper.init(state=a["state"]) if "state" in a else stepper.init(shape)
+    if "state" in a:
+        carry = stepper.init(state=a["state"])
+    else:  # of the synapses that are here, on several devices
+        carry = stepper.init(a["spikes"].shape[1:] if hasattr(a["spikes"], "shape") else shape)
 
     def run(stepper, carry):
         if isinstance(a["spikes"], list):
@@ -581,6 +584,8 @@ def _no_transform(cell):
         return None if cell.traces == "traced" else "nothing is traced"
     if cell.mode == "disable_jit" and cell.transform in (*SPLITTING, "donated"):
         return "needs jit"
+    if cell.function == "init" and cell.transform in SPLITTING:
+        return "a shape is given, and not split"
     if cell.transform == "donated":
         returned = cell.function.startswith(("step", "simulate"))
         fresh = returned and (cell.container, cell.traces) == ("fresh", "traced")
