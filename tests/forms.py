@@ -707,6 +707,16 @@ KNOWN = (
     Cell("simulate empty", "params", "ampa", "exact", "jax", "float32", "grad", "traced", "default"),
     # What a readout closes over may be a number that is differentiated.
     Cell("simulate readout", "gain", "ampa", "exact", "number", "float64", "grad", "traced", "default"),
+    # The gradient of a batch of runs, of kernels in which one variable drives another.
+    *(
+        Cell(function, "params", kernel, "exact", "jax", "float32", "grad of vmap", "traced", "default")
+        for function, kernel in (
+            ("simulate", "alpha"),
+            ("simulate", "bionmda"),
+            ("simulate", "dual_expon"),
+            ("simulate checkpoint", "dual_expon"),
+        )
+    ),
     # A fit where it cannot be.
     Cell("fit", "trace", "ampa", "exact", "numpy", "float64", "jit", "traced", "default"),
 )
