@@ -1,12 +1,15 @@
 """The step rules against 60-digit arithmetic and against integrals that are known."""
 
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from math import factorial
 
 import jax
 import jax.numpy as jnp
+import matrices
 import numpy as np
 import pytest
+import scipy.linalg
 
 from synkin import propagator
 
@@ -78,31 +81,300 @@ def test_relaxation_at_rate_zero_and_over_no_time(x64):
     np.testing.assert_array_equal(propagator.relaxation(source, jnp.asarray(3.0), zero), (0, 0))
 
 
-def opened(g, opening, closing, dt):
-    """The open fraction after dt in 60 digits."""
+@pytest.mark.parametrize("rates", [(0.2, 0.2), (0.2, 0.2 + 1e-9), (3.0, 1e-5), (1e-5, 8000.0), (0.0, 0.0), (0.0, 2.0)])
+def test_passed_on(rates, dtype):
+    """The integral of one exponential against the other in 60 digits, its limit at equal rates; either way round."""
+    first, then = (float(np.asarray(rate, dtype)) for rate in rates)
+    for dt in (0.0, 0.025, 1.0, 300.0):
+        dt = float(np.asarray(dt, dtype))
+        with localcontext() as context:
+            context.prec = 60
+            a, b, h = Decimal(first), Decimal(then), Decimal(dt)
+            exact = (-a * h).exp() * h if a == b else ((-a * h).exp() - (-b * h).exp()) / (b - a)
+        for one, other in ((first, then), (then, first)):
+            got = propagator.passed_on(*(jnp.asarray(value, dtype) for value in (one, other, dt)))
+            assert got.dtype == dtype
+            # exp(-z) is as right as z, whose rounding is z roundings.
+            rounding = (8 + 2 * min(first, then) * dt) * np.finfo(dtype).eps
+            np.testing.assert_allclose(got, float(exact), rtol=rounding, atol=np.finfo(dtype).tiny)
+
+
+def test_passed_on_has_derivatives_at_equal_rates(x64):
+    """d/da of the integral of exp(-a s) exp(-b (h - s)) at a = b: -h^2/2 exp(-a h), and h^3/3 or h^3/6 of that."""
+    rate, h = 0.3, 1.7
+    decayed = np.exp(-rate * h)
+    at = jnp.asarray([rate, rate])
+    for first, second in [(f, s) for f in (jax.jacfwd, jax.jacrev) for s in (jax.jacfwd, jax.jacrev)]:
+        slope = first(lambda r: propagator.passed_on(r[0], r[1], h))
+        one, two = jax.jit(lambda at, slope=slope, second=second: (slope(at), second(slope)(at)))(at)
+        np.testing.assert_allclose(one, -(h**2) / 2 * decayed * np.ones(2), rtol=1e-13)
+        expected = h**3 * decayed * np.array([[1 / 3, 1 / 6], [1 / 6, 1 / 3]])
+        np.testing.assert_allclose(two, expected, rtol=1e-12)
+
+
+def opened(g, opening, closing):
+    """The open fraction, of and as Decimal."""
+    total = opening + closing
+    return g if total == 0 else g + (opening / total - g) * (1 - (-total).exp())
+
+
+def in_digits(f, *values, digits=100):
     with localcontext() as context:
-        context.prec = 60
-        g, opening, closing, dt = (Decimal(float(value)) for value in (g, opening, closing, dt))
-        rate = opening + closing
-        return float(g if rate == 0 else g + (opening / rate - g) * (1 - (-rate * dt).exp()))
+        context.prec = digits
+        return f(*(Decimal(float(value)) for value in values))
 
 
 def test_open_gate_is_right_to_rounding_for_any_rates_and_however_few_are_open(dtype):
-    g, opening, closing = np.meshgrid([0, 1e-6, 0.3, 1], [0, 1e-4, 0.5, 40], [0, 0.01, 3], indexing="ij")
-    g, opening, closing, dt = (np.asarray(value, dtype) for value in (g, opening, closing, 0.1))
-    got = propagator.open_gate(*map(jnp.asarray, (g, opening, closing, dt)))
+    g, opening, closing = np.meshgrid([0, 1e-6, 0.3, 1], [0, 1e-5, 0.05, 4], [0, 1e-3, 0.3], indexing="ij")
+    g, opening, closing = (np.asarray(value, dtype) for value in (g, opening, closing))
+    got = propagator.open_gate(*map(jnp.asarray, (g, opening, closing)))
     assert got.dtype == dtype
-    np.testing.assert_allclose(got, np.vectorize(opened)(g, opening, closing, dt), rtol=16 * np.finfo(dtype).eps)
+    expected = np.vectorize(lambda *at: float(in_digits(opened, *at)))(g, opening, closing)
+    np.testing.assert_allclose(got, expected, rtol=16 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.0, 0.2), (0.7, 0.0), (1e-9, 1e-9), (0.7, 0.2)], ids=str)
-def test_open_gate_s_derivatives(x64, rates):
-    """Against a one-sided difference of second order, as no rate is negative."""
-    at, h = (0.3, *rates, 0.8), 1e-5
-    slopes = jax.grad(propagator.open_gate, argnums=(0, 1, 2, 3))(*map(jnp.asarray, at))
-    for i, slope in enumerate(slopes):
-        moved = [opened(*(value + k * h * (i == j) for j, value in enumerate(at))) for k in range(3)]
-        np.testing.assert_allclose(slope, (-3 * moved[0] + 4 * moved[1] - moved[2]) / (2 * h), rtol=1e-7, atol=1e-9)
+def decimal_derivatives(f, at, h=Decimal(10) ** -25):
+    """Gradient and Hessian of f from central differences in 100 digits."""
+    with localcontext() as context:
+        context.prec = 100
+        at, n = [Decimal(float(value)) for value in at], len(at)
+
+        def moved(*shifts):
+            return f(
+                *(value + sum((h * size for j, size in shifts if j == i), Decimal(0)) for i, value in enumerate(at))
+            )
+
+        slope = [float((moved((i, 1)) - moved((i, -1))) / (2 * h)) for i in range(n)]
+        signs = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+        curve = [
+            [float(sum(a * b * moved((i, a), (j, b)) for a, b in signs) / (4 * h * h)) for j in range(n)]
+            for i in range(n)
+        ]
+        return np.array(slope), np.array(curve)
+
+
+# Where nothing happens, on both sides of where the series ends, and far out.
+GATES = [
+    (g, *rates)
+    for g in (0.0, 0.3, 1.0)
+    for rates in (
+        (0.0, 0.0),
+        (1e-9, 0.0),
+        (0.0, 2e-6),
+        (6e-6, 3.9e-6),
+        (6e-6, 4.1e-6),
+        (0.0, 0.2),
+        (0.7, 0.2),
+        (3.0, 40.0),
+    )
+]
+
+
+@pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
+@pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
+def test_open_gate_s_first_and_second_derivatives(inner, outer, x64):
+    slope = inner(lambda at: propagator.open_gate(at[0], at[1], at[2]))
+    slopes, curves = jax.jit(jax.vmap(lambda at: (slope(at), outer(slope)(at))))(jnp.asarray(GATES))
+    for at, one, two in zip(GATES, slopes, curves, strict=True):
+        expected_slope, expected_curve = decimal_derivatives(opened, at)
+        np.testing.assert_allclose(one, expected_slope, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(two, expected_curve, rtol=2e-5, atol=2e-6)
+
+
+# Matrices. Rates in /ms, from 1e-5 to 8000.
+
+RATES = {
+    "two states": {(0, 1): 8000.0, (1, 0): 1e-5},
+    "one way": {(0, 1): 8000.0, (1, 2): 1e-5, (2, 3): 0.3},
+    "nothing happens": {(0, 1): 0.0, (1, 2): 0.0},
+    "AMPA, Destexhe et al. 1998": {
+        **{(0, 1): 13.0, (1, 0): 0.0059, (1, 2): 13.0, (2, 1): 86.0, (1, 3): 0.9, (3, 1): 0.064},
+        **{(2, 4): 0.9, (4, 2): 0.064, (2, 5): 2.7, (5, 2): 0.2},
+    },
+    "a ring": {
+        **{(i, (i + 1) % 5): rate for i, rate in enumerate((8000.0, 1e-5, 30.0, 0.02, 1.0))},
+        **{((i + 1) % 5, i): rate for i, rate in enumerate((3e-4, 700.0, 1e-3, 5.0, 0.1))},
+    },
+    "any to any": {
+        (i, j): rate
+        for (i, j), rate in zip(
+            [(i, j) for i in range(4) for j in range(4) if i != j],
+            10 ** np.random.default_rng(0).uniform(-5, 3.9, 12),
+            strict=True,
+        )
+    },
+}
+DURATIONS = [0.0, 0.025, 0.1, 1.0, 37.0, 1e4, 1e7]
+
+
+@lru_cache
+def compiled(function):
+    return jax.jit(function)
+
+
+def as_they_are_in(rates, dtype):
+    return {key: np.asarray(rate, dtype) for key, rate in rates.items()}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_occupancies(name, dtype):
+    """To rounding against 120 digits, however far rates and durations are apart; columns sum to 1, nothing is negative.
+
+    What is next to nothing is as right as its exponent: an exp(-z) is z roundings off.
+    """
+    rates = as_they_are_in(RATES[name], dtype)
+    eps, tiny = np.finfo(dtype).eps, float(np.finfo(dtype).tiny)
+    for duration in DURATIONS:
+        given = jnp.asarray(matrices.generator(rates), dtype), jnp.asarray(duration, dtype)
+        got = np.asarray(compiled(propagator.occupancies)(*given))
+        assert got.dtype == dtype
+        assert got.min() >= 0
+        np.testing.assert_allclose(got.sum(axis=0), 1, rtol=4 * eps)
+        expected = matrices.expm(matrices.exact_generator(rates), float(given[1])).astype(float)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=4 * eps)
+        there = expected > 1e6 * tiny
+        off = np.abs(got - expected)[there] / expected[there]
+        assert (off / (1 - np.log(expected[there]))).max() < 16 * eps
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_occupancies_derivatives(name, x64):
+    """Along all rates at once, forward and reverse, against the derivative of the exponential in 120 digits."""
+    rates = RATES[name]
+    at = jnp.asarray(list(rates.values()))
+    towards = at * jnp.cos(jnp.arange(at.size, dtype=float)) + jnp.where(at == 0, 1e-4, 0.0)
+    start, end = map(np.array, zip(*rates, strict=True))
+
+    def build(values):
+        matrix = jnp.zeros((max(map(max, rates)) + 1,) * 2).at[end, start].add(values)
+        return matrix - jnp.diag(matrix.sum(axis=0))
+
+    @jax.jit
+    def both(duration):
+        f = lambda values: propagator.occupancies(build(values), duration)  # noqa: E731
+        _, forward = jax.jvp(f, (at,), (towards,))
+        p, pullback = jax.vjp(f, at)
+        weights = jnp.cos(jnp.arange(p.size, dtype=float)).reshape(p.shape)
+        return forward, weights, pullback(weights)[0]
+
+    exactly = matrices.exact_generator(rates)
+    direction = matrices.exact_generator(dict(zip(rates, np.asarray(towards), strict=True)))
+    for duration in (0.0, 0.025, 1.0, 37.0, 1e4):
+        forward, weights, reverse = both(duration)
+        expected = matrices.frechet(exactly, direction, duration)
+        np.testing.assert_allclose(forward, expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(jnp.vdot(reverse, towards), jnp.vdot(weights, forward), rtol=1e-9, atol=1e-12)
+
+
+AFFINE = {
+    "an oscillator": [[-0.05, -0.3], [0.3, -0.05]],
+    "a chain": [[-1.0, 0, 0], [1.0, -0.3, 0], [0, 0.3, -0.02]],
+    "equal rates": [[-0.3, 0, 0], [1.0, -0.3, 0], [0, 1.0, -0.3]],
+    "GABA-B": [[0, 0, 0], [0.045, -0.0462, 0], [0, 0.18, -0.034]],
+    "slow beside fast": [[-1e-5, 0, 0], [3.0, -8000.0, 2.0], [0, 1e-3, -30.0]],
+    "growth": [[0.1, 0.2], [0.0, 0.05]],
+    "nothing": [[0.0, 0.0], [0.0, 0.0]],
+}
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_affine_change(name, dtype):
+    """Against 120 digits, each row of it relative to its largest element: a slow variable keeps its digits."""
+    matrix = np.asarray(AFFINE[name], dtype)
+    for duration in (0.0, 0.025, 0.1, 1.0, 37.0):
+        given = jnp.asarray(matrix), jnp.asarray(duration, dtype)
+        got = np.asarray(compiled(propagator.affine_change)(*given))
+        assert got.dtype == dtype
+        expected = matrices.change(matrix, float(given[1]))
+        size = np.abs(expected).max(axis=1, keepdims=True)
+        off = np.abs(got - expected) / np.where(size == 0, 1, size)
+        assert off.max() < 8 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", [name for name in AFFINE if name != "growth"])
+def test_affine_change_over_ten_million_ms(name, dtype):
+    """All is at rest, but for what a source holds up."""
+    matrix = np.asarray(AFFINE[name], dtype)
+    got = np.asarray(compiled(propagator.affine_change)(jnp.asarray(matrix), jnp.asarray(1e7, dtype)))
+    expected = matrices.change(matrix, 1e7)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_affine_change_derivatives(name, x64):
+    matrix = np.asarray(AFFINE[name])
+    direction = matrix * np.cos(np.arange(matrix.size)).reshape(matrix.shape) + 0.01
+    weights = np.sin(1 + np.arange(matrix.size)).reshape(matrix.shape)
+
+    @jax.jit
+    def both(duration):
+        f = lambda matrix: propagator.affine_change(matrix, duration)  # noqa: E731
+        _, forward = jax.jvp(f, (jnp.asarray(matrix),), (jnp.asarray(direction),))
+        return forward, jax.vjp(f, jnp.asarray(matrix))[1](jnp.asarray(weights))[0]
+
+    for duration in (0.0, 0.025, 1.0, 37.0):
+        forward, reverse = both(duration)
+        expected = matrices.frechet(matrix, direction, duration)
+        scale = np.abs(expected).max() + (duration == 0)
+        assert np.abs(forward - expected).max() < 1e-11 * scale
+        np.testing.assert_allclose(
+            np.vdot(reverse, direction), np.vdot(weights, forward), rtol=1e-9, atol=1e-11 * scale
+        )
+        theirs = scipy.linalg.expm_frechet(matrix * duration, direction * duration, compute_expm=False)
+        if name != "slow beside fast":
+            assert np.abs(forward - theirs).max() < 1e-9 * scale
+
+
+@pytest.mark.parametrize("function", [propagator.occupancies, propagator.affine_change])
+def test_matrices_of_many_synapses(function, dtype):
+    """Under vmap, and with axes in front that broadcast against those of the durations, of whatever rank."""
+    rates = np.random.default_rng(1).uniform(0.01, 20, (2, 1, 3, 3))
+    rates[..., np.arange(3), np.arange(3)] = 0
+    many = rates - np.eye(3) * rates.sum(axis=-2)[..., None, :]
+    if function is propagator.affine_change:
+        many = many - np.eye(3)  # by rounding a generator's columns would have a sum, which grows
+    function = compiled(function)
+    many, durations = jnp.asarray(many, dtype), jnp.asarray([[0.1, 1.0, 30.0]], dtype)
+    whole = function(many, durations)
+    assert whole.shape == (2, 3, 3, 3)
+    tolerance = {"rtol": 1e-5 if dtype == "float32" else 1e-13, "atol": 1e-6 if dtype == "float32" else 1e-14}
+    for i in range(2):
+        mapped = jax.vmap(function, (None, 0))(many[i, 0], durations[0])
+        np.testing.assert_allclose(mapped, whole[i], **tolerance)
+        np.testing.assert_allclose(function(many[i, 0], durations[0]), whole[i], **tolerance)
+        for j in range(3):
+            np.testing.assert_allclose(function(many[i, 0], durations[0, j]), whole[i, j], **tolerance)
+    np.testing.assert_allclose(function(many[:, 0], durations[0, 1]), whole[:, 1], **tolerance)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 9, 16])
+def test_chebyshev_is_exact_for_polynomials(degree, x64):
+    nodes, matrix = propagator.chebyshev(degree)
+    assert nodes.shape == (degree + 1,)
+    assert ((nodes > 0) & (nodes < 1)).all()
+    x = jnp.linspace(0, 1, 23)
+    for power in range(degree + 1):
+        coefficients = matrix @ nodes**power
+        got = compiled(propagator.chebyshev_sum)(tuple(jnp.asarray(coefficients)), x)
+        np.testing.assert_allclose(got, x**power, rtol=0, atol=1e-14)
+        # Chebyshev's first is 1 and his second 2 x - 1.
+        expected = {0: [1.0], 1: [0.5, 0.5]}.get(power, coefficients)
+        np.testing.assert_allclose(coefficients, [*expected, *[0.0] * (degree + 1 - len(expected))], atol=1e-14)
+
+
+def test_chebyshev_of_what_is_no_polynomial(dtype):
+    """Coefficients of every synapse, and the values, slopes and dtype that they give."""
+    degree, rate = (16, 9)[dtype == "float32"], np.array([0.5, 3.0])
+    nodes, matrix = propagator.chebyshev(degree)
+    coefficients = jnp.asarray(matrix @ np.exp(-rate * nodes[:, None]), dtype)
+    x = jnp.asarray([[0.0, 0.0], [1e-9, 0.3], [0.5, 0.77], [1.0, 1.0]], dtype)
+    expected = np.exp(-rate * np.asarray(x, float))
+    got = propagator.chebyshev_sum(tuple(coefficients[:, None]), x)
+    assert (got.shape, got.dtype) == (x.shape, dtype)
+    tolerance = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+    _, slope = jax.jvp(lambda x: propagator.chebyshev_sum(tuple(coefficients[:, None]), x), (x,), (jnp.ones_like(x),))
+    np.testing.assert_allclose(slope, -rate * expected, rtol=0, atol=2 * degree**2 * tolerance)
 
 
 @pytest.mark.parametrize("nodes", [1, 4, 6])
