@@ -94,6 +94,15 @@ def in_blocks(
     return carry, kept
 
 
+def batch_first(tree: Any) -> Any:
+    """``tree``, and under `jax.vmap` every array's batch axis is its first.
+
+    JAX takes it for granted that what a stated derivative returns has its batch axes where the function has them; but a
+    scan puts them behind the axis of time. A reshape has them in front, and XLA makes nothing of two that cancel.
+    """
+    return jax.tree.map(lambda x: jax.lax.reshape(jax.lax.reshape(x, (1, *x.shape)), x.shape), tree)
+
+
 def alike(tree: Any, others: Any) -> Any:
     """``tree`` with every array as varying within `jax.shard_map` as the ``others``, all of them together.
 

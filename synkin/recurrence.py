@@ -132,10 +132,11 @@ def _run(
 
     if not keep_trace:
         (y, count), kept = block((y, count), spikes)
-        return y, count, None, kept
+        return loop.batch_first((y, count, None, kept))
     total = len(spikes)
     (y, count), (*trace, kept) = loop.in_blocks(block, (y, count), spikes, total, _length(plan, total))
-    return y, count, Trace(*trace), kept if plan.reads else _outputs(plan, constants[0].output, trace[1])
+    kept = kept if plan.reads else _outputs(plan, constants[0].output, trace[1])
+    return loop.batch_first((y, count, Trace(*trace), kept))
 
 
 @partial(_run.defjvp, symbolic_zeros=True)
