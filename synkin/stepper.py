@@ -45,7 +45,7 @@ class Stepper:
 
     @property
     def dtype(self) -> Any:
-        """The floating dtype of states and of g."""
+        """The floating dtype in which the coefficients were computed, and that of a state at rest."""
         return self.moves.dt.dtype
 
     def init(self, shape: int | tuple[int, ...] | None = None, *, state: Any = None) -> Carry:
@@ -53,7 +53,7 @@ class Stepper:
 
         Args:
             shape: of the state, for example (1000,), which is then at rest.
-            state: the kernel's ``State`` to start from instead.
+            state: the kernel's ``State`` to start from instead, whose dtype the steps keep.
 
         Returns:
             The carry. From rest steps are cheapest: no pulse is under way whose last step has a length of its own.
@@ -67,11 +67,6 @@ class Stepper:
             state = self.kernel.init(self.params, shape, dtype=self.dtype)
             return carry_of(self, self._guarded(state), at_rest=True)
         state = checks.state(self.kernel, units.state(state, self.kernel))
-        if state[0].dtype != self.dtype:
-            raise TypeError(
-                f"Argument `state` must be of {self.dtype.name}, as this stepper is, but is of {state[0].dtype.name}: "
-                f"give synkin.stepper dtype={state[0].dtype.name!r}."
-            )
         checks.params(self.params, state[0].shape, self.kernel)
         return carry_of(self, self._guarded(state), at_rest=False)
 
@@ -91,7 +86,7 @@ class Stepper:
         """
         like = carry.y[0]
         spike = checks.spike_input(units.plain("spike", spike, units.of_input(self.kernel)), like)
-        own = _with(_ranked(self.moves, like.ndim), carry.before)
+        own = _with(_fitted(self.moves, like), carry.before)
         y = checks.guarded_state(carry.y, (), spike, takes_weights=self.kernel.TAKES_WEIGHTS)
         ends, drive = carry.ends, spike
         if ends is not None:
@@ -103,7 +98,7 @@ class Stepper:
 
     def state(self, carry: Carry) -> Any:
         """The kernel's ``State`` that a carry stands for."""
-        own = _with(_ranked(self.moves, carry.y[0].ndim), carry.before)
+        own = _with(_fitted(self.moves, carry.y[0]), carry.before)
         count = None if carry.ends is None else transmitter.count(carry.ends, carry.row)
         return state_of(self.kernel, own, carry.y, count)
 
@@ -112,7 +107,7 @@ class Stepper:
 
     def __repr__(self) -> str:
         dt = self.moves.dt
-        known = f"{checks.worded(dt)} ms" if checks.is_concrete(dt) else "traced"
+        known = f"{float(dt):.6g} ms" if checks.is_concrete(dt) else "traced"
         return f"stepper({self.kernel.name}, dt={known}, method={self.method!r}, overlap={self.overlap!r})"
 
 
@@ -162,7 +157,7 @@ def prepared(
     method = kernel.scheme(method)
     params = jax.tree.map(lambda value: checks.array(value, dtype), params)
     # Parameters of several ranks meet in the coefficients.
-    ranked = _ranked(params, max(value.ndim for value in params))
+    ranked = _fitted(params, jnp.zeros((1,) * max(value.ndim for value in params), dtype))
     own = moves.prepare(kernel, ranked, checks.array(dt, dtype), method, once=once)
     return Stepper(kernel, params, own, method, overlap)
 
@@ -171,12 +166,12 @@ def begun(stepper: Stepper, state: Any, *, at_rest: bool) -> tuple[moves.Moves, 
     """The moves, variables and count of the pulse with which a run begins at ``state``."""
     kernel = stepper.kernel
     y = tuple(getattr(state, name) for name in kernel.order)
-    own = _ranked(stepper.moves, y[0].ndim)
+    own = _fitted(stepper.moves, y[0])
     if kernel.TAKES_WEIGHTS:
         return own, y, None
     if at_rest:
         return own, y, jnp.zeros(y[0].shape, jnp.int32)
-    own, count = moves.continued(kernel, _ranked(stepper.params, y[0].ndim), own, state.pulse_left, stepper.method)
+    own, count = moves.continued(kernel, _fitted(stepper.params, y[0]), own, state.pulse_left, stepper.method)
     return own, y, count
 
 
@@ -200,10 +195,11 @@ def _with(own: moves.Moves, before: tuple[Any, Any] | None) -> moves.Moves:
     return own if before is None else own._replace(before=before[0], last_before=before[1])
 
 
-def _ranked(tree: Any, ndim: int) -> Any:
-    """Arrays that are no scalars with ``ndim`` axes, as JAX may have been told not to promote ranks."""
+def _fitted(tree: Any, like: Array) -> Any:
+    """Arrays of the dtype of a state and, if they are no scalars, of its rank: JAX may have been told to promote neither."""
 
-    def ranked(x: Array) -> Array:
-        return x.reshape((1,) * (ndim - x.ndim) + x.shape) if 0 < x.ndim < ndim else x
+    def fitted(x: Array) -> Array:
+        x = x.reshape((1,) * (like.ndim - x.ndim) + x.shape) if 0 < x.ndim < like.ndim else x
+        return x.astype(like.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    return jax.tree.map(ranked, tree)
+    return jax.tree.map(fitted, tree)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jax.typing import ArrayLike
 
@@ -103,7 +104,9 @@ def fit(
     search.check(loss, starts, max_nfev)
     progress = checks.flag("progress", progress)
     # The search may try parameters that overflow: it sees that the curve is not finite, and turns back.
-    with checks.double_precision(), np.errstate(over="ignore", invalid="ignore"):
+    # Now, and not when a function around it is compiled: a fit is no part of one.
+    eager = jax.ensure_compile_time_eval()
+    with checks.double_precision(), eager, np.errstate(over="ignore", invalid="ignore"):
         problem = pose(
             kernel,
             params,

@@ -1,0 +1,117 @@
+"""Second derivatives in all four orders of modes, at the singular points too, where formulas like to divide by 0."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import synkin
+from synkin import alpha, ampa, bionmda, dual_expon
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+DT = 0.1
+SPIKES = np.isin(np.arange(16), (1, 9))
+# Off the ends of pulses, where a second derivative jumps.
+SPIKE_TIMES, TIMES = np.array([0.1, 0.9]), np.array([0.25, 0.97, 1.93])
+
+ORDERS = {
+    "forward of forward": (jax.jacfwd, jax.jacfwd),
+    "forward of reverse": (jax.jacfwd, jax.jacrev),
+    "reverse of forward": (jax.jacrev, jax.jacfwd),
+    "reverse of reverse": (jax.jacrev, jax.jacrev),
+}
+
+
+def respond(kernel, params, method):
+    return synkin.respond(kernel, params, SPIKE_TIMES, TIMES)
+
+
+def simulate(kernel, params, method):
+    return synkin.simulate(kernel, params, SPIKES, DT, method=method)[1]
+
+
+def scan_of_step(kernel, params, method):
+    def body(state, spike):
+        return kernel.step(params, state, 0.0, spike, DT, method=method)
+
+    return jax.lax.scan(body, kernel.init(params, ()), jnp.asarray(SPIKES))[1]
+
+
+def scan_of_stepper(kernel, params, method):
+    stepper = synkin.stepper(kernel, params, DT, method=method)
+    return jax.lax.scan(stepper.step, stepper.init(()), jnp.asarray(SPIKES))[1]
+
+
+WAYS = {function.__name__: function for function in (respond, simulate, scan_of_step, scan_of_stepper)}
+POINTS = {
+    "dual_expon, tau_rise = tau_decay": (dual_expon, dual_expon.Params(5.0, 5.0, 1.3)),
+    "ampa, alpha = beta = 0": (ampa, ampa.Params(alpha=0.0, beta=0.0, T=0.7, T_dur=0.53)),
+    "ampa": (ampa, ampa.Params(T_dur=0.53)),
+    "alpha": (alpha, alpha.Params(3.0)),
+    "bionmda, beta1 = 0": (bionmda, bionmda.Params(beta1=0.0, T_dur=0.53)),
+    "bionmda, all rates 0": (bionmda, bionmda.Params(0.0, 0.0, 0.0, 0.0, T=0.7, T_dur=0.53)),
+}
+FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "beta2")}
+
+
+@cache
+def loss(way, name, method):
+    """A weighted sum of g as a function of the free parameters, (P,)."""
+    kernel, params = POINTS[name]
+    free = FREE.get(kernel.name, kernel.Params._fields)
+
+    def value(x):
+        g = WAYS[way](kernel, params._replace(**dict(zip(free, x, strict=True))), method)
+        return jnp.sum(g * jnp.cos(jnp.arange(len(g), dtype=float)))
+
+    return value, np.array([float(getattr(params, field)) for field in free])
+
+
+def differences(value, x):
+    """The Hessian from differences of the gradient, one-sided where a parameter is 0."""
+    gradient, h = jax.jit(jax.grad(value)), 1e-4
+    rows = []
+    for i, at in enumerate(x):
+        size = h * (at or 1.0)
+
+        def moved(k, i=i, size=size):
+            return np.asarray(gradient(jnp.asarray(x + k * size * np.eye(len(x))[i])))
+
+        if at:
+            row = (moved(-2) - 8 * moved(-1) + 8 * moved(1) - moved(2)) / (12 * size)
+        else:
+            row = (-25 / 12 * moved(0) + 4 * moved(1) - 3 * moved(2) + 4 / 3 * moved(3) - moved(4) / 4) / size
+        rows.append(row)
+    return np.array(rows)
+
+
+def worst(way, name, method):
+    """The largest error of each order, over the largest element."""
+    value, x = loss(way, name, method)
+    expected = differences(value, x)
+    found = jax.jit(lambda x: [outer(inner(value))(x) for outer, inner in ORDERS.values()])(jnp.asarray(x))
+    return {order: np.abs(got - expected).max() / np.abs(expected).max() for order, got in zip(ORDERS, found, strict=True)}
+
+
+# bionmda's compile for minutes: all of them are for `pytest -m wide`.
+CASES = [
+    pytest.param(way, name, method, marks=[pytest.mark.wide] * (wide or (method == "exp_euler" and way != "simulate")))
+    for name in POINTS
+    for way in WAYS
+    for method in (("exact",) if way == "respond" else ("exact", "exp_euler"))
+    for wide in ("bionmda" in name and (way, method) != ("simulate", "exp_euler"),)
+]
+
+
+@pytest.mark.parametrize(("way", "name", "method"), CASES)
+def test_a_hessian_in_every_order_of_modes(way, name, method):
+    assert max(worst(way, name, method).values()) < 1e-7
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    for case in CASES:
+        print(*case.values, {order: f"{error:.0e}" for order, error in worst(*case.values).items()}, flush=True)
