@@ -541,7 +541,7 @@ def _or_nan(value: Any, good: Array) -> Array:
     """``value`` where it is ``good``, else NaN, for its derivatives too: a select would give those as 0."""
     value = _floating(value)
     one = jnp.ones((), value.dtype)
-    return value * jnp.where(good, one, jnp.full_like(one, jnp.nan))
+    return value * jnp.where(good, one, np.asarray(np.nan, one.dtype))
 
 
 def state(kernel: Any, value: Any, expected_shape: Shape | None = None) -> Any:

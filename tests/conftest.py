@@ -66,6 +66,9 @@ def kernel(request):
 
 RECEPTORS = {name: kernel for name, kernel in synkin.KERNELS.items() if not kernel.TAKES_WEIGHTS}
 LINEAR = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel.TAKES_WEIGHTS}
+# One of those that share their equations, as gabaa does ampa's with other defaults.
+_BY_EQUATIONS = {kernel.equations: kernel for kernel in reversed(synkin.KERNELS.values())}
+DISTINCT = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel in _BY_EQUATIONS.values()}
 
 
 @pytest.fixture(params=list(RECEPTORS.values()), ids=list(RECEPTORS))

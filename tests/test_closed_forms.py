@@ -46,7 +46,7 @@ def test_exact_solves_the_equations(name, dt):
 @pytest.mark.parametrize("dt", [0.1, 1.0])
 def test_ignored_spikes_solve_the_equations(receptor, dt):
     """overlap="ignore": a spike during a pulse does nothing, one at its very end counts."""
-    name = samples.name_of(receptor)
+    name = receptor.name
     _, params, spikes = case(name, 3)
     spikes = spikes | (np.arange(T)[:, None] % 7 < 3)
     # The first synapse's pulse is two steps: the third spike of each burst comes as it ends.

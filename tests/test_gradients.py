@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import samples
-from conftest import LINEAR, RECEPTORS
+from conftest import DISTINCT
 
 import synkin
 
@@ -20,16 +20,15 @@ SPIKE_TIMES = np.array([0.31, 1.02, 4.4, 4.9, 9.7, np.inf])
 TIMES = np.sort(np.random.default_rng(3).uniform(0, 15, 40))
 
 
-# gabaa is ampa's functions with other defaults; once over every parameter is enough for it.
-DISTINCT = {name: kernel for name, kernel in (LINEAR | RECEPTORS).items() if name != "gabaa"}
-
-
 @pytest.fixture(params=list(DISTINCT.values()), ids=list(DISTINCT))
 def distinct(request):
     return request.param
 
 
-@pytest.fixture(params=[synkin.ampa, synkin.bionmda], ids=["ampa", "bionmda"])
+DISTINCT_RECEPTORS = {name: kernel for name, kernel in DISTINCT.items() if not kernel.TAKES_WEIGHTS}
+
+
+@pytest.fixture(params=list(DISTINCT_RECEPTORS.values()), ids=list(DISTINCT_RECEPTORS))
 def distinct_receptor(request):
     return request.param
 
@@ -96,7 +95,7 @@ def test_simulate_and_respond_agree_on_the_gradient(distinct):
     kernel = distinct
     spikes = np.zeros(STEPS, bool)
     spikes[[2, 9, 11, 40]] = True
-    first = 0 if kernel in RECEPTORS.values() else 1  # a linear kernel's input acts at the end of its step
+    first = int(kernel.TAKES_WEIGHTS)  # a linear kernel's input acts at the end of its step
     spike_times, times = (np.flatnonzero(spikes) + first) * DT, (np.arange(STEPS) + 1) * DT
     x = jnp.asarray(random_params(kernel))
     on_grid = jax.jit(jax.grad(weighted(simulated(kernel, spikes))))(x)
@@ -106,11 +105,11 @@ def test_simulate_and_respond_agree_on_the_gradient(distinct):
 
 @pytest.mark.parametrize("argument", ["spike_times", "times", "weights"])
 def test_events_forward_and_reverse(kernel, argument):
-    if argument == "weights" and kernel in RECEPTORS.values():
+    if argument == "weights" and not kernel.TAKES_WEIGHTS:
         pytest.skip("A receptor takes no weights.")
     params = kernel.Params(*random_params(kernel))
     at = {"spike_times": SPIKE_TIMES, "times": TIMES, "weights": np.array([1.0, 0.5, -0.7, 2.0, 0.1, 3.0])}
-    if kernel in RECEPTORS.values():
+    if not kernel.TAKES_WEIGHTS:
         del at["weights"]
     at = {name: jnp.asarray(value) for name, value in at.items()}
     moved = at[argument]
@@ -278,7 +277,7 @@ def test_float32_gradients_are_finite_at_the_singular_points(name):
 def test_a_run_differentiates_as_a_scan_by_hand_does(distinct, method, steps):
     """In every mode, and with respect to all that may be differentiated: parameters, state and weights."""
     kernel, rng = distinct, np.random.default_rng(8)
-    if kernel is synkin.bionmda and method == "exact":
+    if kernel.structure.gated and method == "exact":
         pytest.skip("The scan by hand takes long to compile; finite differences check these derivatives.")
     params = samples.params(kernel, rng, (2,))
     state = kernel.State(*(rng.uniform(0.1, 0.3, 2) for _ in kernel.State._fields))

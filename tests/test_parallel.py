@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import samples
+from conftest import DISTINCT
 
 import synkin
 from synkin import loop, recurrence
 
-# gabaa is ampa's functions with other defaults.
-DISTINCT = {name: kernel for name, kernel in synkin.KERNELS.items() if name != "gabaa"}
 DT = 0.1
 STEPS = 163
 

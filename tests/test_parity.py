@@ -66,7 +66,7 @@ def relative_error(got, expected):
 
 
 def conductance(kernel, arrays, dtype):
-    name = samples.name_of(kernel)
+    name = kernel.name
     params = kernel.Params(*(arrays[f"{name}/params/{field}"] for field in kernel.Params._fields))
     _, gs = samples.simulate(kernel, params, arrays[f"{name}/inputs"], DT, dtype=dtype)
     assert gs.dtype == dtype
@@ -80,7 +80,7 @@ def test_exp_euler_is_the_reference_number_for_number(kernel, source):
 
 def test_defaults_are_the_reference_s(kernel):
     with np.load(DATA / "golden.npz") as arrays:
-        name = samples.name_of(kernel)
+        name = kernel.name
         kept = {key: arrays[f"{name}/params/{key}"][0] for key in kernel.Params._fields}
         assert kept == kernel.Params()._asdict()
 

@@ -151,7 +151,9 @@ def test_docstring_examples_are_found():
 def test_docstring_examples(text):
     """With what they leave to the reader."""
     given = {**vars(synkin), "synkin": synkin, "presets": presets, "units": units}
-    given |= {"spikes": np.arange(100) == 7, "dt": 0.1, "g": 0.1, "V": -65.0}
+    given |= {"spikes": np.arange(100) == 7, "dt": 0.1, "g": 0.1, "V": -65.0, "jax": jax}
+    ampa = synkin.ampa
+    given |= {"params": ampa.Params(), "Params": ampa.Params, "State": ampa.State, "equations": ampa.equations}
     if re.search(r"\bu\.", text):
         given["u"] = pytest.importorskip("saiunit")
     try:

@@ -14,6 +14,7 @@ import pytest
 import synkin
 
 DT = 0.1
+STEPS = 50  # of a run, and of no loop that only sets something up
 COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt"]
 # All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step.
 ALLOWED = {"bionmda": Counter({"tanh": 1, "divide": 2})}
@@ -50,7 +51,7 @@ def compiled():
     return since
 
 
-def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, shape=(50, 300)):
+def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, shape=(STEPS, 300)):
     """The compiled run of a kernel with its parameters as arguments: g, or the gradient of its mean square."""
 
     def run(params, spikes):
@@ -65,12 +66,14 @@ def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, sha
 
 def loops(executable):
     """For each loop of a program that holds no other, how often each operation stands in its body."""
-    return [operations for operations, _ in _loops(executable)]
+    return [operations for operations, _, _ in _loops(executable)]
 
 
-def commands(executable):
-    """For each such loop how many commands its body is to XLA's CPU."""
-    return [number for _, number in _loops(executable)]
+def the_run(executable):
+    """Of the loop of a run itself: how often each operation stands in its body, and how many commands that is to XLA's
+    CPU. Loops before it, which compute coefficients, have other lengths."""
+    ((operations, number, _),) = [loop for loop in _loops(executable) if loop[-1] == STEPS]
+    return operations, number
 
 
 def _loops(executable):
@@ -94,11 +97,15 @@ def _loops(executable):
         return found
 
     lines = [line for lines in computations.values() for line in lines]
-    bodies = [body[1] for body in (re.search(r" while\(.*body=%?([\w.-]+)", line) for line in lines) if body]
+    whiles = [
+        (re.search(r" while\(.*body=%?([\w.-]+)", line), re.search(r'"known_trip_count":{"n":"(\d+)"', line))
+        for line in lines
+    ]
+    bodies = [(body[1], int(trips[1]) if trips else None) for body, trips in whiles if body]
     free = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast")
     return [
-        (operations(body), sum(number for name, number in own(body).items() if name not in free))
-        for body in bodies
+        (operations(body), sum(number for name, number in own(body).items() if name not in free), trips)
+        for body, trips in bodies
         if not operations(body)["while"]
     ]
 
@@ -107,40 +114,53 @@ def costly(operations):
     return Counter({name: operations[name] for name in [*COSTLY, "divide"] if operations[name]})
 
 
-def name_of(kernel):
-    return kernel.name
-
-
 def test_a_run_is_one_loop_without_a_costly_operation(kernel):
-    (body,) = loops(compile_run(kernel))
+    executable = compile_run(kernel)
+    body, _ = the_run(executable)
+    assert loops(executable) == [body]
     assert body["multiply"] > 0
-    assert costly(body) <= ALLOWED.get(name_of(kernel), Counter())
+    assert costly(body) <= ALLOWED.get(kernel.name, Counter())
 
 
 def test_exact_costs_no_more_a_step(kernel):
-    if kernel is synkin.bionmda:
-        pytest.skip("Its exact step is a sum over the nodes of an integral.")
-    (body,) = loops(compile_run(kernel, method="exact"))
+    body, _ = the_run(compile_run(kernel, method="exact"))
     assert body["multiply"] > 0
-    assert not costly(body)
+    assert costly(body) <= ALLOWED.get(kernel.name, Counter())
 
 
 def test_a_step_is_few_commands(kernel, method):
-    if kernel is synkin.bionmda and method == "exact":
-        pytest.skip("Its exact step is a sum over the nodes of an integral.")
     for readout in (None, lambda state, g: g.sum()):
-        (number,) = commands(compile_run(kernel, method=method, readout=readout, shape=(50, 1000)))
+        _, number = the_run(compile_run(kernel, method=method, readout=readout, shape=(STEPS, 1000)))
         assert 3 < number <= MOST_COMMANDS
+
+
+def test_so_is_one_of_a_stepper_in_a_scan_of_one_s_own(kernel, method):
+    """As fast as a run: the same loop but for the row, which the carry counts."""
+
+    def run(params, spikes):
+        stepper = synkin.stepper(kernel, params, DT, method=method)
+
+        def body(carry, spike):
+            carry, g = stepper.step(carry, spike)
+            return carry, g.sum()
+
+        return jax.lax.scan(body, stepper.init((1000,)), spikes)[1]
+
+    params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
+    body, number = the_run(jax.jit(run).lower(params, jax.ShapeDtypeStruct((STEPS, 1000), bool)).compile())
+    assert body["multiply"] > 0
+    assert costly(body) <= ALLOWED.get(kernel.name, Counter())
+    assert number <= MOST_COMMANDS
 
 
 def test_a_gradient_is_the_run_and_its_tangent_s_transpose(kernel):
     """And before a block of the latter the gates that drive the last one, where there are any."""
     forward, *drivers, backward = loops(compile_run(kernel, gradient=True))
-    assert len(drivers) == (name_of(kernel) not in ("ampa", "gabaa", "expon"))
-    assert costly(forward) <= ALLOWED.get(name_of(kernel), Counter())
+    assert len(drivers) == (kernel.structure.kind != "relaxation")
+    assert costly(forward) <= ALLOWED.get(kernel.name, Counter())
     assert not any(map(costly, drivers))
     assert backward["multiply"] > 0
-    assert costly(backward) <= ALLOWED_BACKWARD.get(name_of(kernel), Counter())
+    assert costly(backward) <= ALLOWED_BACKWARD.get(kernel.name, Counter())
 
 
 def test_the_count_sees_what_a_step_computes_again():

@@ -123,12 +123,12 @@ def test_a_list_of_quantities_becomes_one_of_numbers():
 def test_what_is_no_params_or_state_is_left_for_the_checks(values):
     assert units.params(synkin.alpha, values) is values
     assert units.state(values, synkin.alpha) is values
-    assert units.state(values) is values
 
 
 def test_every_unit_and_state_variable_is_known(kernel):
-    assert set(kernel.State._fields) <= set(units.VARIABLES)
-    for unit in (*kernel.UNITS, *units.VARIABLES.values()):
+    assert tuple(kernel.variables) == kernel.State._fields
+    assert tuple(known.unit for known in kernel.parameters.values()) == kernel.UNITS
+    for unit in (*kernel.UNITS, *kernel.variables.values()):
         np.testing.assert_allclose(units.plain("x", ELSEWHERE[unit](2.5), unit), 2.5, rtol=1e-12)
 
 
@@ -145,13 +145,44 @@ def test_simulate_gives_the_plain_numbers_in_mS(kernel, rng):
         elsewhere(params, kernel.UNITS),
         spikes * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spikes,
         DT / 1000 * u.second,
-        state=elsewhere(state, (units.VARIABLES[field] for field in state._fields)),
+        state=elsewhere(state, kernel.variables.values()),
         t0=0.0 * u.second,
         method="exact",
     )
     assert is_plain(final)
     chex.assert_trees_all_close(final, plain, **TOLERANCE)
     np.testing.assert_allclose(in_mS(got), expected, **TOLERANCE)
+
+
+def test_a_step_gives_the_plain_number_in_mS(kernel, rng):
+    params, spike = samples.params(kernel, rng), some_inputs(kernel, rng)[0]
+    state = some_state(kernel, rng, (samples.SYNAPSES,))
+    plain, expected = kernel.step(params, state, 0.0, spike, DT, method="exact")
+    assert is_plain((plain, expected))
+    assert is_plain(kernel.init(elsewhere(params, kernel.UNITS), 3))
+    moved, got = kernel.step(
+        elsewhere(params, kernel.UNITS),
+        elsewhere(state, kernel.variables.values()),
+        0.0 * u.second,
+        spike * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spike,
+        DT / 1000 * u.second,
+        method="exact",
+    )
+    assert is_plain(moved)
+    chex.assert_trees_all_close(moved, plain, **TOLERANCE)
+    np.testing.assert_allclose(in_mS(got), expected, **TOLERANCE)
+
+
+def test_a_stepper_takes_quantities_and_gives_plain_numbers(kernel, rng):
+    params, spike = samples.params(kernel, rng), some_inputs(kernel, rng)[0]
+    state = some_state(kernel, rng, (samples.SYNAPSES,))
+    stepper = synkin.stepper(kernel, params, DT, method="exact")
+    expected = stepper.step(stepper.init(state=state), spike)[1]
+    given = synkin.stepper(kernel, elsewhere(params, kernel.UNITS), DT / 1000 * u.second, method="exact")
+    start = given.init(state=elsewhere(state, kernel.variables.values()))
+    carry, got = given.step(start, spike * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spike)
+    assert is_plain((carry, got, given.state(carry)))
+    np.testing.assert_allclose(got, expected, **TOLERANCE)
 
 
 def test_respond_gives_the_plain_numbers_in_mS(kernel, rng):
@@ -166,7 +197,7 @@ def test_respond_gives_the_plain_numbers_in_mS(kernel, rng):
         spike_times / 1000 * u.second,
         times / 1000 * u.second,
         weights=weights if weights is None else weights * 1000 * u.uS,
-        state=elsewhere(state, (units.VARIABLES[field] for field in state._fields)),
+        state=elsewhere(state, kernel.variables.values()),
         t0=250 * u.us,
     )
     np.testing.assert_allclose(in_mS(got), expected, **TOLERANCE)
@@ -555,16 +586,36 @@ SPIKES = np.ones((4, 2))
             "Argument `params` must be a synkin.alpha.Params, but is a synkin.ampa.Params.",
         ),
         (
-            lambda: ALPHA.init(ALPHA.Params(tau=[8 * u.ms, 9 * u.ms]), (2,)),
-            "Parameter `tau` must come without a unit here, but is a list of quantities.",
+            lambda: ALPHA.init(ALPHA.Params(tau=[8 * u.ms, 9 * u.mV]), (2,)),
+            "Parameter `tau` must be in ms, but is in mV.",
         ),
         (
-            lambda: ALPHA.init(ALPHA.Params(tau=8 * u.ms), (2,)),
-            "Parameter `tau` must come without a unit here, but is in ms.",
+            lambda: ALPHA.init(ALPHA.Params(tau=8 * u.mS), (2,)),
+            "Parameter `tau` must be in ms, but is in mS.",
         ),
         (
-            lambda: ALPHA.step(ALPHA.Params(), REST, 0.0, SPIKES[0] * u.mS, DT),
-            "Argument `spike` must come without a unit here, but is in mS.",
+            lambda: ALPHA.step(ALPHA.Params(), REST, 0.0, SPIKES[0] * u.mV, DT),
+            "Argument `spike` must be in mS, but is in mV.",
+        ),
+        (
+            lambda: ALPHA.step(ALPHA.Params(), REST, 0.0 * u.mV, SPIKES[0], DT),
+            "Argument `t` must be in ms, but is in mV.",
+        ),
+        (
+            lambda: ALPHA.step(ALPHA.Params(), REST, 0.0, SPIKES[0], DT * u.mV),
+            "Argument `dt` must be in ms, but is in mV.",
+        ),
+        (
+            lambda: synkin.stepper(ALPHA, ALPHA.Params(tau=8 * u.mV), DT),
+            "Parameter `tau` must be in ms, but is in mV.",
+        ),
+        (
+            lambda: synkin.stepper(ALPHA, ALPHA.Params(), DT).init(state=REST._replace(h=REST.h * u.ms)),
+            "Argument `state.h` must be in mS, but is in ms.",
+        ),
+        (
+            lambda: synkin.ampa.vector_field(synkin.ampa.Params(), synkin.ampa.State(0.0, 0.0), 1 * u.mS),
+            "Argument `T` must be in mM, but is in mS.",
         ),
     ],
 )
