@@ -149,7 +149,8 @@ class Synapse:
     @property
     def _state(self) -> Any:
         if self._held_state is None and self._going is not None:
-            self._held_state = _state_of(*self._going)
+            with jax.ensure_compile_time_eval():  # it is known, under a transformation too
+                self._held_state = _state_of(*self._going)
         return self._held_state
 
     @_state.setter
