@@ -32,15 +32,26 @@ def synkin_simulate(kernel: str, params: Any, spikes: Array, keep: Keep, **optio
     return synkin.simulate(synkin.KERNELS[kernel], params, spikes, DT, readout=readout, **options)[1]
 
 
-def own_scan(kernel: str, params: Any, spikes: Array, keep: Keep) -> Array:
-    """What a person writes by hand: `lax.scan` over the kernel's ``step``."""
-    module = synkin.KERNELS[kernel]
+def own_stepper(kernel: str, params: Any, spikes: Array, keep: Keep, **options: Any) -> Array:
+    """A loop of one's own: `lax.scan` over the step of `synkin.stepper`."""
+    stepper = synkin.stepper(synkin.KERNELS[kernel], params, DT, **options)
+
+    def body(carry: Any, spike: Array) -> tuple[Any, Array]:
+        carry, g = stepper.step(carry, spike)
+        return carry, keep(g)
+
+    return jax.lax.scan(body, stepper.init(spikes.shape[1:]), spikes)[1]
+
+
+def own_step(kernel: str, params: Any, spikes: Array, keep: Keep) -> Array:
+    """The same over the kernel's bare ``step``, which prepares itself every time."""
+    declared = synkin.KERNELS[kernel]
 
     def body(state: Any, spike: Array) -> tuple[Any, Array]:
-        state, g = module.step(params, state, 0.0, spike, DT)
+        state, g = declared.step(params, state, 0.0, spike, DT)
         return state, keep(g)
 
-    return jax.lax.scan(body, module.init(params, spikes.shape[1:]), spikes)[1]
+    return jax.lax.scan(body, declared.init(params, spikes.shape[1:]), spikes)[1]
 
 
 def brainpy_state(kernel: str, params: Any, spikes: Array, keep: Keep) -> Array:
@@ -68,7 +79,8 @@ def runs(*, reference: bool = True) -> dict[str, Run]:
     found: dict[str, Run] = {}
     if reference and reference_installed():
         found[REFERENCE] = brainpy_state
-    found["own scan"] = own_scan
+    found["own step"] = own_step
+    found["own stepper"] = own_stepper
     found["synkin"] = partial(synkin_simulate, method="exp_euler")
     found["synkin exact"] = partial(synkin_simulate, method="exact")
     return found

@@ -14,9 +14,6 @@ from benchmarks.workloads import DT, Scale
 
 UNIT = "ns per synapse and step"
 TOLERANCE = 2e-5  # of the largest value, float32
-# bionmda's exact step is an integral over 12 nodes, hundreds of times the work of "exp_euler". Beyond so many synapses
-# times steps it is left out.
-MOST_NODES = 2_000_000
 CHECKED = 100_000  # synapses of a whole trace that are checked: the right results of more would fill the memory
 
 
@@ -60,8 +57,6 @@ def measure(
             calls["limit"] = Call(machine, expected("exp_euler") if limit.computes() else None, part)
     for name, run in (runs or contenders.runs()).items():
         method = "exact" if "exact" in name else "exp_euler"
-        if kernel == "bionmda" and method == "exact" and spikes.size > MOST_NODES:
-            continue
         calls[name] = Call(_jitted(run, kernel, params, spikes, keep, traced), expected(method), part)
     return compare(calls, per=1e9 / spikes.size, tolerance=TOLERANCE, scale=scale)
 

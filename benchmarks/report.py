@@ -21,7 +21,8 @@ from benchmarks.timing import Figure, Row
 # The ratios that are shown: of the first two, more is better; of the last two, 1 would be perfect.
 RATIOS = {
     f"{REFERENCE}/synkin": (REFERENCE, "synkin"),
-    "own scan/synkin": ("own scan", "synkin"),
+    "own step/synkin": ("own step", "synkin"),
+    "own stepper/synkin": ("own stepper", "synkin"),
     "synkin/limit": ("synkin", "limit"),
     "exact/synkin": ("synkin exact", "synkin"),
 }

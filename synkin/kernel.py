@@ -13,6 +13,7 @@ the library are in `synkin.kernels`.
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, structure, units
-from synkin.stepper import prepared
+from synkin.stepper import carry_of, prepared
 
 Equations = Callable[..., Mapping[str, Any]]
 
@@ -123,9 +124,11 @@ class Kernel:
         dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
         params = checks.guarded(checks.params(params, state[0].shape, self), self)
         plain = units.plain("spike", spike, units.of_input(self))
-        ready = prepared(self, params, dt, method, overlap, state[0].dtype, once=True)
-        carry, g = ready.step(ready.init(state=state), plain)
-        return ready.state(carry), units.quantity(g, "mS") if has_units else g
+        arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
+        spike = checks.spike_input(plain, state[0])
+        state = checks.guarded_state(state, params, plain, takes_weights=self.TAKES_WEIGHTS)
+        state, g = _one_step(self, arrays, state, spike, checks.array(dt, state[0].dtype), method, overlap)
+        return state, units.quantity(g, "mS") if has_units else g
 
     def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
         """The equations themselves, for other solvers.
@@ -196,6 +199,16 @@ class Kernel:
 
     def __deepcopy__(self, memo: Any) -> "Kernel":
         return self
+
+
+@partial(jax.jit, static_argnums=(0, 5, 6))
+def _one_step(
+    kernel: Kernel, params: Any, state: Any, spike: Array, dt: Array, method: str, overlap: str
+) -> tuple[Any, Array]:
+    """`Kernel.step` of arguments that have been checked."""
+    ready = prepared(kernel, params, dt, method, overlap, dt.dtype, once=True)
+    carry, g = ready.step(carry_of(ready, state, at_rest=False), spike)
+    return ready.state(carry), g
 
 
 def receptor(

@@ -86,15 +86,7 @@ class Stepper:
         """
         like = carry.y[0]
         spike = checks.spike_input(units.plain("spike", spike, units.of_input(self.kernel)), like)
-        own = _with(_fitted(self.moves, like), carry.before)
-        y = checks.guarded_state(carry.y, (), spike, takes_weights=self.kernel.TAKES_WEIGHTS)
-        ends, drive = carry.ends, spike
-        if ends is not None:
-            ends = transmitter.arrive(own.pulse, own.before, ends, spike, carry.row, self.overlap)
-            drive = transmitter.count(ends, carry.row)
-        y = moves.advance(self.kernel, self.method, own, y, drive)
-        row = None if carry.row is None else carry.row + 1
-        return Carry(y, ends, row, carry.before), moves.output(self.kernel, own.output, y)
+        return _stepped(self, carry, spike)
 
     def state(self, carry: Carry) -> Any:
         """The kernel's ``State`` that a carry stands for."""
@@ -109,6 +101,24 @@ class Stepper:
         dt = self.moves.dt
         known = f"{float(dt):.6g} ms" if checks.is_concrete(dt) else "traced"
         return f"stepper({self.kernel.name}, dt={known}, method={self.method!r}, overlap={self.overlap!r})"
+
+
+@jax.jit
+def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
+    """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
+    kernel = stepper.kernel
+    own = _with(_fitted(stepper.moves, carry.y[0]), carry.before)
+    y = checks.guarded_state(carry.y, (), spike, takes_weights=kernel.TAKES_WEIGHTS)
+    ends, drive, row = carry.ends, spike, carry.row
+    if ends is not None:
+        ends = transmitter.arrive(own.pulse, own.before, ends, spike, row, stepper.overlap)
+        drive, row = transmitter.count(ends, row), row + 1
+    y = _advance(kernel, stepper.method, own, y, drive)
+    return Carry(y, ends, row, carry.before), moves.output(kernel, own.output, y)
+
+
+# A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
+_advance = jax.checkpoint(moves.advance, prevent_cse=False, static_argnums=(0, 1))
 
 
 def stepper(
