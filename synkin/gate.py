@@ -102,11 +102,11 @@ def table(r: Rates, stretches: Stretches) -> Integrals:
     at_0, _ = means(jnp.zeros((), dtype))
     brought, kept = jax.lax.map(means, at)
     # The bend is ``first + x slope(x)``, so that it is right relative to x where x is next to nothing.
-    slopes = jax.vmap(lambda b, k, x: end.base * (b - at_0) / x + end.slope * k)(brought, kept, at)
-    slopes = r.a * jnp.tensordot(jnp.asarray(matrix, dtype), slopes, axes=1, precision=jax.lax.Precision.HIGHEST)
+    slopes = jax.vmap(lambda b, k, x: r.a * (end.base * (b - at_0) / x + end.slope * k))(brought, kept, at)
+    slopes = jnp.tensordot(jnp.asarray(matrix, dtype), slopes, axes=1, precision=jax.lax.Precision.HIGHEST)
     bend = (r.a * end.base * at_0, *slopes)
     opened = r.a * end.base, r.a * end.slope
-    closed = r.b * end.elapsed, None
+    closed: tuple[Array, Array | None] = r.b * end.elapsed, None
     if r.c is not None:
         closed = r.b * end.elapsed + r.c * end.base, r.c * end.slope
     return Integrals(opened, closed, bend)

@@ -284,7 +284,9 @@ def linear(
         TypeError: functions or classes that are none.
         ValueError: names that do not fit each other, or equations of a kind that is not solved.
     """
-    return _declared(equations, Params, State, conductance, units or {}, name, positive, signed, False, always_exact, input)
+    return _declared(
+        equations, Params, State, conductance, units or {}, name, positive, signed, False, always_exact, input
+    )
 
 
 def _declared(
@@ -374,7 +376,9 @@ def _check_names(
         missing = [f"Params.{field}" for field in ("T", "T_dur") if field not in Params._fields]
         missing += [f"State.{_PULSE_LEFT}"] * (_PULSE_LEFT not in State._fields)
         if missing:
-            raise ValueError(f"A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks {missing[0]}.")
+            raise ValueError(
+                f"A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks {missing[0]}."
+            )
     elif input not in names:
         raise ValueError(f"Argument `input` must be one of {', '.join(names)}, but is {checks.worded(input)}.")
     elif _PULSE_LEFT in State._fields:
@@ -438,5 +442,3 @@ def _named(home: str, name: str) -> Any:
     """The kernel of that name, for `pickle`."""
     __import__(home)
     return getattr(sys.modules[home], name)
-
-

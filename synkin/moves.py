@@ -15,6 +15,7 @@ from synkin import gate, transmitter
 from synkin.propagator import affine_change, decay, occupancies, open_gate, passed_on, phi, relaxation
 
 Variables = tuple[Array, ...]
+Maybe = Any  # an Array, or None where the structure says that nothing can be
 
 
 class Flow(NamedTuple):
@@ -23,9 +24,9 @@ class Flow(NamedTuple):
     r is 1, or for occupancies what is left of 1: the part in the resting state.
     """
 
-    source: tuple[Array | None, ...]
-    drive: tuple[tuple[Array | None, ...], ...]
-    lost: tuple[Array | None, ...]  # None where it is that of a variable before, see `Structure.decays_as`
+    source: tuple[Maybe, ...]
+    drive: tuple[tuple[Maybe, ...], ...]
+    lost: tuple[Maybe, ...]  # None where it is that of a variable before, see `Structure.decays_as`
 
 
 class Move(NamedTuple):
@@ -39,7 +40,7 @@ class Moves(NamedTuple):
     """All that a step needs to know."""
 
     dt: Array  # ms
-    pulse: transmitter.Pulse | None  # None for a linear kernel
+    pulse: Any  # `transmitter.Pulse`; None for a linear kernel
     before: transmitter.Pulse | None  # of pulses that were under way when the run began; None at rest
     whole: Move  # with transmitter, or for a linear kernel any step
     last: Move | None  # the last step of a pulse; None where pulses last whole steps
@@ -67,26 +68,24 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
     pulse = transmitter.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
         held = gate.held(gate.rates(kernel, params), dt) if kernel.structure.gated else None
-        whole, none = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
-        whole, none = Move(whole, held), Move(none, None)  # the gate sees no transmitter
-        return Moves(dt, pulse, None, whole, None, None, none, None, output)
+        active, resting = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
+        # One gate for both: it sees no transmitter.
+        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, output)
     off = dt - pulse.last
     kinds = [[(dt, True)], [(pulse.last, True), (off, False)], [(dt, False)]]
     flows = [_flow(kernel, params, stretches) for stretches in kinds]
-    rates, gates = None, [None] * 3
+    rates = None
+    gates: list[gate.Integrals | None] = [None] * len(kinds)
     if kernel.structure.gated:
         rates = gate.rates(kernel, params)
         if not once:
             gates = [gate.table(rates, stretches) for stretches in kinds]
-    whole, last, none = map(Move, flows, gates)
-    return Moves(dt, pulse, None, whole, last, None, none, rates, output)
+    moves = [Move(flow, table) for flow, table in zip(flows, gates, strict=True)]
+    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, output)
 
 
-def continued(
-    kernel: Any, params: Any, moves: Moves, pulse_left: Array, method: str
-) -> tuple[Moves, Array]:
+def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method: str) -> tuple[Moves, Array]:
     """The moves of a run that begins with ``pulse_left`` ms of transmitter still to come, and the count of that."""
-    assert moves.pulse is not None
     count, before = transmitter.under_way(moves.pulse, params.T_dur, pulse_left, moves.dt, method)
     last_before = None
     if method == "exact":
@@ -193,10 +192,14 @@ def _flow(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow
 
 
 def _relaxation(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
-    lost = gained = None
+    lost: Any = None
+    gained: Any = None
     for duration, with_transmitter in stretches:
         source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
-        rate, has_source = -matrix[0][0], (kernel.structure.source if with_transmitter else kernel.structure.source_at_rest)[0]
+        rate, has_source = (
+            -matrix[0][0],
+            (kernel.structure.source if with_transmitter else kernel.structure.source_at_rest)[0],
+        )
         later = decay(rate, duration)
         own = relaxation(source[0], rate, duration).gained if has_source else None
         if lost is None:
@@ -217,7 +220,7 @@ def _chain(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flo
 
 
 def _occupancies(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
-    total = None
+    total: Any = None
     for duration, with_transmitter in stretches:
         p = occupancies(generator(kernel, params, with_transmitter=with_transmitter), duration)
         total = p if total is None else jnp.matmul(p, total, precision=jax.lax.Precision.HIGHEST)
@@ -233,14 +236,16 @@ def _occupancies(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) 
 
 def _affine(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
     structure = kernel.structure
-    total = None
+    total: Any = None
     for duration, with_transmitter in stretches:
         source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
         zero = jnp.zeros_like(source[0])
         rows = [[*row, inflow] for row, inflow in zip(matrix, source, strict=True)]
         rows.append([zero] * (len(source) + 1))
         change = affine_change(_stacked(rows), duration)
-        total = change if total is None else total + change + jnp.matmul(change, total, precision=jax.lax.Precision.HIGHEST)
+        total = (
+            change if total is None else total + change + jnp.matmul(change, total, precision=jax.lax.Precision.HIGHEST)
+        )
     n = structure.size
     reach = _reach(structure.drive)
     has_source = [any(structure.source[j] and (i == j or reach[i][j]) for j in range(n)) for i in range(n)]
@@ -251,7 +256,13 @@ def _affine(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Fl
     )
 
 
-_FLOWS = {"relaxation": _relaxation, "gate": _relaxation, "chain": _chain, "occupancies": _occupancies, "affine": _affine}
+_FLOWS = {
+    "relaxation": _relaxation,
+    "gate": _relaxation,
+    "chain": _chain,
+    "occupancies": _occupancies,
+    "affine": _affine,
+}
 
 
 def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
@@ -266,7 +277,7 @@ def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
     columns = []
     for j in range(-1, structure.size):
         y = at_0 if j < 0 else _unit(at_0, j)
-        column = [jnp.asarray(d) for d in kernel.derivatives(params, y, T)]
+        column: list[Any] = [jnp.asarray(d) for d in kernel.derivatives(params, y, T)]
         # By rounding next to nothing may come out below 0.
         column = [_at_least_0(d) if i != j else d for i, d in enumerate(column)]
         if j >= 0:
@@ -299,14 +310,14 @@ def _pick(moves: Moves, count: Array) -> Move:
     def one(*kinds: Any) -> Any:
         if kinds[0] is None:
             return None
-        whole, *partly, none = kinds
+        whole, *partly, none = kinds  # the order in which a count falls
         if none is None:  # without transmitter nothing is gained
             none = jnp.zeros_like(whole)
         if all(kind is whole for kind in kinds):
             return whole
         if not partly:
             return jnp.where(count >= 2, whole, none)
-        ending = partly[0] if len(partly) == 1 else jnp.where(count % 2 == 0, *partly)
+        ending = partly[0] if len(partly) == 1 else jnp.where(count % 2 == 0, partly[0], partly[1])
         return jnp.where(count >= 4, whole, jnp.where(count >= 2, ending, none))
 
     kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
@@ -334,7 +345,6 @@ def _unless_under_way(moves: Moves, x: Array, count: Array, opened: Array, close
 
 def _transmitter_in_step(moves: Moves, count: Array) -> Array:
     """The ms of transmitter in a step of that count."""
-    assert moves.pulse is not None
     last = moves.pulse.last if moves.before is None else jnp.where(count % 2 == 0, moves.pulse.last, moves.before.last)
     return jnp.where(count >= 4, moves.dt, jnp.where(count >= 2, last, jnp.zeros_like(last)))
 
@@ -369,7 +379,7 @@ def _at_least_0(rate: Array) -> Array:
     return rate + jax.lax.stop_gradient(jnp.maximum(rate, 0) - rate)
 
 
-def _where(there: bool, value: Array) -> Array | None:
+def _where(there: bool, value: Array) -> Maybe:
     return value if there else None
 
 

@@ -268,7 +268,6 @@ def figure(width: float = 9.0, height: float = 5.0) -> Any:
     return _matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
-
 def _matplotlib(module: str) -> Any:
     try:
         return import_module(module)

@@ -19,7 +19,8 @@ Two things are to be known about the sources:
 from typing import Any, NamedTuple
 
 from synkin.kernel import Kernel
-from synkin.kernels import ampa, gabaa
+from synkin.kernels.ampa import ampa
+from synkin.kernels.gabaa import gabaa
 
 
 class Preset(NamedTuple):

@@ -45,7 +45,7 @@ _SQUARINGS = 60
 _TANH_SINH_REACH = 3.0
 
 
-def phi(z: Array) -> Array:
+def phi(z: Any) -> Any:
     """``(exp(z) - 1) / z``, continued through ``phi(0) = 1``.
 
     Args:
@@ -58,7 +58,7 @@ def phi(z: Array) -> Array:
     Numerica 19:209).
     """
     if not isinstance(z, Array):  # a plain number, as when equations are tried out
-        return np.expm1(z) / z if z else np.float64(1)  # type: ignore[return-value]
+        return np.expm1(z) / z if z else np.float64(1)
     return _phi(1, z)
 
 
@@ -324,7 +324,8 @@ def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray]:
 def chebyshev_sum(coefficients: tuple[Array, ...], x: Array) -> Array:
     """The polynomial of these coefficients at ``x`` in [0, 1], by Clenshaw's recurrence; broadcast shape."""
     z = 4 * x - 2  # twice the variable on [-1, 1]
-    later = latest = None
+    later: Any = None
+    latest: Any = None
     for c in coefficients[:0:-1]:
         if latest is None:
             later, latest = jnp.zeros_like(x), jnp.broadcast_to(c, x.shape)

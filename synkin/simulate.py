@@ -132,9 +132,7 @@ def _read_quantity(readout: Callable[[Any, Any], Any], state: Any, g: Array) -> 
     return readout(state, units.quantity(g, "mS"))
 
 
-@partial(
-    jax.jit, static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "readout", "at_rest")
-)
+@partial(jax.jit, static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "readout", "at_rest"))
 def _run(
     kernel: Any,
     params: Any,

@@ -23,8 +23,8 @@ class Carry(NamedTuple):
     """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it."""
 
     y: tuple[Array, ...]  # variables, each of the state's shape
-    ends: Array | None  # the row at which each pulse ends, counted as `synkin.transmitter` says; None without pulses
-    row: Array | None  # steps taken, int32
+    ends: Any  # int32, the row at which each pulse ends, counted as `synkin.transmitter` says; None without pulses
+    row: Any  # int32, steps taken; None without pulses
     before: tuple[Any, Any] | None  # of pulses that were under way at the start: how they lie, and their last step
 
 

@@ -40,7 +40,9 @@ class Structure(NamedTuple):
     decays_as: tuple[int, ...]  # of a chain: the first variable that decays as this one does; of all else itself
     closing_driven: bool  # of a gate: whether its closing depends on the variable that opens it
     coupled: bool  # whether variables drive each other, so that none can be solved before the others
-    output: tuple[Any, ...]  # of each variable: its weight in g, if that is a plain number; True if parameters tell; or 0
+    output: tuple[
+        Any, ...
+    ]  # of each variable: its weight in g, if that is a plain number; True if parameters tell; or 0
     linear_output: bool  # whether g is a sum of them at all
 
     @property

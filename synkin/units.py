@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+
 def is_quantity(value: Any) -> bool:
     """Whether ``value`` is a number or an array with a unit."""
     saiunit = sys.modules.get("saiunit")

@@ -14,3 +14,5 @@ from synkin.kernels.expon import expon
 from synkin.kernels.gabaa import gabaa
 
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in (alpha, ampa, gabaa, bionmda, expon, dual_expon)}
+
+__all__ = ["KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa"]

@@ -10,8 +10,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, units
-from synkin.kernels import alpha, dual_expon, expon
-from synkin.kernels.dual_expon import peak
+from synkin.kernels.alpha import alpha
+from synkin.kernels.dual_expon import dual_expon, peak
+from synkin.kernels.expon import expon
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable, real
 from synkin.simulate import simulate
 

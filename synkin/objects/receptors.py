@@ -8,7 +8,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, units
-from synkin.kernels import ampa, bionmda, gabaa
+from synkin.kernels.ampa import ampa
+from synkin.kernels.bionmda import bionmda
+from synkin.kernels.gabaa import gabaa
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable
 from synkin.simulate import simulate
 
@@ -87,8 +89,15 @@ class Receptor(Synapse):
         return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
-        options = {"method": self._method, "overlap": self._overlap}
-        state, g = simulate(self.kernel, self._params, spikes.astype(bool), dt, state=self.state, **options)
+        state, g = simulate(
+            self.kernel,
+            self._params,
+            spikes.astype(bool),
+            dt,
+            state=self.state,
+            method=self._method,
+            overlap=self._overlap,
+        )
         arrival = _arrivals(self._arrival, spikes, t, dt)
         self._concrete((state, g, arrival))
         self._state, self._arrival = state, arrival

@@ -146,6 +146,19 @@ class Synapse:
             self.init_state()
         return self._state
 
+    @state.setter
+    def state(self, state: Any) -> None:
+        old = self.state
+        if getattr(state, "_fields", None) != old._fields:
+            raise TypeError(
+                f"Argument `state` must be a State with the fields {old._fields}, but is {checks.worded(state)}."
+            )
+        new = (
+            spread(field, self._take(field, value, self.kernel.variables[field]), like.shape, like.dtype)
+            for field, value, like in zip(old._fields, state, old, strict=True)
+        )
+        self._state = self._concrete(type(old)(*new))
+
     @property
     def _state(self) -> Any:
         if self._held_state is None and self._going is not None:
@@ -162,7 +175,7 @@ class Synapse:
         wanted = (self._params, dt)
         if self._going is not None and self._taken < _MOST_STEPS:
             params, last = self._going_for
-            if params is self._params and (last is dt or last == dt):
+            if params is self._params and (last is dt or (checks.is_concrete(dt) and last == dt)):
                 return self._going
         state, at_rest = self.state, self._at_rest
         ready = _prepared(self.kernel, self._method, self._overlap, self._params, dt, state[0])
@@ -174,17 +187,6 @@ class Synapse:
         """Keep what a step gave."""
         self._going, self._held_state, self._at_rest = (ready, carry), None, False
         self._taken += 1
-
-    @state.setter
-    def state(self, state: Any) -> None:
-        old = self.state
-        if getattr(state, "_fields", None) != old._fields:
-            raise TypeError(f"Argument `state` must be a State with the fields {old._fields}, but is {checks.worded(state)}.")
-        new = (
-            spread(field, self._take(field, value, self.kernel.variables[field]), like.shape, like.dtype)
-            for field, value, like in zip(old._fields, state, old, strict=True)
-        )
-        self._state = self._concrete(type(old)(*new))
 
     def init_state(self, batch_size: int | None = None) -> None:
         """Set every state variable to its initial value, and the object's own time to 0.
