@@ -226,8 +226,8 @@ def receptor(
     """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
 
     Args:
-        equations: ``equations(p, y, T)`` or ``equations(p, y)``, the derivatives per ms as a dict, one for each field of
-            ``State`` but ``pulse_left``; T is the transmitter in mM, 0 between pulses. They are linear in the
+        equations: ``equations(p, y, T)`` or ``equations(p, y)``, the derivatives per ms as a dict, one for each field
+            of ``State`` but ``pulse_left``; T is the transmitter in mM, 0 between pulses. They are linear in the
             variables (T and the parameters may stand in them in any way), or end in a gate that one variable opens.
         Params: NamedTuple class with a default for each parameter, among them ``T`` and ``T_dur``.
         State: NamedTuple class of the variables, and ``pulse_left``.

@@ -179,8 +179,8 @@ def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> t
     total = opened + closed
     small, safe = _split(total)
     t, inverse = jnp.tanh(-total / 2), 1 / safe
-    # Near 0 by the series of the mean and of its derivative. Else both slopes end on a division, and the inverse is one:
-    # XLA computes once what a division ends, and all else again for every parameter that a gradient has.
+    # Near 0 by the series of the mean and of its derivative. Else both slopes end on a division, and the inverse is
+    # one: XLA's CPU computes that once, and all else again for every parameter that a gradient has.
     change = (-1 / 2 + total * (1 / 3 - total / 8)) * (opened - total * g)
     near = change - _mean_near_0(total) * g
     settled, mean = opened * inverse, 2 * t * inverse

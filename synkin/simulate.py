@@ -103,7 +103,7 @@ def simulate(
 class _Readout:
     """A readout as the operations that it does on state, g and what it closes over: alike if these are alike.
 
-    So it is compiled once, though it may be a new function with every call, and sees a new value of what it closes over.
+    So it is compiled once, though it may be a new function with every call, and sees new values of what it closes over.
     """
 
     def __init__(self, jaxpr: Any, structure: Any) -> None:

@@ -206,7 +206,7 @@ def _with(own: moves.Moves, before: tuple[Any, Any] | None) -> moves.Moves:
 
 
 def _fitted(tree: Any, like: Array) -> Any:
-    """Arrays of the dtype of a state and, if they are no scalars, of its rank: JAX may have been told to promote neither."""
+    """Arrays of a state's dtype and, if they are no scalars, of its rank: JAX may have been told to promote neither."""
 
     def fitted(x: Array) -> Array:
         x = x.reshape((1,) * (like.ndim - x.ndim) + x.shape) if 0 < x.ndim < like.ndim else x

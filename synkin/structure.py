@@ -227,7 +227,7 @@ def _closing(t: _Tried, x: int, v: int) -> float:
 
 
 def _bent(names: tuple[str, ...], tried: list[_Tried]) -> str:
-    return names[int(np.argmax([t.bent for t in tried if not t.is_affine][0]))]
+    return names[int(np.argmax(next(t.bent for t in tried if not t.is_affine)))]
 
 
 def _output(

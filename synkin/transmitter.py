@@ -63,8 +63,8 @@ def under_way(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, meth
     Returns:
         The count, int32 of the state's shape, and how the pulse lies on the grid.
 
-    A pulse that earlier steps of this ``dt`` have counted down lies on the grid of `on_grid`, but for rounding; there it
-    is put back, count and all, so that a run in pieces is the whole run. The derivative stays its own.
+    A pulse that earlier steps of this ``dt`` have counted down lies on the grid of `on_grid`, but for rounding; there
+    it is put back, count and all, so that a run in pieces is the whole run. The derivative stays its own.
     """
     steps, last = _steps(pulse_left, dt, method)
     at, length = jax.lax.stop_gradient(pulse_left), jax.lax.stop_gradient(T_dur)

@@ -96,8 +96,8 @@ def parameter(kernel: Any, name: str, value: Any) -> Any:
     unit = kernel.parameters[name].unit
     if unit is None and (is_quantity(value) or are_quantities(value)):
         raise TypeError(
-            f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), but is "
-            "a quantity."
+            f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), "
+            "but is a quantity."
         )
     return plain(name, value, unit, "Parameter")
 

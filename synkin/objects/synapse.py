@@ -322,7 +322,8 @@ class Synapse:
         if not all(map(checks.is_concrete, jax.tree.leaves(values))):
             raise RuntimeError(
                 f"{type(self).__name__} keeps its state in itself and cannot be made, set or updated inside "
-                f"jax.jit, vmap, grad or scan: use synkin.stepper or synkin.simulate with synkin.{self.kernel.name} there."
+                "jax.jit, vmap, grad or scan: use synkin.stepper or synkin.simulate with "
+                f"synkin.{self.kernel.name} there."
             )
         return values
 
