@@ -9,7 +9,7 @@ from synkin.respond import respond
 from synkin.simulate import simulate
 from synkin.stepper import Stepper, stepper
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AMPA",
