@@ -286,7 +286,7 @@ WORDED = [
     (lambda: {"tau": 1.0}, "{'tau': 1.0}"),
     (lambda: [np.ones(2), np.ones(3)], "a list of length 2"),
     (lambda: synkin.kernels, "the module kernels"),
-    (lambda: ampa, "a synkin.kernel.Kernel"),
+    (lambda: ampa, "a synkin.Kernel"),
     (lambda: ampa.Params, "the class Params"),
     (lambda: np.sum, "the function sum"),
     (lambda: ampa.Params(), "a synkin.ampa.Params"),
