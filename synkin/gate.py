@@ -10,6 +10,7 @@ takes the step, so that v stays within 0 and 1 whatever the sum's error is. Give
 smooth functions of x, and of x alone. `table` has them as a Chebyshev polynomial once a run, `look_up` reads it.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +35,8 @@ _DEGREE_OTHER = 9
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
 _QUIET = {"float64": 1e-6}
 _QUIET_OTHER = 1e-3
+# The least exponent of what is still open, so that a sum is never 0.
+_LEAST = -80.0
 
 
 class Rates(NamedTuple):
@@ -119,9 +122,10 @@ def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
     if not given.bend:
         return opened, jnp.broadcast_to(closed, x.shape)
     more = given.bend[0] + x * chebyshev_sum(given.bend[1:], x)
-    closed = closed - more
-    # Where b and c are 0 nothing closes, and rounding would.
-    return opened + more, closed + jax.lax.stop_gradient(jnp.maximum(closed, 0) - closed)
+    # Neither can be below 0: not by rounding where b and c are 0, nor where rates of thousands bend more than a polynomial
+    # can. The derivative stays.
+    more = more + jax.lax.stop_gradient(jnp.clip(more, -opened, closed) - more)
+    return opened + more, closed - more
 
 
 class Passed(NamedTuple):
@@ -173,16 +177,23 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     start, and a rate that does not depend on x."""
     nodes, end = _passed(r, stretches, rule)
     total_rate = r.a if r.c is None else r.a + r.c
-    # What is still open is counted up to the last node only: over stretches in which everything closes many times over,
-    # what is still open at their end may vanish. The factor that is left out cancels below.
-    to_last = jax.tree.map(lambda leaf: leaf[-1], nodes[-1][1])
 
-    def still_open(moment: Passed, until: Passed) -> Array:
-        passed = until.base - moment.base + (until.slope - moment.slope) * x
-        return jnp.exp(-(r.b * (until.elapsed - moment.elapsed) + total_rate * passed))
+    def to_come(moment: Passed) -> Array:
+        """The integral of R from a moment to the end."""
+        passed = end.base - moment.base + (end.slope - moment.slope) * x
+        return r.b * (end.elapsed - moment.elapsed) + total_rate * passed
+
+    # Over stretches in which everything closes many times over, what is still open at their end may vanish. So it is
+    # counted up to the last node that weighs anything; the factor that is left out cancels below.
+    def last(weight: Array, moment: Passed) -> Array:
+        return jnp.where(weight > 0, to_come(moment), jnp.inf)
+
+    left_out = functools.reduce(jnp.minimum, (jax.vmap(last)(*node).min(axis=0) for node in nodes))
+    left_out = jax.lax.stop_gradient(jnp.where(left_out < jnp.inf, left_out, jnp.zeros_like(left_out)))
 
     def parts(weight: Array, moment: Passed) -> tuple[Array, ...]:
-        open_then = still_open(moment, to_last)
+        # In a stretch of no length nothing weighs, and what is still open there may overflow.
+        open_then = jnp.exp(jnp.where(weight > 0, left_out - to_come(moment), jnp.zeros_like(x)))
         weights = weight * moment.x, weight * moment.decayed, weight
         return tuple(jnp.broadcast_to(part, x.shape) for w in weights for part in (w, w * open_then))
 
@@ -192,7 +203,7 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     # Three means of what is still open: weighted by the x that the transmitter brings, by the x of the start, and by
     # time alone. Being means they are right where x is gone before the first node, too.
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
-    at_start = still_open(Passed(zero, one, zero, zero, zero), to_last)
+    at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), _LEAST))
     brought, kept, all_along = (_mean(sums[2 * i], sums[2 * i + 1], at_start) for i in range(3))
     open_x = end.base * brought + end.slope * x * kept
     closed = r.b * end.elapsed * all_along
@@ -202,7 +213,7 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     total = r.b * end.elapsed + total_rate * (end.base + end.slope * x)
     quiet = total < _QUIET.get(x.dtype.name, _QUIET_OTHER)
     summed = jnp.where(quiet, one, r.a * open_x + closed)
-    factor = jnp.where(quiet, still_open(to_last, end) / phi(-total), total / summed)
+    factor = jnp.where(quiet, jnp.exp(-left_out) / phi(-total), total / summed)
     return brought * factor, kept * factor, all_along * factor
 
 
