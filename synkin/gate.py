@@ -122,8 +122,8 @@ def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
     if not given.bend:
         return opened, jnp.broadcast_to(closed, x.shape)
     more = given.bend[0] + x * chebyshev_sum(given.bend[1:], x)
-    # Neither can be below 0: not by rounding where b and c are 0, nor where rates of thousands bend more than a polynomial
-    # can. The derivative stays.
+    # Neither can be below 0: not by rounding where b and c are 0, nor where rates of thousands bend more than a
+    # polynomial can. The derivative stays.
     more = more + jax.lax.stop_gradient(jnp.clip(more, -opened, closed) - more)
     return opened + more, closed - more
 
@@ -193,7 +193,8 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
 
     def parts(weight: Array, moment: Passed) -> tuple[Array, ...]:
         # In a stretch of no length nothing weighs, and what is still open there may overflow.
-        open_then = jnp.exp(jnp.where(weight > 0, left_out - to_come(moment), jnp.zeros_like(x)))
+        open_then = jnp.where(weight > 0, jnp.maximum(left_out - to_come(moment), _LEAST), jnp.zeros_like(x))
+        open_then = jnp.exp(open_then)
         weights = weight * moment.x, weight * moment.decayed, weight
         return tuple(jnp.broadcast_to(part, x.shape) for w in weights for part in (w, w * open_then))
 
