@@ -35,8 +35,9 @@ _DEGREE_OTHER = 9
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
 _QUIET = {"float64": 1e-6}
 _QUIET_OTHER = 1e-3
-# The least exponent of what is still open, so that a sum is never 0.
-_LEAST = -80.0
+# The least exponent of what is still open: next to nothing, but so that no sum is 0, nor its square.
+_LEAST = {"float64": -200.0}
+_LEAST_OTHER = -35.0
 
 
 class Rates(NamedTuple):
@@ -189,11 +190,12 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
         return jnp.where(weight > 0, to_come(moment), jnp.inf)
 
     left_out = functools.reduce(jnp.minimum, (jax.vmap(last)(*node).min(axis=0) for node in nodes))
+    least = _LEAST.get(x.dtype.name, _LEAST_OTHER)
     left_out = jax.lax.stop_gradient(jnp.where(left_out < jnp.inf, left_out, jnp.zeros_like(left_out)))
 
     def parts(weight: Array, moment: Passed) -> tuple[Array, ...]:
         # In a stretch of no length nothing weighs, and what is still open there may overflow.
-        open_then = jnp.where(weight > 0, jnp.maximum(left_out - to_come(moment), _LEAST), jnp.zeros_like(x))
+        open_then = jnp.where(weight > 0, jnp.maximum(left_out - to_come(moment), least), jnp.zeros_like(x))
         open_then = jnp.exp(open_then)
         weights = weight * moment.x, weight * moment.decayed, weight
         return tuple(jnp.broadcast_to(part, x.shape) for w in weights for part in (w, w * open_then))
@@ -204,7 +206,7 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     # Three means of what is still open: weighted by the x that the transmitter brings, by the x of the start, and by
     # time alone. Being means they are right where x is gone before the first node, too.
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
-    at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), _LEAST))
+    at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), least))
     brought, kept, all_along = (_mean(sums[2 * i], sums[2 * i + 1], at_start) for i in range(3))
     open_x = end.base * brought + end.slope * x * kept
     closed = r.b * end.elapsed * all_along
