@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from conftest import enable_x64
+from samples import name_of
 
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fit import fit, model, onset
-from samples import name_of
-
 from synkin.fit.problem import pose
 
 DT = 0.1  # ms

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import pickle
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fit import Fit, fit, words
-from synkin.fit import problem as fit_problem
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms
