@@ -66,8 +66,8 @@ def full() -> Scale:
 
 
 def distinct(kernels: tuple[str, ...]) -> list[str]:
-    """Those of the kernels that have functions of their own: gabaa runs ampa's."""
-    return list({synkin.KERNELS[kernel].gate: kernel for kernel in reversed(kernels)}.values())[::-1]
+    """Those of the kernels that have equations of their own: gabaa has ampa's."""
+    return list({synkin.KERNELS[kernel].equations: kernel for kernel in reversed(kernels)}.values())[::-1]
 
 
 def steps_for(scale: Scale, synapses: int) -> int:

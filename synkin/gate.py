@@ -194,9 +194,8 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     left_out = jax.lax.stop_gradient(jnp.where(left_out < jnp.inf, left_out, jnp.zeros_like(left_out)))
 
     def parts(weight: Array, moment: Passed) -> tuple[Array, ...]:
-        # In a stretch of no length nothing weighs, and what is still open there may overflow.
-        open_then = jnp.where(weight > 0, jnp.maximum(left_out - to_come(moment), least), jnp.zeros_like(x))
-        open_then = jnp.exp(open_then)
+        # In a stretch of no length nothing weighs, and what is still open there might overflow.
+        open_then = jnp.exp(jnp.clip(left_out - to_come(moment), least, -least))
         weights = weight * moment.x, weight * moment.decayed, weight
         return tuple(jnp.broadcast_to(part, x.shape) for w in weights for part in (w, w * open_then))
 
@@ -207,7 +206,8 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     # time alone. Being means they are right where x is gone before the first node, too.
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
     at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), least))
-    brought, kept, all_along = (_mean(sums[2 * i], sums[2 * i + 1], at_start) for i in range(3))
+    kept, all_along = _mean(*sums[2:4], at_start), _mean(*sums[4:], at_start)
+    brought = _mean(*sums[:2], kept)  # a pulse of no length brings its x at the start
     open_x = end.base * brought + end.slope * x * kept
     closed = r.b * end.elapsed * all_along
     if r.c is not None:

@@ -169,8 +169,9 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
     small, safe = _split(total)
     # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
     t = jnp.tanh(-total / 2)
-    mean = jnp.where(small, _mean_near_0(total), -2 * t / ((1 - t) * safe))  # (1 - exp(-total)) / total
-    return g + mean * (opened - total * g)
+    settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
+    near = _mean_near_0(total) * (opened - total * g)
+    return g + jnp.where(small, near, settling * (g - opened / safe))
 
 
 @open_gate.defjvp
@@ -218,12 +219,11 @@ def occupancies(generator: Array, duration: Array) -> Array:
     Source: uniformisation, Jensen 1953, Skand. Aktuarietidskr. 36:87; with squarings, Higham 2008, Functions of
     Matrices, SIAM, ch. 10.
     """
-    n = generator.shape[-1]
-    scaled = generator * jnp.asarray(duration)[..., None, None]
+    scaled = _times_duration(generator, duration)
     leaving = jax.lax.stop_gradient(jnp.max(-jnp.diagonal(scaled, axis1=-2, axis2=-1), axis=-1))
     squarings, scale = _scaling(leaving)
     # q as a plain number to the derivative: whatever it is, it cancels when columns are made to sum to 1.
-    identity = jnp.eye(n, dtype=scaled.dtype)
+    identity = jnp.broadcast_to(jnp.eye(scaled.shape[-1], dtype=scaled.dtype), scaled.shape)
     scaled = scaled * scale[..., None, None] + (leaving * scale)[..., None, None] * identity
 
     def normalized(p: Array) -> Array:
@@ -244,13 +244,20 @@ def affine_change(matrix: Array, duration: Array) -> Array:
         (..., n, n), the change of each variable from each; kept as a change all through, so that a slow variable beside
         fast ones keeps its digits: ``E(2t) = 2 E(t) + E(t) E(t)``.
     """
-    scaled = matrix * jnp.asarray(duration)[..., None, None]
+    scaled = _times_duration(matrix, duration)
     norm = jax.lax.stop_gradient(jnp.abs(scaled).sum(axis=-2).max(axis=-1))
     squarings, scale = _scaling(norm)
     scaled = scaled * scale[..., None, None]
-    identity = jnp.eye(matrix.shape[-1], dtype=scaled.dtype)
+    identity = jnp.broadcast_to(jnp.eye(scaled.shape[-1], dtype=scaled.dtype), scaled.shape)
     change = _product(scaled, _series(scaled, identity, first=2))
     return _squared(change, squarings, lambda e: 2 * e + _product(e, e))
+
+
+def _times_duration(matrix: Array, duration: ArrayLike) -> Array:
+    """Each matrix times its duration; their shapes broadcast, whatever rank either has."""
+    duration = jnp.asarray(duration)
+    shape = jnp.broadcast_shapes(matrix.shape[:-2], duration.shape)
+    return jnp.broadcast_to(matrix, (*shape, *matrix.shape[-2:])) * jnp.broadcast_to(duration, shape)[..., None, None]
 
 
 def _scaling(norm: Array) -> tuple[Array, Array]:
@@ -267,7 +274,7 @@ def _series(a: Array, identity: Array, first: int = 1) -> Array:
         return identity + _product(a, total) / k, None
 
     counts = jnp.arange(terms, first - 1, -1).astype(a.dtype)
-    return jax.lax.scan(add, jnp.broadcast_to(identity, a.shape), counts)[0]
+    return jax.lax.scan(add, identity, counts)[0]
 
 
 def _squared(p: Array, squarings: Array, square: Any) -> Array:

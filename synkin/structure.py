@@ -116,9 +116,10 @@ def _found(
 
     if not all(t.is_affine for t in tried):
         if not has_transmitter or not _is_gate(order, tried):
+            bent = _bent(names, order, tried)
             raise ValueError(
                 f"The equations of {name} must be linear in the variables, or end in a gate as in "
-                f"v' = a x (1 - v) - b v that one linear variable x opens, but `{_bent(names, tried)}` is neither."
+                f"v' = a x (1 - v) - b v that one linear variable x opens, but `{bent}` is neither."
             )
         kind = "gate"
     elif len(names) == 1:
@@ -226,8 +227,10 @@ def _closing(t: _Tried, x: int, v: int) -> float:
     return t.matrix[v, v] + t.origin[v] - t.corner[v]
 
 
-def _bent(names: tuple[str, ...], tried: list[_Tried]) -> str:
-    return names[int(np.argmax(next(t.bent for t in tried if not t.is_affine)))]
+def _bent(names: tuple[str, ...], order: list[int], tried: list[_Tried]) -> str:
+    """The variable whose equation stands in the way: of several the first, as it is what the others follow from."""
+    x = order[0]
+    return names[x if any(t.bent[x] for t in tried) else int(np.argmax(next(t.bent for t in tried if not t.is_affine)))]
 
 
 def _output(

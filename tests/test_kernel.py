@@ -306,10 +306,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_refused(what, request):
+def test_what_is_refused(what):
     call, error, sentence = REFUSED[what]
-    if what == "a gate that a bent variable opens":
-        request.applymarker(pytest.mark.xfail(strict=True, reason="It is the gate that is blamed."))
     with pytest.raises(error) as raised:
         call()
     assert str(raised.value) == sentence

@@ -55,9 +55,9 @@ def fit(
     recordings all share the parameters; ``scale``, ``offset`` and ``onset``, where they are free, are each one's own.
 
     Args:
-        kernel: a kernel module such as `synkin.ampa`.
+        kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``, scalars: what is free starts there, all else is held there.
-        spike_times: (K,) ms, sorted, inf pads; or (R, K), a row for each recording.
+        spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording.
         times: (M,) ms, increasing, evenly spaced or not.
         trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
             NaN samples are left out.
