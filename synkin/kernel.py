@@ -335,9 +335,16 @@ def _declared(
         field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
         for field in fields
     }
-    found = structure.find(
-        name, names, derivatives, output, lambda rng: _drawn(rng, Params, parameters), has_transmitter=not takes_weights
-    )
+    # Equations may call jax.numpy: in double precision then, and now, also where a kernel is declared under jit.
+    with checks.double_precision(), jax.ensure_compile_time_eval():
+        found = structure.find(
+            name,
+            names,
+            derivatives,
+            output,
+            lambda rng: _drawn(rng, Params, parameters),
+            has_transmitter=not takes_weights,
+        )
     solved = [names[i] for i in found.order]
     default = "mS" if takes_weights else "1"
     variables = {field: given_units.get(field, "mS" if field == "g" else default) for field in State._fields}

@@ -16,10 +16,7 @@ silence.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-
-from synkin import checks
 
 # Random parameter sets, and random states each, on which equations are tried.
 _SETS, _STATES = 4, 4
@@ -83,19 +80,6 @@ def find(
     Raises:
         ValueError: equations of no kind that is solved here.
     """
-    # Equations may call jax.numpy: in double precision then, and now, also where a kernel is declared under jit.
-    with checks.double_precision(), jax.ensure_compile_time_eval():
-        return _found(name, names, derivatives, conductance, draw, has_transmitter)
-
-
-def _found(
-    name: str,
-    names: tuple[str, ...],
-    derivatives: Derivatives,
-    conductance: Callable[[Any, tuple[Any, ...]], Any],
-    draw: Callable[[np.random.Generator], Any],
-    has_transmitter: bool,
-) -> Structure:
     rng = np.random.default_rng(20_260_101)
     sets = [draw(rng) for _ in range(_SETS)]
     points = rng.uniform(0.05, 0.95, (_STATES, len(names)))
