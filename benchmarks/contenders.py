@@ -82,6 +82,7 @@ def runs(*, reference: bool = True) -> dict[str, Run]:
     found["own step"] = own_step
     found["own stepper"] = own_stepper
     found["synkin"] = partial(synkin_simulate, method="exp_euler")
+    found["own stepper exact"] = partial(own_stepper, method="exact")
     found["synkin exact"] = partial(synkin_simulate, method="exact")
     return found
 
