@@ -18,17 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.propagator import chebyshev, chebyshev_sum, decay, gauss_legendre, phi, phi2, relaxation, tanh_sinh
+from synkin.propagator import chebyshev, chebyshev_sum, decay, gauss_legendre, phi, phi2, tanh_sinh
 
 Rule = tuple[np.ndarray, np.ndarray]  # nodes and weights on [0, 1]
 Stretches = list[tuple[Array, bool]]  # ms, and whether with transmitter
 
-# Over a step the integrand is smooth: with bionmda's rates 6 nodes reach rounding at dt = 0.1 and 1e-11 at 1 ms. The
-# long stretches between events have it next to one end, which is what tanh-sinh nodes are for.
-STEP_RULE = gauss_legendre(6)
+# Over a step the integrand is smooth: with bionmda's rates these nodes reach rounding up to 10 ms. A table and a step
+# by itself take the same ones, so that they agree where rates of thousands are not resolved. The long stretches
+# between events have the integrand next to one end, which is what tanh-sinh nodes are for.
+STEP_RULE = gauss_legendre(16)
 STRETCH_RULE = tanh_sinh(96)
-# Nodes of the integrals from which a table is made, which cost nothing a step.
-_TABLE_RULE = gauss_legendre(16)
 # Degree of its polynomials.
 _DEGREE = {"float64": 16}
 _DEGREE_OTHER = 9
@@ -90,29 +89,37 @@ def held(r: Rates, dt: Array) -> Integrals:
     return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
 
 
-def table(r: Rates, stretches: Stretches) -> Integrals:
-    """Over stretches one after the other, from any x."""
+def tables(r: Rates, dt: Array, on: list[Array]) -> list[Integrals]:
+    """Over steps of ``dt`` ms from any x, the first ``on`` ms of each with transmitter: one table a step."""
+    shape = jnp.broadcast_shapes(*(each.shape for each in on))
+    stacked = jnp.stack([jnp.broadcast_to(each, shape) for each in on])
+    # All of them at once, which compiles in the time of one.
+    found = jax.vmap(lambda on: _table(r, [(on, True), (dt - on, False)]))(stacked)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(on))]
+
+
+def _table(r: Rates, stretches: Stretches) -> Integrals:
     dtype = r.a.dtype
     nodes, matrix = chebyshev(_DEGREE.get(dtype.name, _DEGREE_OTHER))
-    end = _passed(r, stretches, _TABLE_RULE)[1]
+    end = _passed(r, stretches, STEP_RULE)[1]
 
     shape = jnp.broadcast_shapes(*(leaf.shape for leaf in jax.tree.leaves((r, end))))
 
     def means(x: Array) -> tuple[Array, Array]:
-        brought, kept, _ = _means(r, jnp.broadcast_to(x, shape), stretches, _TABLE_RULE)
+        brought, kept, _ = _means(r, jnp.broadcast_to(x, shape), stretches, STEP_RULE)
         return brought - 1, kept - 1
 
     at = jnp.asarray(nodes, dtype)
     at_0, _ = means(jnp.zeros((), dtype))
     brought, kept = jax.lax.map(means, at)
     # The bend is ``first + x slope(x)``, so that it is right relative to x where x is next to nothing.
-    slopes = jax.vmap(lambda b, k, x: r.a * (end.base * (b - at_0) / x + end.slope * k))(brought, kept, at)
+    slopes = jax.vmap(lambda b, k, x: r.a * (r.source * end.base * (b - at_0) / x + end.slope * k))(brought, kept, at)
     slopes = jnp.tensordot(jnp.asarray(matrix, dtype), slopes, axes=1, precision=jax.lax.Precision.HIGHEST)
-    bend = (r.a * end.base * at_0, *slopes)
-    opened = r.a * end.base, r.a * end.slope
+    bend = (r.a * r.source * end.base * at_0, *slopes)
+    opened = r.a * r.source * end.base, r.a * end.slope
     closed: tuple[Array, Array | None] = r.b * end.elapsed, None
     if r.c is not None:
-        closed = r.b * end.elapsed + r.c * end.base, r.c * end.slope
+        closed = r.b * end.elapsed + r.c * r.source * end.base, r.c * end.slope
     return Integrals(opened, closed, bend)
 
 
@@ -132,9 +139,9 @@ def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
 class Passed(NamedTuple):
     """What has happened since the start of the stretches, by some moment; linear in the x of the start."""
 
-    x: Array  # x there is ``x + decayed * start``
+    x: Array  # x there is ``source * x + decayed * start``
     decayed: Array
-    base: Array  # the integral of x is ``base + slope * start``, ms
+    base: Array  # the integral of x is ``source * base + slope * start``, ms
     slope: Array
     elapsed: Array  # ms
 
@@ -152,8 +159,8 @@ def _passed(r: Rates, stretches: Stretches, rule: Rule) -> tuple[list[tuple[Arra
             lost, mean = decay(rate, s), s * phi(-rate * s)
             x, base = start.x - lost * start.x, start.base + mean * start.x
             if fed:
-                x = x + relaxation(r.source, rate, s).gained
-                base = base + r.source * (s**2 * phi2(-rate * s))
+                x = x + mean
+                base = base + s**2 * phi2(-rate * s)
             decayed = start.decayed - lost * start.decayed
             return Passed(x, decayed, base, start.slope + mean * start.decayed, start.elapsed + s)
 
@@ -168,7 +175,7 @@ def integrals(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Arr
     """The integrals of opening and closing over the stretches from ``x`` at their start, of the shape of x."""
     brought, kept, all_along = _means(r, x, stretches, rule)
     end = _passed(r, stretches, rule)[1]
-    open_x = end.base * brought + end.slope * x * kept
+    open_x = r.source * end.base * brought + end.slope * x * kept
     closed = r.b * end.elapsed * all_along
     return r.a * open_x, closed if r.c is None else closed + r.c * open_x
 
@@ -181,7 +188,7 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
 
     def to_come(moment: Passed) -> Array:
         """The integral of R from a moment to the end."""
-        passed = end.base - moment.base + (end.slope - moment.slope) * x
+        passed = r.source * (end.base - moment.base) + (end.slope - moment.slope) * x
         return r.b * (end.elapsed - moment.elapsed) + total_rate * passed
 
     # Over stretches in which everything closes many times over, what is still open at their end may vanish. So it is
@@ -208,12 +215,12 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), least))
     kept, all_along = _mean(*sums[2:4], at_start), _mean(*sums[4:], at_start)
     brought = _mean(*sums[:2], kept)  # a pulse of no length brings its x at the start
-    open_x = end.base * brought + end.slope * x * kept
+    open_x = r.source * end.base * brought + end.slope * x * kept
     closed = r.b * end.elapsed * all_along
     if r.c is not None:
         closed = closed + r.c * open_x
     # Opening and closing, times one factor, must add up to the integral of R.
-    total = r.b * end.elapsed + total_rate * (end.base + end.slope * x)
+    total = r.b * end.elapsed + total_rate * (r.source * end.base + end.slope * x)
     quiet = total < _QUIET.get(x.dtype.name, _QUIET_OTHER)
     summed = jnp.where(quiet, one, r.a * open_x + closed)
     factor = jnp.where(quiet, jnp.exp(-left_out) / phi(-total), total / summed)

@@ -79,7 +79,7 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
     if kernel.structure.gated:
         rates = gate.rates(kernel, params)
         if not once:
-            gates = [gate.table(rates, stretches) for stretches in kinds]
+            gates = [*gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)])]
     moves = [Move(flow, table) for flow, table in zip(flows, gates, strict=True)]
     return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, output)
 

@@ -118,7 +118,9 @@ def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array
 
 
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
-_advance = jax.checkpoint(moves.advance, prevent_cse=False, static_argnums=(0, 1))
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
+def _advance(kernel: Any, method: str, own: moves.Moves, y: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+    return moves.advance(kernel, method, own, y, drive)
 
 
 def stepper(

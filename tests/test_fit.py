@@ -550,7 +550,7 @@ ONE = np.where(np.arange(300) == 7, 1.0, np.nan)
         ({"kernel": "ampa"}, "Argument `kernel` must be a kernel such as synkin.ampa, but is 'ampa'"),
         (
             {"params": alpha.Params()},
-            "Argument `params` must be a synkin.kernels.ampa.Params, but is a synkin.kernels.alpha.Params",
+            "Argument `params` must be a synkin.ampa.Params, but is a synkin.alpha.Params",
         ),
         (
             {"params": ampa.Params(beta=-1.0)},
@@ -572,7 +572,7 @@ ONE = np.where(np.arange(300) == 7, 1.0, np.nan)
         ({"times": np.zeros((3, 2))}, "Argument `times` must have shape (M,), M at least 1, but has shape (3, 2)"),
         ({"times": [], "trace": []}, "Argument `times` must have shape (M,), M at least 1, but has shape (0,)"),
         ({"times": np.where(TIMES == 0, np.nan, TIMES)}, "Argument `times` must be finite, but element 0 is nan"),
-        ({"times": "ten"}, "Argument `times` must be an array of real numbers, but is 'ten'"),
+        ({"times": "ten"}, "Argument `times` must be a real number or an array of them, but is 'ten'"),
         ({"trace": AMPA_TRACE[:9]}, "Argument `trace` must have shape (300,) or (R, 300), as `times` has length 300"),
         ({"trace": NAN}, "Argument `trace` must hold numbers, but all 300 samples are NaN"),
         ({"trace": [AMPA_TRACE, NAN]}, "Row 1 of argument `trace` must hold numbers, but all 300 samples are NaN"),
@@ -587,7 +587,10 @@ ONE = np.where(np.arange(300) == 7, 1.0, np.nan)
             {"spike_times": [31.0]},
             "Argument `spike_times` must lie before the end of the recording, 29.9 ms, but has 31.0",
         ),
-        ({"spike_times": [5.0, 3.0]}, "Argument `spike_times` must be sorted, but element 1 (3.0) is below 5.0"),
+        (
+            {"spike_times": [5.0, np.nan]},
+            "Argument `spike_times` must be times or inf as padding, but element 1 is",
+        ),
         ({"spike_times": [np.inf]}, "Argument `spike_times` must have at least one finite time for each recording"),
         ({"spike_times": [[3.0], [4.0]]}, "Argument `spike_times` must have shape (K,), but has shape (2, 1)"),
         (

@@ -140,12 +140,14 @@ SINGULAR = {
 @pytest.mark.parametrize("driver", [simulated, responded])
 @pytest.mark.parametrize("name", SINGULAR)
 def test_singular_points(name, driver):
-    """A rate of 0, equal time constants, a pulse shorter than a step. The closed forms go on beyond rate 0."""
+    """A rate of 0, equal time constants, a pulse shorter than a step."""
     kernel = synkin.KERNELS[name]
     loss = weighted(driver(kernel))
     for point in SINGULAR[name]:
         x = np.array(kernel.Params(*random_params(kernel))._replace(**point))
-        expected = differences.gradient(loss, x)
+        # What is traced and below 0 is NaN, so a rate of 0 is left to one side.
+        rule = differences.CENTRAL if x.all() else differences.RIGHT
+        expected = differences.gradient(loss, x, rule=rule)
         for gradient in both_ways(loss)(jnp.asarray(x)):
             assert differences.relative_error(gradient, expected) < 1e-6, point
 
