@@ -31,9 +31,9 @@ _SERIES_RADIUS = 0.5
 _SERIES_TERMS = {"float64": 15}
 _SERIES_TERMS_OTHER = 8
 
-# The same for the mean that `open_gate` takes at every step, where three terms have to do.
-_GATE_RADIUS = {"float64": 1e-5}
-_GATE_RADIUS_OTHER = 5e-3
+# Below this the slopes of `open_gate` are the first two terms of a series.
+_GATE_RADIUS = {"float64": 1e-8}
+_GATE_RADIUS_OTHER = 2e-4
 
 # Terms of the exponential series of a matrix whose norm is 1 at most.
 _MATRIX_TERMS = {"float64": 19}
@@ -166,39 +166,34 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
         all that it costs, which matters for rates that change from step to step.
     """
     total = opened + closed
-    small, safe = _split(total)
+    still, safe = _split(total, 0)
     # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
     t = jnp.tanh(-total / 2)
     settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
-    near = _mean_near_0(total) * (opened - total * g)
-    return g + jnp.where(small, near, settling * (g - opened / safe))
+    return g + jnp.where(still, opened - total * g, settling * (g - opened / safe))
 
 
 @open_gate.defjvp
 def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
     total = opened + closed
-    small, safe = _split(total)
+    small, safe = _split(total, _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER))
     t, inverse = jnp.tanh(-total / 2), 1 / safe
-    # Near 0 by the series of the mean and of its derivative. Else both slopes end on a division, and the inverse is
-    # one: XLA's CPU computes that once, and all else again for every parameter that a gradient has.
-    change = (-1 / 2 + total * (1 / 3 - total / 8)) * (opened - total * g)
-    near = change - _mean_near_0(total) * g
+    # Near 0 the first two terms of a series, so that this has the right derivative too. Else both slopes end on a
+    # division, and the inverse is one: XLA's CPU computes that once, and all else again for every parameter that a
+    # gradient has.
+    near = (total - 1) * g - opened / 2
     settled, mean = opened * inverse, 2 * t * inverse
     moved = (1 + t) * (settled - g)
     by_closed = jnp.where(small, near, (moved + mean * settled) / (1 - t))
-    by_opened = jnp.where(small, near + _mean_near_0(total), (moved + mean * (settled - 1)) / (1 - t))
+    by_opened = jnp.where(small, near + 1 - total / 2, (moved + mean * (settled - 1)) / (1 - t))
     dy = (1 + t) / (1 - t) * dg + by_opened * d_opened + by_closed * d_closed
     return open_gate(g, opened, closed), dy
 
 
-def _mean_near_0(total: Array) -> Array:
-    return 1 - total * (1 / 2 - total / 6)
-
-
-def _split(total: Array) -> tuple[Array, Array]:
-    """Where a total is so small that three terms of a series are all of it, and a total to divide by that is not 0."""
-    small = total < _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER)
+def _split(total: Array, radius: float) -> tuple[Array, Array]:
+    """Where a total is next to 0, and a total to divide by that is not."""
+    small = total <= radius
     return small, jnp.where(small, jnp.ones_like(total), total)
 
 

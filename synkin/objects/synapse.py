@@ -1,5 +1,6 @@
 """What all synapse objects share: parameters and state variables as attributes, initial values, the clock."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from functools import partial
@@ -181,7 +182,9 @@ class Synapse:
         ready = _prepared(self.kernel, self._method, self._overlap, self._params, dt, state[0])
         self._held_state, self._going, self._going_for, self._taken = state, None, wanted, 0
         self._at_rest = at_rest
-        return ready, _begun(ready, state, at_rest)
+        carry = _begun(ready, state, at_rest)
+        # A step needs no parameters besides what was made of them, and every array that it is given takes its time.
+        return dataclasses.replace(ready, params=None), carry
 
     def _gone(self, ready: Any, carry: Any) -> None:
         """Keep what a step gave."""
