@@ -213,8 +213,8 @@ def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array,
     # time alone. Being means they are right where x is gone before the first node, too.
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
     at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), least))
-    kept, all_along = _mean(*sums[2:4], at_start), _mean(*sums[4:], at_start)
-    brought = _mean(*sums[:2], kept)  # a pulse of no length brings its x at the start
+    kept, all_along = _mean(sums[2], sums[3], at_start), _mean(sums[4], sums[5], at_start)
+    brought = _mean(sums[0], sums[1], kept)  # a pulse of no length brings its x at the start
     open_x = r.source * end.base * brought + end.slope * x * kept
     closed = r.b * end.elapsed * all_along
     if r.c is not None:
