@@ -54,7 +54,7 @@ class Linear(Synapse):
         if x is not None:
             inputs.append(self._input("x", x))
         carry, g = _step(ready, carry, inputs)
-        self._concrete((g, t))  # of one call all results are traced or none
+        self._concrete((carry.y, g, t))
         self._gone(ready, carry)
         self._clock = t + dt
         self._drop_used(added)

@@ -82,7 +82,7 @@ class Receptor(Synapse):
         t, dt = self._time()
         ready, carry = self._ready(dt)
         carry, arrival, g = _step(ready, carry, self._arrival, self._input("spike", spike), t)
-        self._concrete((g, t))  # of one call all results are traced or none
+        self._concrete((carry.y, carry.ends, arrival, g))
         self._gone(ready, carry)
         self._arrival = arrival
         self._clock = t + dt
