@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, recurrence, units
+from synkin import checks, loop, recurrence, units
 from synkin.stepper import begun, prepared, state_of
 
 
@@ -93,7 +93,8 @@ def simulate(
     if readout is not None:
         if has_units:
             readout = partial(_read_quantity, readout)
-        readout, closed_over = _opened(readout, state)
+        # Within shard_map it is to read what a step gives, which varies as the inputs do.
+        readout, closed_over = _opened(readout, loop.alike(state, (arrays, spikes, dt, state)))
     final, kept = _run(
         kernel, arrays, spikes, dt, state, closed_over, method, overlap, block, parallel, readout, at_rest
     )

@@ -7,7 +7,7 @@ All that depends on parameters and dt alone is computed here, once. `synkin.simu
 derivative of its own, `kernel.step` is one of them, the objects hold one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,11 +37,11 @@ class Carry(NamedTuple):
 class Stepper:
     """See `stepper`. A pytree: it may be closed over, or be an argument and a result of transformed functions."""
 
-    kernel: Any = field(metadata={"static": True})
+    kernel: Any
     params: Any  # the kernel's Params, arrays
     moves: moves.Moves
-    method: str = field(metadata={"static": True})
-    overlap: str = field(metadata={"static": True})
+    method: str
+    overlap: str
 
     @property
     def dtype(self) -> Any:

@@ -144,3 +144,17 @@ def test_an_input_sharded_over_devices_gives_a_sharded_trace():
         [sys.executable, "-c", textwrap.dedent(script)], env=environment, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_readout_closes_over_arrays_within_shard_map():
+    """What it closes over is the same on all devices, what a step gives is not."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("synapses",))
+    spikes = jnp.asarray(np.random.default_rng(0).random((T, N)) < 0.1)
+    weights, params = jnp.linspace(0.5, 1.5, N), synkin.ampa.Params()
+
+    def run(spikes):
+        return synkin.simulate(synkin.ampa, params, spikes, DT, readout=lambda state, g: 2 * weights * g)[1]
+
+    split = jax.sharding.PartitionSpec(None, "synapses")
+    got = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=split, out_specs=split))(spikes)
+    np.testing.assert_allclose(got, run(spikes), rtol=1e-6)
