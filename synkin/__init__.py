@@ -2,10 +2,12 @@
 
 from synkin import currents, environ, plot, presets
 from synkin.fit import Fit, fit
+from synkin.jumps import concentration_jumps
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
 from synkin.respond import respond
+from synkin.scheme import Scheme, scheme
 from synkin.simulate import simulate
 from synkin.stepper import Stepper, stepper
 
@@ -21,10 +23,12 @@ __all__ = [
     "Fit",
     "GABAa",
     "Kernel",
+    "Scheme",
     "Stepper",
     "alpha",
     "ampa",
     "bionmda",
+    "concentration_jumps",
     "currents",
     "dual_expon",
     "environ",
@@ -36,6 +40,7 @@ __all__ = [
     "presets",
     "receptor",
     "respond",
+    "scheme",
     "simulate",
     "stepper",
 ]

@@ -12,7 +12,9 @@ are there. Where a value is traced nothing can be raised, and this is what becom
 | spikes of a receptor's run that are neither 0 nor 1 | `spike_train` | NaN from the start on, by `guarded_state` |
 | the spike of a receptor's step that is NaN or infinite | `spike_input` | NaN, by `guarded_state` |
 | spike times that are not sorted | never | right: they are sorted |
+| a concentration that is negative, infinite or NaN | `concentration` | NaN |
 | a time that is NaN, -inf, or inf where it is no padding | `event_times` | NaN, by `guarded_times` |
+| edges that are not in the order of time | `in_order` | NaN, by `guarded_order` |
 | a time before ``t0``, or ``t0`` not finite | `not_before`, `number` | NaN, by `guarded_times` |
 | a state that is not finite | never, as NaN may be meant | NaN or inf |
 | ``t``, and ``t0`` of a run on a grid | `number` | right: no kernel needs them |
@@ -331,6 +333,16 @@ def kernel(value: Any) -> None:
         raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {worded(value)}.")
 
 
+def method(value: Any, kernel: Any) -> None:
+    """Raise ValueError unless ``value`` is None or a method that ``kernel`` has."""
+    if value is None:
+        return
+    choice("method", value, METHODS)
+    if value not in kernel.methods:
+        only = kernel.methods[0]
+        raise ValueError(f"Argument `method` must be {only!r}, the only one that {kernel.name} has, but is {value!r}.")
+
+
 def overlap(value: Any, *, takes_weights: bool = False) -> None:
     """Raise ValueError unless ``value`` is a way that pulses overlap, and the kernel has pulses."""
     choice("overlap", value, OVERLAPS)
@@ -469,6 +481,7 @@ def _parameter(name: str, value: Any, shape: Shape, kernel: Any) -> Any:
 
 
 _POSITIVE = SimpleNamespace(positive=True, signed=False)
+_NOT_NEGATIVE = SimpleNamespace(positive=False, signed=False)
 
 
 def _in_range(record: Any, value: Any, xp: Any) -> Any:
@@ -505,11 +518,31 @@ def aligned(kernel_params: Any, like: Array, kernel: Any) -> Any:
         TypeError, ValueError: see `params`.
     """
 
-    def align(value: ArrayLike) -> Array:
-        value = array(value, like.dtype)
-        return value.reshape((1,) * (like.ndim - value.ndim) + value.shape) if value.ndim else value
+    return jax.tree.map(lambda value: align(value, like), params(kernel_params, like.shape, kernel))
 
-    return jax.tree.map(align, params(kernel_params, like.shape, kernel))
+
+def align(value: ArrayLike, like: Array) -> Array:
+    """``value``, which broadcasts to ``like``, as an array of its dtype, and if it is no scalar of its rank."""
+    value = array(value, like.dtype)
+    return value.reshape((1,) * (like.ndim - value.ndim) + value.shape) if value.ndim else value
+
+
+def concentration(name: str, value: Any) -> Any:
+    """``value`` in mM, finite and not negative where it is known, and NaN where it is traced and not that.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: a number that is no concentration.
+    """
+    value = real(name, value)
+    known = values(value)
+    if known is None:
+        return _or_nan(value, _in_range(_NOT_NEGATIVE, _floating(value), jnp))
+    good = _in_range(_NOT_NEGATIVE, _cast(np.asarray(known), np.dtype("float32")), np)
+    if not np.all(good):
+        came = np.asarray(known)[~good].flat[0]
+        raise ValueError(f"Argument `{name}` must be in mM, finite and not negative, but has the value {came}.")
+    return value
 
 
 def guarded(kernel_params: Any, kernel: Any) -> Any:
@@ -698,6 +731,24 @@ def not_before(name: str, value: Any, t0: Any) -> None:
             raise ValueError(
                 f"Argument `{name}` must not come before t0 = {start} ms, the time of `state`, but has {earliest}."
             )
+
+
+def in_order(name: str, value: Any) -> None:
+    """Raise ValueError if times, where they are known, decrease."""
+    known = values(value)
+    if known is not None and (np.diff(known) < 0).any():
+        i = int((np.diff(known) < 0).argmax())
+        raise ValueError(
+            f"Argument `{name}` must be in the order of time, but element {i + 1} ({known[i + 1]}) is below {known[i]}."
+        )
+
+
+def guarded_order(times: Any) -> Any:
+    """Times in ms that are to be in order: NaN, all of them, where they are traced and are not."""
+    if is_concrete(times):
+        return times
+    times = _floating(array(times))
+    return _or_nan(times, (jnp.isfinite(times).all() & (times[1:] >= times[:-1]).all()))
 
 
 def guarded_times(times: Any, t0: Any = None, *, sort: bool) -> Any:

@@ -64,13 +64,18 @@ class Kernel:
     variables: Mapping[str, str]
     input: int  # which variable, in solving order, an input is added to
     in_turn: bool
-    always_exact: bool
+    methods: tuple[str, ...]  # those there are, the default first
+    always_exact: bool  # whether all of them are "exact"
     structure: structure.Structure
     conductance: Callable[[Any, Any], Any]
+    matrix: Callable[[Any, Any], Array] | None  # (params, T) -> rates between states, where these are known one by one
+    rest: (
+        Callable[[Any], Sequence[Any]] | None
+    )  # params -> the variables at rest, in solving order; None where all are 0
     home: str  # the module that holds it
 
     def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
-        """State at rest: zeros.
+        """State at rest: zeros, unless the kernel says otherwise.
 
         Args:
             params: ``Params``, checked here.
@@ -78,13 +83,18 @@ class Kernel:
             dtype: floating dtype, by default JAX's default float.
 
         Returns:
-            ``State`` of zeros, each field an array of its own.
+            ``State``, each field an array of its own.
 
         Raises:
             TypeError, ValueError: a shape, dtype or parameter that makes no sense.
         """
-        shape, dtype = checks.layout(units.params(self, params), shape, dtype, self)
-        return self.State(*(jnp.zeros(shape, dtype) for _ in self.State._fields))
+        params = units.params(self, params)
+        shape, dtype = checks.layout(params, shape, dtype, self)
+        state = self.State(*(jnp.zeros(shape, dtype) for _ in self.State._fields))
+        if self.rest is None:
+            return state
+        at_rest = self.rest(checks.guarded(checks.aligned(params, state[0], self), self))
+        return state._replace(**{name: state[0] + value for name, value in zip(self.order, at_rest, strict=True)})
 
     def step(
         self,
@@ -94,7 +104,7 @@ class Kernel:
         spike: ArrayLike,
         dt: ArrayLike,
         *,
-        method: str = "exp_euler",
+        method: str | None = None,
         overlap: str = "restart",
     ) -> tuple[Any, Array]:
         """Advance by one step: one of a `synkin.stepper`, which a loop should make once and use.
@@ -106,7 +116,7 @@ class Kernel:
             spike: for a receptor booleans (or numbers, true where not 0), acting from the step's start; for a linear
                 kernel an input in mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
             dt: step in ms.
-            method: "exp_euler" (brainpy.state's scheme) or "exact".
+            method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
             overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
 
         Returns:
@@ -127,7 +137,8 @@ class Kernel:
         arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
         spike = checks.spike_input(plain, state[0])
         state = checks.guarded_state(state, params, plain, takes_weights=self.TAKES_WEIGHTS)
-        state, g = _one_step(self, arrays, state, spike, checks.array(dt, state[0].dtype), method, overlap)
+        dt = checks.array(dt, state[0].dtype)
+        state, g = _one_step(self, arrays, state, spike, dt, self.solved_by(method), overlap)
         return state, units.quantity(g, "mS") if has_units else g
 
     def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
@@ -168,13 +179,13 @@ class Kernel:
         """g of variables in solving order."""
         return self.conductance(params, self._state(y))
 
-    def scheme(self, method: str) -> str:
-        """The method that is used where ``method`` is asked for."""
-        return "exact" if self.always_exact else method
+    def solved_by(self, method: str | None) -> str:
+        """The method that is used where ``method`` is asked for, or none is."""
+        return "exact" if self.always_exact else method or self.methods[0]
 
     def check_options(self, method: Any, overlap: Any) -> None:
         """Raise ValueError unless ``method`` and ``overlap`` are among what there is."""
-        checks.choice("method", method, checks.METHODS)
+        checks.method(method, self)
         checks.overlap(overlap, takes_weights=self.TAKES_WEIGHTS)
 
     def _state(self, y: tuple[Any, ...]) -> Any:
@@ -222,6 +233,7 @@ def receptor(
     positive: Sequence[str] = (),
     signed: Sequence[str] = (),
     in_turn: bool = False,
+    methods: Sequence[str] = checks.METHODS,
 ) -> Kernel:
     """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
 
@@ -238,6 +250,7 @@ def receptor(
         positive: names of parameters for which 0 is out of range.
         signed: names of parameters that may be negative.
         in_turn: for "exp_euler": whether a variable sees the new values of those that drive it, and not the old ones.
+        methods: "exp_euler" and "exact", the default first; or one of them alone.
 
     Returns:
         `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
@@ -250,7 +263,11 @@ def receptor(
     the others held still.
     """
     given = {"T": "mM", "T_dur": "ms", _PULSE_LEFT: "ms", **(units or {})}
-    return _declared(equations, Params, State, conductance, given, name, positive, signed, in_turn, False, None)
+    for method in methods:
+        checks.choice("methods", method, checks.METHODS)
+    return _declared(
+        equations, Params, State, conductance, given, name, positive, signed, in_turn, False, None, tuple(methods)
+    )
 
 
 def linear(
@@ -301,6 +318,7 @@ def _declared(
     in_turn: bool,
     always_exact: bool,
     input: str | None,
+    methods: tuple[str, ...] = checks.METHODS,
 ) -> Kernel:
     checks.function("equations", equations)
     for role, kind in (("Params", Params), ("State", State)):
@@ -359,12 +377,15 @@ def _declared(
         variables=variables,
         input=solved.index(input) if input is not None else 0,
         in_turn=bool(in_turn),
+        methods=methods,
         always_exact=bool(always_exact),
         structure=found,
         conductance=conductance,
+        matrix=None,
+        rest=None,
         home=home,
     )
-    object.__setattr__(kernel, "__doc__", _documented(kernel, getattr(equations, "__doc__", None)))
+    object.__setattr__(kernel, "__doc__", documented(kernel, getattr(equations, "__doc__", None)))
     return kernel
 
 
@@ -435,7 +456,7 @@ def _drawn(rng: np.random.Generator, Params: Any, parameters: Mapping[str, Param
     return Params(*values)
 
 
-def _documented(kernel: Kernel, text: str | None) -> str:
+def documented(kernel: Kernel, text: str | None) -> str:
     """The docstring: that of the equations, the parameters with their defaults and units, and the variables."""
     lines = [text.strip() if text else f"The {kernel.name} synapse.", "", "Parameters:"]
     for name, known in kernel.parameters.items():

@@ -5,6 +5,7 @@ comes in four kinds, by how far the transmitter reaches into it (see `synkin.tra
 step picks among them. Variables are tuples in the order of the kernel's `synkin.structure.Structure`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin import gate, transmitter
-from synkin.propagator import affine_change, decay, occupancies, open_gate, passed_on, phi, relaxation
+from synkin.propagator import affine_change, climb, decay, ladder, occupancies, open_gate, passed_on, phi, relaxation
 
 Variables = tuple[Array, ...]
 Maybe = Any  # an Array, or None where the structure says that nothing can be
@@ -122,10 +123,43 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
     return *moved, open_gate(g, opened, closed)
 
 
-def evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_transmitter: bool) -> Variables:
-    """Variables after ``duration`` ms (of their shape), exactly; all of it with transmitter or all without."""
+def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
+    """What exact stretches of any length do to variables: ``evolve(y, duration, at)``, of scalars.
+
+    Args:
+        kernel: a `synkin.kernel.Kernel`.
+        params: its ``Params``, scalars.
+        T: (C,) mM, concentrations among which ``at`` selects by index; by default ``at`` is whether the transmitter is
+            there, True or False.
+    """
+    kind = kernel.structure.kind
+    if kind not in _MATRICES:
+        if T is None:
+            return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
+        return lambda y, duration, at: _evolve(kernel, params._replace(T=T[at]), y, duration, with_transmitter=True)
+    matrix, conserved = _MATRICES[kind], kind == "occupancies"
+    if T is not None:
+        matrices = jax.vmap(lambda T: matrix(kernel, params._replace(T=T), with_transmitter=True))(T)
+    elif kernel.TAKES_WEIGHTS:
+        matrices = matrix(kernel, params, with_transmitter=False)[None]
+    else:
+        matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
+    rungs = ladder(matrices, conserved=conserved)
+
+    def evolve(y: Variables, duration: Array, at: Any) -> Variables:
+        at = jnp.asarray(at, jnp.int32)
+        if conserved:
+            left = _at_least_0(1 - sum(y[1:], y[0]))
+            return tuple(climb(rungs, at, jnp.stack([left, *y]), duration)[1:])
+        return tuple(climb(rungs, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
+
+    return evolve
+
+
+def _evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_transmitter: bool) -> Variables:
+    """Variables after ``duration`` ms by closed forms; all of it with transmitter or all without."""
     structure, stretch = kernel.structure, [(duration, with_transmitter)]
-    moved = _follow(structure, _flow(kernel, params, stretch), y, False, conserved=structure.kind == "occupancies")
+    moved = _follow(structure, _flow(kernel, params, stretch), y, False, conserved=False)
     if not structure.gated:
         return moved
     opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch, gate.STRETCH_RULE)
@@ -238,11 +272,7 @@ def _affine(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Fl
     structure = kernel.structure
     total: Any = None
     for duration, with_transmitter in stretches:
-        source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
-        zero = jnp.zeros_like(source[0])
-        rows = [[*row, inflow] for row, inflow in zip(matrix, source, strict=True)]
-        rows.append([zero] * (len(source) + 1))
-        change = affine_change(_stacked(rows), duration)
+        change = affine_change(_augmented(kernel, params, with_transmitter=with_transmitter), duration)
         total = (
             change if total is None else total + change + jnp.matmul(change, total, precision=jax.lax.Precision.HIGHEST)
         )
@@ -265,15 +295,24 @@ _FLOWS = {
 }
 
 
+def _augmented(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
+    """The matrix of affine equations, (..., n + 1, n + 1), in which a last variable, always 1, brings the inflow."""
+    source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
+    rows = [[*row, inflow] for row, inflow in zip(matrix, source, strict=True)]
+    return stacked([*rows, [jnp.zeros_like(source[0])] * (len(source) + 1)])
+
+
 def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
     """The matrix of rates between the states of a receptor, /ms, (..., n + 1, n + 1), the resting state first.
 
-    Element [i, j] is the rate from j to i: what the equations give for i where all is in j.
+    Element [i, j] is the rate from j to i: as a scheme says, or what the equations give for i where all is in j.
     """
     structure = kernel.structure
     zero = jnp.zeros((), _dtype(params))
     at_0 = (zero,) * structure.size
     T = params.T if with_transmitter else zero
+    if kernel.matrix is not None:
+        return kernel.matrix(params, T)
     columns = []
     for j in range(-1, structure.size):
         y = at_0 if j < 0 else _unit(at_0, j)
@@ -287,7 +326,10 @@ def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
             columns.append([to_rest, *column])
         else:
             columns.append([-sum(column), *column])
-    return jnp.swapaxes(_stacked(columns), -1, -2)
+    return jnp.swapaxes(stacked(columns), -1, -2)
+
+
+_MATRICES = {"occupancies": generator, "affine": _augmented}
 
 
 def _follow(structure: Any, flow: Flow, y: Variables, in_turn: bool, *, conserved: bool) -> Variables:
@@ -364,7 +406,7 @@ def _reach(drive: tuple[tuple[bool, ...], ...]) -> list[list[bool]]:
     return reach
 
 
-def _stacked(rows: list[list[Array]]) -> Array:
+def stacked(rows: list[list[Array]]) -> Array:
     """A matrix of arrays that broadcast, (..., rows, columns)."""
     shape = jnp.broadcast_shapes(*(entry.shape for row in rows for entry in row))
     return jnp.stack([jnp.stack([jnp.broadcast_to(e, shape) for e in row], axis=-1) for row in rows], axis=-2)

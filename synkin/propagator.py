@@ -5,7 +5,9 @@
     relaxation        one variable,    y' = source - rate y
     passed_on         two in a chain,  what the first hands to the second
     occupancies       n states of a receptor, whose sum stays 1
+    steady            what these settle to
     affine_change     any affine system
+    ladder, climb     either, over many stretches of any length
     open_gate         y' = opening (1 - y) - closing y, for rates that are known integrals
 
 A change is written as what is lost and what is gained, ``y <- y + (gained - lost y)``, and not as ``a y + b``: in
@@ -215,17 +217,99 @@ def occupancies(generator: Array, duration: Array) -> Array:
     Matrices, SIAM, ch. 10.
     """
     scaled = _times_duration(generator, duration)
-    leaving = jax.lax.stop_gradient(jnp.max(-jnp.diagonal(scaled, axis1=-2, axis2=-1), axis=-1))
+    leaving = jax.lax.stop_gradient(_leaving(scaled))
     squarings, scale = _scaling(leaving)
-    # q as a plain number to the derivative: whatever it is, it cancels when columns are made to sum to 1.
-    identity = jnp.broadcast_to(jnp.eye(scaled.shape[-1], dtype=scaled.dtype), scaled.shape)
-    scaled = scaled * scale[..., None, None] + (leaving * scale)[..., None, None] * identity
+    start = _short_occupancies(scaled * scale[..., None, None], leaving * scale)
+    return _squared(start, squarings, _twice_as_long)
 
-    def normalized(p: Array) -> Array:
-        return p / p.sum(axis=-2, keepdims=True)
 
-    start = normalized(_series(scaled, identity))
-    return _squared(start, squarings, lambda p: normalized(_product(p, p)))
+def steady(generator: Array) -> Array:
+    """What occupancies settle to, the null vector of ``generator``.
+
+    Args:
+        generator: (..., n, n) /ms, as for `occupancies`; every state must lead to the first one.
+
+    Returns:
+        (..., n), which sums to 1, each right to rounding; NaN where some state does not lead to the first.
+
+    States are eliminated one after the other, and what leads through them is added to what leads past: nothing is
+    subtracted. Source: Grassmann, Taksar and Heyman 1985, Oper. Res. 33:1107.
+    """
+    a, inflows = generator, list[Array]()
+    for k in range(generator.shape[-1] - 1, 0, -1):
+        out = a[..., :k, k]
+        inflow = a[..., k, :k] / out.sum(axis=-1)[..., None]  # what is in k for each that is in the others
+        inflows.append(inflow)
+        a = a[..., :k, :k] + out[..., :, None] * inflow[..., None, :]
+    found = jnp.ones((*generator.shape[:-2], 1), generator.dtype)
+    for inflow in reversed(inflows):
+        found = jnp.concatenate([found, (inflow * found).sum(axis=-1)[..., None]], axis=-1)
+    return found / found.sum(axis=-1)[..., None]
+
+
+class Ladder(NamedTuple):
+    """What doubling stretches of time do to a system, so that any stretch is a few products with a vector."""
+
+    generator: Array  # (..., n, n) /ms
+    step: Array  # (...) ms, the shortest stretch
+    rungs: Array  # (60, ..., n, n), the propagators (or changes) of step, 2 step, 4 step, ...
+    conserved: bool  # whether it is of occupancies
+
+
+def ladder(generator: Array, *, conserved: bool) -> Ladder:
+    """The rungs for `climb`.
+
+    Args:
+        generator: (..., n, n) /ms; as for `occupancies` if ``conserved``, else as for `affine_change`.
+        conserved: whether occupancies are moved, whose sum stays 1.
+    """
+    norm = jax.lax.stop_gradient(_leaving(generator) if conserved else _norm(generator))
+    step = 1 / jnp.maximum(norm, float(jnp.finfo(norm.dtype).tiny))
+    scaled = generator * step[..., None, None]
+    first = _short_occupancies(scaled, norm * step) if conserved else _short_change(scaled)
+
+    def double(p: Array, _: None) -> tuple[Array, Array]:
+        return _twice_as_long(p) if conserved else _twice_the_change(p), p
+
+    return Ladder(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
+
+
+def climb(given: Ladder, which: Any, y: Array, duration: Array) -> Array:
+    """A system after ``duration`` ms.
+
+    Args:
+        given: the ladder, its leading axes those that ``which`` selects from.
+        which: index of the ladder to climb, an int32 for one leading axis, or () for none.
+        y: (n,) at the start.
+        duration: ms, 0 and above, a scalar.
+
+    Returns:
+        (n,), with right derivatives of every order also in ``duration``.
+    """
+    generator, step = given.generator[which], given.step[which]
+    heights = step * jnp.exp2(jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype))
+
+    def take(left: Array, height: Array) -> tuple[Array, Array]:
+        taken = left >= height  # nothing is rounded, as what is left is less than twice the height
+        return jnp.where(taken, left - height, left), taken
+
+    left, taken = jax.lax.scan(take, jax.lax.stop_gradient(duration), heights)
+    # What the rungs leave over is a series; all of the derivative in time is in it. Beyond the last rung all is still.
+    short = generator * (jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration)))
+    if given.conserved:
+        leaving = jax.lax.stop_gradient(_leaving(short))
+        moved = _series(short + leaving * jnp.eye(len(y), dtype=y.dtype), y)
+        y = moved * (y.sum() / moved.sum())
+    else:
+        y = _series(short, y)
+
+    def rise(y: Array, rung: tuple[Array, Array]) -> tuple[Array, None]:
+        taken, p = rung
+        moved = _product(p[which], y)
+        moved = moved * (y.sum() / moved.sum()) if given.conserved else y + moved
+        return jnp.where(taken, moved, y), None
+
+    return jax.lax.scan(rise, y, (taken[::-1], given.rungs))[0]
 
 
 def affine_change(matrix: Array, duration: Array) -> Array:
@@ -240,12 +324,45 @@ def affine_change(matrix: Array, duration: Array) -> Array:
         fast ones keeps its digits: ``E(2t) = 2 E(t) + E(t) E(t)``.
     """
     scaled = _times_duration(matrix, duration)
-    norm = jax.lax.stop_gradient(jnp.abs(scaled).sum(axis=-2).max(axis=-1))
-    squarings, scale = _scaling(norm)
-    scaled = scaled * scale[..., None, None]
-    identity = jnp.broadcast_to(jnp.eye(scaled.shape[-1], dtype=scaled.dtype), scaled.shape)
-    change = _product(scaled, _series(scaled, identity, first=2))
-    return _squared(change, squarings, lambda e: 2 * e + _product(e, e))
+    squarings, scale = _scaling(jax.lax.stop_gradient(_norm(scaled)))
+    return _squared(_short_change(scaled * scale[..., None, None]), squarings, _twice_the_change)
+
+
+def _leaving(generator: Array) -> Array:
+    """The fastest rate at which a state is left."""
+    return jnp.max(-jnp.diagonal(generator, axis1=-2, axis2=-1), axis=-1)
+
+
+def _norm(matrix: Array) -> Array:
+    return jnp.abs(matrix).sum(axis=-2).max(axis=-1)
+
+
+def _short_occupancies(scaled: Array, leaving: Array) -> Array:
+    """The propagator of ``scaled``, whose states are left at rates up to ``leaving``, 1 at most."""
+    # `leaving` as a plain number to the derivative: whatever it is, it cancels when columns are made to sum to 1.
+    identity = _identity(scaled)
+    return _normalized(_series(scaled + leaving[..., None, None] * identity, identity))
+
+
+def _twice_as_long(p: Array) -> Array:
+    return _normalized(_product(p, p))
+
+
+def _normalized(p: Array) -> Array:
+    return p / p.sum(axis=-2, keepdims=True)
+
+
+def _short_change(scaled: Array) -> Array:
+    """``exp(scaled) - 1`` of a matrix whose norm is 1 at most."""
+    return _product(scaled, _series(scaled, _identity(scaled), first=2))
+
+
+def _twice_the_change(change: Array) -> Array:
+    return 2 * change + _product(change, change)
+
+
+def _identity(like: Array) -> Array:
+    return jnp.broadcast_to(jnp.eye(like.shape[-1], dtype=like.dtype), like.shape)
 
 
 def _times_duration(matrix: Array, duration: ArrayLike) -> Array:
@@ -261,15 +378,15 @@ def _scaling(norm: Array) -> tuple[Array, Array]:
     return squarings.astype(jnp.int32), jnp.exp2(-squarings)
 
 
-def _series(a: Array, identity: Array, first: int = 1) -> Array:
-    """``1 + a/first (1 + a/(first + 1) (1 + ...))``, for a norm of 1 at most."""
+def _series(a: Array, y: Array, first: int = 1) -> Array:
+    """``(1 + a/first (1 + a/(first + 1) (1 + ...))) y`` for a norm of a of 1 at most; y is a matrix or a vector."""
     terms = _MATRIX_TERMS.get(a.dtype.name, _MATRIX_TERMS_OTHER)
 
     def add(total: Array, k: Array) -> tuple[Array, None]:
-        return identity + _product(a, total) / k, None
+        return y + _product(a, total) / k, None
 
     counts = jnp.arange(terms, first - 1, -1).astype(a.dtype)
-    return jax.lax.scan(add, identity, counts)[0]
+    return jax.lax.scan(add, y, counts)[0]
 
 
 def _squared(p: Array, squarings: Array, square: Any) -> Array:

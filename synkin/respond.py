@@ -143,17 +143,18 @@ def _respond(
     overlap: str,
 ) -> Array:
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
+    evolve = partial(_evolve, kernel, moves.evolution(kernel, params))
 
     def event(state: Any, spike: tuple[Array, Array]) -> tuple[Any, Any]:
         duration, given = spike
-        state = _receive(kernel, params, _evolve(kernel, params, state, duration), given, overlap)
+        state = _receive(kernel, params, evolve(state, duration), given, overlap)
         return state, state
 
     _, after = jax.lax.scan(event, state, (before, inputs))
     held = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, after)
 
     def sample(latest: Array, since: Array) -> Array:
-        moved = _evolve(kernel, params, jax.tree.map(lambda h: h[latest], held), since)
+        moved = evolve(jax.tree.map(lambda h: h[latest], held), since)
         y = tuple(getattr(moved, name) for name in kernel.order)
         return moves.output(kernel, moves.output_weights(kernel, params), y)
 
@@ -168,13 +169,11 @@ def _receive(kernel: Any, params: Any, state: Any, given: Array, overlap: str) -
     return state._replace(pulse_left=transmitter.refill(state.pulse_left, given, params.T_dur, overlap))
 
 
-def _evolve(kernel: Any, params: Any, state: Any, duration: Array) -> Any:
+def _evolve(kernel: Any, evolution: Any, state: Any, duration: Array) -> Any:
     """The state ``duration`` ms later, without a spike, exactly; of a gate to 1e-7 or better."""
     y = tuple(getattr(state, name) for name in kernel.order)
     if kernel.TAKES_WEIGHTS:
-        moved = moves.evolve(kernel, params, y, duration, with_transmitter=False)
-        return kernel.State(**dict(zip(kernel.order, moved, strict=True)))
+        return kernel.State(**dict(zip(kernel.order, evolution(y, duration, False), strict=True)))
     on, pulse_left = transmitter.drain(state.pulse_left, duration)
-    y = moves.evolve(kernel, params, y, on, with_transmitter=True)
-    y = moves.evolve(kernel, params, y, duration - on, with_transmitter=False)
+    y = evolution(evolution(y, on, True), duration - on, False)
     return kernel.State(pulse_left=pulse_left, **dict(zip(kernel.order, y, strict=True)))

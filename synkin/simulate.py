@@ -22,7 +22,7 @@ def simulate(
     *,
     state: Any = None,
     t0: ArrayLike = 0.0,
-    method: str = "exp_euler",
+    method: str | None = None,
     overlap: str = "restart",
     readout: Callable[[Any, Array], Any] | None = None,
     checkpoint: bool | int = False,
@@ -42,8 +42,8 @@ def simulate(
         dt: step in ms.
         state: the kernel's ``State`` to start from, of shape ``shape``; by default at rest.
         t0: time of the first step's start in ms. No kernel here needs it.
-        method: "exp_euler" (brainpy.state's scheme; its pulses last whole steps, so that the derivative with respect
-            to T_dur is 0) or "exact".
+        method: "exp_euler" (brainpy.state's scheme, and the default where there is one; its pulses last whole steps, so
+            that the derivative with respect to T_dur is 0) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
         readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g. What it closes over is
             looked at anew with every call, and compiled for once.
@@ -70,6 +70,7 @@ def simulate(
     checks.number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
     dt = checks.guarded_dt(checks.positive_dt(dt))
     kernel.check_options(method, overlap)
+    method = kernel.solved_by(method)
     if readout is not None:
         checks.function("readout", readout)
     parallel = checks.flag("parallel", parallel)

@@ -128,7 +128,7 @@ def stepper(
     params: Any,
     dt: ArrayLike,
     *,
-    method: str = "exp_euler",
+    method: str | None = None,
     overlap: str = "restart",
     dtype: Any = None,
 ) -> Stepper:
@@ -141,7 +141,7 @@ def stepper(
         kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``; scalars, or arrays that broadcast against the state.
         dt: step in ms.
-        method: "exp_euler" (brainpy.state's scheme) or "exact".
+        method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
         dtype: floating dtype of states and of g; by default JAX's default float.
 
@@ -163,10 +163,10 @@ def stepper(
 
 
 def prepared(
-    kernel: Any, params: Any, dt: ArrayLike, method: str, overlap: str, dtype: Any, *, once: bool = False
+    kernel: Any, params: Any, dt: ArrayLike, method: str | None, overlap: str, dtype: Any, *, once: bool = False
 ) -> Stepper:
     """A `Stepper` of arguments that have been checked; see `synkin.moves.prepare` for ``once``."""
-    method = kernel.scheme(method)
+    method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: checks.array(value, dtype), params)
     # Parameters of several ranks meet in the coefficients.
     ranked = _fitted(params, jnp.zeros((1,) * max(value.ndim for value in params), dtype))

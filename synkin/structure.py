@@ -129,6 +129,31 @@ def find(
     )
 
 
+def of_states(names: tuple[str, ...], is_left: bool, output: tuple[Any, ...], *, linear: bool) -> Structure:
+    """The structure of a receptor whose states and transitions are known.
+
+    Args:
+        names: of the variables, all states but the one that is left over.
+        is_left: whether that one is left without transmitter.
+        output: see `Structure.output`.
+        linear: see `Structure.linear_output`.
+    """
+    n = len(names)
+    several = n > 1
+    return Structure(
+        kind="occupancies" if several else "relaxation",
+        order=tuple(range(n)),
+        source=(True,) * n,
+        source_at_rest=(several or is_left,) * n,
+        drive=tuple(tuple(i != j for j in range(n)) for i in range(n)),
+        decays_as=tuple(range(n)),
+        closing_driven=False,
+        coupled=several,
+        output=output,
+        linear_output=linear,
+    )
+
+
 class _Tried:
     """Equations at one set of parameters and one T."""
 

@@ -1,0 +1,524 @@
+"""A receptor written down as its states and transitions, as papers print them.
+
+    nmda5 = synkin.scheme('''
+        C0 + glu <-> C1 : kon, koff
+        C1 + glu <-> C2 : kon, koff
+        C2       <-> D  : kd, kr
+        C2       <-> O  : beta, alpha
+    ''', open="O", kon=5.0, koff=0.0129, kd=0.0084, kr=0.0068, beta=0.0465, alpha=0.0738)
+
+`synkin.notation` reads the text; what comes back is a kernel as any other, solved exactly.
+"""
+
+import collections
+import inspect
+import math
+import sys
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, cycles, notation, structure, units
+from synkin.kernel import Kernel, Parameter, documented
+from synkin.moves import stacked
+from synkin.notation import Transition
+from synkin.propagator import steady
+
+Computed = Callable[[Any], Any]
+
+# Schemes by all that was said of them: what is written twice is compiled once.
+_made: "weakref.WeakValueDictionary[Any, Scheme]" = weakref.WeakValueDictionary()
+_OWN = ("T", "T_dur")
+_STEADY = "steady"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scheme(Kernel):
+    """A kernel of states and transitions, made by `scheme`.
+
+    Attributes, besides those of `synkin.Kernel`:
+        states: their names in the order of the text; the first is what is left over, and no field of ``State``.
+        transitions: each way from one state to another, with its rate.
+        open: the relative conductance of each state that has one.
+        computed: the rates that are functions of the parameters.
+    """
+
+    states: tuple[str, ...]
+    transitions: tuple[Transition, ...]
+    open: Mapping[str, float]
+    computed: Mapping[str, Computed]  # rates that are functions of the parameters
+    said: tuple[Any, ...]  # what `_scheme` was given
+
+    def generator(self, params: Any, T: ArrayLike = 0.0) -> Array:
+        """The matrix of rates Q, of ``dp/dt = Q p``.
+
+        Args:
+            params: ``Params``, scalars or arrays that broadcast.
+            T: transmitter in mM, a scalar or an array that broadcasts with them.
+
+        Returns:
+            (..., n, n) /ms: element [i, j] is the rate from state j to state i, as `states` orders them; columns sum
+            to 0.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+        """
+        params, T = self._arrays(params, T)
+        return _matrix(self.states, self.transitions, self.computed, params, T)
+
+    def steady_state(self, params: Any, T: ArrayLike = 0.0) -> Any:
+        """The state that a constant concentration leads to in the end, where there is but one.
+
+        Args:
+            params: ``Params``, scalars or arrays that broadcast.
+            T: transmitter in mM, a scalar or an array that broadcasts with them.
+
+        Returns:
+            ``State`` of occupancies, right to rounding, no pulse under way; NaN where rates that are traced, or are 0
+            in some synapses only, leave more than one.
+
+        Raises:
+            TypeError, ValueError: an argument that makes no sense, or several steady states.
+        """
+        params, T = self._arrays(params, T)
+        found = _steady(self, params, T)
+        zero = jnp.zeros_like(found[..., 0])
+        occupancies = {state: found[..., i] for i, state in enumerate(self.states) if i}
+        return self.State(**occupancies, pulse_left=zero)
+
+    def reversibility(self, params: Any = None, T: ArrayLike = 1.0) -> tuple[cycles.Cycle, ...]:
+        """How far each cycle of states is from microscopic reversibility.
+
+        Args:
+            params: ``Params``, scalars; by default the defaults.
+            T: transmitter in mM, which matters to a cycle that binds more than it lets go.
+
+        Returns:
+            The smallest cycles of which all others are made, each with its states and the product of the rates around
+            it over that of the rates back: 1 for a cycle that is reversible. None for a scheme that has no cycles.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+        """
+        matrix = checks.floats("params", self.generator(self.Params() if params is None else params, T))
+        if matrix.ndim != 2:
+            raise ValueError(f"Argument `params` must be scalars here, but have shape {matrix.shape[:-2]}.")
+        return cycles.find(self.states, matrix)
+
+    def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
+        """Checked parameters and concentration, as arrays of one rank."""
+        params = units.params(self, params)
+        shape = checks.common_shape(params, self)
+        T = checks.concentration("T", units.plain("T", T, "mM"))
+        try:
+            shape = np.broadcast_shapes(shape, np.shape(T))
+        except ValueError:
+            raise ValueError(
+                f"Argument `T` must broadcast with the parameters, of shape {shape}, but has shape {np.shape(T)}."
+            ) from None
+        like = jnp.zeros(shape, checks.float_dtype(None))
+        params = checks.guarded(checks.aligned(params, like, self), self)
+        return params, checks.align(T, like)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # By name where it has one; else by what was said of it, which is text and numbers.
+        if getattr(sys.modules.get(self.home), self.name, None) is self:
+            return super().__reduce__()
+        return _scheme, self.said
+
+
+def scheme(
+    text: str,
+    *,
+    open: str | Sequence[str] | Mapping[str, float] | None = None,
+    rest: str | Mapping[str, float] | None = None,
+    ligand: str | None = None,
+    name: str = "scheme",
+    units: Mapping[str, str] | None = None,
+    signed: Sequence[str] = (),
+    source: str | None = None,
+    **rates: float | Computed,
+) -> Scheme:
+    """A receptor from its states and transitions.
+
+    Args:
+        text: one transition a line, ``A <-> B : forward, backward`` or ``A -> B : rate``; ``A + glu <-> B : kon, koff``
+            binds a ligand. A rate is a product of names and numbers, such as ``2*kon``. NMODL's ``~ A <-> B (f, b)`` is
+            taken too, there with the ligand as a factor, ``~ A <-> B (kon*T, koff)``, and so are its CONSERVE, and
+            lines such as ``kon = 5.0`` and ``open = O``. Comments begin with "#".
+        open: the state that conducts, several, or ``{state: relative conductance}``. g is the sum of their occupancies,
+            weighted so.
+        rest: where the receptors are at rest: a state, ``{state: fraction}``, or "steady", the steady state without
+            transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
+        ligand: the transmitter's name in the text; by default what stands beside the states, else "T".
+        name: what messages call it. A global of that name pickles by it.
+        units: units of parameters that are no rates, by name.
+        signed: names of parameters that may be negative, such as a voltage.
+        source: what ``help`` says first: what it is, and where its numbers are from.
+        rates: the value of each rate, /ms, or /ms/mM where it binds, and of ``T`` and ``T_dur`` (1 mM and 1 ms); or a
+            function of the parameters, ``block=lambda p: p.Mg * jnp.exp(-p.V / 17)``, and the values of those that it
+            needs.
+
+    Returns:
+        `Scheme`, a kernel with method "exact" alone: ``Params`` has the names in the order of the text, ``State`` the
+        occupancies of all states but the first, and ``pulse_left``. The same words give the same kernel.
+
+    Raises:
+        TypeError: text that is none, or a rate that is no number.
+        ValueError: a line that is no transition, an unknown or unused rate, an unknown state, states that no path
+            joins, or a rest that does not last.
+
+    Source of the notation: Destexhe, Mainen and Sejnowski 1994, J. Comput. Neurosci. 1:195; Hines and Carnevale 2000,
+    Neural Comput. 12:995.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"Argument `text` must be text, one transition a line, but is {checks.worded(text)}.")
+    home = sys._getframe(1).f_globals.get("__name__", "__main__")
+    options = _frozen(open), _frozen(rest), ligand, name, home, _frozen(units or {}), tuple(signed), source
+    return _scheme(text, *options, tuple(rates.items()))
+
+
+def _scheme(
+    text: str,
+    open: Any,
+    rest: Any,
+    ligand: str | None,
+    name: str,
+    home: str,
+    units: Any,
+    signed: tuple[str, ...],
+    source: str | None,
+    rates: tuple[tuple[str, Any], ...],
+) -> Scheme:
+    """`scheme` of arguments that can be hashed and pickled."""
+    said = (text, open, rest, ligand, name, home, units, signed, source, rates)
+    try:
+        if said in _made:
+            return _made[said]
+    except TypeError:  # something that cannot be hashed, and is refused
+        pass
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
+    for role, given in (("open", open), ("rest", rest)):
+        if given is not None and not isinstance(given, str | tuple):
+            raise TypeError(f"Argument `{role}` must be a state or a dict of states, but is {checks.worded(given)}.")
+    read = notation.parse(text, ligand)
+    states, transitions = read.states, read.transitions
+    computed = {key: value for key, value in rates if callable(value)}
+    given = read.values | {key: _number(key, value) for key, value in rates if not callable(value)}
+    used = [key for transition in transitions for key in transition.rate.names]
+    own = _check_rates(read, used, computed, given)
+    values = {key: given[key] for key in own if key not in _OWN} | {key: given.get(key, 1.0) for key in _OWN}
+    for key, value in values.items():
+        if key not in signed and not value >= 0:
+            raise ValueError(f"Rate `{key}` must not be negative, but is {value}.")
+    for key in signed:
+        if key not in values:
+            raise ValueError(f"Argument `signed` must name parameters of {name}, but has {key!r}.")
+
+    Params = _named_tuple("Params", name, home, list(values), list(values.values()))
+    State = _named_tuple("State", name, home, [*states[1:], "pulse_left"], [])
+    known_units = _units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
+    for key in dict(units):
+        if key not in values:
+            raise ValueError(f"Argument `units` must name parameters of {name}, but has {key!r}.")
+    parameters = {
+        key: Parameter(key, value, known_units.get(key), False, key in signed) for key, value in values.items()
+    }
+    weights = _open(open, read.open, states)
+    linear = states[0] not in weights
+    resting = _rest(rest if rest is not None else read.rest, states, transitions)
+    matrix = partial(_matrix, states, transitions, computed)
+
+    def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
+        left = [getattr(y, state) for state in states[1:]]
+        occupied = dict(zip(states, [1 - sum(left[1:], left[0]), *left], strict=True))
+        slopes = dict.fromkeys(states, 0.0)
+        for transition, rate in zip(transitions, _rates(transitions, computed, p, T), strict=True):
+            flow = rate * occupied[transition.source]
+            slopes[transition.source] = slopes[transition.source] - flow
+            slopes[transition.target] = slopes[transition.target] + flow
+        return {state: slopes[state] for state in states[1:]}
+
+    def conductance(p: Any, y: Any) -> Any:
+        parts = [] if linear else [weights[states[0]] * (1 - sum(getattr(y, state) for state in states[1:]))]
+        parts += [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
+        return sum(parts[1:], parts[0])
+
+    kernel = Scheme(
+        name=name,
+        equations=equations,
+        Params=Params,
+        State=State,
+        UNITS=Params(*(known_units.get(key) for key in values)),
+        TAKES_WEIGHTS=False,
+        parameters=parameters,
+        variables=dict.fromkeys(states[1:], "1") | {"pulse_left": "ms"},
+        input=0,
+        in_turn=False,
+        methods=("exact",),
+        always_exact=True,
+        structure=structure.of_states(
+            states[1:],
+            any(t.source == states[0] and not t.binds for t in transitions),
+            tuple(weights.get(state, 0) if linear else True for state in states[1:]),
+            linear=linear,
+        ),
+        conductance=conductance,
+        matrix=matrix,
+        rest=None,
+        home=home,
+        states=states,
+        transitions=transitions,
+        open=weights,
+        computed=computed,
+        said=said,
+    )
+    if resting is not None:
+        if resting == _STEADY:
+            _closed(kernel, _possible(kernel, None, binding=False))  # one there must be
+
+        def at_rest(params: Any) -> Sequence[Any]:
+            if resting == _STEADY:
+                found = _steady(kernel, params, jnp.zeros_like(params.T))
+                return [found[..., i] for i in range(1, len(states))]
+            return [resting.get(state, 0.0) for state in states[1:]]
+
+        object.__setattr__(kernel, "rest", at_rest)
+    listed = "\n".join(f"    {transition}" for transition in transitions)
+    about = f"{inspect.cleandoc(source or 'A kinetic scheme.')}\n\nTransitions:\n{listed}"
+    object.__setattr__(kernel, "__doc__", documented(kernel, about))
+    for kind, role in ((Params, "Params"), (State, "State")):
+        kind.__reduce__ = lambda values, role=role: (_rebuilt, (kernel, role, tuple(values)))
+    _made[said] = kernel
+    return kernel
+
+
+def _rebuilt(kernel: Scheme, role: str, values: tuple[Any, ...]) -> Any:
+    """A ``Params`` or ``State``, for `pickle`."""
+    return getattr(kernel, role)(*values)
+
+
+def _named_tuple(role: str, name: str, home: str, fields: list[str], defaults: list[Any]) -> Any:
+    try:
+        kind = collections.namedtuple(role, fields, defaults=defaults, module=home)  # type: ignore[misc]
+    except ValueError as error:
+        what = "rate" if role == "Params" else "state"
+        raise ValueError(f"A {what} of {name} has a name that cannot be one: {str(error)[0].lower()}{error}.") from None
+    kind.__qualname__ = f"{name}.{role}"
+    return kind
+
+
+def _frozen(value: Any) -> Any:
+    """An option as what can be hashed: dicts as tuples of pairs, lists as tuples."""
+    if isinstance(value, Mapping):
+        return tuple(value.items())
+    return tuple(value) if isinstance(value, list | set | frozenset) else value
+
+
+def _number(name: str, value: Any) -> float:
+    known = checks.values(checks.real(name, value, "Rate"))
+    if known is None or known.shape != () or not np.isfinite(known):
+        came = checks.worded(value)
+        raise ValueError(f"Rate `{name}` must be a finite number or a function of the parameters, but is {came}.")
+    return float(known)
+
+
+class _Asked:
+    """Parameters that remember which of them a function asked for."""
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values, self.names = values, list[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._values:
+            raise KeyError(name)
+        self.names.append(name)
+        return np.float64(self._values[name])
+
+
+def _check_rates(
+    read: notation.Notation, used: list[str], computed: Mapping[str, Computed], given: Mapping[str, float]
+) -> list[str]:
+    """The names of the parameters in the order of the text, once every rate has a value and every value a use."""
+    own = list[str]()
+    for transition, line in zip(read.transitions, read.lines, strict=True):
+        for key in transition.rate.names:
+            if key in read.states:
+                raise ValueError(f"{line} must have a rate that contains no state, but has `{key}`.")
+            if key not in given and key not in computed:
+                raise ValueError(f"{line} must have rates whose values are given, but `{key}` has none: {key}=... .")
+            if key in given and key not in own:
+                own.append(key)
+    values = dict.fromkeys(_OWN, 1.0) | dict(given)
+    for key, function in computed.items():
+        if key not in used:
+            raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
+        asked = _Asked(values)
+        try:
+            with checks.double_precision():
+                function(asked)
+        except KeyError as error:
+            raise ValueError(
+                f"Rate `{key}` must be a function of parameters that have values, but asks for {error}."
+            ) from None
+        own += [name for name in asked.names if name not in own]
+    for key in given:
+        if key not in own and key not in _OWN:
+            raise ValueError(f"Rate `{key}` must be used by a transition, but is by none.")
+    for key in own:
+        if key in read.states:
+            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
+    return own
+
+
+def _open(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
+    """The relative conductance of each state that has one."""
+    if given is None:
+        given = in_text
+    if not given:
+        raise ValueError("Argument `open` must name the states that conduct, such as open='O', but is not given.")
+    if isinstance(given, str):
+        given = (given,)
+    weights = dict(given) if isinstance(given, Mapping) or isinstance(given[0], tuple) else dict.fromkeys(given, 1.0)
+    for state, weight in weights.items():
+        if state not in states:
+            raise ValueError(f"Argument `open` must name states ({', '.join(states)}), but has {state!r}.")
+        if not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"Argument `open` must give finite conductances, not negative, but {state} has {checks.worded(weight)}."
+            )
+    return {state: float(weight) for state, weight in weights.items()}
+
+
+def _rest(given: Any, states: tuple[str, ...], transitions: tuple[Transition, ...]) -> Any:
+    """None for the first state, "steady", or the occupancies at rest."""
+    if given == _STEADY and _STEADY not in states:
+        return _STEADY
+    occupied = {states[0]: 1.0} if given is None else {given: 1.0} if isinstance(given, str) else dict(given)
+    for state, part in occupied.items():
+        if state not in states:
+            listed = ", ".join(states)
+            raise ValueError(f"Argument `rest` must name states ({listed}) or be 'steady', but has {state!r}.")
+        if not (isinstance(part, int | float) and 0 <= part <= 1):
+            raise ValueError(f"Argument `rest` must have fractions from 0 to 1, but {state} has {checks.worded(part)}.")
+    total = sum(occupied.values())
+    if not math.isclose(total, 1, rel_tol=1e-6):
+        raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
+    for transition in transitions:
+        if occupied.get(transition.source) and not transition.binds:
+            raise ValueError(
+                f"At rest only binding may lead out of a state, but {transition.source} is left by `{transition}`: "
+                "rest='steady' is where that leads."
+            )
+    return None if occupied.get(states[0]) == 1 else occupied
+
+
+def _units_of(
+    transitions: tuple[Transition, ...], computed: Mapping[str, Computed], values: Mapping[str, float]
+) -> dict[str, str]:
+    """The unit of each rate that stands alone in a transition, or beside computed ones."""
+    found: dict[str, set[str]] = {}
+    for transition in transitions:
+        alone = [key for key in transition.rate.names if key not in computed]
+        if len(alone) == 1:
+            found.setdefault(alone[0], set()).add("1/ms/mM" if transition.binds else "1/ms")
+    known = {key: unit.pop() for key, unit in found.items() if len(unit) == 1 and key in values}
+    for transition in transitions:
+        others = [key for key in transition.rate.names if key not in found and key not in computed]
+        if len(others) == 1 and any(key in known for key in transition.rate.names):
+            known.setdefault(others[0], "1")
+    return known
+
+
+def _rates(transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Any) -> list[Any]:
+    """The rate of each transition, /ms."""
+    values = p._asdict() | {name: _not_negative(function(p)) for name, function in computed.items()}
+    rates = []
+    for transition in transitions:
+        rate: Any = T if transition.binds else None
+        for key in transition.rate.names:
+            rate = values[key] if rate is None else values[key] * rate
+        factor = transition.rate.factor
+        rates.append(jnp.full_like(p.T, factor) if rate is None else rate if factor == 1 else factor * rate)
+    return rates
+
+
+def _not_negative(rate: Any) -> Any:
+    """What a function gave, NaN where it is no rate."""
+    return jnp.where(rate < 0, jnp.nan, rate)
+
+
+def _matrix(
+    states: tuple[str, ...], transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Array
+) -> Array:
+    """See `Scheme.generator`."""
+    n = len(states)
+    zero = jnp.zeros_like(p.T)
+    rows: list[list[Any]] = [[zero] * n for _ in states]
+    for transition, rate in zip(transitions, _rates(transitions, computed, p, T), strict=True):
+        i, j = states.index(transition.target), states.index(transition.source)
+        rows[i][j] = rate if rows[i][j] is zero else rows[i][j] + rate
+    for j in range(n):
+        out = [rows[i][j] for i in range(n) if i != j and rows[i][j] is not zero]
+        if out:
+            rows[j][j] = -sum(out[1:], out[0])
+    return stacked(rows)
+
+
+def _possible(kernel: Scheme, rates: Sequence[Any] | None, *, binding: bool) -> list[Transition]:
+    """The transitions that are not known to be of rate 0."""
+    possible = []
+    for i, transition in enumerate(kernel.transitions):
+        known = None if rates is None else checks.values(rates[i])
+        if transition.rate.factor == 0 or (transition.binds and not binding):
+            continue
+        if known is None or (known != 0).any():
+            possible.append(transition)
+    return possible
+
+
+def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
+    """The states in which all end up, one of which leads to every other.
+
+    Raises:
+        ValueError: more than one such set.
+    """
+    reach = {state: {state} for state in kernel.states}
+    for _ in kernel.states:
+        for transition in possible:
+            for found in reach.values():
+                if transition.source in found:
+                    found.add(transition.target)
+    final = [found for state, found in reach.items() if all(state in reach[other] for other in found)]
+    if any(found != final[0] for found in final):
+        other = next(found for found in final if found != final[0])
+        names = [next(state for state in kernel.states if state in found) for found in (final[0], other)]
+        raise ValueError(
+            f"{kernel.name} must have one steady state, but it stays in {names[0]} as it does in {names[1]}: "
+            "no transition of a rate above 0 leads out of either."
+        )
+    return final[0]
+
+
+def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
+    """Occupancies of the steady state, in the order of the states."""
+    rates = _rates(kernel.transitions, kernel.computed, params, T)
+    known = checks.values(T)
+    closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
+    # Without transmitter fewer states are closed: one that is so in either case serves for both.
+    if known is None:
+        resting = _closed(kernel, _possible(kernel, rates, binding=False))
+        closed = closed & resting or closed
+    first = next(i for i, state in enumerate(kernel.states) if state in closed)
+    order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
+    back = np.argsort(order)
+    generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
+    return steady(generator[..., order, :][..., :, order])[..., back]
