@@ -107,9 +107,5 @@ def _answer(
 
     _, ends = jax.lax.scan(stretch, y, (lengths, jnp.arange(len(lengths), dtype=jnp.int32)))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
-    weights = moves.output_weights(kernel, params)
-
-    def sample(which: Array, since: Array) -> Array:
-        return moves.output(kernel, weights, evolve(jax.tree.map(lambda s: s[which], starts), since, which))
-
-    return jax.vmap(sample)(which, since)
+    y = evolve(jax.tree.map(lambda s: s[which], starts), since, which)
+    return moves.output(kernel, moves.output_weights(kernel, params), y)

@@ -124,7 +124,7 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
 
 
 def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
-    """What exact stretches of any length do to variables: ``evolve(y, duration, at)``, of scalars.
+    """What exact stretches of any length do to variables: ``evolve(y, duration, at)``, of any one shape.
 
     Args:
         kernel: a `synkin.kernel.Kernel`.

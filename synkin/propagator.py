@@ -17,6 +17,7 @@ ordinary point, for values and for derivatives of every order.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -274,40 +275,44 @@ def ladder(generator: Array, *, conserved: bool) -> Ladder:
     return Ladder(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
 
 
-def climb(given: Ladder, which: Any, y: Array, duration: Array) -> Array:
-    """A system after ``duration`` ms.
+def climb(given: Ladder, which: Array, y: Array, duration: Array) -> Array:
+    """Systems after ``duration`` ms.
 
     Args:
-        given: the ladder, its leading axes those that ``which`` selects from.
-        which: index of the ladder to climb, an int32 for one leading axis, or () for none.
-        y: (n,) at the start.
-        duration: ms, 0 and above, a scalar.
+        given: the ladder, with one leading axis.
+        which: index of the ladder to climb, int32, a scalar or (...).
+        y: (n, ...) at the start.
+        duration: (...) ms, 0 and above.
 
     Returns:
-        (n,), with right derivatives of every order also in ``duration``.
+        (n, ...), with right derivatives of every order also in ``duration``.
     """
-    generator, step = given.generator[which], given.step[which]
-    heights = step * jnp.exp2(jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype))
+    step = given.step[which]
 
-    def take(left: Array, height: Array) -> tuple[Array, Array]:
+    def take(left: Array, k: Array) -> tuple[Array, Array]:
+        height = step * jnp.exp2(k)
         taken = left >= height  # nothing is rounded, as what is left is less than twice the height
         return jnp.where(taken, left - height, left), taken
 
+    heights = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
     left, taken = jax.lax.scan(take, jax.lax.stop_gradient(duration), heights)
     # What the rungs leave over is a series; all of the derivative in time is in it. Beyond the last rung all is still.
-    short = generator * (jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration)))
-    if given.conserved:
-        leaving = jax.lax.stop_gradient(_leaving(short))
-        moved = _series(short + leaving * jnp.eye(len(y), dtype=y.dtype), y)
-        y = moved * (y.sum() / moved.sum())
-    else:
-        y = _series(short, y)
+    left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))
+    matrix = given.generator
+    if given.conserved:  # with what `_summing_as` takes away again, so that nothing is negative
+        matrix = matrix + jax.lax.stop_gradient(_leaving(matrix))[..., None, None] * _identity(matrix)
+    matrix = _chosen(matrix, which)
+    after = _summed(lambda total: _applied(matrix, total) * left[None], y, 1)
+    y = _summing_as(y, after) if given.conserved else after
 
     def rise(y: Array, rung: tuple[Array, Array]) -> tuple[Array, None]:
         taken, p = rung
-        moved = _product(p[which], y)
-        moved = moved * (y.sum() / moved.sum()) if given.conserved else y + moved
-        return jnp.where(taken, moved, y), None
+
+        def moved(y: Array) -> Array:
+            after = _applied(_chosen(p, which), y)
+            return jnp.where(taken[None], _summing_as(y, after) if given.conserved else y + after, y)
+
+        return jax.lax.cond(taken.any(), moved, lambda y: y, y), None
 
     return jax.lax.scan(rise, y, (taken[::-1], given.rungs))[0]
 
@@ -378,15 +383,36 @@ def _scaling(norm: Array) -> tuple[Array, Array]:
     return squarings.astype(jnp.int32), jnp.exp2(-squarings)
 
 
-def _series(a: Array, y: Array, first: int = 1) -> Array:
-    """``(1 + a/first (1 + a/(first + 1) (1 + ...))) y`` for a norm of a of 1 at most; y is a matrix or a vector."""
-    terms = _MATRIX_TERMS.get(a.dtype.name, _MATRIX_TERMS_OTHER)
+def _series(a: Array, identity: Array, first: int = 1) -> Array:
+    """``1 + a/first (1 + a/(first + 1) (1 + ...))``, for a norm of 1 at most."""
+    return _summed(lambda total: _product(a, total), identity, first)
+
+
+def _summed(times_a: Callable[[Array], Array], start: Array, first: int) -> Array:
+    terms = _MATRIX_TERMS.get(start.dtype.name, _MATRIX_TERMS_OTHER)
 
     def add(total: Array, k: Array) -> tuple[Array, None]:
-        return y + _product(a, total) / k, None
+        return start + times_a(total) / k, None
 
-    counts = jnp.arange(terms, first - 1, -1).astype(a.dtype)
-    return jax.lax.scan(add, y, counts)[0]
+    counts = jnp.arange(terms, first - 1, -1).astype(start.dtype)
+    return jax.lax.scan(add, start, counts)[0]
+
+
+def _chosen(matrices: Array, which: Array) -> Array:
+    """Of (C, n, n) one matrix, or with many to choose (n, n, ...)."""
+    return matrices[which] if which.ndim == 0 else jnp.moveaxis(matrices, 0, -1)[..., which]
+
+
+def _applied(matrix: Array, y: Array) -> Array:
+    """Each matrix times its vector, (n, ...); one matrix may serve for many."""
+    if matrix.ndim == 2:
+        return _product(matrix, y.reshape(len(y), -1)).reshape(y.shape)
+    return (matrix * y[None]).sum(axis=1)
+
+
+def _summing_as(y: Array, after: Array) -> Array:
+    """``after``, its sum put right to that of ``y``."""
+    return after * (y.sum(axis=0, keepdims=True) / after.sum(axis=0, keepdims=True))
 
 
 def _squared(p: Array, squarings: Array, square: Any) -> Array:

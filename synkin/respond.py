@@ -153,12 +153,9 @@ def _respond(
     _, after = jax.lax.scan(event, state, (before, inputs))
     held = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, after)
 
-    def sample(latest: Array, since: Array) -> Array:
-        moved = evolve(jax.tree.map(lambda h: h[latest], held), since)
-        y = tuple(getattr(moved, name) for name in kernel.order)
-        return moves.output(kernel, moves.output_weights(kernel, params), y)
-
-    return jax.vmap(sample)(latest, since)
+    moved = evolve(jax.tree.map(lambda h: h[latest], held), since)
+    y = tuple(getattr(moved, name) for name in kernel.order)
+    return moves.output(kernel, moves.output_weights(kernel, params), y)
 
 
 def _receive(kernel: Any, params: Any, state: Any, given: Array, overlap: str) -> Any:
