@@ -4,7 +4,9 @@ from synkin import currents, environ, plot, presets
 from synkin.fit import Fit, fit
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
+from synkin.measure import Measured, measure
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
+from synkin.recordings import Recording, read_recording
 from synkin.respond import respond
 from synkin.simulate import simulate
 from synkin.stepper import Stepper, stepper
@@ -21,6 +23,8 @@ __all__ = [
     "Fit",
     "GABAa",
     "Kernel",
+    "Measured",
+    "Recording",
     "Stepper",
     "alpha",
     "ampa",
@@ -32,8 +36,10 @@ __all__ = [
     "fit",
     "gabaa",
     "linear",
+    "measure",
     "plot",
     "presets",
+    "read_recording",
     "receptor",
     "respond",
     "simulate",

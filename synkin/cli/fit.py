@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.hints import meant
 from synkin.fit import Fit, fit
 from synkin.fit.search import LOSSES
+from synkin.recordings import table
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
 # The options that go with it, where others are not given, besides --free, which depends on the kernel.
@@ -24,11 +24,6 @@ SAMPLE_OPTIONS = {
     "offset": True,
     "onset": True,
 }
-
-# Units at the end of a column's name, as in mean_pA or current (nA).
-_UNIT = re.compile(r"(?:^|[^a-zA-Z])(pA|nA|uA|µA|mA|uV|µV|mV|V|pS|nS|uS|µS|mS)\)?$")
-# What stands for a sample that is missing, besides a NaN.
-_MISSING = ("", "-", "NA", "N/A")
 
 _NOTES = """\
 RECORDING.csv has a row a sample: its time, and one column or more of what was
@@ -165,22 +160,23 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{result.summary()}")
 
 
+@files.usage_errors()
 def read(path: Path, time: str, trace: str, time_unit: str | None = None) -> Recording:
     """The columns of a file that ``time`` and ``trace`` name, the times in ms.
 
     Raises:
         UsageError: no such file or column, or a cell that holds no number.
     """
-    header, rows = files.read_table(path)
+    header, rows = table.read_table(path)
     names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
     at = _columns(path, names, time)
     if len(at) != 1:
         raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
     columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
-    factor, note = files.in_ms(path, names[at[0]], time_unit)
-    times = np.array([files.number(path, row, at[0], factor) for row in rows])
-    values = np.array([[_sample(path, row, column) for row in rows] for column in columns])
-    units = {match.group(1) if (match := _UNIT.search(names[column])) else "" for column in columns}
+    factor, note = table.in_ms(path, names[at[0]], time_unit, say="--time-unit")
+    times = np.array([table.number(path, row, at[0], factor) for row in rows])
+    values = np.array([[table.sample(path, row, column) for row in rows] for column in columns])
+    units = {table.unit(names[column]) for column in columns}
     unit = units.pop() if len(units) == 1 else ""
     return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit, note)
 
@@ -198,10 +194,6 @@ def _columns(path: Path, names: list[str], item: str) -> list[int]:
             f"{', ...' if len(names) > 8 else ''}."
         )
     return found
-
-
-def _sample(path: Path, row: files.Row, column: int) -> float:
-    return math.nan if row.cells[column] in _MISSING else files.number(path, row, column)
 
 
 def _cut(recording: Recording, arguments: argparse.Namespace) -> Recording:
