@@ -1,16 +1,17 @@
 """The formats of recordings, each read to `Sweeps`: one channel, every sweep, nothing cut and nothing subtracted.
 
-Sources, for what the formats mean: pyABF 2.3 and the NWB schema 2.9 as PyNWB 4.2 has it, in which
+Sources, for what the formats mean: pyABF 2.3 and the NWB schema 2.11 as PyNWB 4.2 has it, in which
 ``data * conversion + offset`` is in amperes (voltage clamp) or volts (current clamp).
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 from warnings import catch_warnings, simplefilter
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -77,8 +78,13 @@ def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
 
 def _npz(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     """Arrays by name: one of times, (M,), and one a channel, (M,), (R, M) or, as ``simulate`` writes it, (M, R)."""
+    if not is_zipfile(path):
+        raise RecordingError(f"File {path} must be an archive of arrays, as numpy.savez writes it, but is none.")
+    arrays = {}
     with _reading(path, "NumPy"), np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
+        for name in file.files:
+            with suppress(ValueError):  # of Python's objects, which are not loaded: no trace is among them
+                arrays[name] = file[name]
     said = str(arrays["unit"]) if "unit" in arrays and arrays["unit"].dtype.kind == "U" else ""
     arrays = {name: array for name, array in arrays.items() if array.dtype.kind in "fiu" and array.ndim in (1, 2)}
     clocks = [name for name, array in arrays.items() if _TIMES & set(time_unit.words(name)) and array.ndim == 1]
@@ -112,7 +118,7 @@ def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     pyabf = _package("pyabf", "abf", "ABF files")
     with _reading(path, "pyABF"):
         file = pyabf.ABF(str(path))
-    at = _choose(path, channel, list(file.adcNames))
+    at = _choose(path, channel, [_abf_word(name) for name in file.adcNames])
     with _reading(path, "pyABF"):
         if file.nOperationMode == 1:  # of variable length
             traces = []
@@ -124,8 +130,12 @@ def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             traces = list(np.asarray(file.data[at, :samples], float).reshape(file.sweepCount, -1))
         interval = _abf_interval(file)
     times = [np.arange(len(trace)) * interval / 1000 for trace in traces]
-    unit = "" if file.adcUnits[at] == "?" else str(file.adcUnits[at]).strip()
-    return Sweeps(times, traces, unit, [f"sweep {i}" for i in range(len(traces))])
+    return Sweeps(times, traces, _abf_word(file.adcUnits[at]), [f"sweep {i}" for i in range(len(traces))])
+
+
+def _abf_word(word: Any) -> str:
+    """A name or unit: fields of the header are filled with spaces or zeros, and pyABF shows an empty one as "?"."""
+    return str(word).strip("\x00 ?")
 
 
 def _abf_interval(file: Any) -> float:
@@ -293,7 +303,7 @@ def _reading(path: Path, reader: str) -> Iterator[None]:
         raise
     except Exception as error:
         said = " ".join(str(error).split()).rstrip(".")
-        said = f"{said[:120]}..." if len(said) > 120 else said
+        said = f"{said[:120].rpartition(' ')[0]} ..." if len(said) > 120 else said
         raise RecordingError(f"File {path} cannot be read by {reader}: {said or type(error).__name__}.") from None
 
 
