@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from synkin import checks, units
-from synkin.recordings.recording import Recording, window_ms, within
+from synkin.recordings.recording import arrays, window_ms, within
 
 # What is off the baseline by less than this part of the trace is the rounding of a mean.
 _FLAT = 64 * float(np.finfo(float).eps)
@@ -91,12 +91,7 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = 0.0) -> Measured:
 
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
-    if isinstance(times, Recording):
-        if trace is not None:
-            raise TypeError(f"Argument `trace` must be left out beside a Recording, but is {checks.worded(trace)}.")
-        times, trace = times.times, times.traces
-    elif trace is None:
-        raise TypeError("Argument `trace` must be given beside `times`, but is None.")
+    times, trace, _ = arrays(times, trace)
     times = checks.floats("times", units.plain("times", times, "ms"))
     trace = checks.floats("trace", trace)
     if times.ndim != 1:

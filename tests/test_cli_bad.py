@@ -354,6 +354,31 @@ TABLE = [
         "Option --loss must be linear or soft_l1, but is 'huber'.",
     ),
     (
+        f"{FIT} --free tau --channel 1",
+        "a channel of a table",
+        "Option --channel is for files that are no tables, but recording.csv is one: --trace names columns.",
+    ),
+    (
+        f"{FIT} --free tau --window 50:90",
+        "a window after the end",
+        "Argument `window` must hold samples of recording.csv, which go from 0 to 19 ms, but is (50, 90).",
+    ),
+    (
+        f"{FIT} --free tau --sweeps 1",
+        "a sweep that there is not",
+        "Argument `sweeps` must be from 0 to 0, the sweeps of recording.csv, but has 1.",
+    ),
+    (
+        "fit none.abf --kernel expon --spikes 0 --free tau",
+        "no such recording",
+        "There is no file none.abf.",
+    ),
+    (
+        "fit none.abf --kernel expon --spikes 0 --free tau --trace mean_pA",
+        "a column of what is no table",
+        "Option --trace is for tables, but none.abf is none: --channel and --sweeps choose.",
+    ),
+    (
         "fit samples.csv --kernel expon --spikes 0 --free tau",
         "a letter among the samples",
         "Line 3 of samples.csv must have a number in column 2, but has 'x'.",

@@ -2,13 +2,16 @@
 
 import builtins
 import datetime
+import json
 import re
 import sys
 
 import numpy as np
 import pytest
 
+import synkin
 from synkin import Recording, read_recording
+from synkin.__main__ import main
 from synkin.recordings import formats, recording
 
 TIMES = np.arange(50) / 10
@@ -490,6 +493,45 @@ def test_a_recording_of_ones_own():
         Recording([0.0, 1.0, 2.0], [1, 2])
     with pytest.raises(ValueError, match=r"^Argument `labels` must have length 1, but has length 2\.$"):
         Recording([0.0, 1.0], [1, 2], labels=("a", "b"))
+
+
+# In the place of times and trace
+
+
+def test_fit_takes_a_recording():
+    """The same fit, with the recording's unit; one sweep has one scale, several an array of them."""
+    times = np.arange(0, 30, 0.5)
+    traces = np.array([-3 * np.exp(-np.maximum(times - 4, 0) / 5) * (times >= 4), 2.0 * (times >= 4)])
+    traces[1] *= np.exp(-np.maximum(times - 4, 0) / 5)
+    options = {"free": "tau", "scale": True, "starts": 1, "progress": False}
+    for rows in (traces, traces[:1]):
+        found = synkin.fit(synkin.expon, synkin.expon.Params(), [4.0], Recording(times, rows, "pA"), **options)
+        expected = synkin.fit(
+            synkin.expon, synkin.expon.Params(), [4.0], times, rows if len(rows) > 1 else rows[0], unit="pA", **options
+        )
+        assert found.params == expected.params
+        np.testing.assert_array_equal(found.scale, expected.scale)
+        assert np.ndim(found.scale) == (len(rows) > 1)
+        assert found.unit == "pA"
+    named = synkin.fit(synkin.expon, synkin.expon.Params(), [4.0], Recording(times, traces), unit="nA", **options)
+    assert named.unit == "nA"
+
+
+def test_fit_command_on_other_files(tmp_path, capsys):
+    """An .abf file, and a table with the same window, baseline and mean: the same fit but for 16 bits."""
+    times = np.arange(0, 40, 0.1)
+    clean = np.where(times >= 10, np.exp(-(times - 10) / 5), 0)
+    traces = np.array([2 + 30 * clean, -1 + 20 * clean, 5 + 10 * clean])
+    paths = [table(tmp_path / "cell.csv", times, traces, "time_ms,a_pA,b_pA,c_pA"), abf(tmp_path / "cell.abf", traces)]
+    options = "--kernel expon --spikes 10 --free tau --scale --starts 1 --sweeps 0:2 --window 8:38 --baseline 0:9"
+    for path, choice in zip(paths, (["--trace", "*_pA"], []), strict=True):
+        out = tmp_path / "fit.json"
+        assert main(["fit", str(path), *options.split(), *choice, "--average", "--out", str(out)]) == 0
+        assert "recording   mean of 2 sweeps\n" in capsys.readouterr().out
+        found = json.loads(out.read_text())
+        assert found["scale"] == pytest.approx(25.0, rel=1e-3)
+        assert found["params"]["tau"] == pytest.approx(5.0, rel=1e-3)
+        assert found["unit"] == "pA"
 
 
 def test_mean_of_what_is_there():

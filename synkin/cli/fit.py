@@ -14,7 +14,8 @@ from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.hints import meant
 from synkin.fit import Fit, fit
 from synkin.fit.search import LOSSES
-from synkin.recordings import table
+from synkin.recordings import formats, table
+from synkin.recordings.recording import cut, wanted
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
 # The options that go with it, where others are not given, besides --free, which depends on the kernel.
@@ -26,7 +27,8 @@ SAMPLE_OPTIONS = {
 }
 
 _NOTES = """\
-RECORDING.csv has a row a sample: its time, and one column or more of what was
+RECORDING is a table or an .npz, .abf or .nwb file, or of a format that neo reads.
+A table has a row a sample: its time, and one column or more of what was
 recorded. A column is given by its name or by its number, from 1; several by a
 comma between them or by a pattern such as 'event*'. Several recordings are
 fitted together: they share the parameters, each has its own scale, offset and
@@ -36,6 +38,8 @@ they do not. What is typed here is always in ms, whatever the file's unit is.
 
   %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
+  %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
+      --spikes 100 --free alpha,beta,T_dur --scale --onset
 """
 
 
@@ -61,11 +65,11 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("recording", nargs="?", type=Path, metavar="RECORDING.csv", help="see below")
+    add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
     add("--time", default="1", metavar="COLUMN", help="the time (default: the first)")
-    options.add_time_unit(parser)
     add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
+    options.add_recording(parser)
     options.add_kernel(parser)
     add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
     add("--free", type=_names, metavar="NAME,...", help="the parameters to fit")
@@ -117,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
             figure = plot.figure(8, 6)
         except ImportError as error:
             raise UsageError(str(error)) from None
-    recording = _cut(read(path, arguments.time, arguments.trace, arguments.time_unit), arguments)
+    recording = _cut(_recorded(path, arguments), arguments)
     try:
         result = fit(
             kernel,
@@ -158,6 +162,34 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     print(terminal.aligned(rows))
     print(f"\n{result.summary()}")
+
+
+@files.usage_errors()
+def _recorded(path: Path, arguments: argparse.Namespace) -> Recording:
+    """The columns of a table that --time and --trace name, or the --channel of another file; the part that is wanted.
+
+    Raises:
+        UsageError: see `read` and `options.recording`, or options of the other kind of file.
+    """
+    if formats.is_table(path):
+        if arguments.channel != "0":
+            raise UsageError(
+                f"Option --channel is for files that are no tables, but {path} is one: --trace names columns."
+            )
+        found = read(path, arguments.time, arguments.trace, arguments.time_unit)
+        if not (arguments.sweeps or arguments.window or arguments.baseline or arguments.average):
+            return found
+        rows = list(np.atleast_2d(found.trace))
+        sweeps = formats.Sweeps([found.times] * len(rows), rows, found.unit, found.columns, found.note)
+        part = wanted(arguments.sweeps, arguments.window, arguments.baseline, arguments.average)
+        known, note = cut(sweeps, part, path), found.note
+    else:
+        for name, default in (("time", "1"), ("trace", "2")):
+            if getattr(arguments, name) != default:
+                raise UsageError(f"Option --{name} is for tables, but {path} is none: --channel and --sweeps choose.")
+        known, note = options.recording(path, arguments), ""
+    traces = known.traces
+    return Recording(known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note)
 
 
 @files.usage_errors()

@@ -57,6 +57,16 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return READERS.get(path.suffix.lower(), _neo)(path, channel, unit)
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is read as a table of text: by its ending, or, of an ending that no reader here has, by what is
+    in it."""
+    ending = path.suffix.lower()
+    if ending in READERS or not path.is_file():
+        return READERS.get(ending, _text) is _text
+    with path.open("rb") as file:
+        return b"\0" not in file.read(4096)
+
+
 def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     """A table: times in the first column. The columns of one unit are a channel, each of them a sweep."""
     header, rows = table.read_table(path)

@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -106,32 +106,78 @@ def read_recording(
         raise TypeError(f"Argument `path` must be the path of a file, but is {checks.worded(path)}.")
     path = Path(path)
     _check_channel(channel)
-    part, before = window_ms("window", window), window_ms("baseline", baseline)
-    chosen = _parsed(sweeps)
-    average = checks.flag("average", average)
+    part = wanted(sweeps, window, baseline, average)
     _check_unit(time_unit)
-    read = formats.read(path, channel, time_unit)
-    kept = _kept(chosen, len(read.traces), path)
+    return cut(formats.read(path, channel, time_unit), part, path)
+
+
+class Part(NamedTuple):
+    """The part of a recording that is wanted, as `wanted` has checked it."""
+
+    sweeps: slice | list[int]
+    window: tuple[float, float] | None
+    baseline: tuple[float, float] | None
+    average: bool
+
+
+def wanted(
+    sweeps: Any = None,
+    window: tuple[float, float] | None = None,
+    baseline: tuple[float, float] | None = None,
+    average: bool = False,
+) -> Part:
+    """The arguments of `read_recording` of these names, checked.
+
+    Raises:
+        TypeError, ValueError: one of the wrong kind.
+    """
+    part, before = window_ms("window", window), window_ms("baseline", baseline)
+    return Part(_parsed(sweeps), part, before, checks.flag("average", average))
+
+
+def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
+    """A part of what was read from a file.
+
+    Raises:
+        ValueError: see `read_recording`.
+    """
+    kept = _kept(part.sweeps, len(read.traces), path)
     times = [read.times[i] for i in kept]
     traces = [read.traces[i] for i in kept]
     labels = [read.labels[i] for i in kept]
     for label, own in zip(labels, times, strict=True):
         _check_times(path, label, own)
-    if before is not None:
+    if part.baseline is not None:
         pairs = zip(labels, times, traces, strict=True)
-        traces = [trace - _level(path, label, own, trace, before) for label, own, trace in pairs]
-    if part is not None:
-        inside = [within(own, part) for own in times]
+        traces = [trace - _level(path, label, own, trace, part.baseline) for label, own, trace in pairs]
+    if part.window is not None:
+        inside = [within(own, part.window) for own in times]
         if not all(keep.any() for keep in inside):
-            raise ValueError(f"Argument `window` must hold samples of {path}, {_extent(times)}, but is {_said(part)}.")
+            extent, came = _extent(times), _said(part.window)
+            raise ValueError(f"Argument `window` must hold samples of {path}, {extent}, but is {came}.")
         times = [own[keep] for own, keep in zip(times, inside, strict=True)]
         traces = [trace[keep] for trace, keep in zip(traces, inside, strict=True)]
     _check_alike(path, times)
     table = np.array(traces)
-    if average and len(table) > 1:
+    if part.average and len(table) > 1:
         table, labels = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"]
     source = ", ".join(filter(None, (path.name, read.note)))
     return Recording(times[0], table, read.unit, source, tuple(labels))
+
+
+def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
+    """Times, trace or traces, and unit, of two arrays or of a `Recording` in place of both.
+
+    Raises:
+        TypeError: a recording and a trace, or neither.
+    """
+    if isinstance(times, Recording):
+        if trace is not None:
+            raise TypeError(f"Argument `trace` must be left out beside a Recording, but is {checks.worded(trace)}.")
+        return times.times, times.traces, times.unit
+    if trace is None:
+        raise TypeError("Argument `trace` must be given beside `times`, but is None.")
+    return times, trace, ""
 
 
 def mean_sweep(traces: np.ndarray) -> np.ndarray:
