@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import Measured, Recording, ampa, expon, measure, read_recording, respond
+from synkin import Measured, Recording, ampa, bionmda, dual_expon, expon, measure, read_recording, respond
 
 SHAPE = ("onset", "peak_time", "time_to_peak", "rise", "half_width", "tau", "tau_fast", "tau_slow")
 SHAPE += ("fraction_fast", "tau_weighted")
@@ -64,6 +64,17 @@ def test_first_order_receptors(name, dtype):
     assert found.onset == pytest.approx(t20 - (t80 - t20) / 3, abs=1e-3 * T_dur)
     area = r * (T_dur - top / r * k) + top / beta
     assert found.charge == pytest.approx(area - top * np.exp(-beta * (times[-1] - T_dur)) / beta, rel=1e-4)
+
+
+def test_a_rounded_peak(x64):
+    """bionmda's and a dual_expon's, from the closed forms; the time of a peak is that of a sample."""
+    times = np.arange(-100, 40_000) * 5e-4
+    found = measure(times, respond(bionmda, bionmda.Params(), [0.0], times))
+    assert f"{found.peak:.6f} {found.rise:.3f}" == "0.754487 2.526"
+    assert found.peak_time == pytest.approx(6.7616, abs=5e-4)
+    found = measure(times, respond(dual_expon, dual_expon.Params(tau_rise=0.5, tau_decay=2.0), [0.0], times))
+    assert found.peak == pytest.approx(1.0, rel=1e-6)
+    assert found.peak_time == pytest.approx(0.924196, abs=5e-4)
 
 
 def test_two_exponentials_with_known_weights(dtype):

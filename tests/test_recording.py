@@ -200,6 +200,17 @@ def test_abf_at_a_rate_that_pyabf_cuts(tmp_path):
     assert read.times[-1] == pytest.approx(1000.0, rel=1e-7)
 
 
+@pytest.mark.parametrize("rate", [12_000.0, 30_000.0, 50_000.0])
+def test_abf_beside_neo(tmp_path, rate):
+    """neo has a reader of its own, which takes such a file for one long sweep."""
+    pytest.importorskip("neo", reason="needs neo")
+    path = abf(tmp_path / "cell.abf", TRACES, rate=rate)
+    read, other = read_recording(path), formats._neo(path, 0, None)
+    np.testing.assert_array_equal(read.traces.ravel(), np.concatenate(other.traces))
+    np.testing.assert_allclose(read.times, other.times[0][: len(read.times)], rtol=1e-12)
+    assert read.unit == other.unit
+
+
 def test_abf_with_sweeps_of_several_lengths(tmp_path, monkeypatch):
     """pyABF writes none, so it is made to say what it says of one."""
     pyabf = pytest.importorskip("pyabf", reason="needs pyabf: the extra `abf`")
