@@ -1,11 +1,16 @@
 """synkin: synapse kinetics in JAX. Presynaptic spikes in, postsynaptic conductance out."""
 
+import importlib
+from types import ModuleType
+
 from synkin import currents, environ, plot, presets
 from synkin.fit import Fit, fit
 from synkin.jumps import concentration_jumps
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
+from synkin.measure import Measured, measure
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
+from synkin.recordings import Recording, read_recording
 from synkin.respond import respond
 from synkin.scheme import Scheme, scheme
 from synkin.simulate import simulate
@@ -23,6 +28,8 @@ __all__ = [
     "Fit",
     "GABAa",
     "Kernel",
+    "Measured",
+    "Recording",
     "Scheme",
     "Stepper",
     "alpha",
@@ -36,11 +43,21 @@ __all__ = [
     "fit",
     "gabaa",
     "linear",
+    "measure",
     "plot",
     "presets",
+    "read_recording",
     "receptor",
     "respond",
     "scheme",
+    "schemes",
     "simulate",
     "stepper",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    # The library of schemes takes as long to declare as all else to import, and most programs need none of it.
+    if name == "schemes":
+        return importlib.import_module("synkin.schemes")
+    raise AttributeError(f"module 'synkin' has no attribute {name!r}")

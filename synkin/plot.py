@@ -8,6 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from synkin import checks
+from synkin.measure import crossing_down, crossing_up
+from synkin.recordings.recording import mean_sweep
 from synkin.respond import respond
 
 # Told apart by people with any kind of colour vision. Source: Okabe and Ito 2008, Color Universal Design.
@@ -186,10 +188,13 @@ def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None)
     name = kernel.name
     top = int(np.argmax(np.abs(g)))
     peak, peak_time = g[top], times[top]
+    height = g / peak if peak else np.zeros(len(g))
+    # What jumps at time 0 has risen there.
+    up = {part: max(times[0], np.nan_to_num(crossing_up(times, height, top, part))) for part in (0.1, 0.5, 0.9)}
     marks = [
-        ("10-90 % rise", _rising(times, g, 0.1), _rising(times, g, 0.9), None, GREEN),
-        ("half width", _rising(times, g, 0.5), _falling(times, g, 0.5), 0.5 * peak, PURPLE),
-        ("decay to 1/e", peak_time, _falling(times, g, 1 / np.e), peak / np.e, ORANGE),
+        ("10-90 % rise", up[0.1], up[0.9], None, GREEN),
+        ("half width", up[0.5], crossing_down(times, height, top, 0.5), 0.5 * peak, PURPLE),
+        ("decay to 1/e", peak_time, crossing_down(times, height, top, 1 / np.e), peak / np.e, ORANGE),
     ]
     ax = _axes(ax)
     # From a little before the input, so that a jump at time 0 is seen as one.
@@ -238,7 +243,7 @@ def fit(result: Any, *, ax: Any = None) -> Any:
             continue
         axes.plot(result.times, rows.T, color=color, linewidth=0.5 * thin, alpha=0.25)
         label = f"{label}, mean of {recordings}" if label else None
-        axes.plot(result.times, _mean(rows), color=strong, linewidth=2 * thin, label=label)
+        axes.plot(result.times, mean_sweep(rows), color=strong, linewidth=2 * thin, label=label)
     below.axhline(0.0, color=VERMILION, linewidth=1)
     spikes = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)))
     spikes = np.unique(spikes[np.isfinite(spikes)])
@@ -321,7 +326,7 @@ def _bands(ax: Any, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
     for i, ((low, high), alpha) in enumerate(zip(_BANDS, (0.2, 0.4), strict=True)):
         label = f"middle {high - low} %"
         ax.fill_between(times[::every], *edges[2 * i : 2 * i + 2], color=SKY, alpha=alpha, linewidth=0, label=label)
-    mean = _mean(columns)
+    mean = mean_sweep(columns)
     ax.plot(times, mean, color=BLUE, linewidth=1.0 if len(times) <= _DENSE else 0.5, label=f"mean of {len(columns):,}")
     return np.concatenate([mean, *edges])
 
@@ -348,13 +353,6 @@ def _colors(n: int) -> Sequence[Any]:
     if n <= len(COLORS):
         return COLORS[:n]
     return _matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, n))
-
-
-def _mean(rows: np.ndarray) -> np.ndarray:
-    """The mean of the rows, of what is no NaN; NaN where nothing is."""
-    present = np.isfinite(rows)
-    counts = present.sum(axis=0)
-    return np.where(counts, np.where(present, rows, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _trains(spikes: Any, n: int) -> list[np.ndarray]:
@@ -397,24 +395,3 @@ def _impulse_response(kernel: Any, params: Any, dt: float) -> tuple[np.ndarray, 
     up = np.flatnonzero(np.abs(g) > _DOWN_TO * np.abs(g).max())
     stop = up[-1] + 2 if up.size else len(g)
     return np.arange(len(g))[:stop] * dt, g[:stop]
-
-
-def _rising(times: np.ndarray, g: np.ndarray, part: float) -> float:
-    """When g last passes ``part`` of its peak on the way up, between samples by a straight line, ms."""
-    height = np.abs(g)
-    top = int(height.argmax())
-    below = np.flatnonzero(height[:top] < part * height[top])
-    return _between(times, height, below[-1], part * height[top]) if below.size else float(times[0])
-
-
-def _falling(times: np.ndarray, g: np.ndarray, part: float) -> float:
-    """When g first passes ``part`` of its peak on the way down, ms; NaN where it does not."""
-    height = np.abs(g)
-    top = int(height.argmax())
-    below = np.flatnonzero(height[top:] < part * height[top])
-    return _between(times, height, top + below[0] - 1, part * height[top]) if below.size else float("nan")
-
-
-def _between(times: np.ndarray, height: np.ndarray, i: int, level: float) -> float:
-    """When a straight line from sample ``i`` to the next one passes ``level``."""
-    return float(times[i] + (times[i + 1] - times[i]) * (level - height[i]) / (height[i + 1] - height[i]))

@@ -48,6 +48,14 @@ def fit(**given):
     return lambda: synkin.fit(**defaults | given)
 
 
+def read(path="cell.csv", **given):
+    return lambda: synkin.read_recording(path, **given)
+
+
+def measured(times=TIMES, trace=TRACE, **given):
+    return lambda: synkin.measure(times, trace, **given)
+
+
 def update(value, synapse=synkin.AMPA):
     def call():
         with environ.context(dt=0.1):
@@ -868,6 +876,145 @@ WRONG = {
         run(kernel=bionmda, params=presets.GABAA_DESTEXHE_1998.params),
         TypeError,
         "Argument `params` must be a synkin.bionmda.Params, but is a synkin.gabaa.Params.",
+    ),
+    # recordings
+    "read_recording: no path": (read(None), TypeError, "Argument `path` must be the path of a file, but is None."),
+    "read_recording: channel negative": (
+        read(channel=-1),
+        ValueError,
+        "Argument `channel` must be 0 or more, but is -1.",
+    ),
+    "read_recording: channel True": (
+        read(channel=True),
+        TypeError,
+        "Argument `channel` must be a number or a name, but is True.",
+    ),
+    "read_recording: half a channel": (
+        read(channel=1.5),
+        TypeError,
+        "Argument `channel` must be a number or a name, but is 1.5.",
+    ),
+    "read_recording: sweeps a word": (
+        read(sweeps="all"),
+        ValueError,
+        "Argument `sweeps` must be such as '0:20' or '0,3,5', but is 'all'.",
+    ),
+    "read_recording: sweeps in steps of 0": (
+        read(sweeps="0:9:0"),
+        ValueError,
+        "Argument `sweeps` must be such as '0:20' or '0,3,5', but is '0:9:0'.",
+    ),
+    "read_recording: sweeps a mask": (
+        read(sweeps=[True, False]),
+        TypeError,
+        "Argument `sweeps` must be whole numbers or a slice, but is [True, False].",
+    ),
+    "read_recording: half a sweep": (
+        read(sweeps=0.5),
+        TypeError,
+        "Argument `sweeps` must be whole numbers or a slice, but is 0.5.",
+    ),
+    "read_recording: window backwards": (
+        read(window=(180, 95)),
+        ValueError,
+        "Argument `window` must be two times in ms, the first not after the second, but is (180, 95).",
+    ),
+    "read_recording: window one time": (
+        read(window=95),
+        ValueError,
+        "Argument `window` must be two times in ms, the first not after the second, but is 95.",
+    ),
+    "read_recording: window open": (
+        read(window=(0, np.inf)),
+        ValueError,
+        "Argument `window` must be two times in ms, the first not after the second, but is (0, inf).",
+    ),
+    "read_recording: window a text": (
+        read(window="95:180"),
+        TypeError,
+        "Argument `window` must be a real number or an array of them, but is '95:180'.",
+    ),
+    "read_recording: baseline three times": (
+        read(baseline=(1, 2, 3)),
+        ValueError,
+        "Argument `baseline` must be two times in ms, the first not after the second, but is (1, 2, 3).",
+    ),
+    "read_recording: average a number": (
+        read(average=1),
+        TypeError,
+        "Argument `average` must be True or False, but is 1.",
+    ),
+    "read_recording: another name of a unit": (
+        read(time_unit="sec"),
+        ValueError,
+        "Argument `time_unit` must be one of 'ns', 'us', 'ms', 's', 'min', 'h', but is 'sec'.",
+    ),
+    # what is measured
+    "measure: no trace": (
+        measured(trace=None),
+        TypeError,
+        "Argument `trace` must be given beside `times`, but is None.",
+    ),
+    "measure: a trace beside a recording": (
+        measured(synkin.Recording(TIMES, TRACE), 3.0),
+        TypeError,
+        "Argument `trace` must be left out beside a Recording, but is 3.0.",
+    ),
+    "measure: trace of another length": (
+        measured(trace=TRACE[1:]),
+        ValueError,
+        "Argument `trace` must have shape (40,) or (R, 40), but has shape (39,).",
+    ),
+    "measure: trace with times first": (
+        measured(trace=np.stack([TRACE] * 2, axis=1)),
+        ValueError,
+        "Argument `trace` must have shape (40,) or (R, 40), but has shape (40, 2).",
+    ),
+    "measure: trace too short": (
+        measured(times=[0.0, 1.0], trace=[0.0, 1.0]),
+        ValueError,
+        "Argument `trace` must have at least 3 samples, but has 2.",
+    ),
+    "measure: trace complex": (
+        measured(trace=TRACE * 1j),
+        TypeError,
+        "Argument `trace` must be a real number or an array of them, but is an array of complex128 with shape (40,).",
+    ),
+    "measure: trace traced": (
+        traced(lambda x: synkin.measure(TIMES, x * TRACE)),
+        TypeError,
+        "Argument `trace` must be known now, outside jax.jit and the like, "
+        f"but is a traced array of {FLOAT} with shape (40,).",
+    ),
+    "measure: times of two axes": (
+        measured(times=np.zeros((2, 40))),
+        ValueError,
+        "Argument `times` must have shape (M,), but has shape (2, 40).",
+    ),
+    "measure: times decreasing": (
+        measured(times=TIMES[::-1]),
+        ValueError,
+        "Argument `times` must be increasing, but element 1 (19.0) is not above 19.5.",
+    ),
+    "measure: times NaN": (
+        measured(times=np.where(TIMES == 3.0, np.nan, TIMES)),
+        ValueError,
+        "Argument `times` must be finite, but element 6 is nan.",
+    ),
+    "measure: baseline None": (
+        measured(baseline=None),
+        TypeError,
+        "Argument `baseline` must be a number or a window (a, b) in ms, but is None.",
+    ),
+    "measure: baseline NaN": (
+        measured(baseline=np.nan),
+        ValueError,
+        "Argument `baseline` must be finite or a window, but is nan.",
+    ),
+    "measure: baseline before the trace": (
+        measured(baseline=(-5, -1)),
+        ValueError,
+        "Argument `baseline` must hold samples, which go from 0 to 19.5 ms, but is (-5, -1).",
     ),
     "environ: dt negative": (
         lambda: environ.set(dt=-1.0),

@@ -10,9 +10,10 @@ import pytest
 
 import synkin
 from synkin import __main__ as command_line
-from synkin.cli import conductance, files, time_unit
+from synkin.cli import conductance, files
 from synkin.cli import simulate as subcommand
 from synkin.cli.terminal import Progress
+from synkin.recordings import table, time_unit
 
 main = command_line.main
 NAMES = {kernel: name for name, kernel in synkin.KERNELS.items()}
@@ -239,10 +240,10 @@ def test_unit_of_a_column(capsys, train, name, unit):
 
 def test_conversion_is_decimal():
     """0.0051 s are 5.1 ms: 0.0051 * 1000 is not, and a sample at a spike would come before it."""
-    row = files.Row(1, ["0.0051"])
-    assert files.number(Path("x"), row, 0, time_unit.IN_MS["s"]) == 5.1 != 0.0051 * 1000
+    row = table.Row(1, ["0.0051"])
+    assert table.number(Path("x"), row, 0, time_unit.IN_MS["s"]) == 5.1 != 0.0051 * 1000
     for cell in ("nan", "inf", "-inf"):
-        np.testing.assert_equal(files.number(Path("x"), files.Row(1, [cell]), 0, time_unit.IN_MS["s"]), float(cell))
+        np.testing.assert_equal(table.number(Path("x"), table.Row(1, [cell]), 0, time_unit.IN_MS["s"]), float(cell))
 
 
 def test_unit_as_an_option(capsys, train):

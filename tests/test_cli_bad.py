@@ -35,12 +35,12 @@ TABLE = [
     (
         "stimulate spikes.csv",
         "a command that there is not",
-        "There is no command 'stimulate' (did you mean simulate?): there are simulate, fit and list.",
+        "There is no command 'stimulate' (did you mean simulate?): there are simulate, measure, fit and list.",
     ),
     (
         "spikes.csv",
         "a file in place of the command",
-        "There is no command 'spikes.csv': there are simulate, fit and list.",
+        "There is no command 'spikes.csv': there are simulate, measure, fit and list.",
     ),
     ("--verbose", "no command, and an option of none", "The following arguments are required: COMMAND."),
     (
@@ -195,6 +195,95 @@ TABLE = [
         "the file that is read",
         "Option --out would overwrite spikes.csv, which is read.",
     ),
+    # Measures
+    ("measure", "no recording", "Command measure needs a recording or --sample, one of the two."),
+    (
+        "measure recording.csv --sample",
+        "a recording and the sample",
+        "Command measure needs a recording or --sample, one of the two.",
+    ),
+    ("measure none.abf", "no such recording", "There is no file none.abf."),
+    (
+        "measure words.csv",
+        "no column but the times",
+        "File words.csv must have a column of times and at least one of a trace, but has 1 column.",
+    ),
+    (
+        "measure samples.csv",
+        "a letter among the samples",
+        "Line 3 of samples.csv must have a number in column 2, but has 'x'.",
+    ),
+    (
+        "measure recording.csv --window 5",
+        "half a window",
+        "Option --window must be two times in ms, such as 95:180, but is '5'.",
+    ),
+    (
+        "measure recording.csv --window 9:5",
+        "a window backwards",
+        "Option --window must be two times in ms, such as 95:180, but is '9:5'.",
+    ),
+    (
+        "measure recording.csv --window 50:90",
+        "a window after the end",
+        "Argument `window` must hold samples of recording.csv, which go from 0 to 19 ms, but is (50, 90).",
+    ),
+    (
+        "measure recording.csv --window 3:4",
+        "a window of two samples",
+        "Argument `trace` must have at least 3 samples, but has 2.",
+    ),
+    (
+        "measure recording.csv --baseline start",
+        "a word for a baseline",
+        "Option --baseline must be two times in ms, such as 95:180, but is 'start'.",
+    ),
+    (
+        "measure recording.csv --baseline -9:-5",
+        "a baseline before the start",
+        "Argument `baseline` must hold samples of current_pA of recording.csv, which go from 0 to 19 ms, "
+        "but is (-9, -5).",
+    ),
+    (
+        "measure recording.csv --sweeps 3",
+        "a sweep that there is not",
+        "Argument `sweeps` must be from 0 to 0, the sweeps of recording.csv, but has 3.",
+    ),
+    (
+        "measure recording.csv --sweeps first",
+        "a word for sweeps",
+        "Argument `sweeps` must be such as '0:20' or '0,3,5', but is 'first'.",
+    ),
+    (
+        "measure recording.csv --channel 2",
+        "a channel that there is not",
+        "Argument `channel` must be one of the 2 of recording.csv, 0 'pA', 1 'mV', but is 2.",
+    ),
+    (
+        "measure recording.csv --channel nA",
+        "a channel by a name that there is not",
+        "Argument `channel` must be one of the 2 of recording.csv, 0 'pA', 1 'mV', but is 'nA'.",
+    ),
+    (
+        "measure two_units.csv --time-unit sec",
+        "another name of a unit",
+        "Option --time-unit must be ns, us, ms, s, min or h, but is 'sec'.",
+    ),
+    (
+        "measure recording.csv --out measures.json",
+        "another kind of file",
+        "Option --out needs a file in .csv, but got measures.json.",
+    ),
+    (
+        "measure recording.csv --out recording.csv",
+        "the file that is read",
+        "Option --out would overwrite recording.csv, which is read.",
+    ),
+    (
+        "measure recording.csv --average mean",
+        "a word after a switch",
+        "Command measure takes one RECORDING, but got 'mean' as well.",
+    ),
     # Fits
     ("fit", "no recording", "Command fit needs a recording or --sample, one of the two."),
     (
@@ -263,6 +352,31 @@ TABLE = [
         f"{FIT} --free tau --loss huber",
         "no such loss",
         "Option --loss must be linear or soft_l1, but is 'huber'.",
+    ),
+    (
+        f"{FIT} --free tau --channel 1",
+        "a channel of a table",
+        "Option --channel is for files that are no tables, but recording.csv is one: --trace names columns.",
+    ),
+    (
+        f"{FIT} --free tau --window 50:90",
+        "a window after the end",
+        "Argument `window` must hold samples of recording.csv, which go from 0 to 19 ms, but is (50, 90).",
+    ),
+    (
+        f"{FIT} --free tau --sweeps 1",
+        "a sweep that there is not",
+        "Argument `sweeps` must be from 0 to 0, the sweeps of recording.csv, but has 1.",
+    ),
+    (
+        "fit none.abf --kernel expon --spikes 0 --free tau",
+        "no such recording",
+        "There is no file none.abf.",
+    ),
+    (
+        "fit none.abf --kernel expon --spikes 0 --free tau --trace mean_pA",
+        "a column of what is no table",
+        "Option --trace is for tables, but none.abf is none: --channel and --sweeps choose.",
     ),
     (
         "fit samples.csv --kernel expon --spikes 0 --free tau",

@@ -8,10 +8,9 @@ A subcommand is a module with
 that is named in ``COMMANDS`` of `synkin.__main__`. What they share:
 
     parser       which word belongs to which option
-    options      kernels, parameters and numbers as they are typed
+    options      kernels, parameters, recordings and numbers as they are typed
     hints        what may have been meant
-    files        tables of numbers in, results out
-    time_unit    ms from the unit in a column's name
+    files        files to write, and what is said of those that cannot be read
     terminal     aligned text, progress
 
 and of ``simulate`` alone:

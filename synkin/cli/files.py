@@ -1,120 +1,27 @@
-"""Tables of numbers in, results out."""
+"""Files to write, and what is said of those that cannot be read."""
 
-import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
-from synkin.cli import UsageError, time_unit
-
-_SEPARATOR = re.compile(r"\s*[,;\t]\s*")
-# A name of a column: one word, and perhaps more in brackets, as in time (ms).
-_NAME = re.compile(r"[^\W\d]\S*(\s*[(\[][^)\]]*[)\]])?$")
+from synkin.cli import UsageError
 
 
-class Row(NamedTuple):
-    """One line of a table."""
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """What is raised inside because of a file or an option, as the sentence that the command ends with.
 
-    line: int  # of the file, from 1
-    cells: list[str]
-
-
-def read_table(path: Path) -> tuple[list[str] | None, list[Row]]:
-    """The cells of a text file, separated by commas, semicolons, tabs or, where there are none, by spaces.
-
-    Empty lines and lines that begin with # are passed over. The first line left is a header where it holds no
-    number and a name; so is a comment right above the first row, if it holds a name for each column, as NumPy's
-    ``savetxt`` writes it.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The names of the columns or None, and the rows, at least one, all of one length, which is the header's.
+    A context, or a decorator of a function.
 
     Raises:
-        UsageError: no such file, not text, no rows, or rows that differ in length.
+        UsageError: for what an argument, a file or a package that is not installed raised.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {path}.") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"File {path} must be text, but is not.") from None
-    except OSError as error:
-        raise UsageError(f"File {path} cannot be read: {error.strerror}.") from None
-    lines = [(number, line) for number, line in enumerate(map(str.strip, text.splitlines()), start=1) if line]
-    rows = [Row(number, _split(line)) for number, line in lines if not line.startswith("#")]
-    if not rows:
-        raise UsageError(f"File {path} is empty.")
-    texts = dict(lines)
-    header = texts[rows.pop(0).line] if _is_header(rows[0].cells) else None
-    if not rows:
-        raise UsageError(f"File {path} has a header and nothing below it.")
-    expected = len(rows[0].cells)
-    for row in rows:
-        if len(row.cells) != expected:
-            raise UsageError(
-                f"Line {row.line} of {path} must have {expected} columns, as line {rows[0].line} has, "
-                f"but has {len(row.cells)}."
-            )
-    if header is not None:
-        names = _names(header, expected)
-        if len(names) != expected:
-            raise UsageError(
-                f"The header of {path} must have {expected} columns, as the rows have, but has {len(names)}."
-            )
-        return names, rows
-    above = [line for number, line in lines if number < rows[0].line]
-    names = _names(above[-1].lstrip("# "), expected) if above else []
-    return (names if len(names) == expected and all(map(_NAME.match, names)) else None), rows
-
-
-def number(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> float:
-    """The number in a ``column`` (from 0) of a row; it may be NaN or infinite.
-
-    Args:
-        path: the file, for the message.
-        row: the row.
-        column: the column.
-        times: what to multiply it with, before it is rounded to binary.
-
-    Raises:
-        UsageError: what stands there is no number.
-    """
-    cell = row.cells[column]
-    try:
-        value = float(cell)
-    except ValueError:
-        here = f"Line {row.line} of {path}"
-        raise UsageError(f"{here} must have a number in column {column + 1}, but has {cell!r}.") from None
-    return value if times == 1 or not math.isfinite(value) else float(Decimal(cell) * times)
-
-
-def in_ms(path: Path, name: str, unit: str | None) -> tuple[Decimal, str]:
-    """What a column of times is to be multiplied with, so that it is in ms.
-
-    Args:
-        path: the file, for the message.
-        name: the column's name, which may hold its unit.
-        unit: the unit, if the person has said it.
-
-    Returns:
-        The factor, and what to tell the person about it: nothing where the column is taken to be in ms.
-
-    Raises:
-        UsageError: a name that holds two units.
-    """
-    named = {unit} if unit else time_unit.named(name) or {"ms"}
-    if len(named) > 1:
-        units = " and ".join(sorted(named))
-        raise UsageError(f"Column {name!r} of {path} must name one unit of time, but names {units}: say --time-unit.")
-    (found,) = named
-    return time_unit.IN_MS[found], "" if found == "ms" else f"{name}, converted from {found} to ms"
+        yield
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
 
 
 def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path | None = None) -> None:
@@ -159,27 +66,3 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise UsageError(f"File {path} cannot be written: {error.strerror}.") from None
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _split(line: str) -> list[str]:
-    return _SEPARATOR.split(line) if _SEPARATOR.search(line) else line.split()
-
-
-def _names(line: str, columns: int) -> list[str]:
-    """The names in a header. One without commas may have a space in a name: time (ms)."""
-    cells = _split(line)
-    if len(cells) != columns and not _SEPARATOR.search(line):
-        cells = [line] if columns == 1 else re.findall(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line)
-    return [cell.strip("\"'") for cell in cells]
-
-
-def _is_header(cells: list[str]) -> bool:
-    return any(re.match(r"[\"']?[^\W\d]", cell) for cell in cells) and not any(map(_is_number, cells))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

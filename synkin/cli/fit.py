@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,8 @@ from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.hints import meant
 from synkin.fit import Fit, fit
 from synkin.fit.search import LOSSES
+from synkin.recordings import formats, table
+from synkin.recordings.recording import cut, wanted
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
 # The options that go with it, where others are not given, besides --free, which depends on the kernel.
@@ -25,13 +26,9 @@ SAMPLE_OPTIONS = {
     "onset": True,
 }
 
-# Units at the end of a column's name, as in mean_pA or current (nA).
-_UNIT = re.compile(r"(?:^|[^a-zA-Z])(pA|nA|uA|µA|mA|uV|µV|mV|V|pS|nS|uS|µS|mS)\)?$")
-# What stands for a sample that is missing, besides a NaN.
-_MISSING = ("", "-", "NA", "N/A")
-
 _NOTES = """\
-RECORDING.csv has a row a sample: its time, and one column or more of what was
+RECORDING is a table or an .npz, .abf or .nwb file, or of a format that neo reads.
+A table has a row a sample: its time, and one column or more of what was
 recorded. A column is given by its name or by its number, from 1; several by a
 comma between them or by a pattern such as 'event*'. Several recordings are
 fitted together: they share the parameters, each has its own scale, offset and
@@ -41,6 +38,8 @@ they do not. What is typed here is always in ms, whatever the file's unit is.
 
   %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
+  %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
+      --spikes 100 --free alpha,beta,T_dur --scale --onset
 """
 
 
@@ -66,11 +65,11 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("recording", nargs="?", type=Path, metavar="RECORDING.csv", help="see below")
+    add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
     add("--time", default="1", metavar="COLUMN", help="the time (default: the first)")
-    options.add_time_unit(parser)
     add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
+    options.add_recording(parser)
     options.add_kernel(parser)
     add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
     add("--free", type=_names, metavar="NAME,...", help="the parameters to fit")
@@ -122,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
             figure = plot.figure(8, 6)
         except ImportError as error:
             raise UsageError(str(error)) from None
-    recording = _cut(read(path, arguments.time, arguments.trace, arguments.time_unit), arguments)
+    recording = _cut(_recorded(path, arguments), arguments)
     try:
         result = fit(
             kernel,
@@ -165,22 +164,51 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{result.summary()}")
 
 
+@files.usage_errors()
+def _recorded(path: Path, arguments: argparse.Namespace) -> Recording:
+    """The columns of a table that --time and --trace name, or the --channel of another file; the part that is wanted.
+
+    Raises:
+        UsageError: see `read` and `options.recording`, or options of the other kind of file.
+    """
+    if formats.is_table(path):
+        if arguments.channel != "0":
+            raise UsageError(
+                f"Option --channel is for files that are no tables, but {path} is one: --trace names columns."
+            )
+        found = read(path, arguments.time, arguments.trace, arguments.time_unit)
+        if not (arguments.sweeps or arguments.window or arguments.baseline or arguments.average):
+            return found
+        rows = list(np.atleast_2d(found.trace))
+        sweeps = formats.Sweeps([found.times] * len(rows), rows, found.unit, found.columns, found.note)
+        part = wanted(arguments.sweeps, arguments.window, arguments.baseline, arguments.average)
+        known, note = cut(sweeps, part, path), found.note
+    else:
+        for name, default in (("time", "1"), ("trace", "2")):
+            if getattr(arguments, name) != default:
+                raise UsageError(f"Option --{name} is for tables, but {path} is none: --channel and --sweeps choose.")
+        known, note = options.recording(path, arguments), ""
+    traces = known.traces
+    return Recording(known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note)
+
+
+@files.usage_errors()
 def read(path: Path, time: str, trace: str, time_unit: str | None = None) -> Recording:
     """The columns of a file that ``time`` and ``trace`` name, the times in ms.
 
     Raises:
         UsageError: no such file or column, or a cell that holds no number.
     """
-    header, rows = files.read_table(path)
+    header, rows = table.read_table(path)
     names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
     at = _columns(path, names, time)
     if len(at) != 1:
         raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
     columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
-    factor, note = files.in_ms(path, names[at[0]], time_unit)
-    times = np.array([files.number(path, row, at[0], factor) for row in rows])
-    values = np.array([[_sample(path, row, column) for row in rows] for column in columns])
-    units = {match.group(1) if (match := _UNIT.search(names[column])) else "" for column in columns}
+    factor, note = table.in_ms(path, names[at[0]], time_unit, say="--time-unit")
+    times = np.array([table.number(path, row, at[0], factor) for row in rows])
+    values = np.array([[table.sample(path, row, column) for row in rows] for column in columns])
+    units = {table.unit(names[column]) for column in columns}
     unit = units.pop() if len(units) == 1 else ""
     return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit, note)
 
@@ -198,10 +226,6 @@ def _columns(path: Path, names: list[str], item: str) -> list[int]:
             f"{', ...' if len(names) > 8 else ''}."
         )
     return found
-
-
-def _sample(path: Path, row: files.Row, column: int) -> float:
-    return math.nan if row.cells[column] in _MISSING else files.number(path, row, column)
 
 
 def _cut(recording: Recording, arguments: argparse.Namespace) -> Recording:

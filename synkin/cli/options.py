@@ -1,16 +1,18 @@
-"""Kernels, parameters and numbers as they are typed."""
+"""Kernels, parameters, recordings and numbers as they are typed."""
 
 import argparse
 from collections.abc import Callable, Iterable
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synkin import checks
-from synkin.cli import UsageError, time_unit
+from synkin.cli import UsageError, files
 from synkin.cli.hints import meant
 from synkin.kernels import KERNELS
+from synkin.recordings import Recording, read_recording, time_unit
 
 # The largest number in single precision, in which JAX computes by default.
 _LARGEST = float(np.finfo(np.float32).max)
@@ -31,13 +33,39 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
 
 
 def add_time_unit(parser: argparse.ArgumentParser) -> None:
-    """Add the option --time-unit, which `files.in_ms` is given."""
+    """Add the option --time-unit, which `table.in_ms` is given."""
     parser.add_argument(
         "--time-unit",
         type=one_of(time_unit.IN_MS),
         metavar="UNIT",
         help=f"of the file's times: {', '.join(time_unit.IN_MS)} (default: as the column's name says, or ms)",
     )
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which part of a recording is wanted, which `recording` reads."""
+    add = parser.add_argument
+    add("--channel", default="0", metavar="CHANNEL", help="its number, from 0, or its name (default: 0)")
+    add("--sweeps", metavar="A:B", help="those to keep, such as 0:20 (without 20) or 0,3,5 (default: all)")
+    add("--window", type=window, metavar="A:B", help="keep what lies from A to B ms")
+    add("--baseline", type=window, metavar="A:B", help="subtract from each sweep its mean from A to B ms")
+    add("--average", action="store_true", help="keep the mean of the sweeps alone")
+    add_time_unit(parser)
+
+
+def recording(path: Path, arguments: argparse.Namespace, **others: Any) -> Recording:
+    """The recording that a file and the options of `add_recording` name, or ``others`` in their place.
+
+    Raises:
+        UsageError: what `synkin.read_recording` raises.
+    """
+    names = ("channel", "sweeps", "window", "baseline", "average", "time_unit")
+    wanted = {name: getattr(arguments, name) for name in names} | others
+    channel = wanted["channel"]
+    if isinstance(channel, str) and channel.isdecimal():
+        wanted["channel"] = int(channel)
+    with files.usage_errors():
+        return read_recording(path, **wanted)
 
 
 def kernel(name: str) -> Any:
@@ -126,6 +154,18 @@ def whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a whole number, but is {text!r}") from None
+
+
+def window(text: str) -> tuple[float, float]:
+    """``text`` as two times in ms, such as 95:180: an argparse type."""
+    first, colon, last = text.partition(":")
+    try:
+        ends = float(first), float(last)
+    except ValueError:
+        ends = float("nan"), float("nan")
+    if not (colon and isfinite(ends[0]) and isfinite(ends[1]) and ends[0] <= ends[1]):
+        raise argparse.ArgumentTypeError(f"must be two times in ms, such as 95:180, but is {text!r}")
+    return ends
 
 
 def positive_ms(text: str) -> float:

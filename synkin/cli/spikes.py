@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synkin.cli import UsageError, files, time_unit
+from synkin.cli import UsageError, files
+from synkin.recordings import table, time_unit
 
 # What columns of times and of synapses are called. NEST writes the sender first, Brian2 calls them i and t.
 _TIMES = {"t", "time", "times", "timestamp", "timestamps", "spike", "spikes"}
@@ -46,6 +47,7 @@ class Inputs(NamedTuple):
     counts: np.ndarray  # (L,)
 
 
+@files.usage_errors()
 def read(path: Path, unit: str | None = None) -> Spikes:
     """The spikes of a file with one column, the time, or two, the time and the index of the synapse.
 
@@ -55,20 +57,20 @@ def read(path: Path, unit: str | None = None) -> Spikes:
     Raises:
         UsageError: a file without such columns, or a time or an index that makes no sense; with its line.
     """
-    header, rows = files.read_table(path)
+    header, rows = table.read_table(path)
     columns = len(rows[0].cells)
     if columns > 2:
         raise UsageError(f"File {path} must have 1 column (time) or 2 (time, synapse), but has {columns}.")
     at = _time_column(header) if header else 0
-    factor, note = files.in_ms(path, header[at] if header else f"column {at + 1}", unit)
+    factor, note = table.in_ms(path, header[at] if header else f"column {at + 1}", unit, say="--time-unit")
     times, synapses = [], []
     latest: dict[int, tuple[float, int]] = {}
     for row in rows:
         here = f"Line {row.line} of {path}"
-        time = files.number(path, row, at, factor)
+        time = table.number(path, row, at, factor)
         if not 0 <= time < float("inf"):
             raise UsageError(f"{here} must have a time from 0 ms on, but has {row.cells[at]}.")
-        index = files.number(path, row, 1 - at) if columns == 2 else 0.0
+        index = table.number(path, row, 1 - at) if columns == 2 else 0.0
         if not (0 <= index < _MOST_SYNAPSES and index.is_integer()):
             where = f"column {2 - at}, but has {row.cells[1 - at]}"
             raise UsageError(f"{here} must have a synapse (0, 1, ...) in {where}.")

@@ -24,6 +24,7 @@ from synkin import checks
 from synkin.fit import search, statistics
 from synkin.fit.problem import pose
 from synkin.fit.result import Fit, collect
+from synkin.recordings.recording import Recording, arrays
 
 __all__ = ["Fit", "fit"]
 
@@ -32,8 +33,8 @@ def fit(
     kernel: Any,
     params: Any,
     spike_times: ArrayLike,
-    times: ArrayLike,
-    trace: ArrayLike,
+    times: ArrayLike | Recording,
+    trace: ArrayLike | None = None,
     *,
     free: str | Sequence[str],
     scale: bool | float = False,
@@ -58,7 +59,8 @@ def fit(
         kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``, scalars: what is free starts there, all else is held there.
         spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording.
-        times: (M,) ms, increasing, evenly spaced or not.
+        times: (M,) ms, increasing, evenly spaced or not; or a `Recording`, in place of ``times``, ``trace`` and
+            ``unit``.
         trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
             NaN samples are left out.
         free: names of the parameters to fit. All are positive and fitted on a log scale, but for a linear kernel's
@@ -103,6 +105,9 @@ def fit(
     began = time.perf_counter()
     search.check(loss, starts, max_nfev)
     progress = checks.flag("progress", progress)
+    is_sweep = isinstance(times, Recording) and len(times.traces) == 1
+    times, traces, own_unit = arrays(times, trace)
+    traces, unit = traces[0] if is_sweep else traces, unit or own_unit  # one sweep has one scale, not an array of it
     # The search may try parameters that overflow: it sees that the curve is not finite, and turns back.
     # Now, and not when a function around it is compiled: a fit is no part of one.
     eager = jax.ensure_compile_time_eval()
@@ -112,7 +117,7 @@ def fit(
             params,
             spike_times,
             times,
-            trace,
+            traces,
             free=free,
             held={"scale": scale, "offset": offset, "onset": onset},
             weights=weights,

@@ -1,0 +1,316 @@
+"""What was recorded, and the part of it that is wanted."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from synkin import checks, units
+from synkin.recordings import formats, time_unit
+
+# Times that differ by less than this part of the interval between samples are the same.
+_SAME = 1e-3
+_SLICE = re.compile(r"\s*([+-]?\d*)\s*:\s*([+-]?\d*)\s*(?::\s*([+-]?\d*)\s*)?")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recording:
+    """Sweeps at the same times.
+
+    Raises:
+        TypeError: times or traces that are no numbers, or traced.
+        ValueError: shapes that do not fit.
+    """
+
+    times: np.ndarray  # (M,) ms
+    traces: np.ndarray  # (R, M), in `unit`
+    unit: str = ""  # such as "pA"; "" if it is not known
+    source: str = ""  # the file, and what was converted
+    labels: tuple[str, ...] = ()  # R names of the sweeps, as the file has them
+
+    def __post_init__(self) -> None:
+        times, traces = checks.floats("times", units.plain("times", self.times, "ms")), self.traces
+        traces = np.atleast_2d(checks.floats("traces", traces))
+        if times.ndim != 1 or traces.ndim != 2 or traces.shape[1] != len(times):
+            expected = f"(R, {len(times)})" if times.ndim == 1 else "(R, M)"
+            raise ValueError(f"Argument `traces` must have shape {expected}, but has shape {traces.shape}.")
+        object.__setattr__(self, "times", times)
+        object.__setattr__(self, "traces", traces)
+        labels = self.labels or tuple(f"sweep {i}" for i in range(len(traces)))
+        if len(labels) != len(traces):
+            raise ValueError(f"Argument `labels` must have length {len(traces)}, but has length {len(labels)}.")
+        object.__setattr__(self, "labels", tuple(labels))
+
+    def __repr__(self) -> str:
+        sweeps, samples = self.traces.shape
+        parts = [f"{sweeps} sweep{'s' * (sweeps != 1)} of {samples:,} samples"]
+        if samples:
+            parts.append(f"{self.times[0]:g} to {self.times[-1]:g} ms")
+        if samples > 1:
+            parts[-1] += f" every {np.median(np.diff(self.times)):.4g} ms"
+        parts += [f"in {self.unit}"] if self.unit else []
+        parts += [f"from {self.source}"] if self.source else []
+        return f"Recording({', '.join(parts)})"
+
+
+def read_recording(
+    path: str | os.PathLike[str],
+    *,
+    channel: int | str = 0,
+    sweeps: Any = None,
+    window: tuple[float, float] | None = None,
+    baseline: tuple[float, float] | None = None,
+    average: bool = False,
+    time_unit: str | None = None,
+) -> Recording:
+    """A recording from a file, as arrays.
+
+    | ending | read by | what it has to hold |
+    | --- | --- | --- |
+    | .csv, .tsv, .txt | synkin | times in the first column, a sweep in each other; units from the columns' names |
+    | .npz | NumPy | an array of times, (M,), and others, (M,), (R, M) or (M, R), a channel each |
+    | .abf | pyABF (the extra ``abf``) | Axon's files, versions 1 and 2 |
+    | .nwb | PyNWB (the extra ``nwb``) | voltage-clamp or current-clamp series in ``acquisition``, each a sweep |
+    | any other | neo, where it is installed | segments with analog signals, each a sweep |
+
+    What follows is done in this order: the channel, the sweeps, the baseline, the window, the mean.
+
+    Args:
+        path: the file.
+        channel: its number, from 0, or its name. In a table the columns of one unit are a channel, which that unit
+            names; in an .nwb file the series of one electrode and unit.
+        sweeps: those to keep: a slice, a number from 0, a list of numbers, or a text such as "0:20" or "0,3,5". All by
+            default. Negative numbers count from the end.
+        window: (a, b) ms: only the samples from a to b are kept, those at a and at b too.
+        baseline: (a, b) ms: each sweep's own mean over its samples from a to b is subtracted from it. They need not
+            lie in the window.
+        average: whether to keep the mean of the sweeps alone, at each time of those that have a sample there.
+        time_unit: of the times in a table or .npz file: "s", "ms", "us" and so on; by default as their name says, as in
+            ``time_s``, and ms where it says nothing.
+
+    Returns:
+        `Recording`: ``times`` (M,) in ms, as the file has them, or, of .abf, .nwb and what neo reads, from the start of
+        each sweep; ``traces`` (R, M), float64. Of .nwb and neo amperes come in pA and volts in mV; a sample that a
+        table leaves empty is NaN. ``source`` says what was converted.
+
+    Raises:
+        FileNotFoundError, OSError: no such file, or one that cannot be read.
+        ImportError: the package that reads it is not installed; with the extra that adds it.
+        TypeError, ValueError: an argument of the wrong kind or out of range, a format that is not known, a file that is
+            not what its ending says, times that do not increase, or sweeps of different lengths.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Argument `path` must be the path of a file, but is {checks.worded(path)}.")
+    path = Path(path)
+    _check_channel(channel)
+    part = wanted(sweeps, window, baseline, average)
+    _check_unit(time_unit)
+    return cut(formats.read(path, channel, time_unit), part, path)
+
+
+class Part(NamedTuple):
+    """The part of a recording that is wanted, as `wanted` has checked it."""
+
+    sweeps: slice | list[int]
+    window: tuple[float, float] | None
+    baseline: tuple[float, float] | None
+    average: bool
+
+
+def wanted(
+    sweeps: Any = None,
+    window: tuple[float, float] | None = None,
+    baseline: tuple[float, float] | None = None,
+    average: bool = False,
+) -> Part:
+    """The arguments of `read_recording` of these names, checked.
+
+    Raises:
+        TypeError, ValueError: one of the wrong kind.
+    """
+    part, before = window_ms("window", window), window_ms("baseline", baseline)
+    return Part(_parsed(sweeps), part, before, checks.flag("average", average))
+
+
+def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
+    """A part of what was read from a file.
+
+    Raises:
+        ValueError: see `read_recording`.
+    """
+    kept = _kept(part.sweeps, len(read.traces), path)
+    times = [read.times[i] for i in kept]
+    traces = [read.traces[i] for i in kept]
+    labels = [read.labels[i] for i in kept]
+    for label, own in zip(labels, times, strict=True):
+        _check_times(path, label, own)
+    if part.baseline is not None:
+        pairs = zip(labels, times, traces, strict=True)
+        traces = [trace - _level(path, label, own, trace, part.baseline) for label, own, trace in pairs]
+    if part.window is not None:
+        inside = [within(own, part.window) for own in times]
+        if not all(keep.any() for keep in inside):
+            extent, came = _extent(times), _said(part.window)
+            raise ValueError(f"Argument `window` must hold samples of {path}, {extent}, but is {came}.")
+        times = [own[keep] for own, keep in zip(times, inside, strict=True)]
+        traces = [trace[keep] for trace, keep in zip(traces, inside, strict=True)]
+    _check_alike(path, times)
+    table = np.array(traces)
+    if part.average and len(table) > 1:
+        table, labels = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"]
+    source = ", ".join(filter(None, (path.name, read.note)))
+    return Recording(times[0], table, read.unit, source, tuple(labels))
+
+
+def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
+    """Times, trace or traces, and unit, of two arrays or of a `Recording` in place of both.
+
+    Raises:
+        TypeError: a recording and a trace, or neither.
+    """
+    if isinstance(times, Recording):
+        if trace is not None:
+            raise TypeError(f"Argument `trace` must be left out beside a Recording, but is {checks.worded(trace)}.")
+        return times.times, times.traces, times.unit
+    if trace is None:
+        raise TypeError("Argument `trace` must be given beside `times`, but is None.")
+    return times, trace, ""
+
+
+def mean_sweep(traces: np.ndarray) -> np.ndarray:
+    """The mean of the rows of (R, M), (M,): at each time of what is no NaN there, NaN where nothing is."""
+    present = ~np.isnan(traces)
+    counts = present.sum(axis=0)
+    return np.where(counts, np.where(present, traces, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def within(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Which samples lie in a window, (M,): both its ends belong to it, rounding or not."""
+    slack = _SAME * float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return (times >= window[0] - slack) & (times <= window[1] + slack)
+
+
+def window_ms(name: str, value: Any) -> tuple[float, float] | None:
+    """``value`` as two times in ms, the second not before the first; None stays.
+
+    Raises:
+        TypeError: no numbers.
+        ValueError: not two, not finite, or the second before the first.
+    """
+    if value is None:
+        return None
+    ends = checks.floats(name, units.plain(name, value, "ms"))
+    if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]:
+        raise ValueError(
+            f"Argument `{name}` must be two times in ms, the first not after the second, but is {checks.worded(value)}."
+        )
+    return float(ends[0]), float(ends[1])
+
+
+def _check_channel(channel: Any) -> None:
+    if isinstance(channel, str):
+        return
+    if isinstance(channel, bool) or not isinstance(channel, int | np.integer):
+        raise TypeError(f"Argument `channel` must be a number or a name, but is {checks.worded(channel)}.")
+    if channel < 0:
+        raise ValueError(f"Argument `channel` must be 0 or more, but is {channel}.")
+
+
+def _check_unit(unit: Any) -> None:
+    if unit is not None:
+        checks.choice("time_unit", unit, list(time_unit.IN_MS))
+
+
+def _parsed(sweeps: Any) -> slice | list[int]:
+    """``sweeps`` as a slice or a list.
+
+    Raises:
+        TypeError: neither, and no text.
+        ValueError: a text that is neither.
+    """
+    if sweeps is None:
+        return slice(None)
+    if isinstance(sweeps, slice):
+        return sweeps
+    if isinstance(sweeps, str):
+        if match := _SLICE.fullmatch(sweeps):
+            ends = [int(group) if group else None for group in match.groups()]
+            if ends[2] != 0:
+                return slice(*ends)
+        try:
+            return [int(item) for item in sweeps.split(",")]
+        except ValueError:
+            raise ValueError(
+                f"Argument `sweeps` must be such as '0:20' or '0,3,5', but is {checks.worded(sweeps)}."
+            ) from None
+    numbers = checks.values(checks.real("sweeps", sweeps))
+    if numbers is None or numbers.dtype.kind not in "iu" or numbers.ndim > 1:
+        raise TypeError(f"Argument `sweeps` must be whole numbers or a slice, but is {checks.worded(sweeps)}.")
+    return [int(number) for number in np.atleast_1d(numbers)]
+
+
+def _kept(chosen: slice | list[int], count: int, path: Path) -> list[int]:
+    """The numbers of the sweeps that were chosen, of ``count``.
+
+    Raises:
+        ValueError: none, or some that there are not.
+    """
+    if isinstance(chosen, slice):
+        kept = list(range(count))[chosen]
+    else:
+        for number in chosen:
+            if not -count <= number < count:
+                raise ValueError(
+                    f"Argument `sweeps` must be from 0 to {count - 1}, the sweeps of {path}, but has {number}."
+                )
+        kept = [number % count for number in chosen]
+    if not kept:
+        raise ValueError(f"Argument `sweeps` must leave at least one of the {count} sweeps of {path}, but leaves none.")
+    return kept
+
+
+def _check_times(path: Path, label: str, times: np.ndarray) -> None:
+    if not times.size:
+        raise ValueError(f"File {path} must have samples, but {label} has none.")
+    bad = ~np.isfinite(times)
+    bad[1:] |= ~(np.diff(times) > 0)
+    if bad.any():
+        i = int(bad.argmax())
+        after = f" after {times[i - 1]:g}" if i else ""
+        raise ValueError(f"File {path} must have times that increase, but sample {i} is at {times[i]:g} ms{after}.")
+
+
+def _level(path: Path, label: str, times: np.ndarray, trace: np.ndarray, window: tuple[float, float]) -> float:
+    """The mean of a sweep in the window."""
+    samples = trace[within(times, window)]
+    samples = samples[~np.isnan(samples)]
+    if not samples.size:
+        raise ValueError(
+            f"Argument `baseline` must hold samples of {label} of {path}, {_extent([times])}, but is {_said(window)}."
+        )
+    return float(samples.mean())
+
+
+def _check_alike(path: Path, times: list[np.ndarray]) -> None:
+    """Raise ValueError unless all sweeps are at the same times."""
+    lengths = sorted({len(own) for own in times})
+    if len(lengths) > 1:
+        raise ValueError(
+            f"File {path} has sweeps of {lengths[0]:,} to {lengths[-1]:,} samples: choose some of one length with "
+            "`sweeps`, or a `window` that all of them hold."
+        )
+    slack = _SAME * float(np.median(np.diff(times[0]))) if lengths[0] > 1 else 0.0
+    if any(np.abs(own - times[0]).max() > slack for own in times[1:]):
+        raise ValueError(f"File {path} has sweeps at different times: choose some at the same ones with `sweeps`.")
+
+
+def _extent(times: list[np.ndarray]) -> str:
+    first, last = min(own[0] for own in times), max(own[-1] for own in times)
+    return f"which go from {first:g} to {last:g} ms"
+
+
+def _said(window: tuple[float, float]) -> str:
+    return f"({window[0]:g}, {window[1]:g})"
