@@ -1,10 +1,12 @@
 """synkin: synapse kinetics in JAX. Presynaptic spikes in, postsynaptic conductance out."""
 
 from synkin import currents, environ, plot, presets
+from synkin.delays import delayed
 from synkin.fit import Fit, fit
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
+from synkin.release import tsodyks_markram
 from synkin.respond import respond
 from synkin.simulate import simulate
 from synkin.stepper import Stepper, stepper
@@ -26,6 +28,7 @@ __all__ = [
     "ampa",
     "bionmda",
     "currents",
+    "delayed",
     "dual_expon",
     "environ",
     "expon",
@@ -38,4 +41,5 @@ __all__ = [
     "respond",
     "simulate",
     "stepper",
+    "tsodyks_markram",
 ]

@@ -329,7 +329,7 @@ def whole(name: str, value: Any, expected: str = "a positive whole number") -> i
 def random_key(name: str, value: Any) -> None:
     """Raise TypeError unless ``value`` is one key of `jax.random`, new-style or a vector of uint32."""
     dtype = getattr(value, "dtype", None)
-    if isinstance(value, jax.Array) and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         good = value.shape == ()
     else:
         good = dtype == np.dtype("uint32") and np.shape(value) in ((2,), (4,))

@@ -1,13 +1,12 @@
 """Delays between a spike and its synapse: exact where times are given, to whole steps on a grid.
 
-    g = synkin.respond(kernel, params, spike_times, times, delay=1.3)
-    _, g = synkin.simulate(kernel, params, synkin.delayed(spikes, delay, dt), dt)
+g = synkin.respond(kernel, params, spike_times, times, delay=1.3)
+_, g = synkin.simulate(kernel, params, synkin.delayed(spikes, delay, dt), dt)
 """
 
 import warnings
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -31,8 +30,8 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
 
     Returns:
         (T, *shape): row i is row i - n of ``spikes``, n = round(delay / dt) (half a step rounds up), and 0 before. The
-        dtype is that of ``spikes``; but where ``delay`` or ``dt`` is traced, booleans become numbers, 0 and 1, so that
-        one that is out of range can give NaN.
+        dtype is that of ``spikes``; but where ``delay`` or ``dt`` is traced, booleans and whole numbers become floats,
+        so that one that is out of range can give NaN.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
@@ -61,7 +60,7 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
     delay = checks.delays(units.plain("delay", delay, "ms"), spikes.shape[1:])
     moved = _moved(spikes, delay, dt)
-    return units.quantity(moved, "mS" if unit == "mS" else "1") if has_unit else moved
+    return units.quantity(moved, unit) if has_unit else moved
 
 
 def _moved(spikes: Array, delay: Any, dt: Any) -> Array:

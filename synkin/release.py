@@ -11,9 +11,9 @@ Sources: Markram, Wang and Tsodyks 1998, PNAS 95:5323; Tsodyks, Pawelzik and Mar
 release site by site: Fuhrmann et al. 2002, J. Neurophysiol. 87:140; Loebel et al. 2009, Front. Comput. Neurosci. 3:27.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,11 +46,18 @@ class Parameter(NamedTuple):
     """What is known of a parameter, as of those of a kernel."""
 
     name: str
-    default: float
+    default: Any
     unit: str
     positive: bool = False
     signed: bool = False
     most: float = np.inf
+
+
+_PARAMETERS = (
+    Parameter("U", Params().U, "1", most=1.0),
+    Parameter("tau_rec", Params().tau_rec, "ms"),
+    Parameter("tau_fac", Params().tau_fac, "ms"),
+)
 
 
 class TsodyksMarkram:
@@ -76,19 +83,16 @@ class TsodyksMarkram:
     Fuhrmann et al. 2002, J. Neurophysiol. 87:140.
     """
 
-    name = "tsodyks_markram"
-    Params = Params
-    State = State
-    UNITS = Params("1", "ms", "ms")
-    parameters = {
-        "U": Parameter("U", Params().U, "1", most=1.0),
-        "tau_rec": Parameter("tau_rec", Params().tau_rec, "ms"),
-        "tau_fac": Parameter("tau_fac", Params().tau_fac, "ms"),
-    }
-    variables = {"u": "1", "depleted": "1"}
-    __slots__ = ()
+    __slots__ = ()  # nothing of it can be set
 
-    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> State:
+    name: ClassVar[str] = "tsodyks_markram"
+    Params: ClassVar[Any] = Params
+    State: ClassVar[Any] = State
+    UNITS: ClassVar[Any] = Params(*(known.unit for known in _PARAMETERS))  # type: ignore[arg-type]
+    parameters: ClassVar[Mapping[str, Parameter]] = {known.name: known for known in _PARAMETERS}
+    variables: ClassVar[Mapping[str, str]] = {"u": "1", "depleted": "1"}
+
+    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
         """State at rest: zeros, nothing facilitated and nothing depleted.
 
         Args:
@@ -115,7 +119,7 @@ class TsodyksMarkram:
         *,
         key: Any = None,
         n: int | None = None,
-    ) -> tuple[State, Array]:
+    ) -> tuple[Any, Array]:
         """Advance by one step, at whose start a spike acts.
 
         Args:
@@ -157,7 +161,7 @@ class TsodyksMarkram:
         key: Any = None,
         n: int | None = None,
         dtype: Any = None,
-    ) -> tuple[State, Array]:
+    ) -> tuple[Any, Array]:
         """`step` after step over a train on a grid: what a linear kernel takes in `synkin.simulate`.
 
         Args:
