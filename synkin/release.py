@@ -88,7 +88,7 @@ class TsodyksMarkram:
     name: ClassVar[str] = "tsodyks_markram"
     Params: ClassVar[Any] = Params
     State: ClassVar[Any] = State
-    UNITS: ClassVar[Any] = Params(*(known.unit for known in _PARAMETERS))  # type: ignore[arg-type]
+    UNITS: ClassVar[Any] = Params(*(known.unit for known in _PARAMETERS))
     parameters: ClassVar[Mapping[str, Parameter]] = {known.name: known for known in _PARAMETERS}
     variables: ClassVar[Mapping[str, str]] = {"u": "1", "depleted": "1"}
 
@@ -326,7 +326,8 @@ def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, 
         return u + params.U * (1 - u)
 
     # Here x is held, and not what is depleted: it is what is released, and after a large release small. All that
-    # happens to it is a product, or a sum of what is not negative, so that it keeps its digits.
+    # happens to it is a product, or a sum of what is not negative, so that it keeps its digits. (To hold 1 - u beside u
+    # as well would do no good: in a long train their rounding errors would part them.)
     def spike(carry: tuple[Array, Array], gap: Array) -> tuple[tuple[Array, Array], Array]:
         u, x = carry
         u = facilitated(u, gap)
@@ -342,7 +343,7 @@ def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, 
         count = released.sum(dtype="int32").astype(u.dtype)
         return (u, filled & ~released), jnp.where(jnp.isnan(u + back), jnp.nan, count / len(filled))
 
-    # A time that is none came in the first gap: what it is to all others is not known.
+    # Of spikes of which one comes at no time nothing is known.
     start = rest.u + 0 * gaps.sum()
     if n is None:
         _, released = jax.lax.scan(spike, (start, 1 - rest.depleted), gaps)
@@ -380,7 +381,8 @@ def _lost(h: Any, tau: Array) -> Array:
 
 def _of_age(function: Callable[[Array], Array], at_last: float, h: Any, tau: Array) -> Array:
     """``function(-h / tau)`` and, where that is long gone, the value at infinity, whose derivatives are 0."""
-    gone = h >= _GONE * tau
+    # As 0 counts a tau whose derivative, of 1 / tau, would overflow.
+    gone = (h >= _GONE * tau) | (tau * tau < jnp.finfo(tau.dtype).tiny)
     age = jnp.where(gone, 0, h) / jnp.where(gone, 1, tau)
     return jnp.where(gone, at_last, function(-age))
 
