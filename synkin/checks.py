@@ -652,13 +652,20 @@ def delays(value: Any, shape: Shape) -> Any:
     return value
 
 
-def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Array:
+def spike_train(
+    spikes: Any,
+    shape: Shape | None,
+    *,
+    takes_weights: bool,
+    because: str = " for a receptor kernel, which takes no weights",
+) -> Array:
     """``spikes`` as an array of shape (T, *shape), its values meaningful where they are known.
 
     Args:
         spikes: booleans, or numbers: weights in mS where the kernel takes them, else 0 or 1.
         shape: shape of the state, or None where the spikes decide it.
         takes_weights: whether the input is added (linear kernels) or only starts a pulse.
+        because: why it has to be 0 or 1 where there are no weights, for the message.
 
     Raises:
         TypeError: not numbers or booleans.
@@ -674,8 +681,7 @@ def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Arr
     if not takes_weights and spikes.dtype != bool and spikes.size and not _all(_binary, spikes):
         known: Any = values(spikes)
         raise ValueError(
-            "Argument `spikes` must be 0 or 1 for a receptor kernel, which takes no weights, "
-            f"but has values from {known.min()} to {known.max()}."
+            f"Argument `spikes` must be 0 or 1{because}, but has values from {known.min()} to {known.max()}."
         )
     return array(spikes)
 

@@ -184,7 +184,9 @@ class TsodyksMarkram:
         dt = checks.guarded_dt(checks.positive_dt(dt))
         if state is not None:
             state = checks.state(self, state)
-        spikes = checks.spike_train(given, None if state is None else state.u.shape, takes_weights=False)
+        shape = None if state is None else state.u.shape
+        because = ", as a release is what weighs them"
+        spikes = checks.spike_train(given, shape, takes_weights=False, because=because)
         params = checks.guarded(checks.params(params, spikes.shape[1:], self), self)
         if state is None:
             state = self.init(params, spikes.shape[1:], dtype=dtype)
