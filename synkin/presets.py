@@ -15,9 +15,9 @@ Two things are to be known about the sources:
 - For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here; the demonstration that ModelDB keeps with it
   sets 0.53, which are the defaults of `synkin.gabaa`.
 
-What a spike releases has sets of its own, `RELEASE`, from recordings in neocortex:
+What a spike releases has sets of its own, all of them in `RELEASE`:
 
-    release = synkin.tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, spike_times)
+    release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
 """
 
 from typing import Any, NamedTuple

@@ -1,7 +1,10 @@
 """Short-term plasticity: how much of its transmitter a synapse releases at a spike, after all spikes before.
 
-    released = synkin.tsodyks_markram.release(params, spike_times)
-    g = synkin.respond(synkin.alpha, kernel_params, spike_times, times, weights=released)
+    params, spike_times = synkin.tsodyks_markram.Params(U=0.5, tau_rec=800.0), [10.0, 30.0, 50.0]
+    weights = synkin.tsodyks_markram.release(params, spike_times)
+    g = synkin.respond(synkin.alpha, synkin.alpha.Params(), spike_times, [60.0], weights=weights)
+    _, weights = synkin.tsodyks_markram.run(params, spikes, dt)
+    _, g = synkin.simulate(synkin.alpha, synkin.alpha.Params(), weights, dt)
 
 `tsodyks_markram` has ``Params``, ``State``, ``init`` and ``step`` as a kernel has. What it gives is no conductance, but
 the weight of a spike, for the linear kernels: an input of 1 is a release of all there is. It is the same wherever in a
@@ -347,11 +350,10 @@ def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, 
 
     # Of spikes of which one comes at no time nothing is known.
     start = rest.u + 0 * gaps.sum()
-    if n is None:
-        _, released = jax.lax.scan(spike, (start, 1 - rest.depleted), gaps)
-    else:
-        filled = loop.alike(jnp.ones(n, bool), (params, rest, gaps, key))
-        _, released = jax.lax.scan(draw, (start, filled), (gaps, jax.random.split(key, len(gaps))))
+    step: Any = spike if n is None else draw
+    carry = (start, 1 - rest.depleted if n is None else jnp.ones(n, bool))
+    rows: Any = gaps if n is None else (gaps, jax.random.split(key, len(gaps)))
+    _, released = jax.lax.scan(step, loop.alike(carry, (params, carry, rows)), rows)
     released = jnp.where(real, released, 0 * start)
     return jnp.zeros_like(released).at[order].set(released, unique_indices=True)
 
