@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 
 from synkin import currents, environ, plot, presets
+from synkin.delays import delayed
 from synkin.fit import Fit, fit
 from synkin.jumps import concentration_jumps
 from synkin.kernel import Kernel, linear, receptor
@@ -11,6 +12,7 @@ from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gab
 from synkin.measure import Measured, measure
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
 from synkin.recordings import Recording, read_recording
+from synkin.release import tsodyks_markram
 from synkin.respond import respond
 from synkin.scheme import Scheme, scheme
 from synkin.simulate import simulate
@@ -37,6 +39,7 @@ __all__ = [
     "bionmda",
     "concentration_jumps",
     "currents",
+    "delayed",
     "dual_expon",
     "environ",
     "expon",
@@ -53,6 +56,7 @@ __all__ = [
     "schemes",
     "simulate",
     "stepper",
+    "tsodyks_markram",
 ]
 
 

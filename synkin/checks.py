@@ -15,6 +15,7 @@ are there. Where a value is traced nothing can be raised, and this is what becom
 | a concentration that is negative, infinite or NaN | `concentration` | NaN |
 | a time that is NaN, -inf, or inf where it is no padding | `event_times` | NaN, by `guarded_times` |
 | edges that are not in the order of time | `in_order` | NaN, by `guarded_order` |
+| a delay that is negative or not finite | `delay`, `delays` | NaN |
 | a time before ``t0``, or ``t0`` not finite | `not_before`, `number` | NaN, by `guarded_times` |
 | a state that is not finite | never, as NaN may be meant | NaN or inf |
 | ``t``, and ``t0`` of a run on a grid | `number` | right: no kernel needs them |
@@ -256,7 +257,7 @@ def _short(value: Any) -> str:
 
 def type_name(kind: type) -> str:
     """A class as a person writes it, such as "synkin.ampa.Params"."""
-    home = kind.__module__.replace("synkin.kernels.", "synkin.")
+    home = kind.__module__.replace("synkin.kernels.", "synkin.").replace("synkin.release", "synkin.tsodyks_markram")
     if getattr(sys.modules["synkin"], kind.__name__, None) is kind:
         home = "synkin"
     return kind.__qualname__ if home in ("builtins", "__main__") else f"{home}.{kind.__qualname__}"
@@ -327,6 +328,17 @@ def whole(name: str, value: Any, expected: str = "a positive whole number") -> i
     return int(value)
 
 
+def random_key(name: str, value: Any) -> None:
+    """Raise TypeError unless ``value`` is one key of `jax.random`, new-style or a vector of uint32."""
+    dtype = getattr(value, "dtype", None)
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        good = value.shape == ()
+    else:
+        good = dtype == np.dtype("uint32") and np.shape(value) in ((2,), (4,))
+    if not good:
+        raise TypeError(f"Argument `{name}` must be a single key such as jax.random.key(0), but is {worded(value)}.")
+
+
 def kernel(value: Any) -> None:
     """Raise TypeError unless ``value`` is a kernel."""
     if not hasattr(value, "TAKES_WEIGHTS"):
@@ -356,6 +368,18 @@ def positive_dt(dt: Any) -> Any:
     if type(dt) is float and 0.0 < dt < math.inf:
         return dt
     return number("dt", dt, lambda v: np.isfinite(v) and v > 0, "a positive number of ms")
+
+
+def delay(value: Any) -> Any:
+    """``value``, a scalar delay in ms, finite and not negative; NaN where it is traced and is no such number.
+
+    Raises:
+        TypeError, ValueError: see `number`.
+    """
+    value = number(
+        "delay", value, lambda v: _in_range(_NOT_NEGATIVE, v, np), "a finite number of ms that is not negative"
+    )
+    return value if is_concrete(value) else _or_nan(value, _in_range(_NOT_NEGATIVE, _floating(value), jnp))
 
 
 def guarded_dt(dt: Any) -> Any:
@@ -465,7 +489,8 @@ def _check_params(given: Any, kernel: Any) -> None:
 def _member_name(kernel: Any, member: str) -> str:
     """A kernel's ``Params`` or ``State`` as a person writes it."""
     kind = getattr(kernel, member)
-    return type_name(kind) if kind.__module__.startswith("synkin.kernels.") else f"{kernel.name}.{member}"
+    ours = kind.__module__.startswith(("synkin.kernels.", "synkin.release"))
+    return type_name(kind) if ours else f"{kernel.name}.{member}"
 
 
 def _parameter(name: str, value: Any, shape: Shape, kernel: Any) -> Any:
@@ -489,7 +514,12 @@ def _in_range(record: Any, value: Any, xp: Any) -> Any:
     finite = xp.isfinite(value)
     if record.signed:
         return finite
-    return finite & (value > 0 if record.positive else value >= 0)
+    return finite & (value > 0 if record.positive else value >= 0) & (value <= _most(record))
+
+
+def _most(record: Any) -> float:
+    """The largest value of a parameter: that of a kernel has none."""
+    return getattr(record, "most", math.inf)
 
 
 def _check_range(name: str, value: np.ndarray, record: Any) -> None:
@@ -498,6 +528,8 @@ def _check_range(name: str, value: np.ndarray, record: Any) -> None:
     if not good.all():
         bound = "" if record.signed else " and not negative"
         expected = "positive and finite" if record.positive and not record.signed else f"finite{bound}"
+        if _most(record) < math.inf:
+            expected = f"from 0 to {_most(record):g}"
         raise ValueError(f"Parameter `{name}` must be {expected}, but has the value {value[~good].flat[0]}.")
 
 
@@ -635,13 +667,39 @@ def spike_input(spike: Any, like: Array) -> Array:
     return jnp.broadcast_to(array(spike), like.shape)
 
 
-def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Array:
+def delays(value: Any, shape: Shape) -> Any:
+    """Delays in ms that broadcast to ``shape``, finite and not negative; NaN where they are traced and are not.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: a shape that does not broadcast, or a value out of range.
+    """
+    value = real("delay", value)
+    if not broadcasts(np.shape(value), shape):
+        raise ValueError(f"Argument `delay` must broadcast to shape {shape}, but has shape {np.shape(value)}.")
+    known = values(value)
+    if known is None:
+        return _or_nan(value, _in_range(_NOT_NEGATIVE, _floating(value), jnp))
+    good = _in_range(_NOT_NEGATIVE, known, np)
+    if not good.all():
+        raise ValueError(f"Argument `delay` must be finite and not negative, but has the value {known[~good].flat[0]}.")
+    return value
+
+
+def spike_train(
+    spikes: Any,
+    shape: Shape | None,
+    *,
+    takes_weights: bool,
+    because: str = " for a receptor kernel, which takes no weights",
+) -> Array:
     """``spikes`` as an array of shape (T, *shape), its values meaningful where they are known.
 
     Args:
         spikes: booleans, or numbers: weights in mS where the kernel takes them, else 0 or 1.
         shape: shape of the state, or None where the spikes decide it.
         takes_weights: whether the input is added (linear kernels) or only starts a pulse.
+        because: why it has to be 0 or 1 where there are no weights, for the message.
 
     Raises:
         TypeError: not numbers or booleans.
@@ -657,8 +715,7 @@ def spike_train(spikes: Any, shape: Shape | None, *, takes_weights: bool) -> Arr
     if not takes_weights and spikes.dtype != bool and spikes.size and not _all(_binary, spikes):
         known: Any = values(spikes)
         raise ValueError(
-            "Argument `spikes` must be 0 or 1 for a receptor kernel, which takes no weights, "
-            f"but has values from {known.min()} to {known.max()}."
+            f"Argument `spikes` must be 0 or 1{because}, but has values from {known.min()} to {known.max()}."
         )
     return array(spikes)
 

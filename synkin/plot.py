@@ -245,7 +245,7 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         label = f"{label}, mean of {recordings}" if label else None
         axes.plot(result.times, mean_sweep(rows), color=strong, linewidth=2 * thin, label=label)
     below.axhline(0.0, color=VERMILION, linewidth=1)
-    spikes = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)))
+    spikes = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)) + result.delay)
     spikes = np.unique(spikes[np.isfinite(spikes)])
     above.vlines(spikes, 1 - _TICKS_ROW, 1, GREY, linewidth=0.7, transform=above.get_xaxis_transform(), label="spikes")
     _leave_room_above(above, np.concatenate(curves[:2]), _TICKS_ROW)

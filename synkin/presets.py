@@ -14,6 +14,10 @@ Two things are to be known about the sources:
   1 mM: `AMPA_NEURON`. One spike then peaks at 0.2395 and not 0.1281, 1.87 times as high.
 - For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here; the demonstration that ModelDB keeps with it
   sets 0.53, which are the defaults of `synkin.gabaa`.
+
+What a spike releases has sets of its own, all of them in `RELEASE`:
+
+    release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
 """
 
 from typing import Any, NamedTuple
@@ -21,6 +25,7 @@ from typing import Any, NamedTuple
 from synkin.kernel import Kernel
 from synkin.kernels.ampa import ampa
 from synkin.kernels.gabaa import gabaa
+from synkin.release import Params as Release
 
 
 class Preset(NamedTuple):
@@ -38,6 +43,14 @@ class MgBlock(NamedTuple):
     Mg: float  # external magnesium, mM
     a: float  # steepness, /mV
     b: float  # scale of the concentration, mM
+    source: str
+
+
+class ShortTerm(NamedTuple):
+    """Short-term plasticity of one kind of synapse."""
+
+    params: Release  # synkin.tsodyks_markram.Params
+    tau: float  # decay of the current that a release gives, `synkin.expon`'s, ms
     source: str
 
 
@@ -109,3 +122,27 @@ MG_BLOCK_JAHR_STEVENS_1990 = MgBlock(
 )
 
 ALL: dict[str, Preset] = {name: value for name, value in list(globals().items()) if isinstance(value, Preset)}
+
+_DYNAMIC = "Tsodyks, Pawelzik and Markram 1998, Neural Comput. 10:821"
+_SYNCHRONY = "Tsodyks, Uziel and Markram 2000, J. Neurosci. 20:RC50; ModelDB 3815"
+
+DEPRESSING_TSODYKS_1998 = ShortTerm(
+    params=Release(U=0.5, tau_rec=800.0, tau_fac=0.0), tau=3.0, source=f"{_DYNAMIC}, Fig. 1A"
+)
+
+FACILITATING_MARKRAM_1998 = ShortTerm(
+    params=Release(U=0.03, tau_rec=130.0, tau_fac=530.0),
+    tau=1.5,
+    source=f"Markram, Wang and Tsodyks 1998, PNAS 95:5323; {_DYNAMIC}, Fig. 1B",
+)
+
+# Excitatory and inhibitory as the source calls them.
+EXCITATORY_TSODYKS_2000 = ShortTerm(
+    params=Release(U=0.5, tau_rec=800.0, tau_fac=0.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
+)
+
+INHIBITORY_TSODYKS_2000 = ShortTerm(
+    params=Release(U=0.04, tau_rec=100.0, tau_fac=1000.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
+)
+
+RELEASE: dict[str, ShortTerm] = {name: value for name, value in list(globals().items()) if isinstance(value, ShortTerm)}

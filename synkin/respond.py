@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, moves, transmitter, units
+from synkin import checks, delays, moves, transmitter, units
 
 
 def respond(
@@ -23,6 +23,7 @@ def respond(
     times: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    delay: ArrayLike = 0.0,
     state: Any = None,
     t0: ArrayLike = 0.0,
     overlap: str = "restart",
@@ -31,8 +32,8 @@ def respond(
     """The conductance of one synapse at any times, given its spike times.
 
     A spike acts at its time, and g is right-continuous: at a spike time that spike counts. Derivatives with
-    respect to the parameters, weights, spike times and sample times are there, forward and reverse; where a sample
-    falls on a spike they are those from the right, on the end of a pulse those for a pulse that is not longer.
+    respect to the parameters, weights, delay, spike times and sample times are there, forward and reverse; where a
+    sample falls on a spike they are those from the right, on the end of a pulse those for a pulse that is not longer.
     For many synapses use `jax.vmap`, their spike times padded with inf to one length.
 
     Args:
@@ -41,8 +42,9 @@ def respond(
         spike_times: (K,) ms, in any order: they are sorted, and their weights with them; inf pads.
         times: (M,) ms, in any order.
         weights: (K,) mS for alpha, expon and dual_expon, 1 each by default.
+        delay: ms, 0 or more, by which every spike acts later than its time.
         state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
-        t0: time of ``state`` in ms; no spike or sample may come before it.
+        t0: time of ``state`` in ms; no spike, with its delay, and no sample may come before it.
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
 
@@ -56,10 +58,10 @@ def respond(
 
     Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
-    makes a JAX array of a list, but not of a NumPy array.
+    makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
     """
     checks.kernel(kernel)
-    has_units = units.among(params, spike_times, times, weights, state, t0)
+    has_units = units.among(params, spike_times, times, weights, delay, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
     spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
     weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
@@ -69,6 +71,7 @@ def respond(
         state = checks.state(kernel, state, ())
     dtype = checks.float_dtype(dtype) if state is None else state[0].dtype
     spike_times = checks.event_times("spike_times", spike_times, sort=True)
+    spike_times = delays.arrivals(spike_times, checks.delay(units.plain("delay", delay, "ms")))
     times = checks.event_times("times", times, sort=False)
     t0 = checks.number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:

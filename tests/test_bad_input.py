@@ -12,6 +12,7 @@ import pytest
 
 import synkin
 from synkin import alpha, ampa, bionmda, currents, dual_expon, environ, expon, presets, respond, simulate
+from synkin import tsodyks_markram as tm
 
 FLOAT, COMPLEX = jnp.result_type(float).name, jnp.result_type(complex).name
 PARAMS, STATE = ampa.Params(), ampa.init(ampa.Params(), (3,))
@@ -38,6 +39,14 @@ def run(spikes=SPIKES, dt=0.1, kernel=ampa, state=None, params=None, **options):
 
 def response(spike_times=(1.0, 2.0), times=(3.0,), kernel=ampa, params=None, **options):
     return lambda: respond(kernel, params or kernel.Params(), spike_times, times, **options)
+
+
+def release(params=None, spike_times=(1.0, 2.0), **options):
+    return lambda: tm.release(tm.Params() if params is None else params, spike_times, **options)
+
+
+def delayed(spikes=SPIKES, delay=0.2, dt=0.1):
+    return lambda: synkin.delayed(spikes, delay, dt)
 
 
 def fit(**given):
@@ -861,6 +870,240 @@ WRONG = {
         TypeError,
         "Argument `inp` must be a real number or an array of them, but is 'all'.",
     ),
+    # short-term plasticity
+    "release: U above 1": (
+        release(tm.Params(U=1.5)),
+        ValueError,
+        "Parameter `U` must be from 0 to 1, but has the value 1.5.",
+    ),
+    "release: U in per cent": (
+        lambda: tm.init(tm.Params(U=[0.5, 50.0]), 2),
+        ValueError,
+        "Parameter `U` must be from 0 to 1, but has the value 50.0.",
+    ),
+    "release: a time constant negative": (
+        release(tm.Params(tau_rec=-1.0)),
+        ValueError,
+        "Parameter `tau_rec` must be finite and not negative, but has the value -1.0.",
+    ),
+    "release: parameters of several": (
+        release(tm.Params(U=np.full(3, 0.5))),
+        ValueError,
+        "Parameter `U` must broadcast against shape (), but has shape (3,): "
+        "several synapses take jax.vmap, or a state of their shape.",
+    ),
+    "release: a kernel's params": (
+        release(PARAMS),
+        TypeError,
+        "Argument `params` must be a synkin.tsodyks_markram.Params, but is a synkin.ampa.Params.",
+    ),
+    "release: the class Params": (
+        release(tm.Params),
+        TypeError,
+        "Argument `params` must be a synkin.tsodyks_markram.Params, but is the class itself: call it, "
+        "synkin.tsodyks_markram.Params().",
+    ),
+    "release: a preset": (
+        release(presets.DEPRESSING_TSODYKS_1998),
+        TypeError,
+        "Argument `params` must be a synkin.tsodyks_markram.Params, but is a synkin.presets.ShortTerm.",
+    ),
+    "release: several trains": (
+        release(spike_times=np.zeros((2, 3))),
+        ValueError,
+        "Argument `spike_times` must have shape (K,), but has shape (2, 3): several synapses take jax.vmap.",
+    ),
+    "release: NaN among the spikes": (
+        release(spike_times=[1.0, np.nan]),
+        ValueError,
+        "Argument `spike_times` must be times or inf as padding, but element 1 is nan.",
+    ),
+    "release: a key without sites": (
+        release(key=jax.random.key(0)),
+        ValueError,
+        "Arguments `key` and `n` must be given together, but `n` is not.",
+    ),
+    "release: sites without a key": (
+        release(n=5),
+        ValueError,
+        "Arguments `key` and `n` must be given together, but `key` is not.",
+    ),
+    "release: a seed as key": (
+        release(key=0, n=5),
+        TypeError,
+        "Argument `key` must be a single key such as jax.random.key(0), but is 0.",
+    ),
+    "release: several keys": (
+        release(key=jax.random.split(jax.random.key(0), 3), n=5),
+        TypeError,
+        "Argument `key` must be a single key such as jax.random.key(0), but is an array of key<fry> with shape (3,).",
+    ),
+    "release: no sites": (
+        release(key=jax.random.key(0), n=0),
+        ValueError,
+        "Argument `n` must be a positive whole number, but is 0.",
+    ),
+    "release: sites traced": (
+        traced(lambda x: release(key=jax.random.key(0), n=x)()),
+        TypeError,
+        f"Argument `n` must be a positive whole number that is known now, but is a traced array of {FLOAT} "
+        "with shape ().",
+    ),
+    "release: a dtype whole": (
+        release(dtype="int32"),
+        TypeError,
+        "Argument `dtype` must be a floating dtype, but is int32.",
+    ),
+    "release.run: spikes as weights": (
+        lambda: tm.run(tm.Params(), np.full((5, 3), 0.5), 0.1),
+        ValueError,
+        "Argument `spikes` must be 0 or 1, as a release is what weighs them, but has values from 0.5 to 0.5.",
+    ),
+    "release.run: a state of others": (
+        lambda: tm.run(tm.Params(), SPIKES, 0.1, state=tm.init(tm.Params(), 4)),
+        ValueError,
+        "Argument `spikes` must have shape (T, 4), but has shape (5, 3).",
+    ),
+    "release.step: a kernel's state": (
+        lambda: tm.step(tm.Params(), STATE, 0.0, True, 0.1),
+        TypeError,
+        "Argument `state` must be a synkin.tsodyks_markram.State, but is a synkin.ampa.State.",
+    ),
+    "release.step: dt 0": (
+        lambda: tm.step(tm.Params(), tm.init(tm.Params(), 3), 0.0, True, 0.0),
+        ValueError,
+        "Argument `dt` must be a positive number of ms, but is 0.0.",
+    ),
+    "release.step: a spike of others": (
+        lambda: tm.step(tm.Params(), tm.init(tm.Params(), 3), 0.0, np.ones(4), 0.1),
+        ValueError,
+        "Argument `spike` must have shape (3,), but has shape (4,).",
+    ),
+    "release: as a kernel": (
+        lambda: simulate(tm, tm.Params(), SPIKES, 0.1),
+        TypeError,
+        "Argument `kernel` must be a kernel such as synkin.ampa, but is a synkin.tsodyks_markram.TsodyksMarkram.",
+    ),
+    "release: weights of a receptor": (
+        lambda: respond(ampa, PARAMS, [1.0], [2.0], weights=tm.release(tm.Params(), [1.0])),
+        ValueError,
+        "Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.",
+    ),
+    "AMPA: release": (
+        lambda: synkin.AMPA(3, release=tm.Params()),
+        TypeError,
+        "Argument `release` is for Alpha, Expon and DualExpon, and not for AMPA: receptors saturate, so that half of "
+        "the transmitter is not half of the response.",
+    ),
+    "Alpha: release a number": (
+        lambda: synkin.Alpha(3, release=0.5),
+        TypeError,
+        "Argument `release` must be a synkin.tsodyks_markram.Params or None, but is 0.5.",
+    ),
+    "Alpha: release the class": (
+        lambda: synkin.Alpha(3, release=tm.Params),
+        TypeError,
+        "Argument `release` must be a synkin.tsodyks_markram.Params or None, but is the class Params.",
+    ),
+    "Alpha: release out of range": (
+        lambda: synkin.Alpha(3, release=tm.Params(U=2.0)),
+        ValueError,
+        "Parameter `U` must be from 0 to 1, but has the value 2.0.",
+    ),
+    "Alpha: release of others": (
+        lambda: synkin.Alpha(3, release=tm.Params(tau_rec=np.ones(4))),
+        ValueError,
+        "Parameter `tau_rec` must broadcast against shape (3,), but has shape (4,).",
+    ),
+    "Alpha: release traced": (
+        traced(lambda x: synkin.Alpha(3, release=tm.Params(U=x))),
+        RuntimeError,
+        "Alpha keeps its state in itself and cannot be made, set or updated inside jax.jit, vmap, grad or scan: "
+        "use synkin.stepper or synkin.simulate with synkin.alpha there.",
+    ),
+    "Alpha.release_state: without": (
+        lambda: setattr(synkin.Alpha(3), "release_state", tm.init(tm.Params(), 3)),
+        AttributeError,
+        "Attribute `release_state` cannot be set where `release` is None.",
+    ),
+    "Alpha.release_state: of another kind": (
+        lambda: setattr(synkin.Alpha(3, release=tm.Params()), "release_state", STATE),
+        TypeError,
+        "Argument `release_state` must be a synkin.tsodyks_markram.State, but is a synkin.ampa.State.",
+    ),
+    # delays
+    "respond: a delay negative": (
+        response(delay=-0.5),
+        ValueError,
+        "Argument `delay` must be a finite number of ms that is not negative, but is -0.5.",
+    ),
+    "respond: a delay infinite": (
+        response(delay=np.inf),
+        ValueError,
+        "Argument `delay` must be a finite number of ms that is not negative, but is inf.",
+    ),
+    "respond: a delay for each spike": (
+        response(delay=[0.5, 0.6]),
+        ValueError,
+        "Argument `delay` must be a scalar, but has shape (2,).",
+    ),
+    "respond: a delay a string": (
+        response(delay="1 ms"),
+        TypeError,
+        "Argument `delay` must be a real number or an array of them, but is '1 ms'.",
+    ),
+    "delayed: negative": (
+        delayed(delay=[0.1, -0.2, 0.3]),
+        ValueError,
+        "Argument `delay` must be finite and not negative, but has the value -0.2.",
+    ),
+    "delayed: for others": (
+        delayed(delay=[0.1, 0.2]),
+        ValueError,
+        "Argument `delay` must broadcast to shape (3,), but has shape (2,).",
+    ),
+    "delayed: None": (
+        delayed(delay=None),
+        TypeError,
+        "Argument `delay` must be a real number or an array of them, but is None.",
+    ),
+    "delayed: spikes without time": (
+        delayed(spikes=True),
+        ValueError,
+        "Argument `spikes` must have shape (T, ...), but has shape ().",
+    ),
+    "delayed: weights NaN": (
+        delayed(spikes=np.float32([[np.nan, 0.0]])),
+        ValueError,
+        "Argument `spikes` must be finite, but has NaN or infinite values.",
+    ),
+    "delayed: dt negative": (
+        delayed(dt=-0.1),
+        ValueError,
+        "Argument `dt` must be a positive number of ms, but is -0.1.",
+    ),
+    "fit: a delay negative": (
+        fit(delay=-1.0),
+        ValueError,
+        "Argument `delay` must be a finite number of ms that is not negative, but is -1.0.",
+    ),
+    "fit: a delay to be fitted": (
+        fit(delay=True),
+        TypeError,
+        "Argument `delay` must be a number of ms, but is True: one that is to be fitted is an onset with bounds, "
+        "as onset=True, bounds={'onset': (0.0, 5.0)}.",
+    ),
+    "fit: a delay traced": (
+        traced(lambda x: fit(delay=x)()),
+        TypeError,
+        "Argument `delay` must be known now, outside jax.jit and the like, "
+        f"but is a traced array of {FLOAT} with shape ().",
+    ),
+    "fit: a delay past the end": (
+        fit(delay=50.0),
+        ValueError,
+        "Argument `spike_times` must lie before the end of the recording, 19.5 ms, but has 0.0 and a delay of 50.0 ms.",
+    ),
     # presets and environ
     "preset: as kernel": (
         lambda: simulate(presets.AMPA_NEURON, presets.AMPA_NEURON.params, SPIKES, 0.1),
@@ -1049,7 +1292,7 @@ def test_one_sentence(what):
 
 def test_a_sentence_names_the_argument_and_says_what_came():
     for _, _, sentence in WRONG.values():
-        assert re.fullmatch(r"[^\n]*`\w+(\.\w+)*`[^\n]*\.|AMPA (keeps|takes)[^\n]*\.", sentence)
+        assert re.fullmatch(r"[^\n]*`\w+(\.\w+)*`[^\n]*\.|(AMPA|Alpha) (keeps|takes)[^\n]*\.", sentence)
         assert "Tracer" not in sentence
         assert "synkin.kernels" not in sentence
 

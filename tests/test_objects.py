@@ -937,3 +937,123 @@ def test_no_object_is_made_of_tracers(name):
     field = OBJECTS[name].Params._fields[0]
     with pytest.raises(RuntimeError, match=rf"^{name} keeps its state in itself and cannot be made"):
         jax.grad(lambda v: make(name, 3, **{field: v}).update(np.ones(3)).sum())(0.5)
+
+
+# Short-term plasticity
+
+TM = synkin.tsodyks_markram
+RELEASE = TM.Params(0.4, 30.0, 12.0)
+MANY = TM.Params(0.4, np.array([30.0, 10.0, 0.0]), 12.0)
+
+
+def releasing(name, rng, method="exact", batch=None):
+    synapse = make(name, 3, method=method, release=MANY)
+    synapse.init_state(batch)
+    shape = (3,) if batch is None else (batch, 3)
+    return synapse, train(name, rng, (STEPS, *shape))
+
+
+@pytest.mark.parametrize("batch", [None, 4])
+def test_a_spike_counts_as_what_it_releases(linear_name, batch, rng):
+    """Its weight times the release, by the functions alone; by updates and by a run."""
+    synapse, inputs = releasing(linear_name, rng, batch=batch)
+    kernel = OBJECTS[linear_name]
+    final, released = TM.run(MANY, inputs != 0, DT)
+    _, expected = synkin.simulate(kernel, kernel.Params(), np.asarray(released) * inputs, DT, method="exact")
+    assert not np.allclose(released[inputs != 0], 0.4)
+    by_updates = [synapse.update(row) for row in inputs]
+    np.testing.assert_allclose(by_updates, expected, **TOLERANCE)
+    chex.assert_trees_all_close(synapse.release_state, final, **TOLERANCE)
+    synapse.init_state(batch)
+    chex.assert_trees_all_equal(synapse.release_state, TM.init(MANY, inputs.shape[1:]))
+    half = synapse.run(inputs[:7])
+    np.testing.assert_allclose(np.concatenate([half, synapse.run(inputs[7:])]), expected, **TOLERANCE)
+    chex.assert_trees_all_close(synapse.release_state, final, **TOLERANCE)
+
+
+def test_reset_and_batches_bring_release_to_rest(linear_name, rng):
+    synapse, inputs = releasing(linear_name, rng)
+    first = [synapse.update(row) for row in inputs[:5]]
+    assert np.asarray(synapse.release_state.depleted).any()
+    synapse.reset_state()
+    assert not np.asarray(synapse.release_state.depleted).any()
+    np.testing.assert_array_equal([synapse.update(row) for row in inputs[:5]], first)
+    synapse.reset_state(4)
+    assert synapse.release_state.u.shape == (4, 3)
+
+
+def test_all_inputs_of_a_step_are_one_spike(linear_name):
+    synapse, other = (make(linear_name, 3, release=RELEASE) for _ in range(2))
+    synapse.add_delta_input("more", np.ones(3))
+    synapse.update(np.array([1.0, 0.0, -1.0]))
+    other.update(np.array([2.0, 1.0, 0.0]))
+    chex.assert_trees_all_equal(synapse.state, other.state)
+    chex.assert_trees_all_equal(synapse.release_state, other.release_state)
+    assert other.release_state.depleted[2] == 0  # they cancel: no spike
+    # No input, and one of booleans.
+    other.update()
+    other.update([True, False, False])
+    np.testing.assert_array_equal(other.release_state.depleted[0] > 0.5, True)
+
+
+def test_without_release_nothing_changes(linear_name, rng):
+    synapse = make(linear_name, 3)
+    assert synapse.release is None
+    assert synapse.release_state is None
+    assert "release" not in repr(synapse)
+
+
+def test_release_can_be_set_and_read(linear_name, rng):
+    synapse, inputs = releasing(linear_name, rng)
+    assert "release=tsodyks_markram(U=0.4, tau_rec=float" in repr(synapse)
+    assert isinstance(synapse.release, TM.Params)
+    synapse.update(inputs[0])
+    kept = synapse.release_state
+    synapse.release = RELEASE
+    assert synapse.release.tau_rec == 30.0
+    chex.assert_trees_all_equal(synapse.release_state, kept)
+    synapse.release_state = kept._replace(depleted=0.25)
+    np.testing.assert_array_equal(synapse.release_state.depleted, np.full(3, 0.25, "float32"))
+    with pytest.raises(ValueError, match=r"^Parameter `U` must be from 0 to 1"):
+        synapse.release = RELEASE._replace(U=3.0)
+    np.testing.assert_array_equal(synapse.release.U, jnp.asarray(0.4))
+    synapse.release = None
+    assert synapse.release_state is None
+    callables = make(linear_name, 3, release=RELEASE._replace(tau_rec=lambda shape: np.full(shape, 7.0)))
+    np.testing.assert_array_equal(callables.release.tau_rec, np.full(3, 7.0))
+
+
+def test_copies_and_pickles_go_on_releasing(linear_name, rng):
+    synapse, inputs = releasing(linear_name, rng, batch=4)
+    for row in inputs[:3]:
+        synapse.update(row)
+    others = [copy.deepcopy(synapse), pickle.loads(pickle.dumps(synapse))]
+    expected = [synapse.update(row) for row in inputs[3:]]
+    for other in others:
+        chex.assert_trees_all_equal([other.update(row) for row in inputs[3:]], expected)
+
+
+def test_no_tracer_gets_into_release(linear_name):
+    synapse = make(linear_name, 3, release=RELEASE)
+    synapse.update(np.ones(3))
+    before = synapse.release_state
+    for call in (lambda x: synapse.update(x), lambda x: synapse.run(x[None])):
+        with pytest.raises(RuntimeError, match="keeps its state in itself"):
+            jax.jit(call)(np.ones(3))
+        chex.assert_trees_all_equal(synapse.release_state, before)
+
+
+def test_release_with_units(linear_name):
+    u = pytest.importorskip("saiunit")
+    synapse = make(linear_name, 3, release=TM.Params(0.4, 0.03 * u.second, 12 * u.ms))
+    plain = make(linear_name, 3, release=RELEASE)
+    for _ in range(3):
+        got, expected = synapse.update(np.ones(3)), plain.update(np.ones(3))
+    assert got.unit == u.mS
+    np.testing.assert_allclose(got.mantissa, expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", RECEPTORS)
+def test_a_receptor_takes_no_release(name):
+    with pytest.raises(TypeError, match=f"^Argument `release` is for Alpha, Expon and DualExpon, and not for {name}: "):
+        make(name, 3, release=RELEASE)

@@ -41,6 +41,7 @@ def fit(
     offset: bool | float = False,
     onset: bool | float = False,
     weights: ArrayLike | None = None,
+    delay: float = 0.0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     loss: str = "linear",
     starts: int = 12,
@@ -51,8 +52,8 @@ def fit(
 ) -> Fit:
     """The parameters with which a kernel follows a recording most closely.
 
-    The curve ``scale * g(times) + offset``, g being that of `synkin.respond` with every spike ``onset`` later, is
-    fitted by bounded least squares (SciPy's `scipy.optimize.least_squares`) with exact derivatives. Of several
+    The curve ``scale * g(times) + offset``, g being that of `synkin.respond` with every spike ``delay + onset`` later,
+    is fitted by bounded least squares (SciPy's `scipy.optimize.least_squares`) with exact derivatives. Of several
     recordings all share the parameters; ``scale``, ``offset`` and ``onset``, where they are free, are each one's own.
 
     Args:
@@ -71,6 +72,8 @@ def fit(
             for near 0, about twice as far as the response is wide, and 6 ms at the least. Of a kernel that jumps, as
             `synkin.expon`, it can be told to a sample interval, and the middle of that is given.
         weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
+        delay: ms, 0 or more, from the spike times to where they act: what is known of it. One that is to be fitted
+            is an onset with bounds, such as ``onset=True, bounds={"onset": (0.0, 5.0)}``: the two are one shift.
         bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
             default a parameter stays within a factor of 10,000 of its start.
         loss: "linear", or "soft_l1", which large outliers hardly sway.
@@ -88,7 +91,8 @@ def fit(
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a recording with nothing
             to fit.
 
-    Parameters, times, weights and trace may be quantities of saiunit; the trace's is then the unit of the result.
+    Parameters, times, weights, delay and trace may be quantities of saiunit; the trace's is then the unit of the
+    result.
 
     Standard errors are those of the linearised problem. They allow for noise that is alike in neighbouring samples,
     as filtered noise is, and take its level to be the same everywhere. A quantity of which the recording says
@@ -121,6 +125,7 @@ def fit(
             free=free,
             held={"scale": scale, "offset": offset, "onset": onset},
             weights=weights,
+            delay=delay,
             bounds=bounds or {},
             overlap=overlap,
             unit=unit,

@@ -24,7 +24,9 @@ class Problem:
 
     kernel: Any
     params: Any  # floats
-    spike_times: np.ndarray  # (K,) or (R, K) ms
+    spike_times: np.ndarray  # (K,) or (R, K) ms, with their delay
+    delay: float  # ms
+    sent: np.ndarray  # the spike times without it
     weights: np.ndarray  # the same shape, mS
     times: np.ndarray  # (M,) ms
     trace: np.ndarray  # (R, M); 0 where it is missing
@@ -82,6 +84,7 @@ def pose(
     free: str | Sequence[str],
     held: Mapping[str, bool | float],
     weights: Any,
+    delay: Any,
     bounds: Mapping[str, tuple[float, float]],
     overlap: str,
     unit: str,
@@ -109,12 +112,13 @@ def pose(
             f"Argument `trace` must have shape ({len(times)},) or (R, {len(times)}), as `times` has length "
             f"{len(times)}, but has shape {trace.shape[int(is_single) :]}."
         )
-    spike_times = checks.floats("spike_times", spike_times)
-    _check_spikes(spike_times, times, len(trace), is_single)
+    spike_times, delay = checks.floats("spike_times", spike_times), _delay(delay)
+    _check_spikes(spike_times, delay, times, len(trace), is_single)
     if weights is not None:
         weights = checks.floats("weights", weights)
         checks.weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
-    spike_times, weights = _in_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
+    sent, weights = _in_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
+    spike_times = sent + delay
     free = _check_free(kernel, params, free)
     values = {name: _held(name, value) for name, value in held.items()}
     own = tuple(name for name, value in values.items() if value is None)
@@ -131,6 +135,8 @@ def pose(
         kernel=kernel,
         params=params,
         spike_times=spike_times,
+        delay=delay,
+        sent=sent,
         weights=weights,
         times=times,
         trace=np.where(present, trace, 0.0),
@@ -165,7 +171,19 @@ def _check_times(times: np.ndarray) -> None:
         )
 
 
-def _check_spikes(spike_times: np.ndarray, times: np.ndarray, recordings: int, is_single: bool) -> None:
+def _delay(value: Any) -> float:
+    """``value``, a delay in ms that is known."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(
+            "Argument `delay` must be a number of ms, but is "
+            f"{value}: one that is to be fitted is an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
+        )
+    value = units.plain("delay", value, "ms")
+    checks.floats("delay", value)
+    return float(checks.delay(value))
+
+
+def _check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, recordings: int, is_single: bool) -> None:
     rows = np.atleast_2d(spike_times)
     if not (spike_times.ndim == 1 or (spike_times.ndim == 2 and len(rows) == recordings and not is_single)):
         expected = "(K,)" if is_single else f"(K,) or ({recordings}, K)"
@@ -177,9 +195,11 @@ def _check_spikes(spike_times: np.ndarray, times: np.ndarray, recordings: int, i
             raise ValueError(
                 "Argument `spike_times` must have at least one finite time for each recording, but has none."
             )
-        if row.max() > times[-1]:
+        if row.max() + delay > times[-1]:
+            with_delay = f" and a delay of {delay} ms" if delay else ""
             raise ValueError(
-                f"Argument `spike_times` must lie before the end of the recording, {times[-1]} ms, but has {row.max()}."
+                f"Argument `spike_times` must lie before the end of the recording, {times[-1]} ms, but has {row.max()}"
+                f"{with_delay}."
             )
 
 

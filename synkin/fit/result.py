@@ -33,6 +33,7 @@ class Fit:
     scale: Any  # trace's unit per mS
     offset: Any  # trace's unit
     onset: Any  # ms, added to every spike time
+    delay: float  # ms, held, added to it too
     free: tuple[str, ...]  # what was fitted
     stderr: dict[str, Any]  # standard error by name of what was fitted, in its unit; inf where nothing is known
     correlations: np.ndarray  # (N, N) of the errors, between what `labels` names
@@ -65,6 +66,8 @@ class Fit:
                 rows.append((label, *rounded(np.median(value), np.median(self.stderr[name])), value_unit))
             elif name in self.params._fields or np.any(value != OWN[name]):
                 rows.append((name, f"{value:.5g}", "held", value_unit))
+        if self.delay:
+            rows.append(("delay", f"{self.delay:.5g}", "held", "ms"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         quality = f"R^2 {self.r_squared:.4f}, residuals {self.noise:.3g} {self.unit}".rstrip()
@@ -103,6 +106,7 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
         kernel=problem.kernel,
         params=problem.params_at(found.point),
         **own,
+        delay=problem.delay,
         free=(*problem.free, *problem.own),
         stderr=stderr,
         correlations=known.correlations,
@@ -115,7 +119,7 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
         success=found.success,
         nfev=found.nfev,
         seconds=seconds,
-        spike_times=problem.spike_times,
+        spike_times=problem.sent,
         times=problem.times,
         trace=seen(trace),
         unit=problem.unit,

@@ -13,7 +13,10 @@ from synkin import checks, units
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
-from synkin.objects.synapse import Parameter, Synapse, Value, Variable, real
+from synkin.objects.synapse import Parameter, Synapse, Value, Variable, brief, real, spread
+from synkin.release import State as ReleaseState
+from synkin.release import advance as advance_release
+from synkin.release import prepared, trace, tsodyks_markram
 from synkin.simulate import simulate
 
 _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
@@ -22,23 +25,96 @@ _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params(
 @jax.jit
 def _step(ready: Any, carry: Any, inputs: list[Array]) -> tuple[Any, Array]:
     """One update: the carry and g."""
+    return ready.step(carry, _total(inputs, carry.y[0]))
+
+
+@jax.jit
+def _releasing_step(
+    ready: Any, carry: Any, inputs: list[Array], params: Any, state: ReleaseState, dt: ArrayLike
+) -> tuple[Any, ReleaseState, Array]:
+    """One update of an object with short-term plasticity: the carry, the state of release and g."""
     like = carry.y[0]
-    total = sum((jnp.broadcast_to(x, like.shape).astype(like.dtype) for x in inputs), jnp.zeros_like(like))
-    return ready.step(carry, total)
+    total = _total(inputs, like)
+    move = prepared(checks.aligned(params, like, tsodyks_markram), jnp.asarray(dt, like.dtype))
+    state, released = advance_release(move, state, total != 0)
+    carry, g = ready.step(carry, released * total)
+    return carry, state, g
+
+
+def _total(inputs: list[Array], like: Array) -> Array:
+    return sum((jnp.broadcast_to(x, like.shape).astype(like.dtype) for x in inputs), jnp.zeros_like(like))
 
 
 class Linear(Synapse):
-    """What the three share: inputs in mS, added at the end of a step."""
+    """What the three share: inputs in mS, added at the end of a step, and what of them is released."""
 
-    def __init__(self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str) -> None:
+    def __init__(
+        self,
+        in_size: int | checks.Shape,
+        name: str | None,
+        given: dict[str, Value],
+        method: str,
+        release: Any,
+    ) -> None:
         super().__init__(in_size, name, given, method)
         self._delta_inputs: dict[tuple[str | None, Hashable], Any] = {}
+        self._release_state: Any = None
+        self.release = release
+
+    @property
+    def release(self) -> Any:
+        """Short-term plasticity, `synkin.tsodyks_markram`'s ``Params``, as arrays, or None; it may be set anew."""
+        return self._release
+
+    @release.setter
+    def release(self, value: Any) -> None:
+        if value is None:
+            self._release = self._release_state = None
+            return
+        if isinstance(value, type) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
+            raise TypeError(
+                f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {checks.worded(value)}."
+            )
+        given = value._make(v(self._in_size) if callable(v) else v for v in value)
+        plain = units.params(tsodyks_markram, given)
+        dtype = jnp.result_type(float)
+        arrays = (jnp.array(real(name, v, "Parameter"), dtype) for name, v in plain._asdict().items())
+        params = self._concrete(tsodyks_markram.Params(*arrays))
+        checks.params(params, self._in_size, tsodyks_markram)
+        self._has_units = self._has_units or units.among(given)
+        self._release = params
+
+    @property
+    def release_state(self) -> Any:
+        """`synkin.tsodyks_markram`'s ``State``, or None without short-term plasticity; it may be set."""
+        state = self.state  # made now, where it was not
+        if self._release is not None and self._release_state is None:
+            self._release_state = tsodyks_markram.init(self._release, state[0].shape, dtype=state[0].dtype)
+        return self._release_state
+
+    @release_state.setter
+    def release_state(self, state: Any) -> None:
+        old = self.release_state
+        if old is None:
+            raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
+        if getattr(state, "_fields", None) != old._fields:
+            raise TypeError(
+                f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {checks.worded(state)}."
+            )
+        fields = (spread(field, v, o.shape, o.dtype) for field, v, o in zip(old._fields, state, old, strict=True))
+        self._release_state = self._concrete(ReleaseState(*fields))
+
+    def init_state(self, batch_size: int | None = None) -> None:
+        super().init_state(batch_size)
+        self._release_state = None  # at rest
 
     def update(self, x: ArrayLike | None = None) -> Array:
         """Advance by one step of `synkin.environ`'s dt.
 
         Args:
-            x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none.
+            x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none. With
+                short-term plasticity all inputs of a step together are one spike, if they are not 0, and what is
+                released of them is added.
 
         Returns:
             g in mS at the end of the step, shape of the state.
@@ -53,8 +129,12 @@ class Linear(Synapse):
         inputs = [self._input(f"delta input {key[1]}", value) for key, value in added.items()]
         if x is not None:
             inputs.append(self._input("x", x))
-        carry, g = _step(ready, carry, inputs)
-        self._concrete((carry.y, g, t))
+        if self._release is None:
+            carry, g = _step(ready, carry, inputs)
+            self._concrete((carry.y, g, t))
+        else:
+            carry, released, g = _releasing_step(ready, carry, inputs, self._release, self.release_state, dt)
+            self._release_state = self._concrete((released, carry.y, g, t))[0]
         self._gone(ready, carry)
         self._clock = t + dt
         self._drop_used(added)
@@ -63,10 +143,22 @@ class Linear(Synapse):
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
         if self._delta_inputs:
             raise ValueError("Delta inputs are for `update`: `run` takes all its input from `spikes`.")
+        released = self.release_state
+        if released is not None:
+            total = spikes.astype(self.state[0].dtype)
+            step = jnp.asarray(dt, total.dtype)
+            released, part = trace(self._release, released, total != 0, step)
+            spikes = part * total
         state, g = simulate(self.kernel, self._params, spikes, dt, state=self.state, method=self._method)
-        self._concrete((state, g, t))
-        self._state = state
+        self._concrete((state, released, g, t))
+        self._state, self._release_state = state, released
         return g
+
+    def _options(self) -> dict[str, str]:
+        if self._release is None:
+            return super()._options()
+        parts = ", ".join(f"{field}={brief(value)}" for field, value in self._release._asdict().items())
+        return {**super()._options(), "release": f"{tsodyks_markram.name}({parts})"}
 
     def add_delta_input(
         self, key: Hashable, inp: ArrayLike | Callable[..., ArrayLike], label: str | None = None
@@ -140,6 +232,8 @@ class Alpha(Linear):
         tau: time constant, ms.
         g_initializer: initial g and h, mS.
         method: "exp_euler" (brainpy.state's scheme) or "exact".
+        release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``: a spike then counts as its input times
+            what it releases. `release_state` is where that stands. None for none.
 
     A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
 
@@ -164,8 +258,9 @@ class Alpha(Linear):
         g_initializer: Value = 0.0,
         *,
         method: str = "exp_euler",
+        release: Any = None,
     ) -> None:
-        super().__init__(in_size, name, {"tau": tau}, method)
+        super().__init__(in_size, name, {"tau": tau}, method, release)
         self.g_initializer = g_initializer
 
 
@@ -178,6 +273,8 @@ class Expon(Linear):
         tau: time constant, ms.
         g_initializer: initial g, mS.
         method: "exp_euler" or "exact": the same here.
+        release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``: a spike then counts as its input times
+            what it releases. `release_state` is where that stands. None for none.
 
     A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
 
@@ -200,8 +297,9 @@ class Expon(Linear):
         g_initializer: Value = 0.0,
         *,
         method: str = "exp_euler",
+        release: Any = None,
     ) -> None:
-        super().__init__(in_size, name, {"tau": tau}, method)
+        super().__init__(in_size, name, {"tau": tau}, method, release)
         self.g_initializer = g_initializer
 
 
@@ -221,6 +319,8 @@ class DualExpon(Linear):
             that this has, 0 where the time constants are equal.
         g_initializer: initial g_rise and g_decay, mS.
         method: "exp_euler" or "exact": the same here.
+        release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``: a spike then counts as its input times
+            what it releases. `release_state` is where that stands. None for none.
 
     A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
 
@@ -250,10 +350,11 @@ class DualExpon(Linear):
         g_initializer: Value = 0.0,
         *,
         method: str = "exp_euler",
+        release: Any = None,
     ) -> None:
         self._normalize = checks.flag("normalize", normalize)
         given = {"tau_decay": tau_decay, "tau_rise": tau_rise, "amplitude": amplitude}
-        super().__init__(in_size, name, given, method)
+        super().__init__(in_size, name, given, method, release)
         self.g_initializer = g_initializer
 
     @property
@@ -261,8 +362,8 @@ class DualExpon(Linear):
         """Whether ``amplitude`` is the peak of g after a unit input."""
         return self._normalize
 
-    def _options(self) -> dict[str, Any]:
-        return {"normalize": self._normalize, **super()._options()}
+    def _options(self) -> dict[str, str]:
+        return {"normalize": repr(self._normalize), **super()._options()}
 
     def _for_kernel(self, given: Any) -> Any:
         if self._normalize:

@@ -48,9 +48,15 @@ class Receptor(Synapse):
         given: dict[str, Value],
         method: str,
         overlap: str,
+        release: None = None,
     ) -> None:
         super().__init__(in_size, name, given, method)
         checks.overlap(overlap)
+        if release is not None:
+            raise TypeError(
+                f"Argument `release` is for Alpha, Expon and DualExpon, and not for {type(self).__name__}: receptors "
+                "saturate, so that half of the transmitter is not half of the response."
+            )
         self._overlap = overlap
 
     @property
@@ -114,8 +120,8 @@ class Receptor(Synapse):
             "transmitter: give spikes to `update`."
         )
 
-    def _options(self) -> dict[str, Any]:
-        return {**super()._options(), "overlap": self._overlap}
+    def _options(self) -> dict[str, str]:
+        return {**super()._options(), "overlap": repr(self._overlap)}
 
     def _read(self, name: str) -> Array:
         state = self.state  # made now, where it was not; the arrival time comes with it
@@ -145,6 +151,7 @@ class AMPA(Receptor):
         g_initializer: initial g, 0 to 1.
         method: "exp_euler" (brainpy.state's scheme) or "exact".
         overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+        release: None: short-term plasticity is for the linear synapses, as a receptor saturates.
 
     A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
 
@@ -173,9 +180,10 @@ class AMPA(Receptor):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
+        release: None = None,
     ) -> None:
         given = {"alpha": alpha, "beta": beta, "T": T, "T_dur": T_dur}
-        super().__init__(in_size, name, given, method, overlap)
+        super().__init__(in_size, name, given, method, overlap, release)
         self.g_initializer = g_initializer
 
 
@@ -192,6 +200,7 @@ class GABAa(AMPA):
         g_initializer: initial g, 0 to 1.
         method: "exp_euler" (brainpy.state's scheme) or "exact".
         overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+        release: None: short-term plasticity is for the linear synapses, as a receptor saturates.
 
     A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
 
@@ -215,8 +224,10 @@ class GABAa(AMPA):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
+        release: None = None,
     ) -> None:
-        super().__init__(in_size, name, alpha, beta, T, T_dur, g_initializer, method=method, overlap=overlap)
+        options: Any = {"method": method, "overlap": overlap, "release": release}
+        super().__init__(in_size, name, alpha, beta, T, T_dur, g_initializer, **options)
 
 
 class BioNMDA(Receptor):
@@ -238,6 +249,7 @@ class BioNMDA(Receptor):
         x_initializer: initial x, 0 to 1.
         method: "exp_euler" (brainpy.state's scheme) or "exact".
         overlap: "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+        release: None: short-term plasticity is for the linear synapses, as a receptor saturates.
 
     A parameter or initial value is a number, an array that broadcasts, or a callable of the shape.
 
@@ -274,10 +286,11 @@ class BioNMDA(Receptor):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
+        release: None = None,
     ) -> None:
         given = {
             "alpha1": alpha1, "beta1": beta1, "alpha2": alpha2, "beta2": beta2, "T": T, "T_dur": T_dur,
         }  # fmt: skip
-        super().__init__(in_size, name, given, method, overlap)
+        super().__init__(in_size, name, given, method, overlap, release)
         self.g_initializer = g_initializer
         self.x_initializer = x_initializer

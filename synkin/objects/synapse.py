@@ -255,15 +255,15 @@ class Synapse:
 
     def __repr__(self) -> str:
         size = self._in_size[0] if len(self._in_size) == 1 else self._in_size
-        settings = {field: _brief(value) for field, value in self._given._asdict().items()}
-        settings |= {option: repr(value) for option, value in self._options().items()}
+        settings = {field: brief(value) for field, value in self._given._asdict().items()}
+        settings |= self._options()
         settings["batch_size"] = repr(self.batch_size)
         listed = ", ".join(f"{key}={value}" for key, value in settings.items())
         return f"{type(self).__name__}({size}, name={self.name!r}, {listed})"
 
-    def _options(self) -> dict[str, Any]:
-        """What else `repr` tells."""
-        return {"method": self._method}
+    def _options(self) -> dict[str, str]:
+        """What else `repr` tells, as text."""
+        return {"method": repr(self._method)}
 
     def _give(self, **given: Value) -> None:
         """Take parameters as a person gives them: none is changed unless all are sound."""
@@ -359,6 +359,6 @@ def _axes(name: str, value: Any) -> checks.Shape:
         raise type(error)(str(error).replace("shape", name, 1)) from None
 
 
-def _brief(value: Array) -> str:
+def brief(value: Array) -> str:
     """A number as it is, an array as its kind."""
     return str(value) if value.ndim == 0 else f"{value.dtype}[{','.join(map(str, value.shape))}]"

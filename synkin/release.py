@@ -1,0 +1,406 @@
+"""Short-term plasticity: how much of its transmitter a synapse releases at a spike, after all spikes before.
+
+    params, spike_times = synkin.tsodyks_markram.Params(U=0.5, tau_rec=800.0), [10.0, 30.0, 50.0]
+    weights = synkin.tsodyks_markram.release(params, spike_times)
+    g = synkin.respond(synkin.alpha, synkin.alpha.Params(), spike_times, [60.0], weights=weights)
+    _, weights = synkin.tsodyks_markram.run(params, spikes, dt)
+    _, g = synkin.simulate(synkin.alpha, synkin.alpha.Params(), weights, dt)
+
+`tsodyks_markram` has ``Params``, ``State``, ``init`` and ``step`` as a kernel has. What it gives is no conductance, but
+the weight of a spike, for the linear kernels: an input of 1 is a release of all there is. It is the same wherever in a
+step a spike acts, as it depends on the intervals between spikes alone.
+
+Sources: Markram, Wang and Tsodyks 1998, PNAS 95:5323; Tsodyks, Pawelzik and Markram 1998, Neural Comput. 10:821. For
+release site by site: Fuhrmann et al. 2002, J. Neurophysiol. 87:140; Loebel et al. 2009, Front. Comput. Neurosci. 3:27.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, loop, units
+
+# exp(-z) is 0 from here on, in every precision.
+_GONE = 800.0
+
+
+class Params(NamedTuple):
+    """Parameters, each a scalar or an array that broadcasts against the state's shape."""
+
+    U: ArrayLike = 0.5  # what a spike adds to u, as a part of 1 - u; 0 to 1
+    tau_rec: ArrayLike = 800.0  # recovery from depression, ms; 0 for none of it
+    tau_fac: ArrayLike = 0.0  # decay of facilitation, ms; 0 for none of it
+
+
+class State(NamedTuple):
+    """State, each of the shape given to `init`."""
+
+    u: Array  # facilitation that is left, 0 to 1
+    depleted: Array  # 1 - x: the part of the transmitter, or of n sites, that is missing, 0 to 1
+
+
+class Parameter(NamedTuple):
+    """What is known of a parameter, as of those of a kernel."""
+
+    name: str
+    default: Any
+    unit: str
+    positive: bool = False
+    signed: bool = False
+    most: float = np.inf
+
+
+_PARAMETERS = (
+    Parameter("U", Params().U, "1", most=1.0),
+    Parameter("tau_rec", Params().tau_rec, "ms"),
+    Parameter("tau_fac", Params().tau_fac, "ms"),
+)
+
+
+class TsodyksMarkram:
+    """Short-term depression and facilitation, exact between spikes.
+
+    At a spike u grows by U (1 - u), then u x is released, and x falls by as much; between spikes ``u' = -u / tau_fac``
+    and ``x' = (1 - x) / tau_rec``. At first u is 0 and x is 1, so that the first release is U. With tau_fac = 0 u is U
+    at each spike, with tau_rec = 0 x is 1: that is the limit, in value and derivative, but for spikes at the same time.
+
+    With ``key`` and ``n`` release is random: each of n sites that is filled releases with probability u by itself, and
+    each that is empty fills with the probability 1 - exp(-h / tau_rec) in h ms. What is returned is the part of the n
+    sites that released. Its mean over many keys is the release without one, r, and its variance r (1 - r) / n. Through
+    a random number goes no derivative: with ``key`` the one with respect to any parameter or time is 0.
+
+    Parameters:
+        U: 0.5, from 0 to 1
+        tau_rec: 800.0 ms
+        tau_fac: 0.0 ms
+
+    State: u (1), depleted (1), which is 1 - x
+
+    Sources: Markram, Wang and Tsodyks 1998, PNAS 95:5323; Tsodyks, Pawelzik and Markram 1998, Neural Comput. 10:821;
+    Fuhrmann et al. 2002, J. Neurophysiol. 87:140.
+    """
+
+    __slots__ = ()  # nothing of it can be set
+
+    name: ClassVar[str] = "tsodyks_markram"
+    Params: ClassVar[Any] = Params
+    State: ClassVar[Any] = State
+    UNITS: ClassVar[Any] = Params(*(known.unit for known in _PARAMETERS))
+    parameters: ClassVar[Mapping[str, Parameter]] = {known.name: known for known in _PARAMETERS}
+    variables: ClassVar[Mapping[str, str]] = {"u": "1", "depleted": "1"}
+
+    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
+        """State at rest: zeros, nothing facilitated and nothing depleted.
+
+        Args:
+            params: ``Params``, checked here.
+            shape: shape of the state, for example (1000,).
+            dtype: floating dtype, by default JAX's default float.
+
+        Returns:
+            ``State`` of zeros, each field an array of its own.
+
+        Raises:
+            TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+        """
+        shape, dtype = checks.layout(units.params(self, params), shape, dtype, self)
+        return State(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
+
+    def step(
+        self,
+        params: Any,
+        state: Any,
+        t: ArrayLike,
+        spike: ArrayLike,
+        dt: ArrayLike,
+        *,
+        key: Any = None,
+        n: int | None = None,
+    ) -> tuple[Any, Array]:
+        """Advance by one step, at whose start a spike acts.
+
+        Args:
+            params: ``Params``: U without unit, the time constants in ms.
+            state: ``State`` at ``t``.
+            t: time at the start of the step in ms; not needed.
+            spike: booleans (or numbers, true where not 0), shape of the state, or broadcasting.
+            dt: step in ms.
+            key: for random release, a key of `jax.random`, of this step alone; synapses draw for themselves. The
+                ``depleted`` part of the state is taken as the nearest whole number of sites.
+            n: how many sites a synapse has, with ``key``.
+
+        Returns:
+            The state at ``t + dt``, and the release, 0 to 1 and 0 without a spike, shape of the state.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        The times may be quantities of saiunit. A step with ``key`` draws 2 n numbers a synapse.
+        """
+        params, state = units.params(self, params), checks.state(self, units.state(state, self))
+        units.plain("t", t, "ms")
+        dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
+        params = checks.guarded(checks.params(params, state.u.shape, self), self)
+        plain = units.plain("spike", spike, "1")
+        spike = checks.spike_input(plain, state.u)
+        n = _sites(key, n)
+        arrays = jax.tree.map(partial(checks.array, dtype=state.u.dtype), params)
+        state = checks.guarded_state(state, params, plain)
+        return _one_step(arrays, state, spike.astype(bool), checks.array(dt, state.u.dtype), key, n)
+
+    def run(
+        self,
+        params: Any,
+        spikes: ArrayLike,
+        dt: ArrayLike,
+        *,
+        state: Any = None,
+        key: Any = None,
+        n: int | None = None,
+        dtype: Any = None,
+    ) -> tuple[Any, Array]:
+        """`step` after step over a train on a grid: what a linear kernel takes in `synkin.simulate`.
+
+        Args:
+            params: ``Params``; scalars, or arrays that broadcast against the state.
+            spikes: (T, *shape), booleans, or 0 and 1.
+            dt: step in ms.
+            state: ``State`` to start from, of shape ``shape``; by default at rest.
+            key: for random release, a key of `jax.random`; synapses draw for themselves.
+            n: how many sites a synapse has, with ``key``.
+            dtype: floating dtype of the state where none is given.
+
+        Returns:
+            The final state, and the releases, (T, *shape), 0 where there is no spike.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+        """
+        params, state = units.params(self, params), units.state(state, self)
+        given, dt = units.plain("spikes", spikes, "1"), units.plain("dt", dt, "ms")
+        dt = checks.guarded_dt(checks.positive_dt(dt))
+        if state is not None:
+            state = checks.state(self, state)
+        shape = None if state is None else state.u.shape
+        because = ", as a release is what weighs them"
+        spikes = checks.spike_train(given, shape, takes_weights=False, because=because)
+        params = checks.guarded(checks.params(params, spikes.shape[1:], self), self)
+        if state is None:
+            state = self.init(params, spikes.shape[1:], dtype=dtype)
+        n = _sites(key, n)
+        arrays = jax.tree.map(partial(checks.array, dtype=state.u.dtype), params)
+        state = checks.guarded_state(state, params, given)
+        return trace(arrays, state, spikes.astype(bool), checks.array(dt, state.u.dtype), key, n)
+
+    def release(
+        self,
+        params: Any,
+        spike_times: ArrayLike,
+        *,
+        key: Any = None,
+        n: int | None = None,
+        dtype: Any = None,
+    ) -> Array:
+        """How much each spike of one synapse releases, from rest, given the spikes' times.
+
+        Derivatives with respect to the parameters and spike times are there, forward and reverse. For many synapses
+        use `jax.vmap`, their spike times padded with inf to one length and, for random release, a key for each.
+
+        Args:
+            params: ``Params``, scalars.
+            spike_times: (K,) ms, in any order; inf pads. Spikes at the same time act one after the other.
+            key: for random release, a key of `jax.random`.
+            n: how many sites the synapse has, with ``key``.
+            dtype: floating dtype of the result, by default JAX's default float.
+
+        Returns:
+            (K,), 0 to 1, in the order in which ``spike_times`` came; 0 for padding.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Parameters and times may be quantities of saiunit. As in `synkin.respond`, times that come as lists or NumPy
+        arrays are subtracted from each other in float64.
+        """
+        params = units.params(self, params)
+        params = checks.guarded(checks.params(params, (), self), self)
+        dtype = checks.float_dtype(dtype)
+        spike_times = checks.event_times("spike_times", units.plain("spike_times", spike_times, "ms"), sort=True)
+        spike_times = checks.guarded_times(spike_times, sort=True)
+        n = _sites(key, n)
+        rest = checks.guarded_state(State(jnp.zeros((), dtype), jnp.zeros((), dtype)), params, True)
+        arrays = jax.tree.map(partial(checks.array, dtype=dtype), params)
+        order, gaps, real = _gaps(spike_times, dtype)
+        return _released(arrays, rest, order, gaps, real, key, n)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name}={known.default}" for name, known in self.parameters.items())
+        return f"{self.name}({listed})"
+
+    def __reduce__(self) -> str:
+        return self.name  # there is one, which pickles and copies by its name
+
+
+tsodyks_markram = TsodyksMarkram()
+
+
+class _Move(NamedTuple):
+    """What a step does, whatever the state is."""
+
+    U: Array
+    faded: Array  # the part of u that is lost in a step
+    recovered: Array  # the part of what is depleted that comes back
+
+
+def prepared(params: Any, dt: Any) -> _Move:
+    """The move of a step of ``dt`` ms, parameters being arrays that broadcast against the state."""
+    return _Move(params.U, _lost(dt, params.tau_fac), _lost(dt, params.tau_rec))
+
+
+def advance(move: _Move, state: State, spike: Array, key: Any = None, n: int | None = None) -> tuple[State, Array]:
+    """The state a step later and the release; ``spike`` is boolean and of the state's shape."""
+    u = jnp.where(spike, state.u + move.U * (1 - state.u), state.u)
+    if n is None:
+        released = jnp.where(spike, u * (1 - state.depleted), 0)
+        depleted = state.depleted + released
+        # In small steps little changes, and as a difference to what there is it keeps its digits: a product of numbers
+        # near 1 would not, nor would an x near 1.
+        return State(u - u * move.faded, depleted - depleted * move.recovered), released
+    for_release, for_recovery = jax.random.split(key)
+    known = ~jnp.isnan(u + state.depleted + move.faded + move.recovered)
+    empty = jnp.where(known, jnp.round(n * state.depleted), 0).astype("int32")
+    count = jnp.where(spike, _drawn(for_release, n - empty, u, n), 0)
+    empty += count
+    empty -= _drawn(for_recovery, empty, jnp.broadcast_to(move.recovered, u.shape), n)
+    # What is drawn with a probability of NaN would be plausible.
+    released, depleted = (jnp.where(known, sites.astype(u.dtype) / n, jnp.nan) for sites in (count, empty))
+    return State(u - u * move.faded, depleted), released
+
+
+def _drawn(key: Any, among: Array, probability: Array, n: int) -> Array:
+    """How many of ``among`` sites, n at the most, something happens to that has this probability for each of them."""
+    drawn = jax.random.uniform(key, (n, *among.shape), probability.dtype) < probability[None]
+    site = jnp.arange(n, dtype="int32").reshape(n, *(1 for _ in among.shape))
+    return (drawn & (site < among[None])).sum(axis=0, dtype="int32")
+
+
+@partial(jax.jit, static_argnames="n")
+def _one_step(params: Any, state: State, spike: Array, dt: Array, key: Any, n: int | None) -> tuple[State, Array]:
+    return advance(prepared(_aligned(params, state), dt), state, spike, key, n)
+
+
+@partial(jax.jit, static_argnames="n")
+def trace(
+    params: Any, state: State, spikes: Array, dt: Array, key: Any = None, n: int | None = None
+) -> tuple[State, Array]:
+    """`TsodyksMarkram.run` of arguments that have been checked."""
+    move = prepared(_aligned(params, state), dt)
+    state = loop.alike(state, (move, state, spikes))
+
+    def body(state: State, row: tuple[Array, Any]) -> tuple[State, Array]:
+        spike, key = row
+        return advance(move, state, spike, key, n)
+
+    return jax.lax.scan(body, state, (spikes, None if key is None else jax.random.split(key, len(spikes))))
+
+
+def _aligned(params: Any, state: State) -> Any:
+    return checks.aligned(params, state.u, tsodyks_markram)
+
+
+@partial(jax.jit, static_argnames="n")
+def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, key: Any, n: int | None) -> Array:
+    """The releases of spikes, in the order that they came in.
+
+    Args:
+        params, rest: scalars of one dtype.
+        order: (K,), which spike is the first, the second, ... in time.
+        gaps: (K,) ms since the spike before, in the order of time.
+        real: (K,) False for padding, in the order of time.
+        key, n: for random release.
+    """
+
+    def facilitated(u: Array, gap: Array) -> Array:
+        u = u * _kept(gap, params.tau_fac)
+        return u + params.U * (1 - u)
+
+    # Here x is held, and not what is depleted: it is what is released, and after a large release small. All that
+    # happens to it is a product, or a sum of what is not negative, so that it keeps its digits. (To hold 1 - u beside u
+    # as well would do no good: in a long train their rounding errors would part them.)
+    def spike(carry: tuple[Array, Array], gap: Array) -> tuple[tuple[Array, Array], Array]:
+        u, x = carry
+        u = facilitated(u, gap)
+        x = x + (1 - x) * _lost(gap, params.tau_rec)
+        return (u, x * (1 - u)), u * x
+
+    def draw(carry: tuple[Array, Array], row: tuple[Array, Any]) -> tuple[tuple[Array, Array], Array]:
+        (u, filled), (gap, key) = carry, row
+        u, back = facilitated(u, gap), _lost(gap, params.tau_rec)
+        chances = jax.random.uniform(key, (2, len(filled)), u.dtype)
+        filled = filled | (chances[0] < back)
+        released = filled & (chances[1] < u)
+        count = released.sum(dtype="int32").astype(u.dtype)
+        return (u, filled & ~released), jnp.where(jnp.isnan(u + back), jnp.nan, count / len(filled))
+
+    # Of spikes of which one comes at no time nothing is known.
+    start = rest.u + 0 * gaps.sum()
+    step: Any = spike if n is None else draw
+    carry = (start, 1 - rest.depleted if n is None else jnp.ones(n, bool))
+    rows: Any = gaps if n is None else (gaps, jax.random.split(key, len(gaps)))
+    _, released = jax.lax.scan(step, loop.alike(carry, (params, carry, rows)), rows)
+    released = jnp.where(real, released, 0 * start)
+    return jnp.zeros_like(released).at[order].set(released, unique_indices=True)
+
+
+def _gaps(spike_times: Any, dtype: Any) -> tuple[Array, Array, Array]:
+    """The order of spikes in time and, in that order, the ms since the spike before and which are no padding."""
+    traced = isinstance(spike_times, jax.Array)
+    xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
+    times = xp.asarray(spike_times, dtype if traced else float)
+    order = xp.argsort(times, stable=True)
+    times = times[order]
+    real = times < xp.inf
+    # NaN sorts behind the padding, where no other spike would hear of it.
+    safe = xp.where(times == xp.inf, xp.zeros_like(times), times)
+    before = xp.concatenate([safe[:1], safe[:-1]])
+    gaps = xp.where(times == xp.inf, xp.zeros_like(times), safe - before)
+    return jnp.asarray(order), jnp.asarray(gaps, dtype), jnp.asarray(real)
+
+
+def _kept(h: Any, tau: Array) -> Array:
+    """exp(-h / tau), and 0 at tau = 0."""
+    return _of_age(jnp.exp, 0.0, h, tau)
+
+
+def _lost(h: Any, tau: Array) -> Array:
+    """1 - exp(-h / tau), and 1 at tau = 0."""
+    return -_of_age(jnp.expm1, -1.0, h, tau)
+
+
+def _of_age(function: Callable[[Array], Array], at_last: float, h: Any, tau: Array) -> Array:
+    """``function(-h / tau)`` and, where that is long gone, the value at infinity, whose derivatives are 0."""
+    # As 0 counts a tau whose derivative, of 1 / tau, would overflow.
+    gone = (h >= _GONE * tau) | (tau * tau < jnp.finfo(tau.dtype).tiny)
+    age = jnp.where(gone, 0, h) / jnp.where(gone, 1, tau)
+    return jnp.where(gone, at_last, function(-age))
+
+
+def _sites(key: Any, n: Any) -> int | None:
+    """``n`` as an int, or None where release is not random.
+
+    Raises:
+        TypeError, ValueError: no random key, no whole number of sites, or one without the other.
+    """
+    if key is None and n is None:
+        return None
+    if key is None or n is None:
+        missing = "key" if key is None else "n"
+        raise ValueError(f"Arguments `key` and `n` must be given together, but `{missing}` is not.")
+    checks.random_key("key", key)
+    return checks.whole("n", n)
