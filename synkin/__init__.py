@@ -6,7 +6,7 @@ from types import ModuleType
 from synkin import currents, environ, plot, presets
 from synkin.delays import delayed
 from synkin.fit import Fit, fit
-from synkin.jumps import concentration_jumps
+from synkin.jumps import Jumps, concentration_jumps
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.measure import Measured, measure
@@ -29,6 +29,7 @@ __all__ = [
     "Expon",
     "Fit",
     "GABAa",
+    "Jumps",
     "Kernel",
     "Measured",
     "Recording",

@@ -1,7 +1,7 @@
 """The answer of a receptor to concentrations that jump, as in a patch before a fast perfusion pipette: exact."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,13 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, moves, units
+
+
+class Jumps(NamedTuple):
+    """A concentration that is constant between edges, for `synkin.fit` in place of spike times."""
+
+    edges: ArrayLike  # (K + 1,) ms, in the order of time; or (R, K + 1), a row for each recording
+    concentrations: ArrayLike  # (K,) mM, each between two edges; or (R, K)
 
 
 def concentration_jumps(

@@ -133,7 +133,7 @@ def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Var
             there, True or False.
     """
     kind = kernel.structure.kind
-    if kind not in _MATRICES:
+    if not kernel.structure.has_matrix:
         if T is None:
             return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
         return lambda y, duration, at: _evolve(kernel, params._replace(T=T[at]), y, duration, with_transmitter=True)

@@ -53,6 +53,11 @@ class Structure(NamedTuple):
         return self.kind == "gate"
 
     @property
+    def has_matrix(self) -> bool:
+        """Whether it takes an exponential of a matrix to solve it."""
+        return self.kind in ("occupancies", "affine")
+
+    @property
     def ends_in_g(self) -> bool:
         """Whether g is read off the last variable alone, and that drives no other."""
         return not self.coupled and all(weight == 0 for weight in self.output[:-1])

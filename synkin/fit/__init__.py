@@ -24,6 +24,7 @@ from synkin import checks
 from synkin.fit import search, statistics
 from synkin.fit.problem import pose
 from synkin.fit.result import Fit, collect
+from synkin.jumps import Jumps
 from synkin.recordings.recording import Recording, arrays
 
 __all__ = ["Fit", "fit"]
@@ -32,14 +33,14 @@ __all__ = ["Fit", "fit"]
 def fit(
     kernel: Any,
     params: Any,
-    spike_times: ArrayLike,
+    spike_times: ArrayLike | Jumps,
     times: ArrayLike | Recording,
     trace: ArrayLike | None = None,
     *,
     free: str | Sequence[str],
-    scale: bool | float = False,
-    offset: bool | float = False,
-    onset: bool | float = False,
+    scale: bool | float | str = False,
+    offset: bool | float | str = False,
+    onset: bool | float | str = False,
     weights: ArrayLike | None = None,
     delay: float = 0.0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -54,21 +55,26 @@ def fit(
 
     The curve ``scale * g(times) + offset``, g being that of `synkin.respond` with every spike ``delay + onset`` later,
     is fitted by bounded least squares (SciPy's `scipy.optimize.least_squares`) with exact derivatives. Of several
-    recordings all share the parameters; ``scale``, ``offset`` and ``onset``, where they are free, are each one's own.
+    recordings all share the parameters; ``scale``, ``offset`` and ``onset``, where they are free, are each one's own
+    unless they are "shared".
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``, scalars: what is free starts there, all else is held there.
-        spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording.
+        spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording. For a receptor also
+            `synkin.Jumps`, a concentration between edges as in `synkin.concentration_jumps`, one for each recording or
+            one for all.
         times: (M,) ms, increasing, evenly spaced or not; or a `Recording`, in place of ``times``, ``trace`` and
             ``unit``.
         trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
             NaN samples are left out.
         free: names of the parameters to fit. All are positive and fitted on a log scale, but for a linear kernel's
             ``amplitude``, which may be negative.
-        scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there.
-        offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there.
-        onset: common shift of the spike times in ms. True: fitted, False: 0, a number: held there. It is looked
+        scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there,
+            "shared": fitted, one for all recordings, as for jumps of one patch to several concentrations.
+        offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there, "shared" as for scale.
+        onset: common shift of the spike times in ms. True: fitted, False: 0, a number: held there, "shared" as for
+            scale. It is looked
             for near 0, about twice as far as the response is wide, and 6 ms at the least. Of a kernel that jumps, as
             `synkin.expon`, it can be told to a sample interval, and the middle of that is given.
         weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.

@@ -1,5 +1,6 @@
 """The curve to be fitted and its derivatives, in double precision."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from synkin.fit.problem import Problem
+from synkin.jumps import concentration_jumps
 from synkin.respond import respond
 
 
@@ -52,6 +54,7 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
         problem.free,
         problem.logarithmic,
         problem.overlap,
+        problem.jumps,
         problem.params,
         points,
         *spikes,
@@ -80,6 +83,7 @@ def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.
         problem.free,
         problem.logarithmic,
         problem.overlap,
+        problem.jumps,
         problem.params,
         parameters,
         onsets.T,
@@ -118,12 +122,13 @@ def spread(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
     return matrix.reshape(-1, total)
 
 
-@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap"))
+@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap", "jumps"))
 def _respond(
     kernel: Any,
     free: tuple[str, ...],
     logarithmic: tuple[bool, ...],
     overlap: str,
+    jumps: bool,
     params: Any,
     points: Array,
     spike_times: Array,
@@ -134,21 +139,22 @@ def _respond(
 
     def row(point: Array, spike_times: Array, weights: Array) -> tuple[Array, Array]:
         def g(point: Array) -> tuple[Array, Array]:
-            g = _g(kernel, free, logarithmic, overlap, params, point, spike_times, weights, times)
+            g = _g(kernel, free, logarithmic, overlap, jumps, params, point, spike_times, weights, times)
             return g, g
 
         slope, value = jax.jacfwd(g, has_aux=True)(point)
         return value, slope
 
-    return jax.vmap(row)(points, spike_times, weights)
+    return _each(kernel, row, points, spike_times, weights)
 
 
-@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap"))
+@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap", "jumps"))
 def _squares(
     kernel: Any,
     free: tuple[str, ...],
     logarithmic: tuple[bool, ...],
     overlap: str,
+    jumps: bool,
     params: Any,
     parameters: Array,
     onsets: Array,
@@ -170,10 +176,10 @@ def _squares(
 
     def row(onset: Array, spike_times: Array, weights: Array) -> Array:
         point = jnp.append(parameters, onset)
-        return _g(kernel, free, logarithmic, overlap, params, point, spike_times, weights, times)
+        return _g(kernel, free, logarithmic, overlap, jumps, params, point, spike_times, weights, times)
 
     def sums(onset: Array) -> Array:
-        g = centred(jax.vmap(row)(onset, spike_times, weights))
+        g = centred(_each(kernel, row, onset, spike_times, weights))
         target = centred(trace - held.get("offset", 0.0))
         size = (g * g).sum(axis=1)
         best = (g * target).sum(axis=1) / jnp.where(size > 0, size, 1.0)
@@ -184,11 +190,19 @@ def _squares(
     return jax.lax.map(sums, onsets)
 
 
+def _each(kernel: Any, function: Callable[..., Any], *rows: Array) -> Any:
+    """``function`` of each row; one after the other where that lets `synkin.propagator.climb` skip what is not taken."""
+    if kernel.structure.has_matrix:
+        return jax.lax.map(lambda row: function(*row), rows)
+    return jax.vmap(function)(*rows)
+
+
 def _g(
     kernel: Any,
     free: tuple[str, ...],
     logarithmic: tuple[bool, ...],
     overlap: str,
+    jumps: bool,
     params: Any,
     point: Array,
     spike_times: Array,
@@ -197,5 +211,9 @@ def _g(
 ) -> Array:
     """g (M,) of one recording at ``point`` (P + 1,): the free parameters and onset."""
     values = {name: jnp.exp(point[i]) if logarithmic[i] else point[i] for i, name in enumerate(free)}
+    if jumps:
+        return concentration_jumps(
+            kernel, params._replace(**values), spike_times + point[-1], weights[:-1], times, dtype=times.dtype
+        )
     given = weights if kernel.TAKES_WEIGHTS else None
     return respond(kernel, params._replace(**values), spike_times + point[-1], times, weights=given, overlap=overlap)

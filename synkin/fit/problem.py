@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from synkin import checks, units
+from synkin.jumps import Jumps
 
 # What each recording has of its own, with the value where it is not fitted and no other is given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
@@ -19,7 +20,7 @@ class Problem:
     """R recordings of M samples; the search's N coordinates are
 
     the free parameters (the logarithms of those that are positive), then, of scale, offset and onset, each that is
-    free, R of them.
+    free, R of them, or one that all share.
     """
 
     kernel: Any
@@ -28,6 +29,7 @@ class Problem:
     delay: float  # ms
     sent: np.ndarray  # the spike times without it
     weights: np.ndarray  # the same shape, mS
+    jumps: bool  # whether these are edges instead, and the concentrations after them, mM
     times: np.ndarray  # (M,) ms
     trace: np.ndarray  # (R, M); 0 where it is missing
     present: np.ndarray  # (R, M) False where the sample is NaN
@@ -37,6 +39,7 @@ class Problem:
     free: tuple[str, ...]  # parameters
     logarithmic: tuple[bool, ...]  # of them, which have their logarithm as coordinate
     own: tuple[str, ...]  # of scale, offset and onset, those that are fitted
+    shared: tuple[str, ...]  # of these, those of which there is one for all recordings
     held: dict[str, float]  # the values of the others
     lower: np.ndarray  # (N,)
     upper: np.ndarray  # (N,)
@@ -44,8 +47,11 @@ class Problem:
     @property
     def labels(self) -> tuple[str, ...]:
         """The coordinates' names: "beta", "scale", or "scale[3]" of the fourth of several recordings."""
-        numbers = [""] if self.is_single else [f"[{r}]" for r in range(len(self.trace))]
-        return *self.free, *(name + number for name in self.own for number in numbers)
+        labels = [*self.free]
+        for name in self.own:
+            one = self.is_single or name in self.shared
+            labels += [name] if one else [f"{name}[{r}]" for r in range(len(self.trace))]
+        return tuple(labels)
 
     @property
     def columns(self) -> np.ndarray:
@@ -56,8 +62,13 @@ class Problem:
 
     def columns_of(self, name: str) -> np.ndarray:
         """The coordinates that hold ``name`` of scale, offset and onset, where it is fitted: (R,)."""
-        recordings = len(self.trace)
-        return len(self.free) + self.own.index(name) * recordings + np.arange(recordings)
+        recordings = np.arange(len(self.trace))
+        before = sum(self.count(other) for other in self.own[: self.own.index(name)])
+        return len(self.free) + before + (0 * recordings if name in self.shared else recordings)
+
+    def count(self, name: str) -> int:
+        """How many coordinates ``name`` of scale, offset and onset has."""
+        return 1 if name in self.shared else len(self.trace)
 
     def split(self, point: np.ndarray) -> dict[str, np.ndarray]:
         """Scale, offset and onset at a point, each (R,)."""
@@ -82,7 +93,7 @@ def pose(
     trace: Any,
     *,
     free: str | Sequence[str],
-    held: Mapping[str, bool | float],
+    held: Mapping[str, bool | float | str],
     weights: Any,
     delay: Any,
     bounds: Mapping[str, tuple[float, float]],
@@ -96,8 +107,11 @@ def pose(
     """
     checks.kernel(kernel)
     params = units.params(kernel, params)
+    jumps = isinstance(spike_times, Jumps)
+    if jumps:
+        spike_times, weights = _protocol(kernel, spike_times, weights)
     spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
-    weights = units.plain("weights", weights, "mS")
+    weights = weights if jumps else units.plain("weights", weights, "mS")
     if units.is_quantity(trace):
         trace, unit = trace.mantissa, str(trace.unit)
     checks.params(params, (), kernel)
@@ -113,8 +127,11 @@ def pose(
             f"{len(times)}, but has shape {trace.shape[int(is_single) :]}."
         )
     spike_times, delay = checks.floats("spike_times", spike_times), _delay(delay)
-    _check_spikes(spike_times, delay, times, len(trace), is_single)
-    if weights is not None:
+    if jumps:
+        _check_edges(spike_times, weights, delay, times, len(trace), is_single)
+    else:
+        _check_spikes(spike_times, delay, times, len(trace), is_single)
+    if weights is not None and not jumps:
         weights = checks.floats("weights", weights)
         checks.weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
     sent, weights = _in_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
@@ -122,15 +139,17 @@ def pose(
     free = _check_free(kernel, params, free)
     values = {name: _held(name, value) for name, value in held.items()}
     own = tuple(name for name, value in values.items() if value is None)
+    shared = tuple(name for name in own if isinstance(held[name], str))
     logarithmic = tuple(not kernel.parameters[name].signed for name in free)
     present = np.isfinite(trace)
-    _check_trace(trace, present, is_single, len(free), len(own))
-    lower, upper = _limits(kernel, params, free, own, bounds, spike_times, times)
+    _check_trace(trace, present, is_single, len(free) + len(shared), len(own) - len(shared))
+    begins = spike_times[..., :1] if jumps else spike_times
+    lower, upper = _limits(kernel, params, free, own, bounds, begins, times)
     are_logarithms = [*logarithmic, *(False for _ in own)]
     with np.errstate(divide="ignore"):  # the logarithm of a bound of 0 is meant
         for limit in (lower, upper):
             limit[are_logarithms] = np.log(limit[are_logarithms])
-    repeats = [1] * len(free) + [len(trace)] * len(own)
+    repeats = [1] * len(free) + [1 if name in shared else len(trace) for name in own]
     return Problem(
         kernel=kernel,
         params=params,
@@ -138,6 +157,7 @@ def pose(
         delay=delay,
         sent=sent,
         weights=weights,
+        jumps=jumps,
         times=times,
         trace=np.where(present, trace, 0.0),
         present=present,
@@ -147,10 +167,51 @@ def pose(
         free=free,
         logarithmic=logarithmic,
         own=own,
+        shared=shared,
         held={name: value for name, value in values.items() if value is not None},
         lower=np.repeat(lower, repeats),
         upper=np.repeat(upper, repeats),
     )
+
+
+def _protocol(kernel: Any, given: Jumps, weights: Any) -> tuple[Any, np.ndarray]:
+    """The edges of a protocol, and the concentration that follows each, the last being followed by none."""
+    if kernel.TAKES_WEIGHTS or weights is not None:
+        raise ValueError(
+            "Argument `spike_times` must be spike times for a linear kernel, or where there are weights, but is a "
+            "protocol of concentrations."
+        )
+    concentrations = checks.floats("concentrations", units.plain("concentrations", given.concentrations, "mM"))
+    checks.concentration("concentrations", concentrations)
+    if concentrations.ndim not in (1, 2):
+        raise ValueError(
+            f"Argument `concentrations` must have shape (K,) or (R, K), but has shape {concentrations.shape}."
+        )
+    edges = checks.floats("edges", units.plain("edges", given.edges, "ms"))
+    after = np.concatenate([concentrations, np.zeros((*concentrations.shape[:-1], 1))], axis=-1)
+    if edges.shape[-1:] != after.shape[-1:] or edges.ndim not in (1, 2):
+        raise ValueError(
+            "Argument `edges` must have one element more than `concentrations` in its last axis, but they have shapes "
+            f"{edges.shape} and {concentrations.shape}."
+        )
+    if edges.ndim != after.ndim:  # one of the two serves for all recordings
+        edges, after = np.broadcast_arrays(edges, after)
+    return edges, after
+
+
+def _check_edges(
+    edges: np.ndarray, after: np.ndarray, delay: float, times: np.ndarray, recordings: int, is_single: bool
+) -> None:
+    if edges.shape != after.shape or not (edges.ndim == 1 or (len(edges) == recordings and not is_single)):
+        expected = "(K + 1,)" if is_single else f"(K + 1,) or ({recordings}, K + 1)"
+        raise ValueError(f"Argument `edges` must have shape {expected}, but has shape {edges.shape}.")
+    for row in np.atleast_2d(edges):
+        checks.event_times("edges", row, sort=False)
+        checks.in_order("edges", row)
+        if row[0] + delay > times[-1]:
+            raise ValueError(
+                f"Argument `edges` must begin before the end of the recording, {times[-1]} ms, but begins at {row[0]}."
+            )
 
 
 def _in_time(spike_times: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -226,10 +287,14 @@ def _check_free(kernel: Any, params: Any, free: str | Sequence[str]) -> tuple[st
 
 
 def _held(name: str, value: Any) -> float | None:
-    """None for True, which means that it is fitted; else the value at which it is held."""
+    """None for True and "shared", which mean that it is fitted; else the value at which it is held."""
+    if isinstance(value, str) and value == "shared":
+        return None
     if isinstance(value, bool | np.bool_):
         return None if value else OWN[name]
-    checks.number(name, value, np.isfinite, "True, False or a finite number")
+    if isinstance(value, str):
+        raise TypeError(f"Argument `{name}` must be True, False, 'shared' or a finite number, but is {value!r}.")
+    checks.number(name, value, np.isfinite, "True, False, 'shared' or a finite number")
     return float(value)
 
 

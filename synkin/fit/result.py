@@ -46,7 +46,8 @@ class Fit:
     success: bool  # whether the search ended by itself, and not for want of evaluations
     nfev: int  # evaluations of the curve, of all starts together
     seconds: float  # with compilation, where there was any
-    spike_times: np.ndarray  # as given, ms
+    spike_times: np.ndarray  # as given, ms; or the edges of a protocol
+    concentrations: np.ndarray | None  # between these, mM; None for spikes
     times: np.ndarray  # (M,) ms
     trace: np.ndarray  # as given; (M,) or (R, M)
     unit: str  # of the trace, "" if it is not known
@@ -88,19 +89,19 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
     def seen(a: np.ndarray) -> Any:
         return a[0] if problem.is_single else a
 
-    def number(a: np.ndarray) -> Any:
-        return float(a[0]) if problem.is_single else a
+    def number(name: str, a: np.ndarray) -> Any:
+        return float(a[0]) if problem.is_single or name in problem.shared else a
 
     own = {
         # What is held is one number for all recordings.
-        name: number(values) if name in problem.own else problem.held[name]
+        name: number(name, values) if name in problem.own else problem.held[name]
         for name, values in problem.split(found.point).items()
     }
     trace = np.where(problem.present, problem.trace, np.nan)
     residuals = trace - found.curve.value
     around = trace - np.nanmean(trace, axis=1, keepdims=True)
     stderr: dict[str, Any] = dict(zip(problem.free, map(float, known.stderr), strict=False))
-    stderr |= {name: number(known.stderr[problem.columns_of(name)]) for name in problem.own}
+    stderr |= {name: number(name, known.stderr[problem.columns_of(name)]) for name in problem.own}
     worth = verdict(problem, found, known)
     return Fit(
         kernel=problem.kernel,
@@ -120,6 +121,7 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
         nfev=found.nfev,
         seconds=seconds,
         spike_times=problem.sent,
+        concentrations=problem.weights[..., :-1] if problem.jumps else None,
         times=problem.times,
         trace=seen(trace),
         unit=problem.unit,

@@ -73,7 +73,8 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     report = _Report(starts, progress)
     linear = [name for name in _LINEAR if name in problem.own]
     bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
-    unbounded = [name for name in linear if not bounded[problem.columns_of(name)].any()]
+    # What all recordings share, or has a bound, cannot be solved for recording by recording.
+    unbounded = [name for name in linear if name not in problem.shared and not bounded[problem.columns_of(name)].any()]
     guess = objective = _Objective(problem, linear, report)
     if unbounded != linear:
         objective = _Objective(problem, unbounded, report)
@@ -240,7 +241,10 @@ class _Objective:
         best = np.linalg.pinv(first) @ target[:, :solved]
         residuals = np.concatenate([first @ best - target[:, :solved], -target[:, solved:]], axis=1)
         for i, name in enumerate(self.solved):
-            own[name] = point[problem.columns_of(name)] = best[:, i, 0]
+            values = best[:, i, 0]
+            if name in problem.shared:  # a guess, from which the search begins
+                values = np.full_like(values, np.median(values))
+            own[name] = point[problem.columns_of(name)] = values
         whole = triangle[:, :, solved:-1]
         jacobian = whole.copy()
         jacobian[:, :solved] = 0.0

@@ -103,7 +103,7 @@ def _units(problem: Problem, found: Found) -> tuple[np.ndarray, np.ndarray]:
     if "onset" in problem.own:
         steepest = np.abs(found.curve.derivative[:, :, len(problem.free) + problem.own.index("onset")]).max(axis=1)
         own["onset"] = np.divide(height, steepest, out=np.zeros_like(height), where=steepest > 0)
-    natural = np.concatenate([parameters, *(own[name] for name in problem.own)])
+    natural = np.concatenate([parameters, *(own[name][: problem.count(name)] for name in problem.own)])
     # Of a quantity that is 0 there is no percentage: it counts in its own unit.
     natural = np.where(natural == 0, 1.0, natural)
     is_logarithm = np.zeros(len(natural), bool)
