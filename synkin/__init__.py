@@ -10,7 +10,7 @@ from synkin.jumps import Jumps, concentration_jumps
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.measure import Measured, measure
-from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa
+from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse
 from synkin.recordings import Recording, read_recording
 from synkin.release import tsodyks_markram
 from synkin.respond import respond
@@ -35,6 +35,7 @@ __all__ = [
     "Recording",
     "Scheme",
     "Stepper",
+    "Synapse",
     "alpha",
     "ampa",
     "bionmda",

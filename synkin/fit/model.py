@@ -191,7 +191,7 @@ def _squares(
 
 
 def _each(kernel: Any, function: Callable[..., Any], *rows: Array) -> Any:
-    """``function`` of each row; one after the other where that lets `synkin.propagator.climb` skip what is not taken."""
+    """``function`` of each row; one after the other where `synkin.propagator.climb` can skip rungs then."""
     if kernel.structure.has_matrix:
         return jax.lax.map(lambda row: function(*row), rows)
     return jax.vmap(function)(*rows)

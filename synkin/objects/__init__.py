@@ -5,6 +5,8 @@
     with synkin.environ.context(dt=0.1):
         g = syn.update(spikes)
 
+`Synapse` makes such an object of any other kernel.
+
 An object holds a kernel's ``Params`` and ``State`` (``syn.params``, ``syn.state``, ``syn.kernel``) and does
 no mathematics: a call is one jitted pure function, compiled once for all objects of equal shape.
 
@@ -14,6 +16,7 @@ parameters have their unit, but for those without one; ``params`` and ``state``,
 """
 
 from synkin.objects.linear import Alpha, DualExpon, Expon
+from synkin.objects.of_kernel import Synapse
 from synkin.objects.receptors import AMPA, BioNMDA, GABAa
 
-__all__ = ["AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa"]
+__all__ = ["AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"]

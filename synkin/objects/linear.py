@@ -53,7 +53,7 @@ class Linear(Synapse):
         in_size: int | checks.Shape,
         name: str | None,
         given: dict[str, Value],
-        method: str,
+        method: str | None,
         release: Any,
     ) -> None:
         super().__init__(in_size, name, given, method)

@@ -46,7 +46,7 @@ class Receptor(Synapse):
         in_size: int | checks.Shape,
         name: str | None,
         given: dict[str, Value],
-        method: str,
+        method: str | None,
         overlap: str,
         release: None = None,
     ) -> None:

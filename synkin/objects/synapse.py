@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -103,12 +104,14 @@ class Synapse:
     _overlap = "restart"
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # field of the state, attribute
 
-    def __init__(self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str) -> None:
-        checks.choice("method", method, checks.METHODS)
+    def __init__(
+        self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str | None
+    ) -> None:
+        checks.method(method, self.kernel)
         self._in_size = _axes("in_size", in_size)
         self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
-        self._method = method
-        self._given = self.kernel.Params()
+        self._method = method or self.kernel.methods[0]
+        self._given = self.kernel.Params(**given)  # all of them, checked next
         self._give(**given)
         self._batch: checks.Shape = ()
         self._held_state: Any = None
@@ -323,10 +326,11 @@ class Synapse:
             RuntimeError: under a JAX transformation, whose tracers would outlive it here.
         """
         if not all(map(checks.is_concrete, jax.tree.leaves(values))):
+            name = self.kernel.name
+            where = f"synkin.{name}" if getattr(sys.modules["synkin"], name, None) is self.kernel else name
             raise RuntimeError(
                 f"{type(self).__name__} keeps its state in itself and cannot be made, set or updated inside "
-                "jax.jit, vmap, grad or scan: use synkin.stepper or synkin.simulate with "
-                f"synkin.{self.kernel.name} there."
+                f"jax.jit, vmap, grad or scan: use synkin.stepper or synkin.simulate with {where} there."
             )
         return values
 
