@@ -95,10 +95,10 @@ def pose(
     free: str | Sequence[str],
     held: Mapping[str, bool | float | str],
     weights: Any,
-    delay: Any,
     bounds: Mapping[str, tuple[float, float]],
     overlap: str,
     unit: str,
+    delay: Any = 0.0,
 ) -> Problem:
     """The problem that the arguments of `synkin.fit` pose.
 
