@@ -9,6 +9,7 @@ that is named in ``COMMANDS`` of `synkin.__main__`. What they share:
 
     parser       which word belongs to which option
     options      kernels, parameters and numbers as they are typed
+    scheme_file  a receptor of the person's own
     hints        what may have been meant
     files        tables of numbers in, results out
     time_unit    ms from the unit in a column's name

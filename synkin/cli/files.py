@@ -39,14 +39,7 @@ def read_table(path: Path) -> tuple[list[str] | None, list[Row]]:
     Raises:
         UsageError: no such file, not text, no rows, or rows that differ in length.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {path}.") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"File {path} must be text, but is not.") from None
-    except OSError as error:
-        raise UsageError(f"File {path} cannot be read: {error.strerror}.") from None
+    text = read_text(path)
     lines = [(number, line) for number, line in enumerate(map(str.strip, text.splitlines()), start=1) if line]
     rows = [Row(number, _split(line)) for number, line in lines if not line.startswith("#")]
     if not rows:
@@ -72,6 +65,22 @@ def read_table(path: Path) -> tuple[list[str] | None, list[Row]]:
     above = [line for number, line in lines if number < rows[0].line]
     names = _names(above[-1].lstrip("# "), expected) if above else []
     return (names if len(names) == expected and all(map(_NAME.match, names)) else None), rows
+
+
+def read_text(path: Path) -> str:
+    """What a text file holds.
+
+    Raises:
+        UsageError: no such file, or not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {path}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"File {path} must be text, but is not.") from None
+    except OSError as error:
+        raise UsageError(f"File {path} cannot be read: {error.strerror}.") from None
 
 
 def number(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> float:

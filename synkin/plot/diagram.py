@@ -16,7 +16,7 @@ _NAME, _RATE, _LINE = 11.0, 8.5, 1.25
 # Around the text of a state, and around all.
 _PADDING, _MARGIN = 7.0, 10.0
 # A small scheme is not drawn larger than this on large axes.
-_LARGEST = 1.3
+_LARGEST = 1.5
 # Arrows: width where all are alike; where rates are known, of the slowest and the fastest; length and width of heads.
 _WIDTH, _WIDTHS, _HEAD = 1.0, (0.6, 2.4), (8.0, 8.0)
 
@@ -95,7 +95,9 @@ def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: A
         color = ORANGE if state in opened else "white"
         _draw_state(ax, state, notes[state], middle, box, color, 2.5 if occupied[state] else 1.0, scale)
     if caption:
-        ax.text(0.5, 0.0, caption, fontsize=scale * _RATE, color=GREY, ha="center", va="bottom", transform=ax.transAxes)
+        ax.text(
+            0.5, 0.01, caption, fontsize=scale * _RATE, color=GREY, ha="center", va="bottom", transform=ax.transAxes
+        )
     return ax
 
 
@@ -227,13 +229,11 @@ def _fitted(ax: Any, extent: tuple[float, float, float, float]) -> tuple[Any, fl
     if figure.get_layout_engine() is not None:
         figure.get_layout_engine().execute(figure)
     there = ax.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
-    scale = min(72 * there.width / width, 72 * there.height / height, _LARGEST)
-    for limits, middle, size in (
-        (ax.set_xlim, (left + right) / 2, 72 * there.width / scale),
-        (ax.set_ylim, (bottom + top) / 2, 72 * there.height / scale),
-    ):
-        limits(middle - size / 2, middle + size / 2)
-    ax.set_aspect("equal", adjustable="datalim")
+    fills = min(72 * there.width / width, 72 * there.height / height)
+    scale = min(fills, _LARGEST)
+    for limits, middle, size in ((ax.set_xlim, (left + right) / 2, width), (ax.set_ylim, (bottom + top) / 2, height)):
+        limits(middle - size / 2 * fills / scale, middle + size / 2 * fills / scale)
+    ax.set_aspect("equal", adjustable="box")
     return ax, scale
 
 

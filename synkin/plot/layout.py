@@ -17,9 +17,9 @@ _KEPT, _REACH = 60, 2
 # What there should not be: two lines that cross, and a line that passes a state.
 _CROSSING, _PASSING = 12.0, 60.0
 # What a row and a column more cost: pictures are wider than high.
-_ROW, _COLUMN = 1.2, 0.6
+_ROW, _COLUMN = 2.3, 0.5
 # What a column costs that is not that of the number of ligands bound.
-_ASIDE = 0.5
+_ASIDE = 1.0
 
 
 class Way(NamedTuple):
