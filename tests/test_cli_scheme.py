@@ -1,6 +1,8 @@
 """The command line with schemes: those that are published, and those that a person writes into a file."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -158,8 +160,7 @@ def test_the_example_of_the_help_is_a_scheme(capsys, file):
     """What `list --help` shows, typed into a file."""
     with pytest.raises(SystemExit, match="0"):
         main(["list", "--help"])
-    text = capsys.readouterr().out
-    example = "\n".join(line for line in text.splitlines() if line.startswith("  ") and set("<=#") & set(line[:10]))
+    _, _, example = capsys.readouterr().out.partition("begin with #.\n\n")
     kernel = scheme_file.read(file("example.txt", example))
     assert kernel.Params() == nmda5.Params()
     assert [str(way) for way in kernel.transitions] == [str(way) for way in nmda5.transitions]
@@ -167,9 +168,6 @@ def test_the_example_of_the_help_is_a_scheme(capsys, file):
 
 
 def test_schemes_are_not_made_for_those_who_do_not_ask():
-    import subprocess
-    import sys
-
     code = (
         "import sys; from synkin.__main__ import main; "
         "main(['list', 'ampa']); sys.exit('synkin.schemes' in sys.modules)"

@@ -105,10 +105,18 @@ def _run(source: Point, target: Point, box: Size, paired: bool) -> tuple[Point, 
     dx, dy = target[0] - source[0], target[1] - source[1]
     length = hypot(dx, dy)
     dx, dy = dx / length, dy / length
-    inside = min(side / 2 / abs(d) for side, d in zip(box, (dx, dy), strict=True) if abs(d) > 1e-9) + _TO_STATE
     aside = _APART / 2 if paired else 0.0
-    x, y = source[0] - aside * dy, source[1] + aside * dx
-    return (x + inside * dx, y + inside * dy), (x + (length - inside) * dx, y + (length - inside) * dy)
+    left = -aside * dy, aside * dx
+    start = _leaves((dx, dy), left, box)
+    stop = length - _leaves((-dx, -dy), left, box)
+    x, y = source[0] + left[0], source[1] + left[1]
+    return (x + start * dx, y + start * dy), (x + stop * dx, y + stop * dy)
+
+
+def _leaves(direction: Point, beside: Point, box: Size) -> float:
+    """How far from beside its middle a line leaves a state."""
+    parts = zip(direction, beside, box, strict=True)
+    return min((side / 2 + _TO_STATE - (away if d > 0 else -away)) / abs(d) for d, away, side in parts if abs(d) > 1e-9)
 
 
 def _beside(run: tuple[Point, Point], along: float, label: Size) -> Point:
