@@ -212,6 +212,19 @@ def test_arrows_are_wider_for_faster_rates(ax):
     assert on > shut > off > open_ > 0
 
 
+def test_a_way_with_ligand_and_without(ax):
+    """One arrow, and both rates; at a concentration their sum."""
+    kernel = synkin.scheme(
+        "A + T -> B : on\nA -> B : leak\nB -> A : off", open="B", rest="steady", on=4.0, leak=0.5, off=1.0
+    )
+    draw(ax, kernel, kernel.Params())
+    assert texts(ax)[:2] == ["on·T + leak\n4·T + 0.5", "off\n1"]
+    assert covered(ax) == []
+    draw(ax, kernel, T=2.0)
+    assert texts(ax)[:2] == ["on·T + leak\n8.5", "off\n1"]
+    assert len(arrows(ax)) == 2
+
+
 def test_fits_the_axes_that_it_is_given():
     """Letters shrink with the axes, so that nothing covers anything in a small panel either."""
     panels = plot.figure(9, 4).subplots(1, 2, width_ratios=[3, 1])

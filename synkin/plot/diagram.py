@@ -25,8 +25,8 @@ class _Arrow(NamedTuple):
     source: str
     target: str
     binds: bool
-    name: str
-    rate: float | None
+    label: str
+    rate: float | None  # /ms, at T or else the T of a pulse; None where rates are not shown
 
 
 def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: Any = None) -> Any:
@@ -72,25 +72,26 @@ def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: A
     notes = {state: _note(occupied[state], opened.get(state), opened) for state in kernel.states}
     names = max(measure(state, _NAME) for state in kernel.states)
     box = max(names, *(measure(note, _RATE) for note in notes.values())) + 2 * _PADDING, _LINE * (_NAME + _RATE) + 6
-    texts = [_label(arrow) for arrow in arrows]
     pairs = {(arrow.source, arrow.target) for arrow in arrows}
     sized = [
         labels.Arrow(
             arrow.source,
             arrow.target,
             (arrow.target, arrow.source) in pairs,
-            (max(measure(line, _RATE) for line in text.split("\n")), _LINE * _RATE * (1 + text.count("\n"))),
+            _size(arrow.label, measure),
         )
-        for arrow, text in zip(arrows, texts, strict=True)
+        for arrow in arrows
     ]
     middles, lines = labels.arranged(places, box, sized)
 
     caption = "" if not known else "rates in /ms" + (", binding in /ms/mM" if T is None else f" at T = {T:g} mM")
     ax, scale = _fitted(ax, _extent(middles, box, sized, lines, caption))
-    for arrow, text, line, width, size in zip(arrows, texts, lines, _widths(arrows), sized, strict=True):
+    for arrow, line, width, size in zip(arrows, lines, _widths(arrows), sized, strict=True):
         color = BLUE if arrow.binds else BLACK
         _draw_arrow(ax, line, width, size.paired, color)
-        ax.text(*line.label, text, fontsize=scale * _RATE, color=color, ha="center", va="center", linespacing=1.1)
+        ax.text(
+            *line.label, arrow.label, fontsize=scale * _RATE, color=color, ha="center", va="center", linespacing=1.1
+        )
     for state, middle in middles.items():
         color = ORANGE if state in opened else "white"
         _draw_state(ax, state, notes[state], middle, box, color, 2.5 if occupied[state] else 1.0, scale)
@@ -126,25 +127,36 @@ def _at_rest(kernel: Any, params: Any) -> dict[str, float]:
 
 
 def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
-    """An arrow for each two states that a transition leads from and to; rates of several are added up."""
+    """An arrow for each two states that a transition leads from and to; several are one, their rates added up."""
     values = {} if params is None else params._asdict()
     if params is not None:
         values |= {name: function(params) for name, function in kernel.computed.items()}
-    found: dict[tuple[str, str, bool], _Arrow] = {}
+    ways: dict[tuple[str, str], list[Any]] = {}
     for way in kernel.transitions:
-        factor = [f"{way.rate.factor:.12g}"] if way.rate.factor != 1 or not way.rate.names else []
-        name = "·".join([*factor, *way.rate.names, *(["T"] if way.binds else [])])
-        rate = None
-        if params is not None:
-            used = [float(np.asarray(values[key])) for key in way.rate.names]
-            rate = way.rate.factor * float(np.prod(used)) * (1.0 if T is None or not way.binds else T)
-        at = way.source, way.target, way.binds
-        if at in found:
-            before = found[at]
-            name = f"{before.name} + {name}"
-            rate = None if rate is None or before.rate is None else rate + before.rate
-        found[at] = _Arrow(*at, name, rate)
-    return [*found.values()]
+        ways.setdefault((way.source, way.target), []).append(way)
+    arrows = []
+    for (source, target), several in ways.items():
+        label = " + ".join(map(_name, several))
+        binds = any(way.binds for way in several)
+        if params is None:
+            arrows.append(_Arrow(source, target, binds, label, None))
+            continue
+        found = {True: 0.0, False: 0.0}  # of binding, /ms/mM, and of the rest, /ms
+        for way in several:
+            factors = [float(np.asarray(values[name])) for name in way.rate.names]
+            found[way.binds] += way.rate.factor * float(np.prod(factors))
+        rate = found[False] + found[True] * (params.T if T is None else T)
+        shown = f"{rate:.3g}" if T is not None or not binds else f"{found[True]:.3g}"
+        if T is None and not all(way.binds == binds for way in several):
+            shown += f"·T + {found[False]:.3g}"
+        arrows.append(_Arrow(source, target, binds, f"{label}\n{shown}", rate))
+    return arrows
+
+
+def _name(way: Any) -> str:
+    """What a transition's rate is called."""
+    factor = [f"{way.rate.factor:.12g}"] if way.rate.factor != 1 or not way.rate.names else []
+    return "·".join([*factor, *way.rate.names, *(["T"] if way.binds else [])])
 
 
 def _ways(arrows: Sequence[_Arrow]) -> list[layout.Way]:
@@ -167,10 +179,6 @@ def _note(at_rest: float, weight: float | None, opened: Mapping[str, float]) -> 
     return ", ".join(notes)
 
 
-def _label(arrow: _Arrow) -> str:
-    return arrow.name if arrow.rate is None else f"{arrow.name}\n{arrow.rate:.3g}"
-
-
 def _widths(arrows: Sequence[_Arrow]) -> list[float]:
     """The width of each arrow: by the logarithm of its rate, where that is known."""
     rates = [arrow.rate for arrow in arrows if arrow.rate]
@@ -184,6 +192,11 @@ def _widths(arrows: Sequence[_Arrow]) -> list[float]:
         else least + (most - least) * float((np.log(arrow.rate) - low) / (high - low))
         for arrow in arrows
     ]
+
+
+def _size(text: str, measure: Any) -> labels.Size:
+    lines = text.split("\n")
+    return max(measure(line, _RATE) for line in lines), _LINE * _RATE * len(lines)
 
 
 def _measure() -> Any:

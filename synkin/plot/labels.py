@@ -17,7 +17,7 @@ _ARROW = 34.0
 # Where along its arrow a label may stand: in the middle, else as near to it as there is a place.
 _ALONG = (0.5, 0.42, 0.58, 0.35, 0.65, 0.28, 0.72, 0.2, 0.8)
 # By how much the columns beside it grow where there is none, and how often.
-_WIDER, _TIMES = 1.1, 40
+_WIDER, _TIMES = 1.1, 16
 
 
 class Arrow(NamedTuple):
@@ -47,7 +47,7 @@ class Rectangle(NamedTuple):
 def arranged(
     places: Mapping[str, tuple[int, int]], box: Size, arrows: Sequence[Arrow]
 ) -> tuple[dict[str, Point], list[Line]]:
-    """The middle of each state, and a `Line` for each arrow.
+    """The middle of each state, and a `Line` for each arrow; where labels have no room, the best that was found.
 
     Args:
         places: the column and row of each state.
@@ -62,18 +62,21 @@ def arranged(
     steps = dict.fromkeys(
         range(columns[0], columns[-1]), box[0] + max([_ARROW, *(width + 2 * _FREE for width, _ in level)])
     )
+    fewest = len(arrows) + 1
     for _ in range(_TIMES):
         middles = {
             state: (sum(step for column, step in steps.items() if column < x), row * y)
             for state, (x, y) in places.items()
         }
         lines, crowded = _lines(middles, box, arrows)
+        if len(crowded) < fewest:
+            fewest, best = len(crowded), (middles, lines)
         if not crowded:
             break
         for column in steps:
             if any(_is_beside(column, places[arrow.source], places[arrow.target]) for arrow in crowded):
                 steps[column] *= _WIDER
-    return middles, lines
+    return best
 
 
 def _is_beside(column: int, source: tuple[int, int], target: tuple[int, int]) -> bool:
