@@ -1,6 +1,7 @@
 """The picture of a scheme: its states and the transitions between them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -117,13 +118,19 @@ def _concentration(T: Any) -> float:
 
 def _at_rest(kernel: Any, params: Any) -> dict[str, float]:
     """The part of the receptors that is in each state at rest; 0 where it rounds to nothing."""
-    # Compiled as one: a steady state is many small operations. Where there is none, only what is not compiled says so.
-    at_rest = jax.jit(kernel.init, static_argnums=1)(params, ())
+    # Where there are several steady states, only what is not compiled says so.
+    at_rest = _resting(kernel, params)
     if not all(map(np.isfinite, at_rest)):
         at_rest = kernel.init(params, ())
     found = {state: float(getattr(at_rest, state)) for state in kernel.states[1:]}
     found = {kernel.states[0]: 1 - sum(found.values())} | found
     return {state: part if part >= 0.0005 else 0.0 for state, part in found.items()}
+
+
+@partial(jax.jit, static_argnums=0)
+def _resting(kernel: Any, params: Any) -> Any:
+    """Compiled as one, as a steady state is many small operations."""
+    return kernel.init(params, ())
 
 
 def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 Point = tuple[float, float]
 Size = tuple[float, float]
 
-# Between two arrows, from an arrow to its label, from a state to an arrow, and between labels.
+# Between two arrows, from an arrow to a label, from a state to an arrow, and between labels.
 _APART, _TO_LABEL, _TO_STATE, _FREE = 4.0, 5.5, 3.0, 2.0
 # The shortest arrow.
 _ARROW = 34.0
 # Where along its arrow a label may stand: in the middle, else as near to it as there is a place.
 _ALONG = (0.5, 0.42, 0.58, 0.35, 0.65, 0.28, 0.72, 0.2, 0.8)
-# By how much the columns beside it grow where there is none, and how often.
-_WIDER, _TIMES = 1.1, 16
+# By how much the columns beside it grow where there is none, how often, and from which time on the rows do, too.
+_WIDER, _TIMES, _ROWS_TOO = 1.1, 16, 8
 
 
 class Arrow(NamedTuple):
@@ -63,7 +63,7 @@ def arranged(
         range(columns[0], columns[-1]), box[0] + max([_ARROW, *(width + 2 * _FREE for width, _ in level)])
     )
     fewest = len(arrows) + 1
-    for _ in range(_TIMES):
+    for times in range(_TIMES):
         middles = {
             state: (sum(step for column, step in steps.items() if column < x), row * y)
             for state, (x, y) in places.items()
@@ -76,6 +76,8 @@ def arranged(
         for column in steps:
             if any(_is_beside(column, places[arrow.source], places[arrow.target]) for arrow in crowded):
                 steps[column] *= _WIDER
+        if times >= _ROWS_TOO:
+            row *= _WIDER
     return best
 
 
@@ -132,8 +134,8 @@ def _beside(run: tuple[Point, Point], along: float, label: Size) -> Point:
 
 
 def _is_free(label: Rectangle, taken: Iterable[Rectangle], runs: Iterable[tuple[Point, Point]]) -> bool:
-    wide = label._replace(width=label.width + _FREE, height=label.height + _FREE)
-    return not any(_overlap(wide, other) for other in taken) and not any(_touches(run, wide) for run in runs)
+    wide, wider = (label._replace(width=label.width + d, height=label.height + d) for d in (_FREE, 2 * _TO_LABEL - 1))
+    return not any(_overlap(wide, other) for other in taken) and not any(_touches(run, wider) for run in runs)
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> bool:

@@ -16,6 +16,8 @@ Place = tuple[int, int]  # column and row, rows counted upwards
 _KEPT, _REACH = 60, 2
 # What there should not be: two lines that cross, and a line that passes a state.
 _CROSSING, _PASSING = 12.0, 60.0
+# How near a line may come to the middle of a state that it passes, in columns or rows.
+_NEAR = 0.5
 # What a row and a column more cost: pictures are wider than high.
 _ROW, _COLUMN = 2.3, 0.5
 # What a column costs that is not that of the number of ligands bound.
@@ -168,8 +170,11 @@ def _cross(one: tuple[Place, Place], other: tuple[Place, Place]) -> bool:
 
 
 def _passes(line: tuple[Place, Place], place: Place) -> bool:
-    """Whether a line between two other places passes a place."""
+    """Whether a line between two other places passes so near to a place that it runs through what stands there."""
     (x0, y0), (x1, y1) = line
-    if place in line or _side(line, place):
+    x, y = place
+    if place in line:
         return False
-    return min(x0, x1) <= place[0] <= max(x0, x1) and min(y0, y1) <= place[1] <= max(y0, y1)
+    if min(x0, x1) < x < max(x0, x1) and abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) <= _NEAR:
+        return True
+    return min(y0, y1) < y < max(y0, y1) and abs(x0 + (x1 - x0) * (y - y0) / (y1 - y0) - x) < _NEAR
