@@ -375,16 +375,15 @@ def test_it_is_called_what_the_person_called_it(capsys, monkeypatch, path, name)
     assert f"`{name} fit --help`" in complaint(capsys, "fit", "--kernal", "ampa", "x.csv")
 
 
-def test_list_shows_every_parameter(capsys):
-    rows = [line.split() for line in said(capsys, "list").splitlines()]
-    assert rows[0] == ["kernel", "parameter", "default", "unit"]
-    assert [row[0] for row in rows[1:] if len(row) == 4] == list(synkin.KERNELS)
-    expected = [
-        [field, f"{value:g}", unit]
-        for kernel in synkin.KERNELS.values()
-        for field, value, unit in zip(kernel.Params._fields, kernel.Params(), kernel.UNITS, strict=True)
-    ]
-    assert [row[-3:] for row in rows[1:]] == expected
+def test_list_shows_every_parameter(capsys, kernel):
+    text = said(capsys, "list", NAMES[kernel])
+    assert text.startswith(f"{NAMES[kernel]}: The ")
+    assert "Source: " in text
+    rows = [line.split() for line in text.split("\n\n")[-1].splitlines()]
+    assert rows[0] == ["parameter", "default", "unit"]
+    units = [[] if unit == "1" else [unit] for unit in kernel.UNITS]
+    expected = [[n, f"{v:g}", *u] for n, v, u in zip(kernel.Params._fields, kernel.Params(), units, strict=True)]
+    assert rows[1:] == expected
 
 
 def test_version(capsys):
@@ -457,8 +456,8 @@ def test_file_that_cannot_be_read(capsys, tmp_path):
     [
         (
             ["--kernel", "nmda"],
-            "There is no kernel 'nmda' (did you mean bionmda?): "
-            "there are alpha, ampa, gabaa, bionmda, expon, dual_expon.",
+            "There is no kernel 'nmda' (did you mean nmda5?): there are alpha, ampa, gabaa, bionmda, expon, "
+            "dual_expon, and the schemes that `python -m synkin list` shows.",
         ),
         (["--set", "tau=2"], "Kernel ampa has no parameter 'tau': it has alpha, beta, T, T_dur."),
         (["--set", "beta"], "Option --set needs NAME=VALUE, such as T_dur=0.5, but got 'beta'."),

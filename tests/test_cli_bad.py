@@ -24,8 +24,15 @@ FILES = {
     "empty.csv": "",
     "two_units.csv": "time_s_of_ms_steps\n0.003\n",
     "samples.csv": "t,v\n0,1\n1,x\n",
+    "two.txt": "A + T <-> B : on, off\non = 5\noff = 0.2\nopen = B\n",
+    "shut.txt": "A + T <-> B : on, off\non = 5\noff = 0.2\n",
+    "half.txt": "# half\nA + T <-> B : on\n",
+    "no_rate.txt": "A + T <-> B : on, off\non = 5\nopen = B\n",
+    "apart.txt": "A + T -> B : on\nC -> D : on\non = 5\nopen = B\n",
+    "leaves.txt": "A -> B : off\noff = 0.2\nopen = B\n",
+    "elsewhere.txt": "A + T <-> B : on, off\non = 5\noff = 0.2\nopen = B\nrest = Q\n",
 }
-KERNELS = "there are alpha, ampa, gabaa, bionmda, expon, dual_expon"
+KERNELS = "there are alpha, ampa, gabaa, bionmda, expon, dual_expon, and the schemes that `python -m synkin list` shows"
 ONE_OF_TWO = "needs a file of spike times or --sample, one of the two"
 FIT = "fit recording.csv --kernel expon --spikes 4"
 
@@ -43,11 +50,19 @@ TABLE = [
         "There is no command 'spikes.csv': there are simulate, measure, fit and list.",
     ),
     ("--verbose", "no command, and an option of none", "The following arguments are required: COMMAND."),
+    ("list spikes.csv", "a file for a kernel", f"There is no kernel 'spikes.csv': {KERNELS}."),
+    ("list ampa gabaa", "two kernels", "Command list takes one NAME, but got 'gabaa' as well."),
     (
-        "list spikes.csv",
-        "a file for a command without",
-        "Command list takes options alone, but got 'spikes.csv' as well.",
+        "list ampa --scheme two.txt",
+        "a kernel and a scheme",
+        "Command list takes NAME or --scheme, but got both.",
     ),
+    (
+        "list --plot g.png",
+        "nothing to draw",
+        "Option --plot needs the name of a kernel, or --scheme, but there is neither.",
+    ),
+    ("list ampa --plot g.gif", "another kind", "Option --plot needs a file in .png or .pdf or .svg, but got g.gif."),
     ("simulate", "no file", f"Command simulate {ONE_OF_TWO}."),
     ("simulate spikes.csv --sample", "a file and the sample", f"Command simulate {ONE_OF_TWO}."),
     (
@@ -80,14 +95,89 @@ TABLE = [
     (
         "simulate spikes.csv --kernel nmda",
         "part of a kernel's name",
-        f"There is no kernel 'nmda' (did you mean bionmda?): {KERNELS}.",
+        f"There is no kernel 'nmda' (did you mean nmda5?): {KERNELS}.",
     ),
     (
         "simulate spikes.csv --kernel AMPA",
         "a kernel in capitals",
         f"There is no kernel 'AMPA' (did you mean ampa?): {KERNELS}.",
     ),
+    (
+        "fit recording.csv --kernel Jonas_1993",
+        "a scheme in capitals",
+        f"There is no kernel 'Jonas_1993' (did you mean jonas1993?): {KERNELS}.",
+    ),
     ("simulate spikes.csv --kernel glycine", "no such kernel", f"There is no kernel 'glycine': {KERNELS}."),
+    (
+        "simulate spikes.csv --kernel nmda5 --set kom=6",
+        "a letter wrong in a rate",
+        "Kernel nmda5 has no parameter 'kom' (did you mean kon?): it has kon, koff, kd, kr, beta, alpha, T, T_dur.",
+    ),
+    (
+        "simulate spikes.csv --kernel gabab --method exp_euler",
+        "a method that it does not have",
+        "Option --method must be exact, the only one that gabab has, but is 'exp_euler'.",
+    ),
+    (
+        "simulate spikes.csv --kernel ampa --scheme two.txt",
+        "a kernel and a scheme",
+        "Option --scheme excludes --kernel.",
+    ),
+    # Schemes in files
+    ("simulate spikes.csv --scheme none.txt", "no such file", "There is no file none.txt."),
+    (
+        "fit recording.csv --scheme empty.csv",
+        "an empty file",
+        "In empty.csv, a scheme must have a transition, such as `A <-> B : forward, backward`, but has none.",
+    ),
+    (
+        "simulate --sample --scheme spikes.csv",
+        "a file of spikes for a scheme",
+        "Line 1 of spikes.csv, `time_ms`, must have one arrow, `<->` or `->`, but has no arrow.",
+    ),
+    (
+        "simulate spikes.csv --scheme half.txt",
+        "no rate back",
+        "Line 2 of half.txt, `A + T <-> B : on`, must have two rates, forward and backward, as its arrow is `<->`, "
+        "but has 1.",
+    ),
+    (
+        "simulate spikes.csv --scheme no_rate.txt",
+        "a rate without a value",
+        "Line 1 of no_rate.txt, `A + T <-> B : on, off`, must have rates whose values are given, but `off` has none: "
+        "off=... .",
+    ),
+    (
+        "list --scheme shut.txt",
+        "nothing that conducts",
+        "File shut.txt must say what conducts, in a line such as `open = O`, but does not.",
+    ),
+    (
+        "list --scheme apart.txt",
+        "two schemes",
+        "In apart.txt, states of a scheme must be joined by transitions, but no path joins A and C.",
+    ),
+    (
+        "list --scheme leaves.txt",
+        "no rest",
+        "In leaves.txt, at rest only binding may lead out of a state, but A is left by `A -> B : off`: "
+        "rest='steady' is where that leads.",
+    ),
+    (
+        "list --scheme elsewhere.txt",
+        "at rest where there is no state",
+        "In elsewhere.txt, argument `rest` must name states (A, B) or be 'steady', but has 'Q'.",
+    ),
+    (
+        "simulate spikes.csv --scheme two.txt --set on=-5",
+        "a negative rate",
+        "Parameter `on` must be finite and not negative, but has the value -5.0.",
+    ),
+    (
+        "fit recording.csv --scheme two.txt --spikes 4",
+        "nothing to fit",
+        "Command fit needs --free, such as --free off.",
+    ),
     (
         "simulate spikes.csv --set Tdur=1",
         "a parameter without its sign",

@@ -266,7 +266,7 @@ def parsed(*arguments):
         (["nowhere.csv", *EXPON], "There is no file nowhere.csv."),
         (
             ["FILE", *EXPON, "--kernel", "nmda"],
-            "There is no kernel 'nmda' (did you mean bionmda?): there are alpha, ampa",
+            "There is no kernel 'nmda' (did you mean nmda5?): there are alpha, ampa",
         ),
         (["FILE", *EXPON, "--time", "t"], "has no column 't': it has 4, time_ms, first_pA, second_pA, note."),
         (["FILE", *EXPON, "--trace", "5"], "has no column '5': it has 4"),

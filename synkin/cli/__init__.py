@@ -9,6 +9,7 @@ that is named in ``COMMANDS`` of `synkin.__main__`. What they share:
 
     parser       which word belongs to which option
     options      kernels, parameters, recordings and numbers as they are typed
+    scheme_file  a receptor of the person's own
     hints        what may have been meant
     files        files to write, and what is said of those that cannot be read
     terminal     aligned text, progress

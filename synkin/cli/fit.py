@@ -97,9 +97,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Fit, write what was asked for, print a summary."""
     if arguments.sample == (arguments.recording is not None):
         raise UsageError("Command fit needs a recording or --sample, one of the two.")
-    kernel = options.kernel(arguments.kernel)
-    params = options.params(arguments.kernel, arguments.set)
-    typical = options.typical_free(arguments.kernel)
+    kernel = arguments.kernel
+    params = options.params(kernel, arguments.set)
+    typical = options.typical_free(kernel)
     path = arguments.recording
     if arguments.sample:
         path = SAMPLE
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) is None:
             raise UsageError(f"Command fit needs --{name}, such as --{name} {example}.")
     for name in arguments.free:
-        options.parameter(arguments.kernel, name)
+        options.parameter(kernel, name)
     bounds = _bounds(arguments.bounds, arguments)
     # What would fail at the end fails here.
     if arguments.out:
@@ -143,16 +143,14 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.out:
         with files.replacing(arguments.out) as file:
-            file.write(
-                json.dumps(_report(result, recording, arguments.kernel), indent=2, allow_nan=False).encode() + b"\n"
-            )
+            file.write(json.dumps(_report(result, recording, kernel.name), indent=2, allow_nan=False).encode() + b"\n")
     if arguments.plot:
         plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
     times = recording.times
     rows = [
-        ("kernel", arguments.kernel),
+        ("kernel", kernel.name),
         ("recording", _described(recording)),
         *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
         *([("times", f"{recording.note}; options stay in ms")] if recording.note else []),

@@ -1,25 +1,99 @@
-"""``list``: the kernels, their parameters, defaults and units."""
+"""``list``: the kernels; of one its equations or transitions, parameters, defaults and units, and its picture."""
 
 import argparse
+import inspect
+import sys
+from pathlib import Path
 from typing import Any
 
-from synkin.cli import terminal
+from synkin import plot
+from synkin.cli import UsageError, files, options, scheme_file, terminal
+from synkin.cli.parser import called_as
 from synkin.kernels import KERNELS
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of ``list``."""
-    text = "show the kernels, their parameters, defaults and units"
-    subparsers.add_parser("list", help=text, description=text, allow_abbrev=False).set_defaults(run=run)
+    text = "show the kernels; of one its parameters, defaults and units"
+    parser = subparsers.add_parser(
+        "list",
+        help=text,
+        description=text,
+        epilog=scheme_file.NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("name", nargs="?", type=options.kernel, metavar="NAME", help="a kernel, of which all is shown")
+    options.add_scheme(parser)
+    text = "draw its states and transitions, or its answer to one spike, to a .png, .pdf or .svg file"
+    add("--plot", type=Path, metavar="FILE", help=text)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the table."""
-    del arguments
-    rows = [("kernel", "parameter", "default", "unit")]
-    for name, kernel in KERNELS.items():
-        defaults = kernel.Params()
-        for field, default, unit in zip(defaults._fields, defaults, kernel.UNITS, strict=True):
-            first = field == defaults._fields[0]
-            rows.append((name if first else "", field, f"{default:g}", unit))
-    print(terminal.aligned(rows))
+    """Print the tables, draw."""
+    if arguments.name and arguments.scheme:
+        raise UsageError("Command list takes NAME or --scheme, but got both.")
+    kernel = arguments.name or arguments.scheme
+    if kernel is None:
+        if arguments.plot:
+            raise UsageError("Option --plot needs the name of a kernel, or --scheme, but there is neither.")
+        _print_all()
+        return
+    if arguments.plot:
+        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"))
+        _draw(kernel, arguments.plot)
+    _print_one(kernel)
+    if arguments.plot:
+        print(f"\nwritten  {arguments.plot}")
+
+
+def _print_all() -> None:
+    from synkin.schemes import SCHEMES
+
+    kernels = [(name, _description(kernel)) for name, kernel in (*KERNELS.items(), *SCHEMES.items())]
+    lines = terminal.aligned(kernels).splitlines()
+    for title, part in (("Kernels", lines[: len(KERNELS)]), ("Published schemes", lines[len(KERNELS) :])):
+        print(f"{title}:\n")
+        print("\n".join(f"  {line}" for line in part), end="\n\n")
+    print(f"`{called_as()} list NAME` shows the parameters of one, `--plot FILE` with it draws a picture.")
+
+
+def _description(kernel: Any) -> str:
+    """What a kernel is, in a line."""
+    # Each of the library has a module, above which that stands: equations may be those of another.
+    text = sys.modules[kernel.home].__doc__ if kernel in KERNELS.values() else kernel.__doc__
+    return _plain(str(text).strip().partition("\n")[0])
+
+
+def _print_one(kernel: Any) -> None:
+    about = kernel.__doc__.partition("\nParameters:")[0].partition("\nTransitions:")[0]
+    first, _, rest = _plain(inspect.cleandoc(about)).partition("\n")
+    description = _description(kernel)
+    parts = [f"{kernel.name}: {description}", *([] if first == description else [first]), rest.strip()]
+    print("\n\n".join(filter(None, parts)), end="\n\n")
+    if hasattr(kernel, "transitions"):
+        ways = [(str(way).partition(" : ")[0], str(way.rate)) for way in kernel.transitions]
+        print(terminal.aligned([("transition", "rate"), *ways]), end="\n\n")
+        opened = [state if weight == 1 else f"{weight:g}*{state}" for state, weight in kernel.open.items()]
+        print(f"conducting: {', '.join(opened)}\n")
+    print(terminal.aligned([("parameter", "default", "unit"), *options.table(kernel, kernel.Params())]))
+
+
+def _draw(kernel: Any, path: Path) -> None:
+    try:
+        figure = plot.figure()
+    except ImportError as error:
+        raise UsageError(str(error)) from None
+    ax = figure.subplots()
+    if hasattr(kernel, "transitions"):
+        plot.scheme(kernel, kernel.Params(), ax=ax)
+    else:
+        plot.kernel(kernel, ax=ax)
+    with files.replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), bbox_inches="tight")
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from synkin import checks
-from synkin.cli import UsageError, files
+from synkin.cli import UsageError, files, scheme_file
 from synkin.cli.hints import meant
+from synkin.cli.parser import called_as
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, read_recording, time_unit
 
@@ -19,17 +20,26 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def add_kernel(parser: argparse.ArgumentParser) -> None:
-    """Add the options --kernel and --set, which `kernel` and `params` read."""
+    """Add the options --kernel and --scheme, which both give ``kernel``, and --set, which `params` reads."""
+    either = parser.add_mutually_exclusive_group()
     names = ", ".join(KERNELS)
-    parser.add_argument("--kernel", default="ampa", metavar="NAME", help=f"{names} (default: ampa)")
+    text = f"{names}, or a published scheme such as nmda5: `list` shows all (default: ampa)"
+    either.add_argument("--kernel", type=kernel, default="ampa", metavar="NAME", help=text)
+    add_scheme(either, dest="kernel", default=argparse.SUPPRESS)
     parser.add_argument(
         "--set",
         action="extend",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="parameters other than the defaults, which `list` shows: --set beta=0.2 T_dur=1",
+        help="parameters other than the defaults, which `list NAME` shows: --set beta=0.2 T_dur=1",
     )
+
+
+def add_scheme(parser: Any, **given: Any) -> None:
+    """Add the option --scheme, whose value is a kernel."""
+    text = "a receptor of your own: a text file of its states and transitions, as `list --help` shows"
+    parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, **given)
 
 
 def add_time_unit(parser: argparse.ArgumentParser) -> None:
@@ -69,30 +79,36 @@ def recording(path: Path, arguments: argparse.Namespace, **others: Any) -> Recor
 
 
 def kernel(name: str) -> Any:
-    """The kernel called ``name``.
+    """The kernel called ``name``, of the library or one of the published schemes: an argparse type.
 
     Raises:
         UsageError: there is none.
     """
-    if name not in KERNELS:
-        raise UsageError(f"There is no kernel {name!r}{meant(name, KERNELS)}: there are {', '.join(KERNELS)}.")
-    return KERNELS[name]
+    if name in KERNELS:
+        return KERNELS[name]
+    # Made when imported, which takes a while: only for those who ask.
+    from synkin.schemes import SCHEMES
+
+    if name not in SCHEMES:
+        there_are = f"there are {', '.join(KERNELS)}, and the schemes that `{called_as()} list` shows"
+        raise UsageError(f"There is no kernel {name!r}{meant(name, (*KERNELS, *SCHEMES))}: {there_are}.")
+    return SCHEMES[name]
 
 
-def params(kernel_name: str, settings: Iterable[str]) -> Any:
+def params(kernel: Any, settings: Iterable[str]) -> Any:
     """The kernel's ``Params`` with the ``settings``, each ``NAME=VALUE``.
 
     Raises:
         UsageError: no such parameter, no number, or a value out of range.
     """
-    known = kernel(kernel_name).Params()
+    known = kernel.Params()
     values = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             example = f"{known._fields[-1]}={known[-1]:g}"
             raise UsageError(f"Option --set needs NAME=VALUE, such as {example}, but got {setting!r}.")
-        parameter(kernel_name, name)
+        parameter(kernel, name)
         try:
             values[name] = float(value)
         except ValueError:
@@ -101,27 +117,41 @@ def params(kernel_name: str, settings: Iterable[str]) -> Any:
             raise UsageError(f"Parameter {name} must be a number below {_LARGEST:.3g}, but is {value}.")
     changed = known._replace(**values)
     try:
-        checks.params(changed, (), kernel(kernel_name))
+        checks.params(changed, (), kernel)
     except ValueError as error:
         raise UsageError(str(error)) from None
     return changed
 
 
-def parameter(kernel_name: str, name: str) -> None:
+def table(kernel: Any, params: Any) -> list[tuple[str, str, str]]:
+    """Each parameter, its value and its unit, if it has one."""
+    units = ["" if unit in (None, "1") else unit for unit in kernel.UNITS]
+    return [(name, f"{value:g}", unit) for name, value, unit in zip(params._fields, params, units, strict=True)]
+
+
+def parameter(kernel: Any, name: str) -> None:
     """Raise unless the kernel has a parameter called ``name``.
 
     Raises:
         UsageError: it has none.
     """
-    known = kernel(kernel_name).Params._fields
+    known = kernel.Params._fields
     if name not in known:
         has = f"it has {', '.join(known)}"
-        raise UsageError(f"Kernel {kernel_name} has no parameter {name!r}{meant(name, known)}: {has}.")
+        raise UsageError(f"Kernel {kernel.name} has no parameter {name!r}{meant(name, known)}: {has}.")
 
 
-def typical_free(kernel_name: str) -> list[str]:
-    """The parameters that a recording in any unit can tell: not T, which acts as alpha does, nor the amplitude."""
-    return [name for name in kernel(kernel_name).Params._fields if name not in ("T", "amplitude")]
+def typical_free(kernel: Any) -> list[str]:
+    """The parameters that a recording in any unit can tell: not T, which acts as alpha does, nor the amplitude.
+
+    Of a scheme, which has more than one recording can tell, the rates of opening and closing.
+    """
+    ways = [way for way in getattr(kernel, "transitions", ()) if not way.binds]
+    gate = {
+        name for way in ways if (way.source in kernel.open) != (way.target in kernel.open) for name in way.rate.names
+    }
+    known = [name for name in kernel.Params._fields if name not in ("T", "amplitude")]
+    return [name for name in known if name in gate] or known
 
 
 def one_of(choices: Iterable[str]) -> Callable[[str], str]:

@@ -27,12 +27,13 @@ of its synapse; a header may say that they come the other way round. Times are i
 ms, or in the unit that the column's name ends in: time_s, t (us). The times of a
 synapse must not decrease. Lines that begin with # are passed over.
 
-With --method exact a spike acts at its own time, and --dt is only how far apart
-the results are. With exp_euler it acts at the time of the grid 0, dt, 2 dt, ...
-that is nearest to its own; of several spikes of one synapse at one such time a
-receptor (ampa, gabaa, bionmda) sees one, a linear kernel (alpha, expon,
-dual_expon) their sum, 1 mS each; and a pulse lasts whole steps. Results are g at
-the ends of the steps; that of a receptor is for a maximal conductance of 1 mS.
+With --method exact, the only one that schemes have, a spike acts at its own time,
+and --dt is only how far apart the results are. With exp_euler it acts at the time
+of the grid 0, dt, 2 dt, ... that is nearest to its own; of several spikes of one
+synapse at one such time a receptor (ampa, gabaa, bionmda) sees one, a linear
+kernel (alpha, expon, dual_expon) their sum, 1 mS each; and a pulse lasts whole
+steps. Results are g at the ends of the steps; that of a receptor is for a maximal
+conductance of 1 mS.
 
   %(prog)s spikes.csv --kernel bionmda --set T_dur=1 beta2=0.4 \\
       --method exact --out g.csv --plot g.png
@@ -60,9 +61,9 @@ def add_parser(subparsers: Any) -> None:
     add(
         "--method",
         type=options.one_of(checks.METHODS),
-        default="exp_euler",
         metavar="NAME",
-        help="exp_euler, on the grid of --dt, or exact, with the spikes at their own times (default: exp_euler)",
+        help="exp_euler, on the grid of --dt, or exact, with the spikes at their own times (default: the first of "
+        "these that the kernel has)",
     )
     add(
         "--overlap",
@@ -77,10 +78,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Simulate, write what was asked for, print a summary."""
-    kernel = options.kernel(arguments.kernel)
-    params = options.params(arguments.kernel, arguments.set)
+    kernel = arguments.kernel
+    params = options.params(kernel, arguments.set)
+    method = arguments.method or kernel.methods[0]
+    if method not in kernel.methods:
+        only = kernel.methods[0]
+        raise UsageError(f"Option --method must be {only}, the only one that {kernel.name} has, but is {method!r}.")
     if arguments.overlap and kernel.TAKES_WEIGHTS:
-        raise UsageError(f"Option --overlap is for receptors, but the kernel is {arguments.kernel}.")
+        raise UsageError(f"Option --overlap is for receptors, but the kernel is {kernel.name}.")
     if arguments.sample == (arguments.spikes is not None):
         raise UsageError("Command simulate needs a file of spike times or --sample, one of the two.")
     # What would fail at the end of a long run fails here.
@@ -95,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
     steps = _steps(arguments.duration or float(spikes.times.max()) + _AFTER_LAST_SPIKE, dt)
     times = dt * np.arange(1, steps + 1)
     overlap = arguments.overlap or "restart"
-    if arguments.method == "exact":
+    if method == "exact":
         g = conductance.exact(kernel, params, spikes, times, overlap)
         acted = _within(spikes, times)
     else:
@@ -107,16 +112,15 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out:
         _write(arguments.out, times, g)
     if arguments.plot:
-        picture.draw(figure, times, g, spikes, arguments.kernel)
+        picture.draw(figure, times, g, spikes, kernel.name)
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
 
-    table = [(name, f"{value:g}", unit) for name, value, unit in zip(params._fields, params, kernel.UNITS, strict=True)]
     _print_summary(
         {
-            "kernel": [arguments.kernel],
-            "parameters": terminal.aligned(table).splitlines(),
-            "method": [arguments.method],
+            "kernel": [kernel.name],
+            "parameters": terminal.aligned(options.table(kernel, params)).splitlines(),
+            "method": [method],
             "spikes": [
                 f"{len(spikes.times):,}",
                 *([f"at {spikes.note}"] if spikes.note else []),

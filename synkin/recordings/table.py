@@ -24,6 +24,23 @@ class Row(NamedTuple):
     cells: list[str]
 
 
+def read_text(path: Path) -> str:
+    """What a text file holds.
+
+    Raises:
+        FileNotFoundError, OSError: no such file, or one that cannot be read.
+        ValueError: not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {path}.") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"File {path} must be text, but is not.") from None
+    except OSError as error:
+        raise OSError(f"File {path} cannot be read: {error.strerror}.") from None
+
+
 def read_table(path: Path) -> tuple[list[str] | None, list[Row]]:
     """The cells of a text file, separated by commas, semicolons, tabs or, where there are none, by spaces.
 
@@ -41,14 +58,7 @@ def read_table(path: Path) -> tuple[list[str] | None, list[Row]]:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ValueError: not text, no rows, or rows that differ in length.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {path}.") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"File {path} must be text, but is not.") from None
-    except OSError as error:
-        raise OSError(f"File {path} cannot be read: {error.strerror}.") from None
+    text = read_text(path)
     lines = [(number, line) for number, line in enumerate(map(str.strip, text.splitlines()), start=1) if line]
     rows = [Row(number, _split(line)) for number, line in lines if not line.startswith("#")]
     if not rows:

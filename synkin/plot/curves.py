@@ -1,7 +1,6 @@
-"""Pictures of conductances. Drawing needs matplotlib (the extra ``plot``); importing this does not."""
+"""Pictures of conductances: traces, populations, the answer of a kernel, a fit."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,10 @@ from jax.typing import ArrayLike
 
 from synkin import checks
 from synkin.measure import crossing_down, crossing_up
+from synkin.plot.paper import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, matplotlib
 from synkin.recordings.recording import mean_sweep
 from synkin.respond import respond
 
-# Told apart by people with any kind of colour vision. Source: Okabe and Ito 2008, Color Universal Design.
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
-)  # fmt: skip
-GREY, NAVY, BROWN = "#595959", "#00253B", "#4A1F00"
 # A legend in one line above the axes, on the right, where no title is.
 _ON_TOP: dict[str, Any] = {
     "frameon": False, "loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3, "borderaxespad": 0.1
@@ -146,7 +141,7 @@ def population(times: ArrayLike, g: ArrayLike, *, spikes: Any = None, ax: Any = 
     extent = (2 * times[0] - times[1] if len(times) > 1 else 0.0, times[-1], -0.5, synapses - 0.5)
     picture = image.imshow(
         shown,
-        cmap=_matplotlib("matplotlib.colors").LinearSegmentedColormap.from_list("g", shades),
+        cmap=matplotlib("matplotlib.colors").LinearSegmentedColormap.from_list("g", shades),
         vmin=-size if down else 0.0,
         vmax=size if up else 0.0,
         aspect="auto",
@@ -257,43 +252,16 @@ def fit(result: Any, *, ax: Any = None) -> Any:
     return above, below
 
 
-def figure(width: float = 9.0, height: float = 5.0) -> Any:
-    """An empty figure to save to a file: it belongs to no window and to no pyplot state, so needs no display.
-
-    Args:
-        width: inches.
-        height: inches.
-
-    Returns:
-        A matplotlib Figure.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    return _matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
-
-
-def _matplotlib(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "matplotlib":
-            raise
-        raise ImportError(
-            "Pictures need matplotlib, which is not installed: `pip install matplotlib` adds it."
-        ) from None
-
-
 def _axes(ax: Any) -> Any:
     if ax is None:
-        _, ax = _matplotlib("matplotlib.pyplot").subplots(figsize=(7, 3.5), layout="constrained")
+        _, ax = matplotlib("matplotlib.pyplot").subplots(figsize=(7, 3.5), layout="constrained")
     return ax
 
 
 def _two_axes(ax: Any) -> Any:
     if ax is None:
         ratios = {"height_ratios": [3, 1]}
-        pyplot = _matplotlib("matplotlib.pyplot")
+        pyplot = matplotlib("matplotlib.pyplot")
         _, ax = pyplot.subplots(2, 1, figsize=(7, 5), layout="constrained", sharex=True, gridspec_kw=ratios)
     if np.shape(ax) != (2,):
         raise ValueError(f"Argument `ax` must be two Axes, for recording and residuals, but is {ax!r:.60}.")
@@ -303,7 +271,7 @@ def _two_axes(ax: Any) -> Any:
 def _three_axes(ax: Any) -> Any:
     if ax is None:
         ratios = {"height_ratios": [2, 2, 1.5]}
-        pyplot = _matplotlib("matplotlib.pyplot")
+        pyplot = matplotlib("matplotlib.pyplot")
         _, ax = pyplot.subplots(3, 1, figsize=(8, 7), layout="constrained", sharex=True, gridspec_kw=ratios)
     if np.shape(ax) != (3,):
         raise ValueError(f"Argument `ax` must be three Axes, for raster, image and mean, but is {ax!r:.60}.")
@@ -352,7 +320,7 @@ def _colors(n: int) -> Sequence[Any]:
     """``n`` colours: of the palette as long as it lasts, else of a map that is even to the eye."""
     if n <= len(COLORS):
         return COLORS[:n]
-    return _matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, n))
+    return matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, n))
 
 
 def _trains(spikes: Any, n: int) -> list[np.ndarray]:

@@ -1,0 +1,70 @@
+"""A receptor of a person's own, from a text file: its states and transitions, rates and what conducts.
+
+The notation is that of `synkin.notation`.
+"""
+
+import re
+from itertools import takewhile
+from pathlib import Path
+
+from synkin import notation
+from synkin.cli import UsageError, files
+from synkin.recordings import table
+from synkin.scheme import Scheme, scheme
+
+# What `list --help` shows of it.
+NOTES = """\
+FILE has a transition a line, with its rates, the forward one first; what stands
+beside a state binds to it. Rates are in /ms, those of binding in /ms/mM, and may
+have a number before them, as in 2*kon. Comments begin with #.
+
+  # The NMDA receptor with two binding sites.
+  C0 + glu <-> C1 : kon, koff
+  C1 + glu <-> C2 : kon, koff
+  C2 <-> D : kd, kr         # desensitised
+  C2 <-> O : beta, alpha
+  kon = 5.0
+  koff = 0.0129
+  kd = 0.0084
+  kr = 0.0068
+  beta = 0.0465
+  alpha = 0.0738
+  open = O                  # what conducts; several: O1, 0.5*O2
+  rest = C0                 # the first state unless said; or: steady
+"""
+
+
+def read(name: str) -> Scheme:
+    """The kernel that a file describes, called as the file is: an argparse type.
+
+    Raises:
+        UsageError: no such file, or a text that is no scheme.
+    """
+    path = Path(name)
+    with files.usage_errors():
+        text = table.read_text(path)
+    try:
+        if notation.parse(text).open is None:
+            raise UsageError(f"File {path} must say what conducts, in a line such as `open = O`, but does not.")
+        return scheme(text, name=_name(path), source=_head(text))
+    except ValueError as error:
+        raise UsageError(_about(path, str(error))) from None
+
+
+def _name(path: Path) -> str:
+    """The file's name as a name that a kernel can have."""
+    name = re.sub(r"\W", "_", path.stem)
+    return name if name.isidentifier() else f"scheme_{name}"
+
+
+def _head(text: str) -> str | None:
+    """The comment above all else, which says what it is."""
+    above = takewhile(lambda line: line.startswith("#"), map(str.strip, text.strip().splitlines()))
+    return "\n".join(line.lstrip("# ") for line in above).strip() or None
+
+
+def _about(path: Path, sentence: str) -> str:
+    """What was said of a text, said of the file that it came from."""
+    if sentence.startswith("Line "):
+        return sentence.replace(" of the scheme,", f" of {path},", 1)
+    return f"In {path}, {sentence[0].lower()}{sentence[1:]}"

@@ -1,0 +1,180 @@
+"""Where the states of a scheme stand in its picture: on a grid, ligands that bind leading to the right.
+
+States are placed one after the other, each at every free place near those that it has a transition with; of the
+pictures that begin so, the best few are gone on with. What is best is a sum of what each transition, crossing and
+row costs. No chance is in it: a scheme looks the same each time.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+Place = tuple[int, int]  # column and row, rows counted upwards
+
+# How many unfinished pictures are gone on with, and how far from a neighbour a state may be.
+_KEPT, _REACH = 60, 2
+# What there should not be: two lines that cross, and a line that passes a state.
+_CROSSING, _PASSING = 12.0, 60.0
+# How near a line may come to the middle of a state that it passes, in columns or rows.
+_NEAR = 0.5
+# What a row and a column more cost: pictures are wider than high.
+_ROW, _COLUMN = 2.3, 0.5
+# What a column costs that is not that of the number of ligands bound.
+_ASIDE = 1.0
+
+
+class Way(NamedTuple):
+    """That there are transitions between two states, forward, backward or both."""
+
+    source: str
+    target: str
+    binds: bool  # whether source + ligand -> target
+
+
+class _Picture(NamedTuple):
+    """States that have been placed."""
+
+    cost: float
+    places: dict[str, Place]
+    drawn: tuple[tuple[Place, Place], ...]
+
+
+@lru_cache(maxsize=64)
+def places(states: tuple[str, ...], ways: tuple[Way, ...], start: str, opened: tuple[str, ...]) -> Mapping[str, Place]:
+    """The column and the row of each state; no two have the same.
+
+    Args:
+        states: their names.
+        ways: the pairs that are joined, each once; together they join all.
+        start: the state that comes first, at the left.
+        opened: the states that conduct: what leads to them goes up rather than down.
+    """
+    bound, height = _bound(ways, start), _heights(states, ways, opened)
+    pictures = [_Picture(0.0, {start: (0, 0)}, ())]
+    for state, joined in _order(states, ways, start):
+        found: dict[tuple[Place, ...], _Picture] = {}
+        for picture in pictures:
+            for place in _near(picture, joined, state):
+                made = _with(picture, state, place, joined, height, _ASIDE * abs(place[0] - bound[state]))
+                found.setdefault(tuple(made.places.values()), made)
+        # Sorting keeps the order of what is equal.
+        pictures = sorted(found.values(), key=_total)[:_KEPT]
+    return pictures[0].places
+
+
+def _order(states: Sequence[str], ways: Sequence[Way], start: str) -> list[tuple[str, list[Way]]]:
+    """The states in the order in which they are placed, each with its ways to those before it.
+
+    The one that has most of them comes next, so that cycles close early; of those the one found first.
+    """
+    order: list[tuple[str, list[Way]]] = []
+    seen = [start]
+    while len(seen) < len(states):
+        joined = {
+            state: [way for way in ways if {way.source, way.target} - {state} <= {*seen} and state in way[:2]]
+            for state in states
+            if state not in seen
+        }
+        first = {state: min(map(seen.index, _others(state, found))) for state, found in joined.items() if found}
+        state = min(first, key=lambda state: (-len(joined[state]), first[state], not _binds(state, joined[state])))
+        order.append((state, joined[state]))
+        seen.append(state)
+    return order
+
+
+def _others(state: str, ways: Sequence[Way]) -> list[str]:
+    return [way.target if way.source == state else way.source for way in ways]
+
+
+def _binds(state: str, ways: Sequence[Way]) -> bool:
+    return any(way.binds and way.target == state for way in ways)
+
+
+def _bound(ways: Sequence[Way], start: str) -> dict[str, int]:
+    """How many ligands more than the first state each has bound, by the shortest way there."""
+    bound = {start: 0}
+    for state in (found := [start]):
+        for way in ways:
+            for one, other, more in ((*way[:2], way.binds), (way.target, way.source, -way.binds)):
+                if one == state and other not in bound:
+                    bound[other] = bound[state] + more
+                    found.append(other)
+    return bound
+
+
+def _heights(states: Sequence[str], ways: Sequence[Way], opened: Collection[str]) -> dict[str, int]:
+    """How far from conducting each state is by ways that do not bind, as a number that rises on the way there."""
+    height = dict.fromkeys(opened, 0)
+    for state in (found := [*opened]):
+        for way in ways:
+            if not way.binds and state in way[:2]:
+                other = _others(state, [way])[0]
+                if other not in height:
+                    height[other] = height[state] - 1
+                    found.append(other)
+    return dict.fromkeys(states, -len(states)) | height
+
+
+def _near(picture: _Picture, joined: Sequence[Way], state: str) -> list[Place]:
+    """The free places near the neighbours of a state."""
+    steps = [*product(range(-_REACH, _REACH + 1), repeat=2)]
+    taken = {*picture.places.values()}
+    around = [picture.places[other] for other in _others(state, joined)]
+    near = {(x + dx, y + dy): None for x, y in around for dx, dy in steps if abs(dx) + abs(dy) <= _REACH}
+    return [place for place in near if place not in taken]
+
+
+def _with(
+    picture: _Picture, state: str, place: Place, joined: Sequence[Way], height: Mapping[str, int], cost: float
+) -> _Picture:
+    """The picture with one state more, which costs so much by itself."""
+    cost += picture.cost
+    lines = [(picture.places[other], place) for other in _others(state, joined)]
+    for way, line in zip(joined, lines, strict=True):
+        cost += _length_cost(way, picture.places | {state: place}, height)
+        cost += _CROSSING * sum(_cross(line, other) for other in picture.drawn)
+        cost += _PASSING * sum(_passes(line, other) for other in picture.places.values())
+    cost += _PASSING * sum(_passes(line, place) for line in picture.drawn)
+    return _Picture(cost, {**picture.places, state: place}, (*picture.drawn, *lines))
+
+
+def _length_cost(way: Way, places: Mapping[str, Place], height: Mapping[str, int]) -> float:
+    """What a way costs for its direction and its length."""
+    dx, dy = (b - a for a, b in zip(places[way.source], places[way.target], strict=True))
+    slant = (9.0 if way.binds else 4.0) if dx and dy else 0.0
+    far = 1.5 * (max(abs(dx), abs(dy)) - 1)
+    if way.binds:
+        return slant + far + (20.0 if dx < 0 else 10.0 if dx == 0 else 0.0)
+    along = 0.0 if dx == 0 else 1.2 if dx > 0 else 1.6
+    # What leads to an open state goes up, all else down.
+    wrong = 0.7 if dy * (height[way.target] - height[way.source] or -1) < 0 else 0.0
+    return slant + far + along + wrong
+
+
+def _total(picture: _Picture) -> float:
+    columns, rows = (max(side) - min(side) for side in zip(*picture.places.values(), strict=True))
+    return picture.cost + _COLUMN * columns + _ROW * rows
+
+
+def _side(line: tuple[Place, Place], place: Place) -> int:
+    """On which side of a line a place is: 1, -1, or 0 on it."""
+    (x0, y0), (x1, y1) = line
+    turn = (x1 - x0) * (place[1] - y0) - (y1 - y0) * (place[0] - x0)
+    return (turn > 0) - (turn < 0)
+
+
+def _cross(one: tuple[Place, Place], other: tuple[Place, Place]) -> bool:
+    """Whether two lines cross between their ends."""
+    return _side(one, other[0]) * _side(one, other[1]) < 0 and _side(other, one[0]) * _side(other, one[1]) < 0
+
+
+def _passes(line: tuple[Place, Place], place: Place) -> bool:
+    """Whether a line between two other places passes so near to a place that it runs through what stands there."""
+    (x0, y0), (x1, y1) = line
+    x, y = place
+    if place in line:
+        return False
+    if min(x0, x1) < x < max(x0, x1) and abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) <= _NEAR:
+        return True
+    return min(y0, y1) < y < max(y0, y1) and abs(x0 + (x1 - x0) * (y - y0) / (y1 - y0) - x) < _NEAR

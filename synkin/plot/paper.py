@@ -1,0 +1,42 @@
+"""What pictures are drawn with: colours, empty figures, and matplotlib, where it is installed."""
+
+from importlib import import_module
+from typing import Any
+
+# Told apart by people with any kind of colour vision. Source: Okabe and Ito 2008, Color Universal Design.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+)  # fmt: skip
+GREY, NAVY, BROWN = "#595959", "#00253B", "#4A1F00"
+
+
+def figure(width: float = 9.0, height: float = 5.0) -> Any:
+    """An empty figure to save to a file: it belongs to no window and to no pyplot state, so needs no display.
+
+    Args:
+        width: inches.
+        height: inches.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    return matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def matplotlib(module: str) -> Any:
+    """The part of matplotlib of that name.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "matplotlib":
+            raise
+        raise ImportError(
+            "Pictures need matplotlib, which is not installed: `pip install matplotlib` adds it."
+        ) from None
