@@ -23,6 +23,7 @@ from benchmarks.jobs import (
     parallel,
     parameters,
     readout,
+    schemes,
     trace,
     update,
 )
@@ -37,6 +38,7 @@ JOBS: dict[str, ModuleType] = {
     "one_synapse": one_synapse,
     "parameters": parameters,
     "parallel": parallel,
+    "schemes": schemes,
     "devices": devices,
     "cold_start": cold_start,
 }
