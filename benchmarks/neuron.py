@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def run(train: np.ndarray, dt: float) -> tuple[float, np.ndarray]:
         np.save(home / "train.npy", train)
         here = Path(__file__).parents[1]
         command = [sys.executable, "-m", "benchmarks.neuron", home / "train.npy", str(dt), home / "out.npz"]
-        subprocess.run(command, cwd=home, env={"PYTHONPATH": str(here)}, check=True, capture_output=True)
+        subprocess.run(command, cwd=home, env=os.environ | {"PYTHONPATH": str(here)}, check=True, capture_output=True)
         with np.load(home / "out.npz") as out:
             return float(out["seconds"]), out["sums"]
 
@@ -86,16 +87,17 @@ def _run_here(train: np.ndarray, dt: float) -> tuple[float, np.ndarray]:
     h.load_file("stdrun.hoc")
     section = h.Section(name="s")
     synapses = [h.Scheme(section(0.5)) for _ in range(train.shape[1])]
-    sources, connections = [], []
-    for synapse, spikes in zip(synapses, train.T, strict=True):
-        # Half a step early, so that rounding does not decide in which step a spike comes.
-        times = h.Vector((np.flatnonzero(spikes) - 0.5) * dt + dt)
-        source = h.VecStim()
-        source.play(times)
-        connection = h.NetCon(source, synapse)
+    connections = [h.NetCon(None, synapse) for synapse in synapses]
+    for connection in connections:
         connection.delay, connection.weight[0] = 0, 1
-        sources.append((source, times))
-        connections.append(connection)
+
+    def tell() -> None:
+        for connection, spikes in zip(connections, train.T, strict=True):
+            for row in np.flatnonzero(spikes):
+                # Within the step, so that rounding does not decide in which one it comes.
+                connection.event((row + 0.25) * dt)
+
+    start = h.FInitializeHandler(tell)  # noqa: F841  it lives as long as its name
     h.dt, h.steps_per_ms = dt, 1 / dt
     seconds = []
     for _ in range(3):
