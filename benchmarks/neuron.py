@@ -1,6 +1,6 @@
 """NEURON's KINETIC of the five-state NMDA receptor, in a process of its own; where NEURON and a compiler are installed.
 
-    python -m benchmarks.neuron TRAIN.npy DT OUT.npz
+python -m benchmarks.neuron TRAIN.npy DT OUT.npz
 """
 
 import importlib.util

@@ -14,11 +14,14 @@ conducts, ``rest = C0`` where a receptor rests. Text is parsed and never run.
 import ast
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 # What names a factor of a rate that is the transmitter, where no ligand stands beside a state.
 TRANSMITTER = "T"
+# The pulse's own: a rate that had one of them as a number would be there without transmitter, too.
+PULSE = (TRANSMITTER, "T_dur")
 
 _BLOCK = re.compile(r"^(KINETIC\s+\w+\s*)?[{}]?$")
 _NMODL = re.compile(r"^~\s*(?P<sides>[^(]*?)\s*\((?P<rates>.*)\)$")
@@ -55,7 +58,7 @@ class Notation(NamedTuple):
     states: tuple[str, ...]  # in the order of the text
     transitions: tuple[Transition, ...]
     lines: tuple[str, ...]  # where each transition stands, for messages
-    values: dict[str, float]  # of rates that were given one
+    values: dict[str, float]  # of all names that were given one
     open: dict[str, float] | None
     rest: str | None
 
@@ -75,14 +78,15 @@ def parse(text: str, ligand: str | None = None) -> Notation:
         ligand: the name of the transmitter in it; by default what stands beside states.
 
     Raises:
-        ValueError: a line that is none of those above, two ligands, states that no path joins.
+        ValueError: a line that is none of those above, two ligands or none that binds, states that no path joins.
     """
+    text = normal(text)
     arrows: list[_Arrow] = []
     conserved: list[tuple[str, str]] = []
     assigned: dict[str, tuple[str, str]] = {}
     for number, raw in enumerate(text.splitlines(), 1):
         line = _without_comment(raw)
-        where = f"Line {number} of the scheme, `{line}`,"
+        where = f"Line {number} of the scheme, `{line:.80}`,"
         if _BLOCK.match(line):
             continue
         if line.startswith("CONSERVE"):
@@ -101,7 +105,7 @@ def parse(text: str, ligand: str | None = None) -> Notation:
     products = {name: _product(where, value) for name, (where, value) in assigned.items()}
     values = {name: product.factor for name, product in products.items() if not product.names}
     named = {name: product for name, product in products.items() if product.names}
-    transitions, lines = [], []
+    transitions, lines, used = [], [], set[str]()
     for arrow in arrows:
         one, other = (next(name for name in side if name in states) for side in (arrow.left, arrow.right))
         if one == other:
@@ -110,7 +114,7 @@ def parse(text: str, ligand: str | None = None) -> Notation:
         for (side, source, target), rate in zip(ways, arrow.rates, strict=True):
             if rate is None:
                 continue
-            factors = _spelled_out(arrow.line, _product(arrow.line, rate), named)
+            factors = _spelled_out(arrow.line, _product(arrow.line, rate), named, used)
             binds = [*(name for name in side if name not in states), *(n for n in factors.names if n == ligand)]
             if len(binds) > 1:
                 raise ValueError(f"{arrow.line} must have its ligand once, but has it twice.")
@@ -118,25 +122,38 @@ def parse(text: str, ligand: str | None = None) -> Notation:
             for name in product.names:
                 if name in states:
                     raise ValueError(f"{arrow.line} must have a rate that contains no state, but has `{name}`.")
+                if name in PULSE:
+                    raise ValueError(f"{arrow.line} must have {ligand} as what binds, but has `{name}` in a rate.")
+            if product.factor < 0:
+                raise ValueError(f"{arrow.line} must have rates that are not negative, but has `{product}`.")
             transitions.append(Transition(source, target, product, bool(binds)))
             lines.append(arrow.line)
     _check_joined(states, transitions)
     for where, said in conserved:
         _check_conserved(where, said, states)
-    used = {name for transition in transitions for name in transition.rate.names}
-    for name, (where, _) in assigned.items():
-        if name not in used and name in values:
-            raise ValueError(f"{where} must give the value of a rate that is used, but no transition has `{name}`.")
+    for name in named:
+        if name not in used:
+            raise ValueError(f"{assigned[name][0]} must name a product that is used, but no transition has `{name}`.")
+    if not any(transition.binds for transition in transitions):
+        raise ValueError(
+            "A scheme must have a transition that binds transmitter, such as "
+            f"`{states[0]} + {ligand} <-> {states[1]} : kon, koff`, but has none."
+        )
     opened = _open(*options["open"], states) if "open" in options else None
     return Notation(states, tuple(transitions), tuple(lines), values, opened, options.get("rest", (None, None))[1])
 
 
+def normal(text: str) -> str:
+    """Names as Python reads them: a micro sign is the Greek letter there, and C₀ is C0."""
+    return unicodedata.normalize("NFKC", text)
+
+
 def _without_comment(raw: str) -> str:
-    """A line without what follows a "#", and in NMODL's spelling a ":" after the rates."""
+    """A line without what follows a "#" or, as in NMODL, a ":" other than that between a transition and its rates."""
     line = raw.split("#", 1)[0].strip()
-    if line.startswith(("~", "CONSERVE", "KINETIC")):
-        line = line.split(":", 1)[0].strip()
-    return line
+    before, _, _ = line.partition(":")
+    rates_follow = _ARROW.search(before) and not line.startswith("~")
+    return line if rates_follow else before.strip()
 
 
 def _arrow(where: str, line: str) -> _Arrow:
@@ -212,6 +229,9 @@ def _product(where: str, text: str) -> Product:
             return Product(1.0, (node.id,))
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
             return Product(float(node.value), ())
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            found = read(node.operand)
+            return found._replace(factor=-found.factor)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
             one, other = read(node.left), read(node.right)
             return Product(one.factor * other.factor, one.names + other.names)
@@ -228,8 +248,10 @@ def _product(where: str, text: str) -> Product:
     return found
 
 
-def _spelled_out(where: str, product: Product, named: Mapping[str, Product], inside: tuple[str, ...] = ()) -> Product:
-    """A product in which names of other products are replaced by these."""
+def _spelled_out(
+    where: str, product: Product, named: Mapping[str, Product], used: set[str], inside: tuple[str, ...] = ()
+) -> Product:
+    """A product in which names of other products are replaced by these, which are added to ``used``."""
     factor, names = product.factor, list[str]()
     for name in product.names:
         if name in inside:
@@ -237,7 +259,8 @@ def _spelled_out(where: str, product: Product, named: Mapping[str, Product], ins
         if name not in named:
             names.append(name)
             continue
-        part = _spelled_out(where, named[name], named, (*inside, name))
+        used.add(name)
+        part = _spelled_out(where, named[name], named, used, (*inside, name))
         factor *= part.factor
         names += part.names
     return Product(factor, tuple(names))
@@ -249,6 +272,8 @@ def _open(where: str, text: str, states: Iterable[str]) -> dict[str, float]:
         product = _product(where, part)
         if len(product.names) != 1 or product.names[0] not in states:
             raise ValueError(f"{where} must name states, or numbers times states, but has `{part.strip()}`.")
+        if product.names[0] in weights:
+            raise ValueError(f"{where} must name each state once, but has {product.names[0]} twice.")
         weights[product.names[0]] = product.factor
     return weights
 
@@ -263,7 +288,7 @@ def _check_joined(states: tuple[str, ...], transitions: list[Transition]) -> Non
     apart = [state for state in states if state not in joined]
     if apart:
         raise ValueError(
-            f"States of a scheme must be joined by transitions, but no path joins {states[0]} and {apart[0]}."
+            f"States of a scheme must be joined by transitions, but no path joins `{states[0]}` and `{apart[0]}`."
         )
 
 
@@ -278,5 +303,6 @@ def _check_conserved(where: str, said: str, states: tuple[str, ...]) -> None:
     except ValueError:
         is_one = False
     if missing or not is_one:
-        came = f"leaves out {missing[0]}" if missing else f"ends in `{total.strip()}`"
+        ends = f"ends in `{total.strip()}`" if total else "has no total"
+        came = f"leaves out {missing[0]}" if missing else ends
         raise ValueError(f"{where} must say that all states add up to 1, but {came}.")

@@ -180,9 +180,16 @@ def scheme(
     """
     if not isinstance(text, str):
         raise TypeError(f"Argument `text` must be text, one transition a line, but is {checks.worded(text)}.")
+    for role, given in (("ligand", ligand), ("source", source)):
+        if not isinstance(given, str | None):
+            raise TypeError(f"Argument `{role}` must be text, but is {checks.worded(given)}.")
+    if not isinstance(units or {}, Mapping) or not all(isinstance(unit, str) for unit in (units or {}).values()):
+        raise TypeError(f"Argument `units` must be a dict of names and units, but is {checks.worded(units)}.")
+    signed = (signed,) if isinstance(signed, str) else tuple(signed)
     home = sys._getframe(1).f_globals.get("__name__", "__main__")
-    options = _frozen(open), _frozen(rest), ligand, name, home, _frozen(units or {}), tuple(signed), source
-    return _scheme(text, *options, tuple(rates.items()))
+    options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), signed, source
+    numbers = {key: value if callable(value) else _number(key, value) for key, value in rates.items()}
+    return _scheme(text, *options, tuple(numbers.items()))
 
 
 def _scheme(
@@ -206,13 +213,15 @@ def _scheme(
         pass
     if not (isinstance(name, str) and name.isidentifier()):
         raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
-    for role, given in (("open", open), ("rest", rest)):
-        if given is not None and not isinstance(given, str | tuple):
-            raise TypeError(f"Argument `{role}` must be a state or a dict of states, but is {checks.worded(given)}.")
+    for role, given, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
+        several = isinstance(given, tuple) and all(isinstance(part, str) for part in given) and role == "open"
+        if not (given is None or isinstance(given, str) or several or _are_pairs(given)):
+            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {checks.worded(given)}.")
     read = notation.parse(text, ligand)
     states, transitions = read.states, read.transitions
     computed = {key: value for key, value in rates if callable(value)}
-    given = read.values | {key: _number(key, value) for key, value in rates if not callable(value)}
+    given = read.values | {key: value for key, value in rates if not callable(value)}
+    given = {key: value for key, value in given.items() if key not in computed}
     used = [key for transition in transitions for key in transition.rate.names]
     own = _check_rates(read, used, computed, given)
     values = {key: given[key] for key in own if key not in _OWN} | {key: given.get(key, 1.0) for key in _OWN}
@@ -311,16 +320,25 @@ def _named_tuple(role: str, name: str, home: str, fields: list[str], defaults: l
         kind = collections.namedtuple(role, fields, defaults=defaults, module=home)  # type: ignore[misc]
     except ValueError as error:
         what = "rate" if role == "Params" else "state"
-        raise ValueError(f"A {what} of {name} has a name that cannot be one: {str(error)[0].lower()}{error}.") from None
+        raise ValueError(
+            f"A {what} of {name} has a name that cannot be one: {str(error)[0].lower()}{str(error)[1:]}."
+        ) from None
     kind.__qualname__ = f"{name}.{role}"
     return kind
 
 
 def _frozen(value: Any) -> Any:
-    """An option as what can be hashed: dicts as tuples of pairs, lists as tuples."""
+    """An option as what can be hashed, names as the text has them: dicts as tuples of pairs, lists as tuples."""
+    if isinstance(value, str):
+        return notation.normal(value)
     if isinstance(value, Mapping):
-        return tuple(value.items())
-    return tuple(value) if isinstance(value, list | set | frozenset) else value
+        return tuple((_frozen(key), part) for key, part in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def _are_pairs(given: Any) -> bool:
+    """Whether an option was a dict."""
+    return isinstance(given, tuple) and all(isinstance(part, tuple) and len(part) == 2 for part in given)
 
 
 def _number(name: str, value: Any) -> float:
@@ -357,18 +375,25 @@ def _check_rates(
                 raise ValueError(f"{line} must have rates whose values are given, but `{key}` has none: {key}=... .")
             if key in given and key not in own:
                 own.append(key)
-    values = dict.fromkeys(_OWN, 1.0) | dict(given)
+    # Not of the pulse's: between pulses there would be as much transmitter.
+    values = {key: value for key, value in given.items() if key not in _OWN}
     for key, function in computed.items():
         if key not in used:
             raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
         asked = _Asked(values)
         try:
             with checks.double_precision():
-                function(asked)
+                came = function(asked)
         except KeyError as error:
             raise ValueError(
                 f"Rate `{key}` must be a function of parameters that have values, but asks for {error}."
             ) from None
+        known = checks.values(checks.real(key, came, "Rate"))
+        if known is None or known.shape != () or not (np.isfinite(known) and known >= 0):
+            given_back = checks.worded(came) if known is None or known.shape != () else known
+            raise ValueError(
+                f"Rate `{key}` must be a function that gives a rate, finite and not negative, but gives {given_back}."
+            )
         own += [name for name in asked.names if name not in own]
     for key in given:
         if key not in own and key not in _OWN:

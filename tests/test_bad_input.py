@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import alpha, ampa, bionmda, currents, dual_expon, environ, expon, presets, respond, simulate
+from synkin import alpha, ampa, bionmda, currents, dual_expon, environ, expon, presets, respond, schemes, simulate
 from synkin import tsodyks_markram as tm
 
 FLOAT, COMPLEX = jnp.result_type(float).name, jnp.result_type(complex).name
@@ -63,6 +63,27 @@ def read(path="cell.csv", **given):
 
 def measured(times=TIMES, trace=TRACE, **given):
     return lambda: synkin.measure(times, trace, **given)
+
+
+SCHEME = """C0 + glu <-> C1 : kon, koff
+C1 <-> O : beta, alpha
+"""
+
+
+def scheme(*lines, text=SCHEME, open="O", **given):
+    """A scheme with further lines, the first of which is line 3."""
+    rates = {"kon": 5.0, "koff": 0.1, "beta": 1.0, "alpha": 0.2}
+    return lambda: synkin.scheme(text + "\n".join(lines), open=open, **rates | given)
+
+
+def jumps(edges=(0.0, 1.0), concentrations=(1.0,), times=(2.0,), kernel=schemes.nmda5, params=None, **options):
+    return lambda: synkin.concentration_jumps(
+        kernel, params or kernel.Params(), edges, concentrations, times, **options
+    )
+
+
+def of_scheme(method, *given, **params):
+    return lambda: getattr(schemes.nmda5, method)(schemes.nmda5.Params(**params), *given)
 
 
 def update(value, synapse=synkin.AMPA):
@@ -208,11 +229,6 @@ WRONG = {
         run(method="rk4"),
         ValueError,
         "Argument `method` must be one of 'exp_euler', 'exact', but is 'rk4'.",
-    ),
-    "step: method missing": (
-        step(method=None),
-        ValueError,
-        "Argument `method` must be one of 'exp_euler', 'exact', but is None.",
     ),
     "simulate: overlap unknown": (
         run(overlap="sum"),
@@ -1279,6 +1295,496 @@ WRONG = {
         ValueError,
         "Argument `key` must be one of 't', 'dt', but is an array of float64 with shape (2,).",
     ),
+    # kinetic schemes
+    "scheme: no rates": (
+        scheme("C1 -> D"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D`, must have rates, as in `A <-> B : forward, backward`, but has none.",
+    ),
+    "scheme: NMODL without rates": (
+        scheme("~ C1 <-> D"),
+        ValueError,
+        "Line 3 of the scheme, `~ C1 <-> D`, must have rates, as in `A <-> B : forward, backward`, but has none.",
+    ),
+    "scheme: no arrow": (
+        scheme("C1, D"),
+        ValueError,
+        "Line 3 of the scheme, `C1, D`, must have one arrow, `<->` or `->`, but has no arrow.",
+    ),
+    "scheme: another arrow": (
+        scheme("C1 => D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 => D : kd`, must have one arrow, `<->` or `->`, but has `=>`.",
+    ),
+    "scheme: an arrow backwards": (
+        scheme("C1 <- D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 <- D : kd`, must have one arrow, `<->` or `->`, but has `<-`.",
+    ),
+    "scheme: two arrows": (
+        scheme("C1 <-> D <-> O : a, b"),
+        ValueError,
+        "Line 3 of the scheme, `C1 <-> D <-> O : a, b`, must have one arrow, `<->` or `->`, but has `<->` and `<->`.",
+    ),
+    "scheme: one rate for two": (
+        scheme("C1 <-> D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 <-> D : kd`, must have two rates, forward and backward, as its arrow is "
+        "`<->`, but has 1.",
+    ),
+    "scheme: two rates for one": (
+        scheme("C1 -> D : kd, kr"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kd, kr`, must have one rate as its arrow is `->`, but has 2.",
+    ),
+    "scheme: NMODL with two rates for one": (
+        scheme("~ C1 -> D (kd, kr)"),
+        ValueError,
+        "Line 3 of the scheme, `~ C1 -> D (kd, kr)`, must have one rate as its arrow is `->`, but has 2.",
+    ),
+    "scheme: an empty rate": (
+        scheme("C1 <-> D : kd,"),
+        ValueError,
+        "Line 3 of the scheme, `C1 <-> D : kd,`, must have two rates, forward and backward, as its arrow is "
+        "`<->`, but has 1.",
+    ),
+    "scheme: nothing on a side": (
+        scheme("C1 -> : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> : kd`, must have names of states, such as C1, on both sides, but has nothing.",
+    ),
+    "scheme: a number before a state": (
+        scheme("C1 -> 2D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> 2D : kd`, must have names of states, such as C1, on both sides, but has `2D`.",
+    ),
+    "scheme: three on a side": (
+        scheme("C1 + C0 + glu -> D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 + C0 + glu -> D : kd`, must have one state a side and one ligand at most, "
+        "but has C1 + C0 + glu.",
+    ),
+    "scheme: two ligands": (
+        scheme("C1 + gaba -> D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 + gaba -> D : kd`, must have the ligand of the others, glu, but has C1 + gaba.",
+    ),
+    "scheme: a ligand twice": (
+        scheme("C1 + glu -> D : kon*glu"),
+        ValueError,
+        "Line 3 of the scheme, `C1 + glu -> D : kon*glu`, must have its ligand once, but has it twice.",
+    ),
+    "scheme: the pulse's T in a rate": (
+        scheme("C1 -> D : kon*T"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon*T`, must have glu as what binds, but has `T` in a rate.",
+    ),
+    "scheme: the pulse's length in a rate": (
+        scheme("C1 -> D : kon*T_dur"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon*T_dur`, must have glu as what binds, but has `T_dur` in a rate.",
+    ),
+    "scheme: a state in a rate": (
+        scheme("C1 -> D : kon*C0"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon*C0`, must have a rate that contains no state, but has `C0`.",
+    ),
+    "scheme: from a state to itself": (
+        scheme("C1 -> C1 : kon"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> C1 : kon`, must lead from one state to another, but stays in C1.",
+    ),
+    "scheme: a negative rate in a transition": (
+        scheme("C1 -> D : -2*kon"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : -2*kon`, must have rates that are not negative, but has `-2*kon`.",
+    ),
+    "scheme: a rate with a call": (
+        scheme("C1 -> D : f(kon)"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : f(kon)`, must have a product of names and numbers, such as 2*kon, "
+        "but has `f(kon)`.",
+    ),
+    "scheme: a rate with an attribute": (
+        scheme("C1 -> D : kon.real"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon.real`, must have a product of names and numbers, such as "
+        "2*kon, but has `kon.real`.",
+    ),
+    "scheme: a rate with a power": (
+        scheme("C1 -> D : kon**2"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon**2`, must have a product of names and numbers, such as 2*kon, "
+        "but has `kon**2`.",
+    ),
+    "scheme: a rate with a division": (
+        scheme("C1 -> D : kon/2"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon/2`, must have a product of names and numbers, such as 2*kon, "
+        "but has `kon/2`.",
+    ),
+    "scheme: a rate with a sum": (
+        scheme("C1 -> D : kon + koff"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon + koff`, must have a product of names and numbers, such as "
+        "2*kon, but has `kon + koff`.",
+    ),
+    "scheme: a rate with a string": (
+        scheme("C1 -> D : 'kon'"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : 'kon'`, must have a product of names and numbers, such as 2*kon, "
+        "but has `'kon'`.",
+    ),
+    "scheme: a rate with a lambda": (
+        scheme("C1 -> D : lambda: 3"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : lambda: 3`, must have a product of names and numbers, such as "
+        "2*kon, but has `lambda: 3`.",
+    ),
+    "scheme: a rate with an import": (
+        scheme("C1 -> D : __import__('os')"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : __import__('os')`, must have a product of names and numbers, such "
+        "as 2*kon, but has `__import__('os')`.",
+    ),
+    "scheme: a rate with an index": (
+        scheme("C1 -> D : kon[0]"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kon[0]`, must have a product of names and numbers, such as 2*kon, "
+        "but has `kon[0]`.",
+    ),
+    "scheme: a rate with a complex number": (
+        scheme("C1 -> D : 1j"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : 1j`, must have a product of names and numbers, such as 2*kon, but has `1j`.",
+    ),
+    "scheme: a rate with a keyword": (
+        scheme("C1 -> D : in"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : in`, must have a product of names and numbers, such as 2*kon, but has `in`.",
+    ),
+    "scheme: a rate with a truth value": (
+        scheme("C1 -> D : True"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : True`, must have a product of names and numbers, such as 2*kon, "
+        "but has `True`.",
+    ),
+    "scheme: an infinite rate": (
+        scheme("C1 -> D : 1e999"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : 1e999`, must have finite numbers, but has `1e999`.",
+    ),
+    "scheme: a value again": (
+        scheme("kd = 3", "kd = 4"),
+        ValueError,
+        "Line 4 of the scheme, `kd = 4`, must not give `kd` again, but does.",
+    ),
+    "scheme: its own factor": (
+        scheme("a = 2*b", "b = 3*a", "C1 -> D : a"),
+        ValueError,
+        "Line 5 of the scheme, `C1 -> D : a`, must have a rate that is not its own factor, but `a` is.",
+    ),
+    "scheme: a product of no use": (
+        scheme("ab = 2*kon"),
+        ValueError,
+        "Line 3 of the scheme, `ab = 2*kon`, must name a product that is used, but no transition has `ab`.",
+    ),
+    "scheme: a value of no use": (
+        scheme("kd = 3"),
+        ValueError,
+        "Rate `kd` must be used by a transition, but is by none.",
+    ),
+    "scheme: CONSERVE leaves out": (
+        scheme("CONSERVE C0 + C1 = 1"),
+        ValueError,
+        "Line 3 of the scheme, `CONSERVE C0 + C1 = 1`, must say that all states add up to 1, but leaves out O.",
+    ),
+    "scheme: CONSERVE to 2": (
+        scheme("CONSERVE C0 + C1 + O = 2"),
+        ValueError,
+        "Line 3 of the scheme, `CONSERVE C0 + C1 + O = 2`, must say that all states add up to 1, but ends in `2`.",
+    ),
+    "scheme: CONSERVE without a total": (
+        scheme("CONSERVE C0 + C1 + O"),
+        ValueError,
+        "Line 3 of the scheme, `CONSERVE C0 + C1 + O`, must say that all states add up to 1, but has no total.",
+    ),
+    "scheme: CONSERVE of others": (
+        scheme("CONSERVE C0 + C1 + O + Z = 1"),
+        ValueError,
+        "Line 3 of the scheme, `CONSERVE C0 + C1 + O + Z = 1`, must name states of the scheme, but has `Z`.",
+    ),
+    "scheme: open of others": (
+        scheme("open = O, Z", open=None),
+        ValueError,
+        "Line 3 of the scheme, `open = O, Z`, must name states, or numbers times states, but has `Z`.",
+    ),
+    "scheme: open twice": (
+        scheme("open = O, 0.5*O", open=None),
+        ValueError,
+        "Line 3 of the scheme, `open = O, 0.5*O`, must name each state once, but has O twice.",
+    ),
+    "scheme: no value": (
+        scheme("C1 -> D : kd"),
+        ValueError,
+        "Line 3 of the scheme, `C1 -> D : kd`, must have rates whose values are given, but `kd` has none: kd=... .",
+    ),
+    "scheme: no transition": (
+        scheme(text="# none"),
+        ValueError,
+        "A scheme must have a transition, such as `A <-> B : forward, backward`, but has none.",
+    ),
+    "scheme: nothing binds": (
+        scheme(text="C0 <-> O : kon, koff"),
+        ValueError,
+        "A scheme must have a transition that binds transmitter, such as `C0 + T <-> O : kon, koff`, but has none.",
+    ),
+    "scheme: no path": (
+        scheme("X <-> Y : kon, koff"),
+        ValueError,
+        "States of a scheme must be joined by transitions, but no path joins `C0` and `X`.",
+    ),
+    "scheme: text of bytes": (
+        lambda: synkin.scheme(b"A -> B : 1", open="B"),
+        TypeError,
+        "Argument `text` must be text, one transition a line, but is b'A -> B : 1'.",
+    ),
+    "scheme: a rate of no use": (
+        scheme(kd=1.0),
+        ValueError,
+        "Rate `kd` must be used by a transition, but is by none.",
+    ),
+    "scheme: a rate negative": (
+        scheme(kon=-5.0),
+        ValueError,
+        "Rate `kon` must not be negative, but is -5.0.",
+    ),
+    "scheme: a concentration negative": (
+        scheme(T=-1.0),
+        ValueError,
+        "Rate `T` must not be negative, but is -1.0.",
+    ),
+    "scheme: a rate NaN": (
+        scheme(kon=np.nan),
+        ValueError,
+        "Rate `kon` must be a finite number or a function of the parameters, but is nan.",
+    ),
+    "scheme: a rate of several": (
+        scheme(kon=[5.0, 1.0]),
+        ValueError,
+        "Rate `kon` must be a finite number or a function of the parameters, but is [5.0, 1.0].",
+    ),
+    "scheme: a rate a string": (
+        scheme(kon="5"),
+        TypeError,
+        "Rate `kon` must be a real number or an array of them, but is '5'.",
+    ),
+    "scheme: a rate traced": (
+        traced(lambda x: scheme(kon=x)()),
+        ValueError,
+        f"Rate `kon` must be a finite number or a function of the parameters, but is a traced array of "
+        f"{FLOAT} with shape ().",
+    ),
+    "scheme: a function of what is not there": (
+        scheme(kon=lambda p: p.V),
+        ValueError,
+        "Rate `kon` must be a function of parameters that have values, but asks for 'V'.",
+    ),
+    "scheme: a function of T": (
+        scheme(kon=lambda p: p.T),
+        ValueError,
+        "Rate `kon` must be a function of parameters that have values, but asks for 'T'.",
+    ),
+    "scheme: a function that gives no rate": (
+        scheme(kon=lambda p: -p.koff),
+        ValueError,
+        "Rate `kon` must be a function that gives a rate, finite and not negative, but gives -0.1.",
+    ),
+    "scheme: a function that gives nothing": (
+        scheme(kon=lambda p: None),
+        TypeError,
+        "Rate `kon` must be a real number or an array of them, but is None.",
+    ),
+    "scheme: a function of no use": (
+        scheme(kd=lambda p: p.kon),
+        ValueError,
+        "Rate `kd` must stand in a transition, but stands in none.",
+    ),
+    "scheme: a name of a state and a rate": (
+        scheme("C1 -> kon : koff"),
+        ValueError,
+        "Line 1 of the scheme, `C0 + glu <-> C1 : kon, koff`, must have a rate that contains no state, but has `kon`.",
+    ),
+    "scheme: a state that Python cannot name": (
+        scheme("C1 -> lambda : koff"),
+        ValueError,
+        "A state of scheme has a name that cannot be one: type names and field names cannot be a keyword: 'lambda'.",
+    ),
+    "scheme: no open": (
+        scheme(open=None),
+        ValueError,
+        "Argument `open` must name the states that conduct, such as open='O', but is not given.",
+    ),
+    "scheme: open unknown": (
+        scheme(open="Z"),
+        ValueError,
+        "Argument `open` must name states (C0, C1, O), but has 'Z'.",
+    ),
+    "scheme: open negative": (
+        scheme(open={"O": -1.0}),
+        ValueError,
+        "Argument `open` must give finite conductances, not negative, but O has -1.0.",
+    ),
+    "scheme: open a number": (
+        scheme(open=5),
+        TypeError,
+        "Argument `open` must be a state, several or a dict of states, but is 5.",
+    ),
+    "scheme: open of pairs and names": (
+        scheme(open=(("O", 1.0), "C1")),
+        TypeError,
+        "Argument `open` must be a state, several or a dict of states, but is (('O', 1.0), 'C1').",
+    ),
+    "scheme: rest unknown": (
+        scheme(rest="Z"),
+        ValueError,
+        "Argument `rest` must name states (C0, C1, O) or be 'steady', but has 'Z'.",
+    ),
+    "scheme: rest that is left": (
+        scheme(rest="O"),
+        ValueError,
+        "At rest only binding may lead out of a state, but O is left by `O -> C1 : alpha`: rest='steady' is "
+        "where that leads.",
+    ),
+    "scheme: rest of half": (
+        scheme(rest={"C0": 0.5}),
+        ValueError,
+        "Argument `rest` must have fractions that add up to 1, but they add up to 0.5.",
+    ),
+    "scheme: rest negative": (
+        scheme(rest={"C0": 1.5, "C1": -0.5}),
+        ValueError,
+        "Argument `rest` must have fractions from 0 to 1, but C0 has 1.5.",
+    ),
+    "scheme: rest a list": (
+        scheme(rest=["C0"]),
+        TypeError,
+        "Argument `rest` must be a state or a dict of states, but is ('C0',).",
+    ),
+    "scheme: ligand a number": (
+        scheme(ligand=5),
+        TypeError,
+        "Argument `ligand` must be text, but is 5.",
+    ),
+    "scheme: ligand another": (
+        scheme(ligand="gaba"),
+        ValueError,
+        "Line 1 of the scheme, `C0 + glu <-> C1 : kon, koff`, must have one state a side, and the ligand "
+        "gaba, but has C0 + glu.",
+    ),
+    "scheme: source a number": (
+        scheme(source=5),
+        TypeError,
+        "Argument `source` must be text, but is 5.",
+    ),
+    "scheme: units a string": (
+        scheme(units="mV"),
+        TypeError,
+        "Argument `units` must be a dict of names and units, but is 'mV'.",
+    ),
+    "scheme: units of others": (
+        scheme(units={"V": "mV"}),
+        ValueError,
+        "Argument `units` must name parameters of scheme, but has 'V'.",
+    ),
+    "scheme: signed of others": (
+        scheme(signed="V"),
+        ValueError,
+        "Argument `signed` must name parameters of scheme, but has 'V'.",
+    ),
+    "scheme: name no name": (
+        scheme(name="two words"),
+        ValueError,
+        "Argument `name` must be a name as Python has them, but is 'two words'.",
+    ),
+    "scheme: method": (
+        run(kernel=schemes.nmda5, method="exp_euler"),
+        ValueError,
+        "Argument `method` must be 'exact', the only one that nmda5 has, but is 'exp_euler'.",
+    ),
+    "scheme: several steady states": (
+        lambda: schemes.vargas2004.steady_state(schemes.vargas2004.Params()),
+        ValueError,
+        "vargas2004 must have one steady state, but it stays in C0 as it does in CB: no transition of a rate "
+        "above 0 leads out of either.",
+    ),
+    "generator: T negative": (
+        of_scheme("generator", -1.0),
+        ValueError,
+        "Argument `T` must be in mM, finite and not negative, but has the value -1.0.",
+    ),
+    "generator: T of others": (
+        of_scheme("generator", np.ones(2), kon=np.ones(3)),
+        ValueError,
+        "Argument `T` must broadcast with the parameters, of shape (3,), but has shape (2,).",
+    ),
+    "reversibility: of several": (
+        of_scheme("reversibility", kon=np.ones(3)),
+        ValueError,
+        "Argument `params` must be scalars here, but have shape (3,).",
+    ),
+    "jumps: a linear kernel": (
+        jumps(kernel=expon),
+        ValueError,
+        "Argument `kernel` must be a receptor, which has a transmitter, but expon is a linear kernel.",
+    ),
+    "jumps: edges too few": (
+        jumps(edges=(0.0,)),
+        ValueError,
+        "Argument `edges` must have shape (K + 1,) for `concentrations` of shape (K,), but they have shapes "
+        "(1,) and (1,).",
+    ),
+    "jumps: edges backwards": (
+        jumps(edges=(2.0, 1.0)),
+        ValueError,
+        "Argument `edges` must be in the order of time, but element 1 (1.0) is below 2.0.",
+    ),
+    "jumps: edges infinite": (
+        jumps(edges=(0.0, np.inf)),
+        ValueError,
+        "Argument `edges` must be finite, but element 1 is inf.",
+    ),
+    "jumps: a concentration negative": (
+        jumps(concentrations=(-1.0,)),
+        ValueError,
+        "Argument `concentrations` must be in mM, finite and not negative, but has the value -1.0.",
+    ),
+    "jumps: a concentration NaN": (
+        jumps(concentrations=(np.nan,)),
+        ValueError,
+        "Argument `concentrations` must be in mM, finite and not negative, but has the value nan.",
+    ),
+    "jumps: a concentration a string": (
+        jumps(concentrations=("a",)),
+        TypeError,
+        "Argument `concentrations` must be a real number or an array of them, but is ('a',).",
+    ),
+    "jumps: times NaN": (
+        jumps(times=(np.nan,)),
+        ValueError,
+        "Argument `times` must be finite, but element 0 is nan.",
+    ),
+    "jumps: a time before the state's": (
+        jumps(edges=(3.0, 4.0), state=schemes.nmda5.init(schemes.nmda5.Params(), ())),
+        ValueError,
+        "Argument `times` must not come before t0 = 3.0 ms, the time of `state`, but has 2.0.",
+    ),
+    "jumps: parameters of several": (
+        jumps(params=schemes.nmda5.Params(kon=np.ones(3))),
+        ValueError,
+        "Parameter `kon` must broadcast against shape (), but has shape (3,): several synapses take "
+        "jax.vmap, or a state of their shape.",
+    ),
 }
 
 
@@ -1292,7 +1798,9 @@ def test_one_sentence(what):
 
 def test_a_sentence_names_the_argument_and_says_what_came():
     for _, _, sentence in WRONG.values():
-        assert re.fullmatch(r"[^\n]*`\w+(\.\w+)*`[^\n]*\.|(AMPA|Alpha) (keeps|takes)[^\n]*\.", sentence)
+        # A scheme says which of its lines is wrong, and in one of them it has no arguments.
+        of_a_scheme = r"(Line \d|A scheme|A state|At rest|vargas2004)[^\n]*, but [^\n]*\.|A state [^\n]*\."
+        assert re.fullmatch(rf"[^\n]*`\w+(\.\w+)*`[^\n]*\.|(AMPA|Alpha) (keeps|takes)[^\n]*\.|{of_a_scheme}", sentence)
         assert "Tracer" not in sentence
         assert "synkin.kernels" not in sentence
 
