@@ -10,6 +10,7 @@
 the library are in `synkin.kernels`.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -234,6 +235,7 @@ def receptor(
     signed: Sequence[str] = (),
     in_turn: bool = False,
     methods: Sequence[str] = checks.METHODS,
+    source: str | None = None,
 ) -> Kernel:
     """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
 
@@ -251,6 +253,7 @@ def receptor(
         signed: names of parameters that may be negative.
         in_turn: for "exp_euler": whether a variable sees the new values of those that drive it, and not the old ones.
         methods: "exp_euler" and "exact", the default first; or one of them alone.
+        source: what ``help`` says first; by default the docstring of the equations.
 
     Returns:
         `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
@@ -265,9 +268,12 @@ def receptor(
     given = {"T": "mM", "T_dur": "ms", _PULSE_LEFT: "ms", **(units or {})}
     for method in methods:
         checks.choice("methods", method, checks.METHODS)
-    return _declared(
+    kernel = _declared(
         equations, Params, State, conductance, given, name, positive, signed, in_turn, False, None, tuple(methods)
     )
+    if source is not None:
+        object.__setattr__(kernel, "__doc__", documented(kernel, source))
+    return kernel
 
 
 def linear(
@@ -458,7 +464,7 @@ def _drawn(rng: np.random.Generator, Params: Any, parameters: Mapping[str, Param
 
 def documented(kernel: Kernel, text: str | None) -> str:
     """The docstring: that of the equations, the parameters with their defaults and units, and the variables."""
-    lines = [text.strip() if text else f"The {kernel.name} synapse.", "", "Parameters:"]
+    lines = [inspect.cleandoc(text) if text else f"The {kernel.name} synapse.", "", "Parameters:"]
     for name, known in kernel.parameters.items():
         unit = "" if known.unit in (None, "1") else f" {known.unit}"
         lines.append(f"    {name}: {known.default}{unit}")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -537,13 +538,16 @@ def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
     """Occupancies of the steady state, in the order of the states."""
     rates = _rates(kernel.transitions, kernel.computed, params, T)
     known = checks.values(T)
-    closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
     # Without transmitter fewer states are closed: one that is so in either case serves for both.
-    if known is None:
-        resting = _closed(kernel, _possible(kernel, rates, binding=False))
-        closed = closed & resting or closed
-    first = next(i for i, state in enumerate(kernel.states) if state in closed)
+    cases = {False, True} if known is None else {bool(binding) for binding in np.unique(known != 0)}
+    closed = set.intersection(*(_closed(kernel, _possible(kernel, rates, binding=case)) for case in cases))
+    first = next((i for i, state in enumerate(kernel.states) if state in closed), 0)
+    return _settled(kernel, first, params, T)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _settled(kernel: Scheme, first: int, params: Any, T: Array) -> Array:
+    """`_steady`, once it is known that all states lead to the ``first``."""
     order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
-    back = np.argsort(order)
     generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
-    return steady(generator[..., order, :][..., :, order])[..., back]
+    return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]

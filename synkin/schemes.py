@@ -395,7 +395,7 @@ class GABAb3State(NamedTuple):
     pulse_left: Array  # transmitter still to come, ms
 
 
-_GABAB_UNITS = {"K1": "1/ms/mM", "K2": "1/ms", "K3": "uM/ms", "K4": "1/ms", "KD": "uM*uM*uM*uM", "G": "uM"}
+_GABAB_UNITS = {"K1": "1/ms/mM", "K2": "1/ms", "K3": "uM/ms", "K4": "1/ms", "KD": "uM^4", "G": "uM"}
 
 
 def _channel(p: Any, y: Any) -> Any:

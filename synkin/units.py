@@ -121,11 +121,16 @@ def of_input(kernel: Any) -> str:
 
 @functools.cache
 def _unit(name: str) -> Any:
-    """saiunit's unit of that name, in which "*" binds before "/"."""
+    """saiunit's unit of that name, in which "*" binds before "/", and "^" before both."""
     saiunit = sys.modules["saiunit"]
+
+    def power(factor: str, sign: int) -> Any:
+        base, _, exponent = factor.partition("^")
+        return getattr(saiunit, base) ** (sign * int(exponent or 1))
+
     above, *below = name.split("/")
-    factors = [getattr(saiunit, factor) for factor in above.split("*") if factor != "1"]
-    factors += [getattr(saiunit, factor) ** -1 for factor in below]
+    factors = [power(factor, 1) for factor in above.split("*") if factor != "1"]
+    factors += [power(factor, -1) for factor in below]
     return functools.reduce(operator.mul, factors, saiunit.UNITLESS)
 
 

@@ -1,4 +1,4 @@
-"""The GABA-A receptor: the equations of `synkin.ampa` with other defaults.
+"""The GABA-A receptor, first order: ``g' = alpha T (1 - g) - beta g``, the equations of `synkin.ampa`.
 
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
@@ -20,4 +20,4 @@ class Params(NamedTuple):
     T_dur: ArrayLike = 1.0  # length of a pulse, ms
 
 
-gabaa = receptor(equations, Params, State, units=UNITS, name="gabaa")
+gabaa = receptor(equations, Params, State, units=UNITS, name="gabaa", source=__doc__)
