@@ -345,6 +345,16 @@ def kernel(value: Any) -> None:
         raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {worded(value)}.")
 
 
+def rests(kernel: Any) -> None:
+    """Raise ValueError if a receptor moves by itself where a run off the grid, given no state, would have it rest."""
+    moving = [name for name, moves in zip(kernel.order, kernel.structure.source_at_rest, strict=True) if moves]
+    if moving and kernel.rest is None:
+        raise ValueError(
+            f"Kernel `{kernel.name}` must be at rest where its variables are 0, as no state is given, but there "
+            f"`{moving[0]}` changes without transmitter."
+        )
+
+
 def method(value: Any, kernel: Any) -> None:
     """Raise ValueError unless ``value`` is None or a method that ``kernel`` has."""
     if value is None:

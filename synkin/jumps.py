@@ -82,6 +82,7 @@ def concentration_jumps(
     edges = checks.guarded_order(edges)
     times = checks.guarded_times(times, start, sort=False)
     if state is None:
+        checks.rests(kernel)
         state = kernel.init(params, (), dtype=dtype)
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
     y = tuple(getattr(state, name) for name in kernel.order)

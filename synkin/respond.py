@@ -83,6 +83,7 @@ def respond(
     spike_times = checks.guarded_times(spike_times, start, sort=True)
     times = checks.guarded_times(times, start, sort=False)
     if state is None:
+        checks.rests(kernel)
         state = kernel.init(params, (), dtype=dtype)
     if not kernel.TAKES_WEIGHTS:
         inputs = None

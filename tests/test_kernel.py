@@ -573,3 +573,30 @@ def test_declared_in_either_precision():
     with enable_x64():
         twin = receptor(first_order, Params, State, name="own")
     assert twin.structure == own.structure
+
+
+def test_without_a_state_of_rest_one_is_asked_for():
+    """A receptor that opens by itself: off the grid nobody can tell since when it has."""
+
+    class State(NamedTuple):
+        g: jax.Array
+        pulse_left: jax.Array
+
+    def equations(p, y, T):
+        return {"g": (p.alpha * T + 0.1) * (1 - y.g) - p.beta * y.g}
+
+    opening = synkin.receptor(equations, synkin.ampa.Params, State, name="opening")
+    params, times = opening.Params(alpha=1.0, beta=0.4), [1.0, 2.0]
+    sentence = (
+        "Kernel `opening` must be at rest where its variables are 0, as no state is given, but there `g` changes "
+        "without transmitter."
+    )
+    for run in (
+        lambda: synkin.respond(opening, params, [0.5], times),
+        lambda: synkin.concentration_jumps(opening, params, [0.5, 1.0], [1.0], times),
+        lambda: synkin.fit(opening, params, [0.5], times, [0.1, 0.2], free="beta"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(sentence)):
+            run()
+    steady = State(np.float32(0.2), np.float32(0.0))
+    np.testing.assert_allclose(synkin.respond(opening, params, [1.5], [1.0], state=steady), 0.2, rtol=1e-6)
