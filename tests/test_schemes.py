@@ -522,7 +522,8 @@ def test_states_of_a_run(name, dtype):
 def test_a_second_of_silence_ten_million_ms_and_10_mM(name, dtype):
     kernel = schemes.SCHEMES[name]
     params, eps = kernel.Params(), np.finfo(dtype).eps
-    tolerance = {"rtol": 0, "atol": 20 * eps}
+    # Over 1e5 time constants scipy's exponentials in double precision are 1e-12 off.
+    tolerance = {"rtol": 0, "atol": max(20 * eps, 1e-12)}
     rest = conductance(kernel, params, at_rest(kernel, params))
     quiet = synkin.respond(kernel, params, [np.inf], [0.0, 1000.0, 1e7], dtype=dtype)
     np.testing.assert_allclose(quiet, [rest] * 3, **tolerance)
@@ -541,7 +542,7 @@ def test_a_second_of_silence_ten_million_ms_and_10_mM(name, dtype):
     g = simulate(kernel, held, spikes, 1.0, dtype=dtype)[1]
     at = [0, 1, 999, 1000, 1999]
     expected = conductance(kernel, params, followed(kernel, params, stretches, np.arange(1.0, 2001.0)[at]))
-    np.testing.assert_allclose(g[np.array(at)], expected, rtol=0, atol=200 * eps)
+    np.testing.assert_allclose(g[np.array(at)], expected, rtol=0, atol=max(200 * eps, 1e-12))
     if isinstance(kernel, synkin.Scheme):
         steps = simulate(kernel, held, spikes[:3], 1e7, dtype=dtype)[0]
         assert all(0 <= np.asarray(part) <= 1 for part in steps)
@@ -558,7 +559,8 @@ def test_a_million_steps_in_single_precision(name, x64):
     at = np.unique(np.concatenate([np.arange(0, steps, 997), np.arange(steps - 2000, steps, 20)]))
     expected = synkin.respond(kernel, kernel.Params(), dt * np.flatnonzero(spikes), dt * (at + 1.0), dtype="float64")
     assert g.dtype == "float32"
-    assert np.abs(np.asarray(g)[at] - expected).max() < 2e-5 * expected.max()
+    off = np.abs(np.asarray(g, float)[at] - np.asarray(expected)).max() / float(expected.max())
+    assert off < 2e-6, off
     assert all(0 <= part <= 1 for part in final[:-1])
 
 
