@@ -551,4 +551,5 @@ def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
     order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
     back = np.argsort(order)
     generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
-    return steady(generator[..., order, :][..., :, order])[..., back]
+    found = steady(generator[..., order, :][..., :, order])[..., back]
+    return found + (0 * found).sum(axis=-1, keepdims=True)  # NaN in one state is NaN in all
