@@ -549,9 +549,12 @@ def test_a_second_of_silence_ten_million_ms_and_10_mM(name, dtype):
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("name", ["ampa5", "nmda5"])
-def test_a_million_steps_in_single_precision(name, x64):
-    """A train of 20 Hz for 25 s in steps of 0.025 ms, against respond in double precision."""
+@pytest.mark.parametrize(("name", "tolerance"), [("ampa5", 8e-6), ("nmda5", 2e-6)])
+def test_a_million_steps_in_single_precision(name, tolerance, x64):
+    """A train of 20 Hz for 25 s in steps of 0.025 ms, against respond in double precision.
+
+    What rounding adds up to is a few 1e-7 of all receptors, of which few of ampa5's are left to open.
+    """
     kernel, steps, dt = schemes.SCHEMES[name], 10**6, 0.025
     spikes = np.zeros(steps, bool)
     spikes[40::2000] = True
@@ -560,7 +563,7 @@ def test_a_million_steps_in_single_precision(name, x64):
     expected = synkin.respond(kernel, kernel.Params(), dt * np.flatnonzero(spikes), dt * (at + 1.0), dtype="float64")
     assert g.dtype == "float32"
     off = np.abs(np.asarray(g, float)[at] - np.asarray(expected)).max() / float(expected.max())
-    assert off < 2e-6, off
+    assert off < tolerance
     assert all(0 <= part <= 1 for part in final[:-1])
 
 
