@@ -511,12 +511,8 @@ def _possible(kernel: Scheme, rates: Sequence[Any] | None, *, binding: bool) -> 
     return possible
 
 
-def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
-    """The states in which all end up, one of which leads to every other.
-
-    Raises:
-        ValueError: more than one such set.
-    """
+def _final(kernel: Scheme, possible: list[Transition]) -> list[set[str]]:
+    """The sets of states that are not left, each of whose states leads to all others of it."""
     reach = {state: {state} for state in kernel.states}
     for _ in kernel.states:
         for transition in possible:
@@ -524,9 +520,18 @@ def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
                 if transition.source in found:
                     found.add(transition.target)
     final = [found for state, found in reach.items() if all(state in reach[other] for other in found)]
-    if any(found != final[0] for found in final):
-        other = next(found for found in final if found != final[0])
-        names = [next(state for state in kernel.states if state in found) for found in (final[0], other)]
+    return [found for i, found in enumerate(final) if found not in final[:i]]
+
+
+def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
+    """The states in which all end up, one of which leads to every other.
+
+    Raises:
+        ValueError: more than one such set.
+    """
+    final = _final(kernel, possible)
+    if len(final) > 1:
+        names = [next(state for state in kernel.states if state in found) for found in final[:2]]
         raise ValueError(
             f"{kernel.name} must have one steady state, but it stays in {names[0]} as it does in {names[1]}: "
             "no transition of a rate above 0 leads out of either."
@@ -538,10 +543,12 @@ def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
     """Occupancies of the steady state, in the order of the states."""
     rates = _rates(kernel.transitions, kernel.computed, params, T)
     known = checks.values(T)
+    closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
     # Without transmitter fewer states are closed: one that is so in either case serves for both.
-    cases = {False, True} if known is None else {bool(binding) for binding in np.unique(known != 0)}
-    closed = set.intersection(*(_closed(kernel, _possible(kernel, rates, binding=case)) for case in cases))
-    first = next((i for i, state in enumerate(kernel.states) if state in closed), 0)
+    if known is None or (known == 0).any():
+        resting = _final(kernel, _possible(kernel, rates, binding=False))
+        closed = (closed & resting[0] or closed) if len(resting) == 1 else closed
+    first = next(i for i, state in enumerate(kernel.states) if state in closed)
     return _settled(kernel, first, params, T)
 
 
@@ -550,4 +557,5 @@ def _settled(kernel: Scheme, first: int, params: Any, T: Array) -> Array:
     """`_steady`, once it is known that all states lead to the ``first``."""
     order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
     generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
-    return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]
+    found = steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]
+    return found + (0 * found).sum(axis=-1, keepdims=True)  # NaN in one state is NaN in all

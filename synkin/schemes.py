@@ -502,7 +502,7 @@ glyr_flip = scheme(
     source="""The heteromeric glycine receptor, which flips before it opens.
 
     Source: Burzomato, Beato, Groot-Kormelink, Colquhoun and Sivilotti 2004, J. Neurosci. 24:10924; numbers of the
-    samples of DCPYPS. As printed there its two cycles are reversible to 8 % only.
+    samples of DCPYPS. As printed there the rates around its two cycles disagree by 4 and 3 %, around both by 8 %.
     """,
     kon=0.59,
     koff=0.3,

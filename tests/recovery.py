@@ -31,9 +31,8 @@ def fitted(times, traces, concentrations=CONCENTRATIONS, **options):
     """A fit that starts a factor of 2 off."""
     start = KERNEL.Params(kon=8.0, koff=0.02, kd=0.004, kr=0.01, beta=0.1, alpha=0.05)
     protocol = synkin.Jumps(EDGES, np.array(concentrations)[:, None])
-    return synkin.fit(
-        KERNEL, start, protocol, times, traces, free=RATES, scale="shared", progress=False, **{"starts": 3} | options
-    )
+    options = {"scale": "shared", "starts": 3} | options
+    return synkin.fit(KERNEL, start, protocol, times, traces, free=RATES, progress=False, **options)
 
 
 def main(seeds):
@@ -49,8 +48,10 @@ def main(seeds):
         print(f"{seed:4}  " + "".join(f"{cell:>16}" for cell in cells) + f"   {fit.r_squared:.4f}  {fit.seconds:.1f}")
     print(f"The 95 % interval holds the truth in {held} of {seeds * len(RATES)}.")
     times, traces = sweeps(0)
-    print("Of the sweep at 1 mM alone:", fitted(times, traces[-1:], CONCENTRATIONS[-1:]).message)
-    print("Of the sweep at 1 mM alone, its scale known:", fitted(times, traces[-1:], (1.0,), scale=SCALE).message)
+    for i in (3, 0):
+        print(
+            f"\nOf the sweep at {CONCENTRATIONS[i]:g} mM alone: {fitted(times, traces[[i]], CONCENTRATIONS[i : i + 1])}"
+        )
 
 
 def _of(fit, name, true):

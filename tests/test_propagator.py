@@ -1,7 +1,7 @@
 """The step rules against 60-digit arithmetic and against integrals that are known."""
 
 from decimal import Decimal, localcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import factorial
 
 import jax
@@ -264,6 +264,103 @@ def test_occupancies_derivatives(name, x64):
         expected = matrices.frechet(exactly, direction, duration)
         np.testing.assert_allclose(forward, expected, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(jnp.vdot(reverse, towards), jnp.vdot(weights, forward), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["two states", "AMPA, Destexhe et al. 1998", "a ring", "any to any"])
+def test_steady(name, dtype):
+    """Relative to each occupancy, however small, against the null vector in 100 digits."""
+    rates = as_they_are_in(RATES[name], dtype)
+    got = np.asarray(compiled(propagator.steady)(jnp.asarray(matrices.generator(rates), dtype)))
+    assert got.dtype == dtype
+    with localcontext() as context:
+        context.prec = 100
+        q = matrices.exact_generator(rates)
+        n = len(q)
+        # The last equation follows from the others; the first occupancy is 1 until all are summed.
+        a, b = [list(row) for row in q[:-1, 1:]], [-x for x in q[:-1, 0]]
+        for k in range(n - 1):
+            pivot = max(range(k, n - 1), key=lambda i: abs(a[i][k]))
+            a[k], a[pivot], b[k], b[pivot] = a[pivot], a[k], b[pivot], b[k]
+            for i in range(n - 1):
+                if i != k and a[i][k]:
+                    factor = a[i][k] / a[k][k]
+                    a[i] = [x - factor * y for x, y in zip(a[i], a[k], strict=True)]
+                    b[i] -= factor * b[k]
+        p = [Decimal(1)] + [b[k] / a[k][k] for k in range(n - 1)]
+        expected = [float(x / sum(p)) for x in p]
+    np.testing.assert_allclose(got, expected, rtol=40 * np.finfo(dtype).eps, atol=float(np.finfo(dtype).tiny))
+
+
+def test_steady_of_many_and_where_there_is_none(x64):
+    """A matrix each; NaN where a state does not lead to the first. Its derivative is that of the null vector."""
+    one, none = np.array([[-2.0, 0.5], [2.0, -0.5]]), np.array([[-2.0, 0.0], [2.0, 0.0]])
+    got = propagator.steady(jnp.asarray([[one], [none]]))
+    assert got.shape == (2, 1, 2)
+    np.testing.assert_allclose(got[0, 0], [0.2, 0.8], rtol=1e-15)
+    assert np.isnan(got[1, 0].sum())
+    slope = jax.grad(
+        lambda k: propagator.steady(jnp.asarray([[-1.0, 0.5], [1.0, -0.5]]) * jnp.stack([k, 1.0])[None])[0]
+    )(2.0)
+    np.testing.assert_allclose(slope, -0.5 / 2.5**2, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_climb(name, dtype):
+    """A start of all states over any duration, against 120 digits; what they sum to is kept."""
+    rates = as_they_are_in(RATES[name], dtype)
+    eps, n = np.finfo(dtype).eps, max(map(max, rates)) + 1
+    y = jnp.asarray(np.arange(1, n + 1) / sum(range(n + 1)), dtype)
+    given = jnp.asarray(matrices.generator(rates), dtype)
+    durations = jnp.asarray([*DURATIONS, 1e-12, 0.3, 12345.678], dtype)
+    got = np.asarray(climbed(given[None], y, durations))
+    assert got.dtype == dtype
+    assert got.min() >= 0
+    exactly = matrices.exact_generator(rates)
+    expected = np.array([matrices.expm(exactly, float(t)).astype(float) @ np.asarray(y, float) for t in durations])
+    np.testing.assert_allclose(got, expected, rtol=0, atol=30 * eps)
+    np.testing.assert_allclose(got.sum(axis=1), float(y.sum()), rtol=8 * eps)
+
+
+@jax.jit
+def climbed(matrix, y, durations):
+    ladder = propagator.ladder(matrix, conserved=True)
+    return jax.vmap(lambda t: propagator.climb(ladder, jnp.int32(0), y, t))(durations)
+
+
+def test_climb_s_derivatives(x64):
+    """Of first and second order in time: Q y and Q Q y, also where a rung begins and at 0; in a rate as Fréchet's."""
+    q = matrices.generator(RATES["AMPA, Destexhe et al. 1998"])
+    y = np.array([0.1, 0.3, 0.2, 0.1, 0.2, 0.1])
+    step = 1 / -q.diagonal().min()
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0, None))
+    def slopes(t, size):
+        f = lambda t: propagator.climb(propagator.ladder(q * size, conserved=True), (), jnp.asarray(y), t)  # noqa: E731
+        in_size = lambda s: propagator.climb(propagator.ladder(q * s, conserved=True), (), jnp.asarray(y), t)  # noqa: E731
+        return jax.jacfwd(f)(t), jax.jacrev(f)(t), jax.jacfwd(jax.jacrev(f))(t), jax.jacrev(in_size)(size)
+
+    times = np.array([0.0, step, 4 * step, 0.3, 37.0, 2e3])
+    for t, first, reverse, second, in_size in zip(times, *slopes(times, 1.0), strict=True):
+        now = scipy.linalg.expm(q * t) @ y
+        scale = {"rtol": 1e-9, "atol": 1e-11}
+        np.testing.assert_allclose(first, q @ now, **scale)
+        np.testing.assert_allclose(reverse, q @ now, **scale)
+        np.testing.assert_allclose(second, q @ q @ now, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(in_size, t * (q @ now), rtol=1e-8, atol=1e-9)
+
+
+def test_climb_of_affine_systems(dtype):
+    """A change and not a state: the oscillator and GABA-B over short and long stretches."""
+    for name in ("an oscillator", "a chain", "GABA-B", "slow beside fast"):
+        matrix = np.asarray(AFFINE[name], dtype)
+        y = jnp.asarray(np.arange(1.0, len(matrix) + 1), dtype)
+        ladder = propagator.ladder(jnp.asarray(matrix), conserved=False)
+        durations = jnp.asarray([0.0, 0.01, 1.0, 37.0], dtype)
+        got = jax.jit(jax.vmap(lambda t, ladder=ladder, y=y: propagator.climb(ladder, (), y, t)))(durations)
+        for row, t in zip(got, durations, strict=True):
+            expected = np.asarray(y, float) + matrices.change(matrix, float(t)) @ np.asarray(y, float)
+            np.testing.assert_allclose(row, expected, rtol=60 * np.finfo(dtype).eps, atol=60 * np.finfo(dtype).eps)
 
 
 AFFINE = {

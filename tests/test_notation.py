@@ -1,0 +1,112 @@
+"""The notation of schemes: what each spelling says. What it refuses is in `test_bad_input`."""
+
+import pytest
+
+from synkin import notation
+from synkin.notation import Product, Transition
+
+ARROWS = "C0 + glu <-> C1 : 2*kon, koff\nC1 -> D : kd\nD -> C0 : kr"
+EXPECTED = (
+    Transition("C0", "C1", Product(2.0, ("kon",)), True),
+    Transition("C1", "C0", Product(1.0, ("koff",)), False),
+    Transition("C1", "D", Product(1.0, ("kd",)), False),
+    Transition("D", "C0", Product(1.0, ("kr",)), False),
+)
+# The same four transitions.
+SPELLINGS = {
+    "arrows": ARROWS,
+    "spaces and comments": "\n  # all\n\nC0+glu<->C1:2*kon,koff # binds\n\tC1->D :kd\n D  ->  C0:  kr\n\n",
+    "the ligand first": "glu + C0 <-> C1 : 2*kon, koff\nC1 -> D : kd\nD -> C0 : kr",
+    "the ligand as a factor": "C0 <-> C1 : 2*T*kon, koff\nC1 -> D : kd\nD -> C0 : kr",
+    "a number split and in brackets": "C0 + glu <-> C1 : 4*(kon*0.5), koff\nC1 -> D : kd\nD -> C0 : kr",
+    "NMODL": "~ C0 <-> C1 (2*kon*T, koff)\n~ C1 -> D (kd)\n~ D -> C0 (kr)",
+    "NMODL with a ligand beside": "~ C0 + glu <-> C1 (2*kon, koff)\n~ C1 -> D (kd)\n~ D -> C0 (kr)",
+    "a block of NMODL": """
+        KINETIC kstates {  : states
+            : what binds, (1e3) as there are units
+            rb = 2e-3*kon * (1e3) * T : /ms
+            ~ C0 <-> C1 (rb, koff) : first
+            ~ C1 -> D   (kd)
+            ~ D  -> C0  (kr)   # back
+            CONSERVE C0 + C1 + D = 1
+        }
+    """,
+    "products with names": "rb = 2*bind\nbind = kon*glu\nC0 <-> C1 : rb, koff\nC1 -> D : kd\nD -> C0 : kr",
+    "the other way round": "C1 <-> C0 + glu : koff, 2*kon\nC1 -> D : kd\nD -> C0 : kr",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_spellings_of_the_same(spelling):
+    ligand = "glu" if spelling == "products with names" else None
+    read = notation.parse(SPELLINGS[spelling], ligand)
+    assert {*read.transitions} == {*EXPECTED}
+    assert len(read.transitions) == len(read.lines) == 4
+    assert {*read.states} == {"C0", "C1", "D"}
+    assert (read.values, read.open, read.rest) == ({}, None, None)
+
+
+def test_states_and_transitions_are_in_the_order_of_the_text():
+    read = notation.parse("B + glu <-> A : k2, k1\nZ -> A : k3\nA -> Z : k4")
+    assert read.states == ("B", "A", "Z")
+    assert [str(transition) for transition in read.transitions] == [
+        *("B + T -> A : k2", "A -> B : k1", "Z -> A : k3", "A -> Z : k4"),
+    ]
+    assert read.lines[2] == "Line 2 of the scheme, `Z -> A : k3`,"
+
+
+def test_a_ligand_that_leaves_and_one_that_stays():
+    """Beside the target it does nothing; on both sides it drives, as a catalyst."""
+    read = notation.parse("A + glu -> B : on\nB -> A + glu : off\nB + glu -> C + glu : on2\nC -> B : off2")
+    assert [transition.binds for transition in read.transitions] == [True, False, True, False]
+
+
+def test_values_open_and_rest():
+    read = notation.parse(
+        ARROWS + "\nopen = D, 0.5*C1\nrest = C0\nkon = 5.0\nkoff = 2*3\nV = -60\nkd = 1e-3\nT_dur = 0.5\nT = 1"
+    )
+    assert read.open == {"D": 1.0, "C1": 0.5}
+    assert read.rest == "C0"
+    assert read.values == {"kon": 5.0, "koff": 6.0, "V": -60.0, "kd": 1e-3, "T_dur": 0.5, "T": 1.0}
+
+
+def test_rates_that_are_numbers():
+    read = notation.parse("A + glu <-> B : 2, 0.5\nB <-> C : 0, 3*k*k")
+    assert [str(transition.rate) for transition in read.transitions] == ["2", "0.5", "0", "3*k*k"]
+    assert read.transitions[3].rate == Product(3.0, ("k", "k"))
+
+
+def test_the_ligand_is_what_every_pair_has():
+    text = "glu + A <-> B : k1, k2\nB + glu <-> C : k1, k2"
+    assert notation.parse(text).states == ("A", "B", "C")
+    # A state that is called as a factor would be, where the ligand has another name.
+    assert notation.parse("A + glu <-> T : k1, k2").states == ("A", "T")
+    assert notation.parse("A <-> B : k1*x, k2", ligand="x").transitions[0] == Transition(
+        "A", "B", Product(1.0, ("k1",)), True
+    )
+
+
+def test_names_are_read_as_python_reads_them():
+    """A micro sign is the Greek letter, a subscript a digit: as an attribute and as a keyword argument they are."""
+    read = notation.parse("C\u2080 + glu <-> C1 : k\u00b5, α\nk\u00b5 = 5.0")
+    assert read.states == ("C0", "C1")
+    assert read.transitions[0].rate.names == ("k\u03bc",)
+    assert read.values == {"k\u03bc": 5.0}
+
+
+def test_parallel_transitions_stay_apart():
+    read = notation.parse("A + glu <-> B : k, l\nA + glu -> B : m")
+    assert [transition.rate.names for transition in read.transitions] == [("k",), ("l",), ("m",)]
+
+
+def test_two_hundred_states():
+    text = "S0 + glu <-> S1 : k, l\n" + "\n".join(f"S{i} <-> S{i + 1} : k, l" for i in range(1, 199))
+    read = notation.parse(text + "\nCONSERVE " + " + ".join(f"S{i}" for i in range(200)) + " = 1")
+    assert len(read.states) == 200
+    assert len(read.transitions) == 398
+
+
+def test_a_line_of_any_length_is_shown_in_part():
+    with pytest.raises(ValueError, match="must have a product of names and numbers") as raised:
+        notation.parse("A -> B : " + "(" * 5000)
+    assert len(str(raised.value)) < 400
