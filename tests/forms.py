@@ -35,7 +35,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import synkin
-from synkin import environ
+from synkin import environ, loop
 
 try:
     import saiunit as u
@@ -151,6 +151,9 @@ def _stepper(kernel, method, a, shape, passed=False, **options):
         carry = stepper.init(state=a["state"])
     else:  # of the synapses that are here, on several devices
         carry = stepper.init(a["spikes"].shape[1:] if hasattr(a["spikes"], "shape") else shape)
+        # JAX wants what a loop within shard_map carries to vary over the devices as what it takes in does, and leaves
+        # it to who writes the loop (`jax.lax.pcast`).
+        carry = loop.alike(carry, (a["params"], a["spikes"]))
 
     def run(stepper, carry):
         if isinstance(a["spikes"], list):
