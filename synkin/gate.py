@@ -28,9 +28,9 @@ Stretches = list[tuple[Array, bool]]  # ms, and whether with transmitter
 # between events have the integrand next to one end, which is what tanh-sinh nodes are for.
 STEP_RULE = gauss_legendre(16)
 STRETCH_RULE = tanh_sinh(96)
-# Degree of its polynomials.
+# Degree of a table's polynomials.
 _DEGREE = {"float64": 16}
-_DEGREE_OTHER = 9
+_DEGREE_OTHER = 8
 # Part of the scale on which a table changes with x by which its variable is squeezed; found by trial.
 _SQUEEZE = 0.25
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
