@@ -7,7 +7,7 @@ v is a linear equation whose rate, R(s) = (a + c) x(s) + b, is known but changes
 and B has a closed form, while the outer integral has none. It is a sum over nodes. From it follow two numbers, the
 opening and the closing which, constant over the stretch, would have done the same; with them `propagator.open_gate`
 takes the step, so that v stays within 0 and 1 whatever the sum's error is. Given the length of a stretch both are
-smooth functions of x, and of x alone. `table` has them as a Chebyshev polynomial once a run, `look_up` reads it.
+smooth functions of x, and of x alone. `tables` has them as Chebyshev polynomials once a run, `look_up` reads one.
 """
 
 import functools
@@ -28,9 +28,11 @@ Stretches = list[tuple[Array, bool]]  # ms, and whether with transmitter
 # between events have the integrand next to one end, which is what tanh-sinh nodes are for.
 STEP_RULE = gauss_legendre(16)
 STRETCH_RULE = tanh_sinh(96)
-# Degree of its polynomials.
+# Degree of a table's polynomials.
 _DEGREE = {"float64": 16}
-_DEGREE_OTHER = 9
+_DEGREE_OTHER = 8
+# Part of the scale on which a table changes with x by which its variable is squeezed; found by trial.
+_SQUEEZE = 0.25
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
 _QUIET = {"float64": 1e-6}
 _QUIET_OTHER = 1e-3
@@ -54,12 +56,14 @@ class Integrals(NamedTuple):
     """Opening and closing over a step as functions of x.
 
     ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
-    is less than what opens, the second is more: ``bend[0] + x p(x)``, with p a polynomial.
+    is less than what opens, the second is more: ``bend[0] + x p(u)``, with p a polynomial of ``u = (1 + s) x / (1 + s
+    x)``, which goes from 0 to 1 as x does, and s the ``squeeze``.
     """
 
     opened: tuple[Array | None, Array]
     closed: tuple[Array, Array | None]
     bend: tuple[Array, ...]  # bend[0], and the Chebyshev coefficients of p on [0, 1]; none where x is held still
+    squeeze: Array | None
 
 
 def rates(kernel: Any, params: Any) -> Rates:
@@ -86,7 +90,7 @@ def rates(kernel: Any, params: Any) -> Rates:
 
 def held(r: Rates, dt: Array) -> Integrals:
     """Over a step of ``dt`` ms in which x is held still."""
-    return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
+    return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), (), None)
 
 
 def tables(r: Rates, dt: Array, on: list[Array]) -> list[Integrals]:
@@ -109,7 +113,8 @@ def _table(r: Rates, stretches: Stretches) -> Integrals:
         brought, kept, _ = _means(r, jnp.broadcast_to(x, shape), stretches, STEP_RULE)
         return brought - 1, kept - 1
 
-    at = jnp.asarray(nodes, dtype)
+    squeeze = _squeeze(r, end)
+    at = jax.vmap(lambda u: u / (1 + squeeze * (1 - u)))(jnp.asarray(nodes, dtype))
     at_0, _ = means(jnp.zeros((), dtype))
     brought, kept = jax.lax.map(means, at)
     # The bend is ``first + x slope(x)``, so that it is right relative to x where x is next to nothing.
@@ -120,7 +125,7 @@ def _table(r: Rates, stretches: Stretches) -> Integrals:
     closed: tuple[Array, Array | None] = r.b * end.elapsed, None
     if r.c is not None:
         closed = r.b * end.elapsed + r.c * r.source * end.base, r.c * end.slope
-    return Integrals(opened, closed, bend)
+    return Integrals(opened, closed, bend, squeeze)
 
 
 def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
@@ -129,7 +134,9 @@ def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
     closed = given.closed[0] if given.closed[1] is None else given.closed[0] + given.closed[1] * x
     if not given.bend:
         return opened, jnp.broadcast_to(closed, x.shape)
-    more = given.bend[0] + x * chebyshev_sum(given.bend[1:], x)
+    assert given.squeeze is not None
+    u = x * (1 + given.squeeze) / (1 + given.squeeze * x)
+    more = given.bend[0] + x * chebyshev_sum(given.bend[1:], u)
     # Neither can be below 0: not by rounding where b and c are 0, nor where rates of thousands bend more than a
     # polynomial can. The derivative stays.
     more = more + jax.lax.stop_gradient(jnp.clip(more, -opened, closed) - more)
@@ -169,6 +176,19 @@ def _passed(r: Rates, stretches: Stretches, rule: Rule) -> tuple[list[tuple[Arra
         nodes.append((jax.vmap(lambda w, duration=duration: w * duration)(weights), at_nodes))
         start = later(duration)
     return nodes, start
+
+
+def _squeeze(r: Rates, end: Passed) -> Array:
+    """By how much the variable of a table is drawn out next to x = 0, where a fast gate changes most.
+
+    What is still open is a sum of ``exp(-k x)``, with k up to the integral of the rate that x brings. It falls on a
+    scale of 1 / k, or where all else closes the gate by itself, of that much more; over the rest of 0 to 1 it is as a
+    power of x. A polynomial of x itself would have to be of a degree of about the root of k.
+    """
+    total_rate = r.a if r.c is None else r.a + r.c
+    by_itself = r.b * end.elapsed + total_rate * r.source * end.base
+    # Any squeeze gives the same function, so the derivative need not know of it.
+    return jax.lax.stop_gradient(_SQUEEZE * total_rate * end.slope / (1 + by_itself))
 
 
 def integrals(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array, Array]:

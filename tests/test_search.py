@@ -15,10 +15,11 @@ Differences are relative to the largest g, in units of what rounding explains (`
 
     pytest tests/test_search.py                  what once failed, and some draws of Hypothesis
     pytest tests/test_search.py -m wide          100,000 draws of each kernel, method and overlap
-    python tests/test_search.py N                the worst of N draws each
+    python tests/test_search.py N [REGEX]        the worst of N draws each, of the rows whose name matches
 """
 
 import os
+import re
 import sys
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,6 +43,9 @@ LIMITS = {"outside": 4.0, "values": 0.0, "slopes": 0.0, "second": 0.0, "chunks":
 LIMITS["stiff"] = np.inf  # told by `main` only
 # bionmda's quadrature over a step of dt resolves rates of g, and of x, times dt up to these, to this accuracy.
 RESOLVED_G, RESOLVED_X, ACCURACY = 20.0, 5.0, 5e-7
+# A run reads the quadrature off a table, and a step by itself does it. In single precision rounding hides the
+# difference; in double precision it is this, where both rates are resolved, where that of x is, and anywhere.
+TABLE = 1e-11, 1e-6, 1e-2
 
 
 class Draws(NamedTuple):
@@ -216,8 +220,9 @@ def measure(kernel, draws, method, overlap, cut=CUTS[0]):
     else:
         size = np.maximum(np.abs(g).max(axis=1), np.abs(draws.inputs).max(axis=1) * 1e-3 + 1e-30)
     one = unit(kernel, draws)
-    found["chunks"] = apart(chunks(kernel, *draws, method, overlap, cut), g, size) / one
-    found["steps"] = apart(steps(kernel, *draws, method, overlap), g, size) / one
+    table = table_error(kernel, draws) if method == "exact" else 0.0
+    found["chunks"] = apart(chunks(kernel, *draws, method, overlap, cut), g, size) / (one + table)
+    found["steps"] = apart(steps(kernel, *draws, method, overlap), g, size) / (one + table)
     if method == "exact":
         sampled, largest = responses(kernel, draws, overlap)
         off = apart(sampled, g, np.maximum(size, largest))
@@ -237,9 +242,22 @@ def comparable(kernel, draws, overlap):
         good &= np.abs(p.T_dur / dt - np.round(p.T_dur / dt)) > 0.01
     if kernel is not synkin.bionmda:
         return good, np.zeros_like(good)
-    good &= (p.alpha1 + p.beta1) * dt <= RESOLVED_G
-    fast = (p.alpha2 * p.T + p.beta2) * dt > RESOLVED_X
-    return good & ~fast, good & fast
+    slow_g, slow_x = resolved(draws)
+    return good & slow_g & slow_x, good & slow_g & ~slow_x
+
+
+def resolved(draws):
+    """Whether bionmda's quadrature over a step resolves the rates of g, and those of x: (groups, size) each."""
+    p, dt = draws.params, draws.dt[:, None]
+    return (p.alpha1 + p.beta1) * dt <= RESOLVED_G, (p.alpha2 * p.T + p.beta2) * dt <= RESOLVED_X
+
+
+def table_error(kernel, draws):
+    """How far a run of "exact" may be from the same quadrature done in each step, relative to g: see `TABLE`."""
+    if not kernel.structure.gated or draws.dt.dtype == np.float32:
+        return 0.0
+    slow_g, slow_x = resolved(draws)
+    return np.select([slow_g & slow_x, slow_x], TABLE[:2], TABLE[2])
 
 
 def worst(found):
@@ -283,30 +301,25 @@ def one(kernel, dtype, dt, spikes=None, **params):
 
 SMALL_GROUPS, SMALL = 2, 8
 
-# kernel, dtype, method, overlap, dt, parameters
+# kernel, method, overlap, dtype, dt, parameters; rows of `USUAL`, where what they need is compiled
 ONCE_BROKEN = {
     "fast binding in long steps": (
-        "ampa", "float32", "exact", "restart", 27.069685,
+        "ampa", "exact", "restart", "float32", 27.069685,
         {"alpha": 2708.0, "beta": 771.0, "T": 95.0, "T_dur": 216.55752},
     ),
     "a slope where nothing closes g and x is soon over": (
-        "bionmda", "float32", "exact", "restart", 0.2689208984375,
+        "bionmda", "exact", "restart", "float32", 0.2689208984375,
         {"alpha1": 52.7011, "beta1": 0.0, "alpha2": 0.0168866, "beta2": 35.499, "T": 32.6781, "T_dur": 0.258412},
     ),
     "a slope where almost nothing happens": (
-        "bionmda", "float32", "exact", "restart", 3.59,
+        "bionmda", "exact", "restart", "float32", 3.59,
         {"alpha1": 0.397, "beta1": 12.5, "alpha2": 1.4e-3, "beta2": 3.5e-6, "T": 0.0106, "T_dur": 0.742},
     ),
+    "a gate that is fast but for an x that is small": (
+        "bionmda", "exact", "restart", "float32", 11.62,
+        {"alpha1": 112.1, "beta1": 0.5811, "alpha2": 1.781e-05, "beta2": 0.02419, "T": 0.08547, "T_dur": 0.5559},
+    ),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ONCE_BROKEN)
-def test_what_once_was_broken(name):
-    kernel, dtype, method, overlap, dt, params = ONCE_BROKEN[name]
-    kernel = synkin.KERNELS[kernel]
-    draws = one(kernel, dtype, dt, **params)
-    found = measure(kernel, draws, method, overlap)
-    assert not told(kernel, draws, found)
 
 
 def test_step_by_step_no_spike_is_dropped():
@@ -325,9 +338,9 @@ def test_step_by_step_no_spike_is_dropped():
 
 # Each kernel and option somewhere: what takes time is to compile them.
 USUAL = [
-    ("ampa", "exact", "ignore", "float32"),
+    ("ampa", "exact", "restart", "float32"),
     ("ampa", "exp_euler", "restart", "float64"),
-    ("gabaa", "exact", "restart", "float64"),
+    ("gabaa", "exact", "ignore", "float64"),
     ("bionmda", "exact", "restart", "float32"),
     ("bionmda", "exp_euler", "ignore", "float32"),
     ("alpha", "exact", "restart", "float32"),
@@ -337,9 +350,17 @@ USUAL = [
 ]
 
 
+def test_what_once_was_broken_is_tried():
+    assert {known[:4] for known in ONCE_BROKEN.values()} <= set(USUAL)
+
+
 @pytest.mark.parametrize(("name", "method", "overlap", "dtype"), USUAL, indirect=["dtype"])
 def test_draws(name, method, overlap, dtype):
     kernel = synkin.KERNELS[name]
+    for what, (*row, dt, params) in ONCE_BROKEN.items():
+        if row == [name, method, overlap, dtype]:
+            draws = one(kernel, dtype, dt, **params)
+            assert not told(kernel, draws, measure(kernel, draws, method, overlap)), what
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.integers(0, 2**32 - 1))
@@ -364,16 +385,18 @@ def test_many_draws(kernel, method, overlap, dtype):
     assert not wrong
 
 
-def main(n):
+def main(n, only=""):
     """Print the worst of ``n`` draws of each kernel, method and overlap, in both precisions."""
-    names = list(LIMITS)
+    names, batches = list(LIMITS), max(n // (GROUPS * SIZE), 1)
     print(f"{'':36}" + "".join(f"{name:>16}" for name in names))
     for dtype in ("float32", "float64"):
         jax.config.update("jax_enable_x64", dtype == "float64")
         for kernel_name, kernel in synkin.KERNELS.items():
             for method in METHODS:
                 for overlap in OVERLAPS[: 1 if kernel.TAKES_WEIGHTS else 2]:
-                    batches = max(n // (GROUPS * SIZE), 1)
+                    title = f"{dtype} {kernel_name} {method} {overlap}"
+                    if not re.search(only, title):
+                        continue
                     high, count, lines = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0), []
                     for seed in range(batches):
                         draws = draw(kernel, np.random.default_rng(seed), dtype)
@@ -382,7 +405,6 @@ def main(n):
                         for name, value in worst(found).items():
                             high[name] = max(high[name], value)
                             count[name] += len(broken(found)[name])
-                    title = f"{dtype} {kernel_name} {method} {overlap}"
                     figures = "".join(f"{f'{high[name]:.2g} ({count[name]})':>16}" for name in names)
                     print(f"{title:36}{figures}", flush=True)
                     print(*(f"    {line}" for line in lines), sep="\n", end="\n" if lines else "", flush=True)
@@ -390,4 +412,4 @@ def main(n):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, *sys.argv[2:3])
