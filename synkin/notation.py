@@ -46,10 +46,18 @@ class Transition(NamedTuple):
     source: str
     target: str
     rate: Product  # /ms, or /ms/mM where it binds
-    binds: bool  # whether it is driven by transmitter
+    ligand: str | None  # what it binds, as the text calls it: the transmitter, or nothing
+
+    @property
+    def binds(self) -> bool:
+        """Whether it is driven by transmitter."""
+        return self.ligand is not None
 
     def __str__(self) -> str:
-        return f"{self.source}{' + T' * self.binds} -> {self.target} : {self.rate}"
+        return f"{self.source}{f' + {self.ligand}' if self.binds else ''} -> {self.target} : {self.rate}"
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Notation(NamedTuple):
@@ -126,7 +134,7 @@ def parse(text: str, ligand: str | None = None) -> Notation:
                     raise ValueError(f"{arrow.line} must have {ligand} as what binds, but has `{name}` in a rate.")
             if product.factor < 0:
                 raise ValueError(f"{arrow.line} must have rates that are not negative, but has `{product}`.")
-            transitions.append(Transition(source, target, product, bool(binds)))
+            transitions.append(Transition(source, target, product, ligand if binds else None))
             lines.append(arrow.line)
     _check_joined(states, transitions)
     for where, said in conserved:

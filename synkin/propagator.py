@@ -245,7 +245,8 @@ def steady(generator: Array) -> Array:
     found = jnp.ones((*generator.shape[:-2], 1), generator.dtype)
     for inflow in reversed(inflows):
         found = jnp.concatenate([found, (inflow * found).sum(axis=-1)[..., None]], axis=-1)
-    return found / found.sum(axis=-1)[..., None]
+    found = found / found.sum(axis=-1)[..., None]
+    return found + (0 * found).sum(axis=-1)[..., None]  # NaN in one state is NaN in all
 
 
 class Ladder(NamedTuple):

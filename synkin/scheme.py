@@ -74,6 +74,22 @@ class Scheme(Kernel):
         params, T = self._arrays(params, T)
         return _matrix(self.states, self.transitions, self.computed, params, T)
 
+    def occupancies(self, state: Any) -> Array:
+        """The parts of the receptors in all states, the first one's too.
+
+        Args:
+            state: ``State``, of any shape; of a whole run, say.
+
+        Returns:
+            (..., n), as `states` orders them; they add up to 1.
+
+        Raises:
+            TypeError, ValueError: a state of another kind.
+        """
+        state = checks.state(self, units.state(state, self))
+        occupied = [getattr(state, name) for name in self.states[1:]]
+        return jnp.stack([1 - sum(occupied[1:], occupied[0]), *occupied], axis=-1)
+
     def steady_state(self, params: Any, T: ArrayLike = 0.0) -> Any:
         """The state that a constant concentration leads to in the end, where there is but one.
 
@@ -557,5 +573,4 @@ def _settled(kernel: Scheme, first: int, params: Any, T: Array) -> Array:
     """`_steady`, once it is known that all states lead to the ``first``."""
     order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
     generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
-    found = steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]
-    return found + (0 * found).sum(axis=-1, keepdims=True)  # NaN in one state is NaN in all
+    return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]

@@ -110,7 +110,7 @@ def test_list_shows_all(capsys):
     first, second = text.split("Published schemes:\n\n")
     names = [[line.split()[0] for line in part.splitlines() if line.startswith("  ")] for part in (first, second)]
     assert names == [list(synkin.KERNELS), list(SCHEMES)]
-    assert "\n  gabaa                  The GABA-A receptor: " in first
+    assert "\n  gabaa                  The GABA-A receptor, first order: " in first
     assert "\n  ampa5                  The AMPA receptor with two binding sites and two desensitised states.\n" in text
     assert text.endswith(
         "`python -m synkin list NAME` shows the parameters of one, `--plot FILE` with it draws a picture.\n"
@@ -138,8 +138,8 @@ def test_list_of_a_file(capsys, file, tmp_path):
     """As of a published scheme, with its comment; and a picture."""
     picture = tmp_path / "nmda.svg"
     text = said(capsys, "list", "--scheme", file("2 sites.txt", NMDA5), "--plot", str(picture))
-    assert text.startswith("scheme_2_sites: The NMDA receptor\n\nwith two binding sites.\n\ntransition    rate\n")
-    assert "\nC0 + T -> C1  kon\nC1 -> C0      koff\n" in text
+    assert text.startswith("scheme_2_sites: The NMDA receptor\n\nwith two binding sites.\n\ntransition      rate\n")
+    assert "\nC0 + glu -> C1  kon\nC1 -> C0        koff\n" in text
     assert "\n\nconducting: O\n\n" in text
     assert text.endswith(f"\nT_dur      1        ms\n\nwritten  {picture}\n")
     assert picture.read_text().startswith("<?xml")

@@ -99,9 +99,9 @@ def test_that_would_be_seen(ax):
     draw(ax, nmda5)
     first, second, *_ = (text for text in ax.texts if "kon" in text.get_text())
     second.set_position(first.get_position())
-    assert covered(ax) == [("kon·T", "kon·T")]
+    assert covered(ax) == [("kon·glu", "kon·glu")]
     second.set_position(ax.transData.inverted().transform(middle(ax, "C1") - np.array([0, 5])))
-    assert ("kon·T", "C1") in covered(ax)
+    assert ("kon·glu", "C1") in covered(ax)
     draw(ax, nmda5)
     ends = [ax.transData.inverted().transform(middle(ax, state)) for state in ("C1", "C2")]
     next(text for text in ax.texts if text.get_text() == "beta").set_position(np.mean(ends, axis=0))
@@ -142,13 +142,13 @@ def test_where_states_stand(kernel, rows, ax):
 def test_what_it_says(ax):
     """Names alone; with rates; at a concentration."""
     draw(ax, gabaa5)
-    names = ["2·kon·T", "koff", "kon·T", "2·koff", "beta1", "alpha1", "beta2", "alpha2"]
+    names = ["2·kon·gaba", "koff", "kon·gaba", "2·koff", "beta1", "alpha1", "beta2", "alpha2"]
     assert texts(ax) == [*names, "C0", "at rest", "C1", "C2", "O1", "O2"]
     draw(ax, gabaa5, gabaa5.Params(kon=7.0))
-    assert texts(ax)[:4] == ["2·kon·T\n14", "koff\n4.6", "kon·T\n7", "2·koff\n9.2"]
+    assert texts(ax)[:4] == ["2·kon·gaba\n14", "koff\n4.6", "kon·gaba\n7", "2·koff\n9.2"]
     assert texts(ax)[-1] == "rates in /ms, binding in /ms/mM"
     draw(ax, gabaa5, T=0.1)  # rates of the defaults
-    assert texts(ax)[:4] == ["2·kon·T\n2", "koff\n4.6", "kon·T\n1", "2·koff\n9.2"]
+    assert texts(ax)[:4] == ["2·kon·gaba\n2", "koff\n4.6", "kon·gaba\n1", "2·koff\n9.2"]
     assert texts(ax)[-1] == "rates in /ms at T = 0.1 mM"
 
 

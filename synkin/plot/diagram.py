@@ -163,7 +163,7 @@ def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
 def _name(way: Any) -> str:
     """What a transition's rate is called."""
     factor = [f"{way.rate.factor:.12g}"] if way.rate.factor != 1 or not way.rate.names else []
-    return "·".join([*factor, *way.rate.names, *(["T"] if way.binds else [])])
+    return "·".join([*factor, *way.rate.names, *([way.ligand] if way.binds else [])])
 
 
 def _ways(arrows: Sequence[_Arrow]) -> list[layout.Way]:
