@@ -58,7 +58,7 @@ def test_parameters_and_states_are_in_the_order_of_the_text():
     assert dict(small.open) == {"O": 1.0}
     assert with_voltage.Params._fields == ("kon", "koff", "kb", "ku", "beta", "alpha", "Mg", "V", "T", "T_dur")
     assert with_voltage.parameters["V"].signed
-    assert "C0 + T -> C1 : 2*kon" in small.__doc__
+    assert "C0 + glu -> C1 : 2*kon" in small.__doc__
 
 
 def test_values_in_the_text_and_in_the_call():
