@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, moves, units
+from synkin import checks, loop, moves, units
 
 
 class Jumps(NamedTuple):
@@ -107,6 +107,7 @@ def _answer(
     kernel: Any, params: Any, y: tuple[Array, ...], T: Array, lengths: Array, which: Array, since: Array
 ) -> Array:
     evolve = moves.evolution(kernel, params, T)
+    y = loop.alike(y, (params, T, y, lengths))
 
     def stretch(y: tuple[Array, ...], step: tuple[Array, Array]) -> tuple[Any, Any]:
         length, k = step

@@ -147,7 +147,7 @@ def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Var
     rungs = ladder(matrices, conserved=conserved)
 
     def evolve(y: Variables, duration: Array, at: Any) -> Variables:
-        at = jnp.asarray(at, jnp.int32)
+        at = int(at) if isinstance(at, bool) else at
         if conserved:
             left = _at_least_0(1 - sum(y[1:], y[0]))
             return tuple(climb(rungs, at, jnp.stack([left, *y]), duration)[1:])

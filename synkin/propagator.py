@@ -27,6 +27,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from synkin import loop
+
 # Inside this radius phi is its Taylor series; outside, every order loses some of its precision to cancellation, the
 # less the larger the radius.
 _SERIES_RADIUS = 0.5
@@ -276,12 +278,12 @@ def ladder(generator: Array, *, conserved: bool) -> Ladder:
     return Ladder(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
 
 
-def climb(given: Ladder, which: Array, y: Array, duration: Array) -> Array:
+def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array:
     """Systems after ``duration`` ms.
 
     Args:
         given: the ladder, with one leading axis.
-        which: index of the ladder to climb, int32, a scalar or (...).
+        which: index of the ladder to climb: a number, or int32, a scalar or (...).
         y: (n, ...) at the start.
         duration: (...) ms, 0 and above.
 
@@ -296,7 +298,7 @@ def climb(given: Ladder, which: Array, y: Array, duration: Array) -> Array:
         return jnp.where(taken, left - height, left), taken
 
     heights = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
-    left, taken = jax.lax.scan(take, jax.lax.stop_gradient(duration), heights)
+    left, taken = jax.lax.scan(take, loop.alike(jax.lax.stop_gradient(duration), step), heights)
     # What the rungs leave over is a series; all of the derivative in time is in it. Beyond the last rung all is still.
     left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))
     matrix = given.generator
@@ -396,12 +398,18 @@ def _summed(times_a: Callable[[Array], Array], start: Array, first: int) -> Arra
         return start + times_a(total) / k, None
 
     counts = jnp.arange(terms, first - 1, -1).astype(start.dtype)
-    return jax.lax.scan(add, start, counts)[0]
+    # The first by itself: within shard_map what a loop carries is to vary from the start as it does in the end.
+    total, _ = add(start, counts[0])
+    return jax.lax.scan(add, total, counts[1:])[0]
 
 
-def _chosen(matrices: Array, which: Array) -> Array:
+def _chosen(matrices: Array, which: int | Array) -> Array:
     """Of (C, n, n) one matrix, or with many to choose (n, n, ...)."""
-    return matrices[which] if which.ndim == 0 else jnp.moveaxis(matrices, 0, -1)[..., which]
+    if isinstance(which, int):
+        return matrices[which]
+    # By a mode that compares no index with 0, which JAX cannot do in a branch within shard_map.
+    chosen = jnp.take(matrices, which, axis=0, mode="clip")
+    return jnp.moveaxis(chosen, (-2, -1), (0, 1))
 
 
 def _applied(matrix: Array, y: Array) -> Array:

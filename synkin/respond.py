@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, delays, moves, transmitter, units
+from synkin import checks, delays, loop, moves, transmitter, units
 
 
 def respond(
@@ -148,6 +148,7 @@ def _respond(
 ) -> Array:
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
     evolve = partial(_evolve, kernel, moves.evolution(kernel, params))
+    state = loop.alike(state, (params, state, inputs, real, before))
 
     def event(state: Any, spike: tuple[Array, Array]) -> tuple[Any, Any]:
         duration, given = spike

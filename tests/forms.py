@@ -73,8 +73,11 @@ PARAMS = {
     "expon": (5.25,),
     "dual_expon": (6.5, 1.25, 1.5),
 }
+# A scheme, which has rows of its own: kon, koff, kd, kr, beta, alpha, T, T_dur.
+SCHEMES = {"nmda5": (1.75, 0.25, 0.125, 0.0625, 0.5, 0.375, 0.75, 1.1875)}
 LINEAR = ("alpha", "expon", "dual_expon")
-STATE = {"g": 0.25, "h": 1.5, "x": 0.5, "pulse_left": 0.625, "g_rise": 0.75, "w": 1.25}
+STATE = {"C1": 0.0625, "C2": 0.125, "D": 0.0625, "O": 0.125}
+STATE |= {"g": 0.25, "h": 1.5, "x": 0.5, "pulse_left": 0.625, "g_rise": 0.75, "w": 1.25}
 OBJECTS = {
     "alpha": "Alpha",
     "ampa": "AMPA",
@@ -91,6 +94,8 @@ VALUES = {
     "t0": 0.25,
     "spike_times": np.array([1.5, 2.25, 6.5]),
     "weights": np.array([1.25, -0.75, 2.5]),
+    "edges": np.array([1.0, 2.25, 4.5, 6.5]),
+    "concentrations": np.array([0.75, 0.25, 1.5]),
     "times": np.array([1.3125, 2.5, 3.3125, 4.8125, 9.0625]),
     "g": 0.75 * FACTORS,
     "V": -65.5 * FACTORS,
@@ -102,6 +107,7 @@ VALUES = {
 }
 UNITS = {
     **{"dt": "ms", "t": "ms", "t0": "ms", "spike_times": "ms", "times": "ms", "weights": "mS", "g": "mS", "V": "mV"},
+    **{"edges": "ms", "concentrations": "mM", "C1": "1", "C2": "1", "D": "1", "O": "1"},
     **{"E": "mV", "g_max": "1", "scale": "mV", "Mg": "mM", "trace": "mS", "gain": "1"},
     **{"h": "mS", "x": "1", "pulse_left": "ms", "g_rise": "mS", "w": "mS*ms"},
 }
@@ -171,6 +177,11 @@ def _stepper(kernel, method, a, shape, passed=False, **options):
 def _respond(kernel, method, a, shape, **options):
     given = {name: a[name] for name in ("weights", "state", "t0") if name in a}
     return {"g": synkin.respond(kernel, a["params"], a["spike_times"], a["times"], **given, **options)}
+
+
+def _jumps(kernel, method, a, shape):
+    given = {"state": a["state"]} if "state" in a else {}
+    return {"g": synkin.concentration_jumps(kernel, a["params"], a["edges"], a["concentrations"], a["times"], **given)}
 
 
 def _object(kernel, method, a, shape):
@@ -251,6 +262,18 @@ FUNCTIONS = {
     "object update": Function(_object_update, _RUN, ("state", "t"), may_refuse=True),
     "object run": Function(_object_run, _RUN, ("state",), may_refuse=True),
 }
+if hasattr(synkin, "scheme"):
+    _scheme = {"kernels": tuple(SCHEMES), "methods": ("exact",)}
+    FUNCTIONS |= {
+        "init scheme": Function(_init, ("params",), **_scheme),
+        "step scheme": Function(_step, ("params", "state", "spikes", "dt"), ("t",), **_scheme),
+        "simulate scheme": Function(_simulate, _RUN, ("state",), **_scheme),
+        "stepper scheme": Function(_stepper, _RUN, ("state",), **_scheme),
+        "respond scheme": Function(_respond, ("params", "spike_times", "times"), **_scheme),
+        "respond jumps": Function(
+            _jumps, ("params", "edges", "concentrations", "times"), ("state",), (*_RECEPTORS, *SCHEMES), ("exact",)
+        ),
+    }
 if hasattr(synkin, "stepper"):
     FUNCTIONS |= {
         "stepper": Function(_stepper, _RUN, ("state",)),
@@ -269,7 +292,11 @@ def _name(kernel):
 
 
 def _kernel(name):
-    return synkin.KERNELS.get(name)
+    return getattr(synkin.schemes, name) if name in SCHEMES else synkin.KERNELS.get(name)
+
+
+def _params(name):
+    return SCHEMES.get(name) or PARAMS[name]
 
 
 # Forms ---------------------------------------------------------------------------------------------------------------
@@ -289,7 +316,7 @@ def value(cell, name):
     shape, kernel, in_question = shape_of(cell), _kernel(cell.kernel), name == cell.argument
     if name == "params":
         spread = in_question and shape and cell.container != "number"
-        found = kernel.Params(*(p * FACTORS if spread else np.asarray(p) for p in PARAMS[cell.kernel]))
+        found = kernel.Params(*(p * FACTORS if spread else np.asarray(p) for p in _params(cell.kernel)))
     elif name == "state":
         rest = 0.0 if cell.container == "fresh" else 1.0
         found = kernel.State(*(rest * STATE[f] * (FACTORS if shape else 1) for f in kernel.State._fields))
@@ -316,7 +343,7 @@ def value(cell, name):
 def _trace(name):
     """A recording to fit, in whole numbers: 64 times a response, of parameters that `PARAMS` are not."""
     kernel = _kernel(name)
-    params = kernel.Params(*PARAMS[name])
+    params = kernel.Params(*_params(name))
     params = params._replace(**{kernel.Params._fields[0]: params[0] * 1.25})
     with mode(**MODES["x64"]):
         g = synkin.respond(kernel, params, np.ceil(VALUES["spike_times"]), np.ceil(VALUES["times"]))
@@ -332,7 +359,7 @@ def formed(cell):
     """The argument in question in its form."""
     if cell.container == "fresh":
         kernel = _kernel(cell.kernel)
-        return kernel.init(kernel.Params(*PARAMS[cell.kernel]), shape_of(cell))
+        return kernel.init(kernel.Params(*_params(cell.kernel)), shape_of(cell))
     dtypes = {"bool": bool, "int": int, "float32": np.float32, "float64": np.float64}
     arrays = jax.tree.map(lambda x: np.asarray(x, dtypes[cell.dtype]), value(cell, cell.argument))
     if cell.container in ("number", "list"):
@@ -529,7 +556,7 @@ def mode(**flags):
 ALL = Cell(
     tuple(FUNCTIONS),
     tuple(dict.fromkeys(name for f in FUNCTIONS.values() for name in f.needs + f.may)),
-    (*PARAMS, "none"),
+    (*PARAMS, *SCHEMES, "none"),
     ("exp_euler", "exact", "none"),
     CONTAINERS,
     DTYPES,
@@ -553,7 +580,7 @@ def meaningless(cell):
 
 def _no_form(cell):
     scalar = cell.argument in ("dt", "t", "t0", "T", "gain")
-    vector = cell.argument in ("times", "spike_times", "weights", "trace")
+    vector = cell.argument in ("times", "spike_times", "edges", "concentrations", "weights", "trace")
     if cell.container == "fresh":
         return None if cell.argument == "state" and cell.dtype == "float32" else "only a state comes from init"
     if cell.dtype == "bool" and cell.argument != "spikes":
@@ -573,7 +600,7 @@ def _no_form(cell):
 
 
 def _one_step(function):
-    return function in ("step", "step ignore", "object update")
+    return function in ("step", "step scheme", "step ignore", "object update")
 
 
 def _scalars(cell):
