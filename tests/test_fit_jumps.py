@@ -44,6 +44,19 @@ def test_the_fit_keeps_the_protocol(patch):
     np.testing.assert_allclose(fit.scale * np.asarray(again), fit.predicted[2], atol=1e-4 * np.abs(fit.trace).max())
 
 
+def test_each_concentration_has_its_colour(patch):
+    pytest.importorskip("matplotlib").use("Agg")
+    *_, fit = patch
+    above, below = synkin.plot.fit(fit)
+    assert [text.get_text() for text in above.get_legend().get_texts()] == ["0.003 mM", "0.01 mM", "0.1 mM", "1 mM"]
+    lines = [line for line in above.lines if not line.get_label().startswith("_")]
+    assert len({line.get_color() for line in lines}) == 4
+    for line, row in zip(lines, fit.predicted, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), row)
+    (ground,) = above.patches
+    assert (ground.get_x(), ground.get_width()) == (50.0, 500.0)
+
+
 SCALES = np.array([2.0, 3.0, 0.5])
 SHIFTS = np.array([0.7, 0.7, 0.7])
 

@@ -210,7 +210,8 @@ def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None)
 def fit(result: Any, *, ax: Any = None) -> Any:
     """Draw a recording with the curve that was fitted to it, and below it the residuals.
 
-    Of several recordings, all are drawn faintly and their mean on top.
+    Of several recordings, all are drawn faintly and their mean on top; of some to which concentrations jump, each in
+    its own colour.
 
     Args:
         result: what `synkin.fit` returned.
@@ -232,7 +233,13 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         (above, curves[1], VERMILION, VERMILION, "fit"),
         (below, curves[2], GREY, BLACK, None),
     ]
+    jumps = result.concentrations is not None
     for axes, rows, color, strong, label in drawn:
+        if jumps and recordings <= len(COLORS):  # their mean would mean nothing
+            for row, own, level in zip(rows, _colors(recordings), _highest(result), strict=True):
+                faint, name = (1.0, level) if label == "fit" else (0.4, None)
+                axes.plot(result.times, row, color=own, linewidth=2 * thin * faint, alpha=faint, label=name)
+            continue
         if recordings == 1:
             axes.plot(result.times, rows[0], color=color, linewidth=2 * thin if label == "fit" else thin, label=label)
             continue
@@ -240,9 +247,13 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         label = f"{label}, mean of {recordings}" if label else None
         axes.plot(result.times, mean_sweep(rows), color=strong, linewidth=2 * thin, label=label)
     below.axhline(0.0, color=VERMILION, linewidth=1)
-    spikes = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)) + result.delay)
-    spikes = np.unique(spikes[np.isfinite(spikes)])
-    above.vlines(spikes, 1 - _TICKS_ROW, 1, GREY, linewidth=0.7, transform=above.get_xaxis_transform(), label="spikes")
+    events = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)) + result.delay)
+    if jumps:
+        _shade(above, events, np.atleast_2d(result.concentrations))
+    else:
+        ticks = np.unique(events[np.isfinite(events)])
+        at_top = above.get_xaxis_transform()
+        above.vlines(ticks, 1 - _TICKS_ROW, 1, GREY, linewidth=0.7, transform=at_top, label="spikes")
     _leave_room_above(above, np.concatenate(curves[:2]), _TICKS_ROW)
     for axes, label in ((above, "recording"), (below, "residual")):
         _finish(axes)
@@ -250,6 +261,24 @@ def fit(result: Any, *, ax: Any = None) -> Any:
     above.set_xlabel("")
     above.legend(frameon=False, title=f"{result.kernel.name}, R² {result.r_squared:.3f}")
     return above, below
+
+
+def _highest(result: Any) -> list[str]:
+    """The highest concentration of each recording, as its name."""
+    highest = np.atleast_2d(result.concentrations).max(axis=1)
+    rows = np.broadcast_to(highest, len(np.atleast_2d(result.trace)))
+    return [f"{level:.3g} mM" for level in rows]
+
+
+def _shade(ax: Any, edges: np.ndarray, concentrations: np.ndarray) -> None:
+    """A grey ground wherever there is transmitter, each stretch once."""
+    pairs = [
+        (row[k], row[k + 1])
+        for row, levels in zip(edges, np.broadcast_to(concentrations, (len(edges), edges.shape[1] - 1)), strict=True)
+        for k in np.flatnonzero(levels > 0)
+    ]
+    for begin, end in sorted(set(pairs)):
+        ax.axvspan(begin, end, color=GREY, alpha=0.12, linewidth=0)
 
 
 def _axes(ax: Any) -> Any:
