@@ -1,6 +1,6 @@
 """Gradients of both exact drivers against differences of their values, also where formulas like to divide by 0."""
 
-from functools import lru_cache
+from functools import cache
 
 import differences
 import jax
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.usefixtures("x64")
 DT = 0.25
 STEPS = 60
 SPIKE_TIMES = np.array([0.31, 1.02, 4.4, 4.9, 9.7, np.inf])
-TIMES = np.sort(np.random.default_rng(3).uniform(0, 15, 40))
+TIMES = np.sort(np.random.default_rng(3).uniform(0, 15, STEPS))
+WEIGHTS = np.array([1.0, 0.5, -0.7, 2.0, 0.1, 3.0])
 
 
 @pytest.fixture(params=list(DISTINCT.values()), ids=list(DISTINCT))
@@ -33,16 +34,24 @@ def distinct_receptor(request):
     return request.param
 
 
-def simulated(kernel, spikes=None, dt=DT, steps=STEPS):
-    """The trace of `simulate` in "exact" as a function of the vector of parameters."""
-    if spikes is None:
-        spikes = samples.inputs(kernel, np.random.default_rng(1), (steps,))
-    return lambda x: synkin.simulate(kernel, kernel.Params(*x), spikes, dt, method="exact", dtype=float)[1]
+def simulated(kernel, x, spikes, dtype=float):
+    """The trace of `simulate` in "exact" for a vector of parameters."""
+    return synkin.simulate(kernel, kernel.Params(*x), spikes, DT, method="exact", dtype=dtype)[1]
 
 
-def responded(kernel, spike_times=SPIKE_TIMES, times=TIMES):
+def responded(kernel, x, spike_times, times):
     """The same of `respond`."""
-    return lambda x: synkin.respond(kernel, kernel.Params(*x), spike_times, times, dtype=float)
+    return synkin.respond(kernel, kernel.Params(*x), spike_times, times, dtype=float)
+
+
+DRIVERS = (simulated, responded)
+
+
+def train(kernel, driver):
+    """What a driver runs over."""
+    if driver is simulated:
+        return (samples.inputs(kernel, np.random.default_rng(1), (STEPS,)),)
+    return SPIKE_TIMES, TIMES
 
 
 def random_params(kernel):
@@ -50,79 +59,39 @@ def random_params(kernel):
     return np.array([float(value) for value in samples.params(kernel, np.random.default_rng(2))])
 
 
-def weighted(trace):
+def weighted(g):
     """A scalar that weighs every sample differently, so that no two errors cancel."""
-
-    def loss(x):
-        g = trace(x)
-        return jnp.sum(g * jnp.cos(1.7 * jnp.arange(g.size, dtype=float)))
-
-    return loss
+    return jnp.sum(g * jnp.cos(1.7 * jnp.arange(g.size, dtype=g.dtype)))
 
 
-@lru_cache
-def both_ways(loss):
-    """The gradient in reverse and in forward mode, compiled once."""
-    return jax.jit(lambda x: (jax.grad(loss)(x), jax.jacfwd(loss)(x)))
+@cache
+def derivatives(kernel, driver):
+    """All that is asked of a driver, compiled once: a function of parameters, a direction and a train.
+
+    It gives the loss and its gradient in reverse mode, (1 + n,), the slope in the direction in forward mode, and the
+    Hessian's product with the direction, forward over reverse, (n,).
+    """
+
+    @jax.jit
+    def of(x, direction, *train):
+        def loss(x):
+            return weighted(driver(kernel, x, *train))
+
+        _, slope = jax.jvp(loss, (x,), (direction,))
+        (value, gradient), (_, product) = jax.jvp(jax.value_and_grad(loss), (x,), (direction,))
+        return jnp.append(gradient, value), slope, product
+
+    return of
 
 
-@pytest.mark.parametrize("driver", [simulated, responded])
-def test_every_parameter_forward_and_reverse(kernel, driver):
-    loss, x = weighted(driver(kernel)), random_params(kernel)
-    expected = differences.gradient(loss, x)
-    for gradient in both_ways(loss)(jnp.asarray(x)):
-        assert differences.relative_error(gradient, expected) < 1e-7
-
-
-@pytest.mark.parametrize("driver", [simulated, responded])
-def test_second_order(distinct, driver):
-    """The Hessian's product with a direction that has all parameters in it, forward over reverse."""
-    loss, x = weighted(driver(distinct)), jnp.asarray(random_params(distinct))
-    direction = x * jnp.cos(jnp.arange(x.size, dtype=float))
-    gradient = jax.jit(jax.grad(loss))
-    product = jax.jit(lambda x: jax.jvp(gradient, (x,), (direction,))[1])(x)
-    (expected,) = differences.gradient(lambda s: gradient(x + s[0] * direction), [0.0])
-    assert differences.relative_error(product, expected) < 1e-6
-
-
-def test_reverse_over_reverse():
-    loss, x = weighted(simulated(synkin.ampa)), jnp.asarray(random_params(synkin.ampa))
-    forward, reverse = jax.jit(lambda x: (jax.jacfwd(jax.grad(loss))(x), jax.jacrev(jax.grad(loss))(x)))(x)
-    np.testing.assert_allclose(reverse, forward, rtol=1e-9, atol=1e-9)
-
-
-def test_simulate_and_respond_agree_on_the_gradient(distinct):
-    kernel = distinct
-    spikes = np.zeros(STEPS, bool)
-    spikes[[2, 9, 11, 40]] = True
-    first = int(kernel.TAKES_WEIGHTS)  # a linear kernel's input acts at the end of its step
-    spike_times, times = (np.flatnonzero(spikes) + first) * DT, (np.arange(STEPS) + 1) * DT
-    x = jnp.asarray(random_params(kernel))
-    on_grid = jax.jit(jax.grad(weighted(simulated(kernel, spikes))))(x)
-    off_grid = jax.jit(jax.grad(weighted(responded(kernel, spike_times, times))))(x)
-    np.testing.assert_allclose(on_grid, off_grid, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("argument", ["spike_times", "times", "weights"])
-def test_events_forward_and_reverse(kernel, argument):
-    if argument == "weights" and not kernel.TAKES_WEIGHTS:
-        pytest.skip("A receptor takes no weights.")
-    params = kernel.Params(*random_params(kernel))
-    at = {"spike_times": SPIKE_TIMES, "times": TIMES, "weights": np.array([1.0, 0.5, -0.7, 2.0, 0.1, 3.0])}
-    if not kernel.TAKES_WEIGHTS:
-        del at["weights"]
-    at = {name: jnp.asarray(value) for name, value in at.items()}
-    moved = at[argument]
-    finite = jnp.isfinite(moved)
-
-    def trace(x):
-        return synkin.respond(kernel, params, **at | {argument: jnp.where(finite, x, jnp.inf)}, dtype=float)
-
-    loss = weighted(trace)
-    x = jnp.where(finite, moved, 0.0)
-    expected = differences.gradient(loss, x, h=1e-4)
-    for gradient in both_ways(loss)(jnp.asarray(x)):
-        assert differences.relative_error(gradient, expected) < 1e-6
+def measured(kernel, driver, x, rule=differences.CENTRAL):
+    """The gradient in reverse and in forward mode and the Hessian, each with its differences."""
+    of, given = derivatives(kernel, driver), train(kernel, driver)
+    every = np.eye(x.size)
+    columns = [of(x, direction, *given) for direction in every]
+    reverse, forward, hessian = columns[0][0][:-1], np.array([c[1] for c in columns]), np.array([c[2] for c in columns])
+    moved = differences.gradient(lambda x: of(x, every[0], *given)[0], x, rule=rule, one_by_one=True)
+    return reverse, forward, moved[:, -1], hessian, moved[:, :-1]
 
 
 SINGULAR = {
@@ -137,26 +106,116 @@ SINGULAR = {
 }
 
 
-@pytest.mark.parametrize("driver", [simulated, responded])
-@pytest.mark.parametrize("name", SINGULAR)
-def test_singular_points(name, driver):
-    """A rate of 0, equal time constants, a pulse shorter than a step."""
-    kernel = synkin.KERNELS[name]
-    loss = weighted(driver(kernel))
-    for point in SINGULAR[name]:
-        x = np.array(kernel.Params(*random_params(kernel))._replace(**point))
-        # What is traced and below 0 is NaN, so a rate of 0 is left to one side.
-        rule = differences.CENTRAL if x.all() else differences.RIGHT
-        expected = differences.gradient(loss, x, rule=rule)
-        for gradient in both_ways(loss)(jnp.asarray(x)):
-            assert differences.relative_error(gradient, expected) < 1e-6, point
+def test_every_parameter(kernel):
+    """Forward and reverse and of second order, of both drivers; at a rate of 0, at equal time constants, for a pulse
+    shorter than a step. In single precision, too. One test a kernel, for what takes long is to compile."""
+    for driver in DRIVERS:
+        for point in ({}, *SINGULAR.get(kernel.name, ())):
+            x = np.array(kernel.Params(*random_params(kernel))._replace(**point))
+            # What is traced and below 0 is NaN, so a rate of 0 is left to one side.
+            rule = differences.CENTRAL if x.all() else differences.RIGHT
+            reverse, forward, gradient, hessian, curved = measured(kernel, driver, x, rule)
+            limit = 1e-6 if point else 1e-7
+            assert differences.relative_error(reverse, gradient) < limit, (driver, point)
+            assert differences.relative_error(forward, gradient) < limit, (driver, point)
+            assert differences.relative_error(hessian, curved) < 1e-6, (driver, point)
+    simulate_and_respond_agree(kernel)
+    without_a_spike_it_is_0(kernel)
+    in_single_precision(kernel)
 
 
-def test_second_order_at_equal_time_constants():
-    loss = weighted(simulated(synkin.dual_expon))
-    x = jnp.array([3.0, 3.0, 1.0])
-    expected = differences.gradient(jax.grad(loss), x)
-    assert differences.relative_error(jax.jit(jax.hessian(loss))(x), expected) < 1e-6
+def simulate_and_respond_agree(kernel):
+    spikes = np.zeros(STEPS, bool)
+    spikes[[2, 9, 11, 40]] = True
+    first = int(kernel.TAKES_WEIGHTS)  # a linear kernel's input acts at the end of its step
+    spike_times, times = (np.flatnonzero(spikes) + first) * DT, (np.arange(STEPS) + 1) * DT
+    spike_times = np.append(spike_times, [np.inf] * (SPIKE_TIMES.size - spike_times.size))
+    spikes = spikes.astype(train(kernel, simulated)[0].dtype)
+    x = random_params(kernel)
+    on_grid, off_grid = derivatives(kernel, simulated), derivatives(kernel, responded)
+    for one, other in zip(on_grid(x, x, spikes), off_grid(x, x, spike_times, times), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-11)
+
+
+def without_a_spike_it_is_0(kernel):
+    x, spikes = random_params(kernel), np.zeros_like(train(kernel, simulated)[0])
+    for got in (
+        derivatives(kernel, simulated)(x, x, spikes),
+        derivatives(kernel, responded)(x, x, np.full_like(SPIKE_TIMES, np.inf), TIMES),
+    ):
+        for derivative in got:
+            np.testing.assert_array_equal(derivative, np.zeros_like(derivative))
+
+
+def in_single_precision(kernel):
+    x, spikes = random_params(kernel), np.arange(STEPS) % 9 == 3
+
+    @jax.jit
+    def gradients(x):
+        def loss(x, method):
+            g = synkin.simulate(kernel, kernel.Params(*x), spikes, DT, method=method, dtype="float32")[1]
+            return weighted(g)
+
+        return [jax.grad(loss)(x, method) for method in ("exact", "exp_euler")]
+
+    exact, _ = gradients(x.astype("float32"))
+    wanted = derivatives(kernel, simulated)(x, x, spikes.astype(train(kernel, simulated)[0].dtype))[0][:-1]
+    assert differences.relative_error(exact, wanted) < 1e-4
+    for point in SINGULAR.get(kernel.name, ()):
+        x = np.array(kernel.Params(*random_params(kernel))._replace(**point), "float32")
+        assert all(np.isfinite(gradient).all() for gradient in gradients(x)), point
+
+
+def test_reverse_over_reverse():
+    spikes = train(synkin.ampa, simulated)
+
+    def loss(x):
+        return weighted(simulated(synkin.ampa, x, *spikes))
+
+    x = jnp.asarray(random_params(synkin.ampa))
+    forward, reverse = jax.jit(lambda x: (jax.jacfwd(jax.grad(loss))(x), jax.jacrev(jax.grad(loss))(x)))(x)
+    np.testing.assert_allclose(reverse, forward, rtol=1e-9, atol=1e-9)
+
+
+def test_events_forward_and_reverse(kernel):
+    """Of spike times, sample times and weights; at a sample on a spike, too, from the right: that spike counts."""
+    params = kernel.Params(*random_params(kernel))
+    finite = np.isfinite(SPIKE_TIMES)
+    cuts = np.cumsum([finite.sum(), TIMES.size])
+
+    @jax.jit
+    def of(x):
+        def loss(x):
+            spike_times, times, weights = jnp.split(x, cuts)
+            spike_times = jnp.append(spike_times, jnp.inf)
+            given = {"weights": weights} if kernel.TAKES_WEIGHTS else {}
+            return weighted(synkin.respond(kernel, params, spike_times, times, dtype=float, **given))
+
+        return *jax.value_and_grad(loss)(x), jax.jacfwd(loss)(x)
+
+    def value(x):
+        return of(x)[0]
+
+    x = np.concatenate([SPIKE_TIMES[finite], TIMES, WEIGHTS if kernel.TAKES_WEIGHTS else []])
+    expected = differences.gradient(value, x, h=1e-4, one_by_one=True)
+    for gradient in of(x)[1:]:
+        assert differences.relative_error(gradient, expected) < 1e-6
+
+    at = cuts[0] + int(np.searchsorted(TIMES, SPIKE_TIMES[2]))
+    x[at] = SPIKE_TIMES[2]
+    along = np.zeros_like(x)
+    along[at] = 1.0
+    expected = differences.gradient(
+        lambda s: value(x + s[0] * along), [0.0], rule=differences.RIGHT, h=1e-4, one_by_one=True
+    )[0]
+    for gradient in of(x)[1:]:
+        np.testing.assert_allclose(gradient[at], expected, rtol=1e-7)
+
+
+def test_a_spike_at_a_sample_counts():
+    """g is right-continuous."""
+    g = synkin.respond(synkin.expon, synkin.expon.Params(), np.array([1.0, 3.0]), np.array([3.0]))
+    assert g[0] > 1.0  # the jump of 1 mS is in it
 
 
 @pytest.mark.parametrize("driver", [simulated, responded])
@@ -166,13 +225,10 @@ def test_a_pulse_that_ends_at_a_sample(distinct_receptor, driver):
     defaults = receptor.Params()
     spikes = np.zeros(STEPS, bool)
     spikes[[1, 9, 20, 22, STEPS - 1]] = True  # apart, overlapping, and one in the last step
-    if driver is simulated:
-        trace = simulated(receptor, spikes)
-    else:
-        trace = responded(receptor, np.flatnonzero(spikes) * DT, (np.arange(STEPS) + 1) * DT)
+    given = (spikes,) if driver is simulated else (np.flatnonzero(spikes) * DT, (np.arange(STEPS) + 1) * DT)
 
     def by_length(x):
-        return trace(defaults._replace(T_dur=x[0]))
+        return driver(receptor, defaults._replace(T_dur=x[0]), *given)
 
     forward, reverse = jax.jit(jax.jacfwd(by_length)), jax.jit(jax.jacrev(by_length))
     for steps_long in (0, 1, 2, 3, 5):
@@ -194,84 +250,30 @@ def test_gradient_through_chunks_is_that_of_the_whole(distinct_receptor):
     """The countdown hands d/dT_dur on through the state: also where a chunk ends within a pulse."""
     kernel = distinct_receptor
     spikes = np.zeros(40, bool)
-    spikes[[2, 17, 30]] = True
+    spikes[[2, 17, 30]] = True  # pulses of 3.2 steps, two of which go on in the next chunk, the second to its last step
     params = kernel.Params(*random_params(kernel))
 
-    def whole(T_dur):
-        return synkin.simulate(kernel, params._replace(T_dur=T_dur), spikes, DT, method="exact", dtype=float)[1]
-
+    # Chunks of one length, and no jit around them, so that all but the first are compiled as one.
     def chunks(T_dur):
         state, parts = None, []
-        for part in np.split(spikes, [4, 18, 19]):
+        for part in np.split(spikes, 10):
             state, g = synkin.simulate(
                 kernel, params._replace(T_dur=T_dur), part, DT, state=state, method="exact", dtype=float
             )
             parts.append(g)
         return jnp.concatenate(parts)
 
+    def whole(T_dur):
+        return synkin.simulate(kernel, params._replace(T_dur=T_dur), spikes, DT, method="exact", dtype=float)[1]
+
     def by_hand(T_dur):
         state = kernel.init(params, (), dtype=float)
         return samples.scan(kernel, params._replace(T_dur=T_dur), state, spikes, DT, method="exact")[1]
 
-    expected, *others = jax.jit(lambda T_dur: [jax.jacfwd(f)(T_dur) for f in (whole, chunks, by_hand)])(0.8)
+    expected, *others = (jax.jvp(f, (0.8,), (1.0,))[1] for f in (whole, chunks, by_hand))
     assert jnp.abs(expected).max() > 0.1
     for other in others:
         np.testing.assert_allclose(other, expected, rtol=1e-9, atol=1e-13)
-
-
-def test_a_synapse_that_never_spikes_has_a_gradient_of_zero(distinct):
-    kernel = distinct
-    x = jnp.asarray(random_params(kernel))
-    for trace in (simulated(kernel, np.zeros(10, bool)), responded(kernel, np.array([np.inf, np.inf]))):
-        np.testing.assert_array_equal(jax.jit(jax.grad(weighted(trace)))(x), np.zeros(x.size))
-
-
-def test_a_spike_at_a_sample_counts_and_its_derivative_is_from_the_right(distinct):
-    """g is right-continuous: a sample at a spike time moves with what follows the spike."""
-    kernel = distinct
-    params = kernel.Params(*random_params(kernel))
-    spike_times = jnp.array([1.0, 3.0])
-
-    def g(time):
-        return synkin.respond(kernel, params, spike_times, time[None], dtype=float)[0]
-
-    at_spike = jnp.array(3.0)
-    expected = differences.gradient(lambda x: g(x[0]), [3.0], rule=differences.RIGHT, h=1e-4)[0]
-    for derivative in both_ways(g)(jnp.asarray(at_spike)):
-        np.testing.assert_allclose(derivative, expected, rtol=1e-7)
-    if kernel is synkin.expon:
-        assert g(at_spike) > 1.0  # the jump of 1 mS is in it
-
-
-def test_float32_gradients_are_those_of_float64(distinct):
-    kernel, x = distinct, random_params(distinct)
-    spikes = np.arange(STEPS) % 9 == 3
-
-    def gradient(dtype):
-        def loss(x):
-            g = synkin.simulate(kernel, kernel.Params(*x), spikes, DT, method="exact", dtype=dtype)[1]
-            return jnp.sum(g * jnp.cos(1.7 * jnp.arange(g.size, dtype=dtype)))
-
-        return jax.jit(jax.grad(loss))(jnp.asarray(x, dtype))
-
-    assert differences.relative_error(gradient("float32"), gradient("float64")) < 1e-4
-
-
-@pytest.mark.parametrize("name", SINGULAR)
-def test_float32_gradients_are_finite_at_the_singular_points(name):
-    kernel = synkin.KERNELS[name]
-    spikes = np.arange(STEPS) % 9 == 3
-
-    @jax.jit
-    def gradients(x):
-        def total(x, method):
-            return synkin.simulate(kernel, kernel.Params(*x), spikes, DT, method=method, dtype="float32")[1].sum()
-
-        return [jax.grad(total)(x, method) for method in ("exact", "exp_euler")]
-
-    for point in SINGULAR[name]:
-        x = np.array(kernel.Params(*random_params(kernel))._replace(**point), "float32")
-        assert all(np.isfinite(gradient).all() for gradient in gradients(x)), point
 
 
 # In blocks of 10 steps, and in one of all, as 59 is prime.
