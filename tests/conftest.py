@@ -42,6 +42,14 @@ def x64():
         yield
 
 
+@pytest.fixture
+def quickly_compiled():
+    """XLA takes less time and makes slower code: for derivatives, which take far longer to compile than to run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     """Each floating precision in turn. float32 runs in whichever mode the suite runs in."""
