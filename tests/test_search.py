@@ -15,10 +15,11 @@ Differences are relative to the largest g, in units of what rounding explains (`
 
     pytest tests/test_search.py                  what once failed, and some draws of Hypothesis
     pytest tests/test_search.py -m wide          100,000 draws of each kernel, method and overlap
-    python tests/test_search.py N                the worst of N draws each
+    python tests/test_search.py N [REGEX]        the worst of N draws each, of the rows whose name matches
 """
 
 import os
+import re
 import sys
 from functools import partial
 from typing import Any, NamedTuple
@@ -384,16 +385,18 @@ def test_many_draws(kernel, method, overlap, dtype):
     assert not wrong
 
 
-def main(n):
+def main(n, only=""):
     """Print the worst of ``n`` draws of each kernel, method and overlap, in both precisions."""
-    names = list(LIMITS)
+    names, batches = list(LIMITS), max(n // (GROUPS * SIZE), 1)
     print(f"{'':36}" + "".join(f"{name:>16}" for name in names))
     for dtype in ("float32", "float64"):
         jax.config.update("jax_enable_x64", dtype == "float64")
         for kernel_name, kernel in synkin.KERNELS.items():
             for method in METHODS:
                 for overlap in OVERLAPS[: 1 if kernel.TAKES_WEIGHTS else 2]:
-                    batches = max(n // (GROUPS * SIZE), 1)
+                    title = f"{dtype} {kernel_name} {method} {overlap}"
+                    if not re.search(only, title):
+                        continue
                     high, count, lines = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0), []
                     for seed in range(batches):
                         draws = draw(kernel, np.random.default_rng(seed), dtype)
@@ -402,7 +405,6 @@ def main(n):
                         for name, value in worst(found).items():
                             high[name] = max(high[name], value)
                             count[name] += len(broken(found)[name])
-                    title = f"{dtype} {kernel_name} {method} {overlap}"
                     figures = "".join(f"{f'{high[name]:.2g} ({count[name]})':>16}" for name in names)
                     print(f"{title:36}{figures}", flush=True)
                     print(*(f"    {line}" for line in lines), sep="\n", end="\n" if lines else "", flush=True)
@@ -410,4 +412,4 @@ def main(n):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, *sys.argv[2:3])
