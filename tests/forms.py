@@ -721,6 +721,10 @@ KNOWN = (
             ("simulate checkpoint", "dual_expon"),
         )
     ),
+    # A pulse that ends on a sample, where g has two slopes.
+    Cell("stepper ignore", "params", "ampa", "exact", "list", "int", "grad of checkpoint", "closed", "rank"),
+    # A loop of one's own over several devices, from a fresh carry.
+    Cell("stepper", "spikes", "ampa", "exp_euler", "numpy", "float32", "shard_map", "traced", "default"),
     # A fit where it cannot be.
     Cell("fit", "trace", "ampa", "exact", "numpy", "float64", "jit", "traced", "default"),
 )
