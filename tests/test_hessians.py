@@ -62,7 +62,7 @@ POINTS = {
     "bionmda, beta1 = 0": (bionmda, bionmda.Params(beta1=0.0, T_dur=0.53)),
     "bionmda, all rates 0": (bionmda, bionmda.Params(0.0, 0.0, 0.0, 0.0, T=0.7, T_dur=0.53)),
 }
-FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "beta2")}
+FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "alpha2", "beta2")}
 
 
 @cache
