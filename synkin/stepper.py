@@ -57,6 +57,8 @@ class Stepper:
 
         Returns:
             The carry. From rest steps are cheapest: no pulse is under way whose last step has a length of its own.
+            Within `jax.shard_map` a loop's carry must vary as its spikes do: ``jax.lax.pcast(carry, "axis",
+            to="varying")``.
 
         Raises:
             TypeError, ValueError: neither or both of the two, or one that does not fit the kernel and its parameters.
