@@ -47,7 +47,7 @@ def test_the_fit_keeps_the_protocol(patch):
 def test_each_concentration_has_its_colour(patch):
     pytest.importorskip("matplotlib").use("Agg")
     *_, fit = patch
-    above, below = synkin.plot.fit(fit)
+    above, _ = synkin.plot.fit(fit)
     assert [text.get_text() for text in above.get_legend().get_texts()] == ["0.003 mM", "0.01 mM", "0.1 mM", "1 mM"]
     lines = [line for line in above.lines if not line.get_label().startswith("_")]
     assert len({line.get_color() for line in lines}) == 4
