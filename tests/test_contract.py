@@ -61,7 +61,8 @@ def test_signatures(kernel):
         assert tuple(p.name for p in required) == positional, function
         assert tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) == keywords, function
     options = inspect.signature(kernel.step).parameters
-    assert options["method"].default == "exp_euler"
+    assert options["method"].default is None  # the kernel's own
+    assert kernel.methods == ("exp_euler", "exact")
     assert options["overlap"].default == "restart"
 
 
