@@ -25,13 +25,13 @@ __all__ = ["Events", "deconvolve"]
 # Samples that differ by more than this part of the interval from where they should be are not evenly spaced.
 _EVEN = 0.01
 # The baseline's Gaussian, in lengths of one answer.
-_DRIFT = 5.0
+_DRIFT = 4.0
 # How often all is done: the first time as if the noise were white, then with the spectrum that was left, and then until
 # the baseline stays where it is, to this part of the noise or of the curve; more than 3 times in short traces alone.
-_STAGES, _MOST_STAGES = 3, 10
+_STAGES, _MOST_STAGES = 3, 30
 _OF_NOISE, _OF_CURVE = 0.05, 1e-3
 # Events of whose answer's energy the trace holds less than this part are not reported.
-_HELD = 0.5
+_HELD = 0.7
 
 
 def deconvolve(
@@ -44,7 +44,7 @@ def deconvolve(
     smallest: float = 0.0,
     sign: int | None = None,
     drift: float | None = None,
-    mismatch: float = 0.15,
+    mismatch: float = 0.1,
 ) -> Any:
     """The times and sizes of the events in a recording, each of which is answered as by a kernel.
 
@@ -163,7 +163,7 @@ def _one(
     interval: float,
     template: Template,
     width: float,
-    direction: int | None,
+    sign: int | None,
     rules: Rules,
     smallest: float,
     unit: str,
@@ -171,6 +171,7 @@ def _one(
     """The events of one sweep."""
     count, (phases, length) = len(trace), template.samples.shape
     noise, curve, below = filters.WHITE, np.zeros(count + length), np.zeros(count)
+    direction = 1
     for stage in range(1, _MOST_STAGES + 1):
         # Beyond its ends, where the baseline is mirrored and answers are cut, the trace is taken to go on as was found.
         left = trace - curve[:count]
@@ -178,8 +179,8 @@ def _one(
         matched = filters.matched(
             np.pad(left, (0, length)) + filters.less_baseline(curve, width), count, template, width, noise
         )
-        if direction is None:
-            direction = direction_of(matched, rules.threshold)
+        if stage == 1:
+            direction = sign or direction_of(matched, rules.threshold)
         if direction < 0:
             np.negative(matched.match, out=matched.match)
         found = search(matched, rules)

@@ -19,8 +19,9 @@ from scipy import fft, signal
 from synkin.deconvolution.template import Template
 
 # The noise is taken to have no less power at any frequency than this part of what it has, on the mean, where the events
-# have theirs: a form that is a little wrong would else count most where a filter has left no noise.
-_FLOOR = 0.01
+# have theirs. What is louder counts less, as drift and hum do; but above a low-pass filter, where there is hardly any
+# noise, neither is the form of an event known, and the sharp match that one would get has side lobes like itself.
+_FLOOR = 1.0
 # Samples below which the spectrum is not estimated, and segments at least of which its median is taken.
 _FEW, _SEGMENTS = 512, 8
 # How many standard deviations of the baseline's Gaussian its weights are followed.

@@ -21,7 +21,7 @@ _TRIED = 40
 # An event's neighbours are those whose answers are alike to this part, and so many on either side at most.
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
 # What noise does is taken to be at least this part of the best match: a trace without noise has its rounding.
-_LEAST_NOISE = 1e-4
+_LEAST_NOISE = 1e-3
 # The parts of all matches that lie below two levels, and how far these are apart in Gaussian noise of SD 1: a Gaussian
 # fitted to the side where there are no events. Of a million matches, or of all.
 _PARTS = (0.05, 0.3)

@@ -12,7 +12,7 @@ from synkin.respond import respond
 # has no more than so many of them; of an answer that jumps, which tells little between two samples, a few.
 _IN_RISE, _MOST_PHASES, _JUMP_PHASES = 16, 16, 4
 # The answer is followed until it stays below this part of its peak.
-_DOWN_TO = 0.005
+_DOWN_TO = 0.001
 # Times that `respond` is asked for at once: always so many, so that it is compiled once.
 _BLOCK = 4096
 
@@ -74,5 +74,6 @@ def _answer(kernel: Any, params: Any, times: np.ndarray) -> np.ndarray:
     """g at ``times`` in ms after one event, a block at a time."""
     blocks = -(-len(times) // _BLOCK)
     padded = np.concatenate([times, np.full(blocks * _BLOCK - len(times), times[-1])])
-    parts = [np.asarray(respond(kernel, params, [0.0], part), float) for part in padded.reshape(blocks, _BLOCK)]
-    return np.concatenate(parts)[: len(times)]
+    event = np.zeros(1)
+    parts: list[Any] = [respond(kernel, params, event, part) for part in padded.reshape(blocks, _BLOCK)]
+    return np.concatenate([np.asarray(part, float) for part in parts])[: len(times)]
