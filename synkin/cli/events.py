@@ -161,8 +161,10 @@ def _draw(figure: Any, recording: Recording, found: list[Events]) -> None:
         first = _busiest(found[0], float(times[0]))
         part = (times >= first) & (times <= first + _CLOSE_UP)
         inside = (found[0].times >= first) & (found[0].times <= first + _CLOSE_UP)
-        cut = {"times": found[0].times[inside], "curve": found[0].curve[part], "baseline": found[0].baseline[part]}
-        plot.events(times[part], recording.traces[0, part], found[0]._replace(**cut), ax=axes[1])
+        cut = found[0]._replace(
+            times=found[0].times[inside], curve=found[0].curve[part], baseline=found[0].baseline[part]
+        )
+        plot.events(times[part], recording.traces[0, part], cut, ax=axes[1])
         axes[1].set_title("where most happens, shaded in the whole", loc="left")
         axes[0].axvspan(first, first + _CLOSE_UP, color=plot.GREY, alpha=0.3, linewidth=0)
     for ax in axes[:-1]:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solveh_banded
+from scipy.signal import find_peaks
 from scipy.special import ndtri
 
 from synkin.deconvolution.filters import Matched
 
 # Rounds of adding, moving and leaving out, and sweeps over all events in one round's moving.
-_ROUNDS, _SWEEPS = 30, 3
+_ROUNDS, _SWEEPS = 8, 3
 # Two events whose answers are so much alike count as one.
 _SAME = 0.98
 # Places that are tried for a pair in place of one event.
@@ -120,12 +121,11 @@ class _State:
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(
             (self.match - self.left) / self.norm, 0.0
         )
-        over = np.flatnonzero(scores > level)
-        taken: list[int] = []
-        for group in np.split(over, np.flatnonzero(np.diff(over) > self.width) + 1):
-            if group.size:
-                taken.append(int(group[scores[group].argmax()]))
-        new = np.setdiff1d(taken, self.places).astype(int)
+        # With an end on either side, so that the first place and the last may be maxima.
+        ends = (-np.inf, -np.inf)
+        peaks, _ = find_peaks(np.pad(scores, 1, constant_values=ends), np.pad(level, 1), distance=self.width)
+        taken = peaks - 1
+        new = np.setdiff1d(taken, self.places)
         if not new.size:
             return False
         sizes = self.left[new] / self.norm[new] ** 2
@@ -145,7 +145,6 @@ class _State:
         found = len(places) > len(self.places)
         self.places = np.unique(np.array(places, int))
         if found:
-            self.sizes = np.zeros(len(self.places))
             self._solve()
         return found
 
@@ -177,12 +176,14 @@ class _State:
         for _ in range(_SWEEPS):
             self._join()
             self._solve()
+            self._subtract()
             if not self._move():
                 break
         self._join()
         self._solve()
         while self._leave_out():
             self._solve()
+        self._subtract()
 
     def _solve(self) -> None:
         """The best sizes, none of them negative."""
@@ -194,8 +195,11 @@ class _State:
         else:
             sizes = np.empty(0)
         self.sizes = sizes
+
+    def _subtract(self) -> None:
+        """What the events leave of the matches."""
         self.left = self.match.copy()
-        for place, size in zip(self.places, sizes, strict=True):
+        for place, size in zip(self.places, self.sizes, strict=True):
             self._explain(place, size)
 
     def _least_squares(self) -> np.ndarray:
@@ -242,18 +246,18 @@ class _State:
         if not self.places.size:
             return False
         norm = self.norm[self.places]
-        others = (self.match[self.places] - self.left[self.places]) / norm - self.sizes * norm
+        # Where an event is, the best sizes leave nothing of the match: it is its own and that of the others.
+        others = self.match[self.places] / norm - self.sizes * norm
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
         excess = self.sizes * np.sqrt(self._firmness()) / level
         weak = excess < 1
         if not weak.any():
             return False
-        # Of each run of neighbours the weakest: without it the others may stand.
-        runs = np.split(np.arange(len(norm)), np.flatnonzero(np.diff(self.places) > self.width) + 1)
-        out = [int(run[excess[run].argmin()]) for run in runs]
-        keep = np.ones(len(norm), bool)
-        keep[[i for i in out if weak[i]]] = False
-        self.places = self.places[keep]
+        # Of neighbours the weakest first: without it the others may stand.
+        near = np.diff(self.places) <= self.width
+        weak[1:] &= ~near | (excess[1:] < excess[:-1])
+        weak[:-1] &= ~near | (excess[:-1] <= excess[1:])
+        self.places = self.places[~weak]
         return True
 
     def _firmness(self) -> np.ndarray:
