@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 
 from synkin import currents, environ, plot, presets
+from synkin.deconvolution import Events, deconvolve
 from synkin.delays import delayed
 from synkin.fit import Fit, fit
 from synkin.jumps import Jumps, concentration_jumps
@@ -26,6 +27,7 @@ __all__ = [
     "Alpha",
     "BioNMDA",
     "DualExpon",
+    "Events",
     "Expon",
     "Fit",
     "GABAa",
@@ -41,6 +43,7 @@ __all__ = [
     "bionmda",
     "concentration_jumps",
     "currents",
+    "deconvolve",
     "delayed",
     "dual_expon",
     "environ",

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 
 import synkin
-from synkin.cli import UsageError, fit, measure, simulate
+from synkin.cli import UsageError, events, fit, measure, simulate
 from synkin.cli import list as list_
 from synkin.cli.hints import meant
 from synkin.cli.parser import Parser, called_as
 
-COMMANDS = {"simulate": simulate, "measure": measure, "fit": fit, "list": list_}
+COMMANDS = {"simulate": simulate, "measure": measure, "events": events, "fit": fit, "list": list_}
 
 # What a person sees who has typed the name alone.
 _WELCOME = """\
@@ -58,7 +58,7 @@ def _parser(words: Sequence[str]) -> Parser:
     """The parser of all commands, if the first word that is no option is one."""
     command = next((word for word in words if not word.startswith("-")), None)
     if command is not None and command not in COMMANDS:
-        there_are = "there are simulate, measure, fit and list"
+        there_are = "there are simulate, measure, events, fit and list"
         raise UsageError(f"There is no command {command!r}{meant(command, COMMANDS)}: {there_are}.")
     parser = Parser(prog=called_as(), description=synkin.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"synkin {synkin.__version__}")

@@ -86,6 +86,10 @@ def of_scheme(method, *given, **params):
     return lambda: getattr(schemes.nmda5, method)(schemes.nmda5.Params(**params), *given)
 
 
+def deconvolved(times=TIMES, trace=TRACE, kernel=expon, params=None, **given):
+    return lambda: synkin.deconvolve(kernel, params or kernel.Params(), times, trace, **given)
+
+
 def update(value, synapse=synkin.AMPA):
     def call():
         with environ.context(dt=0.1):
@@ -1274,6 +1278,119 @@ WRONG = {
         measured(baseline=(-5, -1)),
         ValueError,
         "Argument `baseline` must hold samples, which go from 0 to 19.5 ms, but is (-5, -1).",
+    ),
+    # what is deconvolved
+    "deconvolve: no kernel": (
+        lambda: synkin.deconvolve("ampa", PARAMS, TIMES, TRACE),
+        TypeError,
+        "Argument `kernel` must be a kernel such as synkin.ampa, but is 'ampa'.",
+    ),
+    "deconvolve: parameters of another kernel": (
+        deconvolved(params=PARAMS),
+        TypeError,
+        "Argument `params` must be a synkin.expon.Params, but is a synkin.ampa.Params.",
+    ),
+    "deconvolve: parameters traced": (
+        traced(lambda x: deconvolved(params=expon.Params(tau=x))()),
+        TypeError,
+        "Argument `params.tau` must be known now, outside jax.jit and the like, "
+        f"but is a traced array of {FLOAT} with shape ().",
+    ),
+    "deconvolve: a trace traced": (
+        traced(lambda x: deconvolved(trace=x * TRACE)()),
+        TypeError,
+        "Argument `trace` must be known now, outside jax.jit and the like, "
+        f"but is a traced array of {FLOAT} with shape (40,).",
+    ),
+    "deconvolve: no trace": (
+        deconvolved(trace=None),
+        TypeError,
+        "Argument `trace` must be given beside `times`, but is None.",
+    ),
+    "deconvolve: a trace of other length": (
+        deconvolved(trace=TRACE[1:]),
+        ValueError,
+        "Argument `trace` must have shape (40,) or (R, 40), but has shape (39,).",
+    ),
+    "deconvolve: times of two axes": (
+        deconvolved(times=np.zeros((2, 40))),
+        ValueError,
+        "Argument `times` must have shape (M,), but has shape (2, 40).",
+    ),
+    "deconvolve: a trace too short": (
+        deconvolved(times=[0.0, 1.0], trace=[0.0, 1.0]),
+        ValueError,
+        "Argument `trace` must have at least 3 samples, but has 2.",
+    ),
+    "deconvolve: a time left out": (
+        deconvolved(times=np.delete(np.append(TIMES, 20.0), 12)),
+        ValueError,
+        "Argument `times` must be increasing and evenly spaced, here by 0.512821 ms, but element 12 (6.5) comes 1 ms "
+        "after the one before.",
+    ),
+    "deconvolve: times decreasing": (
+        deconvolved(times=TIMES[::-1]),
+        ValueError,
+        "Argument `times` must be increasing and evenly spaced, here by -0.5 ms, but element 1 (19) comes -0.5 ms "
+        "after the one before.",
+    ),
+    "deconvolve: times NaN": (
+        deconvolved(times=np.where(TIMES == 3.0, np.nan, TIMES)),
+        ValueError,
+        "Argument `times` must be finite, but element 6 is nan.",
+    ),
+    "deconvolve: NaN in a trace": (
+        deconvolved(trace=np.where((TIMES == 3.0) | (TIMES > 19), np.nan, TRACE)),
+        ValueError,
+        "Argument `trace` must be finite, but has 2 NaN or infinite samples, the first of them element 6: "
+        "cut them out, or fill them in.",
+    ),
+    "deconvolve: infinite in a sweep": (
+        deconvolved(trace=np.stack([TRACE, np.where(TIMES == 3.0, np.inf, TRACE)])),
+        ValueError,
+        "Argument `trace` must be finite, but has 1 NaN or infinite samples, the first of them element 6 of sweep 1: "
+        "cut them out, or fill them in.",
+    ),
+    "deconvolve: no answer": (
+        deconvolved(kernel=ampa, params=ampa.Params(T=0.0)),
+        ValueError,
+        "Argument `params` must give an answer to one event, but ampa's is 0.",
+    ),
+    "deconvolve: an answer that still rises": (
+        deconvolved(kernel=alpha, params=alpha.Params(tau=50.0)),
+        ValueError,
+        "Argument `trace` must be longer than alpha takes to its peak, but the answer to one event still rises after "
+        "19.5 ms.",
+    ),
+    "deconvolve: no threshold": (
+        deconvolved(threshold=0),
+        ValueError,
+        "Argument `threshold` must be a positive number of standard deviations, but is 0.",
+    ),
+    "deconvolve: a threshold in words": (
+        deconvolved(threshold="4 SD"),
+        TypeError,
+        "Argument `threshold` must be a real number or an array of them, but is '4 SD'.",
+    ),
+    "deconvolve: a size below 0": (
+        deconvolved(smallest=-1.0),
+        ValueError,
+        "Argument `smallest` must be finite and not negative, but is -1.0.",
+    ),
+    "deconvolve: a sign that is none": (
+        deconvolved(sign=0),
+        ValueError,
+        "Argument `sign` must be 1, -1 or None, but is 0.",
+    ),
+    "deconvolve: a drift of 0": (
+        deconvolved(drift=0.0),
+        ValueError,
+        "Argument `drift` must be a positive number of ms, but is 0.0.",
+    ),
+    "deconvolve: a part above 1": (
+        deconvolved(mismatch=1.5),
+        ValueError,
+        "Argument `mismatch` must be from 0 to 1, but is 1.5.",
     ),
     "environ: dt negative": (
         lambda: environ.set(dt=-1.0),

@@ -24,6 +24,8 @@ FILES = {
     "empty.csv": "",
     "two_units.csv": "time_s_of_ms_steps\n0.003\n",
     "samples.csv": "t,v\n0,1\n1,x\n",
+    "uneven.csv": "t,v\n0,1\n1,2\n2,1\n4,2\n5,1\n6,1\n",
+    "gap.csv": "t,v\n0,1\n1,\n2,1\n3,1\n",
     "two.txt": "A + T <-> B : on, off\non = 5\noff = 0.2\nopen = B\n",
     "shut.txt": "A + T <-> B : on, off\non = 5\noff = 0.2\n",
     "half.txt": "# half\nA + T <-> B : on\n",
@@ -42,12 +44,12 @@ TABLE = [
     (
         "stimulate spikes.csv",
         "a command that there is not",
-        "There is no command 'stimulate' (did you mean simulate?): there are simulate, measure, fit and list.",
+        "There is no command 'stimulate' (did you mean simulate?): there are simulate, measure, events, fit and list.",
     ),
     (
         "spikes.csv",
         "a file in place of the command",
-        "There is no command 'spikes.csv': there are simulate, measure, fit and list.",
+        "There is no command 'spikes.csv': there are simulate, measure, events, fit and list.",
     ),
     ("--verbose", "no command, and an option of none", "The following arguments are required: COMMAND."),
     ("list spikes.csv", "a file for a kernel", f"There is no kernel 'spikes.csv': {KERNELS}."),
@@ -373,6 +375,67 @@ TABLE = [
         "measure recording.csv --average mean",
         "a word after a switch",
         "Command measure takes one RECORDING, but got 'mean' as well.",
+    ),
+    # Events
+    ("events", "no recording", "Command events needs a recording or --sample, one of the two."),
+    ("events none.abf", "no such recording", "There is no file none.abf."),
+    (
+        "events recording.csv --threshold high",
+        "a word for a number",
+        "Option --threshold must be a number, but is 'high'.",
+    ),
+    (
+        "events recording.csv --threshold 0",
+        "no threshold",
+        "Argument `threshold` must be a positive number of standard deviations, but is 0.0.",
+    ),
+    (
+        "events recording.csv --smallest -5",
+        "a size below 0",
+        "Argument `smallest` must be finite and not negative, but is -5.0.",
+    ),
+    (
+        "events recording.csv --direction upp",
+        "a letter too many",
+        "Option --direction must be up or down, but is 'upp' (did you mean up?).",
+    ),
+    (
+        "events recording.csv --drift -3",
+        "a negative time",
+        "Option --drift must be a positive number of ms, but is '-3'.",
+    ),
+    (
+        "events recording.csv --mismatch 2",
+        "a part above 1",
+        "Argument `mismatch` must be from 0 to 1, but is 2.0.",
+    ),
+    (
+        "events recording.csv --kernel expon --set tua=3",
+        "two letters the other way round",
+        "Kernel expon has no parameter 'tua' (did you mean tau?): it has tau.",
+    ),
+    (
+        "events uneven.csv",
+        "a sample left out",
+        "Argument `times` must be increasing and evenly spaced, here by 1.2 ms, but element 3 (4) comes 2 ms after "
+        "the one before.",
+    ),
+    (
+        "events gap.csv",
+        "a cell left empty",
+        "Argument `trace` must be finite, but has 1 NaN or infinite samples, the first of them element 1 of sweep 0: "
+        "cut them out, or fill them in.",
+    ),
+    (
+        "events recording.csv --kernel nmda5 --window 3:6",
+        "an answer that rises longer than the trace",
+        "Argument `trace` must be longer than nmda5 takes to its peak, but the answer to one event still rises after "
+        "3 ms.",
+    ),
+    (
+        "events recording.csv --out events.npz",
+        "another kind of file",
+        "Option --out needs a file in .csv, but got events.npz.",
     ),
     # Fits
     ("fit", "no recording", "Command fit needs a recording or --sample, one of the two."),

@@ -240,6 +240,24 @@ def test_kernel_that_cannot_be_drawn(kernel, params, dt, expected, ax):
         plot.kernel(kernel, kernel.Params(**params), dt=dt, ax=ax)
 
 
+def test_events_stand_on_their_baseline(ax):
+    times = np.arange(0, 400, 0.1)
+    trace = -65 - np.asarray(synkin.respond(synkin.ampa, synkin.ampa.Params(), [50.0, 200.0], times), float)
+    found = synkin.deconvolve(synkin.ampa, synkin.ampa.Params(), times, trace)
+    assert plot.events(times, trace, found._replace(unit="mV"), ax=ax) is ax
+    recording, curve = ax.lines
+    np.testing.assert_array_equal(recording.get_ydata(), trace)
+    np.testing.assert_allclose(curve.get_ydata(), trace, atol=0.01)
+    ticks = [segment[0, 0] for segment in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(ticks, [50, 200], atol=0.02)
+    low, high = ax.get_ylim()
+    assert low < trace.min() < trace.max() < low + 0.951 * (high - low)
+    assert high < -60
+    assert ax.get_ylabel() == "recording (mV)"
+    with pytest.raises(ValueError, match=r"must have shape \(4000,\), as the trace of `found` has"):
+        plot.events(times[1:], trace[1:], found, ax=ax)
+
+
 def test_without_matplotlib(monkeypatch):
     for module in ("matplotlib", "matplotlib.figure", "matplotlib.pyplot"):
         monkeypatch.setitem(sys.modules, module, None)

@@ -1,12 +1,12 @@
 """Pictures: of conductances, and of schemes. Drawing needs matplotlib (the extra ``plot``); importing this does not.
 
-curves     traces, population, kernel, fit
+curves     traces, population, kernel, fit, events
 diagram    the states and transitions of a scheme
 layout     where its states stand
 paper      colours, figures, matplotlib
 """
 
-from synkin.plot.curves import fit, kernel, population, traces
+from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
 from synkin.plot.paper import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 
@@ -22,6 +22,7 @@ __all__ = [
     "PURPLE",
     "SKY",
     "VERMILION",
+    "events",
     "figure",
     "fit",
     "kernel",

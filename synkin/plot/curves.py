@@ -263,6 +263,44 @@ def fit(result: Any, *, ax: Any = None) -> Any:
     return above, below
 
 
+def events(times: ArrayLike, trace: ArrayLike, found: Any, *, ax: Any = None) -> Any:
+    """Draw a recording, the events that were found in it, as ticks above, and the sum of their answers.
+
+    Args:
+        times: (M,), ms.
+        trace: (M,), the recording.
+        found: the `Events` that `synkin.deconvolve` found in it.
+        ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: shapes that do not fit.
+        ImportError: matplotlib is not installed.
+    """
+    times, trace = np.asarray(times), np.asarray(trace)
+    if times.shape != found.curve.shape or trace.shape != times.shape:
+        raise ValueError(
+            f"Arguments `times` and `trace` must have shape {found.curve.shape}, as the trace of `found` has, but have "
+            f"the shapes {times.shape} and {trace.shape}."
+        )
+    ax = _axes(ax)
+    thin = 0.5 if len(times) > _DENSE else 1.0
+    ax.plot(times, trace, color=GREY, linewidth=thin, label="recording")
+    ax.plot(times, found.baseline + found.curve, color=VERMILION, linewidth=1.5 * thin, label="events and baseline")
+    at_top = ax.get_xaxis_transform()
+    ax.vlines(found.times, 1 - _TICKS_ROW, 1, BLACK, linewidth=0.7, transform=at_top, label="events")
+    # The trace fills the height: what it stands on may be far from 0.
+    low, high = float(np.nanmin(trace)), float(np.nanmax(trace))
+    height = (high - low) or 1.0
+    ax.set_ylim(low - 0.03 * height, low + 1.05 * height / (1 - _TICKS_ROW))
+    _finish(ax)
+    ax.set_ylabel(f"recording ({found.unit})" if found.unit else "recording")
+    ax.legend(**_ON_TOP)
+    return ax
+
+
 def _highest(result: Any) -> list[str]:
     """The highest concentration of each recording, as its name."""
     highest = np.atleast_2d(result.concentrations).max(axis=1)

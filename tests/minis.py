@@ -1,0 +1,160 @@
+"""Synthetic recordings of miniature events, made without synkin, and what is right among what was found in them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import signal
+
+RISE, DECAY = 0.5, 5.0  # ms, of both exponentials; from 10 to 90 % of the peak it rises in 0.86 ms
+PEAK = -20.0  # pA
+END = 50.0  # ms at the end of a recording in which no event comes
+
+
+class Minis(NamedTuple):
+    times: np.ndarray  # (M,) ms
+    trace: np.ndarray  # (M,) pA
+    events: np.ndarray  # (K,) ms
+    sizes: np.ndarray  # (K,) pA
+
+
+def waveform(t, rise=RISE, decay=DECAY):
+    """Two exponentials with a peak of 1, from 0 ms on."""
+    top = rise * decay / (decay - rise) * np.log(decay / rise)
+    late = np.maximum(t, 0.0)
+    height = np.exp(-top / decay) - np.exp(-top / rise)
+    return np.where(t >= 0, np.exp(-late / decay) - np.exp(-late / rise), 0.0) / height
+
+
+def through(trace, rate, cutoff):
+    """A trace behind a four-pole Bessel low-pass filter at ``cutoff`` kHz; rate in kHz."""
+    return signal.sosfilt(signal.bessel(4, cutoff, fs=rate, output="sos"), trace)
+
+
+def filtered_noise(rng, count, rate, cutoff):
+    """White noise of SD 1, or what the filter makes of it, with SD 1."""
+    if cutoff is None:
+        return rng.normal(size=count)
+    noise = through(rng.normal(size=count + 2000), rate, cutoff)[2000:]
+    return noise / noise.std()
+
+
+def minis(
+    seed,
+    *,
+    seconds=60.0,
+    rate=20.0,
+    snr=5.0,
+    cutoff=None,
+    whole=False,
+    hz=5.0,
+    spread=0.0,
+    form=0.0,
+    drift=0.0,
+    events=None,
+):
+    """A recording.
+
+    Args:
+        seconds: its length.
+        rate: samples a ms.
+        snr: peak of the answer to one event over the SD of the noise.
+        cutoff: of the noise's low-pass filter, kHz; None for white noise.
+        whole: whether the answers went through the filter as well; the sizes are then those of what came out.
+        hz: events a second, a Poisson process.
+        spread: SD of the logarithm of the sizes.
+        form: SD of the logarithms of each event's own rise and decay.
+        drift: of the baseline, in peaks: a sine of 10 s and a ramp.
+        events: times in ms in place of random ones.
+    """
+    rng = np.random.default_rng(seed)
+    duration = 1000 * seconds
+    count = round(duration * rate)
+    times = np.arange(count) / rate
+    if events is None:
+        events = np.sort(rng.uniform(0, duration - END, rng.poisson(hz * (duration - END) / 1000)))
+    events = np.asarray(events, float)
+    sizes = np.exp(spread * rng.normal(size=len(events)))
+    trace = np.zeros(count)
+    for event, size in zip(events, sizes, strict=True):
+        first = int(np.ceil(event * rate))
+        part = slice(first, first + round(80 * rate))
+        taus = (RISE, DECAY) * np.exp(form * rng.normal(size=2)) if form else (RISE, DECAY)
+        trace[part] += size * waveform(times[part] - event, *taus)
+    if whole:
+        trace = through(trace, rate, cutoff) / through(waveform(np.arange(-10, 20, 1 / rate)), rate, cutoff).max()
+    trace += filtered_noise(rng, count, rate, cutoff) / snr
+    trace += drift * (np.sin(times * 2 * np.pi / 10_000) + times / duration)
+    return Minis(times, PEAK * trace, events, PEAK * sizes)
+
+
+def paired(found, true, within=0.5):
+    """Indices of found and true times that belong together, each once, the nearest first."""
+    near = np.abs(found[:, None] - true[None, :])
+    pairs = np.argwhere(near <= within)
+    pairs = pairs[np.argsort(near[tuple(pairs.T)], kind="stable")]
+    left, right, kept = set(), set(), []
+    for i, j in pairs:
+        if i not in left and j not in right:
+            left.add(i)
+            right.add(j)
+            kept.append((i, j))
+    return np.array(sorted(kept), int).reshape(-1, 2)
+
+
+class Score(NamedTuple):
+    precision: float
+    recall: float
+    time_error: float  # ms, root mean square of what belongs together
+    size_error: float  # relative, from the median: two events taken for one are few, and off by as much as their size
+
+
+def score(found, sizes, true, within=0.5):
+    """How right times and sizes are."""
+    pairs = paired(found, true.events, within)
+    i, j = pairs.T
+    late, off = found[i] - true.events[j], sizes[i] / true.sizes[j] - 1
+    return Score(
+        len(pairs) / max(len(found), 1),
+        len(pairs) / len(true.events),
+        float(np.sqrt(np.mean(late**2))) if len(pairs) else np.nan,
+        1.4826 * float(np.median(np.abs(off))) if len(pairs) else np.nan,
+    )
+
+
+def crossings(recording, deviations=4.0, smooth=1.0):
+    """The plain detector: the trace, smoothed over 1 ms, passes a threshold; the size is the largest value until it
+    is back at half of the threshold. Its times are moved by what makes them right on the mean, which it cannot know.
+    """
+    times, trace, events, _ = recording
+    step = times[1] - times[0]
+    width = max(1, round(smooth / step))
+    y = np.convolve(trace / np.sign(PEAK), np.ones(width) / width, "same")
+    y = y - np.median(y)
+    level = deviations * np.median(np.abs(y)) * 1.4826
+    # On above the threshold, off below half of it.
+    state = np.where(y > level, 1, np.where(y < 0.5 * level, -1, 0))
+    marks = np.flatnonzero(state)
+    edges = marks[np.flatnonzero(np.diff(state[marks], prepend=-1) > 0)]
+    ends = marks[np.flatnonzero(np.diff(state[marks], prepend=-1, append=-1) < 0)[: len(edges)] - 1] + 1
+    sizes = np.array([y[a : max(b, a + 1)].max() for a, b in zip(edges, ends, strict=True)]) * np.sign(PEAK)
+    found = times[edges]
+    late = [d for d in found - events[np.abs(found[:, None] - events[None, :]).argmin(axis=1)] if abs(d) < 2]
+    return found - (np.median(late) if late else 0.0), sizes
+
+
+def least_errors(rate, snr, cutoff):
+    """The standard errors of time (ms) and size (relative) of one event alone, if all but these two is known.
+
+    The Cramer-Rao bound in white noise, of the power that the noise has below the filter: a trace that went through the
+    filter as a whole tells no more than what was white before it.
+    """
+    t = np.arange(round(200 * rate)) / rate
+    step = 1e-3
+    form = waveform(t - 50)
+    slope = (waveform(t - 50 + step) - waveform(t - 50 - step)) / (2 * step)
+    power = 1.0
+    if cutoff is not None:
+        filter_ = signal.bessel(4, cutoff, fs=rate, output="sos")
+        power = 1 / np.mean(np.abs(signal.sosfreqz(filter_, 4096)[1]) ** 2)
+    known = [(x**2).sum() * snr**2 / power for x in (slope, form)]
+    return tuple(1 / np.sqrt(known))
