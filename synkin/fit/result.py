@@ -135,10 +135,10 @@ def _sentences(problem: Problem, found: Found, known: Known) -> list[str]:
     # Sums of squares that differ by less than the worth of one independent sample, or by rounding, are equally good.
     worth = found.squares.min() / problem.present.sum() * known.alike + _ROUNDING * (problem.trace**2).sum()
     agreeing = int((found.squares <= found.squares.min() + worth).sum())
-    sentences = [
-        # Of the search alone: starts agree on a bad curve as well as on a good one.
-        f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found.",
-    ]
+    # Of the search alone: starts agree on a bad curve as well as on a good one.
+    search = f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found"
+    left_out = found.asked - found.starts
+    sentences = [f"{search}{f', so that {left_out} more were not needed' if left_out else ''}."]
     if not found.success:
         sentences.append("The search stopped at `max_nfev` evaluations before it came to rest.")
     missing = int((~problem.present).sum())

@@ -140,6 +140,11 @@ def _trade_offs(problem: Problem, found: Found, combinations: _Combinations) -> 
             if products is not None and len(products) == 1:
                 what += f" (here {_value(problem, found, products[0], combinations)})"
             sentences.append(f"{listed(names)} cannot be told apart: only {what} can be known. {hold}")
+        # What takes a small part in it is not named so far, but has an infinite error too.
+        taking_part = np.linalg.norm(combinations.directions[nothing], axis=0) > _UNKNOWN_SHARE
+        others = _unnumbered([label for label, part in zip(problem.labels, taking_part, strict=True) if part])
+        if others := [name for name in others if name not in names]:
+            sentences.append(f"As long as that is open, {listed(others)} cannot be known either.")
     if vague.sum() > nothing.sum():
         names, products = _instead(problem, combinations.directions[vague])
         hold = _to_hold(problem, names, combinations.directions[vague])
