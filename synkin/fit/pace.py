@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.fit.problem import Problem
+from synkin.fit.model import with_free
+from synkin.fit.problem import Form, Problem
 from synkin.measure import crossing_down, crossing_up, measure
 from synkin.respond import respond
 
@@ -70,17 +71,17 @@ def _of_recording(problem: Problem) -> np.ndarray:
     spikes = spikes[rows % len(spikes)]
     levels = _baselines(problem, rows, spikes)
     traces = np.where(problem.present[rows], problem.trace[rows] - levels[:, None], 0.0)
-    if len(spikes) > 1 and (spikes == spikes[0]).all():
+    if len(spikes) > 1 and (spikes == spikes[0]).all() and problem.times.ndim == 1:
         # What they have in common, whatever the sign and size of each.
         traces, spikes = np.linalg.svd(traces, full_matrices=False)[2][:1], spikes[:1]
     found = []
-    for trace, train in zip(traces, spikes, strict=True):
-        train = train[np.isfinite(train)]
+    for r, trace, train in zip(rows, traces, spikes, strict=False):
+        train, times = train[np.isfinite(train)], problem.times_of(r)
         # After a train, what follows its last spike decays, and tells no more.
-        part = problem.times >= train[-1] if len(train) > 1 else np.ones(len(trace), bool)
+        part = times >= train[-1] if len(train) > 1 else np.ones(len(trace), bool)
         if part.sum() < 3:
             continue
-        known = measure(problem.times[part], trace[part])
+        known = measure(times[part], trace[part])
         found.append([known.rise, known.half_width, known.tau_weighted])
         if len(train) > 1:
             found[-1][:2] = [np.nan, np.nan]
@@ -96,7 +97,7 @@ def _baselines(problem: Problem, rows: np.ndarray, spikes: np.ndarray) -> np.nda
     levels = []
     for r, train in zip(rows, spikes, strict=True):
         present = problem.present[r]
-        before = present & (problem.times < train[0])
+        before = present & (problem.times_of(r) < train[0])
         # Without a sample before it, where the recording ends is the best guess.
         last = np.flatnonzero(present)[-max(1, present.sum() // 20) :]
         levels.append(np.median(problem.trace[r, before] if before.any() else problem.trace[r, last]))
@@ -105,7 +106,7 @@ def _baselines(problem: Problem, rows: np.ndarray, spikes: np.ndarray) -> np.nda
 
 def _of_kernel(problem: Problem, parameters: np.ndarray) -> np.ndarray:
     """Logarithms of rise, half width and decay to 1/e at each of the ``parameters`` (n, P): (n, 3)."""
-    g = np.asarray(_answers(problem.kernel, problem.free, problem.logarithmic, problem.params, parameters))
+    g = np.asarray(_answers(problem.form, problem.params, parameters))
     found = np.full((len(g), 3), np.nan)
     for i, row in enumerate(g):
         if not np.isfinite(row).all() or not np.abs(row).max() > 0:
@@ -121,14 +122,12 @@ def _of_kernel(problem: Problem, parameters: np.ndarray) -> np.ndarray:
         return np.log(found)
 
 
-@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic"))
-def _answers(
-    kernel: Any, free: tuple[str, ...], logarithmic: tuple[bool, ...], params: Any, parameters: Array
-) -> Array:
+@partial(jax.jit, static_argnames="form")
+def _answers(form: Form, params: Any, parameters: Array) -> Array:
     """g at `_LOOKED_AT` after one spike, at each of the ``parameters`` (n, P)."""
 
     def one(point: Array) -> Array:
-        values = {name: jnp.exp(point[i]) if logarithmic[i] else point[i] for i, name in enumerate(free)}
-        return respond(kernel, params._replace(**values), jnp.zeros(1, point.dtype), jnp.asarray(_LOOKED_AT))
+        spike = jnp.zeros(1, point.dtype)
+        return respond(form.kernel, with_free(form, params, point), spike, jnp.asarray(_LOOKED_AT))
 
     return jax.lax.map(one, parameters)

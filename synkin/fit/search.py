@@ -29,9 +29,8 @@ _LINEAR = ("scale", "offset")
 # this factor of the two in turn; the rest lie within the second factor of the best found so far: where a pulse ends
 # between two samples there are low places side by side.
 _FAR, _NEAR = 10.0, 1.5
-# So many of the starts that end at the lowest sum of squares are enough. They may differ by what is this part of one
-# sample's noise, and by this part of the sum at most.
-_ENOUGH, _UNTOLD, _ALIKE = 4, 0.1, 1e-4
+# So many of the starts of the first kind that end at the lowest sum of squares are enough.
+_ENOUGH = 3
 # A start that has not come to rest after so many evaluations goes on if there is no better one in the end.
 _BRIEF = 25
 # Two starts that ended at sums of squares this near to each other, in parts, ended at the same place.
@@ -93,13 +92,14 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     far = max(starts - starts // 3, min(starts, len(origins)))
     factors = _even(starts, len(problem.free))
     reach = onset.reach(problem, origins[-1]) if "onset" in problem.own else 0.0
-    # Sums of squares that no noise tells apart.
-    alike = float(np.clip(_UNTOLD / problem.present.sum(), _SAME, _ALIKE))
     ends: list[Any] = []
-    tried = 0
+    left_out = 0
     with report:
         for i in range(starts):
-            report.start = tried = i + 1
+            report.start = i + 1 - left_out
+            if i < far and _agree(ends) >= _ENOUGH:
+                left_out += 1
+                continue
             if i < far:
                 # The two as they are, then others around each: more around those that were measured.
                 point = origins[i] if i < len(origins) else origins[0 if i % 3 == 1 else -1]
@@ -114,8 +114,6 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
             z = np.clip(point, problem.lower, problem.upper)[objective.searched]
             if objective.is_finite(z):
                 ends.append(_descend(objective, z, min(_BRIEF, max_nfev), reach))
-                if _agree(ends, alike) >= _ENOUGH:
-                    break
         if not ends:
             raise ValueError("Arguments `params` and `weights` must be less extreme: the curve is not finite.")
         best = _settled(objective, ends, asked, max_nfev, reach)
@@ -131,10 +129,40 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
         success=bool(best.success),
         at_bound=at_bound,
         squares=np.array([2 * end.cost for end in ends]) * objective.unit**2,
-        starts=tried,
+        starts=starts - left_out,
         asked=starts,
         nfev=report.evaluations,
     )
+
+
+def weighted(problem: Problem, point: np.ndarray, width: float) -> np.ndarray:
+    """The importance of each sample, (R, M), with which least squares has its lowest place at ``point``.
+
+    Under "linear", ``width`` being infinite, it is the problem's own.
+    """
+    residuals = (curve(problem, point).value - problem.trace) * problem.importance
+    return problem.importance * (1 + (residuals / width) ** 2) ** -0.25
+
+
+def follow(problem: Problem, start: np.ndarray, max_nfev: int = 100) -> tuple[float, np.ndarray]:
+    """The sum of squares, in the square of the trace's unit, and the point at which it is lowest, from ``start`` (N,).
+
+    One descent, for problems of which the answer is nearly known: infinite where the curve is not finite.
+    """
+    bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    solved = [
+        name
+        for name in _LINEAR
+        if name in problem.own and name not in problem.shared and not bounded[problem.columns_of(name)].any()
+    ]
+    objective = _Objective(problem, solved, _Report(1, enabled=False))
+    z = np.clip(start, problem.lower, problem.upper)[objective.searched]
+    if not objective.is_finite(z):
+        return np.inf, start
+    if not z.size:  # all is solved for
+        return float((objective.residuals(z) ** 2).sum()) * objective.unit**2, objective.complete(z)
+    end = _descend(objective, z, max_nfev, onset.reach(problem, start) if "onset" in problem.own else 0.0)
+    return 2 * float(end.cost) * objective.unit**2, objective.complete(end.x)
 
 
 def robust_noise(residuals: np.ndarray) -> float:
@@ -184,7 +212,7 @@ class _Objective:
         self.problem, self.solved, self.report = problem, solved, report
         self.unit = float(np.std(problem.trace[problem.present]))
         self.width = np.inf  # where the loss bends, in the trace's unit
-        self.importance = np.ones_like(problem.trace)  # the root of each sample's weight
+        self.importance = problem.importance  # the root of each sample's weight
         self.searched = np.ones(len(problem.lower), bool)
         for name in solved:
             self.searched[problem.columns_of(name)] = False
@@ -222,10 +250,11 @@ class _Objective:
         problem = self.problem
         for i in range(_MOST_ROUNDS):
             before = self.complete(best.x)
-            residuals = curve(problem, before).value - problem.trace
+            residuals = (curve(problem, before).value - problem.trace) * problem.importance
             if i < _NOISE_ROUNDS:
                 self.width = max(_OUTLIER * robust_noise(residuals[problem.present]), _NARROWEST * self.unit)
-            self.importance, self.at = (1 + (residuals / self.width) ** 2) ** -0.25, None
+            self.importance = problem.importance * (1 + (residuals / self.width) ** 2) ** -0.25
+            self.at = None
             best = self.minimise(best.x, max_nfev)
             moved = np.abs(self.complete(best.x) - before)
             if i >= _NOISE_ROUNDS and (moved <= _SAME * np.maximum(np.abs(before), _SAME)).all():
@@ -315,10 +344,10 @@ def _at_rest(end: Any) -> Any:
     return end
 
 
-def _agree(ends: list[Any], alike: float) -> int:
-    """How many of the starts ended at the lowest sum of squares, to the part ``alike`` of it."""
+def _agree(ends: list[Any]) -> int:
+    """How many of the starts ended at the lowest sum of squares."""
     squares = 2 * np.array([end.cost for end in ends])
-    return int((squares <= squares.min() * (1 + alike) + _SAME**2).sum())
+    return int((squares <= squares.min(initial=np.inf) * (1 + _SAME) + _SAME**2).sum())
 
 
 def _best(ends: list[Any], parameters: np.ndarray) -> Any:

@@ -58,7 +58,7 @@ class _Combinations(NamedTuple):
 def infer(problem: Problem, found: Found) -> Known:
     """Noise, errors and trade-offs at the best point."""
     present = problem.present
-    residuals = np.where(present, problem.trace - found.curve.value, 0.0)
+    residuals = np.where(present, problem.trace - found.curve.value, 0.0) * problem.importance
     number, free = int(present.sum()), len(found.point)
     bend = np.sqrt(1 + (residuals / found.width) ** 2)
     pull = residuals / bend  # half the derivative of the loss: under "linear" the residuals themselves
@@ -71,7 +71,8 @@ def infer(problem: Problem, found: Found) -> Known:
     alike = _alike(pull, present) if noise > _ROUNDING * np.abs(problem.trace).max() else 1.0
 
     units, natural = _units(problem, found)
-    jacobian = spread(triangles(problem, found.curve.derivative), problem.columns, free)
+    weighted = found.curve.derivative * problem.importance[:, :, None]
+    jacobian = spread(triangles(problem, weighted), problem.columns, free)
     _, sizes, directions = np.linalg.svd(jacobian * units, full_matrices=False)
     does_nothing = sizes <= _NOTHING * sizes[0]
     # With a floor, because an infinite error would spoil the algebra.
