@@ -12,7 +12,7 @@ from synkin.jumps import Jumps
 # What each recording has of its own, with the value where it is not fitted and no other is given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
 # How far a parameter may go from its start, as a factor, where no bounds are given.
-_REACH = 1e4
+REACH = 1e4
 
 
 class Form(NamedTuple):
@@ -439,7 +439,7 @@ def _limits(
     start = {name: getattr(params, name) for name in free}
     positive = [name for name in free if not kernel.parameters[name].signed]
     default = {
-        **{name: (start[name] / _REACH, start[name] * _REACH) for name in positive},
+        **{name: (start[name] / REACH, start[name] * REACH) for name in positive},
         "onset": (times[..., 0].min() - times[..., -1].max(), times[..., -1].max() - last),
     }
     for name in bounds:
