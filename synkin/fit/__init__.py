@@ -26,9 +26,9 @@ from jax.typing import ArrayLike
 
 from synkin import checks
 from synkin.fit import search, statistics
-from synkin.fit.problem import pose
 from synkin.fit.compare import Comparison, compare
 from synkin.fit.intervals import Bootstrap, Profile
+from synkin.fit.problem import pose
 from synkin.fit.result import Fit, collect
 from synkin.jumps import Jumps
 from synkin.recordings.recording import Recording, arrays

@@ -4,7 +4,6 @@ import html
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -106,7 +105,9 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
         for field, what in (("times", "recordings"), ("trace", "recordings"), ("present", "recordings"),
                             ("importance", "`sigma`")):  # fmt: skip
             if not np.array_equal(getattr(fit.problem, field), getattr(first, field)):
-                raise ValueError(f"Argument `fits` must be of one recording, but {names[0]} and {name} have other {what}.")
+                raise ValueError(
+                    f"Argument `fits` must be of one recording, but {names[0]} and {name} have other {what}."
+                )
     samples = int(first.present.sum()) / max(min(fit.alike for fit in given), 1.0)
     numbers = np.array([len(fit.point) for fit in given])
     squares = np.array([np.nansum((fit.residuals * np.reshape(first.importance, np.shape(fit.residuals))) ** 2)

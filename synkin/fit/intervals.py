@@ -48,6 +48,7 @@ class Profile:
     interval95: tuple[float, float]
     stderr: float  # the standard error, for comparison
     freedom: float  # independent samples that are left
+    passed: float  # the distance at the ends of the 95 % interval
     message: str  # what is to be said of it; "" if nothing is
 
     def __repr__(self) -> str:
@@ -168,6 +169,7 @@ def profile(problem: Problem, point: np.ndarray, width: float, alike: float, nam
         interval95=ends[1],
         stderr=float(stderr),
         freedom=float(freedom),
+        passed=quantiles[1],
         message=message,
     )
 
@@ -205,7 +207,7 @@ def _followed(
         rows.append((at, squares))
         z = moved
         distance = float(np.sqrt(max(squares / max(lowest, np.finfo(float).tiny) - 1, 0.0) * freedom))
-        if distance >= far:
+        if distance >= far or before >= quantile:
             return rows, _End(np.inf)
         if reached:
             return rows, _End(at)
@@ -274,9 +276,7 @@ def _held(problem: Problem, point: np.ndarray, name: str) -> tuple[Any, float]:
     def held_parameter(value: float) -> Problem:
         number = float(np.exp(value) if problem.logarithmic[i] else value)
         params = problem.params._replace(**{one: number for one in (name, *tied)})
-        return replace(
-            problem, params=params, free=free, logarithmic=logarithmic, ties=ties, lower=lower, upper=upper
-        )
+        return replace(problem, params=params, free=free, logarithmic=logarithmic, ties=ties, lower=lower, upper=upper)
 
     return held_parameter, float(point[index])
 

@@ -191,8 +191,10 @@ class Fit:
         """The summary as a table, for a notebook."""
         rows, quality, rest = self._table()
         cells = [[html.escape(cell) for cell in (*row, "")[:4]] for row in rows]
-        head, *body = ("".join(f"<{'th' if i == 0 else 'td'}>{cell}</{'th' if i == 0 else 'td'}>" for cell in row)
-                       for i, row in enumerate(cells))
+        head, *body = (
+            "".join(f"<{'th' if i == 0 else 'td'}>{cell}</{'th' if i == 0 else 'td'}>" for cell in row)
+            for i, row in enumerate(cells)
+        )
         title = f"Fit of {self.kernel.name} to {self._count()}"
         return (
             f"<b>{html.escape(title)}</b><p>{html.escape(self.verdict)}</p>"

@@ -238,7 +238,9 @@ def fit(result: Any, *, ax: Any = None) -> Any:
             axes.plot(times, rows[0], color=color, linewidth=2 * thin if label == "fit" else thin, label=label)
             continue
         if result.times.ndim == 2:  # of recordings at times of their own there is no mean
-            found = [axes.plot(*row, color=color, linewidth=thin, alpha=0.6) for row in zip(result.times, rows, strict=True)]
+            found = [
+                axes.plot(*row, color=color, linewidth=thin, alpha=0.6) for row in zip(result.times, rows, strict=True)
+            ]
             found[0][0].set_label(label)
             continue
         axes.plot(result.times, rows.T, color=color, linewidth=0.5 * thin, alpha=0.25)

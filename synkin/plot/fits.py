@@ -30,7 +30,7 @@ def profile(result: Any, *, ax: Any = None) -> Any:
     """
     ax = _axes(ax)
     ax.plot(result.values, result.distance**2, "-o", color=BLUE, markersize=3, linewidth=1.5, label="profile")
-    top = float((result.distance**2).max()) or 1.0
+    top = min(float((result.distance**2).max()), 2 * result.passed**2) or 1.0
     if np.isfinite(result.stderr) and result.stderr > 0:
         reach = result.stderr * np.sqrt(top)
         near = np.linspace(max(result.best - reach, result.values.min()), min(result.best + reach, result.values.max()))
