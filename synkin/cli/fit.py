@@ -125,6 +125,10 @@ def run(arguments: argparse.Namespace) -> None:
                 raise UsageError(f"Option --{name} is for one kernel, but --kernel names {len(kernels)}.")
     asked = [_asked(kernel, arguments, several) for kernel in kernels]
     bounds = {} if several else _bounds(arguments.bounds, arguments)
+    for name in arguments.profile:
+        if name not in _fitted(arguments):
+            listed = f"{', '.join(_fitted(arguments))}, but has {name!r}{meant(name, _fitted(arguments))}"
+            raise UsageError(f"Option --profile must name what is fitted, {listed}.")
     # What would fail at the end fails here.
     if arguments.out:
         files.check_output("--out", arguments.out, (".json",), keep=arguments.recording)
@@ -344,8 +348,13 @@ def _names(text: str) -> list[str]:
     return names
 
 
+def _fitted(arguments: argparse.Namespace) -> list[str]:
+    """The names of what is fitted."""
+    return [*arguments.free, *(name for name in ("scale", "offset", "onset") if getattr(arguments, name) is True)]
+
+
 def _bounds(settings: list[str], arguments: argparse.Namespace) -> dict[str, tuple[float, float]]:
-    fitted = [*arguments.free, *(name for name in ("scale", "offset", "onset") if getattr(arguments, name) is True)]
+    fitted = _fitted(arguments)
     bounds = {}
     for setting in settings:
         name, _, limits = setting.partition("=")

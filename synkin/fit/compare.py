@@ -52,7 +52,7 @@ class Comparison:
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table><p>{html.escape(self.message)}</p>"
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = [("", "numbers", "R^2", "dAICc", "weight", "ratio", "dBIC", "seconds")]
+        rows: list[tuple[str, ...]] = [("", "numbers", "R^2", "dAICc", "weight", "ratio", "dBIC", "seconds")]
         for i, fit in enumerate(self.fits):
             weight = self.weights[i]
             once_in = f"{weight and self.weights[0] / weight:.3g}" if weight > 0 else "inf"
@@ -102,16 +102,16 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
     for name, fit in zip(names, given, strict=True):
         if np.isfinite(fit.width):
             raise ValueError(f"Argument `fits` must be least squares, loss='linear', but {name} is soft_l1.")
-        for field, what in (("times", "recordings"), ("trace", "recordings"), ("present", "recordings"),
-                            ("importance", "`sigma`")):  # fmt: skip
+        for field in ("times", "trace", "present", "importance"):
             if not np.array_equal(getattr(fit.problem, field), getattr(first, field)):
+                what = "`sigma`" if field == "importance" else "recordings"
                 raise ValueError(
                     f"Argument `fits` must be of one recording, but {names[0]} and {name} have other {what}."
                 )
     samples = int(first.present.sum()) / max(min(fit.alike for fit in given), 1.0)
     numbers = np.array([len(fit.point) for fit in given])
-    squares = np.array([np.nansum((fit.residuals * np.reshape(first.importance, np.shape(fit.residuals))) ** 2)
-                        for fit in given])  # fmt: skip
+    importance = np.reshape(first.importance, np.shape(given[0].residuals))
+    squares = np.array([np.nansum((fit.residuals * importance) ** 2) for fit in given])
     # Residuals that are rounding are all as good.
     floor = np.finfo(float).eps * float((first.trace**2).sum()) or np.finfo(float).tiny
     likely = samples * np.log(np.maximum(squares, floor) / samples)

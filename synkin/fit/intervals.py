@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from synkin import checks
@@ -91,7 +92,7 @@ class Bootstrap:
 
     def __repr__(self) -> str:
         what = "sweeps" if self.over == "sweeps" else f"blocks of {self.block} residuals"
-        rows = [("", "value", "68 %", "95 %", "unit")]
+        rows: list[tuple[str, ...]] = [("", "value", "68 %", "95 %", "unit")]
         for name, unit, best in zip(self.names, self.units, self.best, strict=True):
             ends = (self.interval68[name], self.interval95[name])
             rows.append((name, rounded(best, self.stderr[name])[0], *(between(best, e) for e in ends), unit))
@@ -143,11 +144,11 @@ def profile(problem: Problem, point: np.ndarray, width: float, alike: float, nam
     growth = rows[:, 1] / max(lowest, np.finfo(float).tiny) - 1
     distance = np.sign(rows[:, 0] - coordinate) * np.sqrt(np.maximum(growth, 0.0) * freedom)
     ends = [
-        tuple(
-            float(_crossing(rows[:, 0], distance, sign * q, end, value_of))
-            for sign, end in ((-1, low_end), (1, high_end))
+        (
+            _crossing(rows[:, 0], distance, -quantile, low_end, value_of),
+            _crossing(rows[:, 0], distance, quantile, high_end, value_of),
         )
-        for q in quantiles
+        for quantile in quantiles
     ]
     message = ""
     if growth.min() < -_LOWER:
@@ -376,7 +377,7 @@ def _length(problem: Problem, alike: float) -> int:
 def _seed(key: Any) -> Any:
     """What NumPy's generator takes, of a whole number or of JAX's key."""
     if isinstance(key, jax.Array):
-        if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             key = jax.random.key_data(key)
         return [int(word) for word in np.asarray(key).ravel()]
     expected = "a whole number of 0 or more or a key of jax.random"

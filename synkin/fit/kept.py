@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,8 @@ def _of_kernel(kernel: Any) -> dict[str, Any]:
     """What a file says of a kernel."""
     said: dict[str, Any] = {"name": kernel.name, "parameters": list(kernel.Params._fields)}
     if KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
-        try:
+        with suppress(TypeError):  # a rate that is a function
             said["scheme"] = json.loads(json.dumps(kernel.said))
-        except TypeError:  # a rate that is a function
-            pass
     return said
 
 

@@ -43,7 +43,7 @@ def paced(problem: Problem, point: np.ndarray) -> np.ndarray:
     if problem.jumps or not free.size or not np.isfinite(wanted).any():
         return point
     lower, upper = problem.lower[free], problem.upper[free]
-    best, least = point, np.inf
+    best, least = point, float("inf")
     at = point.copy()
     for _ in range(_STEPS):
         moved = np.tile(at[: len(problem.free)], (len(free) + 1, 1))
@@ -52,7 +52,7 @@ def paced(problem: Problem, point: np.ndarray) -> np.ndarray:
         off = wanted - times[0]
         told = np.isfinite(off)
         # One that is told and then is not, such as the decay of what never decays, is as bad as can be.
-        size = np.linalg.norm(off[told]) if told.any() else np.inf
+        size = float(np.linalg.norm(off[told])) if told.any() else float("inf")
         if told.any() and size < least:
             best, least = at.copy(), size
         if not told.any() or least < _ENOUGH:

@@ -95,8 +95,8 @@ class Fit:
             name: of what was fitted, such as "beta" or "onset": one that all recordings share.
 
         Returns:
-            `synkin.fit.Profile`: the curve and its 68 and 95 % intervals, as lopsided as they are. `synkin.plot.profile`
-            draws it.
+            `synkin.fit.Profile`: the curve and its 68 and 95 % intervals, as lopsided as they are.
+            `synkin.plot.profile` draws it.
 
         Raises:
             ValueError: another name, or one of which each recording has its own.

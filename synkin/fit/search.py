@@ -25,8 +25,8 @@ LOSSES = ("linear", "soft_l1")
 # What the curve is linear in.
 _LINEAR = ("scale", "offset")
 
-# The first two thirds of the starts are the parameters given, those that are as fast as the recording, and others within
-# this factor of the two in turn; the rest lie within the second factor of the best found so far: where a pulse ends
+# The first two thirds of the starts are the parameters given, those that are as fast as the recording, and others
+# within this factor of the two; the rest lie within the second factor of the best found so far: where a pulse ends
 # between two samples there are low places side by side.
 _FAR, _NEAR = 10.0, 1.5
 # So many of the starts of the first kind that end at the lowest sum of squares are enough.

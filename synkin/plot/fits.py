@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from synkin.plot.curves import _axes, _colors
+from synkin.plot.curves import _ON_TOP, _axes, _colors
 from synkin.plot.paper import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, matplotlib
 from synkin.recordings.recording import mean_sweep
 
@@ -46,7 +46,7 @@ def profile(result: Any, *, ax: Any = None) -> Any:
     ax.set_xlabel(_labelled(result.name, result.unit))
     ax.set_ylabel("growth of the sum of squares")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
+    ax.legend(**_ON_TOP | {"ncols": 2, "fontsize": "small"})
     return ax
 
 
