@@ -88,18 +88,20 @@ def test_sigma_counts():
     found = synkin.compare([fitted(expon, trace, sigma=sigma), fitted(alpha, trace, sigma=sigma)])
     assert found.best.kernel is alpha
     assert found.weights[0] > 0.999
-    with pytest.raises(ValueError, match="^Argument `fits` must be of one recording, but expon and alpha have other `si"):
+    with pytest.raises(ValueError, match=r"^Argument `fits` must be of one recording, but expon and alpha have oth"):
         synkin.compare([fitted(expon, trace, sigma=sigma), fitted(alpha, trace)])
 
 
 def test_complaints(fits):
-    with pytest.raises(ValueError, match="^Argument `fits` must be two fits or more, but is 1"):
+    with pytest.raises(ValueError, match=r"^Argument `fits` must be two fits or more, but is 1"):
         synkin.compare(fits[:1])
-    with pytest.raises(TypeError, match="^Argument `fits` must be results of `synkin.fit`, but has 'alpha'"):
+    with pytest.raises(TypeError, match=r"^Argument `fits` must be results of `synkin.fit`, but has 'alpha'"):
         synkin.compare(["alpha", "expon"])
-    with pytest.raises(ValueError, match="^Argument `fits` must be of one recording, but expon and alpha have other rec"):
+    with pytest.raises(ValueError, match=r"^Argument `fits` must be of one recording, but expon and alpha have oth"):
         synkin.compare([fits[0], fitted(alpha, 2 * TRACE)])
-    with pytest.raises(ValueError, match="^Argument `fits` must be least squares, loss='linear', but alpha is soft_l1"):
+    with pytest.raises(
+        ValueError, match=r"^Argument `fits` must be least squares, loss='linear', but alpha is soft_l1"
+    ):
         synkin.compare([fits[0], fitted(alpha, loss="soft_l1", starts=1)])
 
 
@@ -119,7 +121,7 @@ def test_picture(fits):
     assert [text.get_text() for text in right.get_yticklabels()] == list(found.names)
     widths = sorted(bar.get_width() for bar in right.patches)
     np.testing.assert_allclose(widths, sorted(np.minimum(found.aicc, 100)))
-    with pytest.raises(ValueError, match="^Argument `ax` must be two Axes, for curves and bars, but is"):
+    with pytest.raises(ValueError, match=r"^Argument `ax` must be two Axes, for curves and bars, but is"):
         plot.compare(found, ax=left)
 
 

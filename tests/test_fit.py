@@ -603,8 +603,8 @@ ONE = np.where(np.arange(300) == 7, 1.0, np.nan)
         ),
         ({"free": "gamma"}, "Argument `free` must name parameters of ampa (alpha, beta, T, T_dur), but has 'gamma'"),
         ({"free": ("beta", "beta")}, "Argument `free` must name each parameter once, but is beta, beta"),
-        ({"scale": "big"}, "Argument `scale` must be a real number"),
-        ({"onset": np.nan}, "Argument `onset` must be True, False or a finite number, but is nan"),
+        ({"scale": "big"}, "Argument `scale` must be True, False, 'shared' or a finite number, but is 'big'"),
+        ({"onset": np.nan}, "Argument `onset` must be True, False, 'shared' or a finite number, but is nan"),
         ({"bounds": {"T": (0, 1)}}, "Argument `bounds` must name what is free"),
         (
             {"bounds": {"beta": (2, 1)}},

@@ -69,7 +69,7 @@ def test_of_a_train_its_last_decay():
 
 
 def test_missing_samples_and_bounds():
-    trace = response(alpha, tau=0.5)
+    trace = response(alpha, tau=0.5).copy()
     trace[::3] = np.nan
     assert paced(alpha, trace, ("tau",))[0].tau == pytest.approx(0.5, rel=0.3)
     assert paced(alpha, trace, ("tau",), bounds={"tau": (4.0, 9.0)})[0].tau == pytest.approx(4.0)

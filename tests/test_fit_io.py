@@ -47,7 +47,8 @@ def same(again, found):
     assert type(again) is Fit
     assert again.kernel is found.kernel
     assert repr(again) == repr(found)
-    assert again.stderr == found.stderr
+    for name, error in found.stderr.items():
+        np.testing.assert_array_equal(again.stderr[name], error)
     for name in ("trace", "predicted", "residuals", "correlations", "point", "spike_times"):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
 
@@ -69,7 +70,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
 
 
 def test_several_recordings_ties_and_protocols_travel(tmp_path):
-    traces = np.stack([TRACE, -TRACE])
+    traces = np.stack([TRACE, TRACE[::-1]])
     found = fitted(
         traces, dual_expon, free="tau_decay", tie={"tau_rise": "tau_decay"}, scale="shared", sigma=[1.0, 2.0]
     )
@@ -104,9 +105,11 @@ def test_a_kernel_of_ones_own_is_given(tmp_path):
     path = tmp_path / "fit.json"
     found = fitted(TRACE, mine)
     found.save(path)
-    with pytest.raises(ValueError, match="^Argument `kernel` must be given to read .*, as mine is none of the library"):
+    with pytest.raises(
+        ValueError, match=r"^Argument `kernel` must be given to read .*, as mine is none of the library"
+    ):
         Fit.load(path)
-    with pytest.raises(ValueError, match="^Argument `kernel` must be mine with the parameters tau, as in .*, but is al"):
+    with pytest.raises(ValueError, match=r"^Argument `kernel` must be mine with the parameters tau, as in .*, but is"):
         Fit.load(path, alpha)
     same(Fit.load(path, mine), found)
 
@@ -142,7 +145,7 @@ def test_html_is_a_small_table():
     assert "<script" not in text
     assert "<pA>" not in text
     assert "&lt;pA&gt;" in text
-    assert text.count("<tr>") == 5
+    assert text.count("<tr>") == 4
     assert len(text) < 2000
 
 
@@ -212,8 +215,8 @@ def test_tied_parameters_move_together():
 @pytest.mark.parametrize(
     ("tie", "message"),
     [
-        ({"tau_decay": "tau_rise"}, r"must tie parameters of dual_expon that are not free \(tau_rise, amplitude\), but"),
-        ({"tau": "tau_decay"}, r"must tie parameters of dual_expon that are not free \(tau_rise, amplitude\), but"),
+        ({"tau_decay": "tau_rise"}, r"must tie parameters of dual_expon that are not free \(tau_rise, amplitude\)"),
+        ({"tau": "tau_decay"}, r"must tie parameters of dual_expon that are not free \(tau_rise, amplitude\)"),
         ({"tau_rise": "amplitude"}, r"must tie to what is free \(tau_decay\), but has 'amplitude'"),
         ("tau_rise", "must be a dict from a parameter to a free one, but is 'tau_rise'"),
     ],
@@ -224,7 +227,9 @@ def test_ties_that_make_no_sense(tie, message):
 
 
 def test_a_signed_parameter_is_tied_to_none():
-    with pytest.raises(ValueError, match="^Parameters `amplitude` and `tau_decay` must have the same range to be tied"):
+    with pytest.raises(
+        ValueError, match=r"^Parameters `amplitude` and `tau_decay` must have the same range to be tied"
+    ):
         fitted(kernel=dual_expon, free="tau_decay", tie={"amplitude": "tau_decay"})
 
 
@@ -295,7 +300,7 @@ def test_a_jump_among_times_of_its_own():
 @pytest.mark.parametrize(
     ("times", "traces", "message"),
     [
-        ([[0, 1, 2.0], [0, 1.0]], [[1, 2, 3.0], [1, 2, 3.0]], "must have rows of the same lengths, but these are 3, 2 a"),
+        ([[0, 1, 2.0], [0, 1.0]], [[1, 2, 3.0], [1, 2, 3.0]], "must have rows of the same lengths, but these are 3, 2"),
         ([[0, 1, 2.0], [0, 2.0, 1.0]], [[1, 2, 3.0], [1, 2, 3.0]], "must be increasing, but element 2 "),
         ([[0, 1, 2.0], [0, 1.0, 3.0]], [1, 2, 3.0], r"must have shape \(2, 3\), as `times` has, but has \(3,\)"),
     ],

@@ -143,10 +143,13 @@ def profile(problem: Problem, point: np.ndarray, width: float, alike: float, nam
     rows = np.array([*reversed(low), (coordinate, lowest), *high])
     growth = rows[:, 1] / max(lowest, np.finfo(float).tiny) - 1
     distance = np.sign(rows[:, 0] - coordinate) * np.sqrt(np.maximum(growth, 0.0) * freedom)
+    middle = len(low)
+    away = np.abs(distance)
+    nearest_first = (rows[middle::-1, 0], away[middle::-1]), (rows[middle:, 0], away[middle:])
     ends = [
         (
-            _crossing(rows[:, 0], distance, -quantile, low_end, value_of),
-            _crossing(rows[:, 0], distance, quantile, high_end, value_of),
+            _crossing(*nearest_first[0], quantile, low_end, value_of, -1),
+            _crossing(*nearest_first[1], quantile, high_end, value_of, 1),
         )
         for quantile in quantiles
     ]
@@ -194,50 +197,54 @@ def _followed(
     limits: tuple[float, float],
 ) -> tuple[list[tuple[float, float]], _End]:
     """Coordinates and sums of squares to one side, from near to far."""
-    rows: list[tuple[float, float]] = []
-    step, at, before, z = _PARTS * quantile * first, coordinate, 0.0, start
-    far = _BEYOND * quantile
-    limit = limits[0] if sign < 0 else limits[1]
+    at, before, z = coordinate, 0.0, start
+    found: list[tuple[float, float, np.ndarray]] = [(coordinate, lowest, start)]
+    step, far = _PARTS * quantile * first, _BEYOND * quantile
+    limit, ended = limits[0] if sign < 0 else limits[1], np.inf
     for _ in range(_STEPS):
         at = at + sign * step
         if (reached := sign * at >= sign * limit) or not np.isfinite(at):
             at = limit
         squares, moved = objective_of(held_at(at), z)
+        if len(found) > 1:  # also from where the last two lead to
+            ahead = z + (z - found[-2][2]) * (at - found[-1][0]) / (found[-1][0] - found[-2][0])
+            squares, moved = min((squares, moved), objective_of(held_at(at), ahead), key=lambda pair: pair[0])
         if not np.isfinite(squares):
             break
-        rows.append((at, squares))
+        found.append((at, squares, moved))
         z = moved
         distance = float(np.sqrt(max(squares / max(lowest, np.finfo(float).tiny) - 1, 0.0) * freedom))
-        if distance >= far or before >= quantile:
-            return rows, _End(np.inf)
         if reached:
-            return rows, _End(at)
+            ended = at
+        if reached or distance >= far or before >= quantile:
+            break
         # As long as the next stretch of distance is expected to take.
         gained = max(distance - before, 0.0)
         longer = np.clip(_PARTS * quantile / gained, 0.3, 3.0) if gained > 0 else 3.0
         step, before = step * float(longer), distance
-    return rows, _End(np.inf)
+    # And back: where there are low places side by side, another one may be found from the far end.
+    rows: list[tuple[float, float]] = []
+    for at, squares, moved in reversed(found[1:]):
+        if rows:
+            squares, moved = min((squares, moved), objective_of(held_at(at), z), key=lambda pair: pair[0])
+        rows.append((at, squares))
+        z = moved
+    return rows[::-1], _End(ended)
 
 
-def _crossing(at: np.ndarray, distance: np.ndarray, level: float, end: _End, value_of: Any) -> float:
-    """The value where the distance passes ``level``; where it does not, what lies beyond all."""
+def _crossing(at: np.ndarray, distance: np.ndarray, level: float, end: _End, value_of: Any, sign: int) -> float:
+    """Where the distance, of one side and from near to far, passes ``level``: the value, or what lies beyond all."""
     from scipy.interpolate import PchipInterpolator
 
-    side = distance * np.sign(level)
-    rows = np.flatnonzero(side >= 0)
-    rows = rows if level > 0 else rows[::-1]
-    heights = side[rows]
-    over = np.flatnonzero(heights >= abs(level))
+    over = np.flatnonzero(distance >= level)
     if not over.size:
-        if np.isfinite(end.limit):
-            return float(value_of(end.limit))
-        return float(value_of(np.inf * np.sign(level)))
-    rows = rows[: over[0] + 2]
-    heights = side[rows]
-    kept = np.concatenate([[True], np.diff(np.maximum.accumulate(heights)) > 0])
-    if kept.sum() < 2:
-        return float(value_of(at[rows[-1]]))
-    return float(value_of(PchipInterpolator(heights[kept], at[rows][kept])(abs(level))))
+        return float(value_of(end.limit if np.isfinite(end.limit) else sign * np.inf))
+    at, distance = at[: over[0] + 2], np.maximum.accumulate(distance[: over[0] + 2])
+    # Of what is equally far the farthest: a jump may be anywhere between two samples.
+    last = np.append(np.diff(distance) > 0, True)
+    if last.sum() < 2 or distance[last][0] > level:
+        return float(value_of(at[over[0]]))
+    return float(value_of(PchipInterpolator(distance[last], at[last])(level)))
 
 
 class _Follower:

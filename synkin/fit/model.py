@@ -104,7 +104,7 @@ def spread(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
     """
     matrix = np.zeros((*blocks.shape[:2], total))
     np.put_along_axis(matrix, columns[:, None, :], blocks, axis=2)
-    return matrix.reshape(-1, total)
+    return matrix.reshape(blocks.shape[0] * blocks.shape[1], total)
 
 
 def _rows(problem: Problem, rows: int) -> list[np.ndarray]:

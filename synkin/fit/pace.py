@@ -70,15 +70,17 @@ def _of_recording(problem: Problem) -> np.ndarray:
     spikes = np.atleast_2d(problem.spike_times)
     spikes = spikes[rows % len(spikes)]
     levels = _baselines(problem, rows, spikes)
-    traces = np.where(problem.present[rows], problem.trace[rows] - levels[:, None], 0.0)
+    present = problem.present[rows]
+    traces = np.where(present, problem.trace[rows] - levels[:, None], 0.0)
     if len(spikes) > 1 and (spikes == spikes[0]).all() and problem.times.ndim == 1:
         # What they have in common, whatever the sign and size of each.
         traces, spikes = np.linalg.svd(traces, full_matrices=False)[2][:1], spikes[:1]
+        present = present.any(axis=0)[None]
     found = []
-    for r, trace, train in zip(rows, traces, spikes, strict=False):
+    for r, there, trace, train in zip(rows, present, traces, spikes, strict=False):
         train, times = train[np.isfinite(train)], problem.times_of(r)
         # After a train, what follows its last spike decays, and tells no more.
-        part = times >= train[-1] if len(train) > 1 else np.ones(len(trace), bool)
+        part = there & (times >= train[-1]) if len(train) > 1 else there
         if part.sum() < 3:
             continue
         known = measure(times[part], trace[part])

@@ -261,6 +261,8 @@ def samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, bool]:
     times, trace = checks.floats("times", units.plain("times", times, "ms")), checks.floats("trace", trace)
     if times.ndim not in (1, 2) or not times.size:
         raise ValueError(f"Argument `times` must have shape (M,), M at least 1, but has shape {times.shape}.")
+    if times.ndim == 2 and trace.shape != times.shape:
+        raise ValueError(f"Argument `trace` must have shape {times.shape}, as `times` has, but has {trace.shape}.")
     for row in np.atleast_2d(times):
         checks.event_times("times", row, sort=False)
         rises = np.diff(row) > 0
@@ -271,8 +273,6 @@ def samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, bool]:
             )
     is_single = trace.ndim == 1
     length = times.shape[-1]
-    if times.ndim == 2 and trace.shape != times.shape:
-        raise ValueError(f"Argument `trace` must have shape {times.shape}, as `times` has, but has {trace.shape}.")
     trace = np.atleast_2d(trace)
     if trace.ndim != 2 or trace.shape[1] != length:
         raise ValueError(

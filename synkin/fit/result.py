@@ -172,7 +172,7 @@ class Fit:
         tied = dict(self.problem.ties)
         own_units = {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
         for name, value, value_unit in (
-            *zip(self.params._fields, self.params, self.kernel.UNITS, strict=True),
+            *zip(self.params._fields, self.params, (unit or "" for unit in self.kernel.UNITS), strict=True),
             *((name, getattr(self, name), own_units[name]) for name in OWN),
         ):
             if name in self.free:

@@ -301,7 +301,7 @@ class _Objective:
         # What scale and offset make up for entirely leaves rounding, which is no direction to go in.
         sizes = np.linalg.norm(jacobian, axis=1, keepdims=True)
         jacobian *= sizes > _ROUNDING * np.linalg.norm(whole, axis=1, keepdims=True)
-        by_scale = np.array([True] * free + [name == "onset" for name in others])
+        by_scale = np.array([True] * free + [name == "onset" for name in others], bool)
         jacobian[:, :, by_scale] *= own["scale"][:, None, None]
         places = np.cumsum(self.searched) - 1
         where = np.column_stack(

@@ -10,6 +10,8 @@ from synkin.recordings.recording import mean_sweep
 
 # A quantity whose profile spans more than this factor is drawn on a logarithmic scale.
 _WIDE = 10.0
+# Draws that differ by less than this part are one.
+_SAME = 1e-9
 # A comparison draws no more bars than this high: beyond, a kernel has no chance, whatever the number is.
 _NO_CHANCE = 100.0
 
@@ -74,7 +76,7 @@ def bootstrap(result: Any, *, ax: Any = None) -> Any:
         raise ValueError(f"Argument `ax` must be {count} Axes, one for each quantity, but has shape {ax.shape}.")
     for i, (axes, name, unit) in enumerate(zip(ax, result.names, result.units, strict=True)):
         drawn = result.samples[:, i]
-        axes.hist(drawn, bins="auto" if np.ptp(drawn) > 0 else 1, color=SKY, alpha=0.6)
+        axes.hist(drawn, bins="auto" if np.ptp(drawn) > _SAME * np.abs(drawn).max() else 1, color=SKY, alpha=0.6)
         for ends, color in ((result.interval95[name], GREY), (result.interval68[name], BLUE)):
             for end in ends:
                 axes.axvline(end, color=color, linewidth=1, linestyle="--")
