@@ -3,8 +3,8 @@
     python tests/interval_coverage.py [N]      of N synthetic recordings each, 200 by default
 
 A response of `synkin.dual_expon` in noise of 5 % of its peak, of which tau_decay, tau_rise, scale and offset are
-fitted. Filtered noise is a first-order autoregression, each sample being made of 0.8 of the last: 9 count as one. The bootstrap
-is over residuals in blocks, and, in the last rows, over 10 sweeps that differ in nothing but their noise.
+fitted. Filtered noise is a first-order autoregression, each sample being made of 0.8 of the last: 9 count as one. The
+bootstrap is over residuals in blocks, and, in the rows of 10 sweeps that differ in nothing but their noise, over these.
 """
 
 import os
