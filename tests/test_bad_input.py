@@ -816,7 +816,7 @@ WRONG = {
     "compare: what is no fit": (
         lambda: synkin.compare([expon, expon]),
         TypeError,
-        "Argument `fits` must be results of `synkin.fit`, but has expon.",
+        "Argument `fits` must be results of `synkin.fit`, but has a synkin.Kernel.",
     ),
     "compare: a fit alone": (
         lambda: synkin.compare([fit()()]),
