@@ -6,7 +6,7 @@ from types import ModuleType
 from synkin import currents, environ, plot, presets
 from synkin.deconvolution import Events, deconvolve
 from synkin.delays import delayed
-from synkin.fit import Fit, fit
+from synkin.fit import Comparison, Fit, compare, fit
 from synkin.jumps import Jumps, concentration_jumps
 from synkin.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
@@ -26,6 +26,7 @@ __all__ = [
     "KERNELS",
     "Alpha",
     "BioNMDA",
+    "Comparison",
     "DualExpon",
     "Events",
     "Expon",
@@ -41,6 +42,7 @@ __all__ = [
     "alpha",
     "ampa",
     "bionmda",
+    "compare",
     "concentration_jumps",
     "currents",
     "deconvolve",

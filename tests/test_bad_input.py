@@ -802,6 +802,62 @@ WRONG = {
         TypeError,
         "Argument `progress` must be True or False, but is 'yes'.",
     ),
+    "fit: sigma negative": (
+        fit(sigma=-np.ones(40)),
+        ValueError,
+        "Argument `sigma` must be positive and finite, but has -1.0.",
+    ),
+    "fit: sigma of other length": (
+        fit(sigma=[1.0, 2.0]),
+        ValueError,
+        "Argument `sigma` must have shape (40,), but has shape (2,).",
+    ),
+    "fit: sigma traced": (
+        traced(lambda x: fit(sigma=TRACE * 0 + x)()),
+        TypeError,
+        f"Argument `sigma` must be known now, outside jax.jit and the like, but is a traced array of {FLOAT} with "
+        "shape (40,).",
+    ),
+    "fit: a tie that is none": (
+        fit(tie="tau"),
+        TypeError,
+        "Argument `tie` must be a dict from a parameter to a free one, but is 'tau'.",
+    ),
+    "fit: a tie of what is free": (
+        fit(tie={"tau": "tau"}),
+        ValueError,
+        "Argument `tie` must tie parameters of expon that are not free (none left), but has 'tau'.",
+    ),
+    "fit: times of one recording more": (
+        fit(times=[TIMES, TIMES], trace=TRACE),
+        ValueError,
+        "Argument `trace` must have shape (2, 40), as `times` has, but has (40,).",
+    ),
+    "compare: what is no fit": (
+        lambda: synkin.compare([expon, expon]),
+        TypeError,
+        "Argument `fits` must be results of `synkin.fit`, but has a synkin.Kernel.",
+    ),
+    "compare: a fit alone": (
+        lambda: synkin.compare([fit()()]),
+        ValueError,
+        "Argument `fits` must be two fits or more, but is 1.",
+    ),
+    "profile: of what is held": (
+        lambda: fit()().profile("scale"),
+        ValueError,
+        "Argument `name` must be one of 'tau', but is 'scale'.",
+    ),
+    "bootstrap: no draws": (
+        lambda: fit()().bootstrap(0),
+        ValueError,
+        "Argument `n` must be a positive whole number, but is 0.",
+    ),
+    "predict: a single time": (
+        lambda: fit()().predict(1.0),
+        ValueError,
+        "Argument `times` must have shape (M,), but has shape ().",
+    ),
     # objects
     "AMPA: size not whole": (
         lambda: synkin.AMPA(2.5),

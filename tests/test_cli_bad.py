@@ -451,6 +451,44 @@ TABLE = [
         "Kernel expon has no parameter 'tua' (did you mean tau?): it has tau.",
     ),
     (
+        "fit --sample --kernel expon,ampa,expon",
+        "a kernel twice",
+        "Option --kernel must name each kernel once, but names expon 2 times.",
+    ),
+    (
+        "fit --sample --kernel expon,apma",
+        "a kernel that is none, beside one that is",
+        "There is no kernel 'apma' (did you mean ampa?): there are alpha, ampa, gabaa, bionmda, expon, dual_expon, and "
+        "the schemes that `python -m synkin list` shows.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --free beta",
+        "nothing to fit of one of the kernels",
+        "Option --free must name a parameter of each kernel, but none of expon, which has tau: leave it out, and each "
+        "has its own.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --free tau,bta",
+        "a parameter of none of the kernels",
+        "Option --free must name parameters of the kernels, but has 'bta' (did you mean beta?).",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --profile tau",
+        "a profile of one of several kernels",
+        "Option --profile is for one kernel, but --kernel names 2.",
+    ),
+    (
+        "fit --sample --profile bta",
+        "a profile of what is none",
+        "Option --profile must name what is fitted, alpha, beta, T_dur, scale, offset, onset, but has 'bta' (did you "
+        "mean beta?).",
+    ),
+    (
+        f"{FIT} --free tau --tie tau",
+        "a tie to nothing",
+        "Option --tie needs NAME=OTHER, such as beta2=beta1, but got 'tau'.",
+    ),
+    (
         "fit --sample --kernel dual_expon --free alpha",
         "a parameter of another kernel",
         "Kernel dual_expon has no parameter 'alpha': it has tau_decay, tau_rise, amplitude.",

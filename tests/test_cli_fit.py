@@ -253,6 +253,51 @@ def parsed(*arguments):
     return parser.parse_args(["fit", *arguments])
 
 
+# Intervals, and several kernels
+
+
+def test_profile_and_bootstrap(said, recording, tmp_path):
+    out, picture = tmp_path / "fit.json", tmp_path / "fit.png"
+    text = said(recording, *EXPON, "--scale", "--profile", "tau,scale", "--bootstrap", "6", "--out", str(out))
+    found = result(out)
+    low, high = found["profiles"]["tau"]["interval95"]
+    assert low < 5 < high
+    assert set(found["profiles"]) == {"tau", "scale"}
+    assert np.shape(found["bootstrap"]["samples"]) == (6, 2)
+    assert "Profile of tau: " in text
+    assert "Bootstrap of 6 draws of blocks of " in text
+    pytest.importorskip("matplotlib")
+    said(recording, *EXPON, "--scale", "--profile", "tau", "--plot", str(picture), "--starts", "1")
+    assert picture.stat().st_size > 10_000
+
+
+def test_kernels_are_compared(said, recording, tmp_path):
+    """Each frees its own parameters, or those that are named."""
+    out = tmp_path / "compared.json"
+    options = ["--spikes", "4", "--scale", "--starts", "2"]
+    text = said(recording, *options, "--kernel", "alpha,expon", "--out", str(out))
+    found = result(out)
+    assert found["names"] == ["expon", "alpha"]
+    assert [fit["kernel"] for fit in found["fits"]] == ["expon", "alpha"]
+    assert found["fits"][0]["params"]["tau"] == pytest.approx(5, rel=0.02)
+    assert "expon is the most likely of them" in " ".join(text.split())
+    assert "The most likely:" in text
+    said(recording, *options, "--kernel", "dual_expon,expon", "--free", "tau,tau_decay", "--set", "tau_rise=0.5",
+         "--out", str(out))  # fmt: skip
+    found = result(out)
+    rising = next(fit for fit in found["fits"] if fit["kernel"] == "dual_expon")
+    assert rising["params"]["tau_rise"] == 0.5
+    assert rising["free"] == ["tau_decay", "scale"]
+
+
+def test_a_tie(said, recording, tmp_path):
+    out = tmp_path / "fit.json"
+    said(recording, "--kernel", "dual_expon", "--spikes", "4", "--free", "tau_decay", "--tie", "tau_rise=tau_decay",
+         "--scale", "--starts", "2", "--out", str(out))  # fmt: skip
+    found = result(out)["params"]
+    assert found["tau_rise"] == found["tau_decay"]
+
+
 # What is wrong
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.hints import meant
-from synkin.fit import Fit, fit
+from synkin.fit import Bootstrap, Comparison, Fit, Profile, compare, fit
 from synkin.fit.search import LOSSES
 from synkin.recordings import formats, table
 from synkin.recordings.recording import cut, wanted
@@ -38,6 +38,8 @@ they do not. What is typed here is always in ms, whatever the file's unit is.
 
   %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
+  %(prog)s RECORDING.csv --spikes 3.0 --scale --offset --onset \\
+      --kernel expon,dual_expon,ampa --plot compared.png
   %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
       --spikes 100 --free alpha,beta,T_dur --scale --onset
 """
@@ -70,9 +72,12 @@ def add_parser(subparsers: Any) -> None:
     add("--time", default="1", metavar="COLUMN", help="the time (default: the first)")
     add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
     options.add_recording(parser)
-    options.add_kernel(parser)
+    options.add_kernel(parser, several=True)
     add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
-    add("--free", type=_names, metavar="NAME,...", help="the parameters to fit")
+    add("--free", type=_names, metavar="NAME,...", help="the parameters to fit; of several kernels, those each has")
+    add(
+        "--tie", action="extend", nargs="+", default=[], metavar="NAME=OTHER", help="parameters with a free one's value"
+    )
     for name, what in (
         ("scale", "from mS to the recording's unit (default: 1)"),
         ("offset", "baseline, in the recording's unit (default: 0)"),
@@ -84,6 +89,10 @@ def add_parser(subparsers: Any) -> None:
     text = "linear, or soft_l1, which hardly sees outliers (default: linear)"
     add("--loss", type=options.one_of(LOSSES), default="linear", metavar="NAME", help=text)
     add("--starts", type=options.whole, default=12, metavar="N", help="how many starts are tried (default: 12)")
+    text = "how far these can be moved before the recording contradicts: lopsided intervals"
+    add("--profile", type=_names, default=[], metavar="NAME,...", help=text)
+    text = "intervals from N fits of sweeps drawn at random, or of residuals in blocks"
+    add("--bootstrap", type=options.whole, metavar="N", help=text)
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--from", dest="begin", type=options.number, metavar="MS", help="leave out what comes before")
     begin.add_argument("--from-sample", type=options.whole, metavar="N", help="leave out the first N samples")
@@ -97,69 +106,145 @@ def run(arguments: argparse.Namespace) -> None:
     """Fit, write what was asked for, print a summary."""
     if arguments.sample == (arguments.recording is not None):
         raise UsageError("Command fit needs a recording or --sample, one of the two.")
-    kernel = arguments.kernel
-    params = options.params(kernel, arguments.set)
-    typical = options.typical_free(kernel)
+    kernels = arguments.kernel if isinstance(arguments.kernel, list) else [arguments.kernel]
+    several = len(kernels) > 1
     path = arguments.recording
     if arguments.sample:
         path = SAMPLE
-        for name, value in {**SAMPLE_OPTIONS, "free": typical}.items():
+        sample = SAMPLE_OPTIONS if several else {**SAMPLE_OPTIONS, "free": options.typical_free(kernels[0])}
+        for name, value in sample.items():
             if getattr(arguments, name) is None or getattr(arguments, name) is False:
                 setattr(arguments, name, value)
-    for name, example in (("spikes", "3.0"), ("free", ",".join(typical))):
-        if getattr(arguments, name) is None:
-            raise UsageError(f"Command fit needs --{name}, such as --{name} {example}.")
-    for name in arguments.free:
-        options.parameter(kernel, name)
-    bounds = _bounds(arguments.bounds, arguments)
+    example = ",".join(options.typical_free(kernels[0]))
+    for name, value in (("spikes", "3.0"), ("free", example)):
+        if getattr(arguments, name) is None and not (several and name == "free"):
+            raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
+    if several:
+        for name in ("profile", "bootstrap", "bounds", "tie"):
+            if getattr(arguments, name):
+                raise UsageError(f"Option --{name} is for one kernel, but --kernel names {len(kernels)}.")
+    asked = [_asked(kernel, arguments, several) for kernel in kernels]
+    bounds = {} if several else _bounds(arguments.bounds, arguments)
+    for name in arguments.profile:
+        if name not in _fitted(arguments):
+            listed = f"{', '.join(_fitted(arguments))}, but has {name!r}{meant(name, _fitted(arguments))}"
+            raise UsageError(f"Option --profile must name what is fitted, {listed}.")
     # What would fail at the end fails here.
     if arguments.out:
         files.check_output("--out", arguments.out, (".json",), keep=arguments.recording)
     if arguments.plot:
         files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.recording)
         try:
-            figure = plot.figure(8, 6)
+            figure = plot.figure(9 if several else 8 + 4 * bool(arguments.profile), 4 if several else 6)
         except ImportError as error:
             raise UsageError(str(error)) from None
     recording = _cut(_recorded(path, arguments), arguments)
-    try:
-        result = fit(
-            kernel,
-            params,
-            arguments.spikes,
-            recording.times,
-            recording.trace,
-            free=arguments.free,
-            scale=arguments.scale,
-            offset=arguments.offset,
-            onset=arguments.onset,
-            bounds=bounds,
-            loss=arguments.loss,
-            starts=arguments.starts,
-            unit=recording.unit,
-        )
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from None
+    results = []
+    with files.usage_errors():
+        for kernel, (params, free) in zip(kernels, asked, strict=True):
+            found = fit(
+                kernel,
+                params,
+                arguments.spikes,
+                recording.times,
+                recording.trace,
+                free=free,
+                scale=arguments.scale,
+                offset=arguments.offset,
+                onset=arguments.onset,
+                tie=_tied(arguments.tie) or None,
+                bounds=bounds,
+                loss=arguments.loss,
+                starts=arguments.starts,
+                unit=recording.unit,
+            )
+            results.append(found)
+        result = results[0]
+        compared = compare(results) if several else None
+        profiles = [result.profile(name) for name in arguments.profile]
+        drawn = result.bootstrap(arguments.bootstrap) if arguments.bootstrap else None
 
     if arguments.out:
+        report = _report(result, recording, result.kernel.name)
+        if compared is not None:
+            report = _compared(compared, recording)
+        if profiles:
+            report["profiles"] = {found.name: _plain(vars(found)) for found in profiles}
+        if drawn is not None:
+            report["bootstrap"] = _drawn(drawn)
         with files.replacing(arguments.out) as file:
-            file.write(json.dumps(_report(result, recording, kernel.name), indent=2, allow_nan=False).encode() + b"\n")
+            file.write(json.dumps(report, indent=2, allow_nan=False).encode() + b"\n")
     if arguments.plot:
-        plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))
+        _draw(figure, result, compared, profiles)
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
     times = recording.times
     rows = [
-        ("kernel", kernel.name),
+        ("kernels" if several else "kernel", ", ".join(found.kernel.name for found in results)),
         ("recording", _described(recording)),
         *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
         *([("times", f"{recording.note}; options stay in ms")] if recording.note else []),
         ("samples", f"{len(times):,} from {times[0]:g} to {times[-1]:g} ms"),
-        ("time taken", f"{result.seconds:.2f} s, {result.nfev} evaluations"),
+        (
+            "time taken",
+            f"{sum(found.seconds for found in results):.2f} s, {sum(found.nfev for found in results)} evaluations",
+        ),
         *(("written", str(path)) for path in (arguments.out, arguments.plot) if path),
     ]
     print(terminal.aligned(rows))
-    print(f"\n{result.summary()}")
+    parts = [compared, f"The most likely:\n{compared.best.summary()}"] if compared is not None else [result.summary()]
+    for part in (*parts, *profiles, *([drawn] if drawn is not None else [])):
+        print(f"\n{part}")
+
+
+def _asked(kernel: Any, arguments: argparse.Namespace, several: bool) -> tuple[Any, list[str]]:
+    """Parameters of a kernel and which of them are free; of several kernels what is said of each is for those alike."""
+    if not several:
+        for name in arguments.free:
+            options.parameter(kernel, name)
+        return options.params(kernel, arguments.set), arguments.free
+    known = set(kernel.Params._fields)
+    of_all = {field for other in arguments.kernel for field in other.Params._fields}
+    for setting in arguments.set:
+        name = setting.partition("=")[0]
+        if name not in of_all:
+            raise UsageError(f"Option --set must name a parameter of one of the kernels, but has {name!r}.")
+    params = options.params(kernel, [setting for setting in arguments.set if setting.partition("=")[0] in known])
+    if arguments.free is None:
+        return params, options.typical_free(kernel)
+    for name in arguments.free:
+        if name not in of_all:
+            raise UsageError(
+                f"Option --free must name parameters of the kernels, but has {name!r}{meant(name, of_all)}."
+            )
+    free = [name for name in arguments.free if name in known]
+    if not free:
+        raise UsageError(
+            f"Option --free must name a parameter of each kernel, but none of {kernel.name}, which has "
+            f"{', '.join(kernel.Params._fields)}: leave it out, and each has its own."
+        )
+    return params, free
+
+
+def _tied(settings: list[str]) -> dict[str, str]:
+    """What --tie says, ``NAME=OTHER`` each."""
+    pairs = [setting.partition("=") for setting in settings]
+    for name, _, other in pairs:
+        if not (name and other):
+            raise UsageError(f"Option --tie needs NAME=OTHER, such as beta2=beta1, but got {name!r}.")
+    return {name: other for name, _, other in pairs}
+
+
+def _draw(figure: Any, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
+    """The picture: kernels compared, or a fit with its profiles beside it."""
+    if compared is not None:
+        plot.compare(compared, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
+        return
+    if profiles:
+        figure, right = figure.subfigures(1, 2, width_ratios=[2, 1])
+        for found, ax in zip(profiles, np.ravel(right.subplots(len(profiles), 1)), strict=True):
+            plot.profile(found, ax=ax)
+    plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))
 
 
 @files.usage_errors()
@@ -263,8 +348,13 @@ def _names(text: str) -> list[str]:
     return names
 
 
+def _fitted(arguments: argparse.Namespace) -> list[str]:
+    """The names of what is fitted."""
+    return [*arguments.free, *(name for name in ("scale", "offset", "onset") if getattr(arguments, name) is True)]
+
+
 def _bounds(settings: list[str], arguments: argparse.Namespace) -> dict[str, tuple[float, float]]:
-    fitted = [*arguments.free, *(name for name in ("scale", "offset", "onset") if getattr(arguments, name) is True)]
+    fitted = _fitted(arguments)
     bounds = {}
     for setting in settings:
         name, _, limits = setting.partition("=")
@@ -301,12 +391,27 @@ def _report(result: Fit, recording: Recording, kernel: str) -> dict[str, Any]:
     return {name: _plain(value) for name, value in report.items()}
 
 
+def _compared(compared: Comparison, recording: Recording) -> dict[str, Any]:
+    """What goes into the .json file where kernels are compared."""
+    names = ("names", "samples", "numbers", "r_squared", "aicc", "bic", "weights", "message")
+    report = {name: _plain(getattr(compared, name)) for name in names}
+    return report | {"fits": [_report(found, recording, found.kernel.name) for found in compared.fits]}
+
+
+def _drawn(drawn: Bootstrap) -> dict[str, Any]:
+    """What goes into the .json file of a bootstrap."""
+    names = ("names", "units", "best", "samples", "over", "block", "stderr", "interval68", "interval95")
+    return {name: _plain(getattr(drawn, name)) for name in names}
+
+
 def _plain(value: Any) -> Any:
     """``value`` as JSON has it."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(item) for item in value]
+    if isinstance(value, np.integer):
+        return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

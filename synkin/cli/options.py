@@ -19,12 +19,18 @@ from synkin.recordings import Recording, read_recording, time_unit
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def add_kernel(parser: argparse.ArgumentParser) -> None:
-    """Add the options --kernel and --scheme, which both give ``kernel``, and --set, which `params` reads."""
+def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options --kernel and --scheme, which both give ``kernel``, and --set, which `params` reads.
+
+    Where ``several`` may be named, by commas between them, these are a list.
+    """
     either = parser.add_mutually_exclusive_group()
     names = ", ".join(KERNELS)
     text = f"{names}, or a published scheme such as nmda5: `list` shows all (default: ampa)"
-    either.add_argument("--kernel", type=kernel, default="ampa", metavar="NAME", help=text)
+    if several:
+        text += "; several, with commas between them, are compared"
+    form = "NAME,..." if several else "NAME"
+    either.add_argument("--kernel", type=kernels if several else kernel, default="ampa", metavar=form, help=text)
     add_scheme(either, dest="kernel", default=argparse.SUPPRESS)
     parser.add_argument(
         "--set",
@@ -93,6 +99,22 @@ def kernel(name: str) -> Any:
         there_are = f"there are {', '.join(KERNELS)}, and the schemes that `{called_as()} list` shows"
         raise UsageError(f"There is no kernel {name!r}{meant(name, (*KERNELS, *SCHEMES))}: {there_are}.")
     return SCHEMES[name]
+
+
+def kernels(names: str) -> Any:
+    """The `kernel` of that name, or a list of those of several: an argparse type.
+
+    Raises:
+        UsageError: there is none of a name, or a name comes twice.
+    """
+    listed = [name.strip() for name in names.split(",")]
+    if len(listed) == 1:
+        return kernel(names)
+    if twice := [name for name in listed if listed.count(name) > 1]:
+        raise UsageError(
+            f"Option --kernel must name each kernel once, but names {twice[0]} {listed.count(twice[0])} times."
+        )
+    return [kernel(name) for name in listed]
 
 
 def params(kernel: Any, settings: Iterable[str]) -> Any:

@@ -3,11 +3,15 @@
     problem      the recording and what is free, checked
     model        the curve and its exact derivatives, from JAX
     onset        looked for by trying
+    pace         where to begin: as fast as what was recorded
     search       the optimiser, from several starts
     words        numbers and lists as text
     statistics   noise, standard errors, and what the recording cannot tell
     verdict      what the curve is worth, in a sentence
+    intervals    profiles and the bootstrap
+    kept         files of results
     result       `Fit`
+    compare      which of several kernels
 
 Each imports from those above it alone.
 """
@@ -22,12 +26,14 @@ from jax.typing import ArrayLike
 
 from synkin import checks
 from synkin.fit import search, statistics
+from synkin.fit.compare import Comparison, compare
+from synkin.fit.intervals import Bootstrap, Profile
 from synkin.fit.problem import pose
 from synkin.fit.result import Fit, collect
 from synkin.jumps import Jumps
 from synkin.recordings.recording import Recording, arrays
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Bootstrap", "Comparison", "Fit", "Profile", "compare", "fit"]
 
 
 def fit(
@@ -42,6 +48,8 @@ def fit(
     offset: bool | float | str = False,
     onset: bool | float | str = False,
     weights: ArrayLike | None = None,
+    sigma: ArrayLike | None = None,
+    tie: Mapping[str, str] | None = None,
     delay: float = 0.0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     loss: str = "linear",
@@ -64,10 +72,10 @@ def fit(
         spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording. For a receptor also
             `synkin.Jumps`, a concentration between edges as in `synkin.concentration_jumps`, one for each recording or
             one for all.
-        times: (M,) ms, increasing, evenly spaced or not; or a `Recording`, in place of ``times``, ``trace`` and
-            ``unit``.
+        times: (M,) ms, increasing, evenly spaced or not; or (R, M), or a list of R arrays of any lengths, where each
+            recording has its own; or a `Recording`, in place of ``times``, ``trace`` and ``unit``.
         trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
-            NaN samples are left out.
+            NaN samples are left out. Beside a list of ``times``, a list of as many arrays of the same lengths.
         free: names of the parameters to fit. All are positive and fitted on a log scale, but for a linear kernel's
             ``amplitude``, which may be negative.
         scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there,
@@ -78,13 +86,19 @@ def fit(
             for near 0, about twice as far as the response is wide, and 6 ms at the least. Of a kernel that jumps, as
             `synkin.expon`, it can be told to a sample interval, and the middle of that is given.
         weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
+        sigma: (M,), (R, M), or (R,) for one of each recording: how large the error of a sample is beside those of
+            others. Only the proportions count: how large errors are is told by the residuals, ``noise`` being that of
+            a sample of middling ``sigma``.
+        tie: parameters that have the value of a free one, such as ``{"beta2": "beta1"}``.
         delay: ms, 0 or more, from the spike times to where they act: what is known of it. One that is to be fitted
             is an onset with bounds, such as ``onset=True, bounds={"onset": (0.0, 5.0)}``: the two are one shift.
         bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
             default a parameter stays within a factor of 10,000 of its start.
         loss: "linear", or "soft_l1", which large outliers hardly sway.
-        starts: how many starts are tried: ``params``, others up to 10 times smaller or larger, and, for the last
-            third, near the best so far; the same every time. The best result is kept.
+        starts: how many starts are tried at most: ``params``, parameters at which the kernel is about as fast as the
+            recording, others up to 10 times smaller or larger than these, until 3 have ended at the same, the lowest,
+            sum of squares; and, for the last third, near the best so far. They are the same every time, and the best
+            result is kept.
         overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
         unit: of the trace, such as "pA", for summary and pictures.
         max_nfev: the most evaluations of the curve that a start may take.
@@ -131,6 +145,8 @@ def fit(
             free=free,
             held={"scale": scale, "offset": offset, "onset": onset},
             weights=weights,
+            sigma=sigma,
+            tie=tie,
             delay=delay,
             bounds=bounds or {},
             overlap=overlap,
@@ -141,6 +157,8 @@ def fit(
     return collect(problem, found, known, time.perf_counter() - began)
 
 
-# In the package `synkin`, this function hides the subpackage of the same name: with this, `synkin.fit.Fit` is found all
-# the same.
-fit.Fit = Fit  # type: ignore[attr-defined]
+# In the package `synkin`, this function hides the subpackage of the same name: with this, `synkin.fit.Fit` and the rest
+# are found all the same.
+fit.Fit, fit.Profile, fit.Bootstrap, fit.Comparison = Fit, Profile, Bootstrap, Comparison  # type: ignore[attr-defined]
+fit.load = Fit.load  # type: ignore[attr-defined]
+load = Fit.load

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.fit.problem import Problem
+from synkin.fit.problem import Form, Problem
 from synkin.jumps import concentration_jumps
 from synkin.respond import respond
 
@@ -46,20 +46,10 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
     """
     recordings, samples = problem.trace.shape
     # Where all recordings have the same spikes at the same times, one g serves all.
-    rows = recordings if "onset" in problem.own or problem.spike_times.ndim == 2 else 1
+    one = "onset" not in problem.own and problem.spike_times.ndim == problem.times.ndim == 1
+    rows = 1 if one else recordings
     points = np.column_stack([np.tile(parameters, (rows, 1)), onset[:rows]])
-    spikes = [np.broadcast_to(a, (rows, a.shape[-1])) for a in (problem.spike_times, problem.weights)]
-    g, slope = _respond(
-        problem.kernel,
-        problem.free,
-        problem.logarithmic,
-        problem.overlap,
-        problem.jumps,
-        problem.params,
-        points,
-        *spikes,
-        problem.times,
-    )
+    g, slope = _respond(problem.form, problem.params, points, *_rows(problem, rows))
     shape = recordings, samples
     return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
 
@@ -76,21 +66,16 @@ def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.
         (R, n), in the square of the trace's unit.
     """
     recordings = len(problem.trace)
-    spikes = [np.broadcast_to(a, (recordings, a.shape[-1])) for a in (problem.spike_times, problem.weights)]
     held = {name: problem.held[name] for name in ("scale", "offset") if name in problem.held}
     found = _squares(
-        problem.kernel,
-        problem.free,
-        problem.logarithmic,
-        problem.overlap,
-        problem.jumps,
+        problem.form,
         problem.params,
         parameters,
         onsets.T,
-        *spikes,
-        problem.times,
+        *_rows(problem, recordings),
         problem.trace,
         problem.present,
+        problem.importance,
         held,
     )
     return np.asarray(found).T
@@ -119,42 +104,34 @@ def spread(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
     """
     matrix = np.zeros((*blocks.shape[:2], total))
     np.put_along_axis(matrix, columns[:, None, :], blocks, axis=2)
-    return matrix.reshape(-1, total)
+    return matrix.reshape(blocks.shape[0] * blocks.shape[1], total)
 
 
-@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap", "jumps"))
+def _rows(problem: Problem, rows: int) -> list[np.ndarray]:
+    """Spike times, weights and sample times of each row."""
+    return [np.broadcast_to(a, (rows, a.shape[-1])) for a in (problem.spike_times, problem.weights, problem.times)]
+
+
+@partial(jax.jit, static_argnames="form")
 def _respond(
-    kernel: Any,
-    free: tuple[str, ...],
-    logarithmic: tuple[bool, ...],
-    overlap: str,
-    jumps: bool,
-    params: Any,
-    points: Array,
-    spike_times: Array,
-    weights: Array,
-    times: Array,
+    form: Form, params: Any, points: Array, spike_times: Array, weights: Array, times: Array
 ) -> tuple[Array, Array]:
     """g (rows, M), and its derivative (rows, M, P + 1), at ``points`` (rows, P + 1): the free parameters and onset."""
 
-    def row(point: Array, spike_times: Array, weights: Array) -> tuple[Array, Array]:
+    def row(point: Array, *given: Array) -> tuple[Array, Array]:
         def g(point: Array) -> tuple[Array, Array]:
-            g = _g(kernel, free, logarithmic, overlap, jumps, params, point, spike_times, weights, times)
+            g = _g(form, params, point, *given)
             return g, g
 
         slope, value = jax.jacfwd(g, has_aux=True)(point)
         return value, slope
 
-    return _each(kernel, row, points, spike_times, weights)
+    return _each(form.kernel, row, points, spike_times, weights, times)
 
 
-@partial(jax.jit, static_argnames=("kernel", "free", "logarithmic", "overlap", "jumps"))
+@partial(jax.jit, static_argnames="form")
 def _squares(
-    kernel: Any,
-    free: tuple[str, ...],
-    logarithmic: tuple[bool, ...],
-    overlap: str,
-    jumps: bool,
+    form: Form,
     params: Any,
     parameters: Array,
     onsets: Array,
@@ -163,23 +140,23 @@ def _squares(
     times: Array,
     trace: Array,
     present: Array,
+    importance: Array,
     held: dict[str, Array],
 ) -> Array:
     """Sums of squares, (n, R), at ``onsets`` (n, R); ``held``: of scale and offset, those that are not free."""
+    root = jnp.where(present, importance, 0.0)
+    share = root / jnp.sqrt((root * root).sum(axis=1, keepdims=True))
 
     def centred(a: Array) -> Array:
-        """Without what a free offset takes up, and without what is missing."""
-        a = jnp.where(present, a, 0.0)
-        if "offset" in held:
-            return a
-        return jnp.where(present, a - a.mean(axis=1, keepdims=True, where=present), 0.0)
+        """In units of each sample's error, without what a free offset takes up and what is missing."""
+        a = jnp.where(present, a, 0.0) * root
+        return a if "offset" in held else a - (a * share).sum(axis=1, keepdims=True) * share
 
-    def row(onset: Array, spike_times: Array, weights: Array) -> Array:
-        point = jnp.append(parameters, onset)
-        return _g(kernel, free, logarithmic, overlap, jumps, params, point, spike_times, weights, times)
+    def row(onset: Array, *given: Array) -> Array:
+        return _g(form, params, jnp.append(parameters, onset), *given)
 
     def sums(onset: Array) -> Array:
-        g = centred(_each(kernel, row, onset, spike_times, weights))
+        g = centred(_each(form.kernel, row, onset, spike_times, weights, times))
         target = centred(trace - held.get("offset", 0.0))
         size = (g * g).sum(axis=1)
         best = (g * target).sum(axis=1) / jnp.where(size > 0, size, 1.0)
@@ -197,23 +174,16 @@ def _each(kernel: Any, function: Callable[..., Any], *rows: Array) -> Any:
     return jax.vmap(function)(*rows)
 
 
-def _g(
-    kernel: Any,
-    free: tuple[str, ...],
-    logarithmic: tuple[bool, ...],
-    overlap: str,
-    jumps: bool,
-    params: Any,
-    point: Array,
-    spike_times: Array,
-    weights: Array,
-    times: Array,
-) -> Array:
+def with_free(form: Form, params: Any, point: Array) -> Any:
+    """``params`` with the free parameters of ``point``, whose first P elements these are, and what is tied to them."""
+    values = {name: jnp.exp(point[i]) if form.logarithmic[i] else point[i] for i, name in enumerate(form.free)}
+    return params._replace(**values, **{name: values[other] for name, other in form.ties})
+
+
+def _g(form: Form, params: Any, point: Array, spike_times: Array, weights: Array, times: Array) -> Array:
     """g (M,) of one recording at ``point`` (P + 1,): the free parameters and onset."""
-    values = {name: jnp.exp(point[i]) if logarithmic[i] else point[i] for i, name in enumerate(free)}
-    if jumps:
-        return concentration_jumps(
-            kernel, params._replace(**values), spike_times + point[-1], weights[:-1], times, dtype=times.dtype
-        )
-    given = weights if kernel.TAKES_WEIGHTS else None
-    return respond(kernel, params._replace(**values), spike_times + point[-1], times, weights=given, overlap=overlap)
+    params, spike_times = with_free(form, params, point), spike_times + point[-1]
+    if form.jumps:
+        return concentration_jumps(form.kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)
+    given = weights if form.kernel.TAKES_WEIGHTS else None
+    return respond(form.kernel, params, spike_times, times, weights=given, overlap=form.overlap)

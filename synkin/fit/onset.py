@@ -28,7 +28,7 @@ def reach(problem: Problem, point: np.ndarray) -> float:
     """How far from 0 the onset is looked for, in ms, the parameters being those of ``point``."""
     g = np.abs(_g(problem, point)[0])
     spikes = np.isfinite(np.atleast_2d(problem.spike_times)[0]).sum()
-    area = np.trapezoid(g, problem.times) / spikes
+    area = np.trapezoid(g, problem.times_of(0)) / spikes
     widths = _WIDTHS * area / g.max() if np.isfinite(area) and g.max() > 0 else 0.0
     return max(widths, _SHORTEST)
 
@@ -89,15 +89,15 @@ def _between(problem: Problem, r: int, low: float, high: float) -> tuple[np.ndar
         (_AT_ONCE,) ms, and the distance between them where breaks are skipped, else 0.
     """
     spikes = problem.spike_times if problem.spike_times.ndim == 1 else problem.spike_times[r]
-    spikes = spikes[np.isfinite(spikes)]
-    first, last = (np.searchsorted(problem.times, spikes + end) for end in (low, high))
+    spikes, times = spikes[np.isfinite(spikes)], problem.times_of(r)
+    first, last = (np.searchsorted(times, spikes + end) for end in (low, high))
     if (last - first).sum() >= _AT_ONCE:
         onsets, step = np.linspace(low, high, _AT_ONCE, retstep=True)
         # No descent ends at rounding.
         return onsets, float(step) if step > 1e-9 * max(abs(low), abs(high)) else 0.0
-    inside = [problem.times[i:j] - spike for i, j, spike in zip(first, last, spikes, strict=True)]
+    inside = [times[i:j] - spike for i, j, spike in zip(first, last, spikes, strict=True)]
     # The intervals that hold the ends count whole, so that their middles are the middles.
-    before = (problem.times[i - 1] - spike for i, spike in zip(first, spikes, strict=True) if i)
-    after = (problem.times[j] - spike for j, spike in zip(last, spikes, strict=True) if j < len(problem.times))
+    before = (times[i - 1] - spike for i, spike in zip(first, spikes, strict=True) if i)
+    after = (times[j] - spike for j, spike in zip(last, spikes, strict=True) if j < len(times))
     edges = np.sort(np.concatenate([[max(before, default=low)], *inside, [min(after, default=high)]]))
     return np.resize((edges[1:] + edges[:-1]) / 2, _AT_ONCE), 0.0

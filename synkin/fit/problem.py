@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,18 @@ from synkin.jumps import Jumps
 # What each recording has of its own, with the value where it is not fitted and no other is given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
 # How far a parameter may go from its start, as a factor, where no bounds are given.
-_REACH = 1e4
+REACH = 1e4
+
+
+class Form(NamedTuple):
+    """What the curve depends on besides numbers: programs are compiled once for each."""
+
+    kernel: Any
+    free: tuple[str, ...]  # parameters
+    logarithmic: tuple[bool, ...]  # of them, which have their logarithm as coordinate
+    ties: tuple[tuple[str, str], ...]  # parameters, each with the free one whose value it has
+    overlap: str
+    jumps: bool
 
 
 @dataclass(frozen=True)
@@ -30,19 +41,30 @@ class Problem:
     sent: np.ndarray  # the spike times without it
     weights: np.ndarray  # the same shape, mS
     jumps: bool  # whether these are edges instead, and the concentrations after them, mM
-    times: np.ndarray  # (M,) ms
+    times: np.ndarray  # (M,) or (R, M) ms
     trace: np.ndarray  # (R, M); 0 where it is missing
     present: np.ndarray  # (R, M) False where the sample is NaN
+    importance: np.ndarray  # (R, M), 1 over each sample's error, 1 on the whole
     is_single: bool  # whether the recording came as (M,)
     overlap: str
     unit: str  # of the trace
     free: tuple[str, ...]  # parameters
     logarithmic: tuple[bool, ...]  # of them, which have their logarithm as coordinate
+    ties: tuple[tuple[str, str], ...]  # parameters, each with the free one whose value it has
     own: tuple[str, ...]  # of scale, offset and onset, those that are fitted
     shared: tuple[str, ...]  # of these, those of which there is one for all recordings
     held: dict[str, float]  # the values of the others
     lower: np.ndarray  # (N,)
     upper: np.ndarray  # (N,)
+
+    @property
+    def form(self) -> Form:
+        """What the curve depends on besides numbers."""
+        return Form(self.kernel, self.free, self.logarithmic, self.ties, self.overlap, self.jumps)
+
+    def times_of(self, r: int) -> np.ndarray:
+        """The times of recording ``r``, (M,) ms."""
+        return self.times if self.times.ndim == 1 else self.times[r]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -82,7 +104,8 @@ class Problem:
         """The kernel's parameters at a point."""
         values = point[: len(self.free)].copy()
         values[list(self.logarithmic)] = np.exp(values[list(self.logarithmic)])
-        return self.params._replace(**dict(zip(self.free, map(float, values), strict=True)))
+        found = dict(zip(self.free, map(float, values), strict=True))
+        return self.params._replace(**found, **{name: found[other] for name, other in self.ties})
 
 
 def pose(
@@ -99,6 +122,8 @@ def pose(
     overlap: str,
     unit: str,
     delay: Any = 0.0,
+    sigma: Any = None,
+    tie: Mapping[str, str] | None = None,
 ) -> Problem:
     """The problem that the arguments of `synkin.fit` pose.
 
@@ -110,22 +135,14 @@ def pose(
     jumps = isinstance(spike_times, Jumps)
     if jumps:
         spike_times, weights = _protocol(kernel, spike_times, weights)
-    spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
+    spike_times = units.plain("spike_times", spike_times, "ms")
     weights = weights if jumps else units.plain("weights", weights, "mS")
     if units.is_quantity(trace):
         trace, unit = trace.mantissa, str(trace.unit)
     checks.params(params, (), kernel)
     checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
     params = params._make(float(checks.floats(f"params.{name}", value)) for name, value in params._asdict().items())
-    times, trace = checks.floats("times", times), checks.floats("trace", trace)
-    _check_times(times)
-    is_single = trace.ndim == 1
-    trace = np.atleast_2d(trace)
-    if trace.ndim != 2 or trace.shape[1] != len(times):
-        raise ValueError(
-            f"Argument `trace` must have shape ({len(times)},) or (R, {len(times)}), as `times` has length "
-            f"{len(times)}, but has shape {trace.shape[int(is_single) :]}."
-        )
+    times, trace, is_single = samples(times, trace)
     spike_times, delay = checks.floats("spike_times", spike_times), _delay(delay)
     if jumps:
         _check_edges(spike_times, weights, delay, times, len(trace), is_single)
@@ -138,6 +155,7 @@ def pose(
     spike_times = sent + delay
     free = _check_free(kernel, params, free)
     values = {name: _held(name, value) for name, value in held.items()}
+    ties = _ties(kernel, params, free, tie)
     own = tuple(name for name, value in values.items() if value is None)
     shared = tuple(name for name in own if isinstance(held[name], str))
     logarithmic = tuple(not kernel.parameters[name].signed for name in free)
@@ -152,7 +170,7 @@ def pose(
     repeats = [1] * len(free) + [1 if name in shared else len(trace) for name in own]
     return Problem(
         kernel=kernel,
-        params=params,
+        params=params._replace(**{name: getattr(params, other) for name, other in ties}),
         spike_times=spike_times,
         delay=delay,
         sent=sent,
@@ -161,11 +179,13 @@ def pose(
         times=times,
         trace=np.where(present, trace, 0.0),
         present=present,
+        importance=_importance(sigma, present, is_single),
         is_single=is_single,
         overlap=overlap,
         unit=unit,
         free=free,
         logarithmic=logarithmic,
+        ties=ties,
         own=own,
         shared=shared,
         held={name: value for name, value in values.items() if value is not None},
@@ -208,9 +228,10 @@ def _check_edges(
     for row in np.atleast_2d(edges):
         checks.event_times("edges", row, sort=False)
         checks.in_order("edges", row)
-        if row[0] + delay > times[-1]:
+        end = times[..., -1].max()
+        if row[0] + delay > end:
             raise ValueError(
-                f"Argument `edges` must begin before the end of the recording, {times[-1]} ms, but begins at {row[0]}."
+                f"Argument `edges` must begin before the end of the recording, {end} ms, but begins at {row[0]}."
             )
 
 
@@ -220,16 +241,99 @@ def _in_time(spike_times: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, 
     return np.take_along_axis(spike_times, order, -1), np.take_along_axis(weights, order, -1)
 
 
-def _check_times(times: np.ndarray) -> None:
-    if times.ndim != 1 or not times.size:
+def samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Times (M,) or (R, M) and trace (R, M), and whether that came as (M,).
+
+    Recordings of different lengths, as lists of arrays, are filled up with NaN at times that go on.
+
+    Raises:
+        TypeError, ValueError: no numbers, times that do not increase, or shapes that do not fit.
+    """
+    lists = [isinstance(a, list | tuple) and len(a) > 0 and all(np.ndim(row) == 1 for row in a) for a in (times, trace)]
+    if all(lists) and len({len(row) for row in (*times, *trace)}) > 1:
+        if [len(row) for row in times] != [len(row) for row in trace]:
+            lengths = [", ".join(str(len(row)) for row in a) for a in (times, trace)]
+            raise ValueError(
+                "Arguments `times` and `trace` must have rows of the same lengths, but these are "
+                f"{lengths[0]} and {lengths[1]}."
+            )
+        times, trace = _filled_up(times, trace)
+    times, trace = checks.floats("times", units.plain("times", times, "ms")), checks.floats("trace", trace)
+    if times.ndim not in (1, 2) or not times.size:
         raise ValueError(f"Argument `times` must have shape (M,), M at least 1, but has shape {times.shape}.")
-    checks.event_times("times", times, sort=False)
-    rises = np.diff(times) > 0
-    if not rises.all():
-        i = int(rises.argmin())
+    if times.ndim == 2 and trace.shape != times.shape:
+        raise ValueError(f"Argument `trace` must have shape {times.shape}, as `times` has, but has {trace.shape}.")
+    for row in np.atleast_2d(times):
+        checks.event_times("times", row, sort=False)
+        rises = np.diff(row) > 0
+        if not rises.all():
+            i = int(rises.argmin())
+            raise ValueError(
+                f"Argument `times` must be increasing, but element {i + 1} ({row[i + 1]}) is not above {row[i]}."
+            )
+    is_single = trace.ndim == 1
+    length = times.shape[-1]
+    trace = np.atleast_2d(trace)
+    if trace.ndim != 2 or trace.shape[1] != length:
         raise ValueError(
-            f"Argument `times` must be increasing, but element {i + 1} ({times[i + 1]}) is not above {times[i]}."
+            f"Argument `trace` must have shape ({length},) or (R, {length}), as `times` has length "
+            f"{length}, but has shape {trace.shape[int(is_single) :]}."
         )
+    if times.ndim == 2 and (times == times[0]).all():
+        times = times[0]
+    return times, trace, is_single
+
+
+def _filled_up(times: Sequence[Any], trace: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of one length: NaN, and times that go on as they did."""
+    rows = [checks.floats("times", units.plain("times", row, "ms")) for row in times]
+    longest = max(map(len, rows))
+    filled = np.full((2, len(rows), longest), np.nan)
+    for r, (own, values) in enumerate(zip(rows, trace, strict=True)):
+        left = np.arange(1, longest - len(own) + 1)
+        step = own[-1] - own[-2] if len(own) > 1 else 1.0
+        filled[0, r] = np.concatenate([own, own[-1] + step * left]) if len(own) else np.arange(longest)
+        filled[1, r, : len(own)] = checks.floats("trace", values)
+    return filled[0], filled[1]
+
+
+def _ties(kernel: Any, params: Any, free: tuple[str, ...], tie: Any) -> tuple[tuple[str, str], ...]:
+    """Parameters that have another's value, each with that other, which is free."""
+    if tie is None:
+        return ()
+    if not isinstance(tie, Mapping):
+        raise TypeError(f"Argument `tie` must be a dict from a parameter to a free one, but is {checks.worded(tie)}.")
+    for name, other in tie.items():
+        if name not in params._fields or name in free:
+            those = ", ".join(field for field in params._fields if field not in free) or "none left"
+            raise ValueError(
+                f"Argument `tie` must tie parameters of {kernel.name} that are not free ({those}), but has {name!r}."
+            )
+        if other not in free:
+            raise ValueError(f"Argument `tie` must tie to what is free ({', '.join(free)}), but has {other!r}.")
+        if kernel.parameters[name].signed != kernel.parameters[other].signed:
+            raise ValueError(f"Parameters `{name}` and `{other}` must have the same range to be tied, but have not.")
+    return tuple(tie.items())
+
+
+def _importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
+    """1 over each sample's error, (R, M), so that the mean of its square is 1."""
+    if sigma is None:
+        return np.ones(present.shape)
+    sigma = checks.floats("sigma", sigma.mantissa if units.is_quantity(sigma) else sigma)
+    recordings, length = present.shape
+    shapes = [(length,)] if is_single else [(length,), (recordings,), (recordings, length)]
+    if sigma.shape not in shapes:
+        expected = " or ".join(map(str, shapes))
+        raise ValueError(f"Argument `sigma` must have shape {expected}, but has shape {sigma.shape}.")
+    if sigma.ndim == 1 and sigma.shape != (length,):
+        sigma = sigma[:, None]
+    sigma = np.broadcast_to(sigma, present.shape)
+    bad = present & ~((sigma > 0) & np.isfinite(sigma))
+    if bad.any():
+        raise ValueError(f"Argument `sigma` must be positive and finite, but has {sigma[bad][0]}.")
+    root = np.divide(1.0, sigma, out=np.ones(present.shape), where=present)
+    return root / np.sqrt(np.mean(root[present] ** 2))
 
 
 def _delay(value: Any) -> float:
@@ -249,17 +353,18 @@ def _check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, reco
     if not (spike_times.ndim == 1 or (spike_times.ndim == 2 and len(rows) == recordings and not is_single)):
         expected = "(K,)" if is_single else f"(K,) or ({recordings}, K)"
         raise ValueError(f"Argument `spike_times` must have shape {expected}, but has shape {spike_times.shape}.")
-    for row in rows:
+    ends = np.atleast_1d(times[..., -1])
+    for r, row in enumerate(rows):
         checks.event_times("spike_times", row, sort=True)
-        row = row[np.isfinite(row)]
+        row, end = row[np.isfinite(row)], ends[r] if len(ends) == len(rows) else ends.min()
         if not row.size:
             raise ValueError(
                 "Argument `spike_times` must have at least one finite time for each recording, but has none."
             )
-        if row.max() + delay > times[-1]:
+        if row.max() + delay > end:
             with_delay = f" and a delay of {delay} ms" if delay else ""
             raise ValueError(
-                f"Argument `spike_times` must lie before the end of the recording, {times[-1]} ms, but has {row.max()}"
+                f"Argument `spike_times` must lie before the end of the recording, {end} ms, but has {row.max()}"
                 f"{with_delay}."
             )
 
@@ -334,8 +439,8 @@ def _limits(
     start = {name: getattr(params, name) for name in free}
     positive = [name for name in free if not kernel.parameters[name].signed]
     default = {
-        **{name: (start[name] / _REACH, start[name] * _REACH) for name in positive},
-        "onset": (times[0] - times[-1], times[-1] - last),
+        **{name: (start[name] / REACH, start[name] * REACH) for name in positive},
+        "onset": (times[..., 0].min() - times[..., -1].max(), times[..., -1].max() - last),
     }
     for name in bounds:
         if name not in (*free, *own):

@@ -1,11 +1,17 @@
 """What `synkin.fit` returns."""
 
+import html
+import os
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import numpy as np
 
+from synkin import checks, units
+from synkin.fit import intervals, kept
+from synkin.fit.model import response
 from synkin.fit.problem import OWN, Problem
 from synkin.fit.search import Found
 from synkin.fit.statistics import Known
@@ -25,7 +31,7 @@ class Fit:
     """The curve ``scale * g + offset`` that follows a recording most closely, and how far it can be trusted.
 
     Of R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
-    R entries or rows; else they are numbers and vectors. It pickles and copies.
+    R entries or rows; else they are numbers and vectors. It pickles and copies, and `save` writes it to a file.
     """
 
     kernel: Any
@@ -48,38 +54,159 @@ class Fit:
     seconds: float  # with compilation, where there was any
     spike_times: np.ndarray  # as given, ms; or the edges of a protocol
     concentrations: np.ndarray | None  # between these, mM; None for spikes
-    times: np.ndarray  # (M,) ms
+    times: np.ndarray  # (M,) ms; (R, M) where each recording has its own
     trace: np.ndarray  # as given; (M,) or (R, M)
     unit: str  # of the trace, "" if it is not known
     predicted: np.ndarray  # the curve, same shape
     residuals: np.ndarray  # trace - predicted; NaN where the trace is
+    alike: float  # how many neighbouring samples count as one
+    problem: Problem  # what was asked, with all that was held
+    point: np.ndarray  # (N,) the answer in its coordinates
+    width: float  # where the loss bends, in the trace's unit; inf for "linear"
+
+    def predict(self, times: Any) -> np.ndarray:
+        """The curve at other times.
+
+        Args:
+            times: (M,) ms, any.
+
+        Returns:
+            (M,), or (R, M) of several recordings, in the trace's unit.
+
+        Raises:
+            TypeError, ValueError: no real numbers, or of another shape.
+        """
+        times = checks.floats("times", units.plain("times", times, "ms"))
+        if times.ndim != 1:
+            raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
+        checks.event_times("times", times, sort=False)
+        blank = np.zeros((len(self.problem.trace), len(times)))
+        with checks.double_precision(), jax.ensure_compile_time_eval():
+            asked = replace(self.problem, times=times, trace=blank, present=blank == 0, importance=blank + 1)
+            own = asked.split(self.point)
+            g = response(asked, self.point[: len(asked.free)], own["onset"])[0]
+        found = own["scale"][:, None] * g + own["offset"][:, None]
+        return found[0] if self.problem.is_single else found
+
+    def profile(self, name: str) -> "intervals.Profile":
+        """How far one quantity can be moved before the recording contradicts it, all others being fitted anew.
+
+        Args:
+            name: of what was fitted, such as "beta" or "onset": one that all recordings share.
+
+        Returns:
+            `synkin.fit.Profile`: the curve and its 68 and 95 % intervals, as lopsided as they are.
+            `synkin.plot.profile` draws it.
+
+        Raises:
+            ValueError: another name, or one of which each recording has its own.
+
+        The interval ends where the sum of squares has grown so that its root, over the noise, passes the quantile of
+        Student's t: with a curve that is straight in the quantity it is the standard error's. It allows for samples
+        that are alike as the standard errors do. A parameter's steps are logarithmic. An end that the recording does
+        not tell is infinite, or 0, or the bound. Under "soft_l1" the weights stay those of the fit.
+
+        Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
+        """
+        stderr = self.stderr.get(name, np.inf)
+        with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+            return intervals.profile(self.problem, self.point, self.width, self.alike, name, stderr)
+
+    def bootstrap(self, n: int = 200, key: Any = 0, *, over: str | None = None) -> "intervals.Bootstrap":
+        """What fits say of recordings that are drawn at random from this one.
+
+        Args:
+            n: how many.
+            key: a whole number or a key of `jax.random`: the same draws for the same one.
+            over: "sweeps", as many drawn with replacement as there are, each with its own scale, offset and onset; or
+                "blocks": the fitted curve with residuals that are drawn in blocks, each twice as long as what counts
+                as one sample. By default sweeps from 5 recordings on.
+
+        Returns:
+            `synkin.fit.Bootstrap`: what each draw gave of all that recordings share, standard errors and the middle 68
+            and 95 %. `synkin.plot.bootstrap` draws it.
+
+        Raises:
+            TypeError, ValueError: arguments that make no sense, or recordings too short for 10 blocks.
+
+        Each draw is one descent from the fit. Sweeps are drawn with whatever differs between them; blocks know of the
+        noise alone, and of that the less, the fewer of them there are.
+
+        Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks.
+        """
+        with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+            return intervals.bootstrap(self.problem, self.point, self.width, self.alike, n, key, over)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all of it to a JSON file, from which `Fit.load` (also `synkin.fit.load`) makes the same `Fit` again.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        kept.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], kernel: Any = None) -> "Fit":
+        """The `Fit` that `save` wrote.
+
+        Args:
+            path: the file.
+            kernel: needed for one of your own: the library's are found by their names, schemes are made of their text.
+
+        Raises:
+            OSError: no such file.
+            ValueError: a file that `save` did not write, or a kernel that is needed or another one.
+        """
+        return kept.load(cls, path, kernel)
 
     def summary(self) -> str:
         """What the curve is worth, a table of value, standard error and unit of each quantity, and how the fit went."""
+        rows, quality, rest = self._table()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([textwrap.fill(self.verdict, _WIDTH), *table, quality, textwrap.fill(rest, _WIDTH)])
+
+    def _table(self) -> tuple[list[tuple[str, str, str, str]], str, str]:
+        """Rows of quantities, how good the curve is, and what else is to be said."""
         rows = [("", "value", "std. error", "unit")]
+        tied = dict(self.problem.ties)
         own_units = {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
         for name, value, value_unit in (
-            *zip(self.params._fields, self.params, self.kernel.UNITS, strict=True),
+            *zip(self.params._fields, self.params, (unit or "" for unit in self.kernel.UNITS), strict=True),
             *((name, getattr(self, name), own_units[name]) for name in OWN),
         ):
             if name in self.free:
                 label = name if np.ndim(value) == 0 else f"{name} (median of {len(value)})"
                 rows.append((label, *rounded(np.median(value), np.median(self.stderr[name])), value_unit))
+            elif name in tied:
+                rows.append((name, f"{value:.5g}", f"= {tied[name]}", value_unit))
             elif name in self.params._fields or np.any(value != OWN[name]):
                 rows.append((name, f"{value:.5g}", "held", value_unit))
         if self.delay:
             rows.append(("delay", f"{self.delay:.5g}", "held", "ms"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         quality = f"R^2 {self.r_squared:.4f}, residuals {self.noise:.3g} {self.unit}".rstrip()
-        rest = self.message.removeprefix(self.verdict).lstrip()
-        return "\n".join([textwrap.fill(self.verdict, _WIDTH), *table, quality, textwrap.fill(rest, _WIDTH)])
+        return rows, quality, self.message.removeprefix(self.verdict).lstrip()
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for a notebook."""
+        rows, quality, rest = self._table()
+        cells = [[html.escape(cell) for cell in (*row, "")[:4]] for row in rows]
+        head, *body = (
+            "".join(f"<{'th' if i == 0 else 'td'}>{cell}</{'th' if i == 0 else 'td'}>" for cell in row)
+            for i, row in enumerate(cells)
+        )
+        title = f"Fit of {self.kernel.name} to {self._count()}"
+        return (
+            f"<b>{html.escape(title)}</b><p>{html.escape(self.verdict)}</p>"
+            f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
+            f"<p>{html.escape(quality)}</p><p>{html.escape(rest)}</p>"
+        )
 
     def __repr__(self) -> str:
         return f"Fit of {self.kernel.name} to {self._count()}\n{self.summary()}"
 
     def _count(self) -> str:
-        samples = f"{len(self.times):,} samples"
+        samples = f"{self.times.shape[-1]:,} samples"
         return samples if self.trace.ndim == 1 else f"{len(self.trace):,} recordings of {samples}"
 
 
@@ -127,6 +254,10 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
         unit=problem.unit,
         predicted=seen(found.curve.value),
         residuals=seen(residuals),
+        alike=known.alike,
+        problem=problem,
+        point=found.point,
+        width=float(found.width),
     )
 
 
@@ -135,10 +266,10 @@ def _sentences(problem: Problem, found: Found, known: Known) -> list[str]:
     # Sums of squares that differ by less than the worth of one independent sample, or by rounding, are equally good.
     worth = found.squares.min() / problem.present.sum() * known.alike + _ROUNDING * (problem.trace**2).sum()
     agreeing = int((found.squares <= found.squares.min() + worth).sum())
-    sentences = [
-        # Of the search alone: starts agree on a bad curve as well as on a good one.
-        f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found.",
-    ]
+    # Of the search alone: starts agree on a bad curve as well as on a good one.
+    search = f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found"
+    left_out = found.asked - found.starts
+    sentences = [f"{search}{f', so that {left_out} more were not needed' if left_out else ''}."]
     if not found.success:
         sentences.append("The search stopped at `max_nfev` evaluations before it came to rest.")
     missing = int((~problem.present).sum())

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from synkin import checks
-from synkin.fit import onset
+from synkin.fit import onset, pace
 from synkin.fit.model import Curve, curve, response, spread, triangles
 from synkin.fit.problem import Problem
 
@@ -25,9 +25,14 @@ LOSSES = ("linear", "soft_l1")
 # What the curve is linear in.
 _LINEAR = ("scale", "offset")
 
-# The first two thirds of the starts lie within this factor of the parameters given, the others within this one of
-# the best found so far: where a pulse ends between two samples there are low places side by side.
+# The first two thirds of the starts are the parameters given, those that are as fast as the recording, and others
+# within this factor of the two; the rest lie within the second factor of the best found so far: where a pulse ends
+# between two samples there are low places side by side.
 _FAR, _NEAR = 10.0, 1.5
+# So many of the starts of the first kind that end at the lowest sum of squares are enough.
+_ENOUGH = 3
+# A start that has not come to rest after so many evaluations goes on if there is no better one in the end.
+_BRIEF = 25
 # Two starts that ended at sums of squares this near to each other, in parts, ended at the same place.
 _SAME = 1e-6
 # What is left of a derivative below this part of it is rounding.
@@ -53,7 +58,8 @@ class Found(NamedTuple):
     success: bool  # whether the search ended by itself
     at_bound: np.ndarray  # (N,) bool
     squares: np.ndarray  # the sums of squares at which the starts ended, in the trace's unit
-    starts: int
+    starts: int  # that were tried
+    asked: int  # that were asked for
     nfev: int
 
 
@@ -78,27 +84,39 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     guess = objective = _Objective(problem, linear, report)
     if unbounded != linear:
         objective = _Objective(problem, unbounded, report)
+    report.start = 1
     given = guess.complete(_given(problem)[guess.searched])
     asked = given[: len(problem.free)]
-    far = _even(starts - starts // 3, len(problem.free))
-    reach = onset.reach(problem, given) if "onset" in problem.own else 0.0
+    measured = pace.paced(problem, given)
+    origins = [given] if measured is given else [given, guess.complete(measured[guess.searched])]
+    far = max(starts - starts // 3, min(starts, len(origins)))
+    factors = _even(starts, len(problem.free))
+    reach = onset.reach(problem, origins[-1]) if "onset" in problem.own else 0.0
     ends: list[Any] = []
+    left_out = 0
     with report:
         for i in range(starts):
-            report.start = i + 1
-            if i < len(far):
-                point = _moved(problem, given, _FAR ** far[i])
+            report.start = i + 1 - left_out
+            if i < far and _agree(ends) >= _ENOUGH:
+                left_out += 1
+                continue
+            if i < far:
+                # The two as they are, then others around each: more around those that were measured.
+                point = origins[i] if i < len(origins) else origins[0 if i % 3 == 1 else -1]
+                if i >= len(origins):
+                    point = _moved(problem, point, _FAR ** factors[i - len(origins) + 1])
                 if i and "onset" in problem.own:
                     point = onset.scan(problem, point, reach)
                 point = guess.complete(point[guess.searched])
             elif ends:
-                point = _moved(problem, objective.complete(_best(ends, asked).x), _NEAR ** far[1 + i - len(far)])
+                best = _settled(objective, ends, asked, max_nfev, reach)
+                point = _moved(problem, objective.complete(best.x), _NEAR ** factors[1 + i - far])
             z = np.clip(point, problem.lower, problem.upper)[objective.searched]
             if objective.is_finite(z):
-                ends.append(_descend(objective, z, max_nfev, reach))
+                ends.append(_descend(objective, z, min(_BRIEF, max_nfev), reach))
         if not ends:
             raise ValueError("Arguments `params` and `weights` must be less extreme: the curve is not finite.")
-        best = _best(ends, asked)
+        best = _settled(objective, ends, asked, max_nfev, reach)
         if loss == "soft_l1":
             best = objective.reweigh(best, max_nfev)
         point = objective.complete(best.x)
@@ -111,9 +129,40 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
         success=bool(best.success),
         at_bound=at_bound,
         squares=np.array([2 * end.cost for end in ends]) * objective.unit**2,
-        starts=starts,
+        starts=starts - left_out,
+        asked=starts,
         nfev=report.evaluations,
     )
+
+
+def weighted(problem: Problem, point: np.ndarray, width: float) -> np.ndarray:
+    """The importance of each sample, (R, M), with which least squares has its lowest place at ``point``.
+
+    Under "linear", ``width`` being infinite, it is the problem's own.
+    """
+    residuals = (curve(problem, point).value - problem.trace) * problem.importance
+    return problem.importance * (1 + (residuals / width) ** 2) ** -0.25
+
+
+def follow(problem: Problem, start: np.ndarray, max_nfev: int = 100) -> tuple[float, np.ndarray]:
+    """The sum of squares, in the square of the trace's unit, and the point at which it is lowest, from ``start`` (N,).
+
+    One descent, for problems of which the answer is nearly known: infinite where the curve is not finite.
+    """
+    bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    solved = [
+        name
+        for name in _LINEAR
+        if name in problem.own and name not in problem.shared and not bounded[problem.columns_of(name)].any()
+    ]
+    objective = _Objective(problem, solved, _Report(1, enabled=False))
+    z = np.clip(start, problem.lower, problem.upper)[objective.searched]
+    if not objective.is_finite(z):
+        return np.inf, start
+    if not z.size:  # all is solved for
+        return float((objective.residuals(z) ** 2).sum()) * objective.unit**2, objective.complete(z)
+    end = _descend(objective, z, max_nfev, onset.reach(problem, start) if "onset" in problem.own else 0.0)
+    return 2 * float(end.cost) * objective.unit**2, objective.complete(end.x)
 
 
 def robust_noise(residuals: np.ndarray) -> float:
@@ -163,7 +212,7 @@ class _Objective:
         self.problem, self.solved, self.report = problem, solved, report
         self.unit = float(np.std(problem.trace[problem.present]))
         self.width = np.inf  # where the loss bends, in the trace's unit
-        self.importance = np.ones_like(problem.trace)  # the root of each sample's weight
+        self.importance = problem.importance  # the root of each sample's weight
         self.searched = np.ones(len(problem.lower), bool)
         for name in solved:
             self.searched[problem.columns_of(name)] = False
@@ -201,10 +250,11 @@ class _Objective:
         problem = self.problem
         for i in range(_MOST_ROUNDS):
             before = self.complete(best.x)
-            residuals = curve(problem, before).value - problem.trace
+            residuals = (curve(problem, before).value - problem.trace) * problem.importance
             if i < _NOISE_ROUNDS:
                 self.width = max(_OUTLIER * robust_noise(residuals[problem.present]), _NARROWEST * self.unit)
-            self.importance, self.at = (1 + (residuals / self.width) ** 2) ** -0.25, None
+            self.importance = problem.importance * (1 + (residuals / self.width) ** 2) ** -0.25
+            self.at = None
             best = self.minimise(best.x, max_nfev)
             moved = np.abs(self.complete(best.x) - before)
             if i >= _NOISE_ROUNDS and (moved <= _SAME * np.maximum(np.abs(before), _SAME)).all():
@@ -251,7 +301,7 @@ class _Objective:
         # What scale and offset make up for entirely leaves rounding, which is no direction to go in.
         sizes = np.linalg.norm(jacobian, axis=1, keepdims=True)
         jacobian *= sizes > _ROUNDING * np.linalg.norm(whole, axis=1, keepdims=True)
-        by_scale = np.array([True] * free + [name == "onset" for name in others])
+        by_scale = np.array([True] * free + [name == "onset" for name in others], bool)
         jacobian[:, :, by_scale] *= own["scale"][:, None, None]
         places = np.cumsum(self.searched) - 1
         where = np.column_stack(
@@ -277,6 +327,29 @@ def _descend(objective: _Objective, z: np.ndarray, max_nfev: int, reach: float) 
     return end
 
 
+def _settled(objective: _Objective, ends: list[Any], asked: np.ndarray, max_nfev: int, reach: float) -> Any:
+    """The best of the ``ends``, come to rest: one that was cut short goes on, in its place in the list."""
+    while True:
+        best = _best(ends, asked)
+        if best.status != 0 or best.nfev >= max_nfev or max_nfev <= _BRIEF:
+            return best
+        end = _descend(objective, best.x, max_nfev, reach)
+        end.nfev = max(end.nfev, max_nfev if end.status == 0 else 0)
+        # What does not get any lower is at rest too.
+        ends[[other is best for other in ends].index(True)] = end if end.cost <= best.cost else _at_rest(best)
+
+
+def _at_rest(end: Any) -> Any:
+    end.status, end.success = 2, True
+    return end
+
+
+def _agree(ends: list[Any]) -> int:
+    """How many of the starts ended at the lowest sum of squares."""
+    squares = 2 * np.array([end.cost for end in ends])
+    return int((squares <= squares.min(initial=np.inf) * (1 + _SAME) + _SAME**2).sum())
+
+
 def _best(ends: list[Any], parameters: np.ndarray) -> Any:
     """The lowest; of those that are as low, the one whose parameters are nearest to those asked for.
 
@@ -284,7 +357,7 @@ def _best(ends: list[Any], parameters: np.ndarray) -> Any:
     """
     squares = 2 * np.array([end.cost for end in ends])
     low = [end for end, at in zip(ends, squares, strict=True) if at <= squares.min() * (1 + _SAME) + _SAME**2]
-    return min(low, key=lambda end: np.abs(end.x[: len(parameters)] - parameters).sum())
+    return min(low, key=lambda end: np.square(end.x[: len(parameters)] - parameters).sum())
 
 
 def _given(problem: Problem) -> np.ndarray:

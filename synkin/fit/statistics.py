@@ -58,7 +58,7 @@ class _Combinations(NamedTuple):
 def infer(problem: Problem, found: Found) -> Known:
     """Noise, errors and trade-offs at the best point."""
     present = problem.present
-    residuals = np.where(present, problem.trace - found.curve.value, 0.0)
+    residuals = np.where(present, problem.trace - found.curve.value, 0.0) * problem.importance
     number, free = int(present.sum()), len(found.point)
     bend = np.sqrt(1 + (residuals / found.width) ** 2)
     pull = residuals / bend  # half the derivative of the loss: under "linear" the residuals themselves
@@ -71,7 +71,8 @@ def infer(problem: Problem, found: Found) -> Known:
     alike = _alike(pull, present) if noise > _ROUNDING * np.abs(problem.trace).max() else 1.0
 
     units, natural = _units(problem, found)
-    jacobian = spread(triangles(problem, found.curve.derivative), problem.columns, free)
+    weighted = found.curve.derivative * problem.importance[:, :, None]
+    jacobian = spread(triangles(problem, weighted), problem.columns, free)
     _, sizes, directions = np.linalg.svd(jacobian * units, full_matrices=False)
     does_nothing = sizes <= _NOTHING * sizes[0]
     # With a floor, because an infinite error would spoil the algebra.
@@ -140,6 +141,11 @@ def _trade_offs(problem: Problem, found: Found, combinations: _Combinations) -> 
             if products is not None and len(products) == 1:
                 what += f" (here {_value(problem, found, products[0], combinations)})"
             sentences.append(f"{listed(names)} cannot be told apart: only {what} can be known. {hold}")
+        # What takes a small part in it is not named so far, but has an infinite error too.
+        taking_part = np.linalg.norm(combinations.directions[nothing], axis=0) > _UNKNOWN_SHARE
+        others = _unnumbered([label for label, part in zip(problem.labels, taking_part, strict=True) if part])
+        if others := [name for name in others if name not in names]:
+            sentences.append(f"As long as that is open, {listed(others)} cannot be known either.")
     if vague.sum() > nothing.sum():
         names, products = _instead(problem, combinations.directions[vague])
         hold = _to_hold(problem, names, combinations.directions[vague])

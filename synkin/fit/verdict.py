@@ -30,7 +30,7 @@ _NOTHING = 1e-8
 def verdict(problem: Problem, found: Found, known: Known) -> str:
     """A sentence on how much of the recording's variance the curve explains, and whose the rest is."""
     residuals = np.where(problem.present, problem.trace - found.curve.value, np.nan)
-    residuals[np.abs(residuals) > _OUTLIER * found.width] = np.nan
+    residuals[np.abs(residuals * problem.importance) > _OUTLIER * found.width] = np.nan
     trace = np.where(np.isnan(residuals), np.nan, problem.trace)
     variance = np.nanmean((trace - np.nanmean(trace, axis=1, keepdims=True)) ** 2)
     left = np.nanmean(residuals**2) / variance
@@ -76,7 +76,7 @@ def _fast_noise(problem: Problem, residuals: np.ndarray) -> float:
 def _off_the_line(times: np.ndarray, residuals: np.ndarray, d: int) -> float:
     """The standard deviation of white noise that is as far off the line between the samples ``d`` away on each side."""
     before, at, after = (slice(None, -2 * d), slice(d, -d), slice(2 * d, None))
-    weight = (times[at] - times[before]) / (times[after] - times[before])
+    weight = (times[..., at] - times[..., before]) / (times[..., after] - times[..., before])
     line = weight * residuals[:, after] + (1 - weight) * residuals[:, before]
     off = (residuals[:, at] - line) / np.sqrt(1 + weight**2 + (1 - weight) ** 2)
     each = [robust_noise(row[np.isfinite(row)]) for row in off if np.isfinite(row).any()]

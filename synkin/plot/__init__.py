@@ -1,6 +1,7 @@
 """Pictures: of conductances, and of schemes. Drawing needs matplotlib (the extra ``plot``); importing this does not.
 
 curves     traces, population, kernel, fit, events
+fits       profile, bootstrap, compare: what is known of a fit
 diagram    the states and transitions of a scheme
 layout     where its states stand
 paper      colours, figures, matplotlib
@@ -8,6 +9,7 @@ paper      colours, figures, matplotlib
 
 from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
+from synkin.plot.fits import bootstrap, compare, profile
 from synkin.plot.paper import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 
 __all__ = [
@@ -22,11 +24,14 @@ __all__ = [
     "PURPLE",
     "SKY",
     "VERMILION",
+    "bootstrap",
+    "compare",
     "events",
     "figure",
     "fit",
     "kernel",
     "population",
+    "profile",
     "scheme",
     "traces",
 ]

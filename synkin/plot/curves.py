@@ -227,7 +227,7 @@ def fit(result: Any, *, ax: Any = None) -> Any:
     above, below = _two_axes(ax)
     curves = [np.atleast_2d(a) for a in (result.trace, result.predicted, result.residuals)]
     recordings = len(curves[0])
-    thin = 0.5 if len(result.times) > _DENSE else 1.0
+    thin = 0.5 if result.times.shape[-1] > _DENSE else 1.0
     drawn = [
         (above, curves[0], GREY, BLACK, "recording"),
         (above, curves[1], VERMILION, VERMILION, "fit"),
@@ -241,7 +241,14 @@ def fit(result: Any, *, ax: Any = None) -> Any:
                 axes.plot(result.times, row, color=own, linewidth=2 * thin * faint, alpha=faint, label=name)
             continue
         if recordings == 1:
-            axes.plot(result.times, rows[0], color=color, linewidth=2 * thin if label == "fit" else thin, label=label)
+            times = np.ravel(result.times)
+            axes.plot(times, rows[0], color=color, linewidth=2 * thin if label == "fit" else thin, label=label)
+            continue
+        if result.times.ndim == 2:  # of recordings at times of their own there is no mean
+            found = [
+                axes.plot(*row, color=color, linewidth=thin, alpha=0.6) for row in zip(result.times, rows, strict=True)
+            ]
+            found[0][0].set_label(label)
             continue
         axes.plot(result.times, rows.T, color=color, linewidth=0.5 * thin, alpha=0.25)
         label = f"{label}, mean of {recordings}" if label else None

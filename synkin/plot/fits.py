@@ -1,0 +1,145 @@
+"""Pictures of what is known of a fit: a profile, a bootstrap, a comparison of kernels."""
+
+from typing import Any
+
+import numpy as np
+
+from synkin.plot.curves import _ON_TOP, _axes, _colors
+from synkin.plot.paper import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, matplotlib
+from synkin.recordings.recording import mean_sweep
+
+# A quantity whose profile spans more than this factor is drawn on a logarithmic scale.
+_WIDE = 10.0
+# Draws that differ by less than this part are one.
+_SAME = 1e-9
+# A comparison draws no more bars than this high: beyond, a kernel has no chance, whatever the number is.
+_NO_CHANCE = 100.0
+
+
+def profile(result: Any, *, ax: Any = None) -> Any:
+    """Draw how the sum of squares grows around the best value of a quantity, with its 68 and 95 % intervals.
+
+    Args:
+        result: what `Fit.profile` returned.
+        ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
+
+    Returns:
+        The Axes: squared distance, which is 1 at one standard error of a straight curve, against the value. A dashed
+        parabola is what the standard error alone says.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    ax = _axes(ax)
+    ax.plot(result.values, result.distance**2, "-o", color=BLUE, markersize=3, linewidth=1.5, label="profile")
+    top = min(float((result.distance**2).max()), 2 * result.passed**2) or 1.0
+    if np.isfinite(result.stderr) and result.stderr > 0:
+        reach = result.stderr * np.sqrt(top)
+        near = np.linspace(max(result.best - reach, result.values.min()), min(result.best + reach, result.values.max()))
+        parabola = ((near - result.best) / result.stderr) ** 2
+        ax.plot(near, parabola, "--", color=GREY, linewidth=1, label="standard error")
+    ax.axvline(result.best, color=BLACK, linewidth=0.8)
+    for ends, level, color in ((result.interval95, 95, SKY), (result.interval68, 68, ORANGE)):
+        low, high = np.clip(ends, result.values.min(), result.values.max())
+        ax.axvspan(low, high, color=color, alpha=0.25, linewidth=0, label=f"{level} %")
+    if result.values.min() > 0 and result.values.max() > _WIDE * result.values.min():
+        ax.set_xscale("log")
+    ax.set_ylim(0, 1.05 * top)
+    ax.set_xlabel(_labelled(result.name, result.unit))
+    ax.set_ylabel("growth of the sum of squares")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(**_ON_TOP | {"ncols": 2, "fontsize": "small"})
+    return ax
+
+
+def bootstrap(result: Any, *, ax: Any = None) -> Any:
+    """Draw what each quantity was in the draws of a bootstrap, with the middle 68 and 95 %.
+
+    Args:
+        result: what `Fit.bootstrap` returned.
+        ax: matplotlib Axes, one for each quantity; by default those of a new pyplot figure.
+
+    Returns:
+        The Axes, (P,).
+
+    Raises:
+        ValueError: ``ax`` is another number of Axes.
+        ImportError: matplotlib is not installed.
+    """
+    count = len(result.names)
+    if ax is None:
+        pyplot = matplotlib("matplotlib.pyplot")
+        _, ax = pyplot.subplots(1, count, figsize=(2.6 * count, 2.8), layout="constrained", squeeze=False)
+        ax = ax[0]
+    ax = np.atleast_1d(ax)
+    if ax.shape != (count,):
+        raise ValueError(f"Argument `ax` must be {count} Axes, one for each quantity, but has shape {ax.shape}.")
+    for i, (axes, name, unit) in enumerate(zip(ax, result.names, result.units, strict=True)):
+        drawn = result.samples[:, i]
+        axes.hist(drawn, bins="auto" if np.ptp(drawn) > _SAME * np.abs(drawn).max() else 1, color=SKY, alpha=0.6)
+        for ends, color in ((result.interval95[name], GREY), (result.interval68[name], BLUE)):
+            for end in ends:
+                axes.axvline(end, color=color, linewidth=1, linestyle="--")
+        axes.axvline(result.best[i], color=VERMILION, linewidth=1.5)
+        axes.set_xlabel(_labelled(name, unit))
+        axes.spines[["top", "right"]].set_visible(False)
+    ax[0].set_ylabel("draws")
+    return ax
+
+
+def compare(result: Any, *, ax: Any = None) -> Any:
+    """Draw a recording with the curve of each kernel, and how far each is from the most likely.
+
+    Of several recordings their mean is drawn, with the curves' means.
+
+    Args:
+        result: what `synkin.compare` returned.
+        ax: two matplotlib Axes, for curves and bars; by default those of a new pyplot figure.
+
+    Returns:
+        The two Axes.
+
+    Raises:
+        ValueError: ``ax`` is not two Axes.
+        ImportError: matplotlib is not installed.
+    """
+    if ax is None:
+        pyplot = matplotlib("matplotlib.pyplot")
+        ratios = {"width_ratios": [2, 1]}
+        _, ax = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained", gridspec_kw=ratios)
+    if np.shape(ax) != (2,):
+        raise ValueError(f"Argument `ax` must be two Axes, for curves and bars, but is {ax!r:.60}.")
+    left, right = ax
+    first = result.best
+    one = first.times if first.times.ndim == 1 else first.times[0]
+    left.plot(one, _mean(first.trace, first.times), color=GREY, linewidth=1, label="recording")
+    colors = _colors(len(result.fits))
+    for name, fit, color in zip(result.names, result.fits, colors, strict=True):
+        left.plot(one, _mean(fit.predicted, fit.times), color=color, linewidth=1.5, label=name)
+    left.set_xlabel("time (ms)")
+    left.set_ylabel(f"recording ({first.unit})" if first.unit else "recording")
+    left.legend(frameon=False)
+    told = np.isfinite(result.aicc).any()
+    far = result.aicc if told else result.bic
+    places = np.arange(len(far))[::-1]
+    right.barh(places, np.minimum(far, _NO_CHANCE), color=colors)
+    for place, value in zip(places, far, strict=True):
+        text = f" {value:.1f}" if np.isfinite(value) else " too few samples"
+        right.text(min(value, _NO_CHANCE), place, text, va="center", fontsize="small")
+    right.set_yticks(places, result.names)
+    right.set_xlabel("AICc above the lowest" if told else "BIC above the lowest")
+    right.set_xlim(0, 1.25 * max(1.0, min(_NO_CHANCE, far[np.isfinite(far)].max())))
+    for axes in ax:
+        axes.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _mean(rows: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The mean of recordings at the same times; of those at times of their own, the first."""
+    if rows.ndim == 1:
+        return rows
+    return mean_sweep(rows) if times.ndim == 1 else rows[0]
+
+
+def _labelled(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit not in ("", "1") else name
