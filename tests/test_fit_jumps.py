@@ -32,6 +32,7 @@ def test_a_shared_scale_is_one_number(patch):
     assert fit.labels.count("scale") == 1
     assert abs(fit.scale - recovery.SCALE) < 3.5 * fit.stderr["scale"]
     assert fit.trace.shape == fit.predicted.shape == (4, 300)
+    assert "T_dur" not in fit.summary()
 
 
 def test_the_fit_keeps_the_protocol(patch):

@@ -82,9 +82,8 @@ def fit(
             "shared": fitted, one for all recordings, as for jumps of one patch to several concentrations.
         offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there, "shared" as for scale.
         onset: common shift of the spike times in ms. True: fitted, False: 0, a number: held there, "shared" as for
-            scale. It is looked
-            for near 0, about twice as far as the response is wide, and 6 ms at the least. Of a kernel that jumps, as
-            `synkin.expon`, it can be told to a sample interval, and the middle of that is given.
+            scale. It is looked for near 0, about twice as far as the response is wide, and 6 ms at the least. Of a
+            kernel that jumps, as `synkin.expon`, it can be told to a sample interval, and the middle of that is given.
         weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
         sigma: (M,), (R, M), or (R,) for one of each recording: how large the error of a sample is beside those of
             others. Only the proportions count: how large errors are is told by the residuals, ``noise`` being that of
