@@ -203,3 +203,21 @@ def test_a_scan_is_compiled_once():
     before = model._squares._cache_size()
     found(expon, [SPIKE + 1.1], noisy(clean, rng), bounds={"onset": (-4.0, 4.0)})
     assert model._squares._cache_size() == before
+
+
+def test_a_shared_onset_is_scanned_for_all_together():
+    """Of a jump that noise hides in each: the middle of the interval that is the best for all of them."""
+    rng = np.random.default_rng(6)
+    clean = response(expon, expon.Params(5.0), [SPIKE + 2.345])
+    traces = rng.choice([-1.0, 1.0], (12, 1)) * clean + 0.4 * rng.normal(size=(12, TIMES.size))
+    with enable_x64():
+        problem = pose(
+            expon, expon.Params(5.0), (SPIKE,), TIMES, traces,
+            free="tau", held={"scale": True, "offset": False, "onset": "shared"}, weights=None, bounds={},
+            overlap="restart", unit="",
+        )  # fmt: skip
+        start = np.concatenate([[np.log(5.0)], np.ones(12), [0.0]])
+        moved = onset.scan(problem, start, 6.0)
+    assert SPIKE + moved[-1] == pytest.approx(10.35, abs=1e-9)
+    fitted = found(expon, [SPIKE], traces, scale=True, offset=False, starts=3)
+    assert np.ptp(fitted.onset) > 0.1

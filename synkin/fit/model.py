@@ -46,7 +46,8 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
     """
     recordings, samples = problem.trace.shape
     # Where all recordings have the same spikes at the same times, one g serves all.
-    one = "onset" not in problem.own and problem.spike_times.ndim == problem.times.ndim == 1
+    shifted = "onset" in problem.own and "onset" not in problem.shared
+    one = not shifted and problem.spike_times.ndim == problem.times.ndim == 1
     rows = 1 if one else recordings
     points = np.column_stack([np.tile(parameters, (rows, 1)), onset[:rows]])
     g, slope = _respond(problem.form, problem.params, points, *_rows(problem, rows))

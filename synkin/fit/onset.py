@@ -56,14 +56,18 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
     centre = np.clip(0.0, lower, upper)
     low = np.maximum(lower, np.minimum(centre - distance, best))
     high = np.minimum(upper, np.maximum(centre + distance, best))
-    closer = is_steep(problem, point)
+    closer, is_shared = is_steep(problem, point), "onset" in problem.shared
     rounding = _SAME**2 * problem.present.sum() * np.var(problem.trace[problem.present])
     while True:
-        ranges = [_between(problem, r, *ends) for r, ends in enumerate(zip(low, high, strict=True))]
+        rows = range(1 if is_shared else len(low))
+        ranges = [_between(problem, r, low[r], high[r]) for r in rows] * (len(low) if is_shared else 1)
         tried = np.column_stack([best, [onsets for onsets, _ in ranges]])
         tried = np.clip(tried, lower[:, None], upper[:, None])
         sums = squares(problem, point[: len(problem.free)], tried)
-        sums = np.maximum(np.where(np.isfinite(sums), sums, np.inf), rounding)
+        sums = np.where(np.isfinite(sums), sums, np.inf)
+        if is_shared:  # one for all: what is left of all together counts
+            sums = np.broadcast_to(sums.sum(axis=0), sums.shape)
+        sums = np.maximum(sums, rounding)
         steps = np.array([step for _, step in ranges])
         # Where all onsets between two breaks are as good, the one in the middle is the nearest to all.
         better = sums[:, 1:].min(axis=1) < sums[:, 0] * np.where(steps == 0, 1 + _SAME, 1 - _SAME)

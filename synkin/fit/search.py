@@ -87,7 +87,7 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     report.start = 1
     given = guess.complete(_given(problem)[guess.searched])
     asked = given[: len(problem.free)]
-    measured = pace.paced(problem, given)
+    measured = pace.paced(problem, given) if starts > 1 else given
     origins = [given] if measured is given else [given, guess.complete(measured[guess.searched])]
     far = max(starts - starts // 3, min(starts, len(origins)))
     factors = _even(starts, len(problem.free))
