@@ -31,7 +31,7 @@ FILES = {
     "half.txt": "# half\nA + T <-> B : on\n",
     "no_rate.txt": "A + T <-> B : on, off\non = 5\nopen = B\n",
     "apart.txt": "A + T -> B : on\nC -> D : on\non = 5\nopen = B\n",
-    "leaves.txt": "A -> B : off\noff = 0.2\nopen = B\n",
+    "leaves.txt": "A + T <-> B : on, off\nA -> B : off\non = 5\noff = 0.2\nopen = B\n",
     "elsewhere.txt": "A + T <-> B : on, off\non = 5\noff = 0.2\nopen = B\nrest = Q\n",
 }
 KERNELS = "there are alpha, ampa, gabaa, bionmda, expon, dual_expon, and the schemes that `python -m synkin list` shows"
@@ -157,7 +157,7 @@ TABLE = [
     (
         "list --scheme apart.txt",
         "two schemes",
-        "In apart.txt, states of a scheme must be joined by transitions, but no path joins A and C.",
+        "In apart.txt, states of a scheme must be joined by transitions, but no path joins `A` and `C`.",
     ),
     (
         "list --scheme leaves.txt",

@@ -336,8 +336,8 @@ def test_climb_s_derivatives(x64):
     @jax.jit
     @partial(jax.vmap, in_axes=(0, None))
     def slopes(t, size):
-        f = lambda t: propagator.climb(propagator.ladder(q * size, conserved=True), (), jnp.asarray(y), t)  # noqa: E731
-        in_size = lambda s: propagator.climb(propagator.ladder(q * s, conserved=True), (), jnp.asarray(y), t)  # noqa: E731
+        f = lambda t: propagator.climb(propagator.ladder((q * size)[None], conserved=True), 0, jnp.asarray(y), t)  # noqa: E731
+        in_size = lambda s: propagator.climb(propagator.ladder((q * s)[None], conserved=True), 0, jnp.asarray(y), t)  # noqa: E731
         return jax.jacfwd(f)(t), jax.jacrev(f)(t), jax.jacfwd(jax.jacrev(f))(t), jax.jacrev(in_size)(size)
 
     times = np.array([0.0, step, 4 * step, 0.3, 37.0, 2e3])
@@ -355,9 +355,9 @@ def test_climb_of_affine_systems(dtype):
     for name in ("an oscillator", "a chain", "GABA-B", "slow beside fast"):
         matrix = np.asarray(AFFINE[name], dtype)
         y = jnp.asarray(np.arange(1.0, len(matrix) + 1), dtype)
-        ladder = propagator.ladder(jnp.asarray(matrix), conserved=False)
+        ladder = propagator.ladder(jnp.asarray(matrix)[None], conserved=False)
         durations = jnp.asarray([0.0, 0.01, 1.0, 37.0], dtype)
-        got = jax.jit(jax.vmap(lambda t, ladder=ladder, y=y: propagator.climb(ladder, (), y, t)))(durations)
+        got = jax.jit(jax.vmap(lambda t, ladder=ladder, y=y: propagator.climb(ladder, 0, y, t)))(durations)
         for row, t in zip(got, durations, strict=True):
             expected = np.asarray(y, float) + matrices.change(matrix, float(t)) @ np.asarray(y, float)
             np.testing.assert_allclose(row, expected, rtol=60 * np.finfo(dtype).eps, atol=60 * np.finfo(dtype).eps)
