@@ -18,6 +18,7 @@ STEPS = 50  # of a run, and of no loop that only sets something up
 COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt"]
 # All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step.
 ALLOWED = {"bionmda": Counter({"tanh": 1, "divide": 2})}
+ALLOWED_EXACT = {"bionmda": Counter({"tanh": 1, "divide": 3})}  # its table is drawn out next to x = 0
 ALLOWED_BACKWARD = {"bionmda": Counter({"tanh": 1, "divide": 4})}
 CHECKED = ["ampa", "bionmda", "alpha"]  # gabaa runs ampa's functions
 # XLA's CPU runs a loop body of so many commands one after the other; a longer one it hands to a scheduler, which at
@@ -122,10 +123,10 @@ def test_a_run_is_one_loop_without_a_costly_operation(kernel):
     assert costly(body) <= ALLOWED.get(kernel.name, Counter())
 
 
-def test_exact_costs_no_more_a_step(kernel):
+def test_exact_costs_little_more_a_step(kernel):
     body, _ = the_run(compile_run(kernel, method="exact"))
     assert body["multiply"] > 0
-    assert costly(body) <= ALLOWED.get(kernel.name, Counter())
+    assert costly(body) <= ALLOWED_EXACT.get(kernel.name, Counter())
 
 
 def test_a_step_is_few_commands(kernel, method):
@@ -149,7 +150,8 @@ def test_so_is_one_of_a_stepper_in_a_scan_of_one_s_own(kernel, method):
     params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
     body, number = the_run(jax.jit(run).lower(params, jax.ShapeDtypeStruct((STEPS, 1000), bool)).compile())
     assert body["multiply"] > 0
-    assert costly(body) <= ALLOWED.get(kernel.name, Counter())
+    allowed = ALLOWED_EXACT if method == "exact" else ALLOWED
+    assert costly(body) <= allowed.get(kernel.name, Counter())
     assert number <= MOST_COMMANDS
 
 
@@ -186,7 +188,8 @@ def test_a_second_run_compiles_nothing(kernel, method, compiled):
         jax.block_until_ready(synkin.simulate(kernel, params, spikes, factor * DT, method=method))
 
     run(1.0)
-    assert compiled() > 0
+    # Where both methods are one, the first has compiled for the other.
+    assert compiled() > 0 or kernel.always_exact
     run(1.5)
     assert compiled() == 0
 
