@@ -35,6 +35,13 @@ def enable_x64():
     return enable_x64(True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def let_go():
+    """What a module has compiled is of little use to the next, and takes memory by the gigabyte."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """The test runs in JAX's 64-bit mode."""
