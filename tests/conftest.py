@@ -35,6 +35,50 @@ def enable_x64():
     return enable_x64(True)
 
 
+# What takes longest and has a neighbour that walks the same path in less: run with -m wide. By the beginning of a name.
+LONG = (
+    *(f"test_notebooks.py::test_runs[{name}" for name in ("02", "04", "05", "06")),
+    "test_gradients.py::test_events_forward_and_reverse[bionmda",
+    "test_gradients.py::test_a_pulse_that_ends_at_a_sample[bionmda",
+    "test_gradients.py::test_gradient_through_chunks_is_that_of_the_whole[bionmda",
+    "test_gradients.py::test_a_run_differentiates_as_a_scan_by_hand_does[dual_expon",
+    *(f"test_parallel.py::test_every_way_is_the_same_run[{name}" for name in ("bionmda", "dual_expon", "alpha")),
+    "test_parallel.py::test_in_chunks_as_on_an_accelerator[bionmda",
+    "test_scheme.py::test_gradients_of_runs",
+    "test_scheme.py::test_second_derivatives[as published",
+    "test_scheme.py::test_all_derivatives[with_voltage",
+    "test_scheme.py::test_all_runs_agree[float64",
+    "test_scheme.py::test_fit_finds_a_rate_again",
+    "test_fit_begin.py::test_a_kernel_that_was_far_too_slow_is_found",
+    "test_fit_begin.py::test_granule_cell_by_every_kernel",
+    "test_fit_onset.py::test_shifts_are_found[bionmda--4.97",
+    "test_fit.py::test_equations_are_recovered[bionmda",
+    "test_cli.py::test_chunks_make_no_difference[exact-bionmda",
+    "test_delays.py::test_padding_stays_padding",
+    "test_release.py::test_gradient_through_the_response",
+    "test_profile.py::test_coverage",
+    *(
+        f"test_own_receptor.py::test_gradients_forward_and_reverse[{n}-respond"
+        for n in ("gabab", "oscillator", "chain")
+    ),
+    "test_own_receptor.py::test_the_derivative_of_a_parallel_run",
+    "test_own_receptor.py::test_second_order[kernel1",
+    *(f"test_schemes.py::test_g_of_a_train_and_of_jumps[{d}-kampa2004" for d in ("float32", "float64")),
+    "test_schemes.py::test_other_starts_and_a_voltage_that_jumps",
+    "test_hessians.py::test_a_hessian_in_every_order_of_modes[respond",
+    "test_contract.py::test_vmap_is_a_loop[bionmda-exact",
+    "test_contract.py::test_events_and_rests_are_the_steps[bionmda",
+    "test_units.py::test_a_stepper_takes_quantities_and_gives_plain_numbers[bionmda",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(LONG):
+            item.add_marker(pytest.mark.wide)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def let_go():
     """What a module has compiled is of little use to the next, and takes memory by the gigabyte."""
