@@ -357,7 +357,7 @@ def test_name_alone_shows_what_to_type(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/opt/venv/bin/synkin", "synkin"),
+        ("/home/me/.venv/bin/synkin", "synkin"),
         ("synkin.exe", "synkin"),
         ("/x/synkin/__main__.py", "python -m synkin"),
         ("-c", "python -m synkin"),
