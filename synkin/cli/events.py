@@ -39,14 +39,7 @@ threshold, noise alone makes an event or none in two minutes.
 def add_parser(subparsers: Any) -> None:
     """Add the parser of ``events``."""
     text = "find miniature events in a recording, by deconvolution: times and sizes"
-    parser = subparsers.add_parser(
-        "events",
-        help=text,
-        description=text,
-        epilog=_NOTES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = options.add_command(subparsers, "events", text, _NOTES)
     add = parser.add_argument
     add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")

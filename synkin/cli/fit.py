@@ -58,14 +58,7 @@ class Recording(NamedTuple):
 def add_parser(subparsers: Any) -> None:
     """Add the parser of ``fit``."""
     text = "find the parameters with which a kernel follows a recording"
-    parser = subparsers.add_parser(
-        "fit",
-        help=text,
-        description=text,
-        epilog=_NOTES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = options.add_command(subparsers, "fit", text, _NOTES)
     add = parser.add_argument
     add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")

@@ -15,14 +15,7 @@ from synkin.kernels import KERNELS
 def add_parser(subparsers: Any) -> None:
     """Add the parser of ``list``."""
     text = "show the kernels; of one its parameters, defaults and units"
-    parser = subparsers.add_parser(
-        "list",
-        help=text,
-        description=text,
-        epilog=scheme_file.NOTES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = options.add_command(subparsers, "list", text, scheme_file.NOTES)
     add = parser.add_argument
     add("name", nargs="?", type=options.kernel, metavar="NAME", help="a kernel, of which all is shown")
     options.add_scheme(parser)

@@ -55,14 +55,7 @@ Noise is the standard deviation in --baseline. What cannot be told is -.
 def add_parser(subparsers: Any) -> None:
     """Add the parser of ``measure``."""
     text = "measure peak, rise, width, decay and charge of a recording's sweeps"
-    parser = subparsers.add_parser(
-        "measure",
-        help=text,
-        description=text,
-        epilog=_NOTES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = options.add_command(subparsers, "measure", text, _NOTES)
     add = parser.add_argument
     add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")

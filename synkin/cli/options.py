@@ -19,6 +19,19 @@ from synkin.recordings import Recording, read_recording, time_unit
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+def add_command(subparsers: Any, name: str, text: str, notes: str) -> argparse.ArgumentParser:
+    """The parser of a command: what it does in a line, and notes below its options, laid out as they stand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=notes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return parser
+
+
 def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """Add the options --kernel and --scheme, which both give ``kernel``, and --set, which `params` reads.
 

@@ -43,14 +43,7 @@ conductance of 1 mS.
 def add_parser(subparsers: Any) -> None:
     """Add the parser of ``simulate``."""
     text = "compute the conductance that spikes cause"
-    parser = subparsers.add_parser(
-        "simulate",
-        help=text,
-        description=text,
-        epilog=_NOTES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = options.add_command(subparsers, "simulate", text, _NOTES)
     add = parser.add_argument
     add("spikes", nargs="?", type=Path, metavar="SPIKES.csv", help="spike times, see below")
     add("--sample", action="store_true", help="run on the synthetic spikes that come with synkin")
