@@ -6,6 +6,7 @@ import json
 import re
 import sys
 
+import axon
 import numpy as np
 import pytest
 
@@ -200,10 +201,39 @@ def test_abf_at_a_rate_that_pyabf_cuts(tmp_path):
     assert read.times[-1] == pytest.approx(1000.0, rel=1e-7)
 
 
+@pytest.mark.parametrize("integers", [True, False])
+def test_abf_of_version_2(tmp_path, integers):
+    """Two channels in turn, one of an amplifier that tells its gain, the other with an offset, at 30 kHz."""
+    pytest.importorskip("pyabf", reason="needs pyabf: the extra `abf`")
+    voltages = -60 + 0.5 * TRACES[:, ::-1]
+    channels = [("IN 0", "pA", TRACES, 0.0005, 0.0, 20.0), ("Vm_prime", "mV", voltages, 0.05, -60.0, None)]
+    path = axon.write_abf2(tmp_path / "cell.abf", channels, interval=1e6 / 30_000, integers=integers)
+    for channel, (name, unit, traces, gain, _, telegraph) in enumerate(channels):
+        read = read_recording(path, channel=channel)
+        step = axon.RANGE / axon.RESOLUTION / gain / (telegraph or 1.0)
+        assert np.abs(read.traces - traces).max() <= (0.51 * step if integers else 1e-6 * np.abs(traces).max())
+        assert (read.unit, len(read.labels)) == (unit, len(traces))
+        np.testing.assert_allclose(read.times, np.arange(traces.shape[1]) / 30, rtol=1e-7)
+        np.testing.assert_array_equal(read_recording(path, channel=name).traces, read.traces)
+
+
+def test_abf_of_version_2_beside_neo(tmp_path):
+    """neo has a reader of its own, and gives the same."""
+    pytest.importorskip("neo", reason="needs neo: the extra `neo`")
+    pytest.importorskip("pyabf", reason="needs pyabf: the extra `abf`")
+    channels = [("IN 0", "pA", TRACES, 0.0005, 0.0, 20.0), ("Vm_prime", "mV", TRACES - 50, 0.05, 1.5, None)]
+    path = axon.write_abf2(tmp_path / "cell.abf", channels, interval=20.0)
+    for channel in (0, 1):
+        read, other = read_recording(path, channel=channel), formats._neo(path, channel, None)
+        np.testing.assert_allclose(read.traces, other.traces, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(read.times, other.times[0], rtol=1e-6, atol=1e-9)
+        assert read.unit == other.unit
+
+
 @pytest.mark.parametrize("rate", [12_000.0, 30_000.0, 50_000.0])
 def test_abf_beside_neo(tmp_path, rate):
     """neo has a reader of its own, which takes such a file for one long sweep."""
-    pytest.importorskip("neo", reason="needs neo")
+    pytest.importorskip("neo", reason="needs neo: the extra `neo`")
     path = abf(tmp_path / "cell.abf", TRACES, rate=rate)
     read, other = read_recording(path), formats._neo(path, 0, None)
     np.testing.assert_array_equal(read.traces.ravel(), np.concatenate(other.traces))
@@ -330,7 +360,7 @@ def test_nwb_of_another_length_or_without_series(nwb):
 
 
 def test_neo(tmp_path):
-    neo = pytest.importorskip("neo", reason="needs neo")
+    neo = pytest.importorskip("neo", reason="needs neo: the extra `neo`")
     hertz = pytest.importorskip("quantities").Hz
     block = neo.Block()
     for k in range(3):
@@ -347,7 +377,7 @@ def test_neo(tmp_path):
 
 
 def test_pickles_are_not_run(tmp_path):
-    pytest.importorskip("neo", reason="needs neo")
+    pytest.importorskip("neo", reason="needs neo: the extra `neo`")
     path = tmp_path / "cell.pkl"
     path.write_bytes(b"cos\nabort\n(tR.")
     with pytest.raises(
@@ -368,7 +398,7 @@ def test_pickles_are_not_run(tmp_path):
             ".axgd",
             "neo",
             "File FILE is none in .csv, .tsv, .txt, .npz, .abf, .nwb: other formats need neo, which is not installed: "
-            "`pip install neo` adds it.",
+            "`pip install 'synkin[neo]'` adds it.",
         ),
     ],
 )

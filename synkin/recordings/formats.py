@@ -237,7 +237,7 @@ def _neo(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             raise
         raise ImportError(
             f"File {path} is none in {known}: other formats need neo, which is not installed: "
-            "`pip install neo` adds it."
+            "`pip install 'synkin[neo]'` adds it."
         ) from None
     ending = path.suffix[1:].lower()
     # To read a pickle, as neo would, is to run what is in it.

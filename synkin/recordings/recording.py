@@ -74,7 +74,7 @@ def read_recording(
     | .npz | NumPy | an array of times, (M,), and others, (M,), (R, M) or (M, R), a channel each |
     | .abf | pyABF (the extra ``abf``) | Axon's files, versions 1 and 2 |
     | .nwb | PyNWB (the extra ``nwb``) | voltage-clamp or current-clamp series in ``acquisition``, each a sweep |
-    | any other | neo, where it is installed | segments with analog signals, each a sweep |
+    | any other | neo (the extra ``neo``) | segments with analog signals, each a sweep |
 
     What follows is done in this order: the channel, the sweeps, the baseline, the window, the mean.
 

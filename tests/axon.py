@@ -1,0 +1,80 @@
+"""Writes Axon binary files of version 2, which no package does.
+
+Of the format only what a reader of sweeps needs: a header of 512 bytes that says where the sections are, in blocks of
+512 bytes, and the sections for the protocol, the channels, the strings, the sweeps and the data.
+
+Source, for where what stands: pyABF's description of the format, swharden.com/pyabf/abf2-file-format.
+"""
+
+import struct
+
+import numpy as np
+
+BLOCK = 512
+# Where the header says where a section begins, how many bytes an entry of it has, and how many entries there are.
+SECTIONS = {"protocol": 76, "adc": 92, "strings": 220, "data": 236, "synch": 316}
+EPISODIC, RANGE, RESOLUTION = 5, 10.0, 32768  # sweeps of one length; V, and steps of it
+
+
+def write_abf2(path, channels, *, interval=100.0, integers=True):
+    """A file of sweeps.
+
+    Args:
+        path: where to.
+        channels: [(name, unit, traces (R, M), gain, offset, telegraph)], all of one shape: V per unit, the value at
+            0 V, and by how much an amplifier that tells its gain has amplified beyond that; None where it tells none.
+        interval: us between two samples of a channel.
+        integers: 16 bits a sample; else single precision, in the channel's unit.
+    """
+    traces = np.stack([np.asarray(channel[2], float) for channel in channels])  # (C, R, M)
+    names = ["clampex", *(text for name, unit, *_ in channels for text in (name, unit))]
+    sections = {
+        "protocol": (_protocol(interval), 512, 1),
+        "adc": (b"".join(_adc(i, *channel[3:]) for i, channel in enumerate(channels)), 128, len(channels)),
+    }
+    strings = b"SSCH" + bytes(40) + "\0".join([*names, ""]).encode("latin-1")
+    sections["strings"] = strings, len(strings), 1
+    count, sweeps, samples = traces.shape
+    lengths = [(i * samples * count, samples * count) for i in range(sweeps)]
+    sections["synch"] = b"".join(struct.pack("<ii", *pair) for pair in lengths), 8, sweeps
+    if integers:
+        gains = [gain * (telegraph or 1.0) for *_, gain, _, telegraph in channels]
+        offsets = [offset for *_, offset, _ in channels]
+        volts = (traces - np.reshape(offsets, (-1, 1, 1))) * np.reshape(gains, (-1, 1, 1))
+        values = np.rint(volts * RESOLUTION / RANGE)
+        assert np.abs(values).max() < 2**15
+    else:
+        values = traces
+    values = values.transpose(1, 2, 0).astype("<i2" if integers else "<f4")  # a sample of each channel in turn
+    sections["data"] = values.tobytes(), values.itemsize, values.size
+
+    header = bytearray(BLOCK)
+    struct.pack_into("<4s4BII", header, 0, b"ABF2", 0, 0, 6, 2, BLOCK, sweeps)
+    struct.pack_into("<II", header, 16, 20200101, 0)
+    struct.pack_into("<HH", header, 28, 1, 0 if integers else 1)
+    struct.pack_into("<I", header, 60, 1)  # the program that wrote it: the first string
+    body, block = b"", 1
+    for name, (content, size, entries) in sections.items():
+        struct.pack_into("<IIq", header, SECTIONS[name], block, size, entries)
+        padded = content + bytes(-len(content) % BLOCK)
+        body, block = body + padded, block + len(padded) // BLOCK
+    path.write_bytes(bytes(header) + body)
+    return path
+
+
+def _protocol(interval):
+    section = bytearray(512)
+    struct.pack_into("<hf", section, 0, EPISODIC, interval)
+    struct.pack_into("<ff", section, 110, RANGE, RANGE)
+    struct.pack_into("<ii", section, 118, RESOLUTION, RESOLUTION)
+    return bytes(section)
+
+
+def _adc(number, gain, offset, telegraph):
+    section = bytearray(128)
+    struct.pack_into("<hhhf", section, 0, number, telegraph is not None, 0, telegraph or 1.0)
+    struct.pack_into("<hh", section, 24, number, number)
+    struct.pack_into("<f", section, 28, 1.0)  # of the board
+    struct.pack_into("<ffff", section, 40, gain, offset, 1.0, 0.0)
+    struct.pack_into("<ii", section, 74, 2 * number + 2, 2 * number + 3)  # name and unit among the strings, from 1
+    return bytes(section)
