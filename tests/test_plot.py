@@ -258,6 +258,32 @@ def test_events_stand_on_their_baseline(ax):
         plot.events(times[1:], trace[1:], found, ax=ax)
 
 
+def test_recording_and_what_was_measured_on_it(ax):
+    times = np.arange(0.0, 30.0, 0.1)
+    trace = 3.0 - 8 * np.asarray(synkin.respond(synkin.ampa, synkin.ampa.Params(), [5.0], times))
+    cell = synkin.Recording(times, trace, "pA")
+    assert plot.recording(cell, spikes=[5.0], ax=ax) is ax
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), trace)
+    assert ax.get_ylabel() == "recording (pA)"
+    ax.clear()
+    measured = synkin.measure(cell, baseline=(0, 5))
+    plot.recording(cell, measured, ax=ax)
+    shown, onset, peak, width = ax.lines
+    np.testing.assert_allclose(shown.get_ydata(), trace - measured.baseline[0])
+    assert (onset.get_xdata()[0], peak.get_ydata()[0]) == (measured.onset[0], measured.peak[0])
+    assert np.ptp(width.get_xdata()) == pytest.approx(measured.half_width[0])
+    # The half width's ends lie on the trace.
+    np.testing.assert_allclose(np.interp(width.get_xdata(), times, shown.get_ydata()), width.get_ydata(), rtol=1e-6)
+    ax.clear()
+    many = synkin.Recording(times, np.tile(trace, (30, 1)), "pA")
+    plot.recording(many, synkin.measure(many, baseline=(0, 5)), ax=ax)
+    assert len(ax.lines) == 1
+    with pytest.raises(TypeError, match=r"^Argument `recording` must be a synkin.Recording, but is "):
+        plot.recording(trace, ax=ax)
+    with pytest.raises(ValueError, match=r"^Argument `measured` must be of 30 sweeps, but its peak has shape \(1,\)"):
+        plot.recording(many, measured, ax=ax)
+
+
 def test_without_matplotlib(monkeypatch):
     for module in ("matplotlib", "matplotlib.figure", "matplotlib.pyplot"):
         monkeypatch.setitem(sys.modules, module, None)

@@ -10,7 +10,7 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
-from synkin.measure import Measured, crossing_up, measure
+from synkin.measure import Measured, measure
 from synkin.recordings import Recording
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
@@ -32,8 +32,6 @@ _COLUMNS = {
     "charge": "* ms",
     "noise": "",
 }
-# More sweeps than this are drawn without their marks.
-_MARKED = 20
 
 _NOTES = """\
 RECORDING is a table (.csv, .tsv, .txt: times in the first column, a sweep in
@@ -92,7 +90,9 @@ def run(arguments: argparse.Namespace) -> None:
         with files.replacing(arguments.out) as file:
             file.write(_csv(recording, measured).encode())
     if arguments.plot:
-        _draw(figure, recording, measured)
+        ax = plot.recording(recording, measured, ax=figure.subplots())
+        sweeps = len(recording.traces)
+        ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
     sweeps, samples = recording.traces.shape
@@ -148,28 +148,3 @@ def _csv(recording: Recording, measured: Measured) -> str:
         cells = (float(getattr(measured, name)[row]) for name, _ in headers)
         writer.writerow([label, *("" if np.isnan(cell) else repr(cell) for cell in cells)])
     return text.getvalue()
-
-
-def _draw(figure: Any, recording: Recording, measured: Measured) -> None:
-    """The sweeps less their baseline; of a few of them onset, peak and half width are marked."""
-    ax = figure.subplots()
-    sweeps = len(recording.traces)
-    labels = list(recording.labels) if 1 < sweeps <= len(plot.COLORS) else None
-    plot.traces(recording.times, recording.traces.T - measured.baseline, labels=labels, ax=ax)
-    if sweeps <= _MARKED:
-        ax.plot(measured.onset, np.zeros(sweeps), "|", color=plot.GREY, markersize=14, label="onset")
-        ax.plot(measured.peak_time, measured.peak, "o", color=plot.VERMILION, markersize=4, label="peak")
-    if sweeps == 1:
-        start = _half_up(recording, measured)
-        half = np.full(2, measured.peak[0] / 2)
-        text = f"half width {measured.half_width[0]:.3g} ms"
-        ax.plot([start, start + measured.half_width[0]], half, "-|", color=plot.PURPLE, linewidth=2.5, label=text)
-        ax.legend(frameon=False)
-    ax.set_ylabel(f"recording ({recording.unit})" if recording.unit else "recording")
-    ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
-
-
-def _half_up(recording: Recording, measured: Measured) -> float:
-    """When the only sweep passes half of its peak on the way up, ms."""
-    height = (recording.traces[0] - measured.baseline[0]) / (measured.peak[0] or 1.0)
-    return crossing_up(recording.times, height, int(np.abs(height).argmax()), 0.5)

@@ -1,6 +1,7 @@
 """Pictures: of conductances, and of schemes. Drawing needs matplotlib (the extra ``plot``); importing this does not.
 
 curves     traces, population, kernel, fit, events
+recorded   recording: its sweeps, and what was measured on them
 fits       profile, bootstrap, compare: what is known of a fit
 diagram    the states and transitions of a scheme
 layout     where its states stand
@@ -11,6 +12,7 @@ from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
 from synkin.plot.fits import bootstrap, compare, profile
 from synkin.plot.paper import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
+from synkin.plot.recorded import recording
 
 __all__ = [
     "BLACK",
@@ -32,6 +34,7 @@ __all__ = [
     "kernel",
     "population",
     "profile",
+    "recording",
     "scheme",
     "traces",
 ]

@@ -1,0 +1,63 @@
+"""Pictures of recordings, and of what was measured on them."""
+
+from typing import Any
+
+import numpy as np
+
+from synkin import checks
+from synkin.measure import Measured, crossing_up
+from synkin.plot.curves import traces
+from synkin.plot.paper import COLORS, GREY, PURPLE, VERMILION
+from synkin.recordings.recording import Recording
+
+# Of more sweeps than this, marks would hide each other.
+_MARKED = 20
+
+
+def recording(recording: Recording, measured: Measured | None = None, *, spikes: Any = None, ax: Any = None) -> Any:
+    """Draw the sweeps of a recording, and mark what was measured on them.
+
+    More than 20 sweeps are drawn as their mean and bands that hold 50 and 90 % of them, without marks.
+
+    Args:
+        recording: `synkin.Recording`.
+        measured: what `synkin.measure` gave for it: the sweeps are then drawn less their baselines, with onset and
+            peak, and, of a single one, its half width.
+        spikes: (K,) ms, ticks above.
+        ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError: no recording.
+        ValueError: measurements of another number of sweeps.
+        ImportError: matplotlib is not installed.
+    """
+    if not isinstance(recording, Recording):
+        raise TypeError(f"Argument `recording` must be a synkin.Recording, but is {checks.worded(recording)}.")
+    sweeps = len(recording.traces)
+    if measured is not None and np.shape(measured.peak) != (sweeps,):
+        raise ValueError(
+            f"Argument `measured` must be of {sweeps} sweep{'s' * (sweeps != 1)}, "
+            f"but its peak has shape {np.shape(measured.peak)}."
+        )
+    shown = recording.traces.T - (0.0 if measured is None else measured.baseline)
+    labels = list(recording.labels) if 1 < sweeps <= len(COLORS) else None
+    ax = traces(recording.times, shown, spikes=spikes, labels=labels, ax=ax)
+    if measured is not None and sweeps <= _MARKED:
+        ax.plot(measured.onset, np.zeros(sweeps), "|", color=GREY, markersize=14, label="onset")
+        ax.plot(measured.peak_time, measured.peak, "o", color=VERMILION, markersize=4, label="peak")
+        if sweeps == 1:
+            start, half = _half_up(recording, measured), np.full(2, measured.peak[0] / 2)
+            text = f"half width {measured.half_width[0]:.3g} ms"
+            ax.plot([start, start + measured.half_width[0]], half, "-|", color=PURPLE, linewidth=2.5, label=text)
+            ax.legend(frameon=False)
+    ax.set_ylabel(f"recording ({recording.unit})" if recording.unit else "recording")
+    return ax
+
+
+def _half_up(recording: Recording, measured: Measured) -> float:
+    """When the only sweep passes half of its peak on the way up, ms."""
+    height = (recording.traces[0] - measured.baseline[0]) / (measured.peak[0] or 1.0)
+    return crossing_up(recording.times, height, int(np.abs(height).argmax()), 0.5)
