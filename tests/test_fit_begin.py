@@ -155,3 +155,16 @@ def test_everything_infinite_is_named():
         for name in unknown:
             assert re.search(rf"\b{name}\b", said), (name, said)
     assert infinite >= 6
+
+
+def test_time_constants_come_in_the_order_that_was_asked_for():
+    """The two of dual_expon may be exchanged, and where every start ended with the other order they are."""
+    times = np.arange(0.0, 15.0, 0.02)
+    trace = -10 * response(dual_expon, [2.9], times, tau_decay=0.9, tau_rise=0.12)
+    trace += np.random.default_rng(0).normal(0, 0.3, times.size)
+    for params in (dual_expon.Params(), dual_expon.Params(tau_decay=0.05, tau_rise=2.0)):
+        found = fit(dual_expon, params, [2.9], times, trace, free=("tau_decay", "tau_rise"), scale=True, offset=True,
+                    onset=True, progress=False)  # fmt: skip
+        assert (found.params.tau_decay > found.params.tau_rise) == (params.tau_decay > params.tau_rise)
+        assert sorted(found.params[:2]) == pytest.approx([0.12, 0.9], rel=0.15)
+        assert found.stderr["tau_decay"] / found.params.tau_decay < 0.1

@@ -33,7 +33,7 @@ def test_profile_is_that_of_the_closed_form():
     np.testing.assert_allclose(profile.squares, [squares(ALPHA_TRACE, tau) for tau in profile.values], rtol=1e-6)
     best = optimize.minimize_scalar(lambda tau: squares(ALPHA_TRACE, tau), (1.0, 3.0), tol=1e-10)
     assert profile.best == pytest.approx(best.x, rel=1e-4)
-    freedom = (TIMES.size - 3) / found.alike
+    freedom = TIMES.size / found.alike - 3
     for level, ends in ((0.68, profile.interval68), (0.95, profile.interval95)):
         most = best.fun * (1 + stats.t.ppf((1 + level) / 2, freedom) ** 2 / freedom)
         expected = [optimize.brentq(lambda tau, most=most: squares(ALPHA_TRACE, tau) - most, *ab)
@@ -87,7 +87,7 @@ def test_alike_samples_widen():
     found = fitted(trace)
     assert found.alike > 4
     low, high = found.profile("tau").interval68
-    quantile = stats.t.ppf(0.84, (TIMES.size - 3) / found.alike)
+    quantile = stats.t.ppf(0.84, TIMES.size / found.alike - 3)
     assert (high - low) / 2 == pytest.approx(quantile * found.stderr["tau"], rel=0.1)
 
 

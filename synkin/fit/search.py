@@ -9,6 +9,7 @@ A free onset is scanned for before the descent, with the parameters of the start
 what was given), and after it, if the response found is steep: see `synkin.fit.onset`.
 """
 
+import itertools
 import sys
 import time
 from typing import Any, NamedTuple
@@ -122,6 +123,8 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
         point = objective.complete(best.x)
         at_bound = np.zeros(len(point), bool)
         at_bound[objective.searched] = best.active_mask != 0
+        if not at_bound.any():
+            point = _as_asked(problem, point, asked)
     return Found(
         point=point,
         curve=curve(problem, point),
@@ -358,6 +361,24 @@ def _best(ends: list[Any], parameters: np.ndarray) -> Any:
     squares = 2 * np.array([end.cost for end in ends])
     low = [end for end, at in zip(ends, squares, strict=True) if at <= squares.min() * (1 + _SAME) + _SAME**2]
     return min(low, key=lambda end: np.square(end.x[: len(parameters)] - parameters).sum())
+
+
+def _as_asked(problem: Problem, point: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The point, with two parameters exchanged where that is nearer to those asked for and the curve stays the same.
+
+    `_best` has no choice where all starts ended with the time constants of dual_expon in the other order.
+    """
+    units = dict(zip(problem.params._fields, problem.kernel.UNITS, strict=True))
+    value = curve(problem, point).value
+    for i, j in itertools.combinations(range(len(asked)), 2):
+        other = point.copy()
+        other[[i, j]] = point[[j, i]]
+        nearer = np.square(other[: len(asked)] - asked).sum() < np.square(point[: len(asked)] - asked).sum()
+        within = (problem.lower <= other).all() and (other <= problem.upper).all()
+        alike = units[problem.free[i]] == units[problem.free[j]] and problem.logarithmic[i] == problem.logarithmic[j]
+        if nearer and within and alike and np.allclose(curve(problem, other).value, value, 0, _SAME * np.ptp(value)):
+            point = other
+    return point
 
 
 def _given(problem: Problem) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synkin.fit import alike as neighbours
 from synkin.fit.model import spread, triangles
 from synkin.fit.problem import Problem
 from synkin.fit.search import Found, robust_noise
@@ -63,12 +64,14 @@ def infer(problem: Problem, found: Found) -> Known:
     bend = np.sqrt(1 + (residuals / found.width) ** 2)
     pull = residuals / bend  # half the derivative of the loss: under "linear" the residuals themselves
     stiffness = (bend[present] ** -3).mean()
-    sigma = np.sqrt((pull**2).sum() / (number - free)) / stiffness
+    alike = neighbours.count(neighbours.correlation(pull, present, free), present, free)
+    # What is left of a trace without noise is rounding, and says nothing about it.
+    if _noise(pull, number, free, alike) / stiffness <= _ROUNDING * np.abs(problem.trace).max():
+        alike = 1.0
+    sigma = _noise(pull, number, free, alike) / stiffness
     noise = sigma
     if np.isfinite(found.width):
-        noise = robust_noise(residuals[present]) * np.sqrt(number / (number - free))
-    # What is left of a trace without noise is rounding, and says nothing about it.
-    alike = _alike(pull, present) if noise > _ROUNDING * np.abs(problem.trace).max() else 1.0
+        noise = robust_noise(residuals[present]) * np.sqrt(number / (number - free * alike))
 
     units, natural = _units(problem, found)
     weighted = found.curve.derivative * problem.importance[:, :, None]
@@ -112,19 +115,9 @@ def _units(problem: Problem, found: Found) -> tuple[np.ndarray, np.ndarray]:
     return np.where(is_logarithm, 1.0, natural), natural
 
 
-def _alike(residuals: np.ndarray, present: np.ndarray) -> float:
-    """How many neighbouring samples count as one because their noise is alike: 1 if it is white.
-
-    It is 1 + 2 times the sum of the autocorrelation, up to where that is lost in its own scatter.
-    """
-    samples = residuals.shape[1]
-    spectrum = np.abs(np.fft.rfft(residuals, 2 * samples)) ** 2
-    products = np.fft.irfft(spectrum, 2 * samples)[:, :samples].sum(axis=0)
-    if products[0] <= 0:
-        return 1.0
-    correlation = products[1:] / products[0]
-    lost = np.flatnonzero(correlation < 2 / np.sqrt(present.sum()))
-    return 1 + 2 * correlation[: lost[0] if lost.size else samples].sum()
+def _noise(residuals: np.ndarray, number: int, free: int, alike: float) -> float:
+    """Its standard deviation: of noise that is alike, what is fitted takes a larger share."""
+    return float(np.sqrt((residuals**2).sum() / (number - free * alike)))
 
 
 def _trade_offs(problem: Problem, found: Found, combinations: _Combinations) -> list[str]:
