@@ -44,9 +44,9 @@ _STEADY = "steady"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scheme(Kernel):
-    """A kernel of states and transitions, made by `scheme`.
+    """A kernel of states and transitions, made by `scheme`. It has what `synkin.Kernel` has, and more.
 
-    Attributes, besides those of `synkin.Kernel`:
+    Attributes:
         states: their names in the order of the text; the first is what is left over, and no field of ``State``.
         transitions: each way from one state to another, with its rate.
         open: the relative conductance of each state that has one.
