@@ -6,6 +6,7 @@ backticks leads to its entry.
 """
 
 import importlib
+import inspect
 import re
 from typing import Any
 
@@ -16,6 +17,8 @@ from synkin import fields, presets
 from synkin.kernel import Kernel
 
 _NAME = re.compile(r"(?<!`)`(?P<name>(?:synkin\.)?[A-Za-z_]\w*(?:\.\w+)*)`(?!`)")
+
+_TOGETHER = re.compile(r"(?m)^    (?P<names>[A-Za-z_]\w*(?:, [A-Za-z_]\w*)+): (?P<said>.*(?:\n {8}.*)*)")
 
 
 class Docstrings(griffe.Extension):
@@ -30,13 +33,17 @@ class Docstrings(griffe.Extension):
                     continue
                 if member.is_class:
                     describe(member, getattr(at_runtime, member.name))
+                    if "__init__" in member.members:
+                        evaluate(member.members["__init__"], getattr(at_runtime, member.name).__init__)
+                elif member.is_function:
+                    evaluate(member, getattr(at_runtime, member.name))
                 elif member.is_attribute:
                     text = about(getattr(at_runtime, member.name, None))
                     if text:
                         member.docstring = griffe.Docstring(text, parent=member)
             for each in (module, *walk(module)):
                 if each.docstring:
-                    each.docstring.value = linked(each.docstring.value)
+                    each.docstring.value = linked(one_by_one(each.docstring.value))
 
 
 def modules(module: griffe.Module) -> list[griffe.Module]:
@@ -71,6 +78,24 @@ def describe(item: griffe.Class, kind: Any) -> None:
         attribute.annotation = annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
         lines.append(f"    {name}: {fields.worded(meaning, unit)}")
     item.docstring.value = "\n".join([item.docstring.value, "", "Attributes:", *lines])
+
+
+def evaluate(item: griffe.Function, function: Any) -> None:
+    """Show the values of defaults that have names, such as those of parameters."""
+    for name, known in inspect.signature(function).parameters.items():
+        if isinstance(known.default, float | str | tuple):
+            item.parameters[name].default = repr(known.default)
+
+
+def one_by_one(text: str) -> str:
+    """A docstring in which names that are described together, as "a, b: ...", are described each, exceptions by an or."""
+
+    def each(found: re.Match[str]) -> str:
+        if found["names"].endswith("Error"):
+            return f"    {found['names'].replace(', ', ' or ')}: {found['said']}"
+        return "\n".join(f"    {name}: {found['said']}" for name in found["names"].split(", "))
+
+    return _TOGETHER.sub(each, text)
 
 
 def about(value: Any) -> str:
@@ -112,16 +137,14 @@ def table_of(kernel: Any) -> str:
     """Parameters and state; of a scheme, whose states are told apart by their transitions alone, their names."""
     lines = ["| parameter | default | |", "| --- | --- | --- |"]
     for name, known in kernel.parameters.items():
-        lines.append(f"| `{name}` | {known.default:g} | {getattr(kernel.Params, name).__doc__} |")
+        lines.append(f"| ``{name}`` | {known.default:g} | {getattr(kernel.Params, name).__doc__} |")
     if hasattr(kernel, "states"):
-        first, *states = (f"`{state}`" for state in kernel.states)
-        lines += [
-            "",
-            f"State: {', '.join(states)}, the part of the receptors that is in each, the rest being in {first};",
-        ]
-        return "\n".join([*lines, "and `pulse_left`, transmitter still to come (ms)."])
+        first, *states = (f"``{state}``" for state in kernel.states)
+        left = kernel.State.pulse_left.__doc__
+        said = f"State: {', '.join(states)}, the part of the receptors in each, the rest being in {first}"
+        return "\n".join([*lines, "", f"{said}; and ``pulse_left``, {left}."])
     lines += ["", "| state | |", "| --- | --- |"]
-    lines += [f"| `{name}` | {getattr(kernel.State, name).__doc__} |" for name in kernel.State._fields]
+    lines += [f"| ``{name}`` | {getattr(kernel.State, name).__doc__} |" for name in kernel.State._fields]
     return "\n".join(lines)
 
 
@@ -135,8 +158,6 @@ def linked(text: str) -> str:
             return found[0]
         return f'<autoref identifier="{entry(first, rest)}" optional><code>{name}</code></autoref>'
 
-    # A tuple of exceptions reads as Python has it; an or reads as a sentence.
-    text = re.sub(r"(?m)^( +)(\w+Error), (\w+Error): ", r"\1\2 or \3: ", text)
     return _NAME.sub(link, text)
 
 

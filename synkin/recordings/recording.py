@@ -26,7 +26,7 @@ class Recording:
         ValueError: shapes that do not fit.
     """
 
-    times: Annotated[np.ndarray, "(M,)", "ms"]
+    times: Annotated[np.ndarray, "(M,) of the samples", "ms"]
     traces: Annotated[np.ndarray, "(R, M), a sweep a row", "`unit`"]
     unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"] = ""
     source: Annotated[str, "the file, and what was converted"] = ""
