@@ -88,7 +88,7 @@ def evaluate(item: griffe.Function, function: Any) -> None:
 
 
 def one_by_one(text: str) -> str:
-    """A docstring in which names that are described together, as "a, b: ...", are described each, exceptions by an or."""
+    """A docstring in which names described together, as "a, b: ...", are described each; exceptions with an or."""
 
     def each(found: re.Match[str]) -> str:
         if found["names"].endswith("Error"):
