@@ -1,9 +1,10 @@
-"""Runs the notebooks, stores their outputs, and takes over into README.md what it shows of them.
+"""Runs the notebooks, stores their outputs, and takes over into README.md and the pages what these show of them.
 
     python docs/refresh.py [notebooks/01_quickstart.ipynb ...]
 
-without a name all of them. A code cell tagged ``readme-NAME`` makes a part of README.md: its picture becomes
-docs/NAME.png, its Markdown output stands between the comments ``<!-- NAME -->`` and ``<!-- end of NAME -->``.
+without a name all of them. A code cell tagged ``readme-NAME`` makes a part of README.md or of a page in docs/: its
+picture becomes docs/NAME.png, its Markdown output stands between the comments ``<!-- NAME -->`` and ``<!-- end of NAME
+-->``, in whichever of them has these.
 """
 
 import base64
@@ -43,7 +44,7 @@ def execute(notebook: Any, folder: Path, timeout: float = 300) -> None:
 
 
 def shown(notebook: Any) -> Iterator[tuple[str, Any]]:
-    """What README.md shows of a notebook: names, with a picture as bytes or a text."""
+    """What the pages show of a notebook: names, with a picture as bytes or a text."""
     for cell in notebook.cells:
         for tag in cell.metadata.get("tags", []):
             if not tag.startswith(TAG):
@@ -57,12 +58,17 @@ def shown(notebook: Any) -> Iterator[tuple[str, Any]]:
 
 
 def part(name: str) -> re.Pattern[str]:
-    """Where a text stands in README.md."""
+    """Where a text stands in a page."""
     return re.compile(rf"(?<=<!-- {name} -->\n\n).*?(?=\n\n<!-- end of {name} -->)", re.DOTALL)
 
 
+def pages() -> list[Path]:
+    """README.md and the pages."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
 def main(paths: list[Path]) -> None:
-    """Refresh the notebooks, the pictures and README.md."""
+    """Refresh the notebooks, the pictures and the pages."""
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         execute(notebook, path.parent)
@@ -72,12 +78,14 @@ def main(paths: list[Path]) -> None:
             if isinstance(content, bytes):
                 (ROOT / "docs" / f"{name}.png").write_bytes(content)
                 continue
-            readme = (ROOT / "README.md").read_text(encoding="utf-8")
-            place = part(name).search(readme)
-            if place is None:
-                raise SystemExit(f"README.md must have a part <!-- {name} -->, but has none.")
-            text = readme[: place.start()] + content + readme[place.end() :]
-            (ROOT / "README.md").write_text(text, encoding="utf-8")
+            for page in pages():
+                text = page.read_text(encoding="utf-8")
+                place = part(name).search(text)
+                if place is not None:
+                    page.write_text(text[: place.start()] + content + text[place.end() :], encoding="utf-8")
+                    break
+            else:
+                raise SystemExit(f"README.md or a page must have a part <!-- {name} -->, but none has.")
 
 
 if __name__ == "__main__":

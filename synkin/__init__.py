@@ -72,3 +72,7 @@ def __getattr__(name: str) -> ModuleType:
     if name == "schemes":
         return importlib.import_module("synkin.schemes")
     raise AttributeError(f"module 'synkin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,6 +6,8 @@ Arguments may be quantities of saiunit, such as the g that `synkin.respond` give
 quantity in uA. The shapes broadcast against each other whatever JAX is told about rank promotion.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,6 +16,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, units
+
+__all__ = ["coba", "cuba", "mg_block"]
 
 
 def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) -> Array:
@@ -134,3 +138,7 @@ def _floating(name: str, value: Any) -> Array:
 
 def _current(I: Array, has_units: bool) -> Any:
     return units.quantity(I, "uA") if has_units else I
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

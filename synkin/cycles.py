@@ -1,18 +1,21 @@
 """The cycles of a kinetic scheme, and how far each is from microscopic reversibility."""
 
 import itertools
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+
+from synkin import fields
 
 _Edge = frozenset[int]
 
 
+@fields.described
 class Cycle(NamedTuple):
     """A way around through states that ends where it began."""
 
-    states: tuple[str, ...]  # in order; from the last it goes back to the first
-    ratio: float  # the product of the rates around it, over that of the rates the other way; 1 where it is reversible
+    states: Annotated[tuple[str, ...], "their names in order; from the last it goes back to the first"]
+    ratio: Annotated[float, "product of the rates around it over that of those back; 1 where reversible", "1"]
 
 
 def find(states: tuple[str, ...], matrix: np.ndarray) -> tuple[Cycle, ...]:

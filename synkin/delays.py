@@ -4,6 +4,8 @@ g = synkin.respond(kernel, params, spike_times, times, delay=1.3)
 _, g = synkin.simulate(kernel, params, synkin.delayed(spikes, delay, dt), dt)
 """
 
+from __future__ import annotations
+
 import warnings
 from typing import Any
 

@@ -8,6 +8,8 @@ Both may be quantities with a unit of time. While one is, the objects give quant
 Only the objects look here; the functions take t and dt as arguments.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
@@ -18,6 +20,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from synkin import checks, units
+
+__all__ = ["context", "get", "set"]
 
 _KEYS = ("t", "dt")
 
@@ -123,3 +127,7 @@ def _kept(value: Any, has_unit: bool) -> Any:
     """A Python float where the value is known: quick to read and to pass to a jitted function."""
     value = float(value) if checks.is_concrete(value) else value
     return units.quantity(value, "ms") if has_unit else value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

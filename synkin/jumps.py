@@ -1,7 +1,9 @@
 """The answer of a receptor to concentrations that jump, as in a patch before a fast perfusion pipette: exact."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +11,15 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, loop, moves, units
+from synkin import checks, fields, loop, moves, units
 
 
+@fields.described
 class Jumps(NamedTuple):
     """A concentration that is constant between edges, for `synkin.fit` in place of spike times."""
 
-    edges: ArrayLike  # (K + 1,) ms, in the order of time; or (R, K + 1), a row for each recording
-    concentrations: ArrayLike  # (K,) mM, each between two edges; or (R, K)
+    edges: Annotated[ArrayLike, "(K + 1,) in the order of time; or (R, K + 1), a row for each recording", "ms"]
+    concentrations: Annotated[ArrayLike, "(K,) each between two edges; or (R, K)", "mM"]
 
 
 def concentration_jumps(

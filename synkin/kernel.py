@@ -10,12 +10,14 @@
 the library are in `synkin.kernels`.
 """
 
+from __future__ import annotations
+
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +25,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, structure, units
+from synkin import checks, fields, structure, units
 from synkin.stepper import carry_of, prepared
 
 Equations = Callable[..., Mapping[str, Any]]
@@ -31,14 +33,15 @@ Equations = Callable[..., Mapping[str, Any]]
 _PULSE_LEFT = "pulse_left"
 
 
+@fields.described
 class Parameter(NamedTuple):
     """What is known of a parameter: checks, fits, the command line, units and tables read it here."""
 
-    name: str
-    default: Any  # None where there is none
-    unit: str | None  # such as "1/ms/mM"; None where it was not said
-    positive: bool  # whether 0 is out of range too
-    signed: bool  # whether it may be negative; if not, it is fitted on a logarithmic scale
+    name: Annotated[str, "as in ``Params``"]
+    default: Annotated[Any, "None where there is none"]
+    unit: Annotated[str | None, "such as '1/ms/mM'; None where it was not said"]
+    positive: Annotated[bool, "whether 0 is out of range too"]
+    signed: Annotated[bool, "whether it may be negative; if not, it is fitted on a logarithmic scale"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -206,10 +209,10 @@ class Kernel:
             )
         return _named, (self.home, self.name)
 
-    def __copy__(self) -> "Kernel":
+    def __copy__(self) -> Kernel:
         return self
 
-    def __deepcopy__(self, memo: Any) -> "Kernel":
+    def __deepcopy__(self, memo: Any) -> Kernel:
         return self
 
 
@@ -247,7 +250,9 @@ def receptor(
         State: NamedTuple class of the variables, and ``pulse_left``.
         conductance: ``conductance(p, y)``, which may be of any form; by default the field ``g``.
         units: the units of parameters and variables by name, such as "1/ms/mM". T and pulses have theirs, a variable
-            called g is in mS and others are fractions; a parameter of which nothing is said takes no quantities.
+            called g is in mS and others are fractions; a parameter of which nothing is said takes no quantities. They
+            may stand with the fields instead, ``alpha: Annotated[float, "binding rate", "1/ms/mM"] = 0.98``, and
+            ``help`` says both.
         name: by default that of the function ``equations`` if it has one of its own, else of the module.
         positive: names of parameters for which 0 is out of range.
         signed: names of parameters that may be negative.
@@ -265,7 +270,7 @@ def receptor(
     "exact" solves the equations in closed form over any step. "exp_euler" moves each variable by its own exponential,
     the others held still.
     """
-    given = {"T": "mM", "T_dur": "ms", _PULSE_LEFT: "ms", **(units or {})}
+    given = {name: unit for name, (_, unit) in fields.PULSE.items()} | dict(units or {})
     for method in methods:
         checks.choice("methods", method, checks.METHODS)
     kernel = _declared(
@@ -334,8 +339,9 @@ def _declared(
     name = name or _name_of(equations, home, "linear" if input is not None else "receptor")
     if not (isinstance(name, str) and name.isidentifier()):
         raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
-    fields, names = Params._fields, _variables(State)
+    names = _variables(State)
     takes_weights = input is not None
+    given_units = fields.units(Params, State) | dict(given_units)
     _check_names(name, Params, State, names, given_units, (*positive, *signed), input)
     equations = equations if takes_weights else _with_T(equations)
     if conductance is None:
@@ -354,10 +360,10 @@ def _declared(
     def output(p: Any, y: tuple[Any, ...]) -> Any:
         return conductance(p, State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True)))))
 
-    defaults = {field: Params._field_defaults.get(field) for field in fields}
+    defaults = {field: Params._field_defaults.get(field) for field in Params._fields}
     parameters = {
         field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
-        for field in fields
+        for field in Params._fields
     }
     # Equations may call jax.numpy: in double precision then, and now, also where a kernel is declared under jit.
     with checks.double_precision(), jax.ensure_compile_time_eval():
@@ -377,7 +383,7 @@ def _declared(
         equations=equations,
         Params=Params,
         State=State,
-        UNITS=Params(*(given_units.get(field) for field in fields)),
+        UNITS=Params(*(known.unit for known in parameters.values())),
         TAKES_WEIGHTS=takes_weights,
         parameters=parameters,
         variables=variables,
@@ -391,6 +397,9 @@ def _declared(
         rest=None,
         home=home,
     )
+    meanings = {} if takes_weights else {field: meaning for field, (meaning, _) in fields.PULSE.items()}
+    fields.document(Params, {field: known.unit for field, known in parameters.items()}, meanings)
+    fields.document(State, variables, meanings)
     object.__setattr__(kernel, "__doc__", documented(kernel, getattr(equations, "__doc__", None)))
     return kernel
 
@@ -465,9 +474,11 @@ def _drawn(rng: np.random.Generator, Params: Any, parameters: Mapping[str, Param
 def documented(kernel: Kernel, text: str | None) -> str:
     """The docstring: that of the equations, the parameters with their defaults and units, and the variables."""
     lines = [inspect.cleandoc(text) if text else f"The {kernel.name} synapse.", "", "Parameters:"]
+    said = fields.said(kernel.Params)
     for name, known in kernel.parameters.items():
         unit = "" if known.unit in (None, "1") else f" {known.unit}"
-        lines.append(f"    {name}: {known.default}{unit}")
+        meaning = f", {said[name][0]}" if name in said else ""
+        lines.append(f"    {name}: {known.default}{unit}{meaning}")
     lines += ["", "State: " + ", ".join(f"{name} ({unit})" for name, unit in kernel.variables.items())]
     return "\n".join(lines)
 

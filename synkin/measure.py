@@ -5,12 +5,12 @@ to be differentiated is fitted (`synkin.fit`).
 """
 
 from math import inf, log, nan
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from synkin import checks, units
+from synkin import checks, fields, units
 from synkin.recordings.recording import arrays, window_ms, within
 
 # What is off the baseline by less than this part of the trace is the rounding of a mean.
@@ -27,23 +27,26 @@ _TRIED, _SAMPLES = 40, 4000
 _CHANCE, _ROUNDING = 0.001 / _TRIED, 1e-6
 
 
+@fields.described
 class Measured(NamedTuple):
     """What was measured: numbers, or, of R sweeps, arrays (R,). NaN is what a trace does not tell."""
 
-    onset: Any  # ms: where the line through 20 and 80 % of the rise meets the baseline
-    peak: Any  # the trace's unit, signed: the sample farthest from the baseline, less the baseline
-    peak_time: Any  # ms: when that sample was taken
-    time_to_peak: Any  # ms, from the onset
-    rise: Any  # ms, from 10 to 90 % of the peak
-    half_width: Any  # ms, above half of the peak
-    tau: Any  # ms, of one exponential
-    tau_fast: Any  # ms, of two exponentials; NaN where one does as well
-    tau_slow: Any  # ms
-    fraction_fast: Any  # part of the fast one in the sum of both at the time of the peak, 0 to 1
-    tau_weighted: Any  # ms: fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well
-    charge: Any  # the trace's unit times ms, signed: integral of the whole trace, less the baseline
-    baseline: Any  # the trace's unit: what was subtracted
-    noise: Any  # the trace's unit: standard deviation in the baseline's window; NaN without one
+    onset: Annotated[Any, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
+    peak: Annotated[Any, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
+    peak_time: Annotated[Any, "when that sample was taken", "ms"]
+    time_to_peak: Annotated[Any, "from the onset to the peak", "ms"]
+    rise: Annotated[Any, "from 10 to 90 % of the peak", "ms"]
+    half_width: Annotated[Any, "how long it is above half of the peak", "ms"]
+    tau: Annotated[Any, "time constant of one exponential", "ms"]
+    tau_fast: Annotated[Any, "the fast one of two exponentials; NaN where one does as well", "ms"]
+    tau_slow: Annotated[Any, "the slow one of two exponentials; NaN where one does as well", "ms"]
+    fraction_fast: Annotated[Any, "part of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
+    tau_weighted: Annotated[
+        Any, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
+    ]
+    charge: Annotated[Any, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
+    baseline: Annotated[Any, "what was subtracted", "the trace's unit"]
+    noise: Annotated[Any, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
 
 
 def measure(times: Any, trace: Any = None, *, baseline: Any = 0.0) -> Measured:

@@ -16,7 +16,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from synkin import fields
 
 # What names a factor of a rate that is the transmitter, where no ligand stands beside a state.
 TRANSMITTER = "T"
@@ -29,24 +31,26 @@ _ARROW = re.compile(r"<->|->|<-|=>|⇌|→")
 _ASSIGNED = re.compile(r"^(?P<name>\w+)\s*=\s*(?P<value>[^=]+)$")
 
 
+@fields.described
 class Product(NamedTuple):
     """A number times names, such as ``2*kon``."""
 
-    factor: float
-    names: tuple[str, ...]
+    factor: Annotated[float, "the number"]
+    names: Annotated[tuple[str, ...], "of the rates that it is multiplied with"]
 
     def __str__(self) -> str:
         number = [f"{self.factor:.12g}"] if self.factor != 1 or not self.names else []
         return "*".join([*number, *self.names])
 
 
+@fields.described
 class Transition(NamedTuple):
     """A way from one state to another."""
 
-    source: str
-    target: str
-    rate: Product  # /ms, or /ms/mM where it binds
-    ligand: str | None  # what it binds, as the text calls it: the transmitter, or nothing
+    source: Annotated[str, "the state that it leaves"]
+    target: Annotated[str, "the state that it leads to"]
+    rate: Annotated[Product, "a product of numbers and parameters", "/ms, or /ms/mM where it binds"]
+    ligand: Annotated[str | None, "what it binds, as the text calls it: the transmitter, or None"]
 
     @property
     def binds(self) -> bool:

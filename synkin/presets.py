@@ -20,38 +20,42 @@ What a spike releases has sets of its own, all of them in `RELEASE`:
     release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from synkin import fields
 from synkin.kernel import Kernel
 from synkin.kernels.ampa import ampa
 from synkin.kernels.gabaa import gabaa
 from synkin.release import Params as Release
 
 
+@fields.described
 class Preset(NamedTuple):
     """One receptor."""
 
-    kernel: Kernel
-    params: Any  # the kernel's Params
-    E: float  # reversal potential, mV
-    source: str
+    kernel: Annotated[Kernel, "which receptor"]
+    params: Annotated[Any, "the kernel's ``Params``, units as in its ``UNITS``"]
+    E: Annotated[float, "reversal potential", "mV"]
+    source: Annotated[str, "where the numbers are from"]
 
 
+@fields.described
 class MgBlock(NamedTuple):
     """Constants of `synkin.currents.mg_block`: ``mg_block(V, Mg=m.Mg, a=m.a, b=m.b)``."""
 
-    Mg: float  # external magnesium, mM
-    a: float  # steepness, /mV
-    b: float  # scale of the concentration, mM
-    source: str
+    Mg: Annotated[float, "external magnesium", "mM"]
+    a: Annotated[float, "steepness", "1/mV"]
+    b: Annotated[float, "scale of the concentration", "mM"]
+    source: Annotated[str, "where the numbers are from"]
 
 
+@fields.described
 class ShortTerm(NamedTuple):
     """Short-term plasticity of one kind of synapse."""
 
-    params: Release  # synkin.tsodyks_markram.Params
-    tau: float  # decay of the current that a release gives, `synkin.expon`'s, ms
-    source: str
+    params: Annotated[Release, "of `synkin.tsodyks_markram`: U without unit, time constants in ms"]
+    tau: Annotated[float, "decay of the current that a release gives, that of `synkin.expon`", "ms"]
+    source: Annotated[str, "where the numbers are from"]
 
 
 _KINETIC_MODELS = (
@@ -146,3 +150,9 @@ INHIBITORY_TSODYKS_2000 = ShortTerm(
 )
 
 RELEASE: dict[str, ShortTerm] = {name: value for name, value in list(globals().items()) if isinstance(value, ShortTerm)}
+
+__all__ = ["ALL", "MG_BLOCK_JAHR_STEVENS_1990", "RELEASE", "MgBlock", "Preset", "ShortTerm", *ALL, *RELEASE]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,9 +14,11 @@ Sources: Markram, Wang and Tsodyks 1998, PNAS 95:5323; Tsodyks, Pawelzik and Mar
 release site by site: Fuhrmann et al. 2002, J. Neurophysiol. 87:140; Loebel et al. 2009, Front. Comput. Neurosci. 3:27.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,25 +26,27 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, loop, units
+from synkin import checks, fields, loop, units
 
 # exp(-z) is 0 from here on, in every precision.
 _GONE = 800.0
 
 
+@fields.described
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    U: ArrayLike = 0.5  # what a spike adds to u, as a part of 1 - u; 0 to 1
-    tau_rec: ArrayLike = 800.0  # recovery from depression, ms; 0 for none of it
-    tau_fac: ArrayLike = 0.0  # decay of facilitation, ms; 0 for none of it
+    U: Annotated[ArrayLike, "what a spike adds to u, as a part of 1 - u; 0 to 1", "1"] = 0.5
+    tau_rec: Annotated[ArrayLike, "time constant of recovery from depression; 0 for none of it", "ms"] = 800.0
+    tau_fac: Annotated[ArrayLike, "time constant with which facilitation decays; 0 for none of it", "ms"] = 0.0
 
 
+@fields.described
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    u: Array  # facilitation that is left, 0 to 1
-    depleted: Array  # 1 - x: the part of the transmitter, or of n sites, that is missing, 0 to 1
+    u: Annotated[Array, "facilitation that is left, 0 to 1", "1"]
+    depleted: Annotated[Array, "1 - x: the part of the transmitter, or of n sites, that is missing, 0 to 1", "1"]
 
 
 class Parameter(NamedTuple):
@@ -56,10 +60,10 @@ class Parameter(NamedTuple):
     most: float = np.inf
 
 
-_PARAMETERS = (
-    Parameter("U", Params().U, "1", most=1.0),
-    Parameter("tau_rec", Params().tau_rec, "ms"),
-    Parameter("tau_fac", Params().tau_fac, "ms"),
+_UNITS = fields.units(Params)
+_MOST = {"U": 1.0}
+_PARAMETERS = tuple(
+    Parameter(name, default, _UNITS[name], most=_MOST.get(name, np.inf)) for name, default in Params()._asdict().items()
 )
 
 
@@ -93,7 +97,7 @@ class TsodyksMarkram:
     State: ClassVar[Any] = State
     UNITS: ClassVar[Any] = Params(*(known.unit for known in _PARAMETERS))
     parameters: ClassVar[Mapping[str, Parameter]] = {known.name: known for known in _PARAMETERS}
-    variables: ClassVar[Mapping[str, str]] = {"u": "1", "depleted": "1"}
+    variables: ClassVar[Mapping[str, str]] = fields.units(State)
 
     def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
         """State at rest: zeros, nothing facilitated and nothing depleted.

@@ -4,6 +4,8 @@ The state right after each spike comes from a scan over the spikes; each sample 
 latest spike before it by the time since. The cost grows with spikes + samples, not with duration / dt.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

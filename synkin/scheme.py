@@ -10,6 +10,8 @@
 `synkin.notation` reads the text; what comes back is a kernel as any other, solved exactly.
 """
 
+from __future__ import annotations
+
 import collections
 import inspect
 import math
@@ -26,7 +28,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, cycles, notation, structure, units
+from synkin import checks, cycles, fields, notation, structure, units
 from synkin.kernel import Kernel, Parameter, documented
 from synkin.moves import stacked
 from synkin.notation import Transition
@@ -35,16 +37,16 @@ from synkin.propagator import steady
 Computed = Callable[[Any], Any]
 
 # Schemes by all that was said of them: what is written twice is compiled once.
-_made: "weakref.WeakValueDictionary[Any, Scheme]" = weakref.WeakValueDictionary()
+_made: weakref.WeakValueDictionary[Any, Scheme] = weakref.WeakValueDictionary()
 _OWN = ("T", "T_dur")
 _STEADY = "steady"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scheme(Kernel):
-    """A kernel of states and transitions, made by `scheme`.
+    """A kernel of states and transitions, made by `scheme`. It has what `synkin.Kernel` has, and more.
 
-    Attributes, besides those of `synkin.Kernel`:
+    Attributes:
         states: their names in the order of the text; the first is what is left over, and no field of ``State``.
         transitions: each way from one state to another, with its rate.
         open: the relative conductance of each state that has one.
@@ -318,6 +320,11 @@ def _scheme(
             return [resting.get(state, 0.0) for state in states[1:]]
 
         object.__setattr__(kernel, "rest", at_rest)
+    meanings = {key: meaning for key, (meaning, _) in fields.PULSE.items()}
+    fields.document(Params, known_units, meanings | _uses(transitions))
+    fields.document(
+        State, kernel.variables, meanings | {state: f"part of the receptors in {state}" for state in states}
+    )
     listed = "\n".join(f"    {transition}" for transition in transitions)
     about = f"{inspect.cleandoc(source or 'A kinetic scheme.')}\n\nTransitions:\n{listed}"
     object.__setattr__(kernel, "__doc__", documented(kernel, about))
@@ -478,6 +485,15 @@ def _units_of(
         if len(others) == 1 and any(key in known for key in transition.rate.names):
             known.setdefault(others[0], "1")
     return known
+
+
+def _uses(transitions: tuple[Transition, ...]) -> dict[str, str]:
+    """What each rate does, by name."""
+    uses: dict[str, list[str]] = {}
+    for transition in transitions:
+        for key in transition.rate.names:
+            uses.setdefault(key, []).append(f"{transition.source} -> {transition.target}")
+    return {key: f"rate of {', '.join(ways)}" for key, ways in uses.items()}
 
 
 def _rates(transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Any) -> list[Any]:

@@ -4,7 +4,7 @@ Rates are in /ms, those of binding in /ms/mM, at the temperature of the source. 
 otherwise. What stands here is what the model files of the sources have; where files disagree, the docstring says so.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -355,47 +355,44 @@ busch_sakmann1990 = scheme(
 class GABAbParams(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    K1: ArrayLike = 0.52  # binding rate, /ms/mM
-    K2: ArrayLike = 0.0013  # unbinding rate, /ms
-    K3: ArrayLike = 0.098  # production of G protein, uM/ms
-    K4: ArrayLike = 0.033  # its removal, /ms
-    KD: ArrayLike = 100.0  # dissociation constant of the channel, uM^4
-    T: ArrayLike = 1.0  # transmitter concentration during a pulse, mM
-    T_dur: ArrayLike = 1.0  # length of a pulse, ms
+    K1: Annotated[ArrayLike, "binding rate", "1/ms/mM"] = 0.52
+    K2: Annotated[ArrayLike, "unbinding rate", "1/ms"] = 0.0013
+    K3: Annotated[ArrayLike, "production of G protein", "uM/ms"] = 0.098
+    K4: Annotated[ArrayLike, "its removal", "1/ms"] = 0.033
+    KD: Annotated[ArrayLike, "dissociation constant of the channel", "uM^4"] = 100.0
+    T: Annotated[ArrayLike, "transmitter concentration during a pulse", "mM"] = 1.0
+    T_dur: Annotated[ArrayLike, "length of a pulse", "ms"] = 1.0
 
 
 class GABAbState(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    R: Array  # fraction of receptors that are bound
-    G: Array  # G protein, uM
-    pulse_left: Array  # transmitter still to come, ms
+    R: Annotated[Array, "fraction of receptors that are bound", "1"]
+    G: Annotated[Array, "G protein", "uM"]
+    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
 class GABAb3Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    K1: ArrayLike = 0.66  # binding rate, /ms/mM
-    K2: ArrayLike = 0.020  # all that leaves the bound state, /ms
-    K3: ArrayLike = 0.083  # production of G protein, uM/ms
-    K4: ArrayLike = 0.0079  # its removal, /ms
-    d1: ArrayLike = 0.017  # desensitisation, /ms
-    d2: ArrayLike = 0.0053  # recovery, /ms
-    KD: ArrayLike = 100.0  # dissociation constant of the channel, uM^4
-    T: ArrayLike = 1.0  # transmitter concentration during a pulse, mM
-    T_dur: ArrayLike = 1.0  # length of a pulse, ms
+    K1: Annotated[ArrayLike, "binding rate", "1/ms/mM"] = 0.66
+    K2: Annotated[ArrayLike, "all that leaves the bound state", "1/ms"] = 0.020
+    K3: Annotated[ArrayLike, "production of G protein", "uM/ms"] = 0.083
+    K4: Annotated[ArrayLike, "its removal", "1/ms"] = 0.0079
+    d1: Annotated[ArrayLike, "desensitisation", "1/ms"] = 0.017
+    d2: Annotated[ArrayLike, "recovery", "1/ms"] = 0.0053
+    KD: Annotated[ArrayLike, "dissociation constant of the channel", "uM^4"] = 100.0
+    T: Annotated[ArrayLike, "transmitter concentration during a pulse", "mM"] = 1.0
+    T_dur: Annotated[ArrayLike, "length of a pulse", "ms"] = 1.0
 
 
 class GABAb3State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    R: Array  # fraction of receptors that are bound
-    D: Array  # fraction of receptors that are desensitised
-    G: Array  # G protein, uM
-    pulse_left: Array  # transmitter still to come, ms
-
-
-_GABAB_UNITS = {"K1": "1/ms/mM", "K2": "1/ms", "K3": "uM/ms", "K4": "1/ms", "KD": "uM^4", "G": "uM"}
+    R: Annotated[Array, "fraction of receptors that are bound", "1"]
+    D: Annotated[Array, "fraction of receptors that are desensitised", "1"]
+    G: Annotated[Array, "G protein", "uM"]
+    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
 def _channel(p: Any, y: Any) -> Any:
@@ -441,17 +438,13 @@ def _gabab3_conserving(p: Any, y: Any, T: Any) -> dict[str, Any]:
     }
 
 
-def _with_g_protein(name: str, equations: Any, Params: Any, State: Any, more: dict[str, str]) -> Kernel:
-    return receptor(
-        equations, Params, State, conductance=_channel, units=_GABAB_UNITS | more, name=name, methods=("exact",)
-    )
+def _with_g_protein(name: str, equations: Any, Params: Any, State: Any) -> Kernel:
+    return receptor(equations, Params, State, conductance=_channel, name=name, methods=("exact",))
 
 
-_RATES = {"d1": "1/ms", "d2": "1/ms"}
-
-gabab = _with_g_protein("gabab", _gabab, GABAbParams, GABAbState, {})
-gabab3 = _with_g_protein("gabab3", _gabab3, GABAb3Params, GABAb3State, _RATES)
-gabab3_conserving = _with_g_protein("gabab3_conserving", _gabab3_conserving, GABAb3Params, GABAb3State, _RATES)
+gabab = _with_g_protein("gabab", _gabab, GABAbParams, GABAbState)
+gabab3 = _with_g_protein("gabab3", _gabab3, GABAb3Params, GABAb3State)
+gabab3_conserving = _with_g_protein("gabab3_conserving", _gabab3_conserving, GABAb3Params, GABAb3State)
 
 # Acetylcholine and glycine -------------------------------------------------------------------------------------------
 
@@ -546,3 +539,7 @@ SCHEMES: dict[str, Kernel] = {
 }
 
 __all__ = ["SCHEMES", *SCHEMES]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

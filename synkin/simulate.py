@@ -1,5 +1,7 @@
 """Run a kernel over spikes on a time grid: a scan of `synkin.stepper`'s step, with a derivative of its own."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import partial

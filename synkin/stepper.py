@@ -7,25 +7,33 @@ All that depends on parameters and dt alone is computed here, once. `synkin.simu
 derivative of its own, `kernel.step` is one of them, the objects hold one.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, moves, transmitter, units
+from synkin import checks, fields, moves, transmitter, units
 
 
+@fields.described
 class Carry(NamedTuple):
     """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it."""
 
-    y: tuple[Array, ...]  # variables, each of the state's shape
-    ends: Any  # int32, the row at which each pulse ends, counted as `synkin.transmitter` says; None without pulses
-    row: Any  # int32, steps taken; None without pulses
-    before: tuple[Any, Any] | None  # of pulses that were under way at the start: how they lie, and their last step
+    y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
+    ends: Annotated[
+        Any, "int32, the row at which each pulse ends, counted as `synkin.transmitter` says; None without pulses"
+    ]
+    row: Annotated[Any, "int32, steps taken; None without pulses"]
+    before: Annotated[
+        tuple[Any, Any] | None,
+        "of pulses that were under way at the start: how they lie, and their last step; else None",
+    ]
 
 
 @partial(

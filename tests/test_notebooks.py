@@ -1,4 +1,4 @@
-"""Every notebook runs from its first cell to its last, is stored with what it shows, and README.md shows the same."""
+"""Every notebook runs from its first cell to its last, is stored with what it shows, and the pages show the same."""
 
 import ast
 import os
@@ -70,16 +70,23 @@ def test_is_stored_as_it_ran(path):
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
 
 
-def test_readme_shows_what_they_show(refresh):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_pages_show_what_they_show(refresh):
+    pages = {path: path.read_text(encoding="utf-8") for path in refresh.pages()}
     shown = [item for path in PATHS for item in refresh.shown(nbformat.read(path, as_version=4))]
     pictures = {f"docs/{name}.png": content for name, content in shown if isinstance(content, bytes)}
     texts = {name: content for name, content in shown if isinstance(content, str)}
 
-    assert set(pictures) == set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme))
+    placed = {
+        (path.parent / target).resolve().relative_to(ROOT).as_posix()
+        for path, page in pages.items()
+        for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)
+    }
+    assert set(pictures) <= placed
+    assert [path for path in placed if not (ROOT / path).is_file()] == []
     for path, content in pictures.items():
         assert (ROOT / path).read_bytes() == content, f"{path} is old: run docs/refresh.py."
         assert len(content) < LARGEST_PICTURE
-    assert set(texts) == set(re.findall(r"<!-- end of (.*) -->", readme))
+    parts = {name: page for page in pages.values() for name in re.findall(r"<!-- end of (.*) -->", page)}
+    assert set(texts) == set(parts)
     for name, content in texts.items():
-        assert refresh.part(name).search(readme)[0] == content, f"Part {name} is old: run docs/refresh.py."
+        assert refresh.part(name).search(parts[name])[0] == content, f"Part {name} is old: run docs/refresh.py."

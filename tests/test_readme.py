@@ -1,4 +1,4 @@
-"""What README.md and the docstrings show is run as it stands there."""
+"""What README.md, the pages in docs/ and the docstrings show is run as it stands there."""
 
 import ast
 import os
@@ -19,12 +19,21 @@ from synkin import presets, units
 from synkin.__main__ import main
 
 ROOT = Path(__file__).parents[1]
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-SHELL = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
+
+
+def blocks(page, language):
+    """The blocks of code of a page that are in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
+SHELL = [line for text in blocks(README, "sh") for line in text.splitlines()]
 COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m synkin )[^&\n]+", line)]
-SESSIONS = [text for language, text in BLOCKS if language == "sh" and "activate" in text]
-EXAMPLES = [text for language, text in BLOCKS if language == "python"]
+SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "activate" in text]
+EXAMPLES = blocks(README, "python")
+# What a reader types once; what it installs may not be there.
+INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
 
 
 def run(text, given):
@@ -33,12 +42,43 @@ def run(text, given):
         exec(compile(text, "example", "exec"), given)
 
 
+def import_or_skip(text):
+    """Skip where a package that an example imports is not installed."""
+    for node in ast.walk(ast.parse(text)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            if not name.startswith("synkin"):
+                pytest.importorskip(name.partition(".")[0])
+
+
 @pytest.mark.parametrize("text", EXAMPLES, ids=[re.search(r"(?<=\n\n)[^#\n]+", text)[0].strip() for text in EXAMPLES])
 def test_examples(text):
     """Each by itself."""
-    if "saiunit" in text:
-        pytest.importorskip("saiunit")
+    import_or_skip(text)
     run(text, {})
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "python")])
+def test_pages(name):
+    """Those of a page one after the other, as they are read."""
+    text = "\n".join(blocks(PAGES[name], "python"))
+    import_or_skip(text)
+    try:
+        run(text, {})
+    finally:
+        synkin.environ.set(t=None, dt=None)
+
+
+def test_every_block_is_run():
+    """But for text, and for lines that install."""
+    for name, page in {"README": README, **PAGES}.items():
+        languages = set(re.findall(r"^```(\w*)(?=\n)", page, re.MULTILINE)) - {""}
+        assert languages <= {"python", "sh", "text"}, name
+        if name == "README":
+            continue
+        lines = [line for text in blocks(page, "sh") if text not in SESSIONS for line in text.splitlines()]
+        assert [line for line in lines if not INSTALLS.match(line)] == [], name
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -88,7 +128,10 @@ def test_there_is_a_shell_session():
 
 def test_extras_that_examples_need():
     """An example that imports what only an extra brings has the line that installs it above."""
-    assert README.index('pip install -e ".[units]"') < README.index("import saiunit")
+    for page in (README, *PAGES.values()):
+        if "import saiunit" in page:
+            assert page.index('pip install -e ".[units]"') < page.index("import saiunit")
+    assert "import saiunit" in PAGES["units"]
 
 
 def test_set_up_is_two_lines():
@@ -103,16 +146,41 @@ def test_set_up_is_two_lines():
     assert marked[1] == lines[1]
 
 
-def test_links():
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [target for target in targets if "://" not in target]
-    assert local
-    assert [target for target in local if not (ROOT / target).is_file()] == []
+@pytest.mark.parametrize("name", ["README", *PAGES])
+def test_links(name):
+    """Every link leads to a file, and to a heading of it."""
+    text, home = (README, ROOT) if name == "README" else (PAGES[name], ROOT / "docs")
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"(?ms)^```.*?^```$", "", text))
+    local = [target.partition("#") for target in targets if "://" not in target]
+    assert [path for path, _, _ in local if not (home / path).is_file()] == []
+    for path, _, part in local:
+        # Of the reference the headings are known once it is built.
+        if part and not path.startswith("api/"):
+            there = (home / path).read_text(encoding="utf-8") if path else text
+            headings = re.findall(r"^#+ (.*)$", there, re.MULTILINE)
+            anchors = [re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings]
+            assert part in anchors, f"{path}#{part}"
+
+
+def test_every_page_is_found():
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert [name for name in PAGES if f": {name}.md\n" not in menu] == []
+    notebooks = [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert [name for name in notebooks if f"- notebooks/{name}.md\n" not in menu] == []
+
+
+def test_reference_has_every_public_name():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    there = set(re.findall(r"heading: (synkin\.[\w.]+)$", text, re.MULTILINE))
+    names = {f"synkin.{name}" for name in synkin.__all__ if name not in ("KERNELS", "schemes")}
+    names |= {f"synkin.schemes.{name}" for name in synkin.schemes.SCHEMES}
+    names |= {f"synkin.plot.{name}" for name in synkin.plot.__all__ if callable(getattr(synkin.plot, name))}
+    assert names - there == set()
 
 
 def test_kernel_table():
     """Every kernel stands in the table, with its parameters and their defaults."""
-    section = re.search(r"^## Kernels$(.*?)^## ", README, re.DOTALL | re.MULTILINE)[1]
+    section = re.search(r"^## The kernels$(.*?)^## ", PAGES["kernels"], re.DOTALL | re.MULTILINE)[1]
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", section, re.MULTILINE))
     assert set(rows) == set(synkin.KERNELS)
     for name, kernel in synkin.KERNELS.items():

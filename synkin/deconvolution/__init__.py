@@ -223,3 +223,7 @@ def summed(template: Template, places: np.ndarray, sizes: np.ndarray, count: int
         n, q = divmod(int(place), phases)
         curve[n : n + length] += size * template.samples[q]
     return curve
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

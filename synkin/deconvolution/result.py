@@ -1,23 +1,26 @@
 """What a deconvolution gives."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from synkin import fields
 
+
+@fields.described
 class Events(NamedTuple):
     """Events that were found in a trace, K of them, in the order of time."""
 
-    times: np.ndarray  # (K,) ms: when each acts, as a spike time of `respond` does
-    sizes: np.ndarray  # (K,) the trace's unit, signed: the peak of each one's answer alone
-    weights: np.ndarray  # (K,) the trace's unit per mS: sizes over the peak of the kernel's answer to one event
-    size_errors: np.ndarray  # (K,) the trace's unit: standard error of each size, as the noise makes it
-    noise: float  # the trace's unit: standard deviation of a sample that is left, less baseline and events
-    threshold: float  # the trace's unit: the smallest size that is found where an event is alone
-    curve: np.ndarray  # (M,) the trace's unit: the sum of all events
-    baseline: np.ndarray  # (M,) the trace's unit: what varies more slowly
-    duration: float  # ms, from the first sample to the last
-    unit: str  # the trace's, such as "pA"; "" if it is not known
+    times: Annotated[np.ndarray, "(K,) when each acts, as a spike time of `respond` does", "ms"]
+    sizes: Annotated[np.ndarray, "(K,) the peak of each one's answer alone, signed", "the trace's unit"]
+    weights: Annotated[np.ndarray, "(K,) sizes over the peak of the kernel's own answer", "the trace's unit per mS"]
+    size_errors: Annotated[np.ndarray, "(K,) standard error of each size, as the noise makes it", "the trace's unit"]
+    noise: Annotated[float, "standard deviation of a sample that is left, less baseline and events", "the trace's unit"]
+    threshold: Annotated[float, "the smallest size that is found where an event is alone", "the trace's unit"]
+    curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
+    baseline: Annotated[np.ndarray, "(M,) what varies more slowly", "the trace's unit"]
+    duration: Annotated[float, "from the first sample to the last", "ms"]
+    unit: Annotated[str, "the trace's, such as 'pA'; '' if it is not known"]
 
     @property
     def rate(self) -> float:

@@ -16,6 +16,8 @@
 Each imports from those above it alone.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -161,3 +163,7 @@ def fit(
 fit.Fit, fit.Profile, fit.Bootstrap, fit.Comparison = Fit, Profile, Bootstrap, Comparison  # type: ignore[attr-defined]
 fit.load = Fit.load  # type: ignore[attr-defined]
 load = Fit.load
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,10 +4,11 @@ import html
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from synkin import checks
+from synkin import checks, fields
 from synkin.fit.result import Fit
 from synkin.fit.words import listed
 
@@ -16,6 +17,7 @@ _HARDLY = 3.0
 _WIDTH = 100
 
 
+@fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Fits of one recording, the most likely first; all but ``fits`` in the same order, (n,).
@@ -24,15 +26,15 @@ class Comparison:
     not describe the recording are alike because of that.
     """
 
-    names: tuple[str, ...]
-    fits: tuple[Fit, ...]
-    samples: float  # independent ones
-    numbers: np.ndarray  # how many numbers were fitted
-    r_squared: np.ndarray
-    aicc: np.ndarray  # above the lowest; infinite where there are too few samples for so many numbers
-    bic: np.ndarray  # above the lowest
-    weights: np.ndarray  # of the evidence by AICc, 1 together
-    message: str
+    names: Annotated[tuple[str, ...], "of the fits"]
+    fits: Annotated[tuple[Fit, ...], "what `synkin.fit` returned"]
+    samples: Annotated[float, "independent ones"]
+    numbers: Annotated[np.ndarray, "how many numbers were fitted"]
+    r_squared: Annotated[np.ndarray, "part of the variance that each curve explains", "1"]
+    aicc: Annotated[np.ndarray, "above the lowest; infinite where there are too few samples for so many numbers", "1"]
+    bic: Annotated[np.ndarray, "above the lowest", "1"]
+    weights: Annotated[np.ndarray, "of the evidence by AICc, 1 together", "1"]
+    message: Annotated[str, "what is to be said of it"]
 
     @property
     def best(self) -> Fit:

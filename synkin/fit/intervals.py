@@ -7,13 +7,13 @@ than noise explains. The bootstrap asks nothing of the noise but that what was r
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from synkin import checks
+from synkin import checks, fields
 from synkin.fit import alike as neighbours
 from synkin.fit import search
 from synkin.fit.problem import REACH, Problem
@@ -32,6 +32,7 @@ _BLOCK, _BLOCKS = 2.0, 10
 _SWEEPS = 5
 
 
+@fields.described
 @dataclass(frozen=True, eq=False)
 class Profile:
     """How fast the sum of squares S grows as one quantity is moved away from its best value, all others following.
@@ -40,18 +41,22 @@ class Profile:
     in the quantity. The interval to a level ends where it passes t's quantile.
     """
 
-    name: str
-    unit: str
-    best: float
-    values: np.ndarray  # (n,) increasing, in its unit
-    squares: np.ndarray  # (n,) the sum of squares at each, in the square of the trace's unit
-    distance: np.ndarray  # (n,) 0 at the best value, negative below
-    interval68: tuple[float, float]  # an end that the recording does not tell is infinite, or 0 of what is positive
-    interval95: tuple[float, float]
-    stderr: float  # the standard error, for comparison
-    freedom: float  # independent samples that are left
-    passed: float  # the distance at the ends of the 95 % interval
-    message: str  # what is to be said of it; "" if nothing is
+    name: Annotated[str, "of the quantity"]
+    unit: Annotated[str, "its unit"]
+    best: Annotated[float, "its value in the fit", "`unit`"]
+    values: Annotated[np.ndarray, "(n,) increasing", "`unit`"]
+    squares: Annotated[np.ndarray, "(n,) the sum of squares at each", "square of the trace's unit"]
+    distance: Annotated[np.ndarray, "(n,) 0 at the best value, negative below", "1"]
+    interval68: Annotated[
+        tuple[float, float],
+        "its ends, infinite or 0 where the recording tells none",
+        "`unit`",
+    ]
+    interval95: Annotated[tuple[float, float], "the same for 95 %", "`unit`"]
+    stderr: Annotated[float, "the standard error, for comparison", "`unit`"]
+    freedom: Annotated[float, "independent samples that are left"]
+    passed: Annotated[float, "the distance at the ends of the 95 % interval", "1"]
+    message: Annotated[str, "what is to be said of it; '' if nothing is"]
 
     def __repr__(self) -> str:
         lines = [f"Profile of {self.name}: {rounded(self.best, self.stderr)[0]} {self.unit}".rstrip()]
@@ -61,17 +66,18 @@ class Profile:
         return "\n".join([*lines, *([self.message] if self.message else [])])
 
 
+@fields.described
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
     """What fits of recordings drawn at random say: ``samples`` has a row for each, a column for each of ``names``."""
 
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    best: np.ndarray  # (P,) of the fit itself
-    samples: np.ndarray  # (n, P)
-    over: str  # "sweeps" or "blocks"
-    block: int  # samples in a block; 0 over sweeps
-    independent: float  # how many sweeps, or independent samples, can differ from draw to draw
+    names: Annotated[tuple[str, ...], "of the quantities"]
+    units: Annotated[tuple[str, ...], "of each"]
+    best: Annotated[np.ndarray, "(P,) of the fit itself", "`units`"]
+    samples: Annotated[np.ndarray, "(n, P) a row for each draw", "`units`"]
+    over: Annotated[str, "'sweeps' or 'blocks'"]
+    block: Annotated[int, "samples in a block; 0 over sweeps"]
+    independent: Annotated[float, "how many sweeps, or independent samples, can differ from draw to draw"]
 
     @cached_property
     def stderr(self) -> dict[str, float]:

@@ -4,12 +4,12 @@ import html
 import os
 import textwrap
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 
-from synkin import checks, units
+from synkin import checks, fields, units
 from synkin.fit import intervals, kept
 from synkin.fit.model import response
 from synkin.fit.problem import OWN, Problem
@@ -26,6 +26,7 @@ _WIDTH = 100
 _ROUNDING = 1e-12
 
 
+@fields.described
 @dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class Fit:
     """The curve ``scale * g + offset`` that follows a recording most closely, and how far it can be trusted.
@@ -34,35 +35,39 @@ class Fit:
     R entries or rows; else they are numbers and vectors. It pickles and copies, and `save` writes it to a file.
     """
 
-    kernel: Any
-    params: Any  # its Params, floats: fitted and held
-    scale: Any  # trace's unit per mS
-    offset: Any  # trace's unit
-    onset: Any  # ms, added to every spike time
-    delay: float  # ms, held, added to it too
-    free: tuple[str, ...]  # what was fitted
-    stderr: dict[str, Any]  # standard error by name of what was fitted, in its unit; inf where nothing is known
-    correlations: np.ndarray  # (N, N) of the errors, between what `labels` names
-    labels: tuple[str, ...]  # the N numbers fitted: as `free`, with scale[0], scale[1], ... of several recordings
-    r_squared: float  # the part of the variance, around each recording's mean, that the curve explains
-    noise: float  # standard deviation of the residuals in the trace's unit
-    identifiable: bool  # whether everything that was fitted is known to better than a factor of 2
-    verdict: str  # what the curve is worth, in a sentence
-    message: str  # that, and how the fit went, in sentences
-    success: bool  # whether the search ended by itself, and not for want of evaluations
-    nfev: int  # evaluations of the curve, of all starts together
-    seconds: float  # with compilation, where there was any
-    spike_times: np.ndarray  # as given, ms; or the edges of a protocol
-    concentrations: np.ndarray | None  # between these, mM; None for spikes
-    times: np.ndarray  # (M,) ms; (R, M) where each recording has its own
-    trace: np.ndarray  # as given; (M,) or (R, M)
-    unit: str  # of the trace, "" if it is not known
-    predicted: np.ndarray  # the curve, same shape
-    residuals: np.ndarray  # trace - predicted; NaN where the trace is
-    alike: float  # how many neighbouring samples count as one
-    problem: Problem  # what was asked, with all that was held
-    point: np.ndarray  # (N,) the answer in its coordinates
-    width: float  # where the loss bends, in the trace's unit; inf for "linear"
+    kernel: Annotated[Any, "what was fitted"]
+    params: Annotated[Any, "its ``Params``, floats, fitted and held; units as in ``kernel.UNITS``"]
+    scale: Annotated[Any, "from g to the trace", "trace's unit per mS"]
+    offset: Annotated[Any, "baseline", "trace's unit"]
+    onset: Annotated[Any, "what is added to every spike time", "ms"]
+    delay: Annotated[float, "what is added to it too, held", "ms"]
+    free: Annotated[tuple[str, ...], "names of what was fitted"]
+    stderr: Annotated[
+        dict[str, Any], "standard error of what was fitted, by name, in its unit; inf where nothing is known"
+    ]
+    correlations: Annotated[np.ndarray, "(N, N) of the errors, between what `labels` names", "1"]
+    labels: Annotated[
+        tuple[str, ...], "the N numbers fitted: as `free`, with scale[0], scale[1], ... of several recordings"
+    ]
+    r_squared: Annotated[float, "part of the variance, around each recording's mean, that the curve explains", "1"]
+    noise: Annotated[float, "standard deviation of the residuals", "trace's unit"]
+    identifiable: Annotated[bool, "whether everything that was fitted is known to better than a factor of 2"]
+    verdict: Annotated[str, "what the curve is worth, in a sentence"]
+    message: Annotated[str, "that, and how the fit went, in sentences"]
+    success: Annotated[bool, "whether the search ended by itself, and not for want of evaluations"]
+    nfev: Annotated[int, "evaluations of the curve, of all starts together"]
+    seconds: Annotated[float, "how long it took, with compilation, where there was any", "s"]
+    spike_times: Annotated[np.ndarray, "as given; or the edges of a protocol", "ms"]
+    concentrations: Annotated[np.ndarray | None, "between these; None for spikes", "mM"]
+    times: Annotated[np.ndarray, "(M,); (R, M) where each recording has its own", "ms"]
+    trace: Annotated[np.ndarray, "as given, (M,) or (R, M)", "`unit`"]
+    unit: Annotated[str, "of the trace, '' if it is not known"]
+    predicted: Annotated[np.ndarray, "the curve, same shape", "trace's unit"]
+    residuals: Annotated[np.ndarray, "trace - predicted; NaN where the trace is", "trace's unit"]
+    alike: Annotated[float, "how many neighbouring samples count as one"]
+    problem: Annotated[Problem, "what was asked, with all that was held"]
+    point: Annotated[np.ndarray, "(N,) the answer in its coordinates"]
+    width: Annotated[float, "where the loss bends; inf for 'linear'", "trace's unit"]
 
     def predict(self, times: Any) -> np.ndarray:
         """The curve at other times.

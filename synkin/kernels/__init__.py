@@ -16,3 +16,7 @@ from synkin.kernels.gabaa import gabaa
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in (alpha, ampa, gabaa, bionmda, expon, dual_expon)}
 
 __all__ = ["KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 Source: Rall 1967, J. Neurophysiol. 30:1138.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -14,14 +14,14 @@ from synkin.kernel import linear
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    tau: ArrayLike = 8.0  # ms
+    tau: Annotated[ArrayLike, "time constant of the rise and of the decay", "ms"] = 8.0
 
 
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g: Array  # conductance, mS
-    h: Array  # its drive, mS
+    g: Annotated[Array, "conductance", "mS"]
+    h: Annotated[Array, "what drives it, to which an input adds", "mS"]
 
 
 def equations(p: Any, y: Any) -> dict[str, Any]:
@@ -33,4 +33,4 @@ def equations(p: Any, y: Any) -> dict[str, Any]:
     return {"h": -y.h / p.tau, "g": (y.h - y.g) / p.tau}
 
 
-alpha = linear(equations, Params, State, input="h", units={"tau": "ms"}, positive=("tau",))
+alpha = linear(equations, Params, State, input="h", positive=("tau",))

@@ -3,7 +3,7 @@
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -14,20 +14,17 @@ from synkin.kernel import receptor
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    alpha: ArrayLike = 0.98  # binding rate, /ms/mM
-    beta: ArrayLike = 0.18  # unbinding rate, /ms
-    T: ArrayLike = 0.5  # transmitter concentration during a pulse, mM
-    T_dur: ArrayLike = 0.5  # length of a pulse, ms
+    alpha: Annotated[ArrayLike, "binding rate", "1/ms/mM"] = 0.98
+    beta: Annotated[ArrayLike, "unbinding rate", "1/ms"] = 0.18
+    T: Annotated[ArrayLike, "transmitter concentration during a pulse", "mM"] = 0.5
+    T_dur: Annotated[ArrayLike, "length of a pulse", "ms"] = 0.5
 
 
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g: Array  # conductance as the fraction of open receptors, 0 to 1
-    pulse_left: Array  # transmitter still to come, ms
-
-
-UNITS = {"alpha": "1/ms/mM", "beta": "1/ms"}
+    g: Annotated[Array, "conductance as the fraction of open receptors, 0 to 1", "mS"]
+    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
 def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
@@ -38,4 +35,4 @@ def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
     return {"g": p.alpha * T * (1 - y.g) - p.beta * y.g}
 
 
-ampa = receptor(equations, Params, State, units=UNITS)
+ampa = receptor(equations, Params, State)

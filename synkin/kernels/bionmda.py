@@ -3,7 +3,7 @@
 Source: the equations of brainpy.state's BioNMDA, after Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -14,20 +14,20 @@ from synkin.kernel import receptor
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    alpha1: ArrayLike = 2.0  # opening rate of g per x, /ms
-    beta1: ArrayLike = 0.01  # closing rate of g, /ms
-    alpha2: ArrayLike = 1.0  # binding rate of x, /ms/mM
-    beta2: ArrayLike = 0.5  # unbinding rate of x, /ms
-    T: ArrayLike = 1.0  # transmitter concentration during a pulse, mM
-    T_dur: ArrayLike = 0.5  # length of a pulse, ms
+    alpha1: Annotated[ArrayLike, "opening rate of g per x", "1/ms"] = 2.0
+    beta1: Annotated[ArrayLike, "closing rate of g", "1/ms"] = 0.01
+    alpha2: Annotated[ArrayLike, "binding rate of x", "1/ms/mM"] = 1.0
+    beta2: Annotated[ArrayLike, "unbinding rate of x", "1/ms"] = 0.5
+    T: Annotated[ArrayLike, "transmitter concentration during a pulse", "mM"] = 1.0
+    T_dur: Annotated[ArrayLike, "length of a pulse", "ms"] = 0.5
 
 
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g: Array  # conductance as the fraction of open receptors, 0 to 1
-    x: Array  # the intermediate that opens them, 0 to 1
-    pulse_left: Array  # transmitter still to come, ms
+    g: Annotated[Array, "conductance as the fraction of open receptors, 0 to 1", "mS"]
+    x: Annotated[Array, "the intermediate that opens them, 0 to 1", "1"]
+    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
 def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
@@ -45,6 +45,5 @@ bionmda = receptor(
     equations,
     Params,
     State,
-    units={"alpha1": "1/ms", "beta1": "1/ms", "alpha2": "1/ms/mM", "beta2": "1/ms"},
     in_turn=True,  # as brainpy.state's scheme has it, g sees the new x
 )

@@ -6,7 +6,7 @@ tau_decay, where it is the alpha shape. Where tau_rise is the longer one the two
 Source: Roth and van Rossum 2009, in: Computational Modeling Methods for Neuroscientists, MIT Press, ch. 6.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from jax import Array
@@ -20,16 +20,16 @@ from synkin.propagator import phi
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    tau_decay: ArrayLike = 10.0  # ms
-    tau_rise: ArrayLike = 1.0  # ms
-    amplitude: ArrayLike = 1.0  # peak of g after a unit input, dimensionless
+    tau_decay: Annotated[ArrayLike, "time constant of the decay", "ms"] = 10.0
+    tau_rise: Annotated[ArrayLike, "time constant of the rise", "ms"] = 1.0
+    amplitude: Annotated[ArrayLike, "peak of g after a unit input", "1"] = 1.0
 
 
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g_rise: Array  # the drive, mS
-    w: Array  # its decaying sum, mS ms
+    g_rise: Annotated[Array, "what drives w, to which an input adds", "mS"]
+    w: Annotated[Array, "its decaying sum", "mS*ms"]
 
 
 def equations(p: Any, y: Any) -> dict[str, Any]:
@@ -68,7 +68,6 @@ dual_expon = linear(
     State,
     input="g_rise",
     conductance=conductance,
-    units={"tau_decay": "ms", "tau_rise": "ms", "amplitude": "1", "w": "mS*ms"},
     positive=("tau_decay", "tau_rise"),
     signed=("amplitude",),
     always_exact=True,  # as brainpy.state's decays are

@@ -3,7 +3,7 @@
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -14,13 +14,13 @@ from synkin.kernel import linear
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    tau: ArrayLike = 8.0  # ms
+    tau: Annotated[ArrayLike, "time constant of the decay", "ms"] = 8.0
 
 
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g: Array  # conductance, mS
+    g: Annotated[Array, "conductance, to which an input adds", "mS"]
 
 
 def equations(p: Any, y: Any) -> dict[str, Any]:
@@ -31,4 +31,4 @@ def equations(p: Any, y: Any) -> dict[str, Any]:
     return {"g": -y.g / p.tau}
 
 
-expon = linear(equations, Params, State, input="g", units={"tau": "ms"}, positive=("tau",))
+expon = linear(equations, Params, State, input="g", positive=("tau",))

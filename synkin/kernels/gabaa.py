@@ -3,21 +3,21 @@
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax.typing import ArrayLike
 
 from synkin.kernel import receptor
-from synkin.kernels.ampa import UNITS, State, equations
+from synkin.kernels.ampa import State, equations
 
 
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    alpha: ArrayLike = 0.53  # binding rate, /ms/mM
-    beta: ArrayLike = 0.18  # unbinding rate, /ms
-    T: ArrayLike = 1.0  # transmitter concentration during a pulse, mM
-    T_dur: ArrayLike = 1.0  # length of a pulse, ms
+    alpha: Annotated[ArrayLike, "binding rate", "1/ms/mM"] = 0.53
+    beta: Annotated[ArrayLike, "unbinding rate", "1/ms"] = 0.18
+    T: Annotated[ArrayLike, "transmitter concentration during a pulse", "mM"] = 1.0
+    T_dur: Annotated[ArrayLike, "length of a pulse", "ms"] = 1.0
 
 
-gabaa = receptor(equations, Params, State, units=UNITS, name="gabaa", source=__doc__)
+gabaa = receptor(equations, Params, State, name="gabaa", source=__doc__)

@@ -20,3 +20,7 @@ from synkin.objects.of_kernel import Synapse
 from synkin.objects.receptors import AMPA, BioNMDA, GABAa
 
 __all__ = ["AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

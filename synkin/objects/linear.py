@@ -1,5 +1,7 @@
 """The synapses whose inputs are added: `Alpha`, `Expon`, `DualExpon`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Any kernel as an object: `Synapse`."""
 
+from __future__ import annotations
+
 import functools
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The receptors, where a spike starts a pulse of transmitter: `AMPA`, `GABAa`, `BioNMDA`."""
 
+from __future__ import annotations
+
 from typing import Any, NoReturn
 
 import jax

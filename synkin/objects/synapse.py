@@ -1,5 +1,7 @@
 """What all synapse objects share: parameters and state variables as attributes, initial values, the clock."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import sys
@@ -54,7 +56,7 @@ class Parameter:
             return self
         return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
-    def __set__(self, synapse: "Synapse", value: Value) -> None:
+    def __set__(self, synapse: Synapse, value: Value) -> None:
         synapse._give(**{self.field: value})
 
 
@@ -70,14 +72,14 @@ class Variable:
     def __get__(self, synapse: Any, owner: type | None = None) -> Any:
         return self if synapse is None else Held(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
 
-    def __set__(self, synapse: "Synapse", value: Any) -> None:
+    def __set__(self, synapse: Synapse, value: Any) -> None:
         raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
 
 
 class Held:
     """One state variable of one object, always as it is now."""
 
-    def __init__(self, synapse: "Synapse", name: str, unit: str) -> None:
+    def __init__(self, synapse: Synapse, name: str, unit: str) -> None:
         self._synapse, self._name, self._unit = synapse, name, unit
 
     @property

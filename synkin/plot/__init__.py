@@ -38,3 +38,7 @@ __all__ = [
     "scheme",
     "traces",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,5 +1,7 @@
 """Pictures of conductances: traces, populations, the answer of a kernel, a fit."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

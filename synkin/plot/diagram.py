@@ -1,5 +1,7 @@
 """The picture of a scheme: its states and the transitions between them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple

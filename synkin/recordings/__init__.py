@@ -12,3 +12,7 @@ a file needs one.
 from synkin.recordings.recording import Recording, read_recording
 
 __all__ = ["Recording", "read_recording"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

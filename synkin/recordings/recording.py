@@ -4,11 +4,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from synkin import checks, units
+from synkin import checks, fields, units
 from synkin.recordings import formats, time_unit
 
 # Times that differ by less than this part of the interval between samples are the same.
@@ -16,6 +16,7 @@ _SAME = 1e-3
 _SLICE = re.compile(r"\s*([+-]?\d*)\s*:\s*([+-]?\d*)\s*(?::\s*([+-]?\d*)\s*)?")
 
 
+@fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """Sweeps at the same times.
@@ -25,11 +26,11 @@ class Recording:
         ValueError: shapes that do not fit.
     """
 
-    times: np.ndarray  # (M,) ms
-    traces: np.ndarray  # (R, M), in `unit`
-    unit: str = ""  # such as "pA"; "" if it is not known
-    source: str = ""  # the file, and what was converted
-    labels: tuple[str, ...] = ()  # R names of the sweeps, as the file has them
+    times: Annotated[np.ndarray, "(M,) of the samples", "ms"]
+    traces: Annotated[np.ndarray, "(R, M), a sweep a row", "`unit`"]
+    unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"] = ""
+    source: Annotated[str, "the file, and what was converted"] = ""
+    labels: Annotated[tuple[str, ...], "R names of the sweeps, as the file has them"] = ()
 
     def __post_init__(self) -> None:
         times, traces = checks.floats("times", units.plain("times", self.times, "ms")), self.traces

@@ -1,0 +1,178 @@
+"""What the reference says beside the docstrings as they stand in the code: what is known once the library is imported.
+
+A kernel, a published scheme or a set of parameters is an object, and no function or class: its page is made of what it
+says of itself. Fields of what a function returns are listed with what `synkin.fields` knows of them, and a name in
+backticks leads to its entry.
+"""
+
+import importlib
+import inspect
+import re
+from typing import Any
+
+import griffe
+
+import synkin
+from synkin import fields, presets
+from synkin.kernel import Kernel
+
+_NAME = re.compile(r"(?<!`)`(?P<name>(?:synkin\.)?[A-Za-z_]\w*(?:\.\w+)*)`(?!`)")
+
+_TOGETHER = re.compile(r"(?m)^    (?P<names>[A-Za-z_]\w*(?:, [A-Za-z_]\w*)+): (?P<said>.*(?:\n {8}.*)*)")
+
+
+class Docstrings(griffe.Extension):
+    """See above."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Complete what was read from the files."""
+        for module in modules(pkg):
+            at_runtime = importlib.import_module(module.path)
+            for member in list(module.members.values()):
+                if member.is_alias:
+                    continue
+                if member.is_class:
+                    describe(member, getattr(at_runtime, member.name))
+                    if "__init__" in member.members:
+                        evaluate(member.members["__init__"], getattr(at_runtime, member.name).__init__)
+                elif member.is_function:
+                    evaluate(member, getattr(at_runtime, member.name))
+                elif member.is_attribute:
+                    text = about(getattr(at_runtime, member.name, None))
+                    if text:
+                        member.docstring = griffe.Docstring(text, parent=member)
+            for each in (module, *walk(module)):
+                if each.docstring:
+                    each.docstring.value = linked(one_by_one(each.docstring.value))
+
+
+def modules(module: griffe.Module) -> list[griffe.Module]:
+    """A package's modules, itself first; not those that are run."""
+    found = [module]
+    for member in module.members.values():
+        if not member.is_alias and member.is_module and not member.name.startswith("__") and member.name != "data":
+            found += modules(member)
+    return found
+
+
+def walk(item: Any) -> list[Any]:
+    """Functions, classes, attributes and what is in them."""
+    found = []
+    for member in item.members.values():
+        if not member.is_alias and not member.is_module:
+            found += [member, *walk(member)]
+    return found
+
+
+def describe(item: griffe.Class, kind: Any) -> None:
+    """List the fields of a NamedTuple or dataclass in its docstring."""
+    said = fields.said(kind)
+    if item.name == "TsodyksMarkram":
+        item.docstring.value = about(synkin.tsodyks_markram)
+    if not said:
+        return
+    lines = []
+    for name, (meaning, unit) in said.items():
+        attribute = item.members[name]
+        annotation = attribute.annotation
+        attribute.annotation = annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
+        lines.append(f"    {name}: {fields.worded(meaning, unit)}")
+    item.docstring.value = "\n".join([item.docstring.value, "", "Attributes:", *lines])
+
+
+def evaluate(item: griffe.Function, function: Any) -> None:
+    """Show the values of defaults that have names, such as those of parameters."""
+    for name, known in inspect.signature(function).parameters.items():
+        if isinstance(known.default, float | str | tuple):
+            item.parameters[name].default = repr(known.default)
+
+
+def one_by_one(text: str) -> str:
+    """A docstring in which names described together, as "a, b: ...", are described each; exceptions with an or."""
+
+    def each(found: re.Match[str]) -> str:
+        if found["names"].endswith("Error"):
+            return f"    {found['names'].replace(', ', ' or ')}: {found['said']}"
+        return "\n".join(f"    {name}: {found['said']}" for name in found["names"].split(", "))
+
+    return _TOGETHER.sub(each, text)
+
+
+def about(value: Any) -> str:
+    """What an object says of itself, as Markdown; "" of what is none of ours."""
+    if isinstance(value, Kernel) or value is synkin.tsodyks_markram:
+        return "\n\n".join(filter(None, [*prose(value), ways(value), table_of(value)]))
+    if isinstance(value, presets.Preset):
+        said = f"`{value.kernel.name}` with {listed(value.params)}; E = {value.E:g} mV"
+    elif isinstance(value, presets.ShortTerm):
+        said = f"`tsodyks_markram` with {listed(value.params)}; a current that decays with {value.tau:g} ms"
+    elif isinstance(value, presets.MgBlock):
+        said = f"Mg = {value.Mg:g} mM, a = {value.a:g} /mV, b = {value.b:g} mM"
+    else:
+        return ""
+    return f"{said}.\n\nSource: {value.source}."
+
+
+def listed(params: Any) -> str:
+    """Such as "alpha 1.1, beta 0.19"."""
+    return ", ".join(f"{name} {value:g}" for name, value in params._asdict().items())
+
+
+def prose(kernel: Any) -> list[str]:
+    """The text of a kernel's docstring, without its lists."""
+    text = kernel.__doc__ if isinstance(kernel, Kernel) else re.sub(r"(?m)^    ", "", type(kernel).__doc__)
+    return [re.sub(r"(?ms)^(Transitions|Parameters):\n.*?^State: [^\n]*\n?", "", text).strip()]
+
+
+def ways(kernel: Any) -> str:
+    """A scheme's transitions, as code."""
+    if not hasattr(kernel, "transitions"):
+        return ""
+    opened = [state if weight == 1 else f"{weight:g} {state}" for state, weight in kernel.open.items()]
+    lines = [str(way) for way in kernel.transitions]
+    return "\n".join(["```text", *lines, "```", "", f"Conducting: {', '.join(opened)}."])
+
+
+def table_of(kernel: Any) -> str:
+    """Parameters and state; of a scheme, whose states are told apart by their transitions alone, their names."""
+    lines = ["| parameter | default | |", "| --- | --- | --- |"]
+    for name, known in kernel.parameters.items():
+        lines.append(f"| ``{name}`` | {known.default:g} | {getattr(kernel.Params, name).__doc__} |")
+    if hasattr(kernel, "states"):
+        first, *states = (f"``{state}``" for state in kernel.states)
+        left = kernel.State.pulse_left.__doc__
+        said = f"State: {', '.join(states)}, the part of the receptors in each, the rest being in {first}"
+        return "\n".join([*lines, "", f"{said}; and ``pulse_left``, {left}."])
+    lines += ["", "| state | |", "| --- | --- |"]
+    lines += [f"| ``{name}`` | {getattr(kernel.State, name).__doc__} |" for name in kernel.State._fields]
+    return "\n".join(lines)
+
+
+def linked(text: str) -> str:
+    """A text in which public names lead to their entries."""
+
+    def link(found: re.Match[str]) -> str:
+        name = found["name"]
+        first, *rest = name.removeprefix("synkin.").split(".")
+        if first not in synkin.__all__:
+            return found[0]
+        return f'<autoref identifier="{entry(first, rest)}" optional><code>{name}</code></autoref>'
+
+    return _NAME.sub(link, text)
+
+
+def entry(first: str, rest: list[str]) -> str:
+    """Where what is public by a name is defined, which is what its entry is called."""
+    value = getattr(synkin, first)
+    if isinstance(value, Kernel):
+        return ".".join([value.home, first, *rest])
+    if value is synkin.tsodyks_markram:
+        return ".".join([type(value).__module__, type(value).__qualname__, *rest])
+    for i, name in enumerate(rest):
+        value = getattr(value, name, None)
+        if hasattr(value, "__qualname__"):
+            first, rest = "", rest[i + 1 :]
+            break
+    if hasattr(value, "__qualname__"):
+        return ".".join([value.__module__, value.__qualname__, *rest])
+    return ".".join(["synkin", first, *rest])
