@@ -1,6 +1,7 @@
 """The synapses for brainstate: brainpy.state's numbers under its transformations, in its projections, in its units."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -621,3 +622,39 @@ def test_a_name_that_is_taken():
     kernel = synkin.receptor(equations, synkin.ampa.Params, TakenState, conductance=lambda p, y: y.update, name="taken")
     with pytest.raises(ValueError, match="must have another name for its `update`"):
         ours.class_of(kernel)
+
+
+# The page
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "brainstate.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=["post", "pre", "gradient"])
+def test_examples_of_the_page(text, capsys):
+    """Each by itself."""
+    given = {"__name__": "example"}
+    exec(compile(text, "example", "exec"), given)
+    if "g" in given:
+        assert given["g"].shape == (100, 6)
+        assert given["g"].max() > 1e-3 * u.mS
+    printed = capsys.readouterr().out
+    assert not printed or 5 < float(printed.split()[0]) < 200
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("ei_network", ["--seeds", "1", "--ms", "5", "--repeats", "1"]), ("brainstate_synapses", ["--quick"])],
+)
+def test_the_benchmarks_run(module, arguments, capsys):
+    importlib.import_module(f"benchmarks.{module}").main(arguments)
+    printed = capsys.readouterr().out
+    assert "nan" not in printed
+    if module == "ei_network":
+        assert [float(off) < 1e-6 for off in re.findall(r"mS at most, (\S+) of", printed)] == [True] * 4
+    else:
+        rows = [line.split() for line in printed.splitlines() if line.split()[0] in OBJECTS]
+        assert len(rows) == 24
+        assert all(float(row[2]) < 1e-12 for row in rows)

@@ -6,8 +6,8 @@ They have the constructors, methods and states of brainpy.state's synapses and s
 and align-post projections with its outputs and delays, under every transformation of brainstate, with quantities of
 brainunit. Besides, there is ``method="exact"``, ``overlap="ignore"``, and `Synapse` for any other kernel.
 
-A step is that of a `synkin.stepper`. Where parameters and dt are known when a program is traced, all that depends on
-them alone is computed then, once. The extra ``brainstate`` installs what is needed.
+A step is that of a `synkin.stepper`. What "exact" makes of parameters and dt alone is computed once, when a program is
+traced, if they are known then. The extra ``brainstate`` installs what is needed.
 """
 
 import functools
@@ -151,8 +151,10 @@ class _Synapse(brainpy.state.Synapse):
         dt = checks.positive_dt(units.plain("dt", _environ("dt"), "ms"))
         params = checks.params(self._params(), self.varshape, self.kernel)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
-        if all(map(checks.is_concrete, (*params, dt))):
-            with jax.ensure_compile_time_eval():  # constants of whatever is being traced
+        if self.method == "exact" and all(map(checks.is_concrete, (*params, dt))):
+            # Tables, and powers of matrices: constants of whatever is being traced. The few exponentials of "exp_euler"
+            # XLA itself takes out of a loop, which spares a compilation.
+            with jax.ensure_compile_time_eval():
                 return _prepared(*options, self._for_kernel(params), dt)
         return _prepared(*options, self._for_kernel(checks.guarded(params, self.kernel)), checks.guarded_dt(dt))
 
