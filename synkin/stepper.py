@@ -75,10 +75,10 @@ class Stepper:
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
         if state is None:
             state = self.kernel.init(self.params, shape, dtype=self.dtype)
-            return carry_of(self, self._guarded(state), at_rest=True)
+            return carry_of(self, self.guarded(state), at_rest=True)
         state = checks.state(self.kernel, units.state(state, self.kernel))
         checks.params(self.params, state[0].shape, self.kernel)
-        return carry_of(self, self._guarded(state), at_rest=False)
+        return carry_of(self, self.guarded(state), at_rest=False)
 
     def step(self, carry: Carry, spike: ArrayLike) -> tuple[Carry, Array]:
         """Advance by one step.
@@ -104,7 +104,8 @@ class Stepper:
         count = None if carry.ends is None else transmitter.count(carry.ends, carry.row)
         return state_of(self.kernel, own, carry.y, count)
 
-    def _guarded(self, state: Any) -> Any:
+    def guarded(self, state: Any) -> Any:
+        """``state``, NaN where a traced parameter is."""
         return checks.guarded_state(state, self.params, True, takes_weights=self.kernel.TAKES_WEIGHTS)
 
     def __repr__(self) -> str:
@@ -211,6 +212,20 @@ def carry_of(stepper: Stepper, state: Any, *, at_rest: bool) -> Carry:
     row = None if ends is None else jnp.zeros((), jnp.int32)
     before = None if own.before is None else (own.before, own.last_before)
     return Carry(y, ends, row, before)
+
+
+def resumed(stepper: Stepper, state: Any) -> Carry:
+    """The carry of a run that goes on at ``state``, of which steps of this very stepper have counted down the pulses.
+
+    It costs no exponential: no pulse has a last step of its own, as those may have that `carry_of` begins with.
+    """
+    kernel, state = stepper.kernel, stepper.guarded(state)
+    y = tuple(getattr(state, name) for name in kernel.order)
+    if kernel.TAKES_WEIGHTS:
+        return Carry(y, None, None, None)
+    own = _fitted(stepper.moves, y[0])
+    ends = transmitter.counted(own.pulse, state.pulse_left, own.dt)
+    return Carry(y, ends, jnp.zeros((), jnp.int32), None)
 
 
 def _with(own: moves.Moves, before: tuple[Any, Any] | None) -> moves.Moves:

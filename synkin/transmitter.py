@@ -80,6 +80,16 @@ def under_way(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, meth
     return count, Pulse(jnp.broadcast_to(pulse.full, count.shape), last, over)
 
 
+def counted(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
+    """The count of pulses that earlier steps of this grid have counted down to ``pulse_left`` ms: `left` undone.
+
+    A pulse of another T_dur or dt than ``pulse`` is of does not lie on this grid, and is put where it does.
+    """
+    at, last = jax.lax.stop_gradient(pulse_left), jax.lax.stop_gradient(pulse.last)
+    steps = jnp.clip(jnp.rint((at - last) / dt) + 1, 1, _MOST_STEPS).astype(jnp.int32)
+    return jnp.where(at > 0, 2 * steps, jnp.zeros_like(steps))
+
+
 def arrive(pulse: Pulse, before: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
     """``ends`` from the step ``row`` on, which begins with ``spike`` (true where not 0, shape of the state).
 

@@ -52,9 +52,9 @@ def plain(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
         return [plain(name, element, unit, kind) for element in value]
     if not is_quantity(value):
         return value
-    wanted, came = _unit(unit), value.unit
+    wanted, came = unit_of(unit), value.unit
     if not wanted.has_same_dim(came):
-        raise TypeError(f"{kind} `{name}` must be {_worded(unit)}, but is {_worded(came)}.")
+        raise TypeError(f"{kind} `{name}` must be {worded(unit)}, but is {worded(came)}.")
     number, factor = value.mantissa, came.magnitude / wanted.magnitude
     if factor == 1:
         return number
@@ -72,12 +72,12 @@ def _times(number: Any, factor: float) -> Any:
 
 def quantity(value: Any, unit: str) -> Any:
     """``value``, which is in ``unit``, as a quantity; only where there are quantities already."""
-    return sys.modules["saiunit"].Quantity(value, unit=_unit(unit))
+    return sys.modules["saiunit"].Quantity(value, unit=unit_of(unit))
 
 
 def has_dimension(value: Any, unit: str) -> bool:
     """Whether ``value`` is a quantity that can be given in ``unit``."""
-    return is_quantity(value) and _unit(unit).has_same_dim(value.unit)
+    return is_quantity(value) and unit_of(unit).has_same_dim(value.unit)
 
 
 def params(kernel: Any, values: Any) -> Any:
@@ -120,7 +120,7 @@ def of_input(kernel: Any) -> str:
 
 
 @functools.cache
-def _unit(name: str) -> Any:
+def unit_of(name: str) -> Any:
     """saiunit's unit of that name, in which "*" binds before "/", and "^" before both."""
     saiunit = sys.modules["saiunit"]
 
@@ -134,6 +134,6 @@ def _unit(name: str) -> Any:
     return functools.reduce(operator.mul, factors, saiunit.UNITLESS)
 
 
-def _worded(unit: Any) -> str:
+def worded(unit: Any) -> str:
     """A unit, ours or saiunit's, as a sentence has it."""
     return "dimensionless" if str(unit) == "1" else f"in {unit}"

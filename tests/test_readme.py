@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import jax
@@ -33,6 +34,7 @@ COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m 
 SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "activate" in text]
 EXAMPLES = blocks(README, "python")
 # What a reader types once; what it installs may not be there.
+FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
 
 
@@ -59,13 +61,21 @@ def test_examples(text):
     run(text, {})
 
 
+@contextmanager
+def as_jax_is():
+    """Types and ranks are promoted as JAX does by default, on which other frameworks lean."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "python")])
 def test_pages(name):
     """Those of a page one after the other, as they are read."""
     text = "\n".join(blocks(PAGES[name], "python"))
     import_or_skip(text)
     try:
-        run(text, {})
+        with as_jax_is() if FRAMEWORKS.search(text) else nullcontext():
+            run(text, {})
     finally:
         synkin.environ.set(t=None, dt=None)
 

@@ -371,10 +371,10 @@ class DualExpon(Linear):
         if self._normalize:
             return given
         like: Any = jax.ShapeDtypeStruct(self.in_size, given.amplitude.dtype)
-        return _not_normalized(checks.aligned(given, like, dual_expon))
+        return not_normalized(checks.aligned(given, like, dual_expon))
 
     def _read(self, name: str) -> Array:
-        return _g_decay(self._given, self.state) if name == "g_decay" else super()._read(name)
+        return decaying_part(self._given, self.state) if name == "g_decay" else super()._read(name)
 
     def _write(self, name: str, value: Array) -> None:
         if np.any(np.asarray(self._given.tau_rise) == np.asarray(self._given.tau_decay)):
@@ -387,13 +387,13 @@ class DualExpon(Linear):
 
 
 @jax.jit
-def _not_normalized(params: Any) -> Any:
+def not_normalized(params: Any) -> Any:
     """Parameters with which the kernel gives amplitude (g_decay - g_rise)."""
     return params._replace(amplitude=params.amplitude * _rate_difference(params) * peak(params))
 
 
 @jax.jit
-def _g_decay(params: Any, state: Any) -> Array:
+def decaying_part(params: Any, state: Any) -> Array:
     return state.g_rise + _rate_difference(checks.aligned(params, state.w, dual_expon)) * state.w
 
 

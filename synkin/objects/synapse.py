@@ -110,7 +110,7 @@ class Synapse:
         self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str | None
     ) -> None:
         checks.method(method, self.kernel)
-        self._in_size = _axes("in_size", in_size)
+        self._in_size = axes("in_size", in_size)
         self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
         self._method = method or self.kernel.methods[0]
         self._given = self.kernel.Params(**given)  # all of them, checked next
@@ -205,7 +205,7 @@ class Synapse:
         Raises:
             TypeError, ValueError: a batch size or an initial value that makes no sense.
         """
-        batch = () if batch_size is None else _axes("batch_size", batch_size)
+        batch = () if batch_size is None else axes("batch_size", batch_size)
         if len(batch) > 1:
             raise TypeError(f"Argument `batch_size` must be an int, but is {batch_size!r}.")
         shape = batch + self._in_size
@@ -358,7 +358,7 @@ def spread(name: str, value: Any, shape: checks.Shape, dtype: Any) -> Array:
     return jnp.broadcast_to(value, shape)
 
 
-def _axes(name: str, value: Any) -> checks.Shape:
+def axes(name: str, value: Any) -> checks.Shape:
     try:
         return checks.shape(value)
     except (TypeError, ValueError) as error:
