@@ -140,8 +140,8 @@ class Fit:
         held the truth in 92 to 96 % of 200 synthetic recordings with filtered noise, of which blocks make 30, those of
         a profile in 93 to 96 %.
 
-        Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks; Hesterberg 2015, Am. Stat. 69:371, for
-        the wider middle.
+        Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks;
+        Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
         with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
             return intervals.bootstrap(self.problem, self.point, self.width, self.alike, n, key, over)
