@@ -1,0 +1,1 @@
+"""Kernels in other frameworks: one module each, none is imported unless asked for."""
