@@ -41,7 +41,7 @@ class KernelSynapse(Synapse):
 
     What it has in a jaxley network, its name being "ampa":
 
-    - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and those of the kernel, such as ``ampa_beta``.
+    - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and the kernel's own: ``ampa_beta``, say.
     - states: the kernel's variables, ``ampa_g``, and what finds spikes: ``ampa_above`` (1 where the voltage was at or
       above ``v_th``) and, for a receptor, ``ampa_steps_left`` (the solver's steps that the transmitter still reaches
       into, in place of the kernel's ``pulse_left``). A run that goes on from the states of another keeps its step.
