@@ -15,6 +15,8 @@ import pytest
 import synkin
 from synkin import ampa, bionmda, schemes
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "other_solvers.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -56,7 +58,7 @@ def test_from_edge_to_edge():
     shown = run(block("def g_at("))
 
     def g_at(params, spike_times):
-        return synkin.respond(bionmda, params, spike_times, jnp.array([40.0]))[0]
+        return synkin.respond(ampa, params, spike_times, jnp.array([40.0]))[0]
 
     expected = jax.grad(g_at, (0, 1))(shown["params"], shown["spike_times"])
     assert np.asarray(shown["slope"][0]) == pytest.approx(np.asarray(expected[0]), rel=1e-3, abs=1e-6)

@@ -142,7 +142,8 @@ class KernelSynapse(Synapse):
         y = tuple(states[key(field)] for field in kernel.order)
         above = pre_voltage >= params[key("v_th")]
         fired = above & (states[key("above")] < 0.5)
-        # All that this computes depends on parameters and delta_t alone, and XLA takes it out of jaxley's loop.
+        # All that this computes depends on parameters and delta_t alone: XLA takes it out of jaxley's loop, but for the
+        # matrix exponential of a scheme, which is a loop itself.
         ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
         if kernel.TAKES_WEIGHTS:
             i = kernel.input
