@@ -34,6 +34,8 @@ COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m 
 SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "activate" in text]
 EXAMPLES = blocks(README, "python")
 # What a reader types once; what it installs may not be there.
+# Pages whose examples are run, and more, by a test of their own.
+ELSEWHERE = {"networks": "test_networks.py", "other_solvers": "test_other_solvers.py"}
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
 
@@ -68,7 +70,9 @@ def as_jax_is():
         yield
 
 
-@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "python")])
+@pytest.mark.parametrize(
+    "name", [name for name, page in PAGES.items() if blocks(page, "python") and name not in ELSEWHERE]
+)
 def test_pages(name):
     """Those of a page one after the other, as they are read."""
     text = "\n".join(blocks(PAGES[name], "python"))
@@ -82,6 +86,8 @@ def test_pages(name):
 
 def test_every_block_is_run():
     """But for text, and for lines that install."""
+    for name, file in ELSEWHERE.items():
+        assert f"docs/{name}.md" in (ROOT / "tests" / file).read_text(encoding="utf-8")
     for name, page in {"README": README, **PAGES}.items():
         languages = set(re.findall(r"^```(\w*)(?=\n)", page, re.MULTILINE)) - {""}
         assert languages <= {"python", "sh", "text"}, name

@@ -1,0 +1,171 @@
+"""Kernels as synapses of jaxley: `KernelSynapse`, with the extra ``jaxley``.
+
+In jaxley a synapse sees the voltage of the presynaptic compartment, not spikes, and its current is in nA: a conductance
+in uS, here ``gS`` times the kernel's g, times mV. All that jaxley does with its own synapses works: `connect`, `set`,
+`record`, `make_trainable`, and gradients through `jaxley.integrate`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin import checks, units
+from synkin.kernel import _g as the_field_g
+from synkin.stepper import Carry, stepper
+
+try:
+    from jaxley.synapses import Synapse
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] != "jaxley":
+        raise
+    raise ImportError(
+        "synkin.adapters.jaxley needs jaxley, which is not installed: `pip install 'synkin[jaxley]'` adds it."
+    ) from None
+
+_OWN_PARAMETERS = ("gS", "e_syn", "v_th")
+_OWN_STATES = ("above", "steps_left")
+
+
+class KernelSynapse(Synapse):
+    """A kernel as a synapse of jaxley: one object for all synapses of a kind, which jaxley connects.
+
+    A spike is found where the presynaptic voltage passes ``v_th`` upward: it is below at one of the solver's steps, and
+    at or above it at the next, ti. There the spike acts, as one at ti does in `synkin.respond`: a receptor's pulse of
+    transmitter begins (one that is under way starts anew), or 1 is added to the input of a linear kernel. From there g
+    is advanced by `synkin.stepper`, so that with "exact" it is `synkin.respond`'s at every step, to rounding,
+    also where ``T_dur`` is no multiple of the step. A voltage that begins above ``v_th`` has not passed it.
+
+    What it has in a jaxley network, its name being "ampa":
+
+    - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and the kernel's own: ``ampa_beta``, say.
+    - states: the kernel's variables, ``ampa_g``, and what finds spikes: ``ampa_above`` (1 where the voltage was at or
+      above ``v_th``) and, for a receptor, ``ampa_steps_left`` (the solver's steps that the transmitter still reaches
+      into, in place of the kernel's ``pulse_left``). A run that goes on from the states of another keeps its step.
+    - ``ampa_g`` is the kernel's conductance: 0 to 1 for a receptor, for a linear kernel what one spike of weight 1
+      makes, so that ``gS`` is the weight of each. Where a kernel has a variable g that is not its conductance,
+      ``ampa_conductance`` is.
+
+    Derivatives are there with respect to all parameters and both voltages but for what finds a spike: through ``v_th``
+    and the presynaptic voltage, which decide only whether there is one, none goes (it is 0).
+    """
+
+    def __init__(
+        self,
+        kernel: Any,
+        params: Any = None,
+        *,
+        gS: float = 1e-4,
+        e_syn: float = 0.0,
+        v_th: float = 0.0,
+        method: str | None = None,
+        overlap: str = "restart",
+        block: Callable[[Array], ArrayLike] | None = None,
+        name: str | None = None,
+    ) -> None:
+        """What each synapse has until jaxley's `set` or `make_trainable` give it values of its own.
+
+        Args:
+            kernel: a kernel such as `synkin.ampa`, one of `synkin.schemes`, or one of your own.
+            params: its ``Params``, scalars; by default the defaults. At rest under these a synapse begins.
+            gS: maximal conductance in uS, 0 or more; for a linear kernel the weight of a spike. By default that of
+                jaxley's own synapses.
+            e_syn: reversal potential in mV.
+            v_th: voltage in mV that the presynaptic one passes at a spike; 0, as in the NMODL files of Destexhe,
+                Mainen and Sejnowski (ModelDB 18500).
+            method: "exact" or "exp_euler"; by default "exact" where the kernel has it, so that pulses may end within
+                a step and ``T_dur`` has a derivative.
+            overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+            block: of the postsynaptic voltage in mV, the factor by which g is multiplied then: for NMDA receptors
+                `synkin.currents.mg_block`, or `functools.partial` of it.
+            name: what jaxley calls it, and puts before the names of parameters and states; by default the kernel's. Two
+                kinds in one network need two names.
+
+        Raises:
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel whose names
+                are already taken here.
+        """
+        checks.kernel(kernel)
+        if method is None and "exact" in kernel.methods:
+            method = "exact"
+        kernel.check_options(method, overlap)
+        if block is not None:
+            checks.function("block", block)
+        if name is not None and not (isinstance(name, str) and name.isidentifier()):
+            raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
+        params = checks.params(units.params(kernel, kernel.Params() if params is None else params), (), kernel)
+        own = {
+            "gS": checks.number("gS", gS, lambda v: np.isfinite(v) and v >= 0, "a finite number of uS, 0 or more"),
+            "e_syn": checks.number("e_syn", e_syn, np.isfinite, "a finite number of mV"),
+            "v_th": checks.number("v_th", v_th, np.isfinite, "a finite number of mV"),
+        }
+        super().__init__(name or kernel.name)
+        self.kernel, self.method, self.overlap, self.block = kernel, method, overlap, block
+        self.conductance = "g" if "g" not in kernel.order or kernel.conductance is the_field_g else "conductance"
+        at_rest = kernel.init(params, ())
+        y = tuple(getattr(at_rest, field) for field in kernel.order)
+        states = dict(zip(kernel.order, y, strict=True)) | {"above": 1.0}
+        states[self.conductance] = kernel.conductance_of(checks.aligned(params, y[0], kernel), y)
+        if not kernel.TAKES_WEIGHTS:
+            states["steps_left"] = 0.0
+        taken = {*_OWN_PARAMETERS, *_OWN_STATES} & {*kernel.Params._fields, *kernel.order}
+        taken |= {*kernel.Params._fields} & {*states}
+        if taken:
+            raise ValueError(f"Kernel `{kernel.name}` must not have the name `{min(taken)}` twice in jaxley, but has.")
+        self.synapse_params = {self._key(key): float(value) for key, value in (own | params._asdict()).items()}
+        self.synapse_states = {self._key(key): float(value) for key, value in states.items()}
+
+    def update_states(
+        self,
+        states: dict[str, Array],
+        delta_t: ArrayLike,
+        pre_voltage: Array,
+        post_voltage: Array,
+        params: dict[str, Array],
+    ) -> dict[str, Array]:
+        """One step of all synapses, for jaxley.
+
+        Args:
+            states: at the start of the step, each (n,).
+            delta_t: ms.
+            pre_voltage, post_voltage: at the start of the step, (n,) mV.
+            params: each (n,).
+
+        Returns:
+            The states at the end of the step.
+        """
+        kernel, key, dtype = self.kernel, self._key, pre_voltage.dtype
+        own = kernel.Params(*(params[key(field)] for field in kernel.Params._fields))
+        y = tuple(states[key(field)] for field in kernel.order)
+        above = pre_voltage >= params[key("v_th")]
+        fired = above & (states[key("above")] < 0.5)
+        # All that this computes depends on parameters and delta_t alone: XLA takes it out of jaxley's loop, but for the
+        # matrix exponential of a scheme, which is a loop itself.
+        ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
+        if kernel.TAKES_WEIGHTS:
+            i = kernel.input
+            y = (*y[:i], y[i] + fired.astype(dtype), *y[i + 1 :])  # from the start of the step, as a receptor's
+            carry, g = ready.step(Carry(y, None, None, None), jnp.zeros_like(fired))
+        else:
+            # A run of one step: the pulse goes from step to step as the whole number that counts it, and stays exact.
+            ends = 2 * states[key("steps_left")].astype(jnp.int32)
+            carry, g = ready.step(Carry(y, ends, jnp.zeros((), jnp.int32), None), fired)
+        moved = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
+        if not kernel.TAKES_WEIGHTS:
+            moved["steps_left"] = jnp.maximum(carry.ends // 2 - 1, 0).astype(dtype)
+        return {key(field): value for field, value in moved.items()}
+
+    def compute_current(
+        self, states: dict[str, Array], pre_voltage: Array, post_voltage: Array, params: dict[str, Array]
+    ) -> Array:
+        """The current of each synapse in nA, outward positive, for jaxley; shapes as in `update_states`."""
+        g = params[self._key("gS")] * states[self._key(self.conductance)]
+        if self.block is not None:
+            g = g * self.block(post_voltage)
+        return g * (post_voltage - params[self._key("e_syn")])
+
+    def _key(self, field: str) -> str:
+        return f"{self._name}_{field}"
