@@ -181,6 +181,10 @@ def typical_free(kernel: Any) -> list[str]:
 
     Of a scheme, which has more than one recording can tell, the rates of opening and closing.
     """
+    if len(kernel.parts) > 1:
+        own = {f"{name}_{free}" for name, part in zip(kernel.names, kernel.parts, strict=True)
+               for free in typical_free(part)}  # fmt: skip
+        return [name for name in kernel.Params._fields if name in own or kernel.bare(name) == "g"]
     ways = [way for way in getattr(kernel, "transitions", ()) if not way.binds]
     gate = {
         name for way in ways if (way.source in kernel.open) != (way.target in kernel.open) for name in way.rate.names
