@@ -86,7 +86,9 @@ def concentration_jumps(
         state = kernel.init(params, (), dtype=dtype)
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
     T = checks.array(concentrations, dtype)
-    g = _answer(kernel, params, state, jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), *_stretches(edges, times, dtype))
+    g = _answer(
+        kernel, params, state, jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), *_stretches(edges, times, dtype)
+    )
     return units.quantity(g, "mS") if has_units else g
 
 
@@ -102,9 +104,7 @@ def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]
 
 
 @partial(jax.jit, static_argnames="kernel")
-def _answer(
-    kernel: Any, params: Any, state: Any, T: Array, lengths: Array, which: Array, since: Array
-) -> Array:
+def _answer(kernel: Any, params: Any, state: Any, T: Array, lengths: Array, which: Array, since: Array) -> Array:
     if len(kernel.parts) > 1:
         own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
         gs = [_answer(part, given, at, T, lengths, which, since) for part, given, at in own]

@@ -55,7 +55,7 @@ class Stepper:
 
     kernel: Any
     params: Any  # the kernel's Params, arrays
-    moves: moves.Moves
+    moves: Any  # `synkin.moves.Moves`; None of a sum, whose parts have their own
     method: str
     overlap: str
 
@@ -152,8 +152,8 @@ class StepperOfSum(Stepper):
 def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
     """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
     if isinstance(stepper, StepperOfSum):
-        own = zip(stepper.parts, carry.parts, strict=True)
-        carries, gs = zip(*(_stepped(part, at, spike) for part, at in own), strict=True)
+        parts = zip(stepper.parts, carry.parts, strict=True)
+        carries, gs = zip(*(_stepped(part, at, spike) for part, at in parts), strict=True)
         return CarryOfSum(carries), stepper.kernel.total(stepper.relative, gs)
     kernel = stepper.kernel
     own = _with(_fitted(stepper.moves, carry.y[0]), carry.before)

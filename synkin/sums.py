@@ -42,9 +42,7 @@ class Sum(Kernel):
     @property
     def order(self) -> tuple[str, ...]:
         """The variables, part by part, each after those that drive it."""
-        return tuple(
-            f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.order
-        )
+        return tuple(f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.order)
 
     def bare(self, name: str) -> str:
         """What a parameter is called in the part that it belongs to; a relative conductance is "g"."""

@@ -1,7 +1,8 @@
 """Results in files: all of a `Fit` as JSON, so that what is read back is what was written, to the last bit.
 
-A kernel of the library stands there by its name, a scheme as its text and rates, a sum as its parts, and any other by its
-name and parameters alone: it has to be given when the file is read. Numbers that JSON does not have are strings: "nan", "inf".
+A kernel of the library stands there by its name, a scheme as its text and rates, a sum as its parts, and any other by
+its name and parameters alone: it has to be given when the file is read. Numbers that JSON does not have are strings:
+"nan", "inf".
 """
 
 import json

@@ -170,7 +170,7 @@ def _baselines(problem: Problem, rows: np.ndarray, spikes: np.ndarray) -> np.nda
 
 
 def _of_kernel(problem: Problem, parameters: np.ndarray) -> np.ndarray:
-    """Logarithms of rise, half width and decay to 1/e of each part at each of the ``parameters`` (n, P): (n, 3 parts)."""
+    """Logarithms of rise, half width and decay to 1/e of each part, at each of the ``parameters`` (n, P): (n, 3 K)."""
     g = np.asarray(_answers(problem.form, problem.params, parameters))
     rows = g.reshape(-1, len(_LOOKED_AT))
     found = np.full((len(rows), 3), np.nan)
