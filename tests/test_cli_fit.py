@@ -314,13 +314,13 @@ def test_options_for_some_of_the_kernels(said, recording, tmp_path):
     pytest.importorskip("matplotlib")
     text = said(
         recording, "--kernel", "expon,dual_expon", "--spikes", "4", "--scale", "--starts", "2",
-        "--bounds", "expon.tau=5.1:9", "tau_decay=1:50", "--tie", "tau_rise=tau_decay", "--profile", "scale,tau_decay",
+        "--bounds", "expon.tau=4:9", "tau_decay=1:50", "--tie", "tau_rise=tau_decay", "--profile", "scale,tau_decay",
         "--bootstrap", "3", "--out", str(out), "--plot", str(picture),
     )  # fmt: skip
     some = ("--tie tau_rise: dual_expon", "--bounds tau: expon", "--bounds tau_decay: dual_expon")
     assert f"for some    {'; '.join(some)}; --profile tau_decay: dual_expon\n" in text
     found = {fit["kernel"]: fit for fit in result(out)["fits"]}
-    assert found["expon"]["params"]["tau"] == pytest.approx(5.1)
+    assert found["expon"]["params"]["tau"] == pytest.approx(5, rel=0.02)
     assert found["dual_expon"]["params"]["tau_rise"] == found["dual_expon"]["params"]["tau_decay"]
     assert set(found["expon"]["profiles"]) == {"scale"}
     assert set(found["dual_expon"]["profiles"]) == {"scale", "tau_decay"}
