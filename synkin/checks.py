@@ -260,7 +260,7 @@ def type_name(kind: type) -> str:
     home = kind.__module__.replace("synkin.kernels.", "synkin.").replace("synkin.release", "synkin.tsodyks_markram")
     if getattr(sys.modules["synkin"], kind.__name__, None) is kind:
         home = "synkin"
-    return kind.__qualname__ if home in ("builtins", "__main__") else f"{home}.{kind.__qualname__}"
+    return kind.__qualname__ if home in ("builtins", "__main__", "synkin.sums") else f"{home}.{kind.__qualname__}"
 
 
 def _a(noun: str) -> str:
@@ -347,12 +347,13 @@ def kernel(value: Any) -> None:
 
 def rests(kernel: Any) -> None:
     """Raise ValueError if a receptor moves by itself where a run off the grid, given no state, would have it rest."""
-    moving = [name for name, moves in zip(kernel.order, kernel.structure.source_at_rest, strict=True) if moves]
-    if moving and kernel.rest is None:
-        raise ValueError(
-            f"Kernel `{kernel.name}` must be at rest where its variables are 0, as no state is given, but there "
-            f"`{moving[0]}` changes without transmitter."
-        )
+    for part in kernel.parts:
+        moving = [name for name, moves in zip(part.order, part.structure.source_at_rest, strict=True) if moves]
+        if moving and part.rest is None:
+            raise ValueError(
+                f"Kernel `{part.name}` must be at rest where its variables are 0, as no state is given, but there "
+                f"`{moving[0]}` changes without transmitter."
+            )
 
 
 def method(value: Any, kernel: Any) -> None:

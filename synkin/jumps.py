@@ -88,9 +88,10 @@ def concentration_jumps(
         checks.rests(kernel)
         state = kernel.init(params, (), dtype=dtype)
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
-    y = tuple(getattr(state, name) for name in kernel.order)
     T = checks.array(concentrations, dtype)
-    g = _answer(kernel, params, y, jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), *_stretches(edges, times, dtype))
+    g = _answer(
+        kernel, params, state, jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), *_stretches(edges, times, dtype)
+    )
     return units.quantity(g, "mS") if has_units else g
 
 
@@ -106,9 +107,12 @@ def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]
 
 
 @partial(jax.jit, static_argnames="kernel")
-def _answer(
-    kernel: Any, params: Any, y: tuple[Array, ...], T: Array, lengths: Array, which: Array, since: Array
-) -> Array:
+def _answer(kernel: Any, params: Any, state: Any, T: Array, lengths: Array, which: Array, since: Array) -> Array:
+    if len(kernel.parts) > 1:
+        own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+        gs = [_answer(part, given, at, T, lengths, which, since) for part, given, at in own]
+        return kernel.total(kernel.relative(params), gs)
+    y = tuple(getattr(state, name) for name in kernel.order)
     evolve = moves.evolution(kernel, params, T)
     y = loop.alike(y, (params, T, y, lengths))
 

@@ -169,6 +169,21 @@ class Kernel:
         return self.State(*(zero + derivatives.get(name, zero) for name in self.State._fields))
 
     @property
+    def parts(self) -> tuple[Kernel, ...]:
+        """What it is the sum of: itself alone, unless it is a `synkin.sums.Sum`."""
+        return (self,)
+
+    def bare(self, name: str) -> str:
+        """What a parameter is called in the part of a sum that it belongs to."""
+        return name
+
+    def __add__(self, other: Any) -> Kernel:
+        """The two side by side at one synapse, as one kernel: see `synkin.sums`."""
+        from synkin.sums import added  # which stands on this module
+
+        return added(self, other)
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The variables, each after those that drive it: the order in which they are solved."""
         names = _variables(self.State)

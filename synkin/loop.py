@@ -103,6 +103,22 @@ def batch_first(tree: Any) -> Any:
     return jax.tree.map(lambda x: jax.lax.reshape(jax.lax.reshape(x, (1, *x.shape)), x.shape), tree)
 
 
+@jax.custom_batching.custom_vmap
+def anywhere(mask: Array) -> Array:
+    """Whether any of ``mask`` is true; under `jax.vmap` of the whole batch, so that a `jax.lax.cond` stays one.
+
+    Of a condition that differs within a batch JAX makes a choice between both branches, which takes both their times;
+    and where a rule of a derivative is batched, as in ``grad(vmap(run))``, it cannot be transposed any more.
+    """
+    return mask.any()
+
+
+@anywhere.def_vmap
+def _(axis_size: int, in_batched: Any, mask: Array) -> tuple[Array, bool]:
+    del axis_size, in_batched
+    return anywhere(mask), False
+
+
 def alike(tree: Any, others: Any) -> Any:
     """``tree`` with every array as varying within `jax.shard_map` as the ``others``, all of them together.
 

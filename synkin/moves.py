@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from synkin import gate, transmitter
+from synkin import gate, loop, transmitter
 from synkin.propagator import affine_change, climb, decay, ladder, occupancies, open_gate, passed_on, phi, relaxation
 
 Variables = tuple[Array, ...]
@@ -381,7 +381,7 @@ def _unless_under_way(moves: Moves, x: Array, count: Array, opened: Array, close
         stretches = [(on, True), (moves.dt - on, False)]
         return gate.integrals(_rates(moves), x, stretches, gate.STEP_RULE)
 
-    own = jax.lax.cond(jnp.any(ends), integrate, lambda on, x: (x, x), on, x)
+    own = jax.lax.cond(loop.anywhere(ends), integrate, lambda on, x: (x, x), on, x)
     return jnp.where(ends, own[0], opened), jnp.where(ends, own[1], closed)
 
 

@@ -315,7 +315,7 @@ def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array
             after = _applied(_chosen(p, which), y)
             return jnp.where(taken[None], _summing_as(y, after) if given.conserved else y + after, y)
 
-        return jax.lax.cond(taken.any(), moved, lambda y: y, y), None
+        return jax.lax.cond(loop.anywhere(taken), moved, lambda y: y, y), None
 
     return jax.lax.scan(rise, y, (taken[::-1], given.rungs))[0]
 

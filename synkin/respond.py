@@ -148,6 +148,10 @@ def _respond(
     since: Array,
     overlap: str,
 ) -> Array:
+    if len(kernel.parts) > 1:
+        own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+        gs = [_respond(part, given, at, inputs, real, before, latest, since, overlap) for part, given, at in own]
+        return kernel.total(kernel.relative(params), gs)
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
     evolve = partial(_evolve, kernel, moves.evolution(kernel, params))
     state = loop.alike(state, (params, state, inputs, real, before))

@@ -13,7 +13,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, loop, recurrence, units
-from synkin.stepper import begun, prepared, state_of
+from synkin.stepper import StepperOfSum, begun, prepared, state_of
+
+# Synapses times steps of which a sum's variables are kept at once for a readout: some tens of MB.
+_ELEMENTS = 2**20
 
 
 def simulate(
@@ -152,6 +155,8 @@ def _run(
     at_rest: bool,
 ) -> tuple[Any, Any]:
     ready = prepared(kernel, params, dt, method, overlap, state[0].dtype)
+    if isinstance(ready, StepperOfSum):
+        return _run_parts(ready, spikes, state, closed_over, checkpoint, parallel, readout, at_rest)
     own, y, count = begun(ready, state, at_rest=at_rest)
     y, count, kept = recurrence.run(
         kernel,
@@ -167,3 +172,63 @@ def _run(
         in_parallel=parallel,
     )
     return state_of(kernel, own, y, count), kept
+
+
+def _run_parts(
+    ready: StepperOfSum,
+    spikes: Array,
+    state: Any,
+    closed_over: list[Any],
+    checkpoint: int | None,
+    parallel: bool,
+    readout: _Readout | None,
+    at_rest: bool,
+) -> tuple[Any, Any]:
+    """`_run` of a sum: each part by itself, through all of it where only g is kept."""
+    kernel, parts = ready.kernel, ready.parts
+    begins = [begun(part, at, at_rest=at_rest) for part, at in zip(parts, kernel.states_of(state), strict=True)]
+
+    def block(carry: Any, spikes: Array, checkpoint: int | None = None) -> tuple[Any, Any]:
+        runs = [
+            recurrence.run(
+                part.kernel,
+                part.method,
+                part.overlap,
+                own,
+                y,
+                count,
+                spikes,
+                None if readout is None else _all,
+                [],
+                checkpoint=checkpoint,
+                in_parallel=parallel,
+            )
+            for part, (own, *_), (y, count) in zip(parts, begins, carry, strict=True)
+        ]
+        kept = [kept for *_, kept in runs]
+        if readout is not None:
+
+            def read(states: Any, gs: Any) -> Any:
+                return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *closed_over)
+
+            kept = jax.vmap(read)(*zip(*kept, strict=True))
+        else:
+            kept = jax.vmap(lambda *gs: kernel.total(ready.relative, gs))(*kept)
+        return [(y, count) for y, count, _ in runs], kept
+
+    carry = [(y, count) for _, y, count in begins]
+    if readout is None:
+        carry, kept = block(carry, spikes, checkpoint)
+    else:
+        # What a readout may look at is there for a block of steps at a time, however long the run is.
+        carry = loop.alike(carry, (begins, carry, spikes))
+        length = max(_ELEMENTS // max(math.prod(spikes.shape[1:]), 1), 1)
+        if checkpoint is not None:
+            length, block = min(length, checkpoint), jax.checkpoint(block, prevent_cse=False)
+        carry, kept = loop.in_blocks(block, carry, spikes, len(spikes), length)
+    ends = zip(parts, begins, carry, strict=True)
+    return kernel.state_of(state_of(part.kernel, own, y, count) for part, (own, *_), (y, count) in ends), kept
+
+
+def _all(state: Any, g: Array) -> tuple[Any, Array]:
+    return state, g

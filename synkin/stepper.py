@@ -36,6 +36,22 @@ class Carry(NamedTuple):
     ]
 
 
+class CarryOfSum(NamedTuple):
+    """The same of a sum of kernels."""
+
+    parts: tuple[Carry, ...]
+
+    @property
+    def y(self) -> tuple[Array, ...]:
+        """Variables of all parts."""
+        return tuple(variable for part in self.parts for variable in part.y)
+
+    @property
+    def ends(self) -> Any:
+        """The rows at which the pulses of each part end."""
+        return tuple(part.ends for part in self.parts)
+
+
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "moves"],
@@ -47,14 +63,14 @@ class Stepper:
 
     kernel: Any
     params: Any  # the kernel's Params, arrays
-    moves: moves.Moves
+    moves: Any  # `synkin.moves.Moves`; None of a sum, whose parts have their own
     method: str
     overlap: str
 
     @property
     def dtype(self) -> Any:
         """The floating dtype in which the coefficients were computed, and that of a state at rest."""
-        return self.moves.dt.dtype
+        return self.dt.dtype
 
     def init(self, shape: int | tuple[int, ...] | None = None, *, state: Any = None) -> Carry:
         """What the first step takes.
@@ -104,19 +120,50 @@ class Stepper:
         count = None if carry.ends is None else transmitter.count(carry.ends, carry.row)
         return state_of(self.kernel, own, carry.y, count)
 
+    @property
+    def dt(self) -> Array:
+        """The step, ms."""
+        return self.moves.dt
+
     def guarded(self, state: Any) -> Any:
         """``state``, NaN where a traced parameter is."""
         return checks.guarded_state(state, self.params, True, takes_weights=self.kernel.TAKES_WEIGHTS)
 
     def __repr__(self) -> str:
-        dt = self.moves.dt
+        dt = self.dt
         known = f"{float(dt):.6g} ms" if checks.is_concrete(dt) else "traced"
         return f"stepper({self.kernel.name}, dt={known}, method={self.method!r}, overlap={self.overlap!r})"
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "parts", "relative"],
+    meta_fields=["kernel", "moves", "method", "overlap"],
+)
+@dataclass(frozen=True, repr=False)
+class StepperOfSum(Stepper):
+    """That of a `synkin.sums.Sum`: one for each part, which all see the same spikes."""
+
+    parts: tuple[Stepper, ...]
+    relative: tuple[Array, ...]  # conductance of each part but the first, relative to that of the first
+
+    @property
+    def dt(self) -> Array:
+        """The step, ms."""
+        return self.parts[0].dt
+
+    def state(self, carry: Any) -> Any:
+        """The sum's ``State`` that a carry stands for."""
+        return self.kernel.state_of(part.state(own) for part, own in zip(self.parts, carry.parts, strict=True))
+
+
 @jax.jit
-def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
+def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
     """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
+    if isinstance(stepper, StepperOfSum):
+        parts = zip(stepper.parts, carry.parts, strict=True)
+        carries, gs = zip(*(_stepped(part, at, spike) for part, at in parts), strict=True)
+        return CarryOfSum(carries), stepper.kernel.total(stepper.relative, gs)
     kernel = stepper.kernel
     own = _with(_fitted(stepper.moves, carry.y[0]), carry.before)
     y = checks.guarded_state(carry.y, (), spike, takes_weights=kernel.TAKES_WEIGHTS)
@@ -179,10 +226,14 @@ def prepared(
     """A `Stepper` of arguments that have been checked; see `synkin.moves.prepare` for ``once``."""
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: checks.array(value, dtype), params)
+    if len(kernel.parts) > 1:
+        own = zip(kernel.parts, kernel.params_of(params), strict=True)
+        parts = tuple(prepared(part, given, dt, method, overlap, dtype, once=once) for part, given in own)
+        return StepperOfSum(kernel, params, None, method, overlap, parts, kernel.relative(params))
     # Parameters of several ranks meet in the coefficients.
     ranked = _fitted(params, jnp.zeros((1,) * max(value.ndim for value in params), dtype))
-    own = moves.prepare(kernel, ranked, checks.array(dt, dtype), method, once=once)
-    return Stepper(kernel, params, own, method, overlap)
+    ready = moves.prepare(kernel, ranked, checks.array(dt, dtype), method, once=once)
+    return Stepper(kernel, params, ready, method, overlap)
 
 
 def begun(stepper: Stepper, state: Any, *, at_rest: bool) -> tuple[moves.Moves, tuple[Array, ...], Array | None]:
@@ -206,8 +257,11 @@ def state_of(kernel: Any, own: moves.Moves, y: tuple[Array, ...], count: Array |
     return kernel.State(**fields)
 
 
-def carry_of(stepper: Stepper, state: Any, *, at_rest: bool) -> Carry:
+def carry_of(stepper: Stepper, state: Any, *, at_rest: bool) -> Any:
     """The carry of a run that begins at ``state``, no pulse being under way if it is at rest."""
+    if isinstance(stepper, StepperOfSum):
+        parts = zip(stepper.parts, stepper.kernel.states_of(state), strict=True)
+        return CarryOfSum(tuple(carry_of(part, at, at_rest=at_rest) for part, at in parts))
     own, y, ends = begun(stepper, state, at_rest=at_rest)
     row = None if ends is None else jnp.zeros((), jnp.int32)
     before = None if own.before is None else (own.before, own.last_before)

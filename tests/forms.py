@@ -75,7 +75,13 @@ PARAMS = {
 }
 # A scheme, which has rows of its own: kon, koff, kd, kr, beta, alpha, T, T_dur.
 SCHEMES = {"nmda5": (1.75, 0.25, 0.125, 0.0625, 0.5, 0.375, 0.75, 1.1875)}
-LINEAR = ("alpha", "expon", "dual_expon")
+# Sums, which have rows of their own, in `sums`: the parameters of the parts, and between them a relative conductance.
+SUMS = {
+    "ampa+nmda5": (*PARAMS["ampa"], 0.75, *SCHEMES["nmda5"]),
+    "ampa+bionmda": (*PARAMS["ampa"], 0.75, *PARAMS["bionmda"]),
+    "expon+dual_expon": (*PARAMS["expon"], 0.75, *PARAMS["dual_expon"]),
+}
+LINEAR = ("alpha", "expon", "dual_expon", "expon+dual_expon")
 STATE = {"C1": 0.0625, "C2": 0.125, "D": 0.0625, "O": 0.125}
 STATE |= {"g": 0.25, "h": 1.5, "x": 0.5, "pulse_left": 0.625, "g_rise": 0.75, "w": 1.25}
 OBJECTS = {
@@ -111,6 +117,11 @@ UNITS = {
     **{"E": "mV", "g_max": "1", "scale": "mV", "Mg": "mM", "trace": "mS", "gain": "1"},
     **{"h": "mS", "x": "1", "pulse_left": "ms", "g_rise": "mS", "w": "mS*ms"},
 }
+for _part, _fields in {"ampa": 2, "bionmda": 3, "nmda5": 5, "expon": 1, "dual_expon": 2}.items():
+    _own = getattr(synkin.schemes if _part in SCHEMES else synkin, _part).State._fields
+    assert len(_own) == _fields
+    STATE |= {f"{_part}_{field}": STATE[field] for field in _own}
+    UNITS |= {f"{_part}_{field}": UNITS.get(field, "1" if _part != "expon" else "mS") for field in _own}
 RESULT_UNITS = {"coba": "uA", "cuba": "uA", "mg_block": "1"}  # else mS
 
 
@@ -285,6 +296,23 @@ if hasattr(synkin.ampa, "vector_field"):
         _vector_field, ("params", "state", "T"), kernels=_RECEPTORS, methods=("exp_euler",)
     )
 VALUES["T"], UNITS["T"] = 0.75, "mM"
+_sum: dict[str, Any] = {"kernels": tuple(SUMS), "methods": ("exact",)}
+_of_receptors = {"kernels": ("ampa+nmda5", "ampa+bionmda"), "methods": ("exact",)}
+SUM_ROWS = {
+    "init sum": Function(_init, ("params",), **_sum),
+    "step sum": Function(_step, ("params", "state", "spikes", "dt"), ("t",), **_sum),
+    "simulate sum": Function(_simulate, _RUN, ("state", "t0"), **_sum),
+    "simulate sum readout": Function(_simulate_readout, (*_RUN, "gain"), ("state",), **_sum),
+    "simulate sum checkpoint": Function(functools.partial(_simulate, checkpoint=True), _RUN, ("state",), **_sum),
+    "simulate sum parallel": Function(functools.partial(_simulate, parallel=True), _RUN, ("state",), **_sum),
+    "simulate empty sum": Function(_simulate, _RUN, ("state",), steps=0, **_sum),
+    "stepper sum": Function(_stepper, _RUN, ("state",), **_sum),
+    "stepper sum passed": Function(functools.partial(_stepper, passed=True), _RUN, ("state",), **_sum),
+    "respond sum": Function(_respond, ("params", "spike_times", "times"), ("weights",), **_sum),
+    "respond sum state": Function(_respond, ("params", "spike_times", "times", "state", "t0"), **_sum),
+    "respond sum jumps": Function(_jumps, ("params", "edges", "concentrations", "times"), ("state",), **_of_receptors),
+    "vector_field sum": Function(_vector_field, ("params", "state", "T"), **_of_receptors),
+}
 
 
 def _name(kernel):
@@ -292,11 +320,14 @@ def _name(kernel):
 
 
 def _kernel(name):
+    if name in SUMS:
+        first, second = map(_kernel, name.split("+"))
+        return first + second
     return getattr(synkin.schemes, name) if name in SCHEMES else synkin.KERNELS.get(name)
 
 
 def _params(name):
-    return SCHEMES.get(name) or PARAMS[name]
+    return SUMS.get(name) or SCHEMES.get(name) or PARAMS[name]
 
 
 # Forms ---------------------------------------------------------------------------------------------------------------
@@ -566,6 +597,9 @@ ALL = Cell(
 )
 
 
+FUNCTIONS |= SUM_ROWS  # in no table of all: `sums` draws cells of theirs
+
+
 def meaningless(cell):
     """Why a cell is no call at all, or None."""
     function = FUNCTIONS[cell.function]
@@ -600,7 +634,7 @@ def _no_form(cell):
 
 
 def _one_step(function):
-    return function in ("step", "step scheme", "step ignore", "object update")
+    return function in ("step", "step scheme", "step sum", "step ignore", "object update")
 
 
 def _scalars(cell):
@@ -681,6 +715,30 @@ def covering(strength, tries=8, seed=0):
             seen |= new(best)
             chosen.append(best)
     return tuple(chosen)
+
+
+@functools.cache
+def sums(number, seed=0):
+    """So many cells of each row of the sums, on one device; always the same ones. One of each is of what is compiled
+    in less time."""
+    rng = random.Random(seed)
+    kernels = [name for name in SUMS if number > 1 or "bionmda" not in name]
+    cells = []
+    for function in SUM_ROWS:
+        found = []
+        while len(found) < number:
+            cell = _complete(
+                rng,
+                {
+                    0: function,
+                    2: rng.choice(kernels),
+                    6: rng.choice([name for name in TRANSFORMS if name not in ON_DEVICES]),
+                },
+            )
+            if cell and cell.mode != "disable_jit" and cell not in found:
+                found.append(cell)
+        cells += found
+    return tuple(cells)
 
 
 def _cost(cell):

@@ -3,6 +3,7 @@
 `WRONG` is the corpus: what is called and what is wrong with it, the call, the error, the whole sentence.
 """
 
+import collections
 import re
 
 import jax
@@ -23,6 +24,21 @@ MASKED = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
 DATES = np.zeros((5, 3), "M8[s]")
 OBJECTS = np.full((5, 3), None)
 STRINGS = np.full((5, 3), "a")
+
+
+BOTH = ampa + schemes.nmda5
+
+
+def named(name, rate):
+    """A receptor with a rate and a name of one's choice."""
+    fields = collections.namedtuple("Params", [rate, "T", "T_dur"], defaults=[1.0, 1.0, 1.0])
+    state = collections.namedtuple("State", ["g", "pulse_left"])
+    return synkin.receptor(
+        lambda p, y, T: {"g": T * (1 - y.g) - getattr(p, rate) * y.g}, fields, state, name=name, methods=("exp_euler",)
+    )
+
+
+STEPPED = named("stepped", "beta")
 
 
 def init(shape=3, dtype=None, **params):
@@ -1958,6 +1974,84 @@ WRONG = {
         "Parameter `kon` must broadcast against shape (), but has shape (3,): several synapses take "
         "jax.vmap, or a state of their shape.",
     ),
+    # sums of kernels
+    "sum: a receptor and a linear kernel": (
+        lambda: expon + ampa,
+        ValueError,
+        "Kernels of a sum must be of one kind, as in a step a spike acts at its start on a receptor and at its end on "
+        "a linear kernel, but ampa is a receptor and expon a linear kernel.",
+    ),
+    "sum: a number": (
+        lambda: ampa + 1.0,
+        TypeError,
+        "A sum must be of kernels such as synkin.ampa, but has 1.0.",
+    ),
+    "sum: parameters of a kernel": (
+        lambda: ampa + ampa.Params(),
+        TypeError,
+        "A sum must be of kernels such as synkin.ampa, but has a synkin.ampa.Params.",
+    ),
+    "sum: no method in common": (
+        lambda: schemes.nmda5 + STEPPED,
+        ValueError,
+        "Kernels of a sum must have a method in common, but nmda5 has exact and stepped has exp_euler.",
+    ),
+    "sum: two parameters of one name": (
+        lambda: named("a", "b_c") + named("a_b", "c"),
+        ValueError,
+        "Kernels of a sum must have names with which their parameters differ, but with a, a_b two are called the same: "
+        "give one of them another `name=`.",
+    ),
+    "sum: parameters of a part": (
+        run(kernel=BOTH, params=ampa.Params()),
+        TypeError,
+        "Argument `params` must be an ampa+nmda5.Params, but is a synkin.ampa.Params.",
+    ),
+    "sum: parameters of a sum": (
+        run(kernel=ampa, params=BOTH.Params()),
+        TypeError,
+        "Argument `params` must be a synkin.ampa.Params, but is an ampa+nmda5.Params.",
+    ),
+    "sum: a rate negative": (
+        response(kernel=BOTH, params=BOTH.Params(nmda5_kd=-1.0)),
+        ValueError,
+        "Parameter `nmda5_kd` must be finite and not negative, but has the value -1.0.",
+    ),
+    "sum: a relative conductance negative": (
+        run(kernel=BOTH, params=BOTH.Params(g_nmda5=-0.5)),
+        ValueError,
+        "Parameter `g_nmda5` must be finite and not negative, but has the value -0.5.",
+    ),
+    "sum: a state of a part": (
+        run(kernel=BOTH, state=STATE),
+        TypeError,
+        "Argument `state` must be an ampa+nmda5.State, but is a synkin.ampa.State.",
+    ),
+    "sum: a method that a part does not have": (
+        run(kernel=BOTH, method="exp_euler"),
+        ValueError,
+        "Argument `method` must be 'exact', the only one that ampa+nmda5 has, but is 'exp_euler'.",
+    ),
+    "sum: weights for receptors": (
+        response(kernel=BOTH, weights=(1.0, 2.0)),
+        ValueError,
+        "Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.",
+    ),
+    "sum: jumps of linear kernels": (
+        jumps(kernel=expon + alpha),
+        ValueError,
+        "Argument `kernel` must be a receptor, which has a transmitter, but expon+alpha is a linear kernel.",
+    ),
+    "sum: free without the part's name": (
+        fit(kernel=expon + expon, params=(expon + expon).Params()),
+        ValueError,
+        "Argument `free` must name parameters of expon+expon (expon1_tau, g_expon2, expon2_tau), but has 'tau'.",
+    ),
+    "sum: free and 0": (
+        fit(kernel=expon + expon, params=(expon + expon).Params(g_expon2=0.0), free="g_expon2"),
+        ValueError,
+        "Parameter `g_expon2` must be positive to be fitted, but starts at 0.0.",
+    ),
 }
 
 
@@ -1972,7 +2066,9 @@ def test_one_sentence(what):
 def test_a_sentence_names_the_argument_and_says_what_came():
     for _, _, sentence in WRONG.values():
         # A scheme says which of its lines is wrong, and in one of them it has no arguments.
-        of_a_scheme = r"(Line \d|A scheme|A state|At rest|vargas2004)[^\n]*, but [^\n]*\.|A state [^\n]*\."
+        of_a_scheme = (
+            r"(Line \d|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum)[^\n]*, but [^\n]*\.|A state [^\n]*\."
+        )
         assert re.fullmatch(rf"[^\n]*`\w+(\.\w+)*`[^\n]*\.|(AMPA|Alpha) (keeps|takes)[^\n]*\.|{of_a_scheme}", sentence)
         assert "Tracer" not in sentence
         assert "synkin.kernels" not in sentence

@@ -73,6 +73,22 @@ def test_output_is_simulate(capsys, train, tmp_path, method):
         np.testing.assert_allclose(written, g, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("method", ["exp_euler", "exact"])
+def test_a_sum_is_the_sum_of_its_parts(capsys, train, tmp_path, method):
+    path, out = train("1.0\n2.5\n"), tmp_path / "g.npz"
+    options = ["--duration", "10", "--method", method, "--out", str(out)]
+
+    def g(*kernel):
+        said(capsys, "simulate", path, "--kernel", *kernel, *options)
+        return computed(out)[1]
+
+    expected = g("ampa", "--set", "beta=0.5") + 0.25 * g("gabaa")
+    np.testing.assert_allclose(g("ampa+gabaa", "--set", "ampa_beta=0.5", "g_gabaa=0.25"), expected, atol=3e-7)
+    shown = said(capsys, "list", "ampa+gabaa")
+    assert "The sum of ampa and gabaa, which see the same spikes." in shown
+    assert "\ng_gabaa" in shown
+
+
 @pytest.mark.parametrize("name", ["ampa", "gabaa", "expon", "dual_expon"])  # which exp_euler solves exactly there
 def test_spikes_act_at_their_time(capsys, train, tmp_path, x64, name):
     """On the grid, the run is what `respond`, which knows no grid, gives: for each family, at time 0 too."""

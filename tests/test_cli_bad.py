@@ -95,6 +95,34 @@ TABLE = [
     ),
     # Kernels and parameters
     (
+        "simulate spikes.csv --kernel ampa+",
+        "half of a sum",
+        "A sum needs a kernel on each side of a +, as ampa+nmda5, but is 'ampa+'.",
+    ),
+    (
+        "simulate spikes.csv --kernel ampa+nmda",
+        "a sum with a kernel that there is not",
+        f"There is no kernel 'nmda' (did you mean nmda5?): {KERNELS}.",
+    ),
+    (
+        "list ampa+expon",
+        "a sum of two kinds",
+        "Kernels of a sum must be of one kind, as in a step a spike acts at its start on a receptor and at its end on "
+        "a linear kernel, but ampa is a receptor and expon a linear kernel.",
+    ),
+    (
+        "simulate spikes.csv --kernel ampa+nmda5 --set beta=1",
+        "a parameter without the part's name",
+        "Kernel ampa+nmda5 has no parameter 'beta' (did you mean ampa_beta?): it has ampa_alpha, ampa_beta, ampa_T, "
+        "ampa_T_dur, g_nmda5, nmda5_kon, nmda5_koff, nmda5_kd, nmda5_kr, nmda5_beta, nmda5_alpha, nmda5_T, "
+        "nmda5_T_dur.",
+    ),
+    (
+        "fit --sample --kernel ampa,ampa+gabaa,ampa+gabaa",
+        "a sum twice",
+        "Option --kernel must name each kernel once, but names ampa+gabaa 2 times.",
+    ),
+    (
         "simulate spikes.csv --kernel nmda",
         "part of a kernel's name",
         f"There is no kernel 'nmda' (did you mean nmda5?): {KERNELS}.",
@@ -470,12 +498,74 @@ TABLE = [
     (
         "fit --sample --kernel expon,ampa --free tau,bta",
         "a parameter of none of the kernels",
-        "Option --free must name parameters of the kernels, but has 'bta' (did you mean beta?).",
+        "Option --free must name parameters of the kernels, tau, alpha, beta, T, T_dur, but has 'bta' (did you mean "
+        "beta?).",
     ),
     (
-        "fit --sample --kernel expon,ampa --profile tau",
-        "a profile of one of several kernels",
-        "Option --profile is for one kernel, but --kernel names 2.",
+        "fit --sample --kernel expon,ampa --profile tua",
+        "a profile of what none of several kernels has",
+        "Option --profile must name what is fitted, tau, scale, offset, onset, alpha, beta, T_dur, but has 'tua' (did "
+        "you mean tau?).",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --bounds T=0.1:1",
+        "bounds of what is held",
+        "Option --bounds must name what is fitted, tau, scale, offset, onset, alpha, beta, T_dur, but has 'T'.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --bounds gabaa.beta=0.1:1",
+        "bounds in a kernel that is not compared",
+        "Option --bounds must name a kernel that is compared (expon, ampa) before the point, but has 'gabaa'.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --profile expon.beta",
+        "a profile of another kernel's parameter",
+        "Option --profile must name what is fitted, tau, scale, offset, onset, but has 'beta'.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --tie T_dur=gamma",
+        "a tie to what no kernel has",
+        "Option --tie must tie to what is free in one of the kernels, but has 'gamma'.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --tie tau=beta",
+        "a tie between the parameters of two kernels",
+        "Option --tie must name parameters beside beta, alpha, beta, T, T_dur, but has 'tau'.",
+    ),
+    (
+        "fit --sample --kernel expon,ampa --set gamma=1",
+        "a parameter of none of the kernels, to be set",
+        "Option --set must name parameters, tau, alpha, beta, T, T_dur, but has 'gamma'.",
+    ),
+    (
+        f"{FIT} --free tau --sigma current",
+        "errors in a column that there is not",
+        "Option --sigma must be a number or name a column of recording.csv or a file, but is 'current'.",
+    ),
+    (
+        f"{FIT} --free tau --sigma 1,2",
+        "two errors for one column",
+        "Option --sigma must have one number, or one for each of the 1 columns, but has 2.",
+    ),
+    (
+        f"{FIT} --free tau --sigma 0",
+        "an error of 0",
+        "Argument `sigma` must be positive and finite, but has 0.0.",
+    ),
+    (
+        f"{FIT} --free tau --sigma spikes.csv",
+        "errors in a file without them",
+        "File spikes.csv of option --sigma must have the time and a column or more, but has 1.",
+    ),
+    (
+        f"{FIT} --free tau --sigma gap.csv",
+        "errors at other times",
+        "Option --sigma must have the recording's times, but has none at 4 ms.",
+    ),
+    (
+        f"{FIT} --free tau --sigma *_*",
+        "more columns of errors than there are traces",
+        "Option --sigma must have one column, or one for each of 1, but has 3.",
     ),
     (
         "fit --sample --profile bta",

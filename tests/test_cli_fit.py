@@ -290,6 +290,75 @@ def test_kernels_are_compared(said, recording, tmp_path):
     assert rising["free"] == ["tau_decay", "scale"]
 
 
+def test_a_sum_is_fitted_as_one(said, tmp_path):
+    """And compared with its part: each name is that of the part, or of the relative conductance."""
+    times = np.arange(0, 60, 0.25)
+    age = np.maximum(times - 4, 0)
+    current = np.where(times >= 4, -30 * (np.exp(-age / 2) + 0.3 * np.exp(-age / 20)), 0.0)
+    current += 0.3 * np.random.default_rng(0).normal(size=times.size)
+    path, out = tmp_path / "two.csv", tmp_path / "fit.json"
+    np.savetxt(path, np.column_stack([times, current]), delimiter=",", header="time_ms,i_pA", comments="")
+    options = ["--spikes", "4", "--scale", "--starts", "4", "--out", str(out)]
+    text = said(str(path), "--kernel", "expon,expon+expon", "--set", "expon.tau=5", *options)
+    found = result(out)
+    assert found["names"] == ["expon+expon", "expon"]
+    taus = [found["fits"][0]["params"][name] for name in ("expon1_tau", "expon2_tau")]
+    np.testing.assert_allclose(sorted(taus), [2, 20], rtol=0.1)
+    assert found["fits"][0]["free"] == ["expon1_tau", "g_expon2", "expon2_tau", "scale"]
+    assert "expon+expon is the most likely of them" in " ".join(text.split())
+
+
+def test_options_for_some_of_the_kernels(said, recording, tmp_path):
+    """Bounds, ties and profiles go to the kernels that have what they name, and a line says to which."""
+    out, picture = tmp_path / "compared.json", tmp_path / "compared.png"
+    pytest.importorskip("matplotlib")
+    text = said(
+        recording, "--kernel", "expon,dual_expon", "--spikes", "4", "--scale", "--starts", "2",
+        "--bounds", "expon.tau=4:9", "tau_decay=1:50", "--tie", "tau_rise=tau_decay", "--profile", "scale,tau_decay",
+        "--bootstrap", "3", "--out", str(out), "--plot", str(picture),
+    )  # fmt: skip
+    some = ("--tie tau_rise: dual_expon", "--bounds tau: expon", "--bounds tau_decay: dual_expon")
+    assert f"for some    {'; '.join(some)}; --profile tau_decay: dual_expon\n" in text
+    found = {fit["kernel"]: fit for fit in result(out)["fits"]}
+    assert found["expon"]["params"]["tau"] == pytest.approx(5, rel=0.02)
+    assert found["dual_expon"]["params"]["tau_rise"] == found["dual_expon"]["params"]["tau_decay"]
+    assert set(found["expon"]["profiles"]) == {"scale"}
+    assert set(found["dual_expon"]["profiles"]) == {"scale", "tau_decay"}
+    best, other = result(out)["fits"]
+    assert "bootstrap" in best
+    assert "bootstrap" not in other
+    assert f"of {best['kernel']} alone, the most likely" in text
+    assert "Of dual_expon:\nProfile of tau_decay: " in text
+    assert picture.stat().st_size > 10_000
+
+
+def test_sigma(said, recording, tmp_path):
+    """A number changes nothing, and that is said; a column, a file and a number for each column do."""
+    out, own = tmp_path / "fit.json", tmp_path / "sigma.csv"
+    sigma = np.where(TIMES > 10, 100.0, 1.0)
+    own.write_text("time_ms,error\n" + "".join(f"{t},{s}\n" for t, s in zip(TIMES, sigma, strict=True)))
+    table = tmp_path / "with.csv"
+    rows = zip(TIMES, TRACES[0] + (TIMES > 10), sigma, strict=True)
+    table.write_text("time_ms,i_pA,error\n" + "".join(f"{t},{i:.6f},{s}\n" for t, i, s in rows))
+
+    def tau(*options):
+        text = said(*options, *EXPON, "--scale", "--from", "2", "--starts", "1", "--out", str(out))
+        return result(out)["params"]["tau"], text
+
+    plain, _ = tau(str(table))
+    same, text = tau(str(table), "--sigma", "2.5")
+    assert same == plain
+    assert "sigma       2.5 pA throughout: as only proportions count, the fit is the same without\n" in text
+    by_column, text = tau(str(table), "--sigma", "error")
+    assert by_column == pytest.approx(5, rel=0.05)
+    assert abs(plain - 5) > 0.5
+    assert f"columns error of {table}" in text
+    assert tau(str(table), "--sigma", str(own))[0] == by_column
+    each = [tau(recording, "--trace", "2,3", "--sigma", given)[0] for given in ("1,100", "100,1")]
+    expected = [tau(recording, "--trace", column)[0] for column in "23"]
+    np.testing.assert_allclose(each, expected, rtol=1e-3)
+
+
 def test_a_tie(said, recording, tmp_path):
     out = tmp_path / "fit.json"
     said(recording, "--kernel", "dual_expon", "--spikes", "4", "--free", "tau_decay", "--tie", "tau_rise=tau_decay",

@@ -320,3 +320,22 @@ def test_a_run_differentiates_as_a_scan_by_hand_does(distinct, method, steps):
     got, expected = (jax.jit(derivatives, static_argnums=0)(run) for run in (driver, by_hand))
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+def test_gradient_of_a_batch_whose_pulses_are_under_way(distinct_receptor):
+    """They end within different steps, in one synapse of the batch or another, and a readout reads what is left."""
+    spikes = np.zeros((6, 2), bool)
+    spikes[4, 1] = True
+    state = distinct_receptor.init(distinct_receptor.Params(), (2,))
+
+    def total(left, T_dur):
+        start = state._replace(pulse_left=left)
+        params = distinct_receptor.Params(T_dur=T_dur)
+        read = {"method": "exact", "state": start, "readout": lambda state, g: g.sum() + state.pulse_left.sum()}
+        return synkin.simulate(distinct_receptor, params, spikes, DT, **read)[1].sum()
+
+    left, T_dur = jnp.array([[0.31, 0.0], [0.0, 0.83], [0.4, 0.06]]), jnp.array([0.6, 0.85, 0.9])
+    of_batch = jax.grad(lambda *at: jax.vmap(total)(*at).sum(), (0, 1))(left, T_dur)
+    one_by_one = jax.grad(lambda *at: sum(map(total, *at)), (0, 1))(left, T_dur)
+    for got, expected in zip(of_batch, one_by_one, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)

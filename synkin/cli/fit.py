@@ -11,6 +11,7 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
+from synkin.cli.asked import asked
 from synkin.cli.hints import meant
 from synkin.fit import Bootstrap, Comparison, Fit, Profile, compare, fit
 from synkin.fit.search import LOSSES
@@ -25,6 +26,8 @@ SAMPLE_OPTIONS = {
     "offset": True,
     "onset": True,
 }
+# Times that are nearer than this, in ms, are the same.
+_SAME_TIME = 1e-6
 
 _NOTES = """\
 RECORDING is a table or an .npz, .abf or .nwb file, or of a format that neo reads.
@@ -40,6 +43,10 @@ they do not. What is typed here is always in ms, whatever the file's unit is.
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
   %(prog)s RECORDING.csv --spikes 3.0 --scale --offset --onset \\
       --kernel expon,dual_expon,ampa --plot compared.png
+A sum of kernels, such as ampa+nmda5, is fitted as one. Where several kernels are
+compared, a parameter's name is meant for each that has it, and KERNEL.NAME, as in
+ampa.beta, for that one alone.
+
   %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
       --spikes 100 --free alpha,beta,T_dur --scale --onset
 """
@@ -80,6 +87,10 @@ def add_parser(subparsers: Any) -> None:
         add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
     add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="of what is fitted")
     text = "linear, or soft_l1, which hardly sees outliers (default: linear)"
+    text = (
+        "error of a sample beside those of others: one number for each column, a column or several, or a file of them"
+    )
+    add("--sigma", metavar="COLUMN", help=text)
     add("--loss", type=options.one_of(LOSSES), default="linear", metavar="NAME", help=text)
     add("--starts", type=options.whole, default=12, metavar="N", help="how many starts are tried (default: 12)")
     text = "how far these can be moved before the recording contradicts: lopsided intervals"
@@ -112,63 +123,61 @@ def run(arguments: argparse.Namespace) -> None:
     for name, value in (("spikes", "3.0"), ("free", example)):
         if getattr(arguments, name) is None and not (several and name == "free"):
             raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
-    if several:
-        for name in ("profile", "bootstrap", "bounds", "tie"):
-            if getattr(arguments, name):
-                raise UsageError(f"Option --{name} is for one kernel, but --kernel names {len(kernels)}.")
-    asked = [_asked(kernel, arguments, several) for kernel in kernels]
-    bounds = {} if several else _bounds(arguments.bounds, arguments)
-    for name in arguments.profile:
-        if name not in _fitted(arguments):
-            listed = f"{', '.join(_fitted(arguments))}, but has {name!r}{meant(name, _fitted(arguments))}"
-            raise UsageError(f"Option --profile must name what is fitted, {listed}.")
+    each_asked, partly = asked(kernels, arguments)
     # What would fail at the end fails here.
     if arguments.out:
         files.check_output("--out", arguments.out, (".json",), keep=arguments.recording)
     if arguments.plot:
         files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.recording)
         try:
-            figure = plot.figure(9 if several else 8 + 4 * bool(arguments.profile), 4 if several else 6)
+            figure = plot.figure((9 if several else 8) + 4 * bool(arguments.profile), 4 if several else 6)
         except ImportError as error:
             raise UsageError(str(error)) from None
     recording = _cut(_recorded(path, arguments), arguments)
+    sigma, of_sigma = _sigma(path, recording, arguments)
     results = []
     with files.usage_errors():
-        for kernel, (params, free) in zip(kernels, asked, strict=True):
+        for each in each_asked:
             found = fit(
-                kernel,
-                params,
+                each.kernel,
+                each.params,
                 arguments.spikes,
                 recording.times,
                 recording.trace,
-                free=free,
+                free=each.free,
                 scale=arguments.scale,
                 offset=arguments.offset,
                 onset=arguments.onset,
-                tie=_tied(arguments.tie) or None,
-                bounds=bounds,
+                sigma=sigma,
+                tie=each.tie or None,
+                bounds=each.bounds,
                 loss=arguments.loss,
                 starts=arguments.starts,
                 unit=recording.unit,
             )
             results.append(found)
-        result = results[0]
         compared = compare(results) if several else None
-        profiles = [result.profile(name) for name in arguments.profile]
+        # Of several kernels each has its profiles, and the most likely alone is worth a bootstrap.
+        result = results[0] if compared is None else compared.best
+        profiles = {
+            found.kernel.name: [found.profile(name) for name in each.profile]
+            for found, each in zip(results, each_asked, strict=True)
+            if each.profile
+        }
         drawn = result.bootstrap(arguments.bootstrap) if arguments.bootstrap else None
 
     if arguments.out:
-        report = _report(result, recording, result.kernel.name)
-        if compared is not None:
-            report = _compared(compared, recording)
-        if profiles:
-            report["profiles"] = {found.name: _plain(vars(found)) for found in profiles}
-        if drawn is not None:
-            report["bootstrap"] = _drawn(drawn)
+        reports = [_report(found, recording, found.kernel.name) for found in (compared.fits if compared else results)]
+        for report in reports:
+            if of_it := profiles.get(report["kernel"]):
+                report["profiles"] = {found.name: _plain(vars(found)) for found in of_it}
+        if drawn is not None:  # the most likely is the first
+            reports[0]["bootstrap"] = _drawn(drawn)
+        report = reports[0] if compared is None else _compared(compared) | {"fits": reports}
         with files.replacing(arguments.out) as file:
             file.write(json.dumps(report, indent=2, allow_nan=False).encode() + b"\n")
     if arguments.plot:
-        _draw(figure, result, compared, profiles)
+        _draw(figure, result, compared, profiles.get(result.kernel.name, []))
         with files.replacing(arguments.plot) as file:
             figure.savefig(file, format=arguments.plot.suffix[1:].lower())
     times = recording.times
@@ -178,6 +187,9 @@ def run(arguments: argparse.Namespace) -> None:
         *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
         *([("times", f"{recording.note}; options stay in ms")] if recording.note else []),
         ("samples", f"{len(times):,} from {times[0]:g} to {times[-1]:g} ms"),
+        *([("sigma", of_sigma)] if of_sigma else []),
+        *([("for some", "; ".join(partly))] if partly else []),
+        *([("bootstrap", f"of {result.kernel.name} alone, the most likely")] if compared and drawn else []),
         (
             "time taken",
             f"{sum(found.seconds for found in results):.2f} s, {sum(found.nfev for found in results)} evaluations",
@@ -186,57 +198,22 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     print(terminal.aligned(rows))
     parts = [compared, f"The most likely:\n{compared.best.summary()}"] if compared is not None else [result.summary()]
-    for part in (*parts, *profiles, *([drawn] if drawn is not None else [])):
+    of_each = [
+        f"Of {name}:\n{found}" if several else found for name, several_ in profiles.items() for found in several_
+    ]
+    for part in (*parts, *of_each, *([drawn] if drawn is not None else [])):
         print(f"\n{part}")
 
 
-def _asked(kernel: Any, arguments: argparse.Namespace, several: bool) -> tuple[Any, list[str]]:
-    """Parameters of a kernel and which of them are free; of several kernels what is said of each is for those alike."""
-    if not several:
-        for name in arguments.free:
-            options.parameter(kernel, name)
-        return options.params(kernel, arguments.set), arguments.free
-    known = set(kernel.Params._fields)
-    of_all = {field for other in arguments.kernel for field in other.Params._fields}
-    for setting in arguments.set:
-        name = setting.partition("=")[0]
-        if name not in of_all:
-            raise UsageError(f"Option --set must name a parameter of one of the kernels, but has {name!r}.")
-    params = options.params(kernel, [setting for setting in arguments.set if setting.partition("=")[0] in known])
-    if arguments.free is None:
-        return params, options.typical_free(kernel)
-    for name in arguments.free:
-        if name not in of_all:
-            raise UsageError(
-                f"Option --free must name parameters of the kernels, but has {name!r}{meant(name, of_all)}."
-            )
-    free = [name for name in arguments.free if name in known]
-    if not free:
-        raise UsageError(
-            f"Option --free must name a parameter of each kernel, but none of {kernel.name}, which has "
-            f"{', '.join(kernel.Params._fields)}: leave it out, and each has its own."
-        )
-    return params, free
-
-
-def _tied(settings: list[str]) -> dict[str, str]:
-    """What --tie says, ``NAME=OTHER`` each."""
-    pairs = [setting.partition("=") for setting in settings]
-    for name, _, other in pairs:
-        if not (name and other):
-            raise UsageError(f"Option --tie needs NAME=OTHER, such as beta2=beta1, but got {name!r}.")
-    return {name: other for name, _, other in pairs}
-
-
 def _draw(figure: Any, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
-    """The picture: kernels compared, or a fit with its profiles beside it."""
-    if compared is not None:
-        plot.compare(compared, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
-        return
+    """The picture: a fit, or kernels compared, with its profiles, or those of the most likely, beside it."""
     if profiles:
         figure, right = figure.subfigures(1, 2, width_ratios=[2, 1])
         for found, ax in zip(profiles, np.ravel(right.subplots(len(profiles), 1)), strict=True):
             plot.profile(found, ax=ax)
+    if compared is not None:
+        plot.compare(compared, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
+        return
     plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))
 
 
@@ -320,6 +297,60 @@ def _cut(recording: Recording, arguments: argparse.Namespace) -> Recording:
     return recording._replace(times=recording.times[keep], trace=recording.trace[..., keep])
 
 
+@files.usage_errors()
+def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> tuple[np.ndarray | None, str]:
+    """What --sigma says of the samples that are left, and that in a line.
+
+    Raises:
+        UsageError: no number, column or file of that name, or one that does not fit the recording.
+    """
+    given = arguments.sigma
+    if given is None:
+        return None, ""
+    shape, count = recording.trace.shape, len(recording.columns)
+    try:
+        numbers = np.array([float(item) for item in given.split(",")])
+    except ValueError:
+        numbers = None
+    if numbers is not None:
+        if len(numbers) not in (1, count):
+            raise UsageError(
+                f"Option --sigma must have one number, or one for each of the {count} columns, but has {len(numbers)}."
+            )
+        if len(numbers) == 1:
+            unit = f" {recording.unit}" if recording.unit else ""
+            said = f"{given}{unit} throughout: as only proportions count, the fit is the same without"
+            return np.full(shape[-1:], numbers[0]), said
+        return numbers, "one of each column"
+    in_table = formats.is_table(path) and any(
+        fnmatchcase(name, item.strip()) for item in given.split(",") for name in table.read_table(path)[0] or []
+    )
+    if not in_table and not Path(given).is_file():
+        where = f"a column of {path} or a file" if formats.is_table(path) else "a file"
+        raise UsageError(f"Option --sigma must be a number or name {where}, but is {given!r}.")
+    if in_table:
+        found, said = read(path, arguments.time, given, arguments.time_unit), f"columns {given} of {path}"
+    else:
+        cells = len(table.read_table(Path(given))[1][0].cells)
+        if cells < 2:
+            raise UsageError(
+                f"File {given} of option --sigma must have the time and a column or more, but has {cells}."
+            )
+        columns = ",".join(map(str, range(2, cells + 1)))
+        found, said = read(Path(given), "1", columns, arguments.time_unit), f"from {given}"
+    rows = np.atleast_2d(found.trace)
+    if len(rows) not in (1, count):
+        raise UsageError(f"Option --sigma must have one column, or one for each of {count}, but has {len(rows)}.")
+    at = np.minimum(np.searchsorted(found.times, recording.times - _SAME_TIME), len(found.times) - 1)
+    off = np.abs(found.times[at] - recording.times) > _SAME_TIME
+    if off.any():
+        raise UsageError(
+            f"Option --sigma must have the recording's times, but has none at {recording.times[off][0]:g} ms."
+        )
+    rows = rows[:, at]
+    return rows[0] if len(rows) == 1 else rows, said
+
+
 def _times(text: str) -> list[float]:
     try:
         times = [float(item) for item in text.split(",")]
@@ -341,30 +372,6 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _fitted(arguments: argparse.Namespace) -> list[str]:
-    """The names of what is fitted."""
-    return [*arguments.free, *(name for name in ("scale", "offset", "onset") if getattr(arguments, name) is True)]
-
-
-def _bounds(settings: list[str], arguments: argparse.Namespace) -> dict[str, tuple[float, float]]:
-    fitted = _fitted(arguments)
-    bounds = {}
-    for setting in settings:
-        name, _, limits = setting.partition("=")
-        low, colon, high = limits.partition(":")
-        try:
-            bounds[name] = float(low or "-inf"), float(high or "inf")
-        except ValueError:
-            colon = ""
-        if not colon:
-            example = f"{fitted[0]}=0.1:2"
-            raise UsageError(f"Option --bounds needs NAME=LOW:HIGH, such as {example}, but got {setting!r}.")
-        if name not in fitted:
-            listed = f"what is fitted, {', '.join(fitted)}, but has {name!r}{meant(name, fitted)}"
-            raise UsageError(f"Option --bounds must name {listed}.")
-    return bounds
-
-
 def _described(recording: Recording) -> str:
     columns = recording.columns
     return columns[0] if len(columns) == 1 else f"{len(columns)} columns, {columns[0]} to {columns[-1]}"
@@ -384,11 +391,10 @@ def _report(result: Fit, recording: Recording, kernel: str) -> dict[str, Any]:
     return {name: _plain(value) for name, value in report.items()}
 
 
-def _compared(compared: Comparison, recording: Recording) -> dict[str, Any]:
-    """What goes into the .json file where kernels are compared."""
+def _compared(compared: Comparison) -> dict[str, Any]:
+    """What goes into the .json file where kernels are compared, besides their fits."""
     names = ("names", "samples", "numbers", "r_squared", "aicc", "bic", "weights", "message")
-    report = {name: _plain(getattr(compared, name)) for name in names}
-    return report | {"fits": [_report(found, recording, found.kernel.name) for found in compared.fits]}
+    return {name: _plain(getattr(compared, name)) for name in names}
 
 
 def _drawn(drawn: Bootstrap) -> dict[str, Any]:

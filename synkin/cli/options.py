@@ -14,6 +14,7 @@ from synkin.cli.hints import meant
 from synkin.cli.parser import called_as
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, read_recording, time_unit
+from synkin.sums import added
 
 # The largest number in single precision, in which JAX computes by default.
 _LARGEST = float(np.finfo(np.float32).max)
@@ -39,7 +40,7 @@ def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
     """
     either = parser.add_mutually_exclusive_group()
     names = ", ".join(KERNELS)
-    text = f"{names}, or a published scheme such as nmda5: `list` shows all (default: ampa)"
+    text = f"{names}, or a published scheme such as nmda5: `list` shows all; ampa+nmda5 is a sum (default: ampa)"
     if several:
         text += "; several, with commas between them, are compared"
     form = "NAME,..." if several else "NAME"
@@ -98,11 +99,17 @@ def recording(path: Path, arguments: argparse.Namespace, **others: Any) -> Recor
 
 
 def kernel(name: str) -> Any:
-    """The kernel called ``name``, of the library or one of the published schemes: an argparse type.
+    """The kernel called ``name``, of the library or one of the published schemes, or a sum: an argparse type.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or kernels that do not add up.
     """
+    if "+" in name:
+        parts = [part.strip() for part in name.split("+")]
+        if not all(parts):
+            raise UsageError(f"A sum needs a kernel on each side of a +, as ampa+nmda5, but is {name!r}.")
+        with files.usage_errors():
+            return added(*map(kernel, parts))
     if name in KERNELS:
         return KERNELS[name]
     # Made when imported, which takes a while: only for those who ask.
@@ -120,7 +127,7 @@ def kernels(names: str) -> Any:
     Raises:
         UsageError: there is none of a name, or a name comes twice.
     """
-    listed = [name.strip() for name in names.split(",")]
+    listed = [name.replace(" ", "") for name in names.split(",")]
     if len(listed) == 1:
         return kernel(names)
     if twice := [name for name in listed if listed.count(name) > 1]:
@@ -181,6 +188,10 @@ def typical_free(kernel: Any) -> list[str]:
 
     Of a scheme, which has more than one recording can tell, the rates of opening and closing.
     """
+    if len(kernel.parts) > 1:
+        own = {f"{name}_{free}" for name, part in zip(kernel.names, kernel.parts, strict=True)
+               for free in typical_free(part)}  # fmt: skip
+        return [name for name in kernel.Params._fields if name in own or kernel.bare(name) == "g"]
     ways = [way for way in getattr(kernel, "transitions", ()) if not way.binds]
     gate = {
         name for way in ways if (way.source in kernel.open) != (way.target in kernel.open) for name in way.rate.names

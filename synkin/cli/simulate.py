@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         g = conductance.exact(kernel, params, spikes, times, overlap)
         acted = _within(spikes, times)
     else:
-        _warn_of_pulse(params, dt)
+        _warn_of_pulse(kernel, params, dt)
         inputs = on_grid(spikes, dt, at_end=kernel.TAKES_WEIGHTS)
         g = conductance.on_grid(kernel, params, inputs, spikes.shape, steps, dt, overlap)
         acted = _moved(spikes, dt) + _merged(spikes, inputs, steps, adds_up=kernel.TAKES_WEIGHTS)
@@ -144,15 +144,14 @@ def _steps(duration: float, dt: float) -> int:
     return max(1, ceil(steps - 1e-6))
 
 
-def _warn_of_pulse(params: Any, dt: float) -> None:
+def _warn_of_pulse(kernel: Any, params: Any, dt: float) -> None:
     """Say on stderr where whole steps make a pulse of transmitter another than the one asked for."""
-    length = getattr(params, "T_dur", None)
-    if length is None:
-        return
-    lasts = ceil(length / dt - 1e-3) * dt  # as the scheme counts: a length on the grid is not rounded up
-    if abs(lasts - length) > _SAME_PULSE * length:
-        what = f"with --method exp_euler and steps of {dt:g} ms a pulse of {length:g} ms lasts {lasts:.6g} ms"
-        print(f"Warning: {what}: use --method exact or a smaller --dt.", file=sys.stderr)
+    # A sum has a pulse a part.
+    for length in dict.fromkeys(value for name, value in params._asdict().items() if kernel.bare(name) == "T_dur"):
+        lasts = ceil(length / dt - 1e-3) * dt  # as the scheme counts: a length on the grid is not rounded up
+        if abs(lasts - length) > _SAME_PULSE * length:
+            what = f"with --method exp_euler and steps of {dt:g} ms a pulse of {length:g} ms lasts {lasts:.6g} ms"
+            print(f"Warning: {what}: use --method exact or a smaller --dt.", file=sys.stderr)
 
 
 def _write(path: Path, times: np.ndarray, g: np.ndarray) -> None:

@@ -69,7 +69,7 @@ def fit(
     unless they are "shared".
 
     Args:
-        kernel: a kernel such as `synkin.ampa`.
+        kernel: a kernel such as `synkin.ampa`, or a sum of several such as ``synkin.ampa + synkin.schemes.nmda5``.
         params: the kernel's ``Params``, scalars: what is free starts there, all else is held there.
         spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording. For a receptor also
             `synkin.Jumps`, a concentration between edges as in `synkin.concentration_jumps`, one for each recording or
@@ -79,7 +79,9 @@ def fit(
         trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
             NaN samples are left out. Beside a list of ``times``, a list of as many arrays of the same lengths.
         free: names of the parameters to fit. All are positive and fitted on a log scale, but for a linear kernel's
-            ``amplitude``, which may be negative.
+            ``amplitude``, which may be negative. Those of a sum have the part's name before them, as ``ampa_beta``, and
+            ``g_nmda5`` is how much there is of a part, relative to the first: with a ``scale`` of either sign all
+            parts have that sign.
         scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there,
             "shared": fitted, one for all recordings, as for jumps of one patch to several concentrations.
         offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there, "shared" as for scale.
@@ -97,9 +99,9 @@ def fit(
             default a parameter stays within a factor of 10,000 of its start.
         loss: "linear", or "soft_l1", which large outliers hardly sway.
         starts: how many starts are tried at most: ``params``, parameters at which the kernel is about as fast as the
-            recording, others up to 10 times smaller or larger than these, until 3 have ended at the same, the lowest,
-            sum of squares; and, for the last third, near the best so far. They are the same every time, and the best
-            result is kept.
+            recording (of a sum, the part that is the fastest as the fast of two exponentials), others up to 10 times
+            smaller or larger than these, until 3 have ended at the same, the lowest, sum of squares; and, for the last
+            third, near the best so far. They are the same every time, and the best result is kept.
         overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
         unit: of the trace, such as "pA", for summary and pictures.
         max_nfev: the most evaluations of the curve that a start may take.

@@ -1,7 +1,8 @@
 """Results in files: all of a `Fit` as JSON, so that what is read back is what was written, to the last bit.
 
-A kernel of the library stands there by its name, a scheme as its text and rates, and any other by its name and
-parameters alone: it has to be given when the file is read. Numbers that JSON does not have are strings: "nan", "inf".
+A kernel of the library stands there by its name, a scheme as its text and rates, a sum as its parts, and any other by
+its name and parameters alone: it has to be given when the file is read. Numbers that JSON does not have are strings:
+"nan", "inf".
 """
 
 import json
@@ -19,6 +20,7 @@ from synkin import checks
 from synkin.fit.problem import Problem
 from synkin.kernels import KERNELS
 from synkin.scheme import Scheme, _scheme
+from synkin.sums import added
 
 # What the file says it is.
 _FORMAT = "synkin fit 1"
@@ -62,7 +64,9 @@ def load(make: Callable[..., Any], path: str | os.PathLike[str], kernel: Any) ->
 def _of_kernel(kernel: Any) -> dict[str, Any]:
     """What a file says of a kernel."""
     said: dict[str, Any] = {"name": kernel.name, "parameters": list(kernel.Params._fields)}
-    if KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
+    if len(kernel.parts) > 1:
+        said["parts"] = [_of_kernel(part) for part in kernel.parts]
+    elif KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
         with suppress(TypeError):  # a rate that is a function
             said["scheme"] = json.loads(json.dumps(kernel.said))
     return said
@@ -78,6 +82,9 @@ def _kernel(said: dict[str, Any], given: Any, path: Any) -> Any:
                 f"{path}, but is {given!r:.80}."
             )
         return given
+    if "parts" in said:
+        found = [_kernel(part, None, path) for part in said["parts"]]
+        return added(*found)
     if "scheme" in said:
         return _scheme(*map(_as_tuple, said["scheme"]))
     known = KERNELS.get(said["name"])

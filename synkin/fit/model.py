@@ -82,6 +82,19 @@ def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.
     return np.asarray(found).T
 
 
+def of_parts(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> np.ndarray:
+    """g in mS of each of the n parts of a sum, as if its conductance were that of the first: (R, n, M).
+
+    Args:
+        problem: of a `synkin.sums.Sum`.
+        parameters: (P,) coordinates of the free parameters.
+        onset: (R,) ms.
+    """
+    rows = len(problem.trace)
+    points = np.column_stack([np.tile(parameters, (rows, 1)), onset])
+    return np.asarray(_of_parts(problem.form, problem.params, points, *_rows(problem, rows)))
+
+
 def triangles(problem: Problem, columns: np.ndarray) -> np.ndarray:
     """The triangle R of a recording's ``columns`` = Q R: what stands for them in least squares, Q being a rotation.
 
@@ -131,6 +144,18 @@ def _respond(
 
 
 @partial(jax.jit, static_argnames="form")
+def _of_parts(form: Form, params: Any, points: Array, spike_times: Array, weights: Array, times: Array) -> Array:
+    """g of each part (rows, n, M), at ``points`` (rows, P + 1): the free parameters and onset."""
+
+    def row(point: Array, spike_times: Array, *given: Array) -> Array:
+        own = form.kernel.params_of(with_free(form, params, point))
+        parts = zip(form.kernel.parts, own, strict=True)
+        return jnp.stack([_answer(form, part, each, spike_times + point[-1], *given) for part, each in parts])
+
+    return _each(form.kernel, row, points, spike_times, weights, times)
+
+
+@partial(jax.jit, static_argnames="form")
 def _squares(
     form: Form,
     params: Any,
@@ -170,7 +195,7 @@ def _squares(
 
 def _each(kernel: Any, function: Callable[..., Any], *rows: Array) -> Any:
     """``function`` of each row; one after the other where `synkin.propagator.climb` can skip rungs then."""
-    if kernel.structure.has_matrix:
+    if any(part.structure.has_matrix for part in kernel.parts):
         return jax.lax.map(lambda row: function(*row), rows)
     return jax.vmap(function)(*rows)
 
@@ -183,8 +208,12 @@ def with_free(form: Form, params: Any, point: Array) -> Any:
 
 def _g(form: Form, params: Any, point: Array, spike_times: Array, weights: Array, times: Array) -> Array:
     """g (M,) of one recording at ``point`` (P + 1,): the free parameters and onset."""
-    params, spike_times = with_free(form, params, point), spike_times + point[-1]
+    return _answer(form, form.kernel, with_free(form, params, point), spike_times + point[-1], weights, times)
+
+
+def _answer(form: Form, kernel: Any, params: Any, spike_times: Array, weights: Array, times: Array) -> Array:
+    """g (M,) of a kernel, or of a part of a sum."""
     if form.jumps:
-        return concentration_jumps(form.kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)
-    given = weights if form.kernel.TAKES_WEIGHTS else None
-    return respond(form.kernel, params, spike_times, times, weights=given, overlap=form.overlap)
+        return concentration_jumps(kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)
+    given = weights if kernel.TAKES_WEIGHTS else None
+    return respond(kernel, params, spike_times, times, weights=given, overlap=form.overlap)

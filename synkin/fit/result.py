@@ -184,7 +184,7 @@ class Fit:
             *zip(self.params._fields, self.params, (unit or "" for unit in self.kernel.UNITS), strict=True),
             *((name, getattr(self, name), own_units[name]) for name in OWN),
         ):
-            if name in ("T", "T_dur") and self.concentrations is not None:
+            if self.concentrations is not None and name not in OWN and self.kernel.bare(name) in ("T", "T_dur"):
                 continue  # a pulse has no meaning there
             if name in self.free:
                 label = name if np.ndim(value) == 0 else f"{name} (median of {len(value)})"

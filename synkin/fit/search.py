@@ -106,8 +106,10 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
                 point = origins[i] if i < len(origins) else origins[0 if i % 3 == 1 else -1]
                 if i >= len(origins):
                     point = _moved(problem, point, _FAR ** factors[i - len(origins) + 1])
-                if i and "onset" in problem.own:
-                    point = onset.scan(problem, point, reach)
+                if i:
+                    point = pace.balanced(problem, point)
+                    if "onset" in problem.own:
+                        point = pace.balanced(problem, onset.scan(problem, point, reach))
                 point = guess.complete(point[guess.searched])
             elif ends:
                 best = _settled(objective, ends, asked, max_nfev, reach)

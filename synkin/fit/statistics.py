@@ -158,7 +158,10 @@ def _to_hold(problem: Problem, names: list[str], directions: np.ndarray) -> str:
     recording has of its own.
     """
     own = [name for name in ("onset", "offset", "scale") if name in names]
-    parameters = sorted((name for name in reversed(names) if name not in own), key=lambda name: name != "T")
+    # Of a sum the T of a part counts as one.
+    parameters = sorted(
+        (name for name in reversed(names) if name not in own), key=lambda name: problem.kernel.bare(name) != "T"
+    )
     numbers = np.array([_unnumbered([label])[0] for label in problem.labels])
     least = _SHARE * np.linalg.norm(directions, axis=0).max()
     held: list[str] = []
