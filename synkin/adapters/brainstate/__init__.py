@@ -1,0 +1,23 @@
+"""Synapses for programs of brainstate and brainpy.state: the kernels as ``brainstate.nn.Dynamics``.
+
+    from synkin.adapters.brainstate import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa    # was: from brainpy.state
+
+They have the constructors, methods and states of brainpy.state's synapses and stand where those stand: in its align-pre
+and align-post projections with its outputs and delays, under every transformation of brainstate, with quantities of
+brainunit. Besides, there is ``method="exact"``, ``overlap="ignore"``, and `Synapse` for any other kernel.
+
+A step is that of a `synkin.stepper`. What "exact" makes of parameters and dt alone is computed once, when a program is
+traced, if they are known then. The extra ``brainstate`` installs what is needed.
+"""
+
+try:
+    from synkin.adapters.brainstate.linear import Alpha, DualExpon, Expon
+    from synkin.adapters.brainstate.of_kernel import Synapse, class_of
+    from synkin.adapters.brainstate.receptors import AMPA, BioNMDA, GABAa
+except ImportError as error:
+    raise ImportError(
+        "The synapses for brainstate need brainpy.state, which cannot be imported here: "
+        "`pip install 'synkin[brainstate]'` adds it."
+    ) from error
+
+__all__ = ["AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse", "class_of"]
