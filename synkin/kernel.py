@@ -189,6 +189,11 @@ class Kernel:
         names = _variables(self.State)
         return tuple(names[i] for i in self.structure.order)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The variable that an input is added to: of a sum, one of each part; of a receptor none."""
+        return (self.order[self.input],) if self.TAKES_WEIGHTS else ()
+
     def derivatives(self, params: Any, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
         """The equations, from variables in solving order to their derivatives."""
         given = self.equations(params, self._state(y), *(() if self.TAKES_WEIGHTS else (T,)))

@@ -268,11 +268,14 @@ def carry_of(stepper: Stepper, state: Any, *, at_rest: bool) -> Any:
     return Carry(y, ends, row, before)
 
 
-def resumed(stepper: Stepper, state: Any) -> Carry:
+def resumed(stepper: Stepper, state: Any) -> Any:
     """The carry of a run that goes on at ``state``, of which steps of this very stepper have counted down the pulses.
 
     It costs no exponential: no pulse has a last step of its own, as those may have that `carry_of` begins with.
     """
+    if isinstance(stepper, StepperOfSum):
+        parts = zip(stepper.parts, stepper.kernel.states_of(state), strict=True)
+        return CarryOfSum(tuple(resumed(part, at) for part, at in parts))
     kernel, state = stepper.kernel, stepper.guarded(state)
     y = tuple(getattr(state, name) for name in kernel.order)
     if kernel.TAKES_WEIGHTS:

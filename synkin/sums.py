@@ -44,6 +44,13 @@ class Sum(Kernel):
         """The variables, part by part, each after those that drive it."""
         return tuple(f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.order)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The variables that an input is added to, one of each part; of receptors none."""
+        return tuple(
+            f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.inputs
+        )
+
     def bare(self, name: str) -> str:
         """What a parameter is called in the part that it belongs to; a relative conductance is "g"."""
         for before, part in zip(self.names, self.kernels, strict=True):

@@ -45,6 +45,13 @@ def test_without_brainstate_it_says_what_to_install(monkeypatch):
 
 
 pytest.importorskip("brainpy_state", exc_type=ImportError)
+
+
+def test_it_is_imported_in_a_program_of_its_own():
+    """Where there is no pytest brainpy_state may be imported by brainpy.state alone."""
+    subprocess.run([sys.executable, "-c", "from synkin.adapters.brainstate import Alpha"], check=True)
+
+
 import brainevent  # noqa: E402
 import brainpy.state as reference  # noqa: E402
 import brainstate  # noqa: E402
@@ -105,7 +112,7 @@ def loop(synapse, rows, dt=DT, first=0):
 
     def step(i, row):
         with brainstate.environ.context(t=i * dt * u.ms, dt=dt * u.ms):
-            return synapse(fed(type(synapse).__name__, row))
+            return synapse(row * u.mS if jnp.issubdtype(row.dtype, jnp.floating) else row)
 
     return transform.for_loop(step, first + jnp.arange(len(rows)), rows)
 
@@ -547,6 +554,38 @@ def test_any_linear_kernel_in_an_align_post_projection(precise):
     assert_close(V + 60, network(reference.Expon.desc(4, tau=5 * u.ms), build)[0] + 60, rtol=1e-11)
 
 
+# Sums of kernels
+
+
+def test_a_sum_of_receptors(precise, rng):
+    """A pulse of each part, of a length of its own; in pieces, of a batch, with parameters of each synapse."""
+    both = synkin.ampa + own
+    given = {"g_own": np.linspace(0.2, 0.6, SYNAPSES), "ampa_T_dur": 0.55, "own_T_dur": 1.3}
+    synapse = ours.Synapse(both, SYNAPSES, **(given | {"own_T_dur": 0.0013 * u.second}))
+    rows = train("AMPA", rng, (STEPS, 2, SYNAPSES))
+    g = [run(synapse, rows[:17], batch_size=2), loop(synapse, rows[17:], first=17)]
+    final, expected = synkin.simulate(both, both.Params(**given), rows, DT)
+    assert_close(np.concatenate([in_mS(part) for part in g]), expected, rtol=1e-11)
+    for field, value in final._asdict().items():
+        assert_close(u.get_mantissa(getattr(synapse, field).value), value, rtol=1e-9)
+    assert_close(in_mS(synapse.g.value), expected[-1], rtol=1e-11)
+
+
+def test_a_sum_of_linear_kernels(precise, rng):
+    """All parts get an input, whether `update` is given it or a projection adds it."""
+    both = synkin.expon + synkin.alpha
+    parts = ours.Expon(2, tau=3.0), ours.Alpha(2, method="exact")
+    synapse = ours.Synapse(both, 2, expon_tau=3.0, g_alpha=0.5, method="exact", g_unit=u.nS)
+    rows = jnp.asarray(rng.uniform(0.2, 2, (9, 2)))
+    g = []
+    for each in (synapse, *parts):
+        each.init_state()
+        each.align_post_input_add(jnp.asarray([1.0, 2.0]) * u.uS)
+        g.append(loop(each, rows))
+    assert u.get_unit(g[0]) == u.nS
+    assert_close(g[0].to_decimal(u.mS), in_mS(g[1]) + 0.5 * in_mS(g[2]))
+
+
 def test_events_of_brainevent(rng):
     row = train("AMPA", rng)[1]
     out = []
@@ -592,6 +631,8 @@ BAD = {
     "not a kernel": (lambda: ours.Synapse("ampa", 3), TypeError, "must be a kernel"),
     "not a parameter": (lambda: ours.Synapse(synkin.ampa, 3, tau=1), TypeError, "`tau` must be a parameter of ampa"),
     "unit of g": (lambda: ours.Synapse(synkin.ampa, 3, g_unit=1.0), TypeError, "`g_unit` must be a unit of brainunit"),
+    "T_dur of a sum": (lambda: setattr(ours.Synapse(synkin.ampa + own, 3), "T_dur", 1.0), AttributeError,
+                       "`T_dur` must be a parameter of ampa\\+own"),
     "overlap of a linear one": (lambda: ours.Synapse(synkin.alpha, 3, overlap="ignore"), ValueError, "overlap"),
 }  # fmt: skip
 

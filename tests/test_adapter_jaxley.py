@@ -11,7 +11,7 @@ import pytest
 import samples
 
 import synkin
-from synkin import alpha, ampa, bionmda, currents, expon, schemes
+from synkin import alpha, ampa, bionmda, currents, dual_expon, expon, schemes
 
 jx = pytest.importorskip("jaxley")
 from jaxley.channels import HH, Leak  # noqa: E402
@@ -97,6 +97,21 @@ def test_g_is_that_of_respond(dtype):
         expon: expon.Params(tau=3.0),
         alpha: alpha.Params(tau=2.0),
     }
+    assert_as_respond(params, dtype)
+
+
+@pytest.mark.usefixtures("x64")
+def test_g_of_a_sum_is_that_of_respond():
+    """Of receptors, with a pulse of each that ends within a step, and of linear kernels."""
+    receptors, linear = ampa + bionmda, alpha + dual_expon
+    params = {
+        receptors: receptors.Params(ampa_T_dur=0.637, g_bionmda=0.3, bionmda_T_dur=1.11),
+        linear: linear.Params(alpha_tau=2.0, g_dual_expon=0.5),
+    }
+    assert_as_respond(params, "float64")
+
+
+def assert_as_respond(params, dtype):
     names = [f"of_{i}" for i in range(len(params))]
     net = network(*(KernelSynapse(k, p, gS=1e-3, name=n) for (k, p), n in zip(params.items(), names, strict=True)))
     v, _, *traces = np.asarray(jax.jit(lambda: jx.integrate(net, delta_t=DT))())
@@ -207,6 +222,15 @@ def test_names():
     assert rest == pytest.approx(
         rest | {f"kampa2004_{n}": float(getattr(kept.init(kept.Params(), ()), n)) for n in kept.order}
     )
+
+
+def test_names_of_a_sum():
+    """A name that Python has too, and a pulse of each part."""
+    synapse = KernelSynapse(ampa + bionmda)
+    assert synapse.name == "ampa_bionmda"
+    assert {"ampa_bionmda_ampa_T_dur", "ampa_bionmda_g_bionmda"} < set(synapse.synapse_params)
+    own = ("ampa_g", "bionmda_x", "bionmda_g", "above", "g", "ampa_steps_left", "bionmda_steps_left")
+    assert set(synapse.synapse_states) == {f"ampa_bionmda_{name}" for name in own}
 
 
 def test_bad_arguments():

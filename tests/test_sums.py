@@ -266,6 +266,55 @@ def test_as_an_object():
     assert synapse.decay_O.value.shape == (3,)
 
 
+def test_as_an_object_of_a_batch():
+    """Step by step, from rest again, with parameters of each synapse."""
+    params = PARAMS._replace(g_nmda5=np.array([0.1, 0.4, 2.0]))
+    rows = np.stack([TRAIN, TRAIN[::-1]], axis=1)[:12]
+    synapse = synkin.Synapse(BOTH, 3, **params._asdict())
+    final, expected = synkin.simulate(BOTH, params, rows, DT)
+    for _ in range(2):
+        synapse.init_state(batch_size=2)
+        with synkin.environ.context(dt=DT):
+            g = [synapse.update(row) for row in rows]
+        np.testing.assert_allclose(g, expected, atol=3e-7)
+        np.testing.assert_allclose(synapse.g.value, expected[-1], atol=3e-7)
+    np.testing.assert_allclose(synapse.state.nmda5_pulse_left, final.nmda5_pulse_left, atol=1e-6)
+    with pytest.raises(AttributeError, match=r"^Attribute `T_dur` must be a parameter of ampa\+nmda5 \(ampa_alpha, "):
+        synapse.T_dur = 1.0
+    with pytest.raises(AttributeError, match=r"^Attribute `T_dur` must be"):
+        _ = synapse.T_duration
+    synapse.nmda5_T_dur = 2.0
+    assert synapse.params.nmda5_T_dur == 2.0
+
+
+def test_release_to_a_sum(dtype):
+    """Weights of spikes on a grid and at their times, and of an object that holds both."""
+    two = expon + dual_expon
+    params = two.Params(expon_tau=3.0, g_dual_expon=0.5, dual_expon_amplitude=np.array([1.0, 2.0, 3.0]))
+    own = expon.Params(3.0), dual_expon.Params(amplitude=params.dual_expon_amplitude)
+    plasticity = synkin.tsodyks_markram.Params(U=0.4, tau_rec=20.0)
+    weights = synkin.tsodyks_markram.release(plasticity, SPIKES, dtype=dtype)
+    scalar = params._replace(dual_expon_amplitude=2.0)
+    parts = [
+        synkin.respond(k, p, SPIKES, TIMES, weights=weights, dtype=dtype)
+        for k, p in ((expon, own[0]), (dual_expon, dual_expon.Params(amplitude=2.0)))
+    ]
+    found = synkin.respond(two, scalar, SPIKES, TIMES, weights=weights, dtype=dtype)
+    np.testing.assert_allclose(found, np.asarray(parts[0]) + 0.5 * np.asarray(parts[1]), **close(dtype))
+    _, released = synkin.tsodyks_markram.run(plasticity, TRAIN, DT, dtype=dtype)
+    parts = [synkin.simulate(k, p, released, DT)[1] for k, p in zip(two.parts, own, strict=True)]
+    expected = np.asarray(parts[0]) + 0.5 * np.asarray(parts[1])
+    synapse = synkin.Synapse(two, 3, release=plasticity, **params._asdict())
+    synapse.init_state(batch_size=2)
+    g = synapse.run(np.repeat(TRAIN[:20, None], 2, axis=1), DT)
+    np.testing.assert_allclose(g[:, 1], expected[:20], atol=1e-6)
+    with synkin.environ.context(dt=DT):
+        for row in TRAIN[20:]:
+            g = synapse(row)
+    np.testing.assert_allclose(g[1], expected[-1], atol=1e-6)
+    np.testing.assert_allclose(synapse.g.value[1], expected[-1], atol=1e-6)
+
+
 def test_pictures():
     pytest.importorskip("matplotlib")
     ax = plot.kernel(BOTH, PARAMS, ax=plot.figure().subplots())

@@ -5,9 +5,11 @@ in uS, here ``gS`` times the kernel's g, times mV. All that jaxley does with its
 `record`, `make_trainable`, and gradients through `jaxley.integrate`.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -15,7 +17,7 @@ from jax.typing import ArrayLike
 
 from synkin import checks, units
 from synkin.kernel import _g as the_field_g
-from synkin.stepper import Carry, stepper
+from synkin.stepper import Carry, CarryOfSum, stepper
 
 try:
     from jaxley.synapses import Synapse
@@ -27,7 +29,6 @@ except ModuleNotFoundError as error:
     ) from None
 
 _OWN_PARAMETERS = ("gS", "e_syn", "v_th")
-_OWN_STATES = ("above", "steps_left")
 
 
 class KernelSynapse(Synapse):
@@ -45,6 +46,7 @@ class KernelSynapse(Synapse):
     - states: the kernel's variables, ``ampa_g``, and what finds spikes: ``ampa_above`` (1 where the voltage was at or
       above ``v_th``) and, for a receptor, ``ampa_steps_left`` (the solver's steps that the transmitter still reaches
       into, in place of the kernel's ``pulse_left``). A run that goes on from the states of another keeps its step.
+      Of a sum each part has its own: ``ampa_nmda5_nmda5_steps_left``, its name being "ampa_nmda5".
     - ``ampa_g`` is the kernel's conductance: 0 to 1 for a receptor, for a linear kernel what one spike of weight 1
       makes, so that ``gS`` is the weight of each. Where a kernel has a variable g that is not its conductance,
       ``ampa_conductance`` is.
@@ -69,7 +71,7 @@ class KernelSynapse(Synapse):
         """What each synapse has until jaxley's `set` or `make_trainable` give it values of its own.
 
         Args:
-            kernel: a kernel such as `synkin.ampa`, one of `synkin.schemes`, or one of your own.
+            kernel: a kernel such as `synkin.ampa`, one of `synkin.schemes`, a sum of kernels, or one of your own.
             params: its ``Params``, scalars; by default the defaults. At rest under these a synapse begins.
             gS: maximal conductance in uS, 0 or more; for a linear kernel the weight of a spike. By default that of
                 jaxley's own synapses.
@@ -80,9 +82,9 @@ class KernelSynapse(Synapse):
                 a step and ``T_dur`` has a derivative.
             overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
             block: of the postsynaptic voltage in mV, the factor by which g is multiplied then: for NMDA receptors
-                `synkin.currents.mg_block`, or `functools.partial` of it.
-            name: what jaxley calls it, and puts before the names of parameters and states; by default the kernel's. Two
-                kinds in one network need two names.
+                `synkin.currents.mg_block`, or `functools.partial` of it. Of a sum it is a factor of all parts.
+            name: what jaxley calls it, and puts before the names of parameters and states; by default the kernel's,
+                "ampa_nmda5" for ampa + nmda5. Two kinds in one network need two names.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel whose names
@@ -102,16 +104,20 @@ class KernelSynapse(Synapse):
             "e_syn": checks.number("e_syn", e_syn, np.isfinite, "a finite number of mV"),
             "v_th": checks.number("v_th", v_th, np.isfinite, "a finite number of mV"),
         }
-        super().__init__(name or kernel.name)
+        super().__init__(name or kernel.name.replace("+", "_"))
         self.kernel, self.method, self.overlap, self.block = kernel, method, overlap, block
         self.conductance = "g" if "g" not in kernel.order or kernel.conductance is the_field_g else "conductance"
         at_rest = kernel.init(params, ())
         y = tuple(getattr(at_rest, field) for field in kernel.order)
         states = dict(zip(kernel.order, y, strict=True)) | {"above": 1.0}
         states[self.conductance] = kernel.conductance_of(checks.aligned(params, y[0], kernel), y)
-        if not kernel.TAKES_WEIGHTS:
-            states["steps_left"] = 0.0
-        taken = {*_OWN_PARAMETERS, *_OWN_STATES} & {*kernel.Params._fields, *kernel.order}
+        self._pulses = tuple(
+            field.removesuffix("pulse_left") + "steps_left"
+            for field in kernel.State._fields
+            if field not in kernel.order
+        )
+        states |= dict.fromkeys(self._pulses, 0.0)
+        taken = {*_OWN_PARAMETERS, "above", *self._pulses} & {*kernel.Params._fields, *kernel.order}
         taken |= {*kernel.Params._fields} & {*states}
         if taken:
             raise ValueError(f"Kernel `{kernel.name}` must not have the name `{min(taken)}` twice in jaxley, but has.")
@@ -139,23 +145,20 @@ class KernelSynapse(Synapse):
         """
         kernel, key, dtype = self.kernel, self._key, pre_voltage.dtype
         own = kernel.Params(*(params[key(field)] for field in kernel.Params._fields))
-        y = tuple(states[key(field)] for field in kernel.order)
+        y = {field: states[key(field)] for field in kernel.order}
         above = pre_voltage >= params[key("v_th")]
         fired = above & (states[key("above")] < 0.5)
         # All that this computes depends on parameters and delta_t alone: XLA takes it out of jaxley's loop, but for the
         # matrix exponential of a scheme, which is a loop itself.
         ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
-        if kernel.TAKES_WEIGHTS:
-            i = kernel.input
-            y = (*y[:i], y[i] + fired.astype(dtype), *y[i + 1 :])  # from the start of the step, as a receptor's
-            carry, g = ready.step(Carry(y, None, None, None), jnp.zeros_like(fired))
-        else:
-            # A run of one step: the pulse goes from step to step as the whole number that counts it, and stays exact.
-            ends = 2 * states[key("steps_left")].astype(jnp.int32)
-            carry, g = ready.step(Carry(y, ends, jnp.zeros((), jnp.int32), None), fired)
+        for field in kernel.inputs:
+            y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
+        # A run of one step: a pulse goes from step to step as the whole number that counts it, and stays exact.
+        ends = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
+        carry, g = ready.step(_carry(kernel, y, ends), jnp.zeros_like(fired) if kernel.TAKES_WEIGHTS else fired)
         moved = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
-        if not kernel.TAKES_WEIGHTS:
-            moved["steps_left"] = jnp.maximum(carry.ends // 2 - 1, 0).astype(dtype)
+        for field, end in zip(self._pulses, jax.tree.leaves(carry.ends), strict=True):
+            moved[field] = jnp.maximum(end // 2 - 1, 0).astype(dtype)
         return {key(field): value for field, value in moved.items()}
 
     def compute_current(
@@ -169,3 +172,14 @@ class KernelSynapse(Synapse):
 
     def _key(self, field: str) -> str:
         return f"{self._name}_{field}"
+
+
+def _carry(kernel: Any, y: dict[str, Array], ends: list[Array]) -> Any:
+    """What a step goes on from: variables by name, and the count of each part's pulse where there are pulses."""
+    variables, counts = iter(y.values()), iter(ends)
+    row = jnp.zeros((), jnp.int32) if ends else None
+    parts = tuple(
+        Carry(tuple(itertools.islice(variables, len(part.order))), next(counts, None), row, None)
+        for part in kernel.parts
+    )
+    return parts[0] if len(parts) == 1 else CarryOfSum(parts)

@@ -31,7 +31,9 @@ class _Read:
     def value(self) -> Array:
         """g as it is now, of the state's shape."""
         synapse = self._synapse
-        return synapse._with_unit(synapse.kernel.conductance(synapse.params, synapse.state), "mS")
+        state = synapse.state
+        params = checks.aligned(synapse.params, state[0], synapse.kernel)  # a batch has an axis more than they
+        return synapse._with_unit(synapse.kernel.conductance(params, state), "mS")
 
     def __repr__(self) -> str:
         return f"{self._synapse.name}.g.value = {self.value!r}"

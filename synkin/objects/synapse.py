@@ -54,10 +54,21 @@ class Parameter:
     def __get__(self, synapse: Any, owner: type | None = None) -> Any:
         if synapse is None:
             return self
+        self._check(synapse)
         return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
     def __set__(self, synapse: Synapse, value: Value) -> None:
+        self._check(synapse)
         synapse._give(**{self.field: value})
+
+    def _check(self, synapse: Any) -> None:
+        # Every receptor's class has a T_dur, and in a sum each part has its own.
+        kernel = synapse.kernel
+        if self.field not in kernel.Params._fields:
+            listed = ", ".join(kernel.Params._fields)
+            raise AttributeError(
+                f"Attribute `{self.field}` must be a parameter of {kernel.name} ({listed}), but is none."
+            )
 
 
 class Variable:

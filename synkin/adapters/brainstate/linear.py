@@ -48,13 +48,14 @@ class Linear(Synapse, AlignPost):
         Raises:
             TypeError, ValueError: an input of the wrong kind or shape.
         """
-        state = self._input_state
-        field = self.kernel.order[self.kernel.input]
-        state.value = self._quantity(field, in_unit(self._unit(field), field, state.value) + self._input("x", x))
+        added = self._input("x", x)
+        for field in self.kernel.inputs:
+            state = getattr(self, field)
+            state.value = self._quantity(field, in_unit(self._unit(field), field, state.value) + added)
 
     @property
     def _input_state(self) -> Any:
-        return getattr(self, self.kernel.order[self.kernel.input])
+        return getattr(self, self.kernel.inputs[0])
 
     def _input(self, name: str, value: Any) -> Array:
         """An input as a plain array of the state's shape and dtype, in the unit of g."""

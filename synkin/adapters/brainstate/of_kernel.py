@@ -27,7 +27,7 @@ def Synapse(
     """Any kernel as a synapse for brainstate, as `AMPA` is of `synkin.ampa`: also a scheme, or a receptor of one's own.
 
     Args:
-        kernel: such as `synkin.schemes.nmda5`.
+        kernel: such as `synkin.schemes.nmda5`, or a sum such as ``synkin.ampa + synkin.schemes.nmda5``.
         in_size: number of synapses, or their shape.
         name: of the module.
         method: "exp_euler" or "exact"; by default the kernel's own.

@@ -33,6 +33,10 @@ class Receptor(Synapse):
 
     @T_dur.setter
     def T_dur(self, value: Any) -> None:
+        kernel = self.kernel
+        if "T_dur" not in kernel.Params._fields:  # in a sum each part has its own
+            listed = ", ".join(kernel.Params._fields)
+            raise AttributeError(f"Attribute `T_dur` must be a parameter of {kernel.name} ({listed}), but is none.")
         self.T_duration = value
 
     @property
