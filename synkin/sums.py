@@ -2,7 +2,7 @@
 
     both = synkin.ampa + synkin.schemes.nmda5
     params = both.Params(ampa_beta=0.2, g_nmda5=0.3)      # g = g of ampa + 0.3 g of nmda5
-    gs = synkin.respond(both, params, spike_times, times)
+    gs = synkin.respond(both, params, [10.0, 30.0], [12.0, 40.0])
 
 There are no new equations: each part is solved by its own kernel, as exactly as ever, and their g are added up. What
 belongs to a part has the part's name before its own, in ``Params`` and in ``State`` alike: ``ampa_beta``, ``nmda5_C1``.

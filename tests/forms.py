@@ -817,7 +817,7 @@ KNOWN = (
 
 def usual():
     """What is tried every time: the cells that once failed, and those of the covering that bring most that is new."""
-    return tuple(dict.fromkeys((*KNOWN, *covering(2)[:80])))
+    return tuple(dict.fromkeys((*KNOWN, *covering(2)[:64])))
 
 
 # A cell is tried -----------------------------------------------------------------------------------------------------
