@@ -7,6 +7,8 @@ tried: first far apart over all that is in reach, then closer around the best, u
 several samples to rise a descent crosses the breaks, and needs but a start that is not too far off.
 """
 
+import itertools
+
 import numpy as np
 
 from synkin.fit.model import response, squares
@@ -16,6 +18,8 @@ from synkin.fit.problem import Problem
 _AT_ONCE = 16
 # The onset is looked for within so many widths of the response, and this many ms at the least.
 _WIDTHS, _SHORTEST = 2.0, 6.0
+# So often closer, where g does not rise too fast for a descent.
+_ROUNDS = 3
 # Of those tried far apart, the best is within this many of their distances.
 _NEAR = 1.5
 # An onset is better if the sum of squares is lower by more than this part.
@@ -58,7 +62,9 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
     high = np.minimum(upper, np.maximum(centre + distance, best))
     closer, is_shared = is_steep(problem, point), "onset" in problem.shared
     rounding = _SAME**2 * problem.present.sum() * np.var(problem.trace[problem.present])
-    while True:
+    # A descent crosses breaks where g rises slowly, but from far off it changes the parameters on its way.
+    rounds = itertools.count() if closer else range(_ROUNDS)
+    for _ in rounds:
         rows = range(1 if is_shared else len(low))
         ranges = [_between(problem, r, low[r], high[r]) for r in rows] * (len(low) if is_shared else 1)
         tried = np.column_stack([best, [onsets for onsets, _ in ranges]])
@@ -72,7 +78,7 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
         # Where all onsets between two breaks are as good, the one in the middle is the nearest to all.
         better = sums[:, 1:].min(axis=1) < sums[:, 0] * np.where(steps == 0, 1 + _SAME, 1 - _SAME)
         best = np.where(better, tried[np.arange(len(tried)), 1 + sums[:, 1:].argmin(axis=1)], best)
-        if not (closer and steps.any()):
+        if not steps.any():
             break
         low, high = np.maximum(low, best - _NEAR * steps), np.minimum(high, best + _NEAR * steps)
     if (best == kept).all():

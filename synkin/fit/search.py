@@ -90,7 +90,10 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
     asked = given[: len(problem.free)]
     measured = pace.paced(problem, given) if starts > 1 else given
     origins = [given] if measured is given else [given, guess.complete(measured[guess.searched])]
-    far = max(starts - starts // 3, min(starts, len(origins)))
+    # Parameters that are right already are of no use with an onset that is not: the third start scans for that.
+    scanned = [given] if "onset" in problem.own and len(origins) == 2 and starts > 2 else []
+    as_they_are = origins + scanned
+    far = max(starts - starts // 3, min(starts, len(as_they_are)))
     factors = _even(starts, len(problem.free))
     reach = onset.reach(problem, origins[-1]) if "onset" in problem.own else 0.0
     ends: list[Any] = []
@@ -103,9 +106,9 @@ def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool)
                 continue
             if i < far:
                 # The two as they are, then others around each: more around those that were measured.
-                point = origins[i] if i < len(origins) else origins[0 if i % 3 == 1 else -1]
-                if i >= len(origins):
-                    point = _moved(problem, point, _FAR ** factors[i - len(origins) + 1])
+                point = as_they_are[i] if i < len(as_they_are) else origins[0 if i % 3 == 1 else -1]
+                if i >= len(as_they_are):
+                    point = _moved(problem, point, _FAR ** factors[i - len(as_they_are) + 1])
                 if i:
                     point = pace.balanced(problem, point)
                     if "onset" in problem.own:
