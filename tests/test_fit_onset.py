@@ -221,3 +221,15 @@ def test_a_shared_onset_is_scanned_for_all_together():
     assert SPIKE + moved[-1] == pytest.approx(10.35, abs=1e-9)
     fitted = found(expon, [SPIKE], traces, scale=True, offset=False, starts=3)
     assert np.ptp(fitted.onset) > 0.1
+
+
+@pytest.mark.wide
+def test_right_parameters_and_an_onset_that_is_off():
+    """From a coarse onset the two time scales of bionmda changed places on the way, and all starts agreed on that."""
+    kernel, rng = synkin.bionmda, np.random.default_rng(11)
+    for _ in range(5):  # the fifth went wrong
+        shift = rng.uniform(-5, 5)
+        trace = noisy(-30 * response(kernel, kernel.Params(), [SPIKE + shift]), rng)
+    result = found(kernel, [SPIKE], trace)
+    assert abs(result.onset - shift) < 0.02
+    assert result.params.beta1 < 0.1 * result.params.beta2
