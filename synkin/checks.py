@@ -466,9 +466,12 @@ def params(kernel_params: Any, shape: Shape, kernel: Any) -> Any:
         ValueError: a shape that does not broadcast, or a value out of range.
     """
     _check_params(kernel_params, kernel)
-    return kernel_params._replace(
+    checked = kernel_params._replace(
         **{name: _parameter(name, value, shape, kernel) for name, value in kernel_params._asdict().items()}
     )
+    if hasattr(kernel, "check_values"):  # a scheme, whose rates are more than its parameters
+        kernel.check_values(checked)
+    return checked
 
 
 def common_shape(kernel_params: Any, kernel: Any) -> Shape:

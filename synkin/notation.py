@@ -11,36 +11,35 @@ A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` a product a name
 conducts, ``rest = C0`` where a receptor rests. Text is parsed and never run.
 """
 
-import ast
-import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, NamedTuple
 
-from synkin import fields
+from synkin import expression, fields, statements
+from synkin.expression import Product as Product  # which was here first
+from synkin.expression import own_names
+from synkin.statements import ARROW
 
 # What names a factor of a rate that is the transmitter, where no ligand stands beside a state.
 TRANSMITTER = "T"
 # The pulse's own: a rate that had one of them as a number would be there without transmitter, too.
 PULSE = (TRANSMITTER, "T_dur")
+# What files call a transmitter, in small letters.
+_LIGANDS = {
+    *("c", "l", "ligand", "agonist", "conc", "tr", "trans", "transmitter", "xmtr"),
+    *("ach", "gaba", "glu", "glut", "glutamate", "gly", "glycine"),
+}
 
-_BLOCK = re.compile(r"^(KINETIC\s+\w+\s*)?[{}]?$")
+# What to do where a rate is more than is read here.
+_HELD = "its value at the held voltage, or a function of the parameters"
+
 _NMODL = re.compile(r"^~\s*(?P<sides>[^(]*?)\s*\((?P<rates>.*)\)$")
-_ARROW = re.compile(r"<->|->|<-|=>|⇌|→")
+_CALL = re.compile(r"^\w+\s*\(.*\)$")
 _ASSIGNED = re.compile(r"^(?P<name>\w+)\s*=\s*(?P<value>[^=]+)$")
-
-
-@fields.described
-class Product(NamedTuple):
-    """A number times names, such as ``2*kon``."""
-
-    factor: Annotated[float, "the number"]
-    names: Annotated[tuple[str, ...], "of the rates that it is multiplied with"]
-
-    def __str__(self) -> str:
-        number = [f"{self.factor:.12g}"] if self.factor != 1 or not self.names else []
-        return "*".join([*number, *self.names])
+_OPTIONS = ("open", "rest")
+# These are options where names follow, else values as any other.
+_OPTIONS_OF_NAMES = ("ligand", "signed")
 
 
 @fields.described
@@ -49,7 +48,7 @@ class Transition(NamedTuple):
 
     source: Annotated[str, "the state that it leaves"]
     target: Annotated[str, "the state that it leads to"]
-    rate: Annotated[Product, "a product of numbers and parameters", "/ms, or /ms/mM where it binds"]
+    rate: Annotated[Product, "products and sums of numbers and parameters", "/ms, or /ms/mM where it binds"]
     ligand: Annotated[str | None, "what it binds, as the text calls it: the transmitter, or None"]
 
     @property
@@ -73,6 +72,9 @@ class Notation(NamedTuple):
     values: dict[str, float]  # of all names that were given one
     open: dict[str, float] | None
     rest: str | None
+    signed: tuple[str, ...]
+    calls: tuple[str, ...]  # where procedures are called, which are not run
+    unused: tuple[str, ...]  # what was passed over as no transition has it
 
 
 class _Arrow(NamedTuple):
@@ -82,90 +84,179 @@ class _Arrow(NamedTuple):
     rates: tuple[str | None, str | None]  # forward and backward
 
 
-def parse(text: str, ligand: str | None = None) -> Notation:
+class _Way(NamedTuple):
+    """One direction of an arrow, its rate spelled out."""
+
+    line: str
+    source: str
+    target: str
+    beside: bool  # whether the ligand stands beside the state that it leaves
+    rate: Product
+
+
+def parse(text: str, ligand: str | None = None, given: Collection[str] = ()) -> Notation:
     """The states and transitions of a text.
 
     Args:
         text: the lines.
-        ligand: the name of the transmitter in it; by default what stands beside states.
+        ligand: the name of the transmitter in it; by default what stands beside states, or the one factor that may be.
+        given: names that have a value elsewhere, which takes the place of the one in the text.
 
     Raises:
         ValueError: a line that is none of those above, two ligands or none that binds, states that no path joins.
     """
-    text = normal(text)
     arrows: list[_Arrow] = []
     conserved: list[tuple[str, str]] = []
+    calls: list[str] = []
     assigned: dict[str, tuple[str, str]] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = _without_comment(raw)
-        where = f"Line {number} of the scheme, `{line:.80}`,"
-        if _BLOCK.match(line):
-            continue
+    for where, line in statements.read(normal(text)):
         if line.startswith("CONSERVE"):
             conserved.append((where, line.removeprefix("CONSERVE").strip()))
-        elif (found := _ASSIGNED.match(line)) and not _ARROW.search(line):
-            if found["name"] in assigned:
+        elif (found := _ASSIGNED.match(line)) and not ARROW.search(line):
+            name = own_names(found["name"])
+            if name in assigned:
                 raise ValueError(f"{where} must not give `{found['name']}` again, but does.")
-            assigned[found["name"]] = where, found["value"].strip()
+            assigned[name] = where, found["value"].strip()
+        elif _CALL.match(line):
+            calls.append(f"{where} calls a procedure")
         else:
             arrows.append(_arrow(where, line))
     if not arrows:
         raise ValueError("A scheme must have a transition, such as `A <-> B : forward, backward`, but has none.")
-    ligand = _ligand(arrows, ligand)
+    options = {name: assigned.pop(name) for name in _OPTIONS if name in assigned}
+    for name in _OPTIONS_OF_NAMES:
+        if name in assigned and all(part.strip().isidentifier() for part in _split(assigned[name][1])):
+            options[name] = assigned.pop(name)
+    ligand = _ligand(arrows, own_names(ligand or options.get("ligand", ("", ""))[1]) or None)
     states = _states(arrows, ligand)
-    options = {name: assigned.pop(name) for name in ("open", "rest") if name in assigned}
-    products = {name: _product(where, value) for name, (where, value) in assigned.items()}
-    values = {name: product.factor for name, product in products.items() if not product.names}
-    named = {name: product for name, product in products.items() if product.names}
-    transitions, lines, used = [], [], set[str]()
-    for arrow in arrows:
-        one, other = (next(name for name in side if name in states) for side in (arrow.left, arrow.right))
-        if one == other:
-            raise ValueError(f"{arrow.line} must lead from one state to another, but stays in {one}.")
-        ways = (arrow.left, one, other), (arrow.right, other, one)
-        for (side, source, target), rate in zip(ways, arrow.rates, strict=True):
-            if rate is None:
-                continue
-            factors = _spelled_out(arrow.line, _product(arrow.line, rate), named, used)
-            binds = [*(name for name in side if name not in states), *(n for n in factors.names if n == ligand)]
-            if len(binds) > 1:
-                raise ValueError(f"{arrow.line} must have its ligand once, but has it twice.")
-            product = factors._replace(names=tuple(name for name in factors.names if name != ligand))
-            for name in product.names:
-                if name in states:
-                    raise ValueError(f"{arrow.line} must have a rate that contains no state, but has `{name}`.")
-                if name in PULSE:
-                    raise ValueError(f"{arrow.line} must have {ligand} as what binds, but has `{name}` in a rate.")
-            if product.factor < 0:
-                raise ValueError(f"{arrow.line} must have rates that are not negative, but has `{product}`.")
-            transitions.append(Transition(source, target, product, ligand if binds else None))
-            lines.append(arrow.line)
+    written = {
+        name: expression.product(where, value, f": give {name}=... instead, {_HELD}")
+        for name, (where, value) in assigned.items()
+        if name not in given
+    }
+    values = {name: product.factor for name, product in written.items() if not product.parameters}
+    named = {name: product for name, product in written.items() if product.parameters}
+    used = set[str]()
+    ways = [way for arrow in arrows for way in _ways(arrow, states, named, used)]
+    rest = own_names(options["rest"][1]) if "rest" in options else None
+    if ligand is None:
+        ligand = _among_factors(ways, states, {*values, *given}, rest if rest in states else states[0])
+    elif ligand not in PULSE and (ligand in values or ligand in given):
+        raise ValueError(f"The ligand {ligand} must have no value, as its concentration is T=..., but has one.")
+    transitions, lines = [], []
+    for way in ways:
+        for transition in _transitions(way, ligand, states):
+            transitions.append(transition)
+            lines.append(way.line)
     _check_joined(states, transitions)
     for where, said in conserved:
         _check_conserved(where, said, states)
-    for name in named:
-        if name not in used:
-            raise ValueError(f"{assigned[name][0]} must name a product that is used, but no transition has `{name}`.")
     if not any(transition.binds for transition in transitions):
         raise ValueError(
             "A scheme must have a transition that binds transmitter, such as "
-            f"`{states[0]} + {ligand} <-> {states[1]} : kon, koff`, but has none."
+            f"`{states[0]} + {ligand} <-> {states[1]} : kon, koff`, but has none: ligand=... names it, if it is a "
+            "factor of rates."
         )
-    opened = _open(*options["open"], states) if "open" in options else None
-    return Notation(states, tuple(transitions), tuple(lines), values, opened, options.get("rest", (None, None))[1])
+    return Notation(
+        states=states,
+        transitions=tuple(transitions),
+        lines=tuple(lines),
+        values=values,
+        open=_open(*options["open"], states) if "open" in options else None,
+        rest=rest,
+        signed=tuple(own_names(name.strip()) for name in _split(options.get("signed", ("", ""))[1]) if name),
+        calls=tuple(calls),
+        unused=tuple(
+            f"{assigned[name][0]} is passed over, as no transition has `{name}`: a published file may have meant it in "
+            "a transition where another rate stands."
+            for name in named
+            if name not in used
+        ),
+    )
+
+
+def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], used: set[str]) -> list[_Way]:
+    """Both directions of an arrow, or one; names of products that they have are added to ``used``."""
+    one, other = (next(name for name in side if name in states) for side in (arrow.left, arrow.right))
+    if one == other:
+        raise ValueError(f"{arrow.line} must lead from one state to another, but stays in {one}.")
+    ways = []
+    for side, source, target, text in (
+        (arrow.left, one, other, arrow.rates[0]),
+        (arrow.right, other, one, arrow.rates[1]),
+    ):
+        if text is not None:
+            rate = expression.product(arrow.line, text, f": put a name in its place, and give that {_HELD}")
+            spelled = expression.spelled_out(arrow.line, rate, named, used)
+            ways.append(_Way(arrow.line, source, target, len(side) > 1, spelled))
+    return ways
+
+
+def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transition]:
+    """A transition, or two where a rate is a sum of one with the ligand and one without."""
+    bound, free = expression.without(way.line, way.rate, ligand)
+    if way.beside and bound is not None:
+        raise ValueError(f"{way.line} must have its ligand once, but has it twice.")
+    if way.beside:
+        bound, free = free, None
+    found = []
+    for rate, own in ((bound, ligand), (free, None)):
+        if rate is None:
+            continue
+        for name in rate.parameters:
+            if name in states:
+                raise ValueError(f"{way.line} must have a rate that contains no state, but has `{name}`.")
+            if name in PULSE:
+                raise ValueError(f"{way.line} must have {ligand} as what binds, but has `{name}` in a rate.")
+        if rate.factor < 0 and not rate.is_sum:
+            raise ValueError(f"{way.line} must have rates that are not negative, but has `{rate}`.")
+        found.append(Transition(way.source, way.target, rate, own))
+    return found
+
+
+def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection[str], rest: str) -> str:
+    """The factor of rates that is the transmitter, where there is no doubt which one is.
+
+    That is T; else the one name without a value that is called as a transmitter is, or that leads out of rest, stands
+    beside another factor wherever it stands, and drives no two states both ways.
+
+    Raises:
+        ValueError: several that may be.
+    """
+    driven: dict[str, list[_Way]] = {}
+    for way in ways:
+        for name in dict.fromkeys(way.rate.parameters):
+            driven.setdefault(name, []).append(way)
+    if TRANSMITTER in driven:
+        return TRANSMITTER
+    may_be = [name for name, found in driven.items() if not {*valued, *states} & {name} and not _both_ways(found)]
+    called_so = [name for name in may_be if name.lower() in _LIGANDS]
+    factors = [
+        name
+        for name in may_be
+        if any(way.source == rest for way in driven[name])
+        and all(len(way.rate.parameters) > 1 or way.rate.factor != 1 for way in driven[name])
+    ]
+    found = called_so or factors
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        return TRANSMITTER
+    listed = " or ".join(f"`{name}`" for name in found)
+    raise ValueError(
+        f"A scheme must have a transition that binds transmitter, and that may be {listed} here, but no ligand=... "
+        f"says which: ligand={found[0]!r}, say."
+    )
+
+
+def _both_ways(ways: list[_Way]) -> bool:
+    pairs = {(way.source, way.target) for way in ways}
+    return any(pair[::-1] in pairs for pair in pairs)
 
 
 def normal(text: str) -> str:
     """Names as Python reads them: a micro sign is the Greek letter there, and C₀ is C0."""
     return unicodedata.normalize("NFKC", text)
-
-
-def _without_comment(raw: str) -> str:
-    """A line without what follows a "#" or, as in NMODL, a ":" other than that between a transition and its rates."""
-    line = raw.split("#", 1)[0].strip()
-    before, _, _ = line.partition(":")
-    rates_follow = _ARROW.search(before) and not line.startswith("~")
-    return line if rates_follow else before.strip()
 
 
 def _arrow(where: str, line: str) -> _Arrow:
@@ -175,9 +266,9 @@ def _arrow(where: str, line: str) -> _Arrow:
         sides, rates = nmodl["sides"], nmodl["rates"]
     else:
         sides, colon, rates = line.removeprefix("~").partition(":")
-        if _ARROW.search(sides) and not colon:
+        if ARROW.search(sides) and not colon:
             raise ValueError(f"{where} must have rates, as in `A <-> B : forward, backward`, but has none.")
-    found = _ARROW.findall(sides)
+    found = ARROW.findall(sides)
     if len(found) != 1 or found[0] not in ("<->", "->"):
         came = "no arrow" if not found else " and ".join(f"`{arrow}`" for arrow in found)
         raise ValueError(f"{where} must have one arrow, `<->` or `->`, but has {came}.")
@@ -192,11 +283,19 @@ def _arrow(where: str, line: str) -> _Arrow:
 
 
 def _split(rates: str) -> list[str]:
-    return rates.split(",")
+    """What stands between commas, but for those within parentheses."""
+    parts, depth = [""], 0
+    for sign in rates:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
 
 
 def _terms(where: str, side: str) -> tuple[str, ...]:
-    terms = tuple(term.strip() for term in side.split("+"))
+    terms = tuple(own_names(term.strip()) for term in side.split("+"))
     for term in terms:
         if not term.isidentifier():
             came = f"`{term}`" if term else "nothing"
@@ -206,11 +305,11 @@ def _terms(where: str, side: str) -> tuple[str, ...]:
     return terms
 
 
-def _ligand(arrows: list[_Arrow], given: str | None) -> str:
-    """The name of the transmitter: what stands beside a state in every pair."""
+def _ligand(arrows: list[_Arrow], given: str | None) -> str | None:
+    """The name of the transmitter: what stands beside a state in every pair; None where nothing does."""
     pairs = [(arrow.line, side) for arrow in arrows for side in (arrow.left, arrow.right) if len(side) == 2]
     if given is not None or not pairs:
-        return given or TRANSMITTER
+        return given
     alone = {side[0] for arrow in arrows for side in (arrow.left, arrow.right) if len(side) == 1}
     candidates = [name for name in reversed(pairs[0][1]) if name not in alone]
     shared = [name for name in candidates if all(name in side for _, side in pairs)]
@@ -221,7 +320,7 @@ def _ligand(arrows: list[_Arrow], given: str | None) -> str:
     raise ValueError(f"{where} must have the ligand of the others, {first}, but has {' + '.join(side)}.")
 
 
-def _states(arrows: list[_Arrow], ligand: str) -> tuple[str, ...]:
+def _states(arrows: list[_Arrow], ligand: str | None) -> tuple[str, ...]:
     states: dict[str, None] = {}
     for arrow in arrows:
         for side in (arrow.left, arrow.right):
@@ -233,56 +332,11 @@ def _states(arrows: list[_Arrow], ligand: str) -> tuple[str, ...]:
     return tuple(states)
 
 
-def _product(where: str, text: str) -> Product:
-    """A product of names and numbers, parsed and never run."""
-
-    def read(node: ast.AST) -> Product:
-        if isinstance(node, ast.Name):
-            return Product(1.0, (node.id,))
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            return Product(float(node.value), ())
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            found = read(node.operand)
-            return found._replace(factor=-found.factor)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            one, other = read(node.left), read(node.right)
-            return Product(one.factor * other.factor, one.names + other.names)
-        raise SyntaxError
-
-    try:
-        found = read(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(
-            f"{where} must have a product of names and numbers, such as 2*kon, but has `{text.strip():.80}`."
-        ) from None
-    if not math.isfinite(found.factor):
-        raise ValueError(f"{where} must have finite numbers, but has `{text.strip():.80}`.")
-    return found
-
-
-def _spelled_out(
-    where: str, product: Product, named: Mapping[str, Product], used: set[str], inside: tuple[str, ...] = ()
-) -> Product:
-    """A product in which names of other products are replaced by these, which are added to ``used``."""
-    factor, names = product.factor, list[str]()
-    for name in product.names:
-        if name in inside:
-            raise ValueError(f"{where} must have a rate that is not its own factor, but `{name}` is.")
-        if name not in named:
-            names.append(name)
-            continue
-        used.add(name)
-        part = _spelled_out(where, named[name], named, used, (*inside, name))
-        factor *= part.factor
-        names += part.names
-    return Product(factor, tuple(names))
-
-
 def _open(where: str, text: str, states: Iterable[str]) -> dict[str, float]:
     weights = {}
     for part in _split(text):
-        product = _product(where, part)
-        if len(product.names) != 1 or product.names[0] not in states:
+        product = expression.product(where, part)
+        if len(product.parameters) != 1 or product.parameters != product.names or product.names[0] not in states:
             raise ValueError(f"{where} must name states, or numbers times states, but has `{part.strip()}`.")
         if product.names[0] in weights:
             raise ValueError(f"{where} must name each state once, but has {product.names[0]} twice.")
@@ -306,12 +360,12 @@ def _check_joined(states: tuple[str, ...], transitions: list[Transition]) -> Non
 
 def _check_conserved(where: str, said: str, states: tuple[str, ...]) -> None:
     sum_, _, total = said.partition("=")
-    named = {term.strip() for term in sum_.split("+")}
+    named = {own_names(term.strip()) for term in sum_.split("+")}
     for name in sorted(named - {*states}):
         raise ValueError(f"{where} must name states of the scheme, but has `{name}`.")
     missing = [state for state in states if state not in named]
     try:
-        is_one = float(total) == 1
+        is_one = expression.product(where, total) == Product(1.0, ())
     except ValueError:
         is_one = False
     if missing or not is_one:

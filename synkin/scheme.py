@@ -16,6 +16,7 @@ import collections
 import inspect
 import math
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, cycles, fields, notation, structure, units
+from synkin.expression import Product, own_names
 from synkin.kernel import Kernel, Parameter, documented
 from synkin.moves import stacked
 from synkin.notation import Transition
@@ -51,6 +53,7 @@ class Scheme(Kernel):
         transitions: each way from one state to another, with its rate.
         open: the relative conductance of each state that has one.
         computed: the rates that are functions of the parameters.
+        notes: what of the text was passed over, a sentence each: `scheme` warns of them.
     """
 
     states: tuple[str, ...]
@@ -58,6 +61,8 @@ class Scheme(Kernel):
     open: Mapping[str, float]
     computed: Mapping[str, Computed]  # rates that are functions of the parameters
     said: tuple[Any, ...]  # what `_scheme` was given
+    notes: tuple[str, ...]
+    rates_of: Callable[[Any, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
 
     def generator(self, params: Any, T: ArrayLike = 0.0) -> Array:
         """The matrix of rates Q, of ``dp/dt = Q p``.
@@ -74,7 +79,7 @@ class Scheme(Kernel):
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
         """
         params, T = self._arrays(params, T)
-        return _matrix(self.states, self.transitions, self.computed, params, T)
+        return _matrix(self.states, self.transitions, self.rates_of, params, T)
 
     def occupancies(self, state: Any) -> Array:
         """The parts of the receptors in all states, the first one's too.
@@ -131,6 +136,12 @@ class Scheme(Kernel):
             raise ValueError(f"Argument `params` must be scalars here, but have shape {matrix.shape[:-2]}.")
         return cycles.find(self.states, matrix)
 
+    def check_values(self, params: Any) -> None:
+        """Raise ValueError if a rate is known to be negative or infinite, where parameters in range allow that."""
+        for transition in self.transitions:
+            if _may_be_no_rate(transition, self.parameters):
+                _check_rate(transition, params._asdict())
+
     def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
         params = units.params(self, params)
@@ -169,21 +180,25 @@ def scheme(
 
     Args:
         text: one transition a line, ``A <-> B : forward, backward`` or ``A -> B : rate``; ``A + glu <-> B : kon, koff``
-            binds a ligand. A rate is a product of names and numbers, such as ``2*kon``. NMODL's ``~ A <-> B (f, b)`` is
-            taken too, there with the ligand as a factor, ``~ A <-> B (kon*T, koff)``, and so are its CONSERVE, and
-            lines such as ``kon = 5.0`` and ``open = O``. Comments begin with "#".
+            binds a ligand. A rate is made of names and numbers, with ``+ - * /`` and parentheses, such as ``2*kon``.
+            What stands in a KINETIC or PARAMETER block of NMODL is taken too: ``~ A <-> B (f, b)``, there with the
+            ligand as a factor, ``~ A <-> B (kon*T, koff)``, CONSERVE, comments, units behind numbers, and lines such as
+            ``kon = 5.0`` and ``rb = 2*kon*T``; a call of a procedure is passed over with a warning. Comments begin with
+            "#". Lines ``open = O``, ``rest = C0``, ``ligand = glu`` and ``signed = V`` stand for the arguments. A state
+            or a rate called as a word that Python keeps, such as ``in``, is ``in_``.
         open: the state that conducts, several, or ``{state: relative conductance}``. g is the sum of their occupancies,
             weighted so.
         rest: where the receptors are at rest: a state, ``{state: fraction}``, or "steady", the steady state without
             transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
-        ligand: the transmitter's name in the text; by default what stands beside the states, else "T".
+        ligand: the transmitter's name in the text; by default what stands beside the states, else "T", else the one
+            factor of rates without a value that is called as a transmitter is or leads out of rest.
         name: what messages call it. A global of that name pickles by it.
         units: units of parameters that are no rates, by name.
         signed: names of parameters that may be negative, such as a voltage.
         source: what ``help`` says first: what it is, and where its numbers are from.
         rates: the value of each rate, /ms, or /ms/mM where it binds, and of ``T`` and ``T_dur`` (1 mM and 1 ms); or a
             function of the parameters, ``block=lambda p: p.Mg * jnp.exp(-p.V / 17)``, and the values of those that it
-            needs.
+            needs. They take the place of those in the text.
 
     Returns:
         `Scheme`, a kernel with method "exact" alone: ``Params`` has the names in the order of the text, ``State`` the
@@ -191,8 +206,8 @@ def scheme(
 
     Raises:
         TypeError: text that is none, or a rate that is no number.
-        ValueError: a line that is no transition, an unknown or unused rate, an unknown state, states that no path
-            joins, or a rest that does not last.
+        ValueError: a line that is no transition, an unknown or unused rate, a rate that is negative or infinite, an
+            unknown state, states that no path joins, a ligand that may be one of several, or a rest that does not last.
 
     Source of the notation: Destexhe, Mainen and Sejnowski 1994, J. Comput. Neurosci. 1:195; Hines and Carnevale 2000,
     Neural Comput. 12:995.
@@ -207,8 +222,11 @@ def scheme(
     signed = (signed,) if isinstance(signed, str) else tuple(signed)
     home = sys._getframe(1).f_globals.get("__name__", "__main__")
     options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), signed, source
-    numbers = {key: value if callable(value) else _number(key, value) for key, value in rates.items()}
-    return _scheme(text, *options, tuple(numbers.items()))
+    numbers = {own_names(key): value if callable(value) else _number(key, value) for key, value in rates.items()}
+    kernel = _scheme(text, *options, tuple(numbers.items()))
+    for note in kernel.notes:
+        warnings.warn(note, stacklevel=2)
+    return kernel
 
 
 def _scheme(
@@ -236,17 +254,19 @@ def _scheme(
         several = isinstance(given, tuple) and all(isinstance(part, str) for part in given) and role == "open"
         if not (given is None or isinstance(given, str) or several or _are_pairs(given)):
             raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {checks.worded(given)}.")
-    read = notation.parse(text, ligand)
+    read = notation.parse(text, ligand, [key for key, _ in rates])
     states, transitions = read.states, read.transitions
     computed = {key: value for key, value in rates if callable(value)}
     given = read.values | {key: value for key, value in rates if not callable(value)}
     given = {key: value for key, value in given.items() if key not in computed}
-    used = [key for transition in transitions for key in transition.rate.names]
-    own = _check_rates(read, used, computed, given)
+    used = [key for transition in transitions for key in transition.rate.parameters]
+    own, found = _check_rates(read, used, computed, given)
+    signed = (*signed, *(key for key in read.signed if key not in signed))
     values = {key: given[key] for key in own if key not in _OWN} | {key: given.get(key, 1.0) for key in _OWN}
     for key, value in values.items():
         if key not in signed and not value >= 0:
-            raise ValueError(f"Rate `{key}` must not be negative, but is {value}.")
+            may_be = "" if key in _OWN else f": signed={key!r} is for one that may be, such as a voltage"
+            raise ValueError(f"Rate `{key}` must not be negative, but is {value}{may_be}.")
     for key in signed:
         if key not in values:
             raise ValueError(f"Argument `signed` must name parameters of {name}, but has {key!r}.")
@@ -260,16 +280,20 @@ def _scheme(
     parameters = {
         key: Parameter(key, value, known_units.get(key), False, key in signed) for key, value in values.items()
     }
+    at_defaults = {key: np.float64(value) for key, value in values.items()} | found
+    for transition, line in zip(transitions, read.lines, strict=True):
+        _check_rate(transition, at_defaults, line)
+        _check_units(transition.rate, known_units, line)
     weights = _open(open, read.open, states)
     linear = states[0] not in weights
-    resting = _rest(rest if rest is not None else read.rest, states, transitions)
-    matrix = partial(_matrix, states, transitions, computed)
+    resting, leaks = _rest(rest if rest is not None else read.rest, states, transitions, at_defaults)
+    rates_of = partial(_rates, transitions, tuple(_may_be_no_rate(t, parameters) for t in transitions), computed)
 
     def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
         left = [getattr(y, state) for state in states[1:]]
         occupied = dict(zip(states, [1 - sum(left[1:], left[0]), *left], strict=True))
         slopes = dict.fromkeys(states, 0.0)
-        for transition, rate in zip(transitions, _rates(transitions, computed, p, T), strict=True):
+        for transition, rate in zip(transitions, rates_of(p, T), strict=True):
             flow = rate * occupied[transition.source]
             slopes[transition.source] = slopes[transition.source] - flow
             slopes[transition.target] = slopes[transition.target] + flow
@@ -295,12 +319,12 @@ def _scheme(
         always_exact=True,
         structure=structure.of_states(
             states[1:],
-            any(t.source == states[0] and not t.binds for t in transitions),
+            any(t.source == states[0] and not t.binds and t.rate.factor for t in transitions),
             tuple(weights.get(state, 0) if linear else True for state in states[1:]),
             linear=linear,
         ),
         conductance=conductance,
-        matrix=matrix,
+        matrix=partial(_matrix, states, transitions, rates_of),
         rest=None,
         home=home,
         states=states,
@@ -308,6 +332,8 @@ def _scheme(
         open=weights,
         computed=computed,
         said=said,
+        notes=(*read.unused, *_of_calls(read, [key for key, _ in rates if key in used])),
+        rates_of=rates_of,
     )
     if resting is not None:
         if resting == _STEADY:
@@ -317,7 +343,12 @@ def _scheme(
             if resting == _STEADY:
                 found = _steady(kernel, params, jnp.zeros_like(params.T))
                 return [found[..., i] for i in range(1, len(states))]
-            return [resting.get(state, 0.0) for state in states[1:]]
+            occupied = [resting.get(state, 0.0) for state in states[1:]]
+            if not leaks:
+                return occupied
+            left = [rate for t, rate in zip(transitions, rates_of(params, params.T), strict=True) if t in leaks]
+            still = _nothing_leaves(leaks, left)
+            return [part + still for part in occupied]
 
         object.__setattr__(kernel, "rest", at_rest)
     meanings = {key: meaning for key, (meaning, _) in fields.PULSE.items()}
@@ -354,7 +385,7 @@ def _named_tuple(role: str, name: str, home: str, fields: list[str], defaults: l
 def _frozen(value: Any) -> Any:
     """An option as what can be hashed, names as the text has them: dicts as tuples of pairs, lists as tuples."""
     if isinstance(value, str):
-        return notation.normal(value)
+        return own_names(notation.normal(value)) if value.isidentifier() else notation.normal(value)
     if isinstance(value, Mapping):
         return tuple((_frozen(key), part) for key, part in value.items())
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple | set | frozenset) else value
@@ -388,17 +419,24 @@ class _Asked:
 
 def _check_rates(
     read: notation.Notation, used: list[str], computed: Mapping[str, Computed], given: Mapping[str, float]
-) -> list[str]:
-    """The names of the parameters in the order of the text, once every rate has a value and every value a use."""
-    own = list[str]()
+) -> tuple[list[str], dict[str, Any]]:
+    """Parameters in the order of the text, and what functions give; every rate has a value, and every value a use."""
+    own, found = list[str](), dict[str, Any]()
+    missing: dict[str, str] = {}
     for transition, line in zip(read.transitions, read.lines, strict=True):
-        for key in transition.rate.names:
-            if key in read.states:
-                raise ValueError(f"{line} must have a rate that contains no state, but has `{key}`.")
+        for key in transition.rate.parameters:
             if key not in given and key not in computed:
-                raise ValueError(f"{line} must have rates whose values are given, but `{key}` has none: {key}=... .")
+                missing.setdefault(key, line)
             if key in given and key not in own:
                 own.append(key)
+    if missing:
+        *others, last = (f"`{key}`" for key in missing)
+        listed = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+        called = f", as {read.calls[0][0].lower()}{read.calls[0][1:]}, which is not run" if read.calls else " "
+        raise ValueError(
+            f"{next(iter(missing.values()))} must have rates whose values are given, but {listed} none: "
+            f"{', '.join(f'{key}=...' for key in missing)}{called}."
+        )
     # Not of the pulse's: between pulses there would be as much transmitter.
     values = {key: value for key, value in given.items() if key not in _OWN}
     for key, function in computed.items():
@@ -418,6 +456,7 @@ def _check_rates(
             raise ValueError(
                 f"Rate `{key}` must be a function that gives a rate, finite and not negative, but gives {given_back}."
             )
+        found[key] = np.float64(known)
         own += [name for name in asked.names if name not in own]
     for key in given:
         if key not in own and key not in _OWN:
@@ -425,7 +464,39 @@ def _check_rates(
     for key in own:
         if key in read.states:
             raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
-    return own
+    return own, found
+
+
+def _of_calls(read: notation.Notation, given: Sequence[str]) -> list[str]:
+    """A sentence for each procedure that the text calls."""
+    taken = f"{', '.join(given)} are as they were given" if given else "all have values in the text"
+    return [f"{call}, which is passed over: of the rates that it would set, {taken}." for call in read.calls]
+
+
+def _may_be_no_rate(transition: Transition, parameters: Mapping[str, Parameter]) -> bool:
+    """Whether a rate may be negative or infinite where its parameters are in range."""
+    rate = transition.rate
+    return rate.may_be_no_rate or any(parameters[key].signed for key in rate.parameters if key in parameters)
+
+
+def _check_rate(transition: Transition, values: Mapping[str, Any], line: str | None = None) -> None:
+    """Raise ValueError if a rate is known to be negative or infinite; ``line`` is where it stands in a text."""
+    rate = transition.rate
+    used = {key: checks.values(values[key]) if key in values else None for key in rate.parameters}
+    known = {key: np.asarray(value, float) for key, value in used.items() if value is not None}
+    if len(known) < len(used):
+        return
+    with np.errstate(all="ignore"):
+        found = np.asarray(rate.of(known))
+    bad = ~(np.isfinite(found) & (found >= 0))
+    if not bad.any():
+        return
+    at = [f"{key} is {np.broadcast_to(value, found.shape)[bad].flat[0]:g}" for key, value in known.items()]
+    where = f"{line} must have a rate that is finite and not negative, but `{rate}`"
+    if line is None:
+        way = f"{transition.source} -> {transition.target}"
+        where = f"Rate `{rate}` of {way} must be finite and not negative, but"
+    raise ValueError(f"{where} is {found[bad].flat[0]:g}{' where ' if at else ''}{' and '.join(at)}.")
 
 
 def _open(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
@@ -447,10 +518,15 @@ def _open(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ..
     return {state: float(weight) for state, weight in weights.items()}
 
 
-def _rest(given: Any, states: tuple[str, ...], transitions: tuple[Transition, ...]) -> Any:
-    """None for the first state, "steady", or the occupancies at rest."""
+def _rest(
+    given: Any, states: tuple[str, ...], transitions: tuple[Transition, ...], at_defaults: Mapping[str, Any]
+) -> tuple[Any, list[Transition]]:
+    """None for the first state, "steady", or the occupancies at rest; and what leads out of there unless its rate is 0.
+
+    A rate that is 0 as it is written leads nowhere; one that is 0 at the defaults has to stay so.
+    """
     if given == _STEADY and _STEADY not in states:
-        return _STEADY
+        return _STEADY, []
     occupied = {states[0]: 1.0} if given is None else {given: 1.0} if isinstance(given, str) else dict(given)
     for state, part in occupied.items():
         if state not in states:
@@ -461,13 +537,28 @@ def _rest(given: Any, states: tuple[str, ...], transitions: tuple[Transition, ..
     total = sum(occupied.values())
     if not math.isclose(total, 1, rel_tol=1e-6):
         raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
-    for transition in transitions:
-        if occupied.get(transition.source) and not transition.binds:
+    leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
+    _nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
+    return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks
+
+
+def _nothing_leaves(leaks: Sequence[Transition], rates: Sequence[Any]) -> Any:
+    """0 where nothing leads out of rest but binding, else NaN.
+
+    Raises:
+        ValueError: a rate is known, and not 0.
+    """
+    still: Any = 0.0
+    for transition, rate in zip(leaks, rates, strict=True):
+        known = checks.values(rate)
+        if known is None:
+            still = still + jnp.where(rate == 0, jnp.zeros_like(rate), jnp.nan)
+        elif (known != 0).any():
             raise ValueError(
                 f"At rest only binding may lead out of a state, but {transition.source} is left by `{transition}`: "
                 "rest='steady' is where that leads."
             )
-    return None if occupied.get(states[0]) == 1 else occupied
+    return still
 
 
 def _units_of(
@@ -475,53 +566,89 @@ def _units_of(
 ) -> dict[str, str]:
     """The unit of each rate that stands alone in a transition, or beside computed ones."""
     found: dict[str, set[str]] = {}
-    for transition in transitions:
-        alone = [key for key in transition.rate.names if key not in computed]
-        if len(alone) == 1:
-            found.setdefault(alone[0], set()).add("1/ms/mM" if transition.binds else "1/ms")
+    terms = [(term, transition.binds) for transition in transitions for term in transition.rate.terms]
+    for term, binds in terms:
+        plain = [part for part in term.times if any(not one.parameters for one in part)]  # a number has no unit
+        for part in plain:
+            for name in _single(part):
+                found.setdefault(name, set()).add("1")
+        if len(plain) < len(term.times):
+            continue
+        alone = [key for key in term.names if key not in computed]
+        if len(alone) == 1 and not term.over:
+            found.setdefault(alone[0], set()).add("1/ms/mM" if binds else "1/ms")
+        elif not alone and len(term.over) == 1 and len(_single(term.over[0])) == len(term.over[0]) == 1:
+            found.setdefault(_single(term.over[0])[0], set()).add("ms*mM" if binds else "ms")
     known = {key: unit.pop() for key, unit in found.items() if len(unit) == 1 and key in values}
-    for transition in transitions:
-        others = [key for key in transition.rate.names if key not in found and key not in computed]
-        if len(others) == 1 and any(key in known for key in transition.rate.names):
+    for term, _ in terms:
+        others = [key for key in term.parameters if key not in found and key not in computed]
+        is_plain = not term.times and not term.over
+        if is_plain and len(others) == 1 and any(key in known for key in term.names):
             known.setdefault(others[0], "1")
     return known
+
+
+def _single(terms: Sequence[Product]) -> list[str]:
+    """The names that are terms of a sum by themselves, or with a number."""
+    return [one.names[0] for one in terms if len(one.parameters) == len(one.names) == 1]
+
+
+def _check_units(rate: Product, known_units: Mapping[str, str], line: str, *, is_rate: bool = True) -> None:
+    """Raise ValueError if names are added up whose units are known and differ."""
+    for term in rate.terms:
+        for part in (*term.times, *term.over):
+            _check_units(Product(1.0, (), (part,)), known_units, line, is_rate=False)
+    found = {known_units[name]: name for name in _single(rate.terms) if name in known_units}
+    if not is_rate and any(not term.parameters for term in rate.terms):
+        found.setdefault("1", "a number")
+    if len(found) > 1:
+        (unit, name), (other, another) = [*found.items()][:2]
+        raise ValueError(
+            f"{line} must add up what is of one unit, but {name} is {units.worded(unit)} and {another} "
+            f"{units.worded(other)}."
+        )
 
 
 def _uses(transitions: tuple[Transition, ...]) -> dict[str, str]:
     """What each rate does, by name."""
     uses: dict[str, list[str]] = {}
     for transition in transitions:
-        for key in transition.rate.names:
+        for key in dict.fromkeys(transition.rate.parameters):
             uses.setdefault(key, []).append(f"{transition.source} -> {transition.target}")
     return {key: f"rate of {', '.join(ways)}" for key, ways in uses.items()}
 
 
-def _rates(transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Any) -> list[Any]:
-    """The rate of each transition, /ms."""
-    values = p._asdict() | {name: _not_negative(function(p)) for name, function in computed.items()}
+def _rates(
+    transitions: tuple[Transition, ...], may_be_none: Sequence[bool], computed: Mapping[str, Computed], p: Any, T: Any
+) -> list[Any]:
+    """The rate of each transition, /ms; NaN where it is none, which ``may_be_none`` says of each."""
+    values = p._asdict() | {name: _or_nan(function(p)) for name, function in computed.items()}
     rates = []
-    for transition in transitions:
-        rate: Any = T if transition.binds else None
-        for key in transition.rate.names:
-            rate = values[key] if rate is None else values[key] * rate
-        factor = transition.rate.factor
-        rates.append(jnp.full_like(p.T, factor) if rate is None else rate if factor == 1 else factor * rate)
+    for transition, guarded in zip(transitions, may_be_none, strict=True):
+        rate = transition.rate.of(values, T if transition.binds else None)
+        rate = jnp.full_like(p.T, rate) if isinstance(rate, float) else rate
+        rates.append(_or_nan(rate) if guarded else rate)
     return rates
 
 
-def _not_negative(rate: Any) -> Any:
-    """What a function gave, NaN where it is no rate."""
-    return jnp.where(rate < 0, jnp.nan, rate)
+def _or_nan(rate: Any) -> Any:
+    """A rate, NaN where it is none, and its derivatives, too."""
+    rate = jnp.asarray(rate)
+    return rate * jnp.where((rate >= 0) & (rate < jnp.inf), jnp.ones_like(rate), jnp.nan)
 
 
 def _matrix(
-    states: tuple[str, ...], transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Array
+    states: tuple[str, ...],
+    transitions: tuple[Transition, ...],
+    rates_of: Callable[[Any, Any], list[Any]],
+    p: Any,
+    T: Array,
 ) -> Array:
     """See `Scheme.generator`."""
     n = len(states)
     zero = jnp.zeros_like(p.T)
     rows: list[list[Any]] = [[zero] * n for _ in states]
-    for transition, rate in zip(transitions, _rates(transitions, computed, p, T), strict=True):
+    for transition, rate in zip(transitions, rates_of(p, T), strict=True):
         i, j = states.index(transition.target), states.index(transition.source)
         rows[i][j] = rate if rows[i][j] is zero else rows[i][j] + rate
     for j in range(n):
@@ -573,7 +700,7 @@ def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
 
 def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
     """Occupancies of the steady state, in the order of the states."""
-    rates = _rates(kernel.transitions, kernel.computed, params, T)
+    rates = kernel.rates_of(params, T)
     known = checks.values(T)
     closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
     # Without transmitter fewer states are closed: one that is so in either case serves for both.
@@ -588,5 +715,5 @@ def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
 def _settled(kernel: Scheme, first: int, params: Any, T: Array) -> Array:
     """`_steady`, once it is known that all states lead to the ``first``."""
     order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
-    generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
+    generator = _matrix(kernel.states, kernel.transitions, kernel.rates_of, params, T)
     return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]

@@ -152,8 +152,7 @@ def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
             continue
         found = {True: 0.0, False: 0.0}  # of binding, /ms/mM, and of the rest, /ms
         for way in several:
-            factors = [float(np.asarray(values[name])) for name in way.rate.names]
-            found[way.binds] += way.rate.factor * float(np.prod(factors))
+            found[way.binds] += float(np.asarray(way.rate.of(values)))
         rate = found[False] + found[True] * (params.T if T is None else T)
         shown = f"{rate:.3g}" if T is not None or not binds else f"{found[True]:.3g}"
         if T is None and not all(way.binds == binds for way in several):
@@ -164,8 +163,10 @@ def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
 
 def _name(way: Any) -> str:
     """What a transition's rate is called."""
-    factor = [f"{way.rate.factor:.12g}"] if way.rate.factor != 1 or not way.rate.names else []
-    return "·".join([*factor, *way.rate.names, *([way.ligand] if way.binds else [])])
+    rate = way.rate.written("·")
+    if not way.binds:
+        return rate
+    return way.ligand if rate == "1" else f"({rate})·{way.ligand}" if way.rate.is_sum else f"{rate}·{way.ligand}"
 
 
 def _ways(arrows: Sequence[_Arrow]) -> list[layout.Way]:

@@ -1,0 +1,114 @@
+"""The lines of a scheme's text, and of what NMODL has in a KINETIC or PARAMETER block: one statement each.
+
+Comments, units behind numbers and what only declares names are taken away, and what goes on over lines is joined.
+"""
+
+import re
+from typing import NamedTuple
+
+ARROW = re.compile(r"<->|->|<-|=>|<<|⇌|→")
+
+_BEGINS = re.compile(r"^(?:(?:KINETIC\s+\w+|PARAMETER)\b\s*)?(?:\{\s*)?")
+_DECLARES = re.compile(r"^(LOCAL\b|UNITSON$|UNITSOFF$)")
+# A number, and its unit in parentheses; in PARAMETER also the range that a panel of NEURON lets it have.
+_UNIT = re.compile(
+    r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+    r"\s*\(\s*(?:1(?!\w)\s*)?(?:[/A-Za-zµμ%][\w\s/*^.%-]*)?\)"
+)
+_RANGE = re.compile(r"<\s*[-+.\deE]+\s*,\s*[-+.\deE]+\s*>\s*$")
+# Words that a state may be called by, too.
+_NO_STATE = r"\b(?!\s*(<|=|->|\+))"
+_CODE = re.compile(r"^\}?\s*(IF|ELSE|WHILE|FROM|TABLE|VERBATIM|SOLVE|COMPARTMENT|LONGITUDINAL_DIFFUSION)" + _NO_STATE)
+_BLOCK = re.compile(
+    r"^(NEURON|UNITS|STATE|ASSIGNED|CONSTANT|INITIAL|BREAKPOINT|DERIVATIVE|LINEAR|NONLINEAR|PROCEDURE|FUNCTION|"
+    r"FUNCTION_TABLE|NET_RECEIVE|INDEPENDENT|TITLE|DEFINE)" + _NO_STATE
+)
+_NAMED = re.compile(r"^\w+\s*=")
+_GOES_ON, _WENT_ON = re.compile(r"([-+*/=,(]|<->|->)$"), re.compile(r"^([-+*/=,)]|<->)")
+
+
+class Statement(NamedTuple):
+    """A transition, an assignment, a CONSERVE or a call."""
+
+    where: str  # for messages
+    text: str
+
+
+class _Line(NamedTuple):
+    number: int
+    shown: str
+    text: str
+
+
+def read(text: str) -> list[Statement]:
+    """The statements of a text.
+
+    Raises:
+        ValueError: code that is not run, a block of another kind, a comment without an end.
+    """
+    joined: list[_Line] = []
+    for line in _lines(text):
+        if joined and _goes_on(joined[-1].text, line.text):
+            before = joined.pop()
+            joined.append(_Line(before.number, f"{before.shown} {line.shown}", f"{before.text} {line.text}"))
+        else:
+            joined.append(line)
+    return [
+        Statement(_where(line.number, line.shown), part.strip())
+        for line in joined
+        if not _DECLARES.match(line.text)
+        for part in re.split(r"(?<=.)(?=~)", line.text)
+    ]
+
+
+def _lines(text: str) -> list[_Line]:
+    lines: list[_Line] = []
+    opened: str | None = None  # where the comment began that goes on
+    for number, raw in enumerate(text.splitlines(), 1):
+        first = raw.split(None, 1)[0] if raw.strip() else ""
+        if opened is not None:
+            opened = None if first == "ENDCOMMENT" else opened
+            continue
+        shown = _without_comment(raw)
+        if first == "COMMENT":
+            opened = _where(number, shown)
+            continue
+        text = _BEGINS.sub("", shown)
+        if found := _CODE.match(text):
+            raise ValueError(
+                f"{_where(number, shown)} must be a transition, a value or a CONSERVE, but is code, {found[1]}, which "
+                "is not run: leave it out, and give the rates that it sets as numbers, at the held voltage."
+            )
+        if _BLOCK.match(text):
+            raise ValueError(
+                f"{_where(number, shown)} must be of a KINETIC or PARAMETER block, but is of another: leave it out."
+            )
+        text = _RANGE.sub("", _UNIT.sub(r"\1", text.removesuffix("}"))).strip()
+        if text:
+            lines.append(_Line(number, shown, text))
+    if opened is not None:
+        raise ValueError(f"{opened} must have an ENDCOMMENT below it, but has none.")
+    return lines
+
+
+def _where(number: int, shown: str) -> str:
+    return f"Line {number} of the scheme, `{shown:.80}`,"
+
+
+def _without_comment(raw: str) -> str:
+    """A line without what follows a "#" or, as in NMODL, a "?" or a ":" that does not lead to rates."""
+    line = re.split("[#?]", raw, maxsplit=1)[0].strip()
+    before, _, _ = line.partition(":")
+    rates_follow = ARROW.search(before) and not line.startswith("~")
+    return line if rates_follow else before.strip()
+
+
+def _goes_on(line: str, after: str) -> bool:
+    """Whether a statement goes on in the line after it."""
+    conserves = line.startswith("CONSERVE") and "=" not in line
+    starts = after.startswith(("~", "CONSERVE")) or ARROW.search(after) or _NAMED.match(after)
+    if starts and not (conserves and _NAMED.match(after)) and not (after.startswith("<->") and line.startswith("~")):
+        return False
+    waits = line.startswith("~") and "(" not in line and after.startswith("(")
+    is_open = line.count("(") > line.count(")")
+    return bool(waits or is_open or _GOES_ON.search(line) or _WENT_ON.match(after))
