@@ -75,6 +75,7 @@ class Notation(NamedTuple):
     signed: tuple[str, ...]
     calls: tuple[str, ...]  # where procedures are called, which are not run
     unused: tuple[str, ...]  # what was passed over as no transition has it
+    spare: frozenset[str]  # names that stand only there, or in what a value elsewhere takes the place of
 
 
 class _Arrow(NamedTuple):
@@ -172,6 +173,12 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = ()) -> 
             for name in named
             if name not in used
         ),
+        spare=frozenset(
+            word
+            for name, (_, value) in assigned.items()
+            if name in given or (name in named and name not in used)
+            for word in re.findall(r"\w+", own_names(value))
+        ),
     )
 
 
@@ -244,8 +251,8 @@ def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection
         return TRANSMITTER
     listed = " or ".join(f"`{name}`" for name in found)
     raise ValueError(
-        f"A scheme must have a transition that binds transmitter, and that may be {listed} here, but no ligand=... "
-        f"says which: ligand={found[0]!r}, say."
+        f"A scheme must have one transmitter that binds, but that may be {listed} here: ligand={found[0]!r}, say, "
+        "tells which."
     )
 
 

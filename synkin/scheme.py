@@ -29,14 +29,13 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, cycles, fields, notation, structure, units
-from synkin.expression import Product, own_names
+from synkin import checks, cycles, fields, notation, structure, transition_rates, units
+from synkin.expression import own_names
 from synkin.kernel import Kernel, Parameter, documented
 from synkin.moves import stacked
 from synkin.notation import Transition
 from synkin.propagator import steady
-
-Computed = Callable[[Any], Any]
+from synkin.transition_rates import Computed
 
 # Schemes by all that was said of them: what is written twice is compiled once.
 _made: weakref.WeakValueDictionary[Any, Scheme] = weakref.WeakValueDictionary()
@@ -139,8 +138,8 @@ class Scheme(Kernel):
     def check_values(self, params: Any) -> None:
         """Raise ValueError if a rate is known to be negative or infinite, where parameters in range allow that."""
         for transition in self.transitions:
-            if _may_be_no_rate(transition, self.parameters):
-                _check_rate(transition, params._asdict())
+            if transition_rates.may_be_none(transition, self.parameters):
+                transition_rates.check(transition, params._asdict())
 
     def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
@@ -273,7 +272,7 @@ def _scheme(
 
     Params = _named_tuple("Params", name, home, list(values), list(values.values()))
     State = _named_tuple("State", name, home, [*states[1:], "pulse_left"], [])
-    known_units = _units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
+    known_units = transition_rates.units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
     for key in dict(units):
         if key not in values:
             raise ValueError(f"Argument `units` must name parameters of {name}, but has {key!r}.")
@@ -282,12 +281,13 @@ def _scheme(
     }
     at_defaults = {key: np.float64(value) for key, value in values.items()} | found
     for transition, line in zip(transitions, read.lines, strict=True):
-        _check_rate(transition, at_defaults, line)
-        _check_units(transition.rate, known_units, line)
+        transition_rates.check(transition, at_defaults, line)
+        transition_rates.check_units(transition.rate, known_units, line)
     weights = _open(open, read.open, states)
     linear = states[0] not in weights
     resting, leaks = _rest(rest if rest is not None else read.rest, states, transitions, at_defaults)
-    rates_of = partial(_rates, transitions, tuple(_may_be_no_rate(t, parameters) for t in transitions), computed)
+    may_be_none = tuple(transition_rates.may_be_none(transition, parameters) for transition in transitions)
+    rates_of = partial(transition_rates.values, transitions, may_be_none, computed)
 
     def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
         left = [getattr(y, state) for state in states[1:]]
@@ -330,7 +330,7 @@ def _scheme(
         states=states,
         transitions=transitions,
         open=weights,
-        computed=computed,
+        computed={key: function for key, function in computed.items() if key in used},
         said=said,
         notes=(*read.unused, *_of_calls(read, [key for key, _ in rates if key in used])),
         rates_of=rates_of,
@@ -347,12 +347,12 @@ def _scheme(
             if not leaks:
                 return occupied
             left = [rate for t, rate in zip(transitions, rates_of(params, params.T), strict=True) if t in leaks]
-            still = _nothing_leaves(leaks, left)
+            still = transition_rates.nothing_leaves(leaks, left)
             return [part + still for part in occupied]
 
         object.__setattr__(kernel, "rest", at_rest)
     meanings = {key: meaning for key, (meaning, _) in fields.PULSE.items()}
-    fields.document(Params, known_units, meanings | _uses(transitions))
+    fields.document(Params, known_units, meanings | transition_rates.uses(transitions))
     fields.document(
         State, kernel.variables, meanings | {state: f"part of the receptors in {state}" for state in states}
     )
@@ -440,6 +440,8 @@ def _check_rates(
     # Not of the pulse's: between pulses there would be as much transmitter.
     values = {key: value for key, value in given.items() if key not in _OWN}
     for key, function in computed.items():
+        if key not in used and key in read.spare:
+            continue
         if key not in used:
             raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
         asked = _Asked(values)
@@ -459,7 +461,7 @@ def _check_rates(
         found[key] = np.float64(known)
         own += [name for name in asked.names if name not in own]
     for key in given:
-        if key not in own and key not in _OWN:
+        if key not in own and key not in _OWN and key not in read.spare:
             raise ValueError(f"Rate `{key}` must be used by a transition, but is by none.")
     for key in own:
         if key in read.states:
@@ -471,32 +473,6 @@ def _of_calls(read: notation.Notation, given: Sequence[str]) -> list[str]:
     """A sentence for each procedure that the text calls."""
     taken = f"{', '.join(given)} are as they were given" if given else "all have values in the text"
     return [f"{call}, which is passed over: of the rates that it would set, {taken}." for call in read.calls]
-
-
-def _may_be_no_rate(transition: Transition, parameters: Mapping[str, Parameter]) -> bool:
-    """Whether a rate may be negative or infinite where its parameters are in range."""
-    rate = transition.rate
-    return rate.may_be_no_rate or any(parameters[key].signed for key in rate.parameters if key in parameters)
-
-
-def _check_rate(transition: Transition, values: Mapping[str, Any], line: str | None = None) -> None:
-    """Raise ValueError if a rate is known to be negative or infinite; ``line`` is where it stands in a text."""
-    rate = transition.rate
-    used = {key: checks.values(values[key]) if key in values else None for key in rate.parameters}
-    known = {key: np.asarray(value, float) for key, value in used.items() if value is not None}
-    if len(known) < len(used):
-        return
-    with np.errstate(all="ignore"):
-        found = np.asarray(rate.of(known))
-    bad = ~(np.isfinite(found) & (found >= 0))
-    if not bad.any():
-        return
-    at = [f"{key} is {np.broadcast_to(value, found.shape)[bad].flat[0]:g}" for key, value in known.items()]
-    where = f"{line} must have a rate that is finite and not negative, but `{rate}`"
-    if line is None:
-        way = f"{transition.source} -> {transition.target}"
-        where = f"Rate `{rate}` of {way} must be finite and not negative, but"
-    raise ValueError(f"{where} is {found[bad].flat[0]:g}{' where ' if at else ''}{' and '.join(at)}.")
 
 
 def _open(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
@@ -538,103 +514,8 @@ def _rest(
     if not math.isclose(total, 1, rel_tol=1e-6):
         raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
     leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
-    _nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
+    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
     return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks
-
-
-def _nothing_leaves(leaks: Sequence[Transition], rates: Sequence[Any]) -> Any:
-    """0 where nothing leads out of rest but binding, else NaN.
-
-    Raises:
-        ValueError: a rate is known, and not 0.
-    """
-    still: Any = 0.0
-    for transition, rate in zip(leaks, rates, strict=True):
-        known = checks.values(rate)
-        if known is None:
-            still = still + jnp.where(rate == 0, jnp.zeros_like(rate), jnp.nan)
-        elif (known != 0).any():
-            raise ValueError(
-                f"At rest only binding may lead out of a state, but {transition.source} is left by `{transition}`: "
-                "rest='steady' is where that leads."
-            )
-    return still
-
-
-def _units_of(
-    transitions: tuple[Transition, ...], computed: Mapping[str, Computed], values: Mapping[str, float]
-) -> dict[str, str]:
-    """The unit of each rate that stands alone in a transition, or beside computed ones."""
-    found: dict[str, set[str]] = {}
-    terms = [(term, transition.binds) for transition in transitions for term in transition.rate.terms]
-    for term, binds in terms:
-        plain = [part for part in term.times if any(not one.parameters for one in part)]  # a number has no unit
-        for part in plain:
-            for name in _single(part):
-                found.setdefault(name, set()).add("1")
-        if len(plain) < len(term.times):
-            continue
-        alone = [key for key in term.names if key not in computed]
-        if len(alone) == 1 and not term.over:
-            found.setdefault(alone[0], set()).add("1/ms/mM" if binds else "1/ms")
-        elif not alone and len(term.over) == 1 and len(_single(term.over[0])) == len(term.over[0]) == 1:
-            found.setdefault(_single(term.over[0])[0], set()).add("ms*mM" if binds else "ms")
-    known = {key: unit.pop() for key, unit in found.items() if len(unit) == 1 and key in values}
-    for term, _ in terms:
-        others = [key for key in term.parameters if key not in found and key not in computed]
-        is_plain = not term.times and not term.over
-        if is_plain and len(others) == 1 and any(key in known for key in term.names):
-            known.setdefault(others[0], "1")
-    return known
-
-
-def _single(terms: Sequence[Product]) -> list[str]:
-    """The names that are terms of a sum by themselves, or with a number."""
-    return [one.names[0] for one in terms if len(one.parameters) == len(one.names) == 1]
-
-
-def _check_units(rate: Product, known_units: Mapping[str, str], line: str, *, is_rate: bool = True) -> None:
-    """Raise ValueError if names are added up whose units are known and differ."""
-    for term in rate.terms:
-        for part in (*term.times, *term.over):
-            _check_units(Product(1.0, (), (part,)), known_units, line, is_rate=False)
-    found = {known_units[name]: name for name in _single(rate.terms) if name in known_units}
-    if not is_rate and any(not term.parameters for term in rate.terms):
-        found.setdefault("1", "a number")
-    if len(found) > 1:
-        (unit, name), (other, another) = [*found.items()][:2]
-        raise ValueError(
-            f"{line} must add up what is of one unit, but {name} is {units.worded(unit)} and {another} "
-            f"{units.worded(other)}."
-        )
-
-
-def _uses(transitions: tuple[Transition, ...]) -> dict[str, str]:
-    """What each rate does, by name."""
-    uses: dict[str, list[str]] = {}
-    for transition in transitions:
-        for key in dict.fromkeys(transition.rate.parameters):
-            uses.setdefault(key, []).append(f"{transition.source} -> {transition.target}")
-    return {key: f"rate of {', '.join(ways)}" for key, ways in uses.items()}
-
-
-def _rates(
-    transitions: tuple[Transition, ...], may_be_none: Sequence[bool], computed: Mapping[str, Computed], p: Any, T: Any
-) -> list[Any]:
-    """The rate of each transition, /ms; NaN where it is none, which ``may_be_none`` says of each."""
-    values = p._asdict() | {name: _or_nan(function(p)) for name, function in computed.items()}
-    rates = []
-    for transition, guarded in zip(transitions, may_be_none, strict=True):
-        rate = transition.rate.of(values, T if transition.binds else None)
-        rate = jnp.full_like(p.T, rate) if isinstance(rate, float) else rate
-        rates.append(_or_nan(rate) if guarded else rate)
-    return rates
-
-
-def _or_nan(rate: Any) -> Any:
-    """A rate, NaN where it is none, and its derivatives, too."""
-    rate = jnp.asarray(rate)
-    return rate * jnp.where((rate >= 0) & (rate < jnp.inf), jnp.ones_like(rate), jnp.nan)
 
 
 def _matrix(

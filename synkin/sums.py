@@ -100,6 +100,12 @@ class Sum(Kernel):
         own = zip(self.kernels, self.params_of(params), strict=True)
         return self.state_of(part.init(given, shape, dtype=dtype) for part, given in own)
 
+    def check_values(self, params: Any) -> None:
+        """Raise ValueError if a part finds something wrong with its parameters."""
+        for part, own in zip(self.kernels, self.params_of(params), strict=True):
+            if hasattr(part, "check_values"):
+                part.check_values(own)
+
     def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
         """The equations of all parts, as of `Kernel.vector_field`."""
         state = checks.state(self, units.state(state, self))

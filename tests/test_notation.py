@@ -109,6 +109,6 @@ def test_two_hundred_states():
 
 
 def test_a_line_of_any_length_is_shown_in_part():
-    with pytest.raises(ValueError, match="must have a product of names and numbers") as raised:
+    with pytest.raises(ValueError, match="must have a rate of names and numbers") as raised:
         notation.parse("A -> B : " + "(" * 5000)
     assert len(str(raised.value)) < 400

@@ -193,12 +193,8 @@ def typical_free(kernel: Any) -> list[str]:
                for free in typical_free(part)}  # fmt: skip
         return [name for name in kernel.Params._fields if name in own or kernel.bare(name) == "g"]
     ways = [way for way in getattr(kernel, "transitions", ()) if not way.binds]
-    gate = {
-        name
-        for way in ways
-        if (way.source in kernel.open) != (way.target in kernel.open)
-        for name in way.rate.parameters
-    }
+    opening = [way for way in ways if (way.source in kernel.open) != (way.target in kernel.open)]
+    gate = {name for way in opening for name in way.rate.parameters}
     known = [name for name in kernel.Params._fields if name not in ("T", "amplitude")]
     return [name for name in known if name in gate] or known
 
