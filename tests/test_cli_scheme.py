@@ -156,11 +156,25 @@ def test_relative_conductances(capsys, file):
     assert "\nconducting: 0.5*B, C\n" in said(capsys, "list", "--scheme", file("x.txt", text))
 
 
+def test_blocks_of_a_mod_file(capsys, file):
+    """What is passed over is said on stderr, and lines name the ligand and what may be negative."""
+    rates = "PARAMETER {\n Rb = 5 (/mM /ms)\n Ru = 0.3 (/ms)\n V = -60 (mV)\n}\nligand = XT\nsigned = V\nopen = in\n"
+    path = file("k.txt", "KINETIC k {\n x = 2*Rb*XT\n ~ out <-> in (Rb*XT*YT, Ru*(1 + V/100)) }\nYT = 1\n" + rates)
+    assert main(["list", "--scheme", path]) == 0
+    printed = capsys.readouterr()
+    assert "\nout + XT -> in_  Rb*YT\n" in printed.out
+    assert printed.err == (
+        f"Warning: Line 2 of {path}, `x = 2*Rb*XT`, is passed over, as no transition has `x`: a published file may "
+        "have meant it in a transition where another rate stands.\n"
+    )
+
+
 def test_the_example_of_the_help_is_a_scheme(capsys, file):
     """What `list --help` shows, typed into a file."""
     with pytest.raises(SystemExit, match="0"):
         main(["list", "--help"])
     _, _, example = capsys.readouterr().out.partition("begin with #.\n\n")
+    example, _, _ = example.partition("\nligand = glu")
     kernel = scheme_file.read(file("example.txt", example))
     assert kernel.Params() == nmda5.Params()
     assert [str(way) for way in kernel.transitions] == [str(way) for way in nmda5.transitions]

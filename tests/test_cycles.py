@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+import synkin
 from synkin import cycles, schemes
 
 
@@ -83,6 +84,15 @@ def worst(kernel, params=None):
     """The largest factor by which the rates around a cycle disagree."""
     found = kernel.reversibility(params)
     return max(np.exp(np.abs(np.log([cycle.ratio for cycle in found])))), len(found)
+
+
+def test_a_cycle_with_a_sum_and_a_quotient(x64):
+    kernel = synkin.scheme(
+        "A + glu <-> B : k1, k2\nB <-> C : k3 + k4, 1/tau\nA + glu <-> C : k6, k5\nC <-> D : 0, k1",
+        **{"open": "C", "k1": 2.0, "k2": 1.0, "k3": 0.5, "k4": 0.25, "tau": 4.0, "k5": 3.0, "k6": 1.5},
+    )
+    (cycle,) = kernel.reversibility(T=0.5)
+    assert abs(np.log(cycle.ratio)) == pytest.approx(np.log(2 * 0.75 * 3 / (1 * 0.25 * 1.5)), rel=1e-12)
 
 
 def test_published_schemes(x64):

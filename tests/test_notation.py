@@ -1,5 +1,7 @@
 """The notation of schemes: what each spelling says. What it refuses is in `test_bad_input`."""
 
+import re
+
 import pytest
 
 from synkin import notation
@@ -94,6 +96,68 @@ def test_names_are_read_as_python_reads_them():
     assert read.states == ("C0", "C1")
     assert read.transitions[0].rate.names == ("k\u03bc",)
     assert read.values == {"k\u03bc": 5.0}
+
+
+RATES = (
+    ("koff + k2", Product(1.0, (), ((Product(1.0, ("koff",)), Product(1.0, ("k2",))),))),
+    ("1/tau", Product(1.0, (), (), ((Product(1.0, ("tau",)),),))),
+    ("2*a*(b - c)/d/(e + 1)", None),
+    ("a*(b + 2*(c - d/e))", None),
+    ("3 - a", None),
+    ("-a + b*c", None),
+    ("0.5*a", Product(0.5, ("a",))),
+)
+
+
+@pytest.mark.parametrize(("text", "expected"), RATES, ids=[text for text, _ in RATES])
+def test_rates_as_text_and_back(text, expected):
+    """What a rate says of itself is the same rate, of the value that Python gives it."""
+    (way, _) = notation.parse(f"A + glu -> B : {text}\nB -> A : k").transitions
+    assert str(way.rate) == text
+    assert expected is None or way.rate == expected
+    values = {name: 1.0 + i / 7 for i, name in enumerate(sorted({*way.rate.parameters}))}
+    assert way.rate.of(values) == pytest.approx(eval(text, {}, values), rel=1e-14)
+    assert way.rate.may_be_no_rate == ("-" in text or "/" in text)
+
+
+def test_numbers_are_added_up_and_names_spelled_out():
+    text = "A + glu -> B : (1 + a + 2)*s/4\nB -> A : k/(2*r)\ns = a + b\nr = a/3\na = 2.0"
+    assert [str(way.rate) for way in notation.parse(text).transitions] == ["0.25*(3 + a)*(a + b)", "1.5*k/a"]
+
+
+def test_a_rate_with_and_without_the_ligand_is_two():
+    read = notation.parse("A <-> B : on*(T + w) + k0, off")
+    assert [str(way) for way in read.transitions] == ["A + T -> B : on", "A -> B : on*w + k0", "B -> A : off"]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
+        ("A <-> B : Rb*T, Ru*C", ("Rb", "Ru"), "T"),
+        ("A <-> B : Rb*C, Ru", ("Rb", "Ru"), "C"),
+        ("A <-> B : GLU, Ru", ("Ru",), "GLU"),
+        ("A <-> B : Rb*C*q, Ru", ("Rb",), "C"),  # of which q has no value, as others will say
+        ("A <-> B : Rb*Cx*q, Ru*q", ("Rb", "Ru"), "Cx"),  # q drives both ways
+        ("A <-> B : Rb*Cx, Ru\nB <-> D : kd*w, kr", ("Rb", "Ru", "kd", "kr"), "Cx"),  # w does not lead out of rest
+        ("A <-> B : 1e3*Cx, Ru\nCx2 = 5", ("Ru",), "Cx"),
+        ("A <-> B : Rb*P*Q, Ru", ("Rb", "Ru"), "may be `P` or `Q` here: ligand='P', say"),
+        ("A <-> B : glu*C*Rb, Ru", ("Rb", "Ru"), "may be `glu` or `C` here"),
+        ("A <-> B : Rb, Ru", ("Ru",), "but has none: ligand=... names it"),  # a rate without a value is no ligand
+    ],
+)
+def test_the_ligand_is_found_where_there_is_no_doubt(text, given, expected):
+    if " " in expected:
+        with pytest.raises(ValueError, match=re.escape(expected)):
+            notation.parse(text, None, given)
+        return
+    assert {way.ligand for way in notation.parse(text, None, given).transitions if way.binds} == {expected}
+
+
+def test_words_that_python_keeps():
+    read = notation.parse("in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V")
+    assert (read.states, read.open, read.rest) == (("in_", "is_"), {"is_": 0.5}, "in_")
+    assert read.transitions[0].rate.names == ("lambda_", "in_rate")
+    assert (read.values, read.signed) == ({"lambda_": 2.0}, ("if_", "V"))
 
 
 def test_parallel_transitions_stay_apart():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from functools import partial
 
 import differences
@@ -12,6 +13,7 @@ import pytest
 import scipy.linalg
 
 import synkin
+from benchmarks.answers import schemes as blocks
 from synkin import respond, scheme, schemes, simulate, stepper
 
 TEXT = """
@@ -203,6 +205,106 @@ def test_steady_states_of_many_and_of_traced(x64):
         found = back.steady_state(back.Params(), T)
         np.testing.assert_allclose(found.B, [1.0, 0.2], rtol=1e-12)
         np.testing.assert_allclose(jax.jit(lambda T: back.steady_state(back.Params(), T).B)(T), found.B, rtol=1e-12)
+
+
+# As files have them ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", blocks.BLOCKS, ids=[block.kind for block in blocks.BLOCKS])
+def test_blocks_as_they_are_printed(block, x64):
+    """Pasted as it is, or with a warning, g is that of matrix exponentials; else a sentence says what to do."""
+    if block.refused:
+        with pytest.raises(ValueError, match=re.escape(block.refused)) as raised:
+            blocks.pasted(block)
+        assert str(raised.value).count(". ") == 0
+        return
+    kernel, said = blocks.pasted(block)
+    assert said == [block.warns] * bool(block.warns)
+    # By the whole scheme's generator: `respond` of another scheme compiles anew.
+    opened = np.array([kernel.open.get(state, 0.0) for state in kernel.states])
+    params = kernel.Params()
+    start = np.asarray(kernel.occupancies(kernel.init(params, ())))
+    resting, bound = (np.asarray(kernel.generator(params, T)) for T in (0.0, 1.0))
+    on = np.minimum(blocks.AT, 1.0)
+    g = [
+        opened @ scipy.linalg.expm(resting * (t - held)) @ scipy.linalg.expm(bound * held) @ start
+        for t, held in zip(blocks.AT, on, strict=True)
+    ]
+    np.testing.assert_allclose(g, blocks.solved(block), rtol=1e-9, atol=1e-12)
+    if block.kind in RESPONDED:
+        got = respond(kernel, params, [0.0], blocks.AT)
+        np.testing.assert_allclose(got, blocks.solved(block), rtol=1e-9, atol=1e-12)
+
+
+RESPONDED = (
+    "a state that opens without transmitter, too",
+    "a sum of rates",
+    "a state called in",
+    "a rate whose value is 0",
+)
+
+MIXED = "A + glu <-> O : kon*(1 + f), koff + 1/tau\nO <-> D : kd*(a - b), 2*kr"
+mixed = scheme(MIXED, open="O", name="mixed", kon=2.0, f=0.5, koff=0.1, tau=5.0, kd=0.3, a=2.0, b=1.0, kr=0.02)
+
+
+def test_sums_and_quotients_in_every_function(x64):
+    """Runs, gradient, steady state, units, pickles, sums of kernels; the same scheme with plain rates."""
+    plain = scheme("A + glu <-> O : on, off\nO <-> D : kd, kr", open="O", on=3.0, off=0.3, kd=0.3, kr=0.04)
+    params, same, at = mixed.Params(), plain.Params(), np.array([0.5, 2.0, 9.0])
+    assert dict(zip(params._fields, mixed.UNITS, strict=True)) == {
+        "kon": "1/ms/mM", "f": "1", "koff": "1/ms", "tau": "ms", "kd": None, "a": None, "b": None, "kr": "1/ms",
+        "T": "mM", "T_dur": "ms",
+    }  # fmt: skip
+    np.testing.assert_allclose(respond(mixed, params, [0.0], at), respond(plain, same, [0.0], at), rtol=1e-12)
+    np.testing.assert_allclose(mixed.steady_state(params, 0.4), plain.steady_state(same, 0.4), rtol=1e-12)
+    assert travelled(mixed) is mixed
+    assert travelled(params) == params
+    summed = mixed + small
+    with pytest.raises(
+        ValueError, match=r"^Rate `kd\*\(a - b\)` of O -> D must be finite and not negative, but is -0.3 "
+    ):
+        summed.init(summed.Params(mixed_a=0.0), ())
+
+    def loss(x):
+        return respond(mixed, mixed.Params(*x), [0.0], at).sum()
+
+    x = jnp.asarray(tuple(params), float)
+    slope = jax.jit(jax.grad(loss))(x)
+    assert differences.relative_error(slope, differences.gradient(loss, x)) < 1e-6
+    # What is no rate, traced, is NaN, and so is its derivative.
+    for wrong in ({"tau": 0.0}, {"a": 0.5}):
+        none = jnp.asarray(tuple(mixed.Params(**wrong)), float)
+        assert np.isnan(jax.jit(loss)(none)), wrong
+        assert np.isnan(jax.jit(jax.grad(loss))(none)).any(), wrong
+        with pytest.raises(
+            ValueError, match=r"^Rate `.*` of O -> . must be finite and not negative, but is (inf|-0.15)"
+        ):
+            simulate(
+                mixed, mixed.Params(**{key: np.array([1.5, value]) for key, value in wrong.items()}), SPIKES[:, :2], DT
+            )
+
+
+def test_rest_that_a_rate_of_0_makes():
+    """Where it is 0 as it is written nothing leads out; where by its value, that has to stay so."""
+    written = scheme("A + glu <-> O : kon, koff\nD <-> A : kr, 0", open="O", kon=1.0, koff=1.0, kr=0.5)
+    assert written.rest is None
+    by_value = scheme("A + glu <-> O : kon, koff\nD <-> A : kr, kd", open="O", kon=1.0, koff=1.0, kr=0.5, kd=0.0)
+    at = [0.5, 3.0]
+    expected = respond(written, written.Params(), [0.0], at)
+    np.testing.assert_allclose(respond(by_value, by_value.Params(), [0.0], at), expected, rtol=1e-6)
+    traced = jax.jit(lambda kd: respond(by_value, by_value.Params(kd=kd), [0.0], at))
+    np.testing.assert_allclose(traced(0.0), expected, rtol=1e-6)
+    assert np.isnan(traced(0.1)).all()
+    with pytest.raises(
+        ValueError, match=r"^At rest only binding may lead out of a state, but A is left by `A -> D : kd`"
+    ):
+        respond(by_value, by_value.Params(kd=0.1), [0.0], at)
+    # From a state of one's own it may be anything.
+    state = by_value.init(by_value.Params(), 3)
+    moved, _ = simulate(by_value, by_value.Params(kd=0.1), SPIKES, DT, state=state)
+    assert float(moved.D.min()) > 0
+    with pytest.raises(ValueError, match="is left by"):
+        scheme("A + glu <-> O : kon, koff\nD <-> A : kr, kd", open="O", kon=1.0, koff=1.0, kr=0.5, kd=0.1)
 
 
 # In every function ----------------------------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ class Block(NamedTuple):
 
 
 _TWO_SITES = (
-    ("A", "B", 10.0, BIND), ("B", "A", 0.3), ("B", "BB", 5.0, BIND), ("BB", "B", 0.6), ("BB", "O", 2.0), ("O", "BB", 0.5),
+    ("A", "B", 10.0, BIND), ("B", "A", 0.3), ("B", "BB", 5.0, BIND), ("BB", "B", 0.6),
+    ("BB", "O", 2.0), ("O", "BB", 0.5),
 )  # fmt: skip
 _TWO = {"open": "O", "Rb": 5.0, "Ru": 0.3, "Ro": 2.0, "Rc": 0.5}
 

@@ -4,6 +4,8 @@ The notation is that of `synkin.notation`.
 """
 
 import re
+import sys
+import warnings
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from synkin.scheme import Scheme, scheme
 NOTES = """\
 FILE has a transition a line, with its rates, the forward one first; what stands
 beside a state binds to it. Rates are in /ms, those of binding in /ms/mM, and may
-have a number before them, as in 2*kon. Comments begin with #.
+be products, sums and quotients, as 2*kon or koff + 1/tau. The KINETIC and PARAMETER
+blocks of a .mod file paste in. Comments begin with #.
 
   # The NMDA receptor with two binding sites.
   C0 + glu <-> C1 : kon, koff
@@ -31,6 +34,9 @@ have a number before them, as in 2*kon. Comments begin with #.
   alpha = 0.0738
   open = O                  # what conducts; several: O1, 0.5*O2
   rest = C0                 # the first state unless said; or: steady
+
+ligand = glu says what binds where it is but a factor, signed = V which parameters
+may be negative.
 """
 
 
@@ -46,9 +52,14 @@ def read(name: str) -> Scheme:
     try:
         if notation.parse(text).open is None:
             raise UsageError(f"File {path} must say what conducts, in a line such as `open = O`, but does not.")
-        return scheme(text, name=_name(path), source=_head(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is said below
+            kernel = scheme(text, name=_name(path), source=_head(text))
     except ValueError as error:
         raise UsageError(_about(path, str(error))) from None
+    for note in kernel.notes:
+        print(f"Warning: {_about(path, note)}", file=sys.stderr)
+    return kernel
 
 
 def _name(path: Path) -> str:
