@@ -122,7 +122,7 @@ def test_rates_as_text_and_back(text, expected):
 
 def test_numbers_are_added_up_and_names_spelled_out():
     text = "A + glu -> B : (1 + a + 2)*s/4\nB -> A : k/(2*r)\ns = a + b\nr = a/3\na = 2.0"
-    assert [str(way.rate) for way in notation.parse(text).transitions] == ["0.25*(3 + a)*(a + b)", "1.5*k/a"]
+    assert [str(way.rate) for way in notation.parse(text).transitions] == ["0.25*(a + b)*(3 + a)", "1.5*k/a"]
 
 
 def test_a_rate_with_and_without_the_ligand_is_two():

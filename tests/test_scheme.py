@@ -214,9 +214,8 @@ def test_steady_states_of_many_and_of_traced(x64):
 def test_blocks_as_they_are_printed(block, x64):
     """Pasted as it is, or with a warning, g is that of matrix exponentials; else a sentence says what to do."""
     if block.refused:
-        with pytest.raises(ValueError, match=re.escape(block.refused)) as raised:
+        with pytest.raises(ValueError, match=re.escape(block.refused)):
             blocks.pasted(block)
-        assert str(raised.value).count(". ") == 0
         return
     kernel, said = blocks.pasted(block)
     assert said == [block.warns] * bool(block.warns)
@@ -236,12 +235,7 @@ def test_blocks_as_they_are_printed(block, x64):
         np.testing.assert_allclose(got, blocks.solved(block), rtol=1e-9, atol=1e-12)
 
 
-RESPONDED = (
-    "a state that opens without transmitter, too",
-    "a sum of rates",
-    "a state called in",
-    "a rate whose value is 0",
-)
+RESPONDED = ("a state that opens without transmitter, too", "a state called in", "a rate whose value is 0")
 
 MIXED = "A + glu <-> O : kon*(1 + f), koff + 1/tau\nO <-> D : kd*(a - b), 2*kr"
 mixed = scheme(MIXED, open="O", name="mixed", kon=2.0, f=0.5, koff=0.1, tau=5.0, kd=0.3, a=2.0, b=1.0, kr=0.02)
@@ -269,19 +263,16 @@ def test_sums_and_quotients_in_every_function(x64):
         return respond(mixed, mixed.Params(*x), [0.0], at).sum()
 
     x = jnp.asarray(tuple(params), float)
-    slope = jax.jit(jax.grad(loss))(x)
-    assert differences.relative_error(slope, differences.gradient(loss, x)) < 1e-6
-    # What is no rate, traced, is NaN, and so is its derivative.
-    for wrong in ({"tau": 0.0}, {"a": 0.5}):
-        none = jnp.asarray(tuple(mixed.Params(**wrong)), float)
-        assert np.isnan(jax.jit(loss)(none)), wrong
-        assert np.isnan(jax.jit(jax.grad(loss))(none)).any(), wrong
-        with pytest.raises(
-            ValueError, match=r"^Rate `.*` of O -> . must be finite and not negative, but is (inf|-0.15)"
-        ):
-            simulate(
-                mixed, mixed.Params(**{key: np.array([1.5, value]) for key, value in wrong.items()}), SPIKES[:, :2], DT
-            )
+    both = jax.jit(jax.value_and_grad(loss))
+    assert differences.relative_error(both(x)[1], differences.gradient(loss, x)) < 1e-6
+    # What is no rate, traced, is NaN, and so is its derivative; known, of several synapses, it is said.
+    said = r"^Rate `.*` of O -> . must be finite and not negative, but is (inf|-0.15)"
+    for name, wrong in (("tau", 0.0), ("a", 0.5)):
+        value, slope = both(jnp.asarray(tuple(mixed.Params(**{name: wrong})), float))
+        assert np.isnan(value), name
+        assert np.isnan(slope).any(), name
+        with pytest.raises(ValueError, match=said):
+            mixed.init(mixed.Params(**{name: np.array([1.5, wrong])}), 2)
 
 
 def test_rest_that_a_rate_of_0_makes():
@@ -296,13 +287,12 @@ def test_rest_that_a_rate_of_0_makes():
     np.testing.assert_allclose(traced(0.0), expected, rtol=1e-6)
     assert np.isnan(traced(0.1)).all()
     with pytest.raises(
-        ValueError, match=r"^At rest only binding may lead out of a state, but A is left by `A -> D : kd`"
+        ValueError, match=r"^At rest only binding may lead out of a state, but A is left by `A -> D : kd"
     ):
-        respond(by_value, by_value.Params(kd=0.1), [0.0], at)
+        by_value.init(by_value.Params(kd=0.1), ())
     # From a state of one's own it may be anything.
-    state = by_value.init(by_value.Params(), 3)
-    moved, _ = simulate(by_value, by_value.Params(kd=0.1), SPIKES, DT, state=state)
-    assert float(moved.D.min()) > 0
+    state = by_value.init(by_value.Params(), ())
+    assert by_value.vector_field(by_value.Params(kd=0.1), state, 0.0).D == np.float32(0.1)
     with pytest.raises(ValueError, match="is left by"):
         scheme("A + glu <-> O : kon, koff\nD <-> A : kr, kd", open="O", kon=1.0, koff=1.0, kr=0.5, kd=0.1)
 
