@@ -132,6 +132,14 @@ def own_names(text: str) -> str:
     return _WORD.sub(lambda word: f"{word[0]}_" if word[0] in _KEPT else word[0], text)
 
 
+def check_names(lines: Iterable[str]) -> None:
+    """Raise ValueError if a name is there as Python keeps it and with a ``_`` behind it, too."""
+    names = {name for line in lines for name in _WORD.findall(line)}
+    for name in sorted(names & _KEPT):
+        if f"{name}_" in names:
+            raise ValueError(f"A scheme must not have both `{name}` and `{name}_`, as both are `{name}_` in Python.")
+
+
 def spelled_out(
     where: str, given: Product, named: Mapping[str, Product], used: set[str], inside: tuple[str, ...] = ()
 ) -> Product:

@@ -110,7 +110,9 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = ()) -> 
     conserved: list[tuple[str, str]] = []
     calls: list[str] = []
     assigned: dict[str, tuple[str, str]] = {}
-    for where, line in statements.read(normal(text)):
+    said = statements.read(normal(text))
+    expression.check_names(line for _, line in said)
+    for where, line in said:
         if line.startswith("CONSERVE"):
             conserved.append((where, line.removeprefix("CONSERVE").strip()))
         elif (found := _ASSIGNED.match(line)) and not ARROW.search(line):
@@ -150,8 +152,8 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = ()) -> 
             transitions.append(transition)
             lines.append(way.line)
     _check_joined(states, transitions)
-    for where, said in conserved:
-        _check_conserved(where, said, states)
+    for where, sum_ in conserved:
+        _check_conserved(where, sum_, states)
     if not any(transition.binds for transition in transitions):
         raise ValueError(
             "A scheme must have a transition that binds transmitter, such as "

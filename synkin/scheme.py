@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import inspect
+import itertools
 import math
 import sys
 import warnings
@@ -62,6 +63,7 @@ class Scheme(Kernel):
     said: tuple[Any, ...]  # what `_scheme` was given
     notes: tuple[str, ...]
     rates_of: Callable[[Any, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
+    checked: tuple[Transition, ...]  # those whose rate parameters in range may make negative or infinite
 
     def generator(self, params: Any, T: ArrayLike = 0.0) -> Array:
         """The matrix of rates Q, of ``dp/dt = Q p``.
@@ -137,9 +139,8 @@ class Scheme(Kernel):
 
     def check_values(self, params: Any) -> None:
         """Raise ValueError if a rate is known to be negative or infinite, where parameters in range allow that."""
-        for transition in self.transitions:
-            if transition_rates.may_be_none(transition, self.parameters):
-                transition_rates.check(transition, params._asdict())
+        for transition in self.checked:
+            transition_rates.check(transition, params._asdict())
 
     def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
@@ -218,9 +219,9 @@ def scheme(
             raise TypeError(f"Argument `{role}` must be text, but is {checks.worded(given)}.")
     if not isinstance(units or {}, Mapping) or not all(isinstance(unit, str) for unit in (units or {}).values()):
         raise TypeError(f"Argument `units` must be a dict of names and units, but is {checks.worded(units)}.")
-    signed = (signed,) if isinstance(signed, str) else tuple(signed)
+    negative = tuple(map(own_names, (signed,) if isinstance(signed, str) else signed))
     home = sys._getframe(1).f_globals.get("__name__", "__main__")
-    options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), signed, source
+    options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), negative, source
     numbers = {own_names(key): value if callable(value) else _number(key, value) for key, value in rates.items()}
     kernel = _scheme(text, *options, tuple(numbers.items()))
     for note in kernel.notes:
@@ -334,6 +335,7 @@ def _scheme(
         said=said,
         notes=(*read.unused, *_of_calls(read, [key for key, _ in rates if key in used])),
         rates_of=rates_of,
+        checked=tuple(itertools.compress(transitions, may_be_none)),
     )
     if resting is not None:
         if resting == _STEADY:

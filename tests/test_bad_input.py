@@ -1710,6 +1710,11 @@ WRONG = {
         ValueError,
         "Line 3 of the scheme, `COMMENT`, must have an ENDCOMMENT below it, but has none.",
     ),
+    "scheme: a name with and without a line": (
+        scheme("C1 -> in : kon", "in -> in_ : kon"),
+        ValueError,
+        "A scheme must not have both `in` and `in_`, as both are `in_` in Python.",
+    ),
     "scheme: names that grow": (
         scheme(*(f"a{i} = a{i + 1}*a{i + 1}" for i in range(30)), "a30 = 2*kon", "C1 -> D : a0"),
         ValueError,
