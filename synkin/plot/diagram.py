@@ -136,12 +136,18 @@ def _resting(kernel: Any, params: Any) -> Any:
 
 
 def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
-    """An arrow for each two states that a transition leads from and to; several are one, their rates added up."""
+    """An arrow for each two states that a transition leads from and to; several are one, their rates added up.
+
+    What is written as a rate of 0 has none, unless nothing else joins the two.
+    """
     values = {} if params is None else params._asdict()
     if params is not None:
         values |= {name: function(params) for name, function in kernel.computed.items()}
     ways: dict[tuple[str, str], list[Any]] = {}
+    leads = {frozenset((way.source, way.target)) for way in kernel.transitions if way.rate.factor}
     for way in kernel.transitions:
+        if not way.rate.factor and frozenset((way.source, way.target)) in leads:
+            continue  # written as 0, which is how NMODL has the way back of a one-way step
         ways.setdefault((way.source, way.target), []).append(way)
     arrows = []
     for (source, target), several in ways.items():
