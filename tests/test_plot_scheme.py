@@ -225,6 +225,17 @@ def test_a_way_with_ligand_and_without(ax):
     assert len(arrows(ax)) == 2
 
 
+def test_sums_quotients_and_one_way_steps(ax):
+    """What is written as 0 has no arrow."""
+    kernel = synkin.scheme(
+        "~ A <-> in (2*(on + more)*T, k + 1/tau)\n~ in <-> D (0, kr)",
+        **{"open": "in", "on": 1.0, "more": 0.5, "k": 0.25, "tau": 4.0, "kr": 0.1},
+    )
+    draw(ax, kernel, kernel.Params())
+    assert texts(ax)[:4] == ["2·(on + more)·T\n3", "k + 1/tau\n0.5", "kr\n0.1", "A"]
+    assert {"in_", "D"} <= {*texts(ax)}
+
+
 def test_fits_the_axes_that_it_is_given():
     """Letters shrink with the axes, so that nothing covers anything in a small panel either."""
     panels = plot.figure(9, 4).subplots(1, 2, width_ratios=[3, 1])
