@@ -25,9 +25,10 @@ from synkin.statements import ARROW
 TRANSMITTER = "T"
 # The pulse's own: a rate that had one of them as a number would be there without transmitter, too.
 PULSE = (TRANSMITTER, "T_dur")
-# What files call a transmitter, in small letters.
+# What files call a transmitter, in small letters; the short ones may be rates, too.
+_SHORT = {"c", "l", "tr", "conc"}
 _LIGANDS = {
-    *("c", "l", "ligand", "agonist", "conc", "tr", "trans", "transmitter", "xmtr"),
+    *("ligand", "agonist", "trans", "transmitter", "xmtr", *_SHORT),
     *("ach", "gaba", "glu", "glut", "glutamate", "gly", "glycine"),
 }
 
@@ -95,13 +96,14 @@ class _Way(NamedTuple):
     rate: Product
 
 
-def parse(text: str, ligand: str | None = None, given: Collection[str] = ()) -> Notation:
+def parse(text: str, ligand: str | None = None, given: Collection[str] = (), rest: str | None = None) -> Notation:
     """The states and transitions of a text.
 
     Args:
         text: the lines.
         ligand: the name of the transmitter in it; by default what stands beside states, or the one factor that may be.
         given: names that have a value elsewhere, which takes the place of the one in the text.
+        rest: the state that it rests in, if that is said elsewhere.
 
     Raises:
         ValueError: a line that is none of those above, two ligands or none that binds, states that no path joins.
@@ -141,7 +143,8 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = ()) -> 
     named = {name: product for name, product in written.items() if product.parameters}
     used = set[str]()
     ways = [way for arrow in arrows for way in _ways(arrow, states, named, used)]
-    rest = own_names(options["rest"][1]) if "rest" in options else None
+    if rest is None and "rest" in options:
+        rest = own_names(options["rest"][1])
     if ligand is None:
         ligand = _among_factors(ways, states, {*values, *given}, rest if rest in states else states[0])
     elif ligand not in PULSE and (ligand in values or ligand in given):
@@ -226,8 +229,8 @@ def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transi
 def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection[str], rest: str) -> str:
     """The factor of rates that is the transmitter, where there is no doubt which one is.
 
-    That is T; else the one name without a value that is called as a transmitter is, or that leads out of rest, stands
-    beside another factor wherever it stands, and drives no two states both ways.
+    That is T; else of the names without a value that lead out of rest, and drive no two states both ways, the one that
+    is called as a transmitter is, or the only one that stands beside another factor wherever it stands.
 
     Raises:
         ValueError: several that may be.
@@ -238,14 +241,18 @@ def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection
             driven.setdefault(name, []).append(way)
     if TRANSMITTER in driven:
         return TRANSMITTER
-    may_be = [name for name, found in driven.items() if not {*valued, *states} & {name} and not _both_ways(found)]
-    called_so = [name for name in may_be if name.lower() in _LIGANDS]
-    factors = [
+    may_be = [
         name
-        for name in may_be
-        if any(way.source == rest for way in driven[name])
-        and all(len(way.rate.parameters) > 1 or way.rate.factor != 1 for way in driven[name])
+        for name, found in driven.items()
+        if name not in valued
+        and name not in states
+        and any(way.source == rest for way in found)
+        and not _both_ways(found)
     ]
+    factors = [
+        name for name in may_be if all(len(way.rate.parameters) > 1 or way.rate.factor != 1 for way in driven[name])
+    ]
+    called_so = [name for name in may_be if name.lower() in (_LIGANDS if name in factors else _LIGANDS - _SHORT)]
     found = called_so or factors
     if len(found) == 1:
         return found[0]

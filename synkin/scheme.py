@@ -254,7 +254,8 @@ def _scheme(
         several = isinstance(given, tuple) and all(isinstance(part, str) for part in given) and role == "open"
         if not (given is None or isinstance(given, str) or several or _are_pairs(given)):
             raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {checks.worded(given)}.")
-    read = notation.parse(text, ligand, [key for key, _ in rates])
+    at_rest_in = rest if isinstance(rest, str) else None
+    read = notation.parse(text, ligand, [key for key, _ in rates], at_rest_in)
     states, transitions = read.states, read.transitions
     computed = {key: value for key, value in rates if callable(value)}
     given = read.values | {key: value for key, value in rates if not callable(value)}

@@ -142,6 +142,9 @@ def test_a_rate_with_and_without_the_ligand_is_two():
         ("A <-> B : 1e3*Cx, Ru\nCx2 = 5", ("Ru",), "Cx"),
         ("A <-> B : Rb*P*Q, Ru", ("Rb", "Ru"), "may be `P` or `Q` here: ligand='P', say"),
         ("A <-> B : glu*C*Rb, Ru", ("Rb", "Ru"), "may be `glu` or `C` here"),
+        ("A <-> B : Rb*X, tr", ("Rb", "X"), "but has none: ligand=... names it"),  # nor one that leads back to rest
+        ("A <-> B : c, d", ("d",), "but has none: ligand=... names it"),
+        ("B <-> A : off, Rb*C\nrest = A", ("Rb", "off"), "C"),
         ("A <-> B : Rb, Ru", ("Ru",), "but has none: ligand=... names it"),  # a rate without a value is no ligand
     ],
 )
