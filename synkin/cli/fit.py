@@ -252,18 +252,20 @@ def read(path: Path, time: str, trace: str, time_unit: str | None = None) -> Rec
     Raises:
         UsageError: no such file or column, or a cell that holds no number.
     """
-    header, rows = table.read_table(path)
-    names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
+    head = table.head(path)
+    names = head.names or [f"column {i + 1}" for i in range(head.width)]
     at = _columns(path, names, time)
     if len(at) != 1:
         raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
     columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
     factor, note = table.in_ms(path, names[at[0]], time_unit, say="--time-unit")
-    times = np.array([table.number(path, row, at[0], factor) for row in rows])
-    values = np.array([[table.sample(path, row, column) for row in rows] for column in columns])
+    read = [table.Column(at[0], factor), *(table.Column(column, gaps=True) for column in columns)]
+    times, *traces = table.columns(head, read)
     units = {table.unit(names[column]) for column in columns}
     unit = units.pop() if len(units) == 1 else ""
-    return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit, note)
+    return Recording(
+        times, traces[0] if len(columns) == 1 else np.array(traces), [names[c] for c in columns], unit, note
+    )
 
 
 def _columns(path: Path, names: list[str], item: str) -> list[int]:
@@ -323,7 +325,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
             return np.full(shape[-1:], numbers[0]), said
         return numbers, "one of each column"
     in_table = formats.is_table(path) and any(
-        fnmatchcase(name, item.strip()) for item in given.split(",") for name in table.read_table(path)[0] or []
+        fnmatchcase(name, item.strip()) for item in given.split(",") for name in table.head(path).names or []
     )
     if not in_table and not Path(given).is_file():
         where = f"a column of {path} or a file" if formats.is_table(path) else "a file"
@@ -331,7 +333,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
     if in_table:
         found, said = read(path, arguments.time, given, arguments.time_unit), f"columns {given} of {path}"
     else:
-        cells = len(table.read_table(Path(given))[1][0].cells)
+        cells = table.head(Path(given)).width
         if cells < 2:
             raise UsageError(
                 f"File {given} of option --sigma must have the time and a column or more, but has {cells}."

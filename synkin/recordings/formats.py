@@ -69,8 +69,8 @@ def is_table(path: Path) -> bool:
 
 def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     """A table: times in the first column. The columns of one unit are a channel, each of them a sweep."""
-    header, rows = table.read_table(path)
-    names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
+    head = table.head(path)
+    names = head.names or [f"column {i + 1}" for i in range(head.width)]
     if len(names) < 2:
         raise RecordingError(f"File {path} must have a column of times and at least one of a trace, but has 1 column.")
     timed = [bool(_TIMES.intersection(time_unit.words(name))) for name in names]
@@ -78,11 +78,10 @@ def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
         at = timed.index(True)
         raise RecordingError(f"File {path} must have its times in column 1, but has {names[at]!r} in column {at + 1}.")
     factor, note = table.in_ms(path, names[0], unit)
-    times = np.array([table.number(path, row, 0, factor) for row in rows])
     units = [table.unit(name) for name in names[1:]]
     wanted = _unique(units)[_choose(path, channel, _unique(units))]
     columns = [i for i, found in enumerate(units, start=1) if found == wanted]
-    traces = [np.array([table.sample(path, row, column) for row in rows]) for column in columns]
+    times, *traces = table.columns(head, [table.Column(0, factor), *(table.Column(i, gaps=True) for i in columns)])
     return Sweeps([times] * len(columns), traces, wanted, [names[column] for column in columns], note)
 
 
