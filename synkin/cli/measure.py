@@ -40,9 +40,9 @@ of one unit are a channel. Times are in ms, or in the unit that the column's nam
 ends in: time_s, t (us). What is typed here is always in ms.
 
 A sweep is measured less its baseline, on straight lines between samples: its
-farthest sample is the peak; rise is from 10 to 90 % of it; the onset is where a
-line through 20 and 80 % meets the baseline. One and two exponentials are fitted
-from 90 % of the peak to the end, so let --window end before the next response;
+farthest sample is the peak; rise is from 10 to 90 %% of it; the onset is where a
+line through 20 and 80 %% meets the baseline. One and two exponentials are fitted
+from 90 %% of the peak to the end, so let --window end before the next response;
 two are shown where they do better. The charge is the integral of the window.
 Noise is the standard deviation in --baseline. What cannot be told is -.
 

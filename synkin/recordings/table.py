@@ -45,10 +45,19 @@ class Table(NamedTuple):
 
     path: Path
     names: list[str] | None  # of the columns, where the file has them
-    width: int  # how many columns a row has
-    first: int  # the line of the first row, from 1
+    first: Row
     separator: str | None  # the characters between the cells of the first row, each once; None of spaces
     text: str | None  # what the file holds, if it is a pipe, which is read once
+
+    @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return len(self.first.cells)
+
+    def others(self, *those: int) -> list[int]:
+        """The columns beside those, from 0, without those of words, unless there are no others."""
+        left = [i for i in range(self.width) if i not in those]
+        return [i for i in left if self.first.cells[i] in _MISSING or _is_number(self.first.cells[i])] or left
 
 
 def read_text(path: Path) -> str:
@@ -96,8 +105,8 @@ def head(path: Path) -> Table:
     if header is not None and len(names) != width:
         raise ValueError(f"The header of {path} must have {width} columns, as the rows have, but has {len(names)}.")
     if header is None and not (len(names) == width and all(map(_NAME.match, names))):
-        return Table(path, None, width, first.line, separator, text)
-    return Table(path, names, width, first.line, separator, text)
+        return Table(path, None, first, separator, text)
+    return Table(path, names, first, separator, text)
 
 
 def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
@@ -112,7 +121,7 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
     """
     parts: list[list[np.ndarray]] = []
     for line, lines in _blocks(table.path, table.text):
-        skipped = max(0, table.first - line)
+        skipped = max(0, table.first.line - line)
         line, lines = line + skipped, lines[skipped:]
         part = _quickly(table, lines, wanted)
         parts.append(_carefully(table, line, lines, wanted) if part is None else part)
@@ -126,7 +135,7 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
 
 def row(table: Table, index: int) -> Row:
     """The row of that number, from 0, for what is to be said of it."""
-    rows = (row for row, _ in _rows(table.path, table.text) if row is not None and row.line >= table.first)
+    rows = (row for row, _ in _rows(table.path, table.text) if row is not None and row.line >= table.first.line)
     return next(islice(rows, index, None))
 
 
@@ -140,8 +149,10 @@ def _quickly(table: Table, lines: list[str], wanted: Sequence[Column]) -> list[n
         return [np.empty(0) for _ in wanted]
     # Of the other columns, which may hold words, only the number of cells matters: one character of each is kept.
     kinds = np.dtype([(f"{i}", "f8" if i in of else "U1") for i in range(table.width)])
-    scaled = {i: _scaled(column.times) for i, column in of.items() if column.times != 1}
-    gapped = {i: _gap for i, column in of.items() if column.gaps and i not in scaled}
+    scaled: dict[int | str, Callable[[str], float]] = {
+        i: _scaled(column.times) for i, column in of.items() if column.times != 1
+    }
+    gapped: dict[int | str, Callable[[str], float]] = {i: _gap for i in of if of[i].gaps and i not in scaled}
     for converters in (scaled, scaled | gapped) if gapped else (scaled,):
         with suppress(ValueError):
             rows = np.loadtxt(
@@ -182,7 +193,7 @@ def _carefully(table: Table, line: int, lines: list[str], wanted: Sequence[Colum
     for row in rows:
         if len(row.cells) != table.width:
             raise ValueError(
-                f"Line {row.line} of {path} must have {table.width} columns, as line {table.first} has, "
+                f"Line {row.line} of {path} must have {table.width} columns, as line {table.first.line} has, "
                 f"but has {len(row.cells)}."
             )
     cells = [sample if column.gaps else number for column in wanted]
