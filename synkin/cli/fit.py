@@ -16,7 +16,6 @@ from synkin.cli.hints import meant
 from synkin.fit import Bootstrap, Comparison, Fit, Profile, compare, fit
 from synkin.fit.search import LOSSES
 from synkin.recordings import formats, table
-from synkin.recordings.recording import cut, wanted
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
 # The options that go with it, where others are not given, besides --free, which depends on the kernel.
@@ -237,8 +236,7 @@ def _recorded(path: Path, arguments: argparse.Namespace) -> Recording:
             return found
         rows = list(np.atleast_2d(found.trace))
         sweeps = formats.Sweeps([found.times] * len(rows), rows, found.unit, found.columns, found.note)
-        part = wanted(arguments.sweeps, arguments.window, arguments.baseline, arguments.average)
-        known, note = cut(sweeps, part, path), found.note
+        known, note = options.part(sweeps, path, arguments), found.note
     else:
         for name, default in (("time", "1"), ("trace", None)):
             if getattr(arguments, name) != default:

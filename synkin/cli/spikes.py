@@ -21,6 +21,7 @@ _SYNAPSES = {"synapse", "synapses", "neuron", "neurons", "cell", "cells", "sende
 _SYNAPSES |= {"unit", "units", "channel", "channels", "index", "id", "ids", "gid", "node", "i"}
 
 _MOST_SYNAPSES = 2**31  # more than any memory holds; a larger index is no index
+_LATEST = 2**31  # a step that no run has, as steps are counted in 32 bits: later ones need not be told apart
 
 
 class Spikes(NamedTuple):
@@ -109,7 +110,7 @@ def _time_column(header: Sequence[str]) -> int:
 def nearest(spikes: Spikes, dt: float) -> np.ndarray:
     """The time of the grid that is nearest to each spike, in steps, (K,)."""
     # Halfway is halfway in decimal too: 3.05 / 0.1 is 30.499999999999996 in binary.
-    return np.floor(spikes.times / dt + 0.5 + 1e-6).astype(np.int64)
+    return np.floor(np.minimum(spikes.times / dt, 2.0**62) + 0.5 + 1e-6).astype(np.int64)
 
 
 def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
@@ -120,6 +121,8 @@ def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
         dt: step in ms.
         at_end: whether the kernel adds its input at the end of a step (else: takes it at the start).
     """
-    steps = nearest(spikes, dt) - at_end
-    places, counts = np.unique(np.stack([steps, spikes.synapses]), axis=1, return_counts=True)
-    return Inputs(places[0], places[1], counts)
+    steps = np.minimum(nearest(spikes, dt), _LATEST) - at_end
+    # One number for a step and a synapse, which is sorted faster than two: about 2**62 at most.
+    count = spikes.shape[0] if spikes.shape else 1
+    places, counts = np.unique(steps * count + spikes.synapses, return_counts=True)
+    return Inputs(places // count, places % count, counts)
