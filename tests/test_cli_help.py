@@ -26,7 +26,7 @@ def test_every_command_is_found():
 @pytest.mark.parametrize("name", PARSERS)
 def test_help(capsys, name):
     """It comes without a traceback and says of each option, besides its name, what it takes and what it does."""
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         command_line.main([*name.split(), "--help"])
     shown = capsys.readouterr()
     assert shown.err == ""
