@@ -6,6 +6,7 @@ to be differentiated is fitted (`synkin.fit`).
 
 from math import inf, log, nan
 from typing import Annotated, Any, NamedTuple
+from warnings import warn
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -20,6 +21,9 @@ _FOOT = (0.2, 0.8)
 # A time constant is told from a trace if it is at least this many sample intervals, and at most this many times as long
 # as the stretch that is fitted.
 _SHORTEST, _LONGEST = 0.5, 10.0
+# A trace begins off zero where the samples before its response stand off it by more than this part of the response, and
+# by more than so many times what their means, in so many batches, differ from each other.
+_OFF, _CLEARLY, _BATCHES = 0.05, 3.0, 5
 # Time constants that are tried, and samples at most that they are tried on.
 _TRIED, _SAMPLES = 40, 4000
 # Two exponentials are two where chance alone would make them fit so much better this seldom, at any of the time
@@ -49,7 +53,11 @@ class Measured(NamedTuple):
     noise: Annotated[Any, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
 
 
-def measure(times: Any, trace: Any = None, *, baseline: Any = 0.0) -> Measured:
+class _Zero(float):
+    """The baseline where none is given."""
+
+
+def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measured:  # noqa: B008
     """Peak, onset, rise, width, decay and charge of a response, or of each of several.
 
     Args:
@@ -58,7 +66,8 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = 0.0) -> Measured:
             sign.
         baseline: what the response stands on, in the trace's unit; or a window (a, b) in ms, both ends in it, of whose
             samples each sweep's own mean is taken. 0 by default, as for a conductance, or a recording whose baseline
-            was subtracted when it was read.
+            was subtracted when it was read: with a warning where a trace clearly begins off 0, which a baseline that
+            is given, and be it 0, does not bring.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
@@ -67,6 +76,10 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = 0.0) -> Measured:
         TypeError: no real numbers, or traced ones.
         ValueError: shapes that do not fit, fewer than 3 samples, times that do not increase, or a window without
             samples.
+
+    Warns:
+        UserWarning: no baseline is given, and what comes before the response is level and off zero, by more than 5 % of
+            the response and than noise explains.
 
     All is measured on the trace less its baseline, turned so that its farthest sample is positive; that sample, the
     first of several alike, is the peak. Between samples the trace is a straight line. From where it last passes half of
@@ -111,11 +124,51 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = 0.0) -> Measured:
         raise ValueError(
             f"Argument `times` must be increasing, but element {i + 1} ({times[i + 1]}) is not above {times[i]}."
         )
+    if isinstance(baseline, _Zero):
+        said = off_zero(np.atleast_2d(trace))
+        if said:
+            warn(f"{said}: give `baseline=`, a window (a, b) in ms before the response, or a level.", stacklevel=2)
     levels, noise = _baseline(times, np.atleast_2d(trace), baseline)
     rows = [_one(times, row, *below) for row, *below in zip(np.atleast_2d(trace), levels, noise, strict=True)]
     if trace.ndim == 1:
         return rows[0]
     return Measured(*(np.array([row[i] for row in rows], float) for i in range(len(Measured._fields))))
+
+
+def off_zero(rows: np.ndarray) -> str:
+    """The beginning of a sentence, if some of the traces, (R, M), clearly begin off zero before their responses."""
+    levels = np.array([_begins_at(row) for row in rows])
+    off = levels[~np.isnan(levels)]
+    if not off.size:
+        return ""
+    which = (
+        "The trace begins" if len(rows) == 1 else f"Of {len(rows)} traces {len(off)} begin off 0, the first of these"
+    )
+    return f"{which} at {off[0]:.3g}, but all is measured from 0"
+
+
+def _begins_at(y: np.ndarray) -> float:
+    """The level before the response of a trace, if it is level there and clearly off zero, else NaN.
+
+    The response is what goes farthest from where the trace begins; before it is what comes up to the last sample on the
+    way there that is within a fifth of it. NaN as well where the trace ends at zero rather than where it began: it then
+    began on a plateau, and came back.
+    """
+    if not np.isfinite(y).all():
+        return nan
+    edge = max(3, len(y) // 50)
+    height = np.abs(y - np.median(y[:edge]))
+    top = int(height.argmax())
+    near = np.flatnonzero(height[:top] < _FOOT[0] * height[top])
+    if near.size < 2 * _BATCHES:
+        return nan
+    before = y[: near[-1] + 1]
+    means = np.array([batch.mean() for batch in np.array_split(before, _BATCHES)])
+    level, spread = float(before.mean()), float(np.ptp(means))
+    response = abs(y[top] - level)
+    off = abs(level) > max(_OFF * response, _CLEARLY * spread) and spread < _FOOT[0] * response
+    came_back = abs(np.median(y[-edge:])) < abs(level) / 2
+    return level if off and not came_back else nan
 
 
 def crossing_up(times: np.ndarray, height: np.ndarray, start: int, part: float) -> float:

@@ -12,6 +12,7 @@ import synkin
 from synkin import __main__ as command_line
 from synkin.cli import conductance, files
 from synkin.cli import simulate as subcommand
+from synkin.cli.spikes import Spikes
 from synkin.cli.terminal import Progress
 from synkin.recordings import table, time_unit
 
@@ -172,6 +173,26 @@ def test_chunks_make_no_difference(capsys, tmp_path, monkeypatch, method, kernel
     assert results[0].shape == (1503, 3)
     for result in results[1:]:
         np.testing.assert_allclose(result, results[0], rtol=2e-5, atol=1e-7)
+
+
+def test_trains_that_differ_in_length(monkeypatch):
+    """The same numbers in groups as padded to the longest; and room for no more than some times the spikes."""
+    rng = np.random.default_rng(0)
+    lengths = np.array([300, 1, 0, 7, 0, 40, 2, 41, 9, 1])
+    synapses = np.repeat(np.arange(10), lengths)
+    spikes = Spikes(np.concatenate([np.sort(rng.uniform(0, 50, n)) for n in lengths]), synapses, (10,))
+    run = (synkin.ampa, synkin.ampa.Params(), spikes, np.arange(1, 80) * 0.7, "restart")
+    together = conductance.exact(*run)
+    assert len(conductance._alike(lengths)) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(conductance, "_PADDED", 0)
+        patch.setattr(conductance, "_FACTOR", 4)
+        assert len(conductance._alike(lengths)) == 5
+        np.testing.assert_array_equal(conductance.exact(*run), together)
+    lengths = np.append(np.zeros(20_000, int), [200_000, 10, 8])  # 30 GB at one length
+    groups = conductance._alike(lengths)
+    assert sorted(np.concatenate(groups)) == list(range(len(lengths)))
+    assert sum(len(group) * max(lengths[group].max(), 1) for group in groups) < 8 * lengths.sum() + len(lengths)
 
 
 def test_csv_holds_the_same_numbers(capsys, train, tmp_path):

@@ -92,13 +92,31 @@ def test_result_is_that_of_fit(said, recording, tmp_path):
     assert f"written     {out}\n" in text
 
 
-@pytest.mark.parametrize("columns", ["first_pA,second_pA", "2,3", "*_pA"])
+@pytest.mark.parametrize("columns", ["first_pA,second_pA", "2,3", "*_pA", None])
 def test_several_columns(said, recording, tmp_path, columns):
+    """By default all in the unit of the first, as ``measure`` takes them: not the words beside them."""
     out = tmp_path / "fit.json"
-    text = said(recording, "--trace", columns, *EXPON, "--scale", "--out", str(out))
+    text = said(recording, *(["--trace", columns] if columns else []), *EXPON, "--scale", "--out", str(out))
     np.testing.assert_allclose(result(out)["scale"], [-3, 2], rtol=0.02)
     assert result(out)["labels"] == ["tau", "scale[0]", "scale[1]"]
     assert "2 columns, first_pA to second_pA" in text
+
+
+def test_average(said, recording, tmp_path):
+    """The mean of all sweeps, without --trace; or of those that it or --sweeps names."""
+    out = tmp_path / "fit.json"
+    for options, expected in (([], -0.5), (["--trace", "first_pA"], -3), (["--sweeps", "1"], 2)):
+        text = said(recording, *options, *EXPON, "--scale", "--average", "--starts", "1", "--out", str(out))
+        assert result(out)["scale"] == pytest.approx(expected, rel=0.05)
+        assert ("recording   mean of 2 sweeps\n" in text) == (not options)
+
+
+def test_errors_are_no_sweeps(said, tmp_path):
+    path = tmp_path / "cell.csv"
+    rows = (f"{t},{a:.6f},1,{b:.6f},2" for t, (a, b) in zip(TIMES, TRACES.T, strict=True))
+    path.write_text("\n".join(["time_ms,a_pA,a_sd_pA,b_pA,b_sd_pA", *rows]))
+    text = said(str(path), *EXPON, "--scale", "--starts", "1", "--sigma", "*_sd_pA")
+    assert "recording   2 columns, a_pA to b_pA\n" in text
 
 
 def test_part_of_a_recording(recording):
@@ -157,7 +175,7 @@ def test_times_in_other_units(said, recording, tmp_path, header, factor):
     unit = {"time_s": "s", "Time (us)": "us", "t_min": "min"}[header]
     assert f"times       {header}, converted from {unit} to ms; options stay in ms\n" in text
     assert "120 from 0 to 23.8 ms\n" in text
-    said(recording, *EXPON, "--scale", "--out", str(outs[1]))
+    said(recording, "--trace", "2", *EXPON, "--scale", "--out", str(outs[1]))
     assert result(outs[0])["params"]["tau"] == pytest.approx(result(outs[1])["params"]["tau"], rel=1e-6)
 
 
@@ -174,7 +192,7 @@ def test_missing_cells_are_left_out(said, tmp_path):
 def test_what_is_not_known_is_null(said, recording, tmp_path):
     out = tmp_path / "fit.json"
     spikes_between_samples = ["--kernel", "expon", "--spikes", "3.9", "--free", "tau"]
-    text = said(recording, *spikes_between_samples, "--scale", "--onset", "--out", str(out))
+    text = said(recording, "--trace", "2", *spikes_between_samples, "--scale", "--onset", "--out", str(out))
     assert result(out)["stderr"]["onset"] is None
     assert result(out)["identifiable"] is False
     assert re.search(r"onset +\S+ +inf +ms", text)
@@ -258,7 +276,8 @@ def parsed(*arguments):
 
 def test_profile_and_bootstrap(said, recording, tmp_path):
     out, picture = tmp_path / "fit.json", tmp_path / "fit.png"
-    text = said(recording, *EXPON, "--scale", "--profile", "tau,scale", "--bootstrap", "6", "--out", str(out))
+    one = [recording, "--trace", "2", *EXPON]
+    text = said(*one, "--scale", "--profile", "tau,scale", "--bootstrap", "6", "--out", str(out))
     found = result(out)
     low, high = found["profiles"]["tau"]["interval95"]
     assert low < 5 < high
@@ -267,7 +286,7 @@ def test_profile_and_bootstrap(said, recording, tmp_path):
     assert "Profile of tau: " in text
     assert "Bootstrap of 6 draws of blocks of " in text
     pytest.importorskip("matplotlib")
-    said(recording, *EXPON, "--scale", "--profile", "tau", "--plot", str(picture), "--starts", "1")
+    said(*one, "--scale", "--profile", "tau", "--plot", str(picture), "--starts", "1")
     assert picture.stat().st_size > 10_000
 
 
@@ -313,7 +332,7 @@ def test_options_for_some_of_the_kernels(said, recording, tmp_path):
     out, picture = tmp_path / "compared.json", tmp_path / "compared.png"
     pytest.importorskip("matplotlib")
     text = said(
-        recording, "--kernel", "expon,dual_expon", "--spikes", "4", "--scale", "--starts", "2",
+        recording, "--trace", "2", "--kernel", "expon,dual_expon", "--spikes", "4", "--scale", "--starts", "2",
         "--bounds", "expon.tau=4:9", "tau_decay=1:50", "--tie", "tau_rise=tau_decay", "--profile", "scale,tau_decay",
         "--bootstrap", "3", "--out", str(out), "--plot", str(picture),
     )  # fmt: skip

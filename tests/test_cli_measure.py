@@ -67,6 +67,17 @@ def test_window_baseline_and_average(capsys, recording):
     assert "1 of 321 samples from 8 to 40 ms" in text
 
 
+def test_a_trace_off_zero_is_said(capsys, recording):
+    """Unless a baseline is subtracted; what is written is what `measure` gives without one."""
+    for options in ([], ["--average"], ["--baseline", "0:9"]):
+        said_there = "The trace begins at -65" if "--average" in options else "Of 3 traces 3 begin off 0, the first"
+        assert main(["measure", str(recording), *options]) == 0
+        captured = capsys.readouterr()
+        warned = captured.err.startswith(f"Warning: {said_there}") and captured.err.count("\n") == 1
+        assert warned == ("--baseline" not in options)
+        assert captured.err == "" or "give --baseline A:B, a window in ms before the response.\n" in captured.err
+
+
 def test_out_and_plot(capsys, recording, tmp_path):
     pytest.importorskip("matplotlib")
     for sweeps, marks in ((":", 3), ("1", 1)):

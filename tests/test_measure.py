@@ -133,6 +133,34 @@ def test_every_sweep_and_a_recording():
     assert isinstance(measure(times, traces[0]).tau, float)
 
 
+OFF = r"^The trace begins at -12, but all is measured from 0: give `baseline=`, a window \(a, b\) in ms"
+LATE = np.maximum(np.arange(0, 60, 0.1) - 10, 0)
+RESPONSE = -20 * (np.exp(-LATE / 4.5) - np.exp(-LATE / 0.5)) / 0.69
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(80, 200)])
+def test_a_trace_that_begins_off_zero(part):
+    """It is said, where no baseline is given: the time constant from 0 is none of the response."""
+    times, trace = np.arange(0, 60, 0.1)[part], (RESPONSE - 12)[part]
+    with pytest.warns(UserWarning, match=OFF):
+        found = measure(times, trace)
+    assert found == pytest.approx(measure(times, trace, baseline=0), nan_ok=True)
+    assert found.tau > 10
+    assert measure(times, trace, baseline=(times[0], 9.5)).tau == pytest.approx(4.5, rel=0.02)
+    with pytest.warns(UserWarning, match=r"^Of 3 traces 2 begin off 0, the first of these at 5, but"):
+        measure(times, [RESPONSE[part], 5 - RESPONSE[part], trace])
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.5, 2.0, 20.0])
+def test_a_trace_that_begins_at_zero_brings_no_warning(sd):
+    """Nor one a little off it; one that begins in its decay, on a plateau that it leaves for 0, or with its rise."""
+    times, rng = np.arange(0, 60, 0.1), np.random.default_rng(0)
+    steady = np.where(times < 10, -20, -20 * np.exp(-LATE / 4.5))
+    begun = [np.append(RESPONSE[start:], np.zeros(start)) for start in (100, 110, 150)]
+    for clean in (RESPONSE, -RESPONSE, RESPONSE + 0.5, *begun, steady):
+        measure(times, [clean + sd * filtered(rng, len(times)) for _ in range(5)])
+
+
 # Noise
 
 

@@ -5,6 +5,7 @@ import datetime
 import json
 import re
 import sys
+import zipfile
 
 import axon
 import numpy as np
@@ -126,6 +127,17 @@ def test_arrays(tmp_path):
         np.testing.assert_array_equal(read.traces, TRACES)
         assert (read.unit, read.labels[1]) == ("mS", "g_mS[1]")
         assert read_recording(path, channel="command_mV").traces.shape == (1, 50)
+
+
+def test_only_what_is_asked_for_is_loaded(tmp_path, monkeypatch):
+    path, loaded = tmp_path / "cell.npz", []
+    np.savez(path, time_ms=TIMES, g_mS=TRACES, video=np.zeros((50, 9, 9)), other_mV=TRACES, unit="pA")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.txt", "cell 3")
+    load = np.lib.npyio.NpzFile.__getitem__
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda *of: (loaded.append(of[1]), load(*of))[1])
+    np.testing.assert_array_equal(read_recording(path).traces, TRACES)
+    assert sorted(loaded) == ["g_mS", "time_ms", "unit"]
 
 
 def test_a_recording_goes_into_an_npz_file_and_back(tmp_path, cell):
@@ -565,9 +577,9 @@ def test_fit_command_on_other_files(tmp_path, capsys):
     traces = np.array([2 + 30 * clean, -1 + 20 * clean, 5 + 10 * clean])
     paths = [table(tmp_path / "cell.csv", times, traces, "time_ms,a_pA,b_pA,c_pA"), abf(tmp_path / "cell.abf", traces)]
     options = "--kernel expon --spikes 10 --free tau --scale --starts 1 --sweeps 0:2 --window 8:38 --baseline 0:9"
-    for path, choice in zip(paths, (["--trace", "*_pA"], []), strict=True):
+    for path in paths:
         out = tmp_path / "fit.json"
-        assert main(["fit", str(path), *options.split(), *choice, "--average", "--out", str(out)]) == 0
+        assert main(["fit", str(path), *options.split(), "--average", "--out", str(out)]) == 0
         assert "recording   mean of 2 sweeps\n" in capsys.readouterr().out
         found = json.loads(out.read_text())
         assert found["scale"] == pytest.approx(25.0, rel=1e-3)

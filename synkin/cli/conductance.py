@@ -21,6 +21,9 @@ from synkin.simulate import simulate
 _CHUNKS, _SHORTEST_CHUNK, _LARGEST_CHUNK = 20, 1000, 2**24
 # So many samples at once are computed off the grid: bionmda's take 7 KB each.
 _SAMPLES = 2**16
+# Spike times off the grid are padded to one length if that makes them no more than so many, or than so many times as
+# many.
+_PADDED, _FACTOR = 2**20, 8
 
 
 def on_grid(
@@ -66,29 +69,44 @@ def exact(kernel: Any, params: Any, spikes: Spikes, times: np.ndarray, overlap: 
     """
     g = _empty(len(times), spikes.shape)  # first, as it says so if there are too many synapses
     trains = spikes.trains()
-    padded = np.full((len(trains), max(map(len, trains))), np.inf)
-    for row, train in zip(padded, trains, strict=True):
-        row[: len(train)] = train
     flat = g.reshape(len(times), len(trains))
     # Each block goes through its spikes anew, so it is long before it is wide.
     length = min(len(times), _SAMPLES)
-    width = min(len(trains), max(1, _SAMPLES // length))
 
     @jax.jit
     def block(trains: jax.Array, times: jax.Array) -> jax.Array:
         return jax.vmap(lambda train: respond(kernel, params, train, times, overlap=overlap))(trains)
 
     with jax.enable_x64(True), terminal.Progress(flat.size, "samples") as progress:
-        for first in range(0, len(trains), width):
-            for start in range(0, len(times), length):
-                # The last blocks are as large as the others, so that one compilation serves all.
-                rows = np.minimum(np.arange(first, first + width), len(trains) - 1)
-                columns = np.minimum(np.arange(start, start + length), len(times) - 1)
-                values = _finite(np.asarray(block(padded[rows], times[columns])).astype(g.dtype))
-                part = flat[start : start + length, first : first + width]
-                part[:] = values[: part.shape[1], : part.shape[0]].T
-                progress.report(first * len(times) + (start + len(part)) * part.shape[1])
+        done = 0
+        for group in _alike(np.array(list(map(len, trains)))):
+            padded = np.full((len(group), max(len(trains[i]) for i in group)), np.inf)
+            for row, i in zip(padded, group, strict=True):
+                row[: len(trains[i])] = trains[i]
+            width = min(len(group), max(1, _SAMPLES // length))
+            for first in range(0, len(group), width):
+                for start in range(0, len(times), length):
+                    # The last blocks are as large as the others, so that one compilation serves all.
+                    rows = np.minimum(np.arange(first, first + width), len(group) - 1)
+                    columns = np.minimum(np.arange(start, start + length), len(times) - 1)
+                    values = _finite(np.asarray(block(padded[rows], times[columns])).astype(g.dtype))
+                    part = values[: len(group) - first, : len(times) - start].T
+                    flat[start : start + length, group[first : first + width]] = part
+                    done += part.size
+                    progress.report(done)
     return g
+
+
+def _alike(lengths: np.ndarray) -> list[np.ndarray]:
+    """The synapses in groups, (n,) each, in which trains are padded to one length.
+
+    All in one, as each length takes a compilation; but where that would be many times as much memory as there are
+    spikes, those in one group differ in length by no more than a factor of `_FACTOR`.
+    """
+    if lengths.max() * len(lengths) <= max(_PADDED, _FACTOR * lengths.sum()):
+        return [np.arange(len(lengths))]
+    steps = np.ceil(np.log(np.maximum(lengths, 1)) / np.log(_FACTOR) - 1e-9)
+    return [np.flatnonzero(steps == step) for step in np.unique(steps)]
 
 
 def _empty(steps: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,7 +16,6 @@ from synkin.cli.hints import meant
 from synkin.fit import Bootstrap, Comparison, Fit, Profile, compare, fit
 from synkin.fit.search import LOSSES
 from synkin.recordings import formats, table
-from synkin.recordings.recording import cut, wanted
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
 # The options that go with it, where others are not given, besides --free, which depends on the kernel.
@@ -32,12 +31,14 @@ _SAME_TIME = 1e-6
 _NOTES = """\
 RECORDING is a table or an .npz, .abf or .nwb file, or of a format that neo reads.
 A table has a row a sample: its time, and one column or more of what was
-recorded. A column is given by its name or by its number, from 1; several by a
-comma between them or by a pattern such as 'event*'. Several recordings are
-fitted together: they share the parameters, each has its own scale, offset and
-onset. Cells that are empty, NA or NaN are left out. Units are read from the
-columns' names where they end in one (mean_pA, time_s); times are in ms where
-they do not. What is typed here is always in ms, whatever the file's unit is.
+recorded. All columns in the unit of the first are fitted, but for those of words
+and of --sigma; or those of --trace. A column is given by its name or by its
+number, from 1; several by a comma between them or by a pattern such as 'event*'.
+Several recordings are fitted together: they share the parameters, each has its
+own scale, offset and onset; with --average their mean is fitted. Cells that are
+empty, NA or NaN are left out. Units are read from the columns' names where they
+end in one (mean_pA, time_s); times are in ms where they do not. What is typed
+here is always in ms, whatever the file's unit is.
 
   %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
@@ -70,7 +71,8 @@ def add_parser(subparsers: Any) -> None:
     add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
     add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
     add("--time", default="1", metavar="COLUMN", help="the time (default: the first)")
-    add("--trace", default="2", metavar="COLUMN,...", help="what was recorded (default: the second)")
+    text = "what was recorded (default: all columns of numbers in the unit of the first beside the time)"
+    add("--trace", metavar="COLUMN,...", help=text)
     options.add_recording(parser)
     options.add_kernel(parser, several=True)
     add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
@@ -86,11 +88,11 @@ def add_parser(subparsers: Any) -> None:
         text = f"fit, or hold at VALUE, {what}"
         add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
     add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="of what is fitted")
-    text = "linear, or soft_l1, which hardly sees outliers (default: linear)"
     text = (
         "error of a sample beside those of others: one number for each column, a column or several, or a file of them"
     )
     add("--sigma", metavar="COLUMN", help=text)
+    text = "linear, or soft_l1, which hardly sees outliers (default: linear)"
     add("--loss", type=options.one_of(LOSSES), default="linear", metavar="NAME", help=text)
     add("--starts", type=options.whole, default=12, metavar="N", help="how many starts are tried (default: 12)")
     text = "how far these can be moved before the recording contradicts: lopsided intervals"
@@ -229,15 +231,14 @@ def _recorded(path: Path, arguments: argparse.Namespace) -> Recording:
             raise UsageError(
                 f"Option --channel is for files that are no tables, but {path} is one: --trace names columns."
             )
-        found = read(path, arguments.time, arguments.trace, arguments.time_unit)
+        found = read(path, arguments.time, arguments.trace, arguments.time_unit, arguments.sigma)
         if not (arguments.sweeps or arguments.window or arguments.baseline or arguments.average):
             return found
         rows = list(np.atleast_2d(found.trace))
         sweeps = formats.Sweeps([found.times] * len(rows), rows, found.unit, found.columns, found.note)
-        part = wanted(arguments.sweeps, arguments.window, arguments.baseline, arguments.average)
-        known, note = cut(sweeps, part, path), found.note
+        known, note = options.part(sweeps, path, arguments), found.note
     else:
-        for name, default in (("time", "1"), ("trace", "2")):
+        for name, default in (("time", "1"), ("trace", None)):
             if getattr(arguments, name) != default:
                 raise UsageError(f"Option --{name} is for tables, but {path} is none: --channel and --sweeps choose.")
         known, note = options.recording(path, arguments), ""
@@ -246,24 +247,48 @@ def _recorded(path: Path, arguments: argparse.Namespace) -> Recording:
 
 
 @files.usage_errors()
-def read(path: Path, time: str, trace: str, time_unit: str | None = None) -> Recording:
+def read(
+    path: Path, time: str, trace: str | None = None, time_unit: str | None = None, sigma: str | None = None
+) -> Recording:
     """The columns of a file that ``time`` and ``trace`` name, the times in ms.
+
+    Args:
+        path: the file.
+        time: the column of the times.
+        trace: those of what was recorded; by default all in the unit of the first, without words and errors.
+        time_unit: that of the times, if the person has said it.
+        sigma: the columns of errors, if there are any in the file.
 
     Raises:
         UsageError: no such file or column, or a cell that holds no number.
     """
-    header, rows = table.read_table(path)
-    names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
+    head = table.head(path)
+    names = head.names or [f"column {i + 1}" for i in range(head.width)]
     at = _columns(path, names, time)
     if len(at) != 1:
         raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
-    columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
+    if trace is None:
+        columns = _sweeps(path, head, names, at[0], sigma)
+    else:
+        columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
     factor, note = table.in_ms(path, names[at[0]], time_unit, say="--time-unit")
-    times = np.array([table.number(path, row, at[0], factor) for row in rows])
-    values = np.array([[table.sample(path, row, column) for row in rows] for column in columns])
+    read = [table.Column(at[0], factor), *(table.Column(column, gaps=True) for column in columns)]
+    times, *traces = table.columns(head, read)
     units = {table.unit(names[column]) for column in columns}
     unit = units.pop() if len(units) == 1 else ""
-    return Recording(times, values[0] if len(columns) == 1 else values, [names[c] for c in columns], unit, note)
+    return Recording(
+        times, traces[0] if len(columns) == 1 else np.array(traces), [names[c] for c in columns], unit, note
+    )
+
+
+def _sweeps(path: Path, head: table.Table, names: list[str], time: int, sigma: str | None) -> list[int]:
+    """The columns of the first unit, as ``measure`` takes them, but for those of the time and of errors."""
+    if head.width < 2:
+        raise UsageError(f"File {path} must have a column of times and at least one of a trace, but has 1 column.")
+    patterns = [item.strip() for item in (sigma or "").split(",")]
+    errors = [i for i, name in enumerate(names) if any(fnmatchcase(name, item) for item in patterns)]
+    left = [i for i in head.others(time) if i not in errors] or head.others(time)
+    return [i for i in left if table.unit(names[i]) == table.unit(names[left[0]])]
 
 
 def _columns(path: Path, names: list[str], item: str) -> list[int]:
@@ -323,7 +348,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
             return np.full(shape[-1:], numbers[0]), said
         return numbers, "one of each column"
     in_table = formats.is_table(path) and any(
-        fnmatchcase(name, item.strip()) for item in given.split(",") for name in table.read_table(path)[0] or []
+        fnmatchcase(name, item.strip()) for item in given.split(",") for name in table.head(path).names or []
     )
     if not in_table and not Path(given).is_file():
         where = f"a column of {path} or a file" if formats.is_table(path) else "a file"
@@ -331,7 +356,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
     if in_table:
         found, said = read(path, arguments.time, given, arguments.time_unit), f"columns {given} of {path}"
     else:
-        cells = len(table.read_table(Path(given))[1][0].cells)
+        cells = table.head(Path(given)).width
         if cells < 2:
             raise UsageError(
                 f"File {given} of option --sigma must have the time and a column or more, but has {cells}."

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
-from synkin.measure import Measured, measure
+from synkin.measure import Measured, measure, off_zero
 from synkin.recordings import Recording
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
@@ -39,12 +40,13 @@ each other), an .npz, .abf or .nwb file, or of a format that neo reads. Columns
 of one unit are a channel. Times are in ms, or in the unit that the column's name
 ends in: time_s, t (us). What is typed here is always in ms.
 
-A sweep is measured less its baseline, on straight lines between samples: its
-farthest sample is the peak; rise is from 10 to 90 % of it; the onset is where a
-line through 20 and 80 % meets the baseline. One and two exponentials are fitted
-from 90 % of the peak to the end, so let --window end before the next response;
-two are shown where they do better. The charge is the integral of the window.
-Noise is the standard deviation in --baseline. What cannot be told is -.
+A sweep is measured less its baseline, which is 0 unless --baseline is given or
+the file has it subtracted, on straight lines between samples: its farthest sample
+is the peak; rise is from 10 to 90 %% of it; the onset is where a line through 20
+and 80 %% meets the baseline. One and two exponentials are fitted from 90 %% of the
+peak to the end, so let --window end before the next response; two are shown where
+they do better. The charge is the integral of the window. Noise is the standard
+deviation in --baseline. What cannot be told is -.
 
   %(prog)s cell.abf --sweeps 0:20 --window 95:180 --baseline 90:99 --plot m.png
 """
@@ -80,11 +82,14 @@ def run(arguments: argparse.Namespace) -> None:
         files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.recording)
         with files.usage_errors():
             figure = plot.figure()
-    recording = options.recording(path, arguments)
+    read = options.sweeps(path, arguments)
+    recording = options.part(read, path, arguments)
     with files.usage_errors():
-        measured = measure(recording)
+        measured = measure(recording, baseline=0.0)
     if arguments.baseline:
-        measured = measured._replace(noise=_noise(path, arguments))
+        measured = measured._replace(noise=_noise(options.part(read, path, arguments, window=arguments.baseline)))
+    elif said := off_zero(recording.traces):
+        print(f"Warning: {said}: give --baseline A:B, a window in ms before the response.", file=sys.stderr)
 
     if arguments.out:
         with files.replacing(arguments.out) as file:
@@ -107,9 +112,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{_table(recording, measured)}")
 
 
-def _noise(path: Path, arguments: argparse.Namespace) -> np.ndarray:
+def _noise(before: Recording) -> np.ndarray:
     """The standard deviation of each sweep in the baseline's window, (R,)."""
-    before = options.recording(path, arguments, window=arguments.baseline)
     if before.traces.shape[1] < 2:
         return np.full(len(before.traces), np.nan)
     return before.traces.std(axis=1, ddof=1)

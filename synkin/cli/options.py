@@ -13,7 +13,8 @@ from synkin.cli import UsageError, files, scheme_file
 from synkin.cli.hints import meant
 from synkin.cli.parser import called_as
 from synkin.kernels import KERNELS
-from synkin.recordings import Recording, read_recording, time_unit
+from synkin.recordings import Recording, formats, time_unit
+from synkin.recordings.recording import cut, wanted
 from synkin.sums import added
 
 # The largest number in single precision, in which JAX computes by default.
@@ -83,19 +84,35 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     add_time_unit(parser)
 
 
-def recording(path: Path, arguments: argparse.Namespace, **others: Any) -> Recording:
-    """The recording that a file and the options of `add_recording` name, or ``others`` in their place.
+def recording(path: Path, arguments: argparse.Namespace) -> Recording:
+    """The recording that a file and the options of `add_recording` name.
 
     Raises:
         UsageError: what `synkin.read_recording` raises.
     """
-    names = ("channel", "sweeps", "window", "baseline", "average", "time_unit")
-    wanted = {name: getattr(arguments, name) for name in names} | others
-    channel = wanted["channel"]
-    if isinstance(channel, str) and channel.isdecimal():
-        wanted["channel"] = int(channel)
-    with files.usage_errors():
-        return read_recording(path, **wanted)
+    return part(sweeps(path, arguments), path, arguments)
+
+
+@files.usage_errors()
+def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
+    """All that a file holds of the --channel.
+
+    Raises:
+        UsageError: see `recording`.
+    """
+    channel = int(arguments.channel) if arguments.channel.isdecimal() else arguments.channel
+    return formats.read(path, channel, arguments.time_unit)
+
+
+@files.usage_errors()
+def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: Any) -> Recording:
+    """The part of it that the options name, or ``others`` in their place.
+
+    Raises:
+        UsageError: see `recording`.
+    """
+    names = ("sweeps", "window", "baseline", "average")
+    return cut(read, wanted(**{name: getattr(arguments, name) for name in names} | others), path)
 
 
 def kernel(name: str) -> Any:

@@ -18,6 +18,8 @@ SAMPLE = Path(__file__).parents[1] / "data" / "spikes.csv"
 _AFTER_LAST_SPIKE = 50.0
 # Steps are counted in 32 bits.
 _MOST_STEPS = 2**31 - 1
+# So many numbers at once are made ready to be written.
+_CELLS = 2**20
 # A pulse that is longer or shorter by no more than this part is no other pulse.
 _SAME_PULSE = 0.01
 
@@ -162,7 +164,10 @@ def _write(path: Path, times: np.ndarray, g: np.ndarray) -> None:
         names = ["g_mS"] if g.ndim == 1 else [f"g{i}_mS" for i in range(g.shape[1])]
         digits = "%.9g" if g.dtype == np.float32 else "%.17g"  # as many as bring the same number back
         header, formats = ",".join(["time_ms", *names]), ["%.12g"] + [digits] * len(names)
-        np.savetxt(file, np.column_stack([times, g]), formats, delimiter=",", header=header, comments="")
+        length = max(1, _CELLS // len(formats))
+        for start in range(0, len(times), length):
+            part = np.column_stack([times[start : start + length], g[start : start + length]])
+            np.savetxt(file, part, formats, delimiter=",", header="" if start else header, comments="")
 
 
 def _moved(spikes: Spikes, dt: float) -> list[str]:

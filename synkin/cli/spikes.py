@@ -8,7 +8,7 @@ own. At time 0 there is no step before among those of a run: a linear kernel's i
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _SYNAPSES = {"synapse", "synapses", "neuron", "neurons", "cell", "cells", "sende
 _SYNAPSES |= {"unit", "units", "channel", "channels", "index", "id", "ids", "gid", "node", "i"}
 
 _MOST_SYNAPSES = 2**31  # more than any memory holds; a larger index is no index
+_LATEST = 2**31  # a step that no run has, as steps are counted in 32 bits: later ones need not be told apart
 
 
 class Spikes(NamedTuple):
@@ -57,34 +58,46 @@ def read(path: Path, unit: str | None = None) -> Spikes:
     Raises:
         UsageError: a file without such columns, or a time or an index that makes no sense; with its line.
     """
-    header, rows = table.read_table(path)
-    columns = len(rows[0].cells)
-    if columns > 2:
-        raise UsageError(f"File {path} must have 1 column (time) or 2 (time, synapse), but has {columns}.")
-    at = _time_column(header) if header else 0
-    factor, note = table.in_ms(path, header[at] if header else f"column {at + 1}", unit, say="--time-unit")
-    times, synapses = [], []
-    latest: dict[int, tuple[float, int]] = {}
-    for row in rows:
-        here = f"Line {row.line} of {path}"
-        time = table.number(path, row, at, factor)
-        if not 0 <= time < float("inf"):
-            raise UsageError(f"{here} must have a time from 0 ms on, but has {row.cells[at]}.")
-        index = table.number(path, row, 1 - at) if columns == 2 else 0.0
-        if not (0 <= index < _MOST_SYNAPSES and index.is_integer()):
-            where = f"column {2 - at}, but has {row.cells[1 - at]}"
-            raise UsageError(f"{here} must have a synapse (0, 1, ...) in {where}.")
-        synapse = int(index)
-        before, line = latest.get(synapse, (0.0, 0))
-        if time < before:
-            whose = f" of synapse {synapse}" if columns == 2 else ""
-            expected = f"a time{whose} not before that of line {line}, {before:g} ms"
-            raise UsageError(f"{here} must have {expected}, but has {time:g} ms.")
-        latest[synapse] = time, row.line
-        times.append(time)
-        synapses.append(synapse)
-    shape = (max(synapses) + 1,) if columns == 2 else ()
-    return Spikes(np.array(times), np.array(synapses), shape, note)
+    head = table.head(path)
+    if head.width > 2:
+        raise UsageError(f"File {path} must have 1 column (time) or 2 (time, synapse), but has {head.width}.")
+    at = _time_column(head.names) if head.names else 0
+    factor, note = table.in_ms(path, head.names[at] if head.names else f"column {at + 1}", unit, say="--time-unit")
+    wanted = [table.Column(at, factor), *([table.Column(1 - at)] if head.width == 2 else [])]
+    times, *indices = table.columns(head, wanted)
+    index = indices[0] if indices else np.zeros(len(times))
+    none = ~((index >= 0) & (index < _MOST_SYNAPSES) & (index == np.floor(index)))
+    synapses = np.where(none, 0, index).astype(np.int64)
+    wrong = ~((times >= 0) & (times < np.inf)) | none
+    before = _later(times, synapses) if (np.diff(times) < 0).any() else np.full(len(times), -1)
+    wrong |= before >= 0
+    if wrong.any():
+        _refuse(head, int(wrong.argmax()), at, times, none, before)
+    return Spikes(times, synapses, (int(synapses.max()) + 1,) if head.width == 2 else (), note)
+
+
+def _later(times: np.ndarray, synapses: np.ndarray) -> np.ndarray:
+    """The spike before each of the same synapse if that is later than it, else -1, (K,)."""
+    order = np.argsort(synapses, kind="stable")
+    back = np.flatnonzero((np.diff(times[order]) < 0) & (np.diff(synapses[order]) == 0))
+    before = np.full(len(times), -1)
+    before[order[back + 1]] = order[back]
+    return before
+
+
+def _refuse(head: table.Table, i: int, at: int, times: np.ndarray, none: np.ndarray, before: np.ndarray) -> NoReturn:
+    """Say what is wrong with spike ``i``, the first with which something is."""
+    row = table.row(head, i)
+    here = f"Line {row.line} of {head.path}"
+    if not 0 <= times[i] < np.inf:
+        raise UsageError(f"{here} must have a time from 0 ms on, but has {row.cells[at]}.")
+    if none[i]:
+        where = f"column {2 - at}, but has {row.cells[1 - at]}"
+        raise UsageError(f"{here} must have a synapse (0, 1, ...) in {where}.")
+    whose = f" of synapse {int(float(row.cells[1 - at]))}" if head.width == 2 else ""
+    earlier = table.row(head, int(before[i])).line
+    expected = f"a time{whose} not before that of line {earlier}, {times[before[i]]:g} ms"
+    raise UsageError(f"{here} must have {expected}, but has {times[i]:g} ms.")
 
 
 def _time_column(header: Sequence[str]) -> int:
@@ -97,7 +110,7 @@ def _time_column(header: Sequence[str]) -> int:
 def nearest(spikes: Spikes, dt: float) -> np.ndarray:
     """The time of the grid that is nearest to each spike, in steps, (K,)."""
     # Halfway is halfway in decimal too: 3.05 / 0.1 is 30.499999999999996 in binary.
-    return np.floor(spikes.times / dt + 0.5 + 1e-6).astype(np.int64)
+    return np.floor(np.minimum(spikes.times / dt, 2.0**62) + 0.5 + 1e-6).astype(np.int64)
 
 
 def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
@@ -108,6 +121,8 @@ def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
         dt: step in ms.
         at_end: whether the kernel adds its input at the end of a step (else: takes it at the start).
     """
-    steps = nearest(spikes, dt) - at_end
-    places, counts = np.unique(np.stack([steps, spikes.synapses]), axis=1, return_counts=True)
-    return Inputs(places[0], places[1], counts)
+    steps = np.minimum(nearest(spikes, dt), _LATEST) - at_end
+    # One number for a step and a synapse, which is sorted faster than two: about 2**62 at most.
+    count = spikes.shape[0] if spikes.shape else 1
+    places, counts = np.unique(steps * count + spikes.synapses, return_counts=True)
+    return Inputs(places // count, places % count, counts)

@@ -146,7 +146,7 @@ def _of_recording(problem: Problem) -> np.ndarray:
         part = there & (times >= train[-1]) if len(train) > 1 else there
         if part.sum() < 3:
             continue
-        known = measure(times[part], trace[part])
+        known = measure(times[part], trace[part], baseline=0.0)
         found.append([known.rise, known.half_width, known.tau_weighted, known.tau_fast, known.tau_slow])
         if len(train) > 1:
             found[-1][:2] = [np.nan, np.nan]

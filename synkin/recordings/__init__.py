@@ -1,7 +1,7 @@
 """Recordings from files: what an amplifier's program, a lab's archive or a spreadsheet wrote, as plain arrays.
 
     time_unit    ms from the unit in a column's name
-    table        text, cell by cell
+    table        text, block by block
     formats      one reader a format, each to `Sweeps`
     recording    `Recording`, and `read_recording`: the part that is wanted
 

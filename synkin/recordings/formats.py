@@ -5,8 +5,8 @@ Sources, for what the formats mean: pyABF 2.3 and the NWB schema 2.11 as PyNWB 4
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,9 +68,10 @@ def is_table(path: Path) -> bool:
 
 
 def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """A table: times in the first column. The columns of one unit are a channel, each of them a sweep."""
-    header, rows = table.read_table(path)
-    names = header or [f"column {i + 1}" for i in range(len(rows[0].cells))]
+    """A table: times in the first column. The columns of one unit are a channel, each of them a sweep; those of words
+    are none."""
+    head = table.head(path)
+    names = head.names or [f"column {i + 1}" for i in range(head.width)]
     if len(names) < 2:
         raise RecordingError(f"File {path} must have a column of times and at least one of a trace, but has 1 column.")
     timed = [bool(_TIMES.intersection(time_unit.words(name))) for name in names]
@@ -78,11 +79,11 @@ def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
         at = timed.index(True)
         raise RecordingError(f"File {path} must have its times in column 1, but has {names[at]!r} in column {at + 1}.")
     factor, note = table.in_ms(path, names[0], unit)
-    times = np.array([table.number(path, row, 0, factor) for row in rows])
-    units = [table.unit(name) for name in names[1:]]
-    wanted = _unique(units)[_choose(path, channel, _unique(units))]
-    columns = [i for i, found in enumerate(units, start=1) if found == wanted]
-    traces = [np.array([table.sample(path, row, column) for row in rows]) for column in columns]
+    units = {i: table.unit(names[i]) for i in head.others(0)}
+    channels = _unique(units.values())
+    wanted = channels[_choose(path, channel, channels)]
+    columns = [i for i, found in units.items() if found == wanted]
+    times, *traces = table.columns(head, [table.Column(0, factor), *(table.Column(i, gaps=True) for i in columns)])
     return Sweeps([times] * len(columns), traces, wanted, [names[column] for column in columns], note)
 
 
@@ -90,23 +91,21 @@ def _npz(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     """Arrays by name: one of times, (M,), and one a channel, (M,), (R, M) or, as ``simulate`` writes it, (M, R)."""
     if not is_zipfile(path):
         raise RecordingError(f"File {path} must be an archive of arrays, as numpy.savez writes it, but is none.")
-    arrays = {}
     with _reading(path, "NumPy"), np.load(path) as file:
-        for name in file.files:
-            with suppress(ValueError):  # of Python's objects, which are not loaded: no trace is among them
-                arrays[name] = file[name]
-    said = str(arrays["unit"]) if "unit" in arrays and arrays["unit"].dtype.kind == "U" else ""
-    arrays = {name: array for name, array in arrays.items() if array.dtype.kind in "fiu" and array.ndim in (1, 2)}
-    clocks = [name for name, array in arrays.items() if _TIMES & set(time_unit.words(name)) and array.ndim == 1]
-    if len(clocks) != 1:
-        raise RecordingError(f"File {path} must have one array of times, such as `time_ms`, but has {len(clocks)}.")
-    factor, note = table.in_ms(path, clocks[0], unit)
-    times = np.asarray(arrays.pop(clocks[0]), float) * float(factor)
-    names = list(arrays)
-    if not names:
-        raise RecordingError(f"File {path} must have an array of traces beside its times, but has none.")
-    name = names[_choose(path, channel, names)]
-    traces = np.asarray(arrays[name], float)
+        kinds = {name: _npz_kind(file, name) for name in file.files}
+        said = str(file["unit"]) if kinds.get("unit", ("", 0))[0] == "U" else ""
+        arrays = {name: axes for name, (kind, axes) in kinds.items() if kind in "fiu" and axes in (1, 2)}
+        clocks = [name for name, axes in arrays.items() if _TIMES & set(time_unit.words(name)) and axes == 1]
+        if len(clocks) != 1:
+            raise RecordingError(f"File {path} must have one array of times, such as `time_ms`, but has {len(clocks)}.")
+        (clock,) = clocks
+        names = [name for name in arrays if name != clock]
+        if not names:
+            raise RecordingError(f"File {path} must have an array of traces beside its times, but has none.")
+        name = names[_choose(path, channel, names)]
+        times, traces = np.asarray(file[clock], float), np.asarray(file[name], float)
+    factor, note = table.in_ms(path, clock, unit)
+    times = times * float(factor)
     if traces.ndim == 1:
         traces = traces[None]
     fits = [traces.shape[axis] == len(times) for axis in (0, 1)]
@@ -120,6 +119,19 @@ def _npz(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     traces = traces if fits[1] else traces.T
     labels = [name] if len(traces) == 1 else [f"{name}[{i}]" for i in range(len(traces))]
     return Sweeps([times] * len(traces), list(traces), said or table.unit(name), labels, note)
+
+
+def _npz_kind(file: Any, name: str) -> tuple[str, int]:
+    """The kind of an array's numbers and how many axes it has, from its header; "V" of what is no plain array."""
+    if f"{name}.npy" not in file.zip.namelist():
+        return "V", 0
+    with file.zip.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in headers:  # later ones are for records alone
+            return "V", 0
+        shape, _, dtype = headers[version](member)
+        return dtype.kind, len(shape)
 
 
 def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
@@ -272,7 +284,7 @@ def _neo_name(signal: Any, column: int) -> str:
     return str(names[column] if names is not None else signal.name or f"channel {column}")
 
 
-def _unique(words: Sequence[str]) -> list[str]:
+def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -152,11 +153,12 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
         pairs = zip(labels, times, traces, strict=True)
         traces = [trace - _level(path, label, own, trace, part.baseline) for label, own, trace in pairs]
     if part.window is not None:
-        inside = [within(own, part.window) for own in times]
+        ends = part.window
+        inside = _once(lambda own: within(own, ends), times)
         if not all(keep.any() for keep in inside):
             extent, came = _extent(times), _said(part.window)
             raise ValueError(f"Argument `window` must hold samples of {path}, {extent}, but is {came}.")
-        times = [own[keep] for own, keep in zip(times, inside, strict=True)]
+        times = _once(lambda own: own[within(own, ends)], times)
         traces = [trace[keep] for trace, keep in zip(traces, inside, strict=True)]
     _check_alike(path, times)
     table = np.array(traces)
@@ -164,6 +166,12 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
         table, labels = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"]
     source = ", ".join(filter(None, (path.name, read.note)))
     return Recording(times[0], table, read.unit, source, tuple(labels))
+
+
+def _once(what: Callable[[np.ndarray], np.ndarray], times: list[np.ndarray]) -> list[np.ndarray]:
+    """What comes of each array, once of those that are the same one, as all sweeps of a table have one of times."""
+    found = {key: what(own) for key, own in {id(own): own for own in times}.items()}
+    return [found[id(own)] for own in times]
 
 
 def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
@@ -304,7 +312,7 @@ def _check_alike(path: Path, times: list[np.ndarray]) -> None:
             "`sweeps`, or a `window` that all of them hold."
         )
     slack = _SAME * float(np.median(np.diff(times[0]))) if lengths[0] > 1 else 0.0
-    if any(np.abs(own - times[0]).max() > slack for own in times[1:]):
+    if any(own is not times[0] and np.abs(own - times[0]).max() > slack for own in times[1:]):
         raise ValueError(f"File {path} has sweeps at different times: choose some at the same ones with `sweeps`.")
 
 
