@@ -18,6 +18,8 @@ Two things are to be known about the sources:
 What a spike releases has sets of its own, all of them in `RELEASE`:
 
     release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
+
+The two of 2000 have a ``tau_psc``, the tau_1 of their tmgsyn.mod; those of 1998 are what was fitted without one.
 """
 
 from typing import Annotated, Any, NamedTuple
@@ -140,13 +142,13 @@ FACILITATING_MARKRAM_1998 = ShortTerm(
     source=f"Markram, Wang and Tsodyks 1998, PNAS 95:5323; {_DYNAMIC}, Fig. 1B",
 )
 
-# Excitatory and inhibitory as the source calls them.
+# Excitatory and inhibitory as the source calls them. There what was released is active for 3 ms before it recovers.
 EXCITATORY_TSODYKS_2000 = ShortTerm(
-    params=Release(U=0.5, tau_rec=800.0, tau_fac=0.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
+    params=Release(U=0.5, tau_rec=800.0, tau_fac=0.0, tau_psc=3.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
 )
 
 INHIBITORY_TSODYKS_2000 = ShortTerm(
-    params=Release(U=0.04, tau_rec=100.0, tau_fac=1000.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
+    params=Release(U=0.04, tau_rec=100.0, tau_fac=1000.0, tau_psc=3.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
 )
 
 RELEASE: dict[str, ShortTerm] = {name: value for name, value in list(globals().items()) if isinstance(value, ShortTerm)}

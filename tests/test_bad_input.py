@@ -450,7 +450,7 @@ WRONG = {
     "init: longdouble": (
         init(dtype=np.longdouble),
         TypeError,
-        f"Argument `dtype` must be a floating dtype that JAX has, but is {np.dtype(np.longdouble).name}.",
+        f"Argument `dtype` must be float32 or float64, but is {np.dtype(np.longdouble).name}.",
     ),
     "simulate: spikes masked": (
         run(np.ma.masked_array(SPIKES, mask=True)),

@@ -10,6 +10,7 @@ from unittest import mock
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 import samples
@@ -215,21 +216,39 @@ def test_numbers_of_every_kind_are_taken_everywhere(kind):
         assert np.isfinite(simulate(alpha, alpha.Params(), np.ones((2, 3)), value)[1]).all()
 
 
-@pytest.mark.parametrize("kind", ["float64", "big endian", "longdouble", "list", "float16"])
+@pytest.mark.parametrize("kind", ["float64", "big endian", "longdouble", "list"])
 def test_a_state_of_every_kind_is_taken(kernel, kind):
     """Numbers in lists take the dtype that the other fields have, NumPy's float64 that of JAX's mode."""
     rest = kernel.init(kernel.Params(), (3,))
     given = kernel.State(*(KINDS[kind] if i == 0 else rest[i] for i in range(len(rest))))
-    if kind == "float16":
-        given = kernel.State(*(KINDS[kind] for _ in rest))
     state = checks.state(kernel, given)
     np.testing.assert_allclose(state[0], [0.5, 1.5, 2.5])
-    assert {field.dtype for field in state} == {np.dtype("float16") if kind == "float16" else rest[0].dtype}
-    if kind == "float16":
-        return
+    assert {field.dtype for field in state} == {rest[0].dtype}
     new, g = kernel.step(kernel.Params(), given, 0.0, np.ones(3, bool), DT)
     assert {field.dtype for field in new} == {g.dtype} == {state[0].dtype}
     assert simulate(kernel, kernel.Params(), np.ones((2, 3), bool), DT, state=given)[1].dtype == g.dtype
+
+
+COARSE = [name for name in dir(ml_dtypes) if re.fullmatch(r"b?float\d.*", name)] + ["float16"]
+
+
+@pytest.mark.parametrize("name", COARSE)
+def test_no_state_is_of_a_dtype_that_loses_pulses_and_decays(kernel, name):
+    """8 bits hold 400 ms to 2 ms, and a decay of 1 % a step not at all."""
+    dtype, params = jnp.dtype(getattr(ml_dtypes, name, name)), kernel.Params()
+    lost = f"is {dtype.name}, in which decays and pulses in small steps are lost."
+    for call in (
+        lambda: kernel.init(params, 3, dtype=dtype),
+        lambda: synkin.stepper(kernel, params, DT, dtype=dtype),
+        lambda: simulate(kernel, params, SPIKES, DT, dtype=dtype),
+        lambda: respond(kernel, params, [1.0], [2.0], dtype=dtype),
+        lambda: synkin.tsodyks_markram.release(synkin.tsodyks_markram.Params(), [1.0], dtype=dtype),
+    ):
+        with pytest.raises(TypeError, match=f"^Argument `dtype` must be float32 or float64, but {lost}$"):
+            call()
+    state = kernel.State(*(np.zeros(3, dtype) for _ in kernel.State._fields))
+    with pytest.raises(TypeError, match=f"^Argument `state` must be of float32 or float64, but is of {dtype.name},"):
+        kernel.step(params, state, 0.0, True, DT)
 
 
 def test_a_list_of_traced_numbers_is_an_array(kernel):

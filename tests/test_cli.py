@@ -300,6 +300,8 @@ def test_unit_as_an_option(capsys, train):
         ("# 2 cells, 20 s\n5 1\n7 0\n", [5, 7], [1, 0]),  # words, not names
         ("time (s) synapse\n0.005 1\n0.007 0\n", [5, 7], [1, 0]),
         ("first,second\n5,1\n7,0\n", [5, 7], [1, 0]),
+        ("5,1\n5,0\n", [5, 5], [1, 0]),  # as decimals these were in no order
+        ("5.0,1\n7,0\n", [5, 7], [1, 0]),
     ],
 )
 def test_columns_are_what_their_names_say(train, text, times, synapses):
@@ -468,6 +470,18 @@ def test_progress_of_a_long_run(capsys, monkeypatch):
             "5,1\n1,0\n4,1\n",
             "Line 3 of {path} must have a time of synapse 1 not before that of line 1, 5 ms, but has 4 ms.",
         ),
+        (
+            "12,5\n12,7\n",
+            "Line 1 of {path} may be the time 12.5 or the time 12 of synapse 5: give two columns the header "
+            "`time,synapse`, and write decimals with a point.",
+        ),
+        (
+            "0,5;1\n1,5;0\n",
+            "Line 1 of {path} must have one separator between its numbers, but has commas and semicolons: write "
+            "decimals with a point.",
+        ),
+        ("1_0\n", "Line 1 of {path} must have a number in column 1, but has '1_0'."),
+        ("\uff11\n", "Line 1 of {path} must have a number in column 1, but has '\uff11'."),
         ("5,0\n6,1.5\n", "Line 2 of {path} must have a synapse (0, 1, ...) in column 2, but has 1.5."),
         ("5,-1\n", "Line 1 of {path} must have a synapse (0, 1, ...) in column 2, but has -1."),
         ("5,nan\n", "Line 1 of {path} must have a synapse (0, 1, ...) in column 2, but has nan."),

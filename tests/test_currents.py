@@ -43,6 +43,49 @@ def test_mg_block_without_magnesium_and_far_from_rest():
     np.testing.assert_allclose(currents.mg_block(jnp.asarray([-1e4, 1e4])), [0, 1], atol=1e-12)
 
 
+def _block(V, Mg):
+    """By logarithms, in double precision: the formula and its derivatives with respect to V, V twice, and Mg."""
+    log = np.logaddexp(0.0, (np.log(Mg) if Mg else -np.inf) - np.log(3.57) - 0.062 * V)
+    free, blocked = np.exp(-log), -np.expm1(-log)
+    by_Mg = -np.exp(np.clip(-2 * log - 0.062 * V - np.log(3.57), -700, 700))
+    return free, 0.062 * free * blocked, 0.062**2 * free * blocked * (blocked - free), by_Mg
+
+
+@pytest.mark.parametrize("Mg", [0.0, 1e-30, 1.2, 1e5])
+def test_mg_block_and_its_derivatives_at_every_voltage(Mg, dtype):
+    """Also where exp(-a V) is no number, and where there is no magnesium: known and traced, forward and reverse."""
+    V, f = jnp.asarray([-1e5, -1500.0, -300.0, -65.0, 0.0, 40.0, 1500.0, 1e5], dtype), currents.mg_block
+    free, by_V, twice, by_Mg = np.transpose([_block(v, float(Mg)) for v in np.asarray(V, float)])
+    largest = float(np.finfo(dtype).max)
+    close = lambda got, expected: np.testing.assert_allclose(  # noqa: E731
+        got, expected, rtol={"float32": 1e-5, "float64": 1e-13}[dtype], atol=1e-37
+    )
+    close(f(V, Mg=Mg), free)
+    of_one = lambda v, Mg: f(v, Mg=Mg)  # noqa: E731
+    for d in (jax.grad, jax.jacfwd):
+        close(jax.vmap(d(lambda v: of_one(v, Mg)))(V), by_V)
+        first, by = jax.vmap(lambda v, d=d: d(of_one, argnums=(0, 1))(v, jnp.asarray(Mg, dtype)))(V)
+        close(first, by_V)
+        there = np.abs(by_Mg) < largest / 1e5
+        close(by[there], by_Mg[there])
+        assert not np.isnan(by).any()
+        close(jax.vmap(jax.grad(d(lambda v: of_one(v, Mg))))(V), twice)
+        close(jax.vmap(jax.grad(lambda v, d=d: d(of_one)(v, jnp.asarray(Mg, dtype))))(V), twice)
+
+
+def test_mg_block_of_what_is_no_concentration():
+    with pytest.raises(
+        ValueError, match=r"^Argument `Mg` must be in mM, finite and not negative, but has the value -1"
+    ):
+        currents.mg_block(-65.0, Mg=-1.0)
+    with pytest.raises(
+        ValueError, match=r"^Argument `b` must be in mM, finite and positive, but has the value 0\.0\.$"
+    ):
+        currents.mg_block(-65.0, b=0.0)
+    assert np.isnan(jax.jit(currents.mg_block)(-65.0, Mg=-1.0))
+    assert np.isnan(jax.jit(currents.mg_block)(-65.0, b=0.0))
+
+
 def test_numbers_of_any_kind_and_shape():
     for V in (-65, -65.0, np.float32(-65), jnp.asarray(-65.0), np.array([-65.0, -65.0])):
         assert currents.coba(0.5, V, E=0, g_max=2).shape == np.shape(V)

@@ -102,6 +102,14 @@ def test_delays_of_connections(page):
     assert np.asarray(got) == pytest.approx(np.asarray(expected), abs=1e-6)
 
 
+def test_pooled_gaba_b(page):
+    """A power of a sum is no sum of powers: both numbers of the page."""
+    assert f"{page['summed'].max():.4f} and {page['pooled'].max():.2f}" == "0.0009 and 0.90"
+    assert "# 0.0009 and 0.90" in PAGE
+    one, _ = synkin.simulate(page["gabab"], page["gabab"].Params(T=0.5, T_dur=0.3), page["ten"][:, 0], 0.1)[1], None
+    assert np.asarray(page["summed"]) == pytest.approx(np.asarray(one), rel=1e-5, abs=1e-9)
+
+
 def test_tables_and_events_are_the_matrix(page):
     """The other ways to hold connections, against a full matrix."""
     spikes = np.random.default_rng(1).random(page["N_E"]) < 0.1

@@ -18,11 +18,29 @@ from synkin import presets, tsodyks_markram
 
 Params, State = tsodyks_markram.Params, tsodyks_markram.State
 DEPRESSING, FACILITATING = Params(0.5, 800.0, 0.0), Params(0.03, 130.0, 530.0)
+# With what is released active for a while: as printed, with both time constants alike, nearly so, and the first longer.
+ACTIVE = [
+    Params(0.5, 800.0, 0.0, 3.0),
+    Params(0.04, 100.0, 1000.0, 3.0),
+    Params(0.9, 8.0, 3.0, 8.0),
+    Params(0.9, 8.0, 3.0, 8.0005),
+    Params(1.0, 5.0, 3.0, 60.0),
+]
 TWENTY = 50.0 * np.arange(20)  # 20 spikes at 20 Hz
 TIMES = np.array([3.0, 10.0, 11.5, 40.0, 90.0, 91.0, 250.0, 900.0])
 release = jax.jit(tsodyks_markram.release, static_argnames=("n", "dtype"))
 run = jax.jit(tsodyks_markram.run, static_argnames=("n", "dtype"))
 TOLERANCE = {"float32": 1e-6, "float64": 1e-13}
+
+
+def not_back(params, h):
+    """Of what was released h ms ago, what is still active or not yet recovered: two stages, each exponential."""
+    first, second = sorted((params.tau_psc, params.tau_rec))
+    if second == 0:
+        return 0.0
+    if first == second:
+        return math.exp(-h / first) * (1 + h / first)
+    return (second * math.exp(-h / second) - (first and first * math.exp(-h / first))) / (second - first)
 
 
 def by_sums(params, times):
@@ -32,10 +50,7 @@ def by_sums(params, times):
         # What is left of u after a pause, and its part that a spike leaves alone.
         left = math.exp(-(t - times[k - 1]) / params.tau_fac) * u if k and params.tau_fac else 0.0
         u = 1 - (1 - params.U) * (1 - left)
-        missing = sum(
-            r * (math.exp(-(t - s) / params.tau_rec) if params.tau_rec else 0.0)
-            for r, s in zip(found, times, strict=False)
-        )
+        missing = sum(r * not_back(params, t - s) for r, s in zip(found, times, strict=False))
         found.append(u * (1 - missing))
     return np.array(found)
 
@@ -62,22 +77,36 @@ def test_twenty_spikes_at_20_Hz(dtype):
     np.testing.assert_allclose(alone, fixed + (0.03 - fixed) * factor ** np.arange(20), rtol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("params", [FACILITATING, Params(0.7, 30.0, 200.0), Params(1.0, 5.0, 3.0)])
+@pytest.mark.parametrize("params", [FACILITATING, Params(0.7, 30.0, 200.0), Params(1.0, 5.0, 3.0), *ACTIVE])
 def test_between_spikes_it_is_the_equations(params, x64):
-    """Solved by DOP853, a spike changing u and then x."""
-    u, x, t, expected = 0.0, 1.0, TIMES[0], []
+    """Solved by DOP853, a spike changing u and then x and y."""
+    u, x, y, t, expected = 0.0, 1.0, 0.0, TIMES[0], []
+
+    def rates(_, state):
+        u, x, y = state
+        ended = y / params.tau_psc if params.tau_psc else 0.0
+        return [-u / params.tau_fac if params.tau_fac else 0.0, (1 - x - y) / params.tau_rec, -ended]
+
     for time in TIMES:
         if time > t:
-            rates = lambda _, y: [-y[0] / params.tau_fac, (1 - y[1]) / params.tau_rec]  # noqa: E731
-            u, x = solve_ivp(rates, (t, time), [u, x], method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1]
+            u, x, y = solve_ivp(rates, (t, time), [u, x, y], method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1]
+            u *= bool(params.tau_fac)
         u += params.U * (1 - u)
         expected.append(u * x)
-        x -= u * x
-        t = time
+        x, y, t = x - u * x, (y + u * x) * bool(params.tau_psc), time
     np.testing.assert_allclose(release(params, TIMES), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("params", [DEPRESSING, FACILITATING, Params(1.0, 800.0, 0.0), Params(0.04, 100.0, 1000.0)])
+def test_published_synapses_that_stay_active():
+    """Five spikes at 50 Hz through x, y and z of tmgsyn, by hand: tau_1 3, tau_rec 800, U 0.5; and 100, 1000, 0.04."""
+    for params, expected in [
+        (ACTIVE[0], ["0.50000", "0.25526", "0.13635", "0.07859", "0.05052"]),
+        (ACTIVE[1], ["0.04000", "0.07502", "0.10277", "0.12279", "0.13587"]),
+    ]:
+        assert [f"{r:.5f}" for r in np.asarray(release(params, 20.0 * np.arange(5)))] == expected
+
+
+@pytest.mark.parametrize("params", [DEPRESSING, FACILITATING, Params(1.0, 800.0, 0.0), *ACTIVE[:3]])
 def test_single_precision_keeps_its_digits(params, x64):
     """In a long train, also where next to nothing is left to release."""
     times = np.cumsum(np.random.default_rng(1).exponential(50.0, 1000))
@@ -111,7 +140,10 @@ def test_time_constants_of_0(dtype):
         assert all(np.isfinite(slope).all() for slope in slopes)
 
 
-@pytest.mark.parametrize("params", [(0.3, 100.0, 0.0), (0.3, 0.0, 100.0), (0.3, 0.0, 0.0), (0.0, 100.0, 50.0)])
+@pytest.mark.parametrize(
+    "params",
+    [(0.3, 100.0, 0.0, 0.0), (0.3, 0.0, 100.0, 9.0), (0.3, 0.0, 0.0, 0.0), (0.0, 100.0, 50.0, 0.0)],
+)
 def test_gradients_at_a_parameter_of_0_are_those_from_the_right(params, x64):
     f = at(TIMES)
     params = np.array(params)
@@ -143,14 +175,14 @@ def _at(times):
     return lambda p: tsodyks_markram.release(Params(*p), np.array(times))
 
 
-@pytest.mark.parametrize("params", [DEPRESSING._replace(tau_fac=20.0), FACILITATING, Params(0.9, 8.0, 3.0)])
+@pytest.mark.parametrize("params", [DEPRESSING._replace(tau_fac=20.0, tau_psc=3.0), *ACTIVE[1:4]])
 def test_gradients(params, x64):
     """In each parameter and each time, forward and reverse; unsorted, and padded."""
     order = [5, 1, 0, 7, 2, 3, 6, 4]
-    f = lambda v: tsodyks_markram.release(Params(*v[:3]), jnp.append(v[3:], jnp.inf))  # noqa: E731
+    f = lambda v: tsodyks_markram.release(Params(*v[:4]), jnp.append(v[4:], jnp.inf))  # noqa: E731
     v = np.concatenate([params, TIMES[order]])
     expected = differences.gradient(f, v, h=1e-5).T
-    assert expected.shape == (9, 11)
+    assert expected.shape == (9, 12)
     for jacobian in (jax.jacfwd, jax.jacrev):
         got = jax.jit(jacobian(f))(jnp.asarray(v))
         assert differences.relative_error(got, expected) < 1e-6
@@ -162,8 +194,8 @@ def test_gradient_through_the_response(x64):
     times = np.linspace(0, 300, 20)
 
     def f(v):
-        spikes = v[3:]
-        weights = tsodyks_markram.release(Params(*v[:3]), spikes)
+        spikes = v[4:]
+        weights = tsodyks_markram.release(Params(*v[:4]), spikes)
         return synkin.respond(synkin.alpha, synkin.alpha.Params(), spikes, times, weights=weights).sum()
 
     v = np.concatenate([FACILITATING, TIMES + 0.123])
@@ -174,8 +206,8 @@ def test_gradient_through_the_response(x64):
 
 def test_gradient_of_a_run(x64):
     spikes = np.isin(np.arange(100), [0, 7, 8, 40, 99])
-    f = lambda v: tsodyks_markram.run(Params(*v[:3]), spikes, 0.5, state=State(*v[3:]))[1]  # noqa: E731
-    v = np.array([0.2, 30.0, 20.0, 0.1, 0.3])
+    f = lambda v: tsodyks_markram.run(Params(*v[:4]), spikes, 0.5, state=State(*v[4:]))[1]  # noqa: E731
+    v = np.array([0.2, 30.0, 20.0, 30.0, 0.1, 0.3, 0.2])
     expected = differences.gradient(f, v).T
     for jacobian in (jax.jacfwd, jax.jacrev):
         assert differences.relative_error(jacobian(f)(jnp.asarray(v)), expected) < 1e-6
@@ -225,7 +257,7 @@ def test_vmap_is_a_loop(x64):
 # On a grid
 
 
-@pytest.mark.parametrize("params", [DEPRESSING, FACILITATING, Params(0.5, 0.0, 20.0)])
+@pytest.mark.parametrize("params", [DEPRESSING, FACILITATING, Params(0.5, 0.0, 20.0), ACTIVE[1], ACTIVE[2]])
 def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
     """A spike acts from the start of its step: row i is the time i dt."""
     rows, dt = [0, 1, 5, 6, 7, 30, 80], 0.5
@@ -255,7 +287,7 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
 def test_a_step_keeps_structure_shape_and_dtype(shape, dtype):
     params = Params(0.5, np.full(shape[-1:], 100.0), 3)
     state = tsodyks_markram.init(params, shape, dtype=dtype)
-    chex.assert_trees_all_equal(list(state), [jnp.zeros(shape, dtype)] * 2)
+    chex.assert_trees_all_equal(list(state), [jnp.zeros(shape, dtype)] * 3)
     for spike in (True, np.ones(shape, bool), np.ones(shape), np.ones(shape[-1:], "int32")):
         for options in ({}, {"key": jax.random.key(0), "n": 3}):
             step = partial(tsodyks_markram.step, params, **options)
@@ -268,7 +300,13 @@ def test_without_a_spike_nothing_is_released():
     state = State(jnp.asarray(0.3), jnp.asarray(0.4))
     moved, released = tsodyks_markram.step(Params(0.5, 100.0, 50.0), state, 0.0, False, 10.0)
     assert released == 0
-    np.testing.assert_allclose(moved, [0.3 * math.exp(-0.2), 0.4 * math.exp(-0.1)], rtol=1e-6)
+    np.testing.assert_allclose(moved, [0.3 * math.exp(-0.2), 0.4 * math.exp(-0.1), 0], rtol=1e-6)
+    params, state = Params(0.5, 100.0, 50.0, 10.0), State(jnp.full(2, 0.3), [0.4, 0.4], jnp.full(2, 0.3))
+    moved, _ = tsodyks_markram.step(params, state, 0.0, False, 10.0)
+    depleted = 0.1 * math.exp(-0.1) + 0.3 * not_back(params, 10.0)
+    np.testing.assert_allclose(
+        np.transpose(moved), [[0.3 * math.exp(-0.2), depleted, 0.3 * math.exp(-1)]] * 2, rtol=1e-6
+    )
 
 
 def test_released_is_the_weight_of_a_linear_kernel(x64):
@@ -289,28 +327,27 @@ SITES, TRIALS = 5, 40_000
 
 
 def of_sites(params, times, rng):
-    """Releases of one site in many trials, each drawn for itself, (TRIALS, K): NumPy alone."""
-    filled, u, found = np.ones(TRIALS, bool), 0.0, []
-    for pause in np.diff(times, prepend=times[0]):
-        filled |= rng.random(TRIALS) < 1 - math.exp(-pause / params.tau_rec)
+    """Releases of one site in many trials, each of whose waits is drawn for itself, (TRIALS, K): NumPy alone."""
+    filled_at, u, found = np.full(TRIALS, -np.inf), 0.0, []
+    for time, pause in zip(times, np.diff(times, prepend=times[0]), strict=True):
         u = u * math.exp(-pause / params.tau_fac)
         u += params.U * (1 - u)
-        found.append(filled & (rng.random(TRIALS) < u))
-        filled &= ~found[-1]
+        found.append((filled_at <= time) & (rng.random(TRIALS) < u))
+        wait = rng.exponential(params.tau_psc, TRIALS) + rng.exponential(params.tau_rec, TRIALS)
+        filled_at = np.where(found[-1], time + wait, filled_at)
     return np.array(found).T
 
 
 def covariance(params, times):
     """Of a site: r (1 - r) for each spike, and between two what the first leaves for the second."""
-    r = by_sums(params, times)
-    u = by_sums(params._replace(tau_rec=0.0), times)
+    r, u = by_sums(params, times), by_sums(params._replace(tau_rec=0.0, tau_psc=0.0), times)
     both = np.diag(r)
     for i in range(len(times)):
-        filled = 0.0  # after it released at i
+        again = [1.0]  # the chance of a release at i, and at each spike after it, given one at i
         for j in range(i + 1, len(times)):
-            filled = 1 - (1 - filled) * math.exp(-(times[j] - times[j - 1]) / params.tau_rec)
-            both[i, j] = both[j, i] = r[i] * u[j] * filled
-            filled *= 1 - u[j]
+            missing = sum(a * not_back(params, times[j] - s) for a, s in zip(again, times[i:j], strict=True))
+            again.append(u[j] * (1 - missing))
+            both[i, j] = both[j, i] = r[i] * again[-1]
     return both - np.outer(r, r)
 
 
@@ -324,28 +361,33 @@ def assert_alike(got, params, times):
 
 
 RANDOM = Params(0.3, 40.0, 25.0)
+BOTH = pytest.mark.parametrize("params", [RANDOM, RANDOM._replace(tau_psc=15.0)])
 
 
-def test_random_release_has_the_mean_and_the_covariance_of_binomial_sites():
+@BOTH
+def test_random_release_has_the_mean_and_the_covariance_of_binomial_sites(params):
     times = TIMES[:7]
     keys = jax.random.split(jax.random.key(0), TRIALS)
-    got = np.asarray(jax.vmap(lambda key: tsodyks_markram.release(RANDOM, times, key=key, n=SITES))(keys))
+    got = np.asarray(jax.vmap(lambda key: tsodyks_markram.release(params, times, key=key, n=SITES))(keys))
     assert got.shape == (TRIALS, 7)
     np.testing.assert_allclose(got * SITES, np.round(got * SITES), atol=1e-5)
-    assert_alike(got, RANDOM, times)
+    assert_alike(got, params, times)
     # The formula is that of sites: simulated one by one, they have it too.
     rng = np.random.default_rng(3)
-    assert_alike(np.mean([of_sites(RANDOM, times, rng) for _ in range(SITES)], axis=0), RANDOM, times)
+    assert_alike(np.mean([of_sites(params, times, rng) for _ in range(SITES)], axis=0), params, times)
 
 
-def test_random_steps_have_them_too():
+@BOTH
+def test_random_steps_have_them_too(params):
     """Each of many synapses draws for itself."""
     rows, dt = np.array([0, 3, 4, 20, 60]), 2.0
     spikes = np.broadcast_to(np.isin(np.arange(61), rows)[:, None], (61, TRIALS))
-    state, got = run(RANDOM, spikes, dt, key=jax.random.key(1), n=SITES)
-    assert_alike(np.asarray(got)[rows].T, RANDOM, rows * dt)
-    missing = np.asarray(state.depleted) * SITES
-    np.testing.assert_allclose(missing, np.round(missing), atol=1e-5)
+    state, got = run(params, spikes, dt, key=jax.random.key(1), n=SITES)
+    assert_alike(np.asarray(got)[rows].T, params, rows * dt)
+    for part in (state.depleted, state.active):
+        np.testing.assert_allclose(part * SITES, np.round(part * SITES), atol=1e-5)
+    assert (state.active <= state.depleted).all()
+    assert bool(state.active.any()) == bool(params.tau_psc)
     assert not np.asarray(got)[np.isin(np.arange(61), rows, invert=True)].any()
 
 
@@ -392,7 +434,15 @@ def test_random_release_has_no_derivative():
 @pytest.mark.parametrize("random", [False, True])
 @pytest.mark.parametrize(
     "wrong",
-    [("U", 1.5), ("U", -0.1), ("U", np.nan), ("tau_rec", -1.0), ("tau_rec", np.inf), ("tau_fac", -1.0)],
+    [
+        ("U", 1.5),
+        ("U", -0.1),
+        ("U", np.nan),
+        ("tau_rec", -1.0),
+        ("tau_rec", np.inf),
+        ("tau_fac", -1.0),
+        ("tau_psc", -1.0),
+    ],
     ids=str,
 )
 def test_a_traced_parameter_out_of_range_gives_nan(wrong, random):
@@ -465,9 +515,9 @@ def test_it_is_frozen_hashable_and_the_only_one():
     assert {tsodyks_markram: 1}[tsodyks_markram] == 1
     with pytest.raises(AttributeError):
         tsodyks_markram.name = "other"
-    assert repr(tsodyks_markram) == "tsodyks_markram(U=0.5, tau_rec=800.0, tau_fac=0.0)"
+    assert repr(tsodyks_markram) == "tsodyks_markram(U=0.5, tau_rec=800.0, tau_fac=0.0, tau_psc=0.0)"
     assert Params() == DEPRESSING == tuple(known.default for known in tsodyks_markram.parameters.values())
-    assert tsodyks_markram.UNITS == ("1", "ms", "ms")
+    assert tsodyks_markram.UNITS == ("1", "ms", "ms", "ms")
     assert set(tsodyks_markram.variables) == set(State._fields)
     assert pickle.loads(pickle.dumps(FACILITATING)) == FACILITATING
 
@@ -482,10 +532,10 @@ def test_it_compiles_once():
 @pytest.mark.parametrize(
     ("name", "params", "second", "last"),
     [
-        ("DEPRESSING_TSODYKS_1998", (0.5, 800, 0), "0.26515", "0.05713"),
-        ("FACILITATING_MARKRAM_1998", (0.03, 130, 530), "0.05533", "0.15797"),
-        ("EXCITATORY_TSODYKS_2000", (0.5, 800, 0), "0.26515", "0.05713"),
-        ("INHIBITORY_TSODYKS_2000", (0.04, 100, 1000), None, None),
+        ("DEPRESSING_TSODYKS_1998", (0.5, 800, 0, 0), "0.26515", "0.05713"),
+        ("FACILITATING_MARKRAM_1998", (0.03, 130, 530, 0), "0.05533", "0.15797"),
+        ("EXCITATORY_TSODYKS_2000", (0.5, 800, 0, 3), "0.26426", "0.05694"),
+        ("INHIBITORY_TSODYKS_2000", (0.04, 100, 1000, 3), None, None),
     ],
 )
 def test_presets(name, params, second, last):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from synkin.cli import UsageError, options
 from synkin.cli.hints import meant
 from synkin.fit.problem import OWN
+from synkin.parse import decimal_or_not_finite
 
 
 class Asked(NamedTuple):
@@ -129,7 +130,7 @@ def _bounds(settings: list[str], fitted: Sequence[str]) -> list[tuple[str, tuple
         name, _, limits = setting.partition("=")
         low, colon, high = limits.partition(":")
         try:
-            bounds.append((name, (float(low or "-inf"), float(high or "inf"))))
+            bounds.append((name, (decimal_or_not_finite(low or "-inf"), decimal_or_not_finite(high or "inf"))))
         except ValueError:
             colon = ""
         if not colon:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synkin import plot
+from synkin import parse, plot
 from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.asked import asked
 from synkin.cli.hints import meant
@@ -296,7 +296,7 @@ def _columns(path: Path, names: list[str], item: str) -> list[int]:
     found = [i for i, name in enumerate(names) if name == item] or [
         i for i, name in enumerate(names) if "*" in item and fnmatchcase(name, item)
     ]
-    if not found and item.isdecimal() and 1 <= int(item) <= len(names):
+    if not found and item.isascii() and item.isdecimal() and 1 <= int(item) <= len(names):
         found = [int(item) - 1]
     if not found:
         raise UsageError(
@@ -334,7 +334,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
         return None, ""
     shape, count = recording.trace.shape, len(recording.columns)
     try:
-        numbers = np.array([float(item) for item in given.split(",")])
+        numbers = np.array([parse.decimal_or_not_finite(item) for item in given.split(",")])
     except ValueError:
         numbers = None
     if numbers is not None:
@@ -378,7 +378,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
 
 def _times(text: str) -> list[float]:
     try:
-        times = [float(item) for item in text.split(",")]
+        times = [parse.decimal(item) for item in text.split(",")]
     except ValueError:
         times = []
     if not times or not all(map(math.isfinite, times)):

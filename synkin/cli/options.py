@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synkin import checks
+from synkin import checks, parse
 from synkin.cli import UsageError, files, scheme_file
 from synkin.cli.hints import meant
 from synkin.cli.parser import called_as
@@ -100,7 +100,9 @@ def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
     Raises:
         UsageError: see `recording`.
     """
-    channel = int(arguments.channel) if arguments.channel.isdecimal() else arguments.channel
+    channel = (
+        int(arguments.channel) if arguments.channel.isascii() and arguments.channel.isdecimal() else arguments.channel
+    )
     return formats.read(path, channel, arguments.time_unit)
 
 
@@ -169,7 +171,7 @@ def params(kernel: Any, settings: Iterable[str]) -> Any:
             raise UsageError(f"Option --set needs NAME=VALUE, such as {example}, but got {setting!r}.")
         parameter(kernel, name)
         try:
-            values[name] = float(value)
+            values[name] = parse.decimal_or_not_finite(value)
         except ValueError:
             raise UsageError(f"Parameter {name} must be a number, but is {value!r}.") from None
         if abs(values[name]) > _LARGEST:
@@ -232,7 +234,7 @@ def one_of(choices: Iterable[str]) -> Callable[[str], str]:
 def number(text: str) -> float:
     """``text`` as a finite number: an argparse type."""
     try:
-        value = float(text)
+        value = parse.decimal(text)
     except ValueError:
         value = float("nan")
     if not isfinite(value):
@@ -243,7 +245,7 @@ def number(text: str) -> float:
 def whole(text: str) -> int:
     """``text`` as a whole number: an argparse type."""
     try:
-        return int(text)
+        return parse.whole(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a whole number, but is {text!r}") from None
 
@@ -252,7 +254,7 @@ def window(text: str) -> tuple[float, float]:
     """``text`` as two times in ms, such as 95:180: an argparse type."""
     first, colon, last = text.partition(":")
     try:
-        ends = float(first), float(last)
+        ends = parse.decimal(first), parse.decimal(last)
     except ValueError:
         ends = float("nan"), float("nan")
     if not (colon and isfinite(ends[0]) and isfinite(ends[1]) and ends[0] <= ends[1]):
@@ -263,7 +265,7 @@ def window(text: str) -> tuple[float, float]:
 def positive_ms(text: str) -> float:
     """``text`` as a positive number of ms: an argparse type."""
     try:
-        value = float(text)
+        value = parse.decimal(text)
     except ValueError:
         value = 0.0
     if not (isfinite(value) and value > 0):

@@ -6,7 +6,9 @@ start of a step, where a receptor takes its input, is the end of the step before
 own. At time 0 there is no step before among those of a run: a linear kernel's input of that time is in step -1.
 """
 
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -20,6 +22,7 @@ _TIMES = {"t", "time", "times", "timestamp", "timestamps", "spike", "spikes"}
 _SYNAPSES = {"synapse", "synapses", "neuron", "neurons", "cell", "cells", "sender", "senders", "source", "sources"}
 _SYNAPSES |= {"unit", "units", "channel", "channels", "index", "id", "ids", "gid", "node", "i"}
 
+_WITH_COMMA = re.compile(r"[0-9]+,[0-9]+")
 _MOST_SYNAPSES = 2**31  # more than any memory holds; a larger index is no index
 _LATEST = 2**31  # a step that no run has, as steps are counted in 32 bits: later ones need not be told apart
 
@@ -56,12 +59,15 @@ def read(path: Path, unit: str | None = None) -> Spikes:
     that the time is the second.
 
     Raises:
-        UsageError: a file without such columns, or a time or an index that makes no sense; with its line.
+        UsageError: a file without such columns, a time or an index that makes no sense, with its line, or numbers that
+            may be two columns or one with decimal commas.
     """
     head = table.head(path)
     if head.width > 2:
         raise UsageError(f"File {path} must have 1 column (time) or 2 (time, synapse), but has {head.width}.")
     at = _time_column(head.names) if head.names else 0
+    if not head.names and head.width == 2:
+        _check_decimals(head)
     factor, note = table.in_ms(path, head.names[at] if head.names else f"column {at + 1}", unit, say="--time-unit")
     wanted = [table.Column(at, factor), *([table.Column(1 - at)] if head.width == 2 else [])]
     times, *indices = table.columns(head, wanted)
@@ -98,6 +104,24 @@ def _refuse(head: table.Table, i: int, at: int, times: np.ndarray, none: np.ndar
     earlier = table.row(head, int(before[i])).line
     expected = f"a time{whose} not before that of line {earlier}, {times[before[i]]:g} ms"
     raise UsageError(f"{here} must have {expected}, but has {times[i]:g} ms.")
+
+
+def _check_decimals(head: table.Table) -> None:
+    """Raise UsageError where each line, such as 12,5, may as well be one number with a decimal comma."""
+    latest = Decimal(0)
+    for row, line in table.rows(head.path, head.text):
+        if row is None:
+            continue
+        if not _WITH_COMMA.fullmatch(line):
+            return
+        earlier, latest = latest, Decimal(line.replace(",", "."))
+        if latest < earlier:  # these are no times
+            return
+    before, after = head.first.cells
+    raise UsageError(
+        f"Line {head.first.line} of {head.path} may be the time {before}.{after} or the time {before} of synapse "
+        f"{after}: give two columns the header `time,synapse`, and write decimals with a point."
+    )
 
 
 def _time_column(header: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from synkin.kernels.expon import expon
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable, brief, real, spread
 from synkin.release import State as ReleaseState
 from synkin.release import advance as advance_release
-from synkin.release import prepared, trace, tsodyks_markram
+from synkin.release import prepared, trace, tsodyks_markram, without_unused
 from synkin.simulate import simulate
 
 _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
@@ -37,8 +37,7 @@ def _releasing_step(
     """One update of an object with short-term plasticity: the carry, the state of release and g."""
     like = carry.y[0]
     total = _total(inputs, like)
-    move = prepared(checks.aligned(params, like, tsodyks_markram), jnp.asarray(dt, like.dtype))
-    state, released = advance_release(move, state, total != 0)
+    state, released = advance_release(*prepared(params, state, jnp.asarray(dt, like.dtype)), total != 0)
     carry, g = ready.step(carry, released * total)
     return carry, state, g
 
@@ -84,7 +83,7 @@ class Linear(Synapse):
         params = self._concrete(tsodyks_markram.Params(*arrays))
         checks.params(params, self._in_size, tsodyks_markram)
         self._has_units = self._has_units or units.among(given)
-        self._release = params
+        self._release, self._release_used = params, without_unused(params)
 
     @property
     def release_state(self) -> Any:
@@ -135,7 +134,7 @@ class Linear(Synapse):
             carry, g = _step(ready, carry, inputs)
             self._concrete((carry.y, g, t))
         else:
-            carry, released, g = _releasing_step(ready, carry, inputs, self._release, self.release_state, dt)
+            carry, released, g = _releasing_step(ready, carry, inputs, self._release_used, self.release_state, dt)
             self._release_state = self._concrete((released, carry.y, g, t))[0]
         self._gone(ready, carry)
         self._clock = t + dt
@@ -149,7 +148,7 @@ class Linear(Synapse):
         if released is not None:
             total = spikes.astype(self.state[0].dtype)
             step = jnp.asarray(dt, total.dtype)
-            released, part = trace(self._release, released, total != 0, step)
+            released, part = trace(self._release_used, released, total != 0, step)
             spikes = part * total
         state, g = simulate(self.kernel, self._params, spikes, dt, state=self.state, method=self._method)
         self._concrete((state, released, g, t))

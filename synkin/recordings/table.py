@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from synkin import parse
 from synkin.recordings import time_unit
 
 _SEPARATOR = re.compile(r"\s*[,;\t]\s*")
@@ -87,7 +88,7 @@ def head(path: Path) -> Table:
     """
     text = None if path.is_file() else read_text(path)
     header, above, first = None, "", None
-    for row, line in _rows(path, text):
+    for row, line in rows(path, text):
         if row is None:
             above = line
         elif header is None and _is_header(row.cells):
@@ -135,7 +136,7 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
 
 def row(table: Table, index: int) -> Row:
     """The row of that number, from 0, for what is to be said of it."""
-    rows = (row for row, _ in _rows(table.path, table.text) if row is not None and row.line >= table.first.line)
+    rows = (row for row, _ in rows(table.path, table.text) if row is not None and row.line >= table.first.line)
     return next(islice(rows, index, None))
 
 
@@ -189,8 +190,16 @@ def _digits(cell: str) -> str:
 
 def _carefully(table: Table, line: int, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray]:
     """The wanted columns of some lines, of which the first is number ``line`` of the file."""
-    path, rows = table.path, [row for row, _ in _split_rows(line, lines) if row is not None]
-    for row in rows:
+    path, rows = table.path, []
+    for row, text in _split_rows(line, lines):
+        if row is None:
+            continue
+        rows.append(row)
+        if "," in text and len(kinds := _separators(text)) > 1:
+            raise ValueError(
+                f"Line {row.line} of {path} must have one separator between its numbers, but has {' and '.join(kinds)}"
+                ": write decimals with a point."
+            )
         if len(row.cells) != table.width:
             raise ValueError(
                 f"Line {row.line} of {path} must have {table.width} columns, as line {table.first.line} has, "
@@ -203,7 +212,8 @@ def _carefully(table: Table, line: int, lines: list[str], wanted: Sequence[Colum
     ]
 
 
-def _rows(path: Path, text: str | None) -> Iterator[tuple[Row | None, str]]:
+def rows(path: Path, text: str | None) -> Iterator[tuple[Row | None, str]]:
+    """Each line that is not empty, as a row (None of a comment) and as text; ``text`` as in `Table`."""
     for line, lines in _blocks(path, text):
         yield from _split_rows(line, lines)
 
@@ -252,11 +262,11 @@ def number(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> fl
     """
     cell = row.cells[column]
     try:
-        value = float(cell)
+        value = parse.decimal_or_not_finite(cell)
     except ValueError:
         here = f"Line {row.line} of {path}"
         raise ValueError(f"{here} must have a number in column {column + 1}, but has {cell!r}.") from None
-    return value if times == 1 or not math.isfinite(value) else float(Decimal(cell) * times)
+    return value if times == 1 or not math.isfinite(value) else float(Decimal(cell.strip()) * times)
 
 
 def sample(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> float:
@@ -297,6 +307,12 @@ def in_ms(path: Path, name: str, unit: str | None, say: str = "`time_unit`") -> 
     return time_unit.IN_MS[found], "" if found == "ms" else f"{name}, converted from {found} to ms"
 
 
+def _separators(line: str) -> list[str]:
+    """The separators in a line, in words."""
+    found = {next(kind for kind in ",;\t" if kind in separator) for separator in _SEPARATOR.findall(line)}
+    return [{",": "commas", ";": "semicolons", "\t": "tabs"}[kind] for kind in sorted(found)]
+
+
 def _split(line: str) -> list[str]:
     return _SEPARATOR.split(line) if _SEPARATOR.search(line) else line.split()
 
@@ -315,7 +331,7 @@ def _is_header(cells: list[str]) -> bool:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        parse.decimal_or_not_finite(cell)
     except ValueError:
         return False
     return True
