@@ -21,7 +21,11 @@ TEXTS = {
     "two tabs for one": ("1\t\t2\n3\t4\n", [[1, 3], [2, 4]]),
     "spaces": ("1   2\n\t3 4\n", [[1, 3], [2, 4]]),
     "separators that change": ("1,2\n3;4\n5\t6\n", [[1, 3, 5], [2, 4, 6]]),
-    "two separators in a line": ("1;x,2\n3;4,5\n", "Line 1 of FILE must have a number in column 2, but has 'x'."),
+    "two separators in a line": (
+        "1;x,2\n3;4,5\n",
+        "Line 1 of FILE must have one separator between its numbers, but has commas and semicolons: write decimals "
+        "with a point.",
+    ),
     "a byte order mark": ("\ufefft,v\n1,2\n3,4\n", [[1, 3], [2, 4]]),
     "lines of Windows": ("t,v\r\n1,2\r\n\r\n3,4\r\n", [[1, 3], [2, 4]]),
     "lines of old": ("1,2\r3,4\r", [[1, 3], [2, 4]]),
@@ -33,7 +37,7 @@ TEXTS = {
     "gaps": ("1,\n2,NA\n3,-\n4,N/A\n5,nan\n6,7\n", [[1, 2, 3, 4, 5, 6], [np.nan] * 5 + [7]]),
     "a time that is missing": ("1,2\n,3\n", "Line 2 of FILE must have a number in column 1, but has ''."),
     "signs and powers": ("+1,-.5e-3\n1e300,Infinity\n-0.,1E+2\n", [[1, 1e300, 0], [-5e-4, np.inf, 100]]),
-    "other digits": ("\u0661,2\n3,4\n", [[1, 3], [2, 4]]),
+    "other digits": ("\u0661,2\n3,4\n", "Line 1 of FILE must have a number in column 1, but has '\u0661'."),
     "no number": ("1,2\n\n3,0x10\n", "Line 3 of FILE must have a number in column 2, but has '0x10'."),
     "a comment behind": ("1,2 # a\n", "Line 1 of FILE must have a number in column 2, but has '2 # a'."),
     "too short": ("t,v\n1,2\n3\n", "Line 3 of FILE must have 2 columns, as line 2 has, but has 1."),

@@ -136,8 +136,8 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
 
 def row(table: Table, index: int) -> Row:
     """The row of that number, from 0, for what is to be said of it."""
-    rows = (row for row, _ in rows(table.path, table.text) if row is not None and row.line >= table.first.line)
-    return next(islice(rows, index, None))
+    below = (row for row, _ in rows(table.path, table.text) if row is not None and row.line >= table.first.line)
+    return next(islice(below, index, None))
 
 
 def _quickly(table: Table, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray] | None:
