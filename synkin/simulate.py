@@ -52,7 +52,9 @@ def simulate(
             that the derivative with respect to T_dur is 0) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
         readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g. What it closes over is
-            looked at anew with every call, and compiled for once.
+            looked at anew with every call. Readouts that differ in arrays and floating numbers alone are compiled once;
+            a number within an inner loop, a derivative rule or an exponent, and another callback, are compiled for.
+            Where it calls Python that acts on the world outside, that acts once a step.
         checkpoint: for the gradient of a run whose trace does not fit: keep the state of every n-th step only, and
             compute the steps between again. True takes n = sqrt(T).
         parallel: go through time in parallel instead of step by step; for few synapses and many steps on an
@@ -64,7 +66,8 @@ def simulate(
         (T, *shape).
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a derivative of a run whose
+            ``readout`` uses what an `io_callback` returns.
 
     ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one is, g is a quantity in mS,
     for the ``readout`` too; a state is always plain.
