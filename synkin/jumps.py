@@ -13,6 +13,9 @@ from jax.typing import ArrayLike
 
 from synkin import checks, fields, loop, moves, units
 
+# Up to so many different concentrations all stretches share what is computed of each.
+_MOST_DISTINCT = 16
+
 
 @fields.described
 class Jumps(NamedTuple):
@@ -88,11 +91,24 @@ def concentration_jumps(
         checks.rests(kernel)
         state = kernel.init(params, (), dtype=dtype)
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
-    T = checks.array(concentrations, dtype)
-    g = _answer(
-        kernel, params, state, jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), *_stretches(edges, times, dtype)
-    )
+    g = _answer(kernel, params, state, *_distinct(concentrations, dtype), *_stretches(edges, times, dtype))
     return units.quantity(g, "mS") if has_units else g
+
+
+def _distinct(concentrations: Any, dtype: Any) -> tuple[Array, Array | None]:
+    """Concentrations in mM, (C,), and the index of that of each stretch, (K + 1,), the last without transmitter.
+
+    Where they are not known, or are many, there is one for each stretch, (K + 1,), and no index.
+    """
+    known = checks.values(concentrations)
+    if known is not None:
+        different, index = np.unique(np.append(known, 0).astype(dtype), return_inverse=True)
+        if len(different) <= _MOST_DISTINCT:
+            # To a power of 2, so that protocols of one length are compiled once.
+            different = np.pad(different, (0, (1 << (len(different) - 1).bit_length()) - len(different)))
+            return jnp.asarray(different, dtype), jnp.asarray(index, jnp.int32)
+    T = checks.array(concentrations, dtype)
+    return jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), None
 
 
 def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]:
@@ -107,21 +123,30 @@ def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]
 
 
 @partial(jax.jit, static_argnames="kernel")
-def _answer(kernel: Any, params: Any, state: Any, T: Array, lengths: Array, which: Array, since: Array) -> Array:
+def _answer(
+    kernel: Any, params: Any, state: Any, T: Array, at: Array | None, lengths: Array, which: Array, since: Array
+) -> Array:
     if len(kernel.parts) > 1:
         own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-        gs = [_answer(part, given, at, T, lengths, which, since) for part, given, at in own]
+        gs = [_answer(part, given, start, T, at, lengths, which, since) for part, given, start in own]
         return kernel.total(kernel.relative(params), gs)
     y = tuple(getattr(state, name) for name in kernel.order)
-    evolve = moves.evolution(kernel, params, T)
+    systems = moves.systems(kernel, params, T)
     y = loop.alike(y, (params, T, y, lengths))
 
-    def stretch(y: tuple[Array, ...], step: tuple[Array, Array]) -> tuple[Any, Any]:
-        length, k = step
-        y = evolve(y, length, k)
+    def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
+        length, system = step
+        if at is None:
+            y = moves.evolve(kernel, params, moves.one_system(kernel, system), y, length, 0)
+        else:
+            y = moves.evolve(kernel, params, systems, y, length, system)
         return y, y
 
-    _, ends = jax.lax.scan(stretch, y, (lengths, jnp.arange(len(lengths), dtype=jnp.int32)))
+    # Where there are many systems each comes with its stretch: a loop that had all of them at hand would go through all
+    # of them in each stretch of its derivative.
+    steps = moves.each_system(systems, len(lengths)) if at is None else at[:-1]
+    _, ends = jax.lax.scan(stretch, y, (lengths, steps))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
-    y = evolve(jax.tree.map(lambda s: s[which], starts), since, which)
+    y = tuple(start[which] for start in starts)
+    y = moves.evolve(kernel, params, systems, y, since, which if at is None else at[which])
     return moves.output(kernel, moves.output_weights(kernel, params), y)

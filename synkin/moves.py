@@ -6,6 +6,7 @@ step picks among them. Variables are tuples in the order of the kernel's `synkin
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin import gate, loop, transmitter
-from synkin.propagator import affine_change, climb, decay, ladder, occupancies, open_gate, passed_on, phi, relaxation
+from synkin.propagator import (
+    Ladder,
+    affine_change,
+    climb,
+    decay,
+    ladder,
+    occupancies,
+    open_gate,
+    passed_on,
+    phi,
+    relaxation,
+)
 
 Variables = tuple[Array, ...]
 Maybe = Any  # an Array, or None where the structure says that nothing can be
@@ -132,28 +144,51 @@ def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Var
         T: (C,) mM, concentrations among which ``at`` selects by index; by default ``at`` is whether the transmitter is
             there, True or False.
     """
-    kind = kernel.structure.kind
-    if not kernel.structure.has_matrix:
-        if T is None:
-            return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
-        return lambda y, duration, at: _evolve(kernel, params._replace(T=T[at]), y, duration, with_transmitter=True)
-    matrix, conserved = _MATRICES[kind], kind == "occupancies"
     if T is not None:
-        matrices = jax.vmap(lambda T: matrix(kernel, params._replace(T=T), with_transmitter=True))(T)
-    elif kernel.TAKES_WEIGHTS:
+        return partial(evolve, kernel, params, systems(kernel, params, T))
+    if not kernel.structure.has_matrix:
+        return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
+    matrix = _MATRICES[kernel.structure.kind]
+    if kernel.TAKES_WEIGHTS:
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
-    rungs = ladder(matrices, conserved=conserved)
+    rungs = ladder(matrices, conserved=_is_conserved(kernel))
+    return lambda y, duration, at: evolve(kernel, params, rungs, y, duration, int(at))
 
-    def evolve(y: Variables, duration: Array, at: Any) -> Variables:
-        at = int(at) if isinstance(at, bool) else at
-        if conserved:
-            left = _at_least_0(1 - sum(y[1:], y[0]))
-            return tuple(climb(rungs, at, jnp.stack([left, *y]), duration)[1:])
-        return tuple(climb(rungs, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
 
-    return evolve
+def systems(kernel: Any, params: Any, T: Array) -> Any:
+    """What `evolve` takes of each of the concentrations ``T`` (C,) mM: a ladder, or T itself."""
+    if not kernel.structure.has_matrix:
+        return T
+    matrix = _MATRICES[kernel.structure.kind]
+    matrices = jax.vmap(lambda T: matrix(kernel, params._replace(T=T), with_transmitter=True))(T)
+    return ladder(matrices, conserved=_is_conserved(kernel))
+
+
+def each_system(given: Any, count: int) -> Any:
+    """The first ``count`` of the `systems`, an axis in front of all arrays."""
+    if isinstance(given, Ladder):
+        return given.generator[:count], given.step[:count], jnp.moveaxis(given.rungs, 1, 0)[:count]
+    return given[:count]
+
+
+def one_system(kernel: Any, given: Any) -> Any:
+    """`systems` of a single one, of what `each_system` gave."""
+    if isinstance(given, tuple):
+        generator, step, rungs = given
+        return Ladder(generator[None], step[None], rungs[:, None], _is_conserved(kernel))
+    return given[None]
+
+
+def evolve(kernel: Any, params: Any, given: Any, y: Variables, duration: Array, at: Any) -> Variables:
+    """Variables after exact stretches of ``duration`` ms; ``at`` selects among the ``given`` `systems` by index."""
+    if not kernel.structure.has_matrix:
+        return _evolve(kernel, params._replace(T=given[at]), y, duration, with_transmitter=True)
+    if _is_conserved(kernel):
+        left = _at_least_0(1 - sum(y[1:], y[0]))
+        return tuple(climb(given, at, jnp.stack([left, *y]), duration)[1:])
+    return tuple(climb(given, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
 
 
 def _evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_transmitter: bool) -> Variables:
@@ -419,6 +454,10 @@ def _unit(zeros: Variables, j: int) -> Variables:
 def _at_least_0(rate: Array) -> Array:
     """0 where it is below, with the derivative of ``rate`` all the same."""
     return rate + jax.lax.stop_gradient(jnp.maximum(rate, 0) - rate)
+
+
+def _is_conserved(kernel: Any) -> bool:
+    return kernel.structure.kind == "occupancies"
 
 
 def _where(there: bool, value: Array) -> Maybe:

@@ -290,6 +290,14 @@ def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array
     Returns:
         (n, ...), with right derivatives of every order also in ``duration``.
     """
+    if not isinstance(which, int) and not which.ndim:  # or the loop over the rungs would go through those of all
+        chosen = partial(jnp.take, indices=which, mode="clip")
+        generator, step, rungs = (
+            chosen(given.generator, axis=0),
+            chosen(given.step, axis=0),
+            chosen(given.rungs, axis=1),
+        )
+        given, which = Ladder(generator[None], step[None], rungs[:, None], given.conserved), 0
     step = given.step[which]
 
     def take(left: Array, k: Array) -> tuple[Array, Array]:

@@ -20,6 +20,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from synkin import loop, moves, parallel, transmitter
+from synkin.readouts import Program
 from synkin.stepper import state_of
 
 # Synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
@@ -88,6 +89,8 @@ def run(
     def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[tuple[Any, Array | None], Any]:
         if in_parallel:
             y, count, passed = parallel.trace(kernel, method, overlap, own, *carry, spikes)
+            if isinstance(readout, Program) and readout.calls_python:  # for one step at a time, as in a scan
+                return (y, count), jax.lax.map(lambda step: _kept(plan, constants, *step), passed)
             return (y, count), jax.vmap(lambda y, count: _kept(plan, constants, y, count))(*passed)
         y, count, _, kept = _run(plan, False, constants, *carry, spikes)
         return (y, count), kept
@@ -145,6 +148,9 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     d_constants, d_first, _, d_spikes = tangents
     # By this call, and not by a plain scan, a derivative of the derivative finds this rule again.
     y, count, trace, kept = _run(plan, True, constants, first, count, spikes)
+    # What a readout does to the world outside it has done by now.
+    if isinstance(plan.readout, Program):
+        plan = plan._replace(readout=plan.readout.without_effects())
 
     d_moved, moved, whole = _differentiated(constants, d_constants, first[-1].shape)
     drives = spikes if trace.drives is None else trace.drives

@@ -91,7 +91,7 @@ def respond(
         inputs = None
     else:
         inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else checks.array(weights, dtype)
-    spike_times, inputs = _sorted(spike_times, inputs)
+    spike_times, inputs = _sorted(*_padded(spike_times, inputs))
     if inputs is None:
         inputs = jnp.ones(np.shape(spike_times), bool)
     params = checks.guarded(params, kernel)
@@ -99,6 +99,23 @@ def respond(
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
     g = _respond(kernel, params, state, inputs, *_stretches(spike_times, times, start, dtype), overlap)
     return units.quantity(g, "mS") if has_units else g
+
+
+def _padded(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
+    """Spikes that are known, padded to one of a few lengths: for each length the answer is compiled.
+
+    That is a power of 2 up to 64, and beyond it at most a sixteenth more.
+    """
+    count = len(spike_times)
+    if checks.values(spike_times) is None or not count:
+        return spike_times, weights
+    unit = 1 << max((count - 1).bit_length() - 5, 0) if count > 64 else 1 << (count - 1).bit_length()
+    more = -count % unit
+    if not more:
+        return spike_times, weights
+    xp = np if isinstance(spike_times, np.ndarray) else jnp
+    spike_times = xp.concatenate([spike_times, xp.full(more, xp.inf, spike_times.dtype)])
+    return spike_times, None if weights is None else jnp.concatenate([weights, jnp.zeros_like(weights, shape=more)])
 
 
 def _sorted(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:

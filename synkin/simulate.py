@@ -12,7 +12,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, loop, recurrence, units
+from synkin import checks, loop, readouts, recurrence, units
+from synkin.readouts import Program
 from synkin.stepper import StepperOfSum, begun, prepared, state_of
 
 # Synapses times steps of which a sum's variables are kept at once for a readout: some tens of MB.
@@ -51,7 +52,9 @@ def simulate(
             that the derivative with respect to T_dur is 0) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
         readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g. What it closes over is
-            looked at anew with every call, and compiled for once.
+            looked at anew with every call. Readouts that differ in arrays and floating numbers alone are compiled once;
+            a number within an inner loop, a derivative rule or an exponent, and another callback, are compiled for.
+            Where it calls Python that acts on the world outside, that acts once a step.
         checkpoint: for the gradient of a run whose trace does not fit: keep the state of every n-th step only, and
             compute the steps between again. True takes n = sqrt(T).
         parallel: go through time in parallel instead of step by step; for few synapses and many steps on an
@@ -63,7 +66,8 @@ def simulate(
         (T, *shape).
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a derivative of a run whose
+            ``readout`` uses what an `io_callback` returns.
 
     ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one is, g is a quantity in mS,
     for the ``readout`` too; a state is always plain.
@@ -95,52 +99,33 @@ def simulate(
         block = checks.whole("checkpoint", checkpoint, "True, False or a whole number of steps")
     arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
     dt = checks.array(dt, state[0].dtype)
-    closed_over: list[Any] = []
-    if readout is not None:
-        if has_units:
-            readout = partial(_read_quantity, readout)
-        # Within shard_map it is to read what a step gives, which varies as the inputs do.
-        readout, closed_over = _opened(readout, loop.alike(state, (arrays, spikes, dt, state)))
-    final, kept = _run(
-        kernel, arrays, spikes, dt, state, closed_over, method, overlap, block, parallel, readout, at_rest
-    )
-    return final, units.quantity(kept, "mS") if has_units and readout is None else kept
-
-
-class _Readout:
-    """A readout as the operations that it does on state, g and what it closes over: alike if these are alike.
-
-    So it is compiled once, though it may be a new function with every call, and sees new values of what it closes over.
-    """
-
-    def __init__(self, jaxpr: Any, structure: Any) -> None:
-        self.jaxpr, self.structure = jaxpr, structure
-        with np.printoptions(floatmode="unique", threshold=2**31):
-            self.text = str(jaxpr)
-
-    def __call__(self, state: Any, g: Array, *closed_over: Any) -> Any:
-        return jax.tree.unflatten(self.structure, jax.core.eval_jaxpr(self.jaxpr, closed_over, *state, g))
-
-    def __hash__(self) -> int:
-        return hash((self.text, self.structure))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Readout) and (self.text, self.structure) == (other.text, other.structure)
-
-
-def _opened(readout: Callable[..., Any], state: Any) -> tuple[_Readout, list[Any]]:
-    """The readout as a `_Readout`, and the arrays that it closes over."""
-    # By a new function: of one that JAX has traced before it would keep what that closed over then.
-    closed, shape = jax.make_jaxpr(lambda state, g: readout(state, g), return_shape=True)(state, state[0])
-    return _Readout(closed.jaxpr, jax.tree.structure(shape)), list(closed.consts)
+    run = (kernel, arrays, spikes, dt, state)
+    if readout is None:
+        final, kept = _keeps_g(*run, [], method, overlap, block, parallel, at_rest)
+        return final, units.quantity(kept, "mS") if has_units else kept
+    if has_units:
+        readout = partial(_read_quantity, readout)
+    # Within shard_map it is to read what a step gives, which varies as the inputs do.
+    program, closed_over, structure = readouts.opened(readout, loop.alike(state, run[1:]))
+    if program.compiled is None:
+        program.compiled = _compiled(program)
+    final, kept = program.compiled(*run, closed_over, method, overlap, block, parallel, at_rest)
+    return final, jax.tree.unflatten(structure, kept)
 
 
 def _read_quantity(readout: Callable[[Any, Any], Any], state: Any, g: Array) -> Any:
     return readout(state, units.quantity(g, "mS"))
 
 
-@partial(jax.jit, static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "readout", "at_rest"))
+def _compiled(readout: Program | None) -> Any:
+    """`_run` with a readout of its own: whoever lets go of it lets go of all that was compiled for it."""
+    return jax.jit(
+        partial(_run, readout), static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "at_rest")
+    )
+
+
 def _run(
+    readout: Program | None,
     kernel: Any,
     params: Any,
     spikes: Array,
@@ -151,7 +136,6 @@ def _run(
     overlap: str,
     checkpoint: int | None,
     parallel: bool,
-    readout: _Readout | None,
     at_rest: bool,
 ) -> tuple[Any, Any]:
     ready = prepared(kernel, params, dt, method, overlap, state[0].dtype)
@@ -181,7 +165,7 @@ def _run_parts(
     closed_over: list[Any],
     checkpoint: int | None,
     parallel: bool,
-    readout: _Readout | None,
+    readout: Program | None,
     at_rest: bool,
 ) -> tuple[Any, Any]:
     """`_run` of a sum: each part by itself, through all of it where only g is kept."""
@@ -211,7 +195,12 @@ def _run_parts(
             def read(states: Any, gs: Any) -> Any:
                 return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *closed_over)
 
-            kept = jax.vmap(read)(*zip(*kept, strict=True))
+            states_and_gs = tuple(zip(*kept, strict=True))
+            # What calls Python is called as it is in a run of one kernel: for one step at a time.
+            if readout.calls_python:
+                kept = jax.lax.map(lambda step: read(*step), states_and_gs)
+            else:
+                kept = jax.vmap(read)(*states_and_gs)
         else:
             kept = jax.vmap(lambda *gs: kernel.total(ready.relative, gs))(*kept)
         return [(y, count) for y, count, _ in runs], kept
@@ -228,6 +217,9 @@ def _run_parts(
         carry, kept = loop.in_blocks(block, carry, spikes, len(spikes), length)
     ends = zip(parts, begins, carry, strict=True)
     return kernel.state_of(state_of(part.kernel, own, y, count) for part, (own, *_), (y, count) in ends), kept
+
+
+_keeps_g = _compiled(None)
 
 
 def _all(state: Any, g: Array) -> tuple[Any, Array]:
