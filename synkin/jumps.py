@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, fields, loop, moves, units
+from synkin import checks, fields, limits, loop, moves, units
 
 
 @fields.described
@@ -85,8 +85,7 @@ def concentration_jumps(
     edges = checks.guarded_order(edges)
     times = checks.guarded_times(times, start, sort=False)
     if state is None:
-        checks.rests(kernel)
-        state = kernel.init(params, (), dtype=dtype)
+        state = limits.at_rest(kernel, params, dtype)
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
     T = checks.array(concentrations, dtype)
     g = _answer(

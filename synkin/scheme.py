@@ -28,7 +28,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, cycles, fields, notation, structure, units
+from synkin import checks, cycles, fields, limits, notation, structure, units
 from synkin.kernel import Kernel, Parameter, documented
 from synkin.moves import stacked
 from synkin.notation import Transition
@@ -57,6 +57,7 @@ class Scheme(Kernel):
     transitions: tuple[Transition, ...]
     open: Mapping[str, float]
     computed: Mapping[str, Computed]  # rates that are functions of the parameters
+    rates_of: Callable[[Any, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
     said: tuple[Any, ...]  # what `_scheme` was given
 
     def generator(self, params: Any, T: ArrayLike = 0.0) -> Array:
@@ -74,7 +75,8 @@ class Scheme(Kernel):
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
         """
         params, T = self._arrays(params, T)
-        return _matrix(self.states, self.transitions, self.computed, params, T)
+        assert self.matrix is not None
+        return self.matrix(params, T)
 
     def occupancies(self, state: Any) -> Array:
         """The parts of the receptors in all states, the first one's too.
@@ -130,6 +132,15 @@ class Scheme(Kernel):
         if matrix.ndim != 2:
             raise ValueError(f"Argument `params` must be scalars here, but have shape {matrix.shape[:-2]}.")
         return cycles.find(self.states, matrix)
+
+    def check_params(self, params: Any) -> None:
+        """Raise ValueError if parameters, where they are known, make a rate negative."""
+        given = limits.known(params) if self.structure.to_check else None
+        if given is None:
+            return
+        for name, value in limits.computed(_checked, self, given).items():
+            if (value < 0).any():
+                raise ValueError(f"Rate `{name}` of {self.name} must not be negative, but is {value.min():.6g}.")
 
     def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
@@ -263,13 +274,21 @@ def _scheme(
     weights = _open(open, read.open, states)
     linear = states[0] not in weights
     resting = _rest(rest if rest is not None else read.rest, states, transitions)
-    matrix = partial(_matrix, states, transitions, computed)
+    with checks.double_precision():
+        doubtful = {
+            key
+            for key, function in computed.items()
+            if not structure.never_negative(f"Rate `{key}`", function, Params, signed)
+        }
+    to_check = tuple(dict.fromkeys(key for key in used if key in doubtful or key in signed))
+    rates_of = partial(_rates, transitions, computed, to_check)
+    matrix = partial(_matrix, states, transitions, rates_of)
 
     def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
         left = [getattr(y, state) for state in states[1:]]
         occupied = dict(zip(states, [1 - sum(left[1:], left[0]), *left], strict=True))
         slopes = dict.fromkeys(states, 0.0)
-        for transition, rate in zip(transitions, _rates(transitions, computed, p, T), strict=True):
+        for transition, rate in zip(transitions, rates_of(p, T), strict=True):
             flow = rate * occupied[transition.source]
             slopes[transition.source] = slopes[transition.source] - flow
             slopes[transition.target] = slopes[transition.target] + flow
@@ -298,6 +317,7 @@ def _scheme(
             any(t.source == states[0] and not t.binds for t in transitions),
             tuple(weights.get(state, 0) if linear else True for state in states[1:]),
             linear=linear,
+            to_check=to_check,
         ),
         conductance=conductance,
         matrix=matrix,
@@ -307,6 +327,7 @@ def _scheme(
         transitions=transitions,
         open=weights,
         computed=computed,
+        rates_of=rates_of,
         said=said,
     )
     if resting is not None:
@@ -496,9 +517,12 @@ def _uses(transitions: tuple[Transition, ...]) -> dict[str, str]:
     return {key: f"rate of {', '.join(ways)}" for key, ways in uses.items()}
 
 
-def _rates(transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Any) -> list[Any]:
-    """The rate of each transition, /ms."""
-    values = p._asdict() | {name: _not_negative(function(p)) for name, function in computed.items()}
+def _rates(
+    transitions: tuple[Transition, ...], computed: Mapping[str, Computed], to_check: tuple[str, ...], p: Any, T: Any
+) -> list[Any]:
+    """The rate of each transition, /ms; NaN where it has a factor that must be checked and is negative."""
+    values = p._asdict() | {name: function(p) for name, function in computed.items()}
+    values |= {name: jnp.where(values[name] < 0, jnp.nan, values[name]) for name in to_check}
     rates = []
     for transition in transitions:
         rate: Any = T if transition.binds else None
@@ -509,19 +533,24 @@ def _rates(transitions: tuple[Transition, ...], computed: Mapping[str, Computed]
     return rates
 
 
-def _not_negative(rate: Any) -> Any:
-    """What a function gave, NaN where it is no rate."""
-    return jnp.where(rate < 0, jnp.nan, rate)
+def _checked(kernel: Scheme, params: Any) -> dict[str, Any]:
+    """The values of what is to be checked, by name."""
+    values = params._asdict() | {name: function(params) for name, function in kernel.computed.items()}
+    return {name: values[name] for name in kernel.structure.to_check}
 
 
 def _matrix(
-    states: tuple[str, ...], transitions: tuple[Transition, ...], computed: Mapping[str, Computed], p: Any, T: Array
+    states: tuple[str, ...],
+    transitions: tuple[Transition, ...],
+    rates_of: Callable[[Any, Any], list[Any]],
+    p: Any,
+    T: Array,
 ) -> Array:
     """See `Scheme.generator`."""
     n = len(states)
     zero = jnp.zeros_like(p.T)
     rows: list[list[Any]] = [[zero] * n for _ in states]
-    for transition, rate in zip(transitions, _rates(transitions, computed, p, T), strict=True):
+    for transition, rate in zip(transitions, rates_of(p, T), strict=True):
         i, j = states.index(transition.target), states.index(transition.source)
         rows[i][j] = rate if rows[i][j] is zero else rows[i][j] + rate
     for j in range(n):
@@ -573,7 +602,7 @@ def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
 
 def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
     """Occupancies of the steady state, in the order of the states."""
-    rates = _rates(kernel.transitions, kernel.computed, params, T)
+    rates = kernel.rates_of(params, T)
     known = checks.values(T)
     closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
     # Without transmitter fewer states are closed: one that is so in either case serves for both.
@@ -588,5 +617,6 @@ def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
 def _settled(kernel: Scheme, first: int, params: Any, T: Array) -> Array:
     """`_steady`, once it is known that all states lead to the ``first``."""
     order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
-    generator = _matrix(kernel.states, kernel.transitions, kernel.computed, params, T)
+    assert kernel.matrix is not None
+    generator = kernel.matrix(params, T)
     return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]

@@ -68,6 +68,11 @@ class Sum(Kernel):
             for name, part in zip(self.names, self.kernels, strict=True)
         )
 
+    def check_params(self, params: Any) -> None:
+        """Raise ValueError if parameters, where they are known, do not fit what equations of a part leave to them."""
+        for part, own in zip(self.kernels, self.params_of(params), strict=True):
+            part.check_params(own)
+
     def states_of(self, state: Any) -> tuple[Any, ...]:
         """The ``State`` of each part."""
         return tuple(
