@@ -275,11 +275,11 @@ class Walk:
     def _one(self, eqn: Any, name: str, given: list[Value]) -> Value | None:
         """The result of an operation that has one, None where it is to be an atom."""
         shape = eqn.outvars[0].aval.shape
-        if all(isinstance(value, np.ndarray) and value.dtype != object for value in given):
-            if name in _MOVES:
-                return _MOVES[name](given, eqn.params, shape)
-            computed = _computed(eqn, given)
-            return None if computed is None else self._constant(computed)
+        numbers = [known for known in map(_numbers, given) if known is not None]
+        if len(numbers) == len(given):
+            computed = _MOVES[name](numbers, eqn.params, shape) if name in _MOVES else _computed(eqn, numbers)
+            if computed is not None:
+                return self._constant(computed)
         # Looking into tables that no variable is in would tell nothing.
         large = any(isinstance(value, Unread) or value.dtype != object for value in given)
         if not all(map(self._readable, given)) or (large and not self._inputs(given) & self.variables):
@@ -329,10 +329,6 @@ class Walk:
                 return first
         if name == "select_n":
             return self._choice(first, *given[1:])
-        if all(polynomial.constant is not None for polynomial in given):
-            computed = _computed(eqn, [np.asarray(each.constant) for each in given])
-            if computed is not None:
-                return self.atoms.number(float(computed))
         key = (name, _frozen(eqn.params), tuple(each.key for each in given))
         return self.atoms.of(key, self._inputs(given), not_negative=_not_negative(eqn, given))
 
@@ -373,9 +369,9 @@ class Walk:
     def _picked(self, eqn: Any, cells: list[np.ndarray]) -> Value | None:
         """Elements of an array by indices that are known."""
         data, indices = cells[0], cells[1:]
-        if any(index.constant is None for each in indices for index in each.flat):
+        numbers = [known for known in map(_numbers, indices) if known is not None]
+        if len(numbers) < len(indices):
             return None
-        numbers = [np.vectorize(lambda index: index.constant, otypes=[float])(each) for each in indices]
         places = [np.arange(1, data.size + 1).reshape(data.shape), *numbers]
         with jax.ensure_compile_time_eval():
             operands = [jnp.asarray(each.astype(var.aval.dtype)) for each, var in zip(places, eqn.invars, strict=True)]
@@ -411,7 +407,8 @@ class Walk:
         return value if value.dtype == object else _each(value, self.atoms.number)
 
     def _scalar(self, value: Value) -> Polynomial:
-        polynomial: Polynomial = self._cells(value)[()]
+        cells: Any = self._cells(value)
+        polynomial: Polynomial = cells[()]
         return polynomial
 
     def _elements(self, function: Callable[..., Polynomial], *cells: np.ndarray) -> np.ndarray:
@@ -443,6 +440,14 @@ def _cell(value: Any) -> np.ndarray:
 
 def _each(values: np.ndarray, function: Callable[[Any], Any]) -> np.ndarray:
     return _cell(np.frompyfunc(function, 1, 1)(values))
+
+
+def _numbers(value: Value) -> np.ndarray | None:
+    """An array of plain numbers, None where it is none."""
+    if isinstance(value, Unread) or value.dtype != object:
+        return None if isinstance(value, Unread) else value
+    numbers = [each.constant for each in value.flat]
+    return None if None in numbers else np.array(numbers, float).reshape(value.shape)
 
 
 def _key(value: Value) -> Any:
@@ -528,6 +533,7 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "or": np.bitwise_or,
     "not": np.invert,
     "convert_element_type": lambda x: x,
+    "select_n": lambda which, *cases: np.choose(which.astype(int), cases),
 }
 
 
