@@ -7,6 +7,7 @@ are there. Where a value is traced nothing can be raised, and this is what becom
 | what is not checked then | by | what happens |
 | --- | --- | --- |
 | a parameter out of range | `params`, `aligned` | NaN, by `guarded` and, for receptors, `guarded_state` |
+| rates that parameters make negative, and the equations do not exclude | `params` | NaN, by `gate.rates` |
 | ``dt`` not positive, infinite or NaN | `positive_dt` | NaN, by `guarded_dt` |
 | a weight that is NaN or infinite | `weights`, `spike_train`, `spike_input` | NaN or inf |
 | spikes of a receptor's run that are neither 0 nor 1 | `spike_train` | NaN from the start on, by `guarded_state` |
@@ -345,17 +346,6 @@ def kernel(value: Any) -> None:
         raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {worded(value)}.")
 
 
-def rests(kernel: Any) -> None:
-    """Raise ValueError if a receptor moves by itself where a run off the grid, given no state, would have it rest."""
-    for part in kernel.parts:
-        moving = [name for name, moves in zip(part.order, part.structure.source_at_rest, strict=True) if moves]
-        if moving and part.rest is None:
-            raise ValueError(
-                f"Kernel `{part.name}` must be at rest where its variables are 0, as no state is given, but there "
-                f"`{moving[0]}` changes without transmitter."
-            )
-
-
 def method(value: Any, kernel: Any) -> None:
     """Raise ValueError unless ``value`` is None or a method that ``kernel`` has."""
     if value is None:
@@ -472,12 +462,12 @@ def params(kernel_params: Any, shape: Shape, kernel: Any) -> Any:
         ValueError: a shape that does not broadcast, or a value out of range.
     """
     _check_params(kernel_params, kernel)
-    checked = kernel_params._replace(
+    kernel_params = kernel_params._replace(
         **{name: _parameter(name, value, shape, kernel) for name, value in kernel_params._asdict().items()}
     )
-    if hasattr(kernel, "check_values"):  # a scheme, whose rates are more than its parameters
-        kernel.check_values(checked)
-    return checked
+    if hasattr(kernel, "check_params"):
+        kernel.check_params(kernel_params)
+    return kernel_params
 
 
 def common_shape(kernel_params: Any, kernel: Any) -> Shape:

@@ -36,6 +36,8 @@ _SQUEEZE = 0.25
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
 _QUIET = {"float64": 1e-6}
 _QUIET_OTHER = 1e-3
+# So many roundings of the largest rate below 0 a rate counts as 0.
+_ROUNDINGS = 16
 # The least exponent of what is still open: next to nothing, but so that no sum is 0, nor its square.
 _LEAST = {"float64": -200.0}
 _LEAST_OTHER = -35.0
@@ -67,7 +69,30 @@ class Integrals(NamedTuple):
 
 
 def rates(kernel: Any, params: Any) -> Rates:
-    """The constants, read off the kernel's equations."""
+    """The constants, read off the kernel's equations; NaN where they are not those of a gate."""
+    found, bad = _read(kernel, params)
+    for violated in bad.values():
+        found = found._replace(a=jnp.where(violated, jnp.nan, found.a))
+    return found
+
+
+def violations(kernel: Any, params: Any) -> dict[str, tuple[Array, Array]]:
+    """What the equations leave to the parameters: by the names in `Structure.to_check`, value and whether it is wrong.
+
+    No rate must be negative, by more than rounding, and x must have no source at rest ("at_rest").
+    """
+    found, bad = _read(kernel, params)
+    at_rest = _source(kernel, params, jnp.zeros_like(params.T))
+    return {name: (at_rest if name == "at_rest" else getattr(found, name), wrong) for name, wrong in bad.items()}
+
+
+def _source(kernel: Any, params: Any, T: Array) -> Array:
+    zero = jnp.zeros((), T.dtype)
+    return jnp.asarray(kernel.derivatives(params, (zero, zero), T)[0])
+
+
+def _read(kernel: Any, params: Any) -> tuple[Rates, dict[str, Array]]:
+    """The constants, and where what is to be checked of them is wrong."""
     dtype = jax.tree.leaves(params)[0].dtype
     zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
 
@@ -78,14 +103,26 @@ def rates(kernel: Any, params: Any) -> Rates:
         at = x if by == 0 else v
         return jax.jvp(f, (at,), (jnp.ones_like(at),))[1]
 
-    return Rates(
-        source=jnp.asarray(kernel.derivatives(params, (zero, zero), params.T)[0]),
+    found = Rates(
+        source=_source(kernel, params, params.T),
         rate=-slope(params.T, zero, zero, 0, 0),
         rate_at_rest=-slope(zero, zero, zero, 0, 0),
         a=slope(zero, zero, zero, 1, 0),
         b=-slope(zero, zero, zero, 1, 1),
         c=-slope(zero, zero, one, 1, 0) if kernel.structure.closing_driven else None,
     )
+    bad: dict[str, Array] = {}
+    for name in kernel.structure.to_check:
+        if name == "at_rest":
+            bad[name] = _source(kernel, params, zero) != 0
+        else:
+            rounding = _ROUNDINGS * jnp.finfo(dtype).eps * functools.reduce(jnp.maximum, map(jnp.abs, _present(found)))
+            bad[name] = getattr(found, name) < -rounding
+    return found, bad
+
+
+def _present(found: Rates) -> list[Array]:
+    return [rate for rate in (found.source, found.a, found.b, found.c) if rate is not None]
 
 
 def held(r: Rates, dt: Array) -> Integrals:

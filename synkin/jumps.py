@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, fields, loop, moves, units
+from synkin import checks, fields, limits, loop, moves, units
 
 # Up to so many different concentrations all stretches share what is computed of each.
 _MOST_DISTINCT = 16
@@ -88,8 +88,7 @@ def concentration_jumps(
     edges = checks.guarded_order(edges)
     times = checks.guarded_times(times, start, sort=False)
     if state is None:
-        checks.rests(kernel)
-        state = kernel.init(params, (), dtype=dtype)
+        state = limits.at_rest(kernel, params, dtype)
     params = jax.tree.map(partial(checks.array, dtype=dtype), params)
     g = _answer(kernel, params, state, *_distinct(concentrations, dtype), *_stretches(edges, times, dtype))
     return units.quantity(g, "mS") if has_units else g

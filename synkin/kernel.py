@@ -21,11 +21,10 @@ from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, fields, structure, units
+from synkin import checks, fields, limits, structure, units
 from synkin.stepper import carry_of, prepared
 
 Equations = Callable[..., Mapping[str, Any]]
@@ -172,6 +171,14 @@ class Kernel:
     def parts(self) -> tuple[Kernel, ...]:
         """What it is the sum of: itself alone, unless it is a `synkin.sums.Sum`."""
         return (self,)
+
+    def params_of(self, params: Any) -> tuple[Any, ...]:
+        """The ``Params`` of each part."""
+        return (params,)
+
+    def check_params(self, params: Any) -> None:
+        """Raise ValueError if parameters, where they are known, do not fit what the equations leave to them."""
+        limits.check(self, params)
 
     def bare(self, name: str) -> str:
         """What a parameter is called in the part of a sum that it belongs to."""
@@ -385,14 +392,14 @@ def _declared(
         field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
         for field in Params._fields
     }
-    # Equations may call jax.numpy: in double precision then, and now, also where a kernel is declared under jit.
-    with checks.double_precision(), jax.ensure_compile_time_eval():
+    with checks.double_precision():
         found = structure.find(
             name,
             names,
             derivatives,
             output,
-            lambda rng: _drawn(rng, Params, parameters),
+            Params,
+            signed,
             has_transmitter=not takes_weights,
         )
     solved = [names[i] for i in found.order]
@@ -480,15 +487,6 @@ def _with_T(equations: Equations) -> Equations:
 
 def _g(p: Any, y: Any) -> Any:
     return y.g
-
-
-def _drawn(rng: np.random.Generator, Params: Any, parameters: Mapping[str, Parameter]) -> Any:
-    """Random parameters around the defaults."""
-    values = []
-    for known in parameters.values():
-        size = 1.0 if known.default is None or np.ndim(known.default) or not known.default else float(known.default)
-        values.append(np.float64(size * rng.uniform(0.5, 2.0)))
-    return Params(*values)
 
 
 def documented(kernel: Kernel, text: str | None) -> str:

@@ -186,8 +186,7 @@ def evolve(kernel: Any, params: Any, given: Any, y: Variables, duration: Array, 
     if not kernel.structure.has_matrix:
         return _evolve(kernel, params._replace(T=given[at]), y, duration, with_transmitter=True)
     if _is_conserved(kernel):
-        left = _at_least_0(1 - sum(y[1:], y[0]))
-        return tuple(climb(given, at, jnp.stack([left, *y]), duration)[1:])
+        return tuple(climb(given, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
     return tuple(climb(given, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
 
 
@@ -352,7 +351,7 @@ def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
     for j in range(-1, structure.size):
         y = at_0 if j < 0 else _unit(at_0, j)
         column: list[Any] = [jnp.asarray(d) for d in kernel.derivatives(params, y, T)]
-        # By rounding next to nothing may come out below 0.
+        # None is negative, as `structure.find` has seen, but by rounding next to nothing may come out below 0.
         column = [_at_least_0(d) if i != j else d for i, d in enumerate(column)]
         if j >= 0:
             to_rest = _at_least_0(-sum(column))

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, delays, loop, moves, transmitter, units
+from synkin import checks, delays, limits, loop, moves, transmitter, units
 
 
 def respond(
@@ -85,8 +85,7 @@ def respond(
     spike_times = checks.guarded_times(spike_times, start, sort=True)
     times = checks.guarded_times(times, start, sort=False)
     if state is None:
-        checks.rests(kernel)
-        state = kernel.init(params, (), dtype=dtype)
+        state = limits.at_rest(kernel, params, dtype)
     if not kernel.TAKES_WEIGHTS:
         inputs = None
     else:

@@ -30,7 +30,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, cycles, fields, notation, structure, transition_rates, units
+from synkin import checks, cycles, fields, limits, notation, structure, transition_rates, units
 from synkin.expression import own_names
 from synkin.kernel import Kernel, Parameter, documented
 from synkin.moves import stacked
@@ -137,10 +137,14 @@ class Scheme(Kernel):
             raise ValueError(f"Argument `params` must be scalars here, but have shape {matrix.shape[:-2]}.")
         return cycles.find(self.states, matrix)
 
-    def check_values(self, params: Any) -> None:
+    def check_params(self, params: Any) -> None:
         """Raise ValueError if a rate is known to be negative or infinite, where parameters in range allow that."""
+        values = params._asdict()
+        given = limits.known(params) if self.checked and self.computed else None
+        if given is not None:
+            values |= limits.computed(_computed, self, given)
         for transition in self.checked:
-            transition_rates.check(transition, params._asdict())
+            transition_rates.check(transition, values)
 
     def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
@@ -288,7 +292,13 @@ def _scheme(
     weights = _open(open, read.open, states)
     linear = states[0] not in weights
     resting, leaks = _rest(rest if rest is not None else read.rest, states, transitions, at_defaults)
-    may_be_none = tuple(transition_rates.may_be_none(transition, parameters) for transition in transitions)
+    with checks.double_precision():
+        doubtful = {
+            key
+            for key, function in computed.items()
+            if not structure.never_negative(f"Rate `{key}`", function, Params, signed)
+        }
+    may_be_none = tuple(transition_rates.may_be_none(transition, parameters, doubtful) for transition in transitions)
     rates_of = partial(transition_rates.values, transitions, may_be_none, computed)
 
     def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
@@ -519,6 +529,11 @@ def _rest(
     leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
     transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
     return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks
+
+
+def _computed(kernel: Scheme, params: Any) -> dict[str, Any]:
+    """The values of the rates that are functions of the parameters."""
+    return {name: function(params) for name, function in kernel.computed.items()}
 
 
 def _matrix(

@@ -1,4 +1,4 @@
-"""What kind of equations a kernel has, found once when it is declared, by trying them on a few random numbers.
+"""What kind of equations a kernel has, read once, when it is declared, off the operations that they are made of.
 
 `synkin.kernel` calls `find` with the equations as they were written; what comes back, a `Structure`, is all that the
 rest needs to know in order to choose an algorithm. The kinds:
@@ -10,20 +10,22 @@ rest needs to know in order to choose an algorithm. The kinds:
     gate         one variable as in `relaxation`, x, and one that it opens: v' = a x (1 - v) - (b + c x) v
 
 Equations of no such kind are refused: an exponential of matrices that change as the state does would be wrong in
-silence.
+silence. JAX records the operations, and `synkin.polynomials` makes polynomials in the variables of them. So what is
+found holds for all values that parameters, variables and T may have. Where that cannot be told, the more general case
+is taken; what hangs on the parameters in use, as the sign of a gate's rates may, is named in `Structure.to_check`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-# Random parameter sets, and random states each, on which equations are tried.
-_SETS, _STATES = 4, 4
-# What is below this part of the largest number that it came from is rounding.
-_ROUNDING = 1e-10
+from synkin.polynomials import Atoms, Monomial, Polynomial, Walk
 
 Derivatives = Callable[[Any, tuple[Any, ...], Any], tuple[Any, ...]]
+
+_IN_PYTHON = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
 
 
 class Structure(NamedTuple):
@@ -31,16 +33,19 @@ class Structure(NamedTuple):
 
     kind: str
     order: tuple[int, ...]  # the variables as the equations list them, each after those that drive it where it can be
-    source: tuple[bool, ...]  # whether a variable has an inflow of its own, with transmitter
+    source: tuple[bool, ...]  # whether a variable may have an inflow of its own, with transmitter
     source_at_rest: tuple[bool, ...]  # and without
-    drive: tuple[tuple[bool, ...], ...]  # [i][j], whether j drives i, with transmitter or without
+    drive: tuple[tuple[bool, ...], ...]  # [i][j], whether j may drive i, with transmitter or without
     decays_as: tuple[int, ...]  # of a chain: the first variable that decays as this one does; of all else itself
-    closing_driven: bool  # of a gate: whether its closing depends on the variable that opens it
+    closing_driven: bool  # of a gate: whether its closing may depend on the variable that opens it
     coupled: bool  # whether variables drive each other, so that none can be solved before the others
     output: tuple[
         Any, ...
     ]  # of each variable: its weight in g, if that is a plain number; True if parameters tell; or 0
     linear_output: bool  # whether g is a sum of them at all
+    to_check: tuple[
+        str, ...
+    ] = ()  # what must hold of the parameters in use: see `gate.violations`, or of a scheme rates
 
     @property
     def size(self) -> int:
@@ -68,7 +73,8 @@ def find(
     names: tuple[str, ...],
     derivatives: Derivatives,
     conductance: Callable[[Any, tuple[Any, ...]], Any],
-    draw: Callable[[np.random.Generator], Any],
+    Params: Any,
+    signed: Sequence[str],
     *,
     has_transmitter: bool,
 ) -> Structure:
@@ -79,59 +85,92 @@ def find(
         names: of the variables.
         derivatives: from parameters, variables and T (mM) to their derivatives, in the order of ``names``.
         conductance: from parameters and variables to g.
-        draw: random parameters.
+        Params: the class of the parameters.
+        signed: names of those that may be negative.
         has_transmitter: whether the equations depend on T.
 
     Raises:
-        ValueError: equations of no kind that is solved here.
+        ValueError: equations of no kind that is solved here, or that JAX cannot trace.
     """
-    rng = np.random.default_rng(20_260_101)
-    sets = [draw(rng) for _ in range(_SETS)]
-    points = rng.uniform(0.05, 0.95, (_STATES, len(names)))
+    n, count = len(names), len(Params._fields)
+    atoms = Atoms()
+    inputs = [atoms.input(field, not_negative=field not in signed) for field in Params._fields]
+    inputs += [atoms.input(variable) for variable in names]
+    at_T, none = atoms.input("T", not_negative=True), atoms.number(0)
+    variables = range(count, count + n)
+    walk = Walk(atoms, frozenset(variables))
 
-    def at(T: bool) -> list[_Tried]:
-        return [_Tried(derivatives, p, float(rng.uniform(0.3, 3.0)) if T else 0.0, points) for p in sets]
+    def given(f: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *values: f(Params(*values[:count]), values[count : count + n], *values[count + n :])
 
-    resting, active = at(False), at(True) if has_transmitter else []
-    tried = resting + active
-    drive = np.any([t.drive for t in tried], axis=0)
+    traced = _traced(f"The equations of {name}", names, given(derivatives), len(inputs) + 1)
+    active, resting = (
+        [_Equation(result, variables) for result in walk.results(traced, [*inputs, T])] for T in (at_T, none)
+    )
+    drive = np.array([[i != j and equation.drives[j] for j in range(n)] for i, equation in enumerate(active)])
     order = _order(drive)
     coupled = bool(np.triu(drive[np.ix_(order, order)], 1).any())
-    if has_transmitter and not any(np.any(a.values != r.values) for a, r in zip(active, resting, strict=True)):
+    bent = [equation.is_bent for equation in active]
+    if has_transmitter and active == resting:
         raise ValueError(f"The equations of {name} must depend on T, the transmitter, but are the same without it.")
-    if not has_transmitter and any(t.source.any() for t in tried):
-        which = names[int(np.any([t.source for t in tried], axis=0).argmax())]
+    if not has_transmitter and any(equation.source for equation in active):
+        which = names[next(i for i, equation in enumerate(active) if equation.source)]
         raise ValueError(f"The equations of {name} must be 0 at rest, but `{which}` changes there without input.")
 
-    if not all(t.is_affine for t in tried):
-        if not has_transmitter or not _is_gate(order, tried):
-            bent = _bent(names, order, tried)
+    to_check: tuple[str, ...] = ()
+    rates: Mapping[str, Polynomial] | None = None
+    if any(bent):
+        rates = _gate(order, active, resting, none) if has_transmitter else None
+        if rates is None:
+            # Of several the first, as it is what the others follow from.
+            which = names[order[0] if bent[order[0]] else bent.index(True)]
             raise ValueError(
                 f"The equations of {name} must be linear in the variables, or end in a gate as in "
-                f"v' = a x (1 - v) - b v that one linear variable x opens, but `{bent}` is neither."
+                f"v' = a x (1 - v) - b v that one linear variable x opens, but `{which}` is neither."
             )
         kind = "gate"
-    elif len(names) == 1:
+        to_check = tuple(rate for rate, value in rates.items() if not value.not_negative)
+        to_check += ("at_rest",) * bool(resting[order[0]].source)
+    elif n == 1:
         kind = "relaxation"
     elif has_transmitter:
-        kind = "occupancies" if all(t.are_occupancies for t in tried) else "affine"
+        kind = "occupancies" if _are_occupancies(active, none) else "affine"
     else:
-        kind = "chain" if len(names) == 2 and not coupled else "affine"
+        kind = "chain" if n == 2 and not coupled else "affine"
 
-    output, linear = _output(conductance, sets, points, order)
-    sources = [np.any([t.source for t in group], axis=0)[order] for group in (active or resting, resting)]
+    traced = _traced(f"The conductance of {name}", ("g",), given(conductance), len(inputs))
+    output, linear = _output(_Equation(walk.results(traced, inputs)[0], variables), order)
     return Structure(
         kind=kind,
         order=tuple(order),
-        source=tuple(map(bool, sources[0])),
-        source_at_rest=tuple(map(bool, sources[1])),
+        source=tuple(bool(active[i].source) for i in order),
+        source_at_rest=tuple(bool(resting[i].source) for i in order),
         drive=tuple(tuple(map(bool, row)) for row in drive[np.ix_(order, order)]),
-        decays_as=_decays_as(order, tried) if kind == "chain" else tuple(range(len(order))),
-        closing_driven=kind == "gate" and any(_closing(t, *order) > t.tolerance for t in tried),
+        decays_as=_decays_as(order, active) if kind == "chain" else tuple(range(n)),
+        closing_driven=rates is not None and bool(rates["c"]),
         coupled=coupled or kind == "occupancies",
         output=output,
         linear_output=linear,
+        to_check=to_check,
     )
+
+
+def never_negative(what: str, function: Callable[[Any], Any], Params: Any, signed: Sequence[str]) -> bool:
+    """Whether a function of the parameters is known not to be negative, whatever they are.
+
+    Args:
+        what: it is called, for messages.
+        function: of ``Params``.
+        Params: the class of the parameters.
+        signed: names of those that may be negative.
+
+    Raises:
+        ValueError: JAX cannot trace it.
+    """
+    atoms, count = Atoms(), len(Params._fields)
+    inputs = [atoms.input(field, not_negative=field not in signed) for field in Params._fields]
+    traced = _traced(what, (what,), lambda *values: function(Params(*values)), count)
+    return Walk(atoms, frozenset()).results(traced, inputs)[0].not_negative
 
 
 def of_states(names: tuple[str, ...], is_left: bool, output: tuple[Any, ...], *, linear: bool) -> Structure:
@@ -159,40 +198,59 @@ def of_states(names: tuple[str, ...], is_left: bool, output: tuple[Any, ...], *,
     )
 
 
-class _Tried:
-    """Equations at one set of parameters and one T."""
+class _Equation:
+    """One result as a polynomial in the variables."""
 
-    def __init__(self, derivatives: Derivatives, p: Any, T: float, points: np.ndarray) -> None:
-        n = points.shape[1]
+    def __init__(self, result: Polynomial, variables: Sequence[int]) -> None:
+        self.parts = result.by(frozenset(variables))
+        none, known = result.atoms.number(0), result.atoms.known
+        self.source = self.parts.get((), none)
+        self.slopes = [self.parts.get(((variable, 1),), none) for variable in variables]
+        linear = {(), *(((variable, 1),) for variable in variables)}
+        self.is_bent = not self.parts.keys() <= linear
+        self.drives = [
+            any(variable in known[atom].inputs for product in self.parts for atom, _ in product)
+            for variable in variables
+        ]
+        self._variables = variables
 
-        def f(y: np.ndarray) -> np.ndarray:
-            with np.errstate(all="ignore"):
-                return np.array([float(v) for v in derivatives(p, tuple(map(np.float64, y)), np.float64(T))])
+    def both(self, i: int, j: int) -> Polynomial:
+        """The coefficient of the product of two variables."""
+        return self.parts.get(self._product(i, j), self.source.atoms.number(0))
 
-        self.points = points
-        self.origin, self.corner = f(np.zeros(n)), f(np.ones(n))
-        self.values = np.array([f(y) for y in points])
-        corners = np.array([f(y) for y in np.eye(n)]).T  # [i, j], what the i-th does where only the j-th is 1
-        self.matrix = corners - self.origin[:, None]
-        sizes = np.maximum(np.abs(corners), np.abs(self.origin)[:, None])
-        # Of each equation in each variable: its slope at two places, which tells what drives what if it is bent too.
-        slopes = np.array([[(f(y + 0.5 * e) - f(y)) / 0.5 for e in np.eye(n)] for y in points])  # [point, j, i]
-        self.slopes = slopes.transpose(0, 2, 1)
-        scale = np.maximum(np.abs(self.values).max(), np.abs(sizes).max())
-        self.tolerance = _ROUNDING * scale
-        off_diagonal = ~np.eye(n, dtype=bool)
-        self.source = np.abs(self.origin) > _ROUNDING * np.abs(self.values).max(axis=0)
-        self.drive = (np.abs(self.slopes).max(axis=0) > _ROUNDING * scale) & off_diagonal
-        predicted = self.origin + points @ self.matrix.T
-        self.bent = np.abs(predicted - self.values).max(axis=0) > self.tolerance
-        self.is_affine = not self.bent.any()
-        # The rest of the receptors is where nothing is in any other state.
-        to_rest = -corners.sum(axis=0)
-        self.are_occupancies = bool(
-            (self.origin >= -self.tolerance).all()
-            and (corners[off_diagonal] >= -self.tolerance).all()
-            and (to_rest >= -self.tolerance).all()
-        )
+    def is_made_of(self, i: int, j: int) -> bool:
+        """Whether it is a sum of two variables and of their product, each with a coefficient."""
+        one, other = ((self._variables[k], 1) for k in (i, j))
+        return self.parts.keys() <= {(one,), (other,), self._product(i, j)}
+
+    def _product(self, i: int, j: int) -> Monomial:
+        return tuple(sorted((self._variables[k], 1) for k in (i, j)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Equation) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _traced(what: str, results: Sequence[str], function: Callable[..., Any], count: int) -> Any:
+    """The operations of a function of so many scalars.
+
+    Raises:
+        ValueError: it cannot be traced, or gives something else than one number each.
+    """
+    # However strict JAX is told to be, only at work is that to be heard of.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        try:
+            closed = jax.make_jaxpr(function)(*(np.float64(1),) * count)
+        except _IN_PYTHON as error:
+            raise ValueError(
+                f"{what} must be made of operations that JAX can trace, and not look at values in Python: write "
+                "jnp.where for `if`, jnp.maximum and jnp.minimum for `max` and `min`, jax.numpy for math and NumPy."
+            ) from error
+    for result, aval in zip(results, closed.out_avals, strict=True):
+        if aval.shape != ():
+            raise ValueError(f"{what} must be single numbers, but `{result}` has shape {aval.shape}.")
+    return closed
 
 
 def _order(drive: np.ndarray) -> list[int]:
@@ -206,72 +264,50 @@ def _order(drive: np.ndarray) -> list[int]:
     return order
 
 
-def _is_gate(order: list[int], tried: list[_Tried]) -> bool:
-    """Whether it is a linear x, 0 to 1, and v' = a x (1 - v) - (b + c x) v after it, whatever T is."""
+def _gate(
+    order: Sequence[int], active: Sequence[_Equation], resting: Sequence[_Equation], none: Polynomial
+) -> Mapping[str, Polynomial] | None:
+    """The `gate.Rates` of a linear x and of v' = a x (1 - v) - (b + c x) v after it; None where it is no such gate."""
     if len(order) != 2:
-        return False
+        return None
     x, v = order
-    for t in tried:
-        if t.bent[x] or t.drive[x, v]:
-            return False
-        # Linear in each of the two, v' is known from the corners of the square.
-        none, by_x, by_v, by_both = t.origin[v], t.matrix[v, x], t.matrix[v, v], t.corner[v]
-        by_both = by_both - none - by_x - by_v
-        at_x, at_v = t.points[:, x], t.points[:, v]
-        predicted = none + by_x * at_x + by_v * at_v + by_both * at_x * at_v
-        a, b, c = by_x, -by_v, _closing(t, x, v)
-        if not (
-            np.abs(predicted - t.values[:, v]).max() <= t.tolerance
-            and abs(none) <= t.tolerance
-            and min(a, b, c) >= -t.tolerance
-        ):
-            return False
-    return True
+    opening, gate = active[x], active[v]
+    # The transmitter acts on x, and nothing else.
+    if opening.is_bent or opening.drives[v] or not gate.is_made_of(x, v) or gate != resting[v]:
+        return None
+    a, b = gate.slopes[x], -gate.slopes[v]
+    return {"source": opening.source, "a": a, "b": b, "c": -gate.both(x, v) - a}
 
 
-def _decays_as(order: list[int], tried: list[_Tried]) -> tuple[int, ...]:
+def _are_occupancies(active: Sequence[_Equation], none: Polynomial) -> bool:
+    """Whether nothing that enters a state can be negative, whatever the parameters are.
+
+    Where nothing is in any other state, all is in the resting state: so much of each column goes there as is missing.
+    """
+    sources = [equation.source for equation in active]
+    columns = [[equation.slopes[j] for equation in active] for j in range(len(active))]
+    to_rest = [-sum([*sources, *column], none) for column in columns]
+    into = [
+        slope + source
+        for j, column in enumerate(columns)
+        for i, (slope, source) in enumerate(zip(column, sources, strict=True))
+        if i != j
+    ]
+    return all(rate.not_negative for rate in [*sources, *into, *to_rest])
+
+
+def _decays_as(order: Sequence[int], equations: Sequence[_Equation]) -> tuple[int, ...]:
     """For each variable the first whose own rate is the same whatever the parameters are."""
-    rates = np.array([np.diag(t.matrix)[order] for t in tried])
-    alike = np.abs(rates[:, :, None] - rates[:, None, :]).max(axis=0) <= _ROUNDING * np.abs(rates).max()
-    return tuple(int(row.argmax()) for row in alike)
+    rates = [equations[i].slopes[i] for i in order]
+    return tuple(rates.index(rate) for rate in rates)
 
 
-def _closing(t: _Tried, x: int, v: int) -> float:
-    """c of v' = a x (1 - v) - (b + c x) v, from v' at three corners of the square."""
-    return t.matrix[v, v] + t.origin[v] - t.corner[v]
-
-
-def _bent(names: tuple[str, ...], order: list[int], tried: list[_Tried]) -> str:
-    """The variable whose equation stands in the way: of several the first, as it is what the others follow from."""
-    x = order[0]
-    return names[x if any(t.bent[x] for t in tried) else int(np.argmax(next(t.bent for t in tried if not t.is_affine)))]
-
-
-def _output(
-    conductance: Callable[[Any, tuple[Any, ...]], Any], sets: list[Any], points: np.ndarray, order: list[int]
-) -> tuple[tuple[Any, ...], bool]:
+def _output(g: _Equation, order: Sequence[int]) -> tuple[tuple[Any, ...], bool]:
     """See `Structure.output`."""
-    n = points.shape[1]
-
-    def g(p: Any, y: np.ndarray) -> float:
-        with np.errstate(all="ignore"):
-            return float(conductance(p, tuple(map(np.float64, y))))
-
-    at_0 = np.array([g(p, np.zeros(n)) for p in sets])
-    weights = np.array([[g(p, e) for e in np.eye(n)] for p in sets]) - at_0[:, None]
-    values = np.array([[g(p, y) for y in points] for p in sets])
-    bound = _ROUNDING * np.abs(values).max()
-    linear = bool(np.abs(weights @ points.T - values).max() <= bound and np.abs(at_0).max() <= bound)
-    output: list[Any] = []
-    for i in order:
-        moved = points.copy()
-        moved[:, i] += 0.5
-        matters = np.abs(np.array([[g(p, y) for y in moved] for p in sets]) - values).max() > bound
-        if not matters:
-            output.append(0)
-        elif linear and np.ptp(weights[:, i]) <= bound:
-            # As it was written: a difference of two numbers would not be quite 1.
-            output.append(float(np.round(weights[0, i], 12)))
-        else:
-            output.append(True)
+    linear = not g.is_bent and not g.source
+    weights = [g.slopes[i].constant for i in order]
+    output = (
+        (True if not linear or weight is None else weight) if g.drives[i] else 0
+        for i, weight in zip(order, weights, strict=True)
+    )
     return tuple(output), linear

@@ -68,6 +68,11 @@ class Sum(Kernel):
             for name, part in zip(self.names, self.kernels, strict=True)
         )
 
+    def check_params(self, params: Any) -> None:
+        """Raise ValueError if parameters, where they are known, do not fit what equations of a part leave to them."""
+        for part, own in zip(self.kernels, self.params_of(params), strict=True):
+            part.check_params(own)
+
     def states_of(self, state: Any) -> tuple[Any, ...]:
         """The ``State`` of each part."""
         return tuple(
@@ -99,12 +104,6 @@ class Sum(Kernel):
         shape, dtype = checks.layout(params, shape, dtype, self)
         own = zip(self.kernels, self.params_of(params), strict=True)
         return self.state_of(part.init(given, shape, dtype=dtype) for part, given in own)
-
-    def check_values(self, params: Any) -> None:
-        """Raise ValueError if a part finds something wrong with its parameters."""
-        for part, own in zip(self.kernels, self.params_of(params), strict=True):
-            if hasattr(part, "check_values"):
-                part.check_values(own)
 
     def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
         """The equations of all parts, as of `Kernel.vector_field`."""

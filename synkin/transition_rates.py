@@ -1,6 +1,6 @@
 """The rates of a scheme's transitions: their values, their units, and whether they are rates at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,10 +14,17 @@ from synkin.notation import Transition
 Computed = Callable[[Any], Any]
 
 
-def may_be_none(transition: Transition, parameters: Mapping[str, Parameter]) -> bool:
-    """Whether a rate may be negative or infinite where its parameters are in range."""
+def may_be_none(transition: Transition, parameters: Mapping[str, Parameter], doubtful: Collection[str]) -> bool:
+    """Whether a rate may be negative or infinite where its parameters are in range.
+
+    Args:
+        transition: whose rate it is.
+        parameters: what is known of them.
+        doubtful: names of factors, functions of the parameters, that may be negative.
+    """
     rate = transition.rate
-    return rate.may_be_no_rate or any(parameters[key].signed for key in rate.parameters if key in parameters)
+    signed = {key for key, known in parameters.items() if known.signed} | {*doubtful}
+    return rate.may_be_no_rate or not signed.isdisjoint(rate.parameters)
 
 
 def check(transition: Transition, values: Mapping[str, Any], line: str | None = None) -> None:
@@ -32,7 +39,11 @@ def check(transition: Transition, values: Mapping[str, Any], line: str | None = 
     bad = ~(np.isfinite(found) & (found >= 0))
     if not bad.any():
         return
-    at = [f"{key} is {np.broadcast_to(value, found.shape)[bad].flat[0]:g}" for key, value in known.items()]
+    at = [
+        f"{key} is {np.broadcast_to(value, found.shape)[bad].flat[0]:g}"
+        for key, value in known.items()
+        if key != str(rate)
+    ]
     where = f"{line} must have a rate that is finite and not negative, but `{rate}`"
     if line is None:
         way = f"{transition.source} -> {transition.target}"

@@ -440,10 +440,13 @@ def test_traced_and_wrong_is_nan():
     assert np.isnan(jax.jit(lambda T: small.generator(PARAMS, T))(-1.0)[0, 0])
 
 
-def test_a_function_that_gives_a_negative_rate_gives_nan():
+def test_a_function_that_gives_a_negative_rate():
+    """Is refused where the parameters are known; where they are traced g is NaN."""
     kernel = scheme(TEXT, open="O", **RATES | {"beta": lambda p: p.alpha - p.koff + 0.4})
     assert np.isfinite(respond(kernel, kernel.Params(), [0.0], [2.0])).all()
-    assert np.isnan(respond(kernel, kernel.Params(alpha=0.1), [0.0], [2.0])).all()
+    with pytest.raises(ValueError, match=r"^Rate `beta` of C1 -> O must be finite and not negative, but is -0\.2\.$"):
+        respond(kernel, kernel.Params(alpha=0.1), [0.0], [2.0])
+    assert np.isnan(jax.jit(lambda p: respond(kernel, p, [0.0], [2.0]))(kernel.Params(alpha=0.1))).all()
 
 
 def test_under_debug_nans_and_without_jit(x64):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synkin import checks, units
+from synkin import checks, limits, units
 from synkin.jumps import Jumps
 
 # What each recording has of its own, with the value where it is not fitted and no other is given.
@@ -142,6 +142,7 @@ def pose(
     checks.params(params, (), kernel)
     checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
     params = params._make(float(checks.floats(f"params.{name}", value)) for name, value in params._asdict().items())
+    limits.rests(kernel, params)
     times, trace, is_single = samples(times, trace)
     spike_times, delay = checks.floats("spike_times", spike_times), _delay(delay)
     if jumps:
