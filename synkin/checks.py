@@ -733,8 +733,8 @@ def _refuse_derivative(name: str, primals: tuple[Array], tangents: tuple[Any]) -
     if not isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
         raise TypeError(
             f"Argument `{name}` must have no derivative, as all that counts is whether there is a spike, but has one, "
-            "as of a surrogate gradient: give jax.lax.stop_gradient of it or, for gradients through spikes, take a linear "
-            "kernel such as synkin.expon, whose input is a weight."
+            "as of a surrogate gradient: give jax.lax.stop_gradient of it or, for gradients through spikes, take a "
+            "linear kernel such as synkin.expon, whose input is a weight."
         )
     return primals[0], tangents[0]
 

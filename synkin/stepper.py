@@ -156,7 +156,9 @@ class Stepper:
         """The kernel's ``State`` that a carry stands for; errors are as of `step`."""
         self._check(carry)
         own = _with(_fitted(self.moves, carry.y[0]), carry.before)
-        y = jax.tree.map(lambda variable: variable * _if_counted_so(carry, own), carry.y) if carry.grid else carry.y
+        y = carry.y
+        if carry.grid:
+            y = tuple(variable + _nan_unless_counted_so(carry, own) for variable in y)
         return state_of(self.kernel, own, y, carry.count)
 
     def _check(self, carry: Any) -> None:
@@ -172,7 +174,7 @@ class Stepper:
             of = "another T_dur" if _alike(grid[:1], own[:1], np) else f"dt = {grid[0]:.6g} ms"
             raise ValueError(
                 f"Argument `carry` must be of a stepper with this one's dt = {own[0]:.6g} ms and T_dur, as it counts "
-                f"pulses in steps, but is of one with {of}: go on from its state, init(state=that_stepper.state(carry))."
+                f"pulses in steps, but is of one with {of}: go on from its state, init(state=its_stepper.state(carry))."
             )
 
     @property
@@ -231,8 +233,8 @@ def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
     y = checks.guarded_state(carry.y, (), spike, takes_weights=kernel.TAKES_WEIGHTS)
     count, drive = carry.count, spike
     if count is not None:
-        good = _if_counted_so(carry, own)
-        y = tuple(variable * good for variable in y)
+        good = _nan_unless_counted_so(carry, own)
+        y = tuple(variable + good for variable in y)
         drive = transmitter.arrive(own.pulse, own.before, count, spike, 0, stepper.overlap)
         count = jnp.maximum(transmitter.pass_step(drive), 0)
     y = _advance(kernel, stepper.method, own, y, drive)
@@ -420,7 +422,7 @@ def _carry_on_grid(stepper: Stepper, state: Any) -> Any:
                 f"has a pulse_left of {left:.6g} ms: leave `on_grid` out."
             )
         return resumed(stepper, state)
-    one = _one_or_nan(transmitter.is_on_grid(*given), own.dt)
+    one = jnp.where(transmitter.is_on_grid(*given), jnp.ones((), own.dt.dtype), np.asarray(np.nan, own.dt.dtype))
     return resumed(stepper, jax.tree.map(lambda field: field * one, state))
 
 
@@ -454,13 +456,13 @@ def _alike(grid: Sequence[Any], own: Sequence[Any], xp: Any) -> Any:
     return good
 
 
-def _if_counted_so(carry: Carry, own: moves.Moves) -> Array:
-    """1 where the pulses of a carry are counted as this stepper counts them, else NaN; XLA takes it out of a loop."""
-    return _one_or_nan(_alike(carry.grid, jax.lax.stop_gradient(_grid(own)), jnp), carry.grid[0])
+def _nan_unless_counted_so(carry: Carry, own: moves.Moves) -> Array:
+    """0 where the pulses of a carry are counted as this stepper counts them, else NaN.
 
-
-def _one_or_nan(good: Array, like: Array) -> Array:
-    return jnp.where(good, jnp.ones((), like.dtype), np.asarray(np.nan, like.dtype))
+    XLA takes it out of a loop; added, and not multiplied by, it costs a derivative nothing.
+    """
+    good = _alike(carry.grid, jax.lax.stop_gradient(_grid(own)), jnp)
+    return jnp.where(good, jnp.zeros((), carry.grid[0].dtype), np.asarray(np.nan, carry.grid[0].dtype))
 
 
 def _fitted(tree: Any, like: Array) -> Any:
