@@ -230,11 +230,12 @@ def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
         return CarryOfSum(carries), stepper.kernel.total(stepper.relative, gs)
     kernel = stepper.kernel
     own = _with(_fitted(stepper.moves, carry.y[0]), carry.before)
-    y = checks.guarded_state(carry.y, (), spike, takes_weights=kernel.TAKES_WEIGHTS)
-    count, drive = carry.count, spike
+    y, count, drive = carry.y, carry.count, spike
     if count is not None:
-        good = _nan_unless_counted_so(carry, own)
-        y = tuple(variable + good for variable in y)
+        wrong = _nan_unless_counted_so(carry, own)
+        if spike.dtype != bool:
+            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
+        y = tuple(variable + wrong for variable in y)
         drive = transmitter.arrive(own.pulse, own.before, count, spike, 0, stepper.overlap)
         count = jnp.maximum(transmitter.pass_step(drive), 0)
     y = _advance(kernel, stepper.method, own, y, drive)
