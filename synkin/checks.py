@@ -775,14 +775,19 @@ def spike_train(
 
     Raises:
         TypeError: not numbers or booleans, or spikes of a receptor that are differentiated.
-        ValueError: no time axis, a shape that is not the state's, a value that is no finite weight or, for a
-            kernel without weights, neither 0 nor 1.
+        ValueError: no time axis, 2**31 rows and more, a shape that is not the state's, a value that is no finite weight or,
+            for a kernel without weights, neither 0 nor 1.
     """
     spikes = real("spikes", spikes)
     got = np.shape(spikes)
     if not got or (shape is not None and got[1:] != shape):
         expected = "(T, ...)" if shape is None else "(" + ", ".join(["T", *map(str, shape)]) + ")"
         raise ValueError(f"Argument `spikes` must have shape {expected}, but has shape {got}.")
+    if got[0] > _INT32.max:
+        raise ValueError(
+            f"Argument `spikes` must have at most {_INT32.max} rows, but has {got[0]}: run it in pieces, each from the "
+            "final state of the one before."
+        )
     if takes_weights:
         _check_finite("spikes", spikes)
     else:
