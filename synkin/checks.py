@@ -775,8 +775,8 @@ def spike_train(
 
     Raises:
         TypeError: not numbers or booleans, or spikes of a receptor that are differentiated.
-        ValueError: no time axis, 2**31 rows and more, a shape that is not the state's, a value that is no finite weight or,
-            for a kernel without weights, neither 0 nor 1.
+        ValueError: no time axis, 2**31 rows and more, a shape that is not the state's, a value that is no finite
+            weight or, for a kernel without weights, neither 0 nor 1.
     """
     spikes = real("spikes", spikes)
     got = np.shape(spikes)

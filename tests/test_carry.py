@@ -327,3 +327,11 @@ def test_a_pulse_that_is_rounded_is_said_once(nothing_said, use):
 def test_what_is_exact_or_traced_is_not_said(nothing_said):
     stepper(ampa, ampa.Params(T_dur=0.35), DT, method="exact")
     jax.jit(lambda T_dur: stepper(ampa, ampa.Params(T_dur=T_dur), DT))(0.35)
+
+
+# Times that are a train
+
+
+def test_times_of_0_and_1_that_are_honest_are_taken():
+    for times in ([0, 1], [1, 0], [0.0, 1, np.inf, np.inf], [0, 0, 1], [1.0, 1, 1], [0, 1, 2, 0]):
+        assert np.isfinite(synkin.respond(ampa, ampa.Params(), times, [2.0])).all()
