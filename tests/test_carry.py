@@ -1,5 +1,6 @@
 """What goes from step to step: whose it is, how long it lasts, and what a spike may be."""
 
+import sys
 import warnings
 
 import jax
@@ -226,10 +227,9 @@ INSIDE = (stepped, scanned, one_step, ran, released)
 
 @pytest.mark.parametrize("take", [stepped, one_step, ran, updated, object_ran, released])
 def test_what_is_no_spike_is_refused(take):
-    for wrong in (0.01, 0.5, -1.0, 2.0, 5.0):
-        with pytest.raises(
-            ValueError, match=f"must be 0 or 1.*, but has values from 0.0 to {wrong}|from {wrong} to 0.0"
-        ):
+    for wrong in (0.015625, 0.5, -1.0, 2.0, 5.0):
+        low, high = min(wrong, 0.0), max(wrong, 0.0)
+        with pytest.raises(ValueError, match=f"must be 0 or 1.*, but has values from {low} to {high}"):
             take(ampa, jnp.array([0.0, wrong]))
     expected = take(ampa, jnp.array([False, True]))
     for dtype in (jnp.int8, jnp.uint32, jnp.float16, float):
@@ -288,7 +288,7 @@ def test_a_network_that_learns_its_parameters_is_not_refused(around, spike_at_on
 
 @pytest.fixture
 def nothing_said(monkeypatch):
-    monkeypatch.setattr("synkin.stepper._warned", set())
+    monkeypatch.setattr(sys.modules["synkin.stepper"], "_warned", set())
 
 
 def an_object(params):
