@@ -397,7 +397,8 @@ def carried(stepper: Stepper, y: tuple[Array, ...], count: Any, before: Any = No
     if count is None:
         return Carry(y, None, None, (), owner)
     own = _fitted(stepper.moves, y[0])
-    grid = jax.tree.map(jax.lax.stop_gradient, _grid(own))
+    # Arrays of its own, which may be donated.
+    grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid(own))
     if own.last is None:  # pulses of whole steps: all that is of its own is how much of a pulse they stand for
         last = jnp.zeros(count.shape, own.dt.dtype) if before is None else jnp.broadcast_to(before.last, count.shape)
         return Carry(y, count, last, grid, owner)

@@ -83,6 +83,18 @@ def test_a_train_too_long_for_an_index_is_refused():
         jax.eval_shape(lambda spikes: simulate(ampa, ampa.Params(), spikes, DT), spikes)
 
 
+@pytest.mark.parametrize("on_grid", [False, True])
+def test_a_carry_may_be_donated(on_grid):
+    steps = ready(ampa + bionmda, method="exp_euler")
+    carry = steps.init((N,))
+    carry = steps.init(state=steps.state(carry), on_grid=True) if on_grid else carry
+    step = jax.jit(steps.step, donate_argnums=0)
+    for _ in range(2):
+        carry, g = step(carry, True)
+    assert (steps.step(carry, False)[1] > 0).all()
+    assert (g > 0).all()
+
+
 # Whose it is
 
 
