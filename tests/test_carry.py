@@ -330,7 +330,7 @@ def test_a_pulse_that_is_rounded_is_said_once(nothing_said, use):
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for T_dur in (0.35, 0.35, np.full(N, 0.5), 0.3, np.float32(0.7), 0.0, 0.503):
+        for T_dur in (0.35, 0.35, np.full(N, 0.5), 0.3, np.float32(0.7), 0.0, 0.50004):
             USES[use](ampa.Params(T_dur=T_dur))
     assert [str(one.message) for one in caught] == [said]
     assert caught[0].filename == __file__
