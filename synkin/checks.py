@@ -712,8 +712,8 @@ def spikes_alone(name: str, spikes: Any, because: str = _RECEPTOR) -> Any:
     """
     if _is_boolean(spikes):
         return spikes
-    _check_finite(name, spikes)
     if np.size(spikes) and not _all(_binary, spikes):
+        _check_finite(name, spikes)
         known: Any = values(spikes)
         raise ValueError(
             f"Argument `{name}` must be 0 or 1{because}, but has values from {known.min()} to {known.max()}."

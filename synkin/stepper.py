@@ -9,6 +9,7 @@ derivative of its own, `kernel.step` is one of them, the objects hold one.
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Sequence
@@ -29,15 +30,21 @@ _SAME = 1e-4
 
 
 @jax.tree_util.register_static
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Owner:
-    """Whose a carry is: part of its tree's structure."""
+    """Whose a carry is: part of its tree's structure. There is one of each, from `_owner`: compared with every call."""
 
     kernel: Any
     method: str
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _owner, (self.kernel, self.method)
+
     def __str__(self) -> str:
         return f"{self.kernel.name} with {self.method!r}"
+
+
+_owner = functools.cache(Owner)
 
 
 @fields.described
@@ -165,12 +172,16 @@ class Stepper:
         """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
         if not isinstance(carry, Carry):
             raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {checks.worded(carry)}.")
-        owner = Owner(self.kernel, self.method)
-        if carry.owner != owner:
+        owner = _owner(self.kernel, self.method)
+        if carry.owner is not owner:
             raise ValueError(f"Argument `carry` must be of a stepper of {owner}, but is of {carry.owner}.")
-        grid: list[Any] = [*map(checks.values, carry.grid)]
-        own: list[Any] = [*map(checks.values, _grid(self.moves))]
-        if grid and not any(value is None for value in (*grid, *own)) and not _alike(grid, own, np).all():
+        given = self.moves.dt, *(self.moves.pulse or ())[:2]
+        known: list[Any] = [checks.values(value) for value in (*carry.grid, *given)]
+        if not carry.grid or any(value is None for value in known):
+            return
+        grid = known[: len(carry.grid)]
+        own = _grid(*known[len(carry.grid) :])[: len(grid)]
+        if not all(map(np.array_equal, grid, own)) and not _alike(grid, own, np).all():
             of = "another T_dur" if _alike(grid[:1], own[:1], np) else f"dt = {grid[0]:.6g} ms"
             raise ValueError(
                 f"Argument `carry` must be of a stepper with this one's dt = {own[0]:.6g} ms and T_dur, as it counts "
@@ -393,12 +404,12 @@ def carried(stepper: Stepper, y: tuple[Array, ...], count: Any, before: Any = No
         count: see `synkin.transmitter`; None for a linear kernel.
         before, last_before: as in `synkin.moves.Moves`.
     """
-    owner = Owner(stepper.kernel, stepper.method)
+    owner = _owner(stepper.kernel, stepper.method)
     if count is None:
         return Carry(y, None, None, (), owner)
     own = _fitted(stepper.moves, y[0])
     # Arrays of its own, which may be donated.
-    grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid(own))
+    grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid_of(own))
     if own.last is None:  # pulses of whole steps: all that is of its own is how much of a pulse they stand for
         last = jnp.zeros(count.shape, own.dt.dtype) if before is None else jnp.broadcast_to(before.last, count.shape)
         return Carry(y, count, last, grid, owner)
@@ -438,15 +449,14 @@ def _with(own: moves.Moves, before: Any) -> moves.Moves:
     return own._replace(before=transmitter.Pulse(own.pulse.full, last, over), last_before=last_before)
 
 
-def _grid(own: moves.Moves) -> tuple[Array, ...]:
-    """What a pulse's count has a meaning with: dt and, where a pulse may end within a step, how long it lasts."""
-    if own.pulse is None:
-        return ()
-    return (
-        (own.dt,)
-        if own.last is None
-        else (own.dt, (own.pulse.full // 2 - 1).astype(own.dt.dtype) * own.dt + own.pulse.last)
-    )
+def _grid(dt: Any, full: Any, last: Any) -> tuple[Any, ...]:
+    """What a pulse's count has a meaning with: dt and, where a pulse may end within a step, how long it lasts, ms."""
+    return dt, (full // 2 - 1).astype(dt.dtype) * dt + last
+
+
+def _grid_of(own: moves.Moves) -> tuple[Array, ...]:
+    grid = _grid(own.dt, own.pulse.full, own.pulse.last)
+    return grid[:1] if own.last is None else grid
 
 
 def _alike(grid: Sequence[Any], own: Sequence[Any], xp: Any) -> Any:
@@ -463,7 +473,7 @@ def _nan_unless_counted_so(carry: Carry, own: moves.Moves) -> Array:
 
     XLA takes it out of a loop; added, and not multiplied by, it costs a derivative nothing.
     """
-    good = _alike(carry.grid, jax.lax.stop_gradient(_grid(own)), jnp)
+    good = _alike(carry.grid, jax.lax.stop_gradient(_grid_of(own)), jnp)
     return jnp.where(good, jnp.zeros((), carry.grid[0].dtype), np.asarray(np.nan, carry.grid[0].dtype))
 
 

@@ -1,5 +1,6 @@
 """What goes from step to step: whose it is, how long it lasts, and what a spike may be."""
 
+import pickle
 import sys
 import warnings
 
@@ -114,6 +115,13 @@ def test_a_carry_of_something_else_is_refused_traced_or_not(other, sentence):
         with pytest.raises((TypeError, ValueError)) as raised:
             call()
         assert str(raised.value) == f"Argument `carry` {sentence}"
+
+
+def test_a_carry_may_be_stored():
+    steps = ready(bionmda)
+    carry = steps.step(steps.init((N,)), True)[0]
+    again = pickle.loads(pickle.dumps(carry))
+    np.testing.assert_array_equal(steps.step(again, False)[1], steps.step(carry, False)[1])
 
 
 def test_no_carry_at_all_is_refused():
