@@ -712,7 +712,7 @@ def spikes_alone(name: str, spikes: Any, because: str = _RECEPTOR) -> Any:
     """
     if _is_boolean(spikes):
         return spikes
-    if np.size(spikes) and not _all(_binary, spikes):
+    if getattr(spikes, "size", 1) and not _all(_binary, spikes):
         _check_finite(name, spikes)
         known: Any = values(spikes)
         raise ValueError(
