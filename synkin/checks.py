@@ -11,7 +11,8 @@ are there. Where a value is traced nothing can be raised, and this is what becom
 | ``dt`` not positive, infinite or NaN | `positive_dt` | NaN, by `guarded_dt` |
 | a weight that is NaN or infinite | `weights`, `spike_train`, `spike_input` | NaN or inf |
 | spikes of a receptor's run that are neither 0 nor 1 | `spike_train` | NaN from the start on, by `guarded_state` |
-| the spike of a receptor's step that is NaN or infinite | `spike_input` | NaN, by `guarded_state` |
+| the spike of a receptor's step that is neither 0 nor 1 | `spike_input` | NaN, by `guarded_state` |
+| a receptor's spike that has a derivative | never | refused where it is differentiated, by `spikes_alone` |
 | spike times that are not sorted | never | right: they are sorted |
 | a concentration that is negative, infinite or NaN | `concentration` | NaN |
 | a time that is NaN, -inf, or inf where it is no padding | `event_times` | NaN, by `guarded_times` |
@@ -150,6 +151,11 @@ def real(name: str, value: Any, kind: str = "Argument") -> Any:
 
 def _is_real(dtype: Any) -> bool:
     return any(jnp.issubdtype(dtype, wanted) for wanted in (jnp.bool_, jnp.integer, jnp.floating))
+
+
+def _is_boolean(value: Any) -> bool:
+    """Whether what `real` gave is True and False."""
+    return isinstance(value, bool) or getattr(value, "dtype", None) == np.dtype(bool)
 
 
 def _by_numpy(name: str, value: Any, kind: str) -> np.ndarray | None:
@@ -674,18 +680,73 @@ def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) ->
 # Inputs
 
 
-def spike_input(spike: Any, like: Array) -> Array:
+_RECEPTOR = " for a receptor kernel, which takes no weights"
+
+
+def spike_input(
+    spike: Any, like: Array, *, takes_weights: bool, name: str = "spike", because: str = _RECEPTOR
+) -> Array:
     """One step's ``spike`` broadcast to the shape of the state ``like``.
 
+    Args:
+        spike: booleans, or numbers: an input in mS where the kernel takes weights, else 0 or 1.
+        like: an array of the state's shape.
+        takes_weights: whether the input is added (linear kernels) or only starts a pulse.
+        name: what it is called, for the message.
+        because: why it has to be 0 or 1 where there are no weights, for the message.
+
     Raises:
-        TypeError: not numbers or booleans.
-        ValueError: a shape that does not broadcast to the state's, or NaN.
+        TypeError: not numbers or booleans, or a spike that is differentiated.
+        ValueError: a shape that does not broadcast to the state's, NaN or, for a kernel without weights, neither 0
+            nor 1.
     """
-    spike = real("spike", spike)
+    spike = real(name, spike)
     if not broadcasts(np.shape(spike), like.shape):
-        raise ValueError(f"Argument `spike` must have shape {like.shape}, but has shape {np.shape(spike)}.")
-    _check_finite("spike", spike)
+        raise ValueError(f"Argument `{name}` must have shape {like.shape}, but has shape {np.shape(spike)}.")
+    if takes_weights:
+        _check_finite(name, spike)
+    else:
+        spike = spikes_alone(name, spike, because)
     return jnp.broadcast_to(array(spike), like.shape)
+
+
+def spikes_alone(name: str, spikes: Any, because: str = _RECEPTOR) -> Any:
+    """``spikes``, an array of numbers or booleans, which must be 0 or 1 and have no derivative.
+
+    Where they start a pulse nothing of a derivative would be passed on: it would be 0 in silence. What a comparison
+    gives has none, whatever dtype it is cast to.
+
+    Raises:
+        TypeError: spikes that are differentiated, as with a surrogate gradient; not before they are.
+        ValueError: values that are known and neither 0 nor 1.
+    """
+    if _is_boolean(spikes):
+        return spikes
+    if getattr(spikes, "size", 1) and not _all(_binary, spikes):
+        _check_finite(name, spikes)
+        known: Any = values(spikes)
+        raise ValueError(
+            f"Argument `{name}` must be 0 or 1{because}, but has values from {known.min()} to {known.max()}."
+        )
+    if isinstance(spikes, jax.core.Tracer) and jnp.issubdtype(spikes.dtype, jnp.floating):
+        return _without_derivative(spikes, name)
+    return spikes
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _without_derivative(spikes: Array, name: str) -> Array:
+    return spikes
+
+
+@partial(_without_derivative.defjvp, symbolic_zeros=True)
+def _refuse_derivative(name: str, primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Any]:
+    if not isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
+        raise TypeError(
+            f"Argument `{name}` must have no derivative, as all that counts is whether there is a spike, but has one, "
+            "as of a surrogate gradient: give jax.lax.stop_gradient of it or, for gradients through spikes, take a "
+            "linear kernel such as synkin.expon, whose input is a weight."
+        )
+    return primals[0], tangents[0]
 
 
 def delays(value: Any, shape: Shape) -> Any:
@@ -712,7 +773,7 @@ def spike_train(
     shape: Shape | None,
     *,
     takes_weights: bool,
-    because: str = " for a receptor kernel, which takes no weights",
+    because: str = _RECEPTOR,
 ) -> Array:
     """``spikes`` as an array of shape (T, *shape), its values meaningful where they are known.
 
@@ -723,21 +784,24 @@ def spike_train(
         because: why it has to be 0 or 1 where there are no weights, for the message.
 
     Raises:
-        TypeError: not numbers or booleans.
-        ValueError: no time axis, a shape that is not the state's, a value that is no finite weight or, for a
-            kernel without weights, neither 0 nor 1.
+        TypeError: not numbers or booleans, or spikes of a receptor that are differentiated.
+        ValueError: no time axis, 2**31 rows and more, a shape that is not the state's, a value that is no finite
+            weight or, for a kernel without weights, neither 0 nor 1.
     """
     spikes = real("spikes", spikes)
     got = np.shape(spikes)
     if not got or (shape is not None and got[1:] != shape):
         expected = "(T, ...)" if shape is None else "(" + ", ".join(["T", *map(str, shape)]) + ")"
         raise ValueError(f"Argument `spikes` must have shape {expected}, but has shape {got}.")
-    _check_finite("spikes", spikes)
-    if not takes_weights and spikes.dtype != bool and spikes.size and not _all(_binary, spikes):
-        known: Any = values(spikes)
+    if got[0] > _INT32.max:
         raise ValueError(
-            f"Argument `spikes` must be 0 or 1{because}, but has values from {known.min()} to {known.max()}."
+            f"Argument `spikes` must have at most {_INT32.max} rows, but has {got[0]}: run it in pieces, each from the "
+            "final state of the one before."
         )
+    if takes_weights:
+        _check_finite("spikes", spikes)
+    else:
+        spikes = spikes_alone("spikes", spikes, because)
     return array(spikes)
 
 
@@ -746,8 +810,8 @@ def guarded_state(state: Any, kernel_params: Any, inputs: ArrayLike, *, takes_we
     no spike.
 
     A pulse of NaN ms, counted in steps, is one of none, and a spike of 0.5 or NaN passes for a spike: either way g
-    would be plausible. In a run (``inputs`` has a time axis in front) a spike is 0 or 1, in a single step any finite
-    number. Known values and booleans cost nothing, nor do linear kernels, where every NaN shows.
+    would be plausible. Of a run ``inputs`` has a time axis in front. Known values and booleans cost nothing, nor do
+    linear kernels, where every NaN shows.
 
     Args:
         state: the kernel's ``State`` at the start, arrays.
@@ -762,7 +826,8 @@ def guarded_state(state: Any, kernel_params: Any, inputs: ArrayLike, *, takes_we
     if not is_concrete(inputs):
         inputs = array(real("spikes", inputs))
         if inputs.dtype != bool:
-            tests.append(_binary(inputs, jnp).all(axis=0) if inputs.ndim > like.ndim else jnp.isfinite(inputs))
+            good = _binary(inputs, jnp)
+            tests.append(good.all(axis=0) if inputs.ndim > like.ndim else good)
     for good in tests:
         good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
         state = jax.tree.map(lambda field, good=good: _or_nan(field, good), state)
@@ -781,10 +846,13 @@ def event_times(name: str, value: Any, *, sort: bool) -> Any:
         A JAX array where it is one or has tracers, else a NumPy array of float64, with all the digits that came.
 
     Raises:
-        TypeError: not real numbers.
-        ValueError: not one axis, NaN or infinite where that is no padding.
+        TypeError: not real numbers, or booleans.
+        ValueError: not one axis, NaN or infinite where that is no padding, or a train of 0 and 1.
     """
     value = real(name, value)
+    if _is_boolean(value):
+        of_train = f": of a train on a grid, {_TIMES_OF_TRAIN}" if sort else ""
+        raise TypeError(f"Argument `{name}` must be times in ms, but is {worded(value)}{of_train}.")
     if len(np.shape(value)) != 1:
         expected, got = "(K,)" if sort else "(M,)", np.shape(value)
         several = ": several synapses take jax.vmap" if got else ""
@@ -797,7 +865,21 @@ def event_times(name: str, value: Any, *, sort: bool) -> Any:
             i = int(bad.argmax())
             expected = "times or inf as padding" if sort else "finite"
             raise ValueError(f"Argument `{name}` must be {expected}, but element {i} is {known[i]}.")
+        if sort and _is_train(known):
+            raise ValueError(
+                f"Argument `{name}` must be times in ms, but is {known.size} times 0 or 1, as a train on a grid is: of "
+                f"that, {_TIMES_OF_TRAIN}."
+            )
     return value if isinstance(value, jax.Array) else known
+
+
+_TIMES_OF_TRAIN = "give np.flatnonzero(train) * dt, or the train itself to synkin.simulate"
+
+
+def _is_train(known: np.ndarray) -> bool:
+    """Whether what should be times can only be a train on a grid: 0 and 1 alone, and out of order or many."""
+    alone = known.size > 2 and bool(np.all((known == 0) | (known == 1)))
+    return alone and (known.size > 10 or bool((np.diff(known) < 0).any()))
 
 
 def not_before(name: str, value: Any, t0: Any) -> None:

@@ -25,7 +25,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, fields, limits, structure, units
-from synkin.stepper import carry_of, prepared
+from synkin.stepper import carry_of, prepared, warn_of_rounding
 
 Equations = Callable[..., Mapping[str, Any]]
 
@@ -116,8 +116,8 @@ class Kernel:
             params: ``Params``, units as in ``UNITS``.
             state: ``State`` at ``t``.
             t: time at the start of the step in ms; not needed.
-            spike: for a receptor booleans (or numbers, true where not 0), acting from the step's start; for a linear
-                kernel an input in mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
+            spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
+                mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
             dt: step in ms.
             method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
             overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
@@ -136,9 +136,10 @@ class Kernel:
         units.plain("t", t, "ms")
         dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
         params = checks.guarded(checks.params(params, state[0].shape, self), self)
+        warn_of_rounding(self, params, dt, method)
         plain = units.plain("spike", spike, units.of_input(self))
         arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
-        spike = checks.spike_input(plain, state[0])
+        spike = checks.spike_input(plain, state[0], takes_weights=self.TAKES_WEIGHTS)
         state = checks.guarded_state(state, params, plain, takes_weights=self.TAKES_WEIGHTS)
         dt = checks.array(dt, state[0].dtype)
         state, g = _one_step(self, arrays, state, spike, dt, self.solved_by(method), overlap)

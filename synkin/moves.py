@@ -101,7 +101,9 @@ def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method:
     """The moves of a run that begins with ``pulse_left`` ms of transmitter still to come, and the count of that."""
     count, before = transmitter.under_way(moves.pulse, params.T_dur, pulse_left, moves.dt, method)
     last_before = None
-    if method == "exact":
+    if method == "exp_euler":  # all steps of a pulse are whole, the last one too
+        before = before._replace(over=moves.pulse.over)
+    else:
         last_before = Move(_flow(kernel, params, [(before.last, True), (moves.dt - before.last, False)]), None)
     return moves._replace(before=before, last_before=last_before), count
 

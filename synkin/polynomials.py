@@ -157,7 +157,7 @@ class Polynomial:
     def not_negative(self) -> bool:
         """Whether it is known not to be negative, which NaN is not: a sum of products of what is not."""
         return all(
-            not factor < 0 and all(exponent % 2 == 0 or self.atoms.known[atom].not_negative for atom, exponent in monomial)
+            not factor < 0 and all(power % 2 == 0 or self.atoms.known[atom].not_negative for atom, power in monomial)
             for monomial, factor in self.terms.items()
         )
 

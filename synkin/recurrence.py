@@ -95,7 +95,7 @@ def run(
         y, count, _, kept = _run(plan, False, constants, *carry, spikes)
         return (y, count), kept
 
-    length = len(spikes)
+    length = min(len(spikes), transmitter.MOST_ROWS)
     if in_parallel:  # so that the memory it needs stays bounded, however long the run
         length = max(_PARALLEL_ELEMENTS // max(math.prod(spikes.shape[1:]), 1), 1)
     if checkpoint is not None:

@@ -39,6 +39,8 @@ _SHORT = 0.5
 _TERMS = {"float64": 15}
 _TERMS_OTHER = 8
 
+_BECAUSE = ", as a release is what weighs them"
+
 
 @fields.described
 class Params(NamedTuple):
@@ -152,7 +154,7 @@ class TsodyksMarkram:
             params: ``Params``: U without unit, the time constants in ms.
             state: ``State`` at ``t``.
             t: time at the start of the step in ms; not needed.
-            spike: booleans (or numbers, true where not 0), shape of the state, or broadcasting.
+            spike: booleans (or 0 and 1), shape of the state, or broadcasting.
             dt: step in ms.
             key: for random release, a key of `jax.random`, of this step alone; synapses draw for themselves. The
                 ``depleted`` and ``active`` parts of the state are taken as the nearest whole number of sites.
@@ -171,7 +173,7 @@ class TsodyksMarkram:
         dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
         params = checks.guarded(checks.params(params, state.u.shape, self), self)
         plain = units.plain("spike", spike, "1")
-        spike = checks.spike_input(plain, state.u)
+        spike = checks.spike_input(plain, state.u, takes_weights=False, because=_BECAUSE)
         n = _sites(key, n)
         arrays = jax.tree.map(partial(checks.array, dtype=state.u.dtype), without_unused(params))
         state = checks.guarded_state(state, params, plain)
@@ -211,8 +213,7 @@ class TsodyksMarkram:
         if state is not None:
             state = checks.state(self, _whole(state))
         shape = None if state is None else state.u.shape
-        because = ", as a release is what weighs them"
-        spikes = checks.spike_train(given, shape, takes_weights=False, because=because)
+        spikes = checks.spike_train(given, shape, takes_weights=False, because=_BECAUSE)
         params = checks.guarded(checks.params(params, spikes.shape[1:], self), self)
         if state is None:
             state = self.init(params, spikes.shape[1:], dtype=dtype)

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from synkin import checks, loop, readouts, recurrence, units
 from synkin.readouts import Program
-from synkin.stepper import StepperOfSum, begun, prepared, state_of
+from synkin.stepper import StepperOfSum, begun, prepared, state_of, warn_of_rounding
 
 # Synapses times steps of which a sum's variables are kept at once for a readout: some tens of MB.
 _ELEMENTS = 2**20
@@ -90,6 +90,7 @@ def simulate(
     given = spikes
     spikes = checks.spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
     params = checks.guarded(checks.params(params, spikes.shape[1:], kernel), kernel)
+    warn_of_rounding(kernel, params, dt, method)
     if at_rest:
         state = kernel.init(params, spikes.shape[1:], dtype=dtype)
     state = checks.guarded_state(state, params, given, takes_weights=kernel.TAKES_WEIGHTS)

@@ -11,14 +11,17 @@ have another length, because ``T_dur`` or ``dt`` may have been others when it st
     2            the last step of any other pulse: it is there for the first ``last`` ms
     below 2      no transmitter
 
-A run carries ``ends``, the count as it is seen from the run's first row. It changes only where a spike comes: a count
-that goes down in every step would have to be written in every step.
+A carry of `synkin.stepper` holds the count of the step to come, which is 0 where there is no pulse, however many steps
+go by. The run of `synkin.simulate` holds ``ends``, the count as it is seen from the run's first row, which changes only
+where a spike comes: there a count that goes down would cost a write in every step. So such a run has a greatest length,
+`MOST_ROWS`; a longer train is several of them.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -27,8 +30,9 @@ from jax.typing import ArrayLike
 _GRID_SLACK = 1e-3
 # A pulse of which less than this fraction is left is over for "ignore": a spike at its very end counts.
 _END_SLACK = 1e-5
-# Steps of a pulse at most, so that twice their number and the rows of a run fit into an int32.
+# Steps of a pulse at most, and rows of a run: twice their numbers together fit into an int32.
 _MOST_STEPS = 2**29
+MOST_ROWS = 2**29
 
 
 class Pulse(NamedTuple):
@@ -110,14 +114,29 @@ def count(ends: Array, row: ArrayLike) -> Array:
 
 
 def pass_step(count: Array) -> Array:
-    """The count after a step of that count has gone by."""
+    """The count after a step of that count has gone by: 0, or below, where no pulse is left."""
     return count - 2
+
+
+def is_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
+    """Whether pulses of ``pulse_left`` ms end as those of ``pulse`` do, but for rounding: those that its steps left."""
+    steps = counted(pulse, pulse_left, dt) // 2
+    off = pulse_left - _left(steps, pulse.last, dt)
+    rounding = float(4 * jnp.finfo(pulse_left.dtype).eps) * jnp.maximum(
+        pulse_left, _left(pulse.full // 2, pulse.last, dt)
+    )
+    return (pulse_left <= 0) | ((jnp.abs(off) <= rounding) & (2 * steps <= pulse.full))
 
 
 def left(pulse: Pulse, before: Pulse | None, count: Array, dt: ArrayLike) -> Array:
     """``pulse_left`` in ms at the start of a step of that count: the way back from steps to time."""
     last = pulse.last if before is None else jnp.where(count % 2 == 0, pulse.last, before.last)
     return jnp.where(count < 2, jnp.zeros_like(last), _left(count // 2, last, dt))
+
+
+def whole_steps(T_dur: np.ndarray, dt: np.ndarray) -> np.ndarray:
+    """How long in ms a pulse of ``T_dur`` ms lasts with "exp_euler"."""
+    return np.ceil(np.asarray(T_dur, float) / float(dt) - _GRID_SLACK) * float(dt)
 
 
 def refill(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:

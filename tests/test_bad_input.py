@@ -376,6 +376,46 @@ WRONG = {
         ValueError,
         "Argument `overlap` is for receptors, as a linear kernel has no pulses, but is 'ignore'.",
     ),
+    "step: a part of a spike": (
+        step(spike=0.3),
+        ValueError,
+        "Argument `spike` must be 0 or 1 for a receptor kernel, which takes no weights, "
+        "but has values from 0.3 to 0.3.",
+    ),
+    "release: a part of a spike": (
+        lambda: tm.step(tm.Params(), tm.init(tm.Params(), 3), 0.0, 0.3, 0.1),
+        ValueError,
+        "Argument `spike` must be 0 or 1, as a release is what weighs them, but has values from 0.3 to 0.3.",
+    ),
+    "respond: a train": (
+        response(spike_times=[0.0, 0, 1, 0, 1]),
+        ValueError,
+        "Argument `spike_times` must be times in ms, but is 5 times 0 or 1, as a train on a grid is: of that, give "
+        "np.flatnonzero(train) * dt, or the train itself to synkin.simulate.",
+    ),
+    "respond: a train without a spike": (
+        response(spike_times=np.zeros(1000)),
+        ValueError,
+        "Argument `spike_times` must be times in ms, but is 1000 times 0 or 1, as a train on a grid is: of that, give "
+        "np.flatnonzero(train) * dt, or the train itself to synkin.simulate.",
+    ),
+    "respond: a train of booleans": (
+        response(spike_times=np.array([True, False])),
+        TypeError,
+        "Argument `spike_times` must be times in ms, but is an array of bool with shape (2,): of a train on a grid, "
+        "give np.flatnonzero(train) * dt, or the train itself to synkin.simulate.",
+    ),
+    "release: a train": (
+        release(spike_times=[1, 0, 1]),
+        ValueError,
+        "Argument `spike_times` must be times in ms, but is 3 times 0 or 1, as a train on a grid is: of that, give "
+        "np.flatnonzero(train) * dt, or the train itself to synkin.simulate.",
+    ),
+    "respond: times of booleans": (
+        response(times=[True]),
+        TypeError,
+        "Argument `times` must be times in ms, but is an array of bool with shape (1,).",
+    ),
     "step: NaN in a step": (
         lambda: ampa.step(ampa.Params(), STATE, 0.0, jnp.full(3, jnp.nan), 0.1),
         ValueError,

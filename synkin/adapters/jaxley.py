@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from synkin import checks, units
 from synkin.kernel import _g as the_field_g
-from synkin.stepper import Carry, CarryOfSum, stepper
+from synkin.stepper import CarryOfSum, Stepper, StepperOfSum, carried, stepper
 
 try:
     from jaxley.synapses import Synapse
@@ -154,11 +154,11 @@ class KernelSynapse(Synapse):
         for field in kernel.inputs:
             y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
         # A run of one step: a pulse goes from step to step as the whole number that counts it, and stays exact.
-        ends = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
-        carry, g = ready.step(_carry(kernel, y, ends), jnp.zeros_like(fired) if kernel.TAKES_WEIGHTS else fired)
+        counts = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
+        carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.TAKES_WEIGHTS else fired)
         moved = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
-        for field, end in zip(self._pulses, jax.tree.leaves(carry.ends), strict=True):
-            moved[field] = jnp.maximum(end // 2 - 1, 0).astype(dtype)
+        for field, count in zip(self._pulses, jax.tree.leaves(carry.count), strict=True):
+            moved[field] = (count // 2).astype(dtype)
         return {key(field): value for field, value in moved.items()}
 
     def compute_current(
@@ -174,12 +174,11 @@ class KernelSynapse(Synapse):
         return f"{self._name}_{field}"
 
 
-def _carry(kernel: Any, y: dict[str, Array], ends: list[Array]) -> Any:
+def _carry(ready: Stepper, y: dict[str, Array], counts: list[Array]) -> Any:
     """What a step goes on from: variables by name, and the count of each part's pulse where there are pulses."""
-    variables, counts = iter(y.values()), iter(ends)
-    row = jnp.zeros((), jnp.int32) if ends else None
+    variables, each = iter(y.values()), iter(counts)
+    steppers = ready.parts if isinstance(ready, StepperOfSum) else (ready,)
     parts = tuple(
-        Carry(tuple(itertools.islice(variables, len(part.order))), next(counts, None), row, None)
-        for part in kernel.parts
+        carried(part, tuple(itertools.islice(variables, len(part.kernel.order))), next(each, None)) for part in steppers
     )
-    return parts[0] if len(parts) == 1 else CarryOfSum(parts)
+    return CarryOfSum(parts) if isinstance(ready, StepperOfSum) else parts[0]

@@ -4,6 +4,7 @@
 it is `synkin.respond`, which takes each spike at its own time, and dt is only how far apart the results are.
 """
 
+import warnings
 from math import ceil, prod
 from typing import Any
 
@@ -52,7 +53,9 @@ def on_grid(
         for start in range(0, len(g), length):
             # The last chunk is as long as the others, beyond the end, so that one compilation serves all.
             block = dense(first + start, length)
-            state, chunk = simulate(kernel, params, block, dt, state=state, overlap=overlap)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of rounded pulses, which has been said
+                state, chunk = simulate(kernel, params, block, dt, state=state, overlap=overlap)
             stop = min(start + length, len(g))
             g[start:stop] = _finite(np.asarray(chunk[: stop - start]))
             progress.report(stop)

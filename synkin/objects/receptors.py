@@ -78,19 +78,20 @@ class Receptor(Synapse):
         counts its own: 0 at `init_state`, and on by dt with every step, or on from the last t it was told.
 
         Args:
-            spike: booleans (or numbers, true where not 0), of the state's shape or broadcasting to it.
+            spike: booleans (or 0 and 1), of the state's shape or broadcasting to it.
 
         Returns:
             g at the end of the step, as the fraction of open receptors, shape of the state.
 
         Raises:
-            TypeError, ValueError: dt is not set, or a spike of the wrong kind or shape.
+            TypeError, ValueError: dt is not set, or a spike of the wrong kind, shape or value.
             RuntimeError: under a JAX transformation; there the kernel's own ``step`` belongs.
         """
         t, dt = self._time()
         ready, carry = self._ready(dt)
-        carry, arrival, g = _step(ready, carry, self._arrival, self._input("spike", spike), t)
-        self._concrete((carry.y, carry.ends, arrival, g))
+        spike = checks.spikes_alone("spike", self._input("spike", spike))
+        carry, arrival, g = _step(ready, carry, self._arrival, spike, t)
+        self._concrete((carry.y, carry.count, arrival, g))
         self._gone(ready, carry)
         self._arrival = arrival
         self._clock = t + dt

@@ -16,15 +16,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin import checks, environ, units
-from synkin.stepper import carry_of, prepared
+from synkin.stepper import carry_of, prepared, warn_of_rounding
 
 Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
 
 _serial_numbers = itertools.count()
-
-# A carry counts its steps: after so many it begins anew.
-_MOST_STEPS = 2**28
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -131,7 +128,6 @@ class Synapse:
         self._at_rest = False
         self._going: Any = None  # the stepper and its carry, once steps are taken
         self._going_for: Any = None  # the parameters and dt that they are for
-        self._taken = 0
         self._clock: Any = 0.0
 
     @property
@@ -190,13 +186,14 @@ class Synapse:
     def _ready(self, dt: Any) -> tuple[Any, Any]:
         """The stepper for ``dt`` ms and the carry to go on from: made anew only where something has changed."""
         wanted = (self._params, dt)
-        if self._going is not None and self._taken < _MOST_STEPS:
+        if self._going is not None:
             params, last = self._going_for
             if params is self._params and (last is dt or (checks.is_concrete(dt) and last == dt)):
                 return self._going
         state, at_rest = self.state, self._at_rest
+        warn_of_rounding(self.kernel, self._params, dt, self._method)
         ready = _prepared(self.kernel, self._method, self._overlap, self._params, dt, state[0])
-        self._held_state, self._going, self._going_for, self._taken = state, None, wanted, 0
+        self._held_state, self._going, self._going_for = state, None, wanted
         self._at_rest = at_rest
         carry = _begun(ready, state, at_rest)
         # A step needs no parameters besides what was made of them, and every array that it is given takes its time.
@@ -205,7 +202,6 @@ class Synapse:
     def _gone(self, ready: Any, carry: Any) -> None:
         """Keep what a step gave."""
         self._going, self._held_state, self._at_rest = (ready, carry), None, False
-        self._taken += 1
 
     def init_state(self, batch_size: int | None = None) -> None:
         """Set every state variable to its initial value, and the object's own time to 0.

@@ -48,19 +48,22 @@ class Receptor(Synapse):
         """Advance by one step of brainstate's dt.
 
         Args:
-            pre_spike: booleans (or numbers, true where not 0), of the state's shape or broadcasting to it.
+            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. brainpy.state takes any other
+                number for a whole spike, and gives spikes with a surrogate gradient one of 0: both are refused here.
 
         Returns:
             g at the end of the step, shape of the state, in the unit of `g_initializer`.
 
         Raises:
-            TypeError, ValueError: t or dt is not set, or a spike of the wrong kind or shape.
+            TypeError, ValueError: t or dt is not set, a spike of the wrong kind, shape or value, or one that is
+                differentiated.
 
         A pulse that is under way when dt or T_dur changes ends with the step of the new dt that is nearest.
         """
         t = units.plain("t", environ("t"), "ms")
         arrival = units.plain("spike_arrival_time", self.spike_arrival_time.value, "ms")
-        spike = checks.spike_input(units.plain("pre_spike", plain_event(pre_spike), "1"), arrival)
+        plain = units.plain("pre_spike", plain_event(pre_spike), "1")
+        spike = checks.spike_input(plain, arrival, takes_weights=False, name="pre_spike")
         state, g = self._step(spike)
         self._keep(state)
         arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from synkin import checks, units
 from synkin.objects.synapse import axes, spread
-from synkin.stepper import prepared, resumed
+from synkin.stepper import prepared, resumed, warn_of_rounding
 
 Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
@@ -120,6 +120,7 @@ class Synapse(brainpy.state.Synapse):
         """The stepper for the parameters as they are and for the dt in force."""
         dt = checks.positive_dt(units.plain("dt", environ("dt"), "ms"))
         params = checks.params(self._params(), self.varshape, self.kernel)
+        warn_of_rounding(self.kernel, self._for_kernel(params), dt, self.method)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
         if self.method == "exact" and all(map(checks.is_concrete, (*params, dt))):
             # Tables, and powers of matrices: constants of whatever is being traced. The few exponentials of "exp_euler"
