@@ -192,7 +192,8 @@ def test_a_kernel_that_has_the_name_of_the_librarys(tmp_path):
     found = fitted(TRACE, own)
     found.save(path)
     with pytest.raises(
-        ValueError, match=r"^Argument `kernel` must be given to read .*, whose expon has other equations"
+        ValueError,
+        match=r"^Argument `kernel` must be given to read .*, as the expon of the library has other equations",
     ):
         Fit.load(path)
     with pytest.raises(

@@ -83,7 +83,8 @@ def _deep() -> str:
 def _terminated() -> str:
     code = (
         "import os, signal\nfrom pathlib import Path\nfrom synkin.cli import files\n"
-        "with files.replacing(Path('g.csv')) as file:\n    file.write(b'half')\n    os.kill(os.getpid(), signal.SIGTERM)"
+        "with files.replacing(Path('g.csv')) as file:\n    file.write(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)"
     )
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=_environment(), check=False)
@@ -128,15 +129,19 @@ def _poor() -> str:
 
 
 _REFUSED = "refused"
+_THREE = "C + T <-> O : a, b\nO <-> D : d, r"
 ROWS = (
     Row("Fit.load: a kernel of one's own called expon", _REFUSED, lambda: _loaded(_own(3.0))),
     Row("Fit.load(kernel=): one of that name with another decay", _REFUSED, lambda: _loaded(_own(3.0), _own(1.0))),
     Row("Fit.load(kernel=): the very kernel", "read", lambda: _loaded(_own(3.0), _own(3.0))),
     Row(
         "Fit.load(kernel=): a scheme with a state more", _REFUSED,
-        lambda: _loaded(_scheme("C + T <-> O : a, b\nO <-> D : d, r"), _scheme("C + T <-> O : a, b\nO <-> D : d, r\nD <-> E : d, r")),
+        lambda: _loaded(_scheme(_THREE), _scheme(f"{_THREE}\nD <-> E : d, r")),
     ),
-    Row("Fit.load: a scale changed by hand", _REFUSED, lambda: _loaded(synkin.expon, edit=lambda r: r["fit"].update(scale=9.0))),
+    Row(
+        "Fit.load: a scale changed by hand", _REFUSED,
+        lambda: _loaded(synkin.expon, edit=lambda read: read["fit"].update(scale=9.0)),
+    ),
     Row("Fit.load: 200,000 brackets", _REFUSED, _deep),
     Row("Fit.save over an earlier file, the disk being full", "the earlier file is as it was", _full_disk),
     Row("SIGTERM while a file is written", "exit status -15, 0 files left", _terminated),

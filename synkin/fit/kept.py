@@ -151,10 +151,7 @@ def _kernel(said: dict[str, Any], given: Any, path: Any, by: dict[str, str], *, 
     if other == "is none":
         raise _Refused(f"Argument `kernel` must be given to read {path}, as {name} is none of {what}, but is None.")
     if other:
-        raise _Refused(
-            f"Argument `kernel` must be given to read {path}, as {name} is none of {what}, whose {name} {other}, but "
-            "is None."
-        )
+        raise _Refused(f"Argument `kernel` must be given to read {path}, as the {name} of {what} {other}, but is None.")
     return known
 
 
