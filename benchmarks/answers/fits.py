@@ -108,9 +108,10 @@ def _environment() -> dict[str, str]:
 
 def _squares() -> str:
     rng = np.random.default_rng(1)
-    edges = np.cumsum(np.column_stack([rng.exponential(100, 40), rng.exponential(10, 40)]).ravel())
-    times = np.arange(20_000) * 0.2
-    trace = 5.0 * (np.searchsorted(edges, times) % 2) + 0.1 * rng.normal(size=times.size)
+    times, edges = np.arange(20_000) * 0.2, [0.0]
+    while edges[-1] < times[-1]:
+        edges.append(edges[-1] + rng.exponential(100 if len(edges) % 2 else 10))
+    trace = 5.0 * (np.searchsorted(edges[1:], times, side="right") % 2) + 0.1 * rng.normal(size=times.size)
     params = synkin.gabaa.Params(T_dur=5.0)
     found = synkin.deconvolve(synkin.gabaa, params, times, trace, drift=20.0, threshold=2.0, mismatch=0.0)
     return f"{len(found.times)} events, the largest {found.sizes.max():.1f} of an opening of 5"
