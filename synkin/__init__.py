@@ -3,6 +3,9 @@
 import importlib
 from types import ModuleType
 
+from synkin import program  # noqa: F401  # first: it says what Ctrl-C does while all that follows is imported
+
+# isort: split
 from synkin import currents, environ, plot, presets
 from synkin.deconvolution import Events, deconvolve
 from synkin.delays import delayed

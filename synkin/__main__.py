@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 import synkin
+from synkin import program
 from synkin.cli import UsageError, events, fit, measure, simulate
 from synkin.cli import list as list_
 from synkin.cli.hints import meant
@@ -40,17 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         where it was interrupted.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    if not words:
-        print(_WELCOME.format(version=synkin.__version__, synkin=called_as()), end="")
-        return 0
     try:
+        program.raise_again()
+        if not words:
+            print(_WELCOME.format(version=synkin.__version__, synkin=called_as()), end="")
+            return 0
         arguments = _parser(words).parse_args(words)
         arguments.run(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return program.INTERRUPTED
     return 0
 
 

@@ -15,6 +15,9 @@ import pytest
 
 import synkin
 
+# What is asked for by JAX_ENABLE_X64. Some packages change it when they are imported, as brainstate does.
+X64 = jax.config.jax_enable_x64
+
 # A kernel that leans on silent promotion would change the dtype of a scan's carry, or a shape, at its user's.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -94,9 +97,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.wide)
 
 
+def pytest_collectreport():
+    """A test module has been imported."""
+    jax.config.update("jax_enable_x64", X64)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def let_go():
     """What a module has compiled is of little use to the next, and takes memory by the gigabyte."""
+    jax.config.update("jax_enable_x64", X64)
     yield
     jax.clear_caches()
 

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import samples
-from conftest import LINEAR, RECEPTORS, enable_x64
+from conftest import LINEAR, RECEPTORS, X64, enable_x64
 
 import synkin
 from synkin import alpha, ampa, checks, dual_expon, respond, simulate
@@ -562,3 +562,8 @@ def test_the_samples_are_sound():
     for kernel in synkin.KERNELS.values():
         checks.params(samples.params(kernel, rng), (), kernel)
     assert checks.params(dual_expon.Params(amplitude=-1.0), (), dual_expon).amplitude == -1.0
+
+
+def test_the_suite_runs_in_the_precision_that_is_asked_for():
+    """Whatever the modules of other tests import."""
+    assert jnp.zeros(()).dtype == (jnp.float64 if X64 else jnp.float32)

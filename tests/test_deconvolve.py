@@ -6,6 +6,9 @@ from minis import DECAY, PEAK, RISE, crossings, least_errors, minis, paired, sco
 
 import synkin
 from synkin import Recording, ampa, deconvolve, dual_expon, expon, read_recording, respond
+from synkin.deconvolution.filters import WHITE, matched
+from synkin.deconvolution.search import Rules, _State
+from synkin.deconvolution.template import sampled
 
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
 # Events alone, and two on the decay of others, none at a sample.
@@ -188,6 +191,38 @@ def test_sweeps_and_recordings():
     assert text.startswith(f"Events({len(found[0].times)} in 1,999.95 ms, ")
     assert "pA, noise 4" in text
     assert found[0].rate == pytest.approx(len(found[0].times) / 1.99995)
+
+
+@pytest.mark.parametrize(("name", "options"), [("gabaa", {"T_dur": 5.0}), ("alpha", {}), ("expon", {"tau": 2.0})])
+def test_sizes_of_many_events_are_least_squares(name, options):
+    """How alike events are is a table of products: no sizes at all make a square that is negative."""
+    kernel, count = synkin.KERNELS[name], 20_000
+    template = sampled(kernel, kernel.Params(**options), 0.1, count)
+    phases, length = template.samples.shape
+    trace = np.random.default_rng(0).normal(size=count + length)
+    state = _State(matched(trace, count, template, 0.5 * template.length / 0.1, WHITE), Rules(4.5, 0.1, 10))
+    state.places = np.linspace(0, count * phases - 1, 700).astype(int)
+    table = state._between(*(places.ravel() for places in np.meshgrid(state.places, state.places))).reshape(700, 700)
+    assert np.linalg.eigvalsh(table)[0] > 0
+    # Each twice: of two that are one, one is left.
+    once = state.places[::2]
+    state.places = np.repeat(once, 2)
+    sizes = state._least_squares()
+    np.testing.assert_array_equal(state.places, once)
+    assert np.isfinite(sizes).all()
+
+
+def test_square_openings_end_in_a_result():
+    """No sum of answers, but every part of them looks like some."""
+    rng = np.random.default_rng(1)
+    edges = np.cumsum(np.column_stack([rng.exponential(100, 40), rng.exponential(10, 40)]).ravel())
+    times = np.arange(10_000) * 0.2
+    trace = 5.0 * (np.searchsorted(edges, times) % 2) + 0.1 * rng.normal(size=times.size)
+    params = synkin.gabaa.Params(T_dur=5.0)
+    found = deconvolve(synkin.gabaa, params, times, trace, drift=20.0, threshold=2.0, mismatch=0.0)
+    assert len(found.times) > 10
+    assert np.isfinite(found.sizes).all()
+    assert np.abs(found.curve + found.baseline - trace).std() < 0.5 * trace.std()
 
 
 def test_a_flat_trace_and_a_short_one():

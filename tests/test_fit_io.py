@@ -1,10 +1,16 @@
 """Results that are kept, and what else may go into a fit: errors of samples, ties, times of each recording's own."""
 
+import collections
 import copy
+import functools
 import json
 import pickle
+import sys
+import weakref
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import enable_x64
@@ -14,6 +20,7 @@ from test_fit import alpha_function, first_order, noisy
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fit import Fit, fit
+from synkin.fit.identity import difference, identity, versions
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms
@@ -85,19 +92,16 @@ def test_several_recordings_ties_and_protocols_travel(tmp_path):
     same(copy.deepcopy(found), found)
 
 
-def test_a_scheme_is_made_of_its_text(tmp_path):
+def test_a_scheme_is_made_of_its_text(tmp_path, monkeypatch):
     trace = 20 * first_order(TIMES, 2.0, 0.4, 0.5, SPIKE) + 0.1 * np.random.default_rng(0).normal(size=TIMES.size)
     found = fitted(trace, SCHEME, free="beta")
     found.save(tmp_path / "fit.json")
     same(Fit.load(tmp_path / "fit.json"), found)
     # In another process nobody has made it.
-    written = json.loads((tmp_path / "fit.json").read_text())
-    written["kernel"]["scheme"][4] = "made_elsewhere"
-    written["kernel"]["name"] = "made_elsewhere"
-    (tmp_path / "other.json").write_text(json.dumps(written))
-    again = Fit.load(tmp_path / "other.json")
+    monkeypatch.setattr(sys.modules["synkin.scheme"], "_made", weakref.WeakValueDictionary())
+    again = Fit.load(tmp_path / "fit.json")
     assert again.kernel is not SCHEME
-    assert again.kernel.name == "made_elsewhere"
+    assert again.kernel.name == "kept_scheme"
     np.testing.assert_allclose(again.predict(TIMES), found.predicted, atol=1e-9)
 
 
@@ -112,7 +116,136 @@ def test_a_kernel_of_ones_own_is_given(tmp_path):
     same(Fit.load(path, mine), found)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "synkin fit 1"}', '{"format": "synkin fit 0"}', "\x00"])
+# A kernel is known by its equations
+
+
+def bent(slope):
+    own = jax.custom_jvp(lambda x: 1.0 * x)
+    own.defjvp(lambda x, dx: (own(*x), slope * dx[0]))
+    return own
+
+
+def decay(factor=1.0, name="mine", conductance=None, rate=lambda x: 1.0 * x, **options):
+    """One that is `mine`, or nearly."""
+    params = collections.namedtuple("Params", "tau", defaults=[5.0])
+    state = collections.namedtuple("State", options.pop("State", "g"))
+    more = state._fields[1:]
+    return synkin.linear(
+        lambda p, y: {"g": -factor * rate(y.g / p.tau)} | {field: -getattr(y, field) for field in more}, params, state,
+        input="g", name=name, conductance=conductance, **options,
+    )  # fmt: skip
+
+
+# Each with another that has the same name, parameters and state, or nearly.
+OTHERS = {
+    "a factor": (decay(), decay(1.001)),
+    "a threshold far off": (decay(), decay(rate=lambda x: jnp.where(x > 1e9, 2.0, 1.0) * x)),
+    "the derivative alone": (decay(rate=bent(1.0)), decay(rate=bent(2.0))),
+    "an inner jit": (decay(rate=jax.jit(lambda x: 1.0 * x)), decay(rate=jax.jit(lambda x: 1.001 * x))),
+    "an array closed over": (decay(np.array(1.0)), decay(np.array(1.5))),
+    "the conductance": (decay(), decay(conductance=lambda p, y: 2.0 * y.g)),
+    "a variable more": (decay(), decay(State="g h")),
+    "a unit": (decay(units={"tau": "ms"}), decay(units={"tau": "s"})),
+    "a sum": (decay() + expon, decay(1.001) + expon),
+    "a state more": (
+        SCHEME,
+        synkin.scheme("C + glu <-> O : alpha, beta\nO <-> D : d, r\nD <-> E : d, r", open="O", name="kept_scheme",
+                      alpha=2.0, beta=0.4, d=0.1, r=0.02, T_dur=0.5),
+    ),
+    "where it rests": (
+        synkin.scheme("C + glu <-> O : a, b\nO <-> D : d, r", open="O", name="s", a=2.0, b=0.4, d=0.1, r=0.02),
+        synkin.scheme("C + glu <-> O : a, b\nO <-> D : d, r", open="O", name="s", a=2.0, b=0.4, d=0.1, r=0.02,
+                      rest="steady", ligand="glu"),
+    ),
+    "a rate that is a function": tuple(
+        synkin.scheme("C + glu <-> O : a, b", open="O", name="s", a=2.0, b=lambda p, f=f: f * p.k * 1.0, k=0.4)
+        for f in (1.0, 1.1)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", OTHERS)
+def test_a_kernel_with_other_equations_is_another(which):
+    kernel, other = OTHERS[which]
+    for params in (kernel.Params(), kernel.Params(*(1.3 * np.array(kernel.Params(), float)))):
+        said = json.loads(json.dumps(identity(kernel, params)))
+        assert difference(said, kernel, versions()) is None
+        assert difference(said, other, versions())
+
+
+@pytest.mark.parametrize("kernel", [*synkin.KERNELS.values(), SCHEME], ids=lambda kernel: kernel.name)
+def test_between_versions_the_numbers_decide(kernel):
+    said = json.loads(json.dumps(identity(kernel, kernel.Params())))
+    again = json.loads(json.dumps(identity(kernel, kernel.Params())))
+    assert again == said
+    said["does"] = {"how": "operations", "hash": "as another version traces them"}
+    assert difference(said, kernel, versions())
+    by = versions() | {"jax": "0.0.0"}
+    assert difference(said, kernel, by) is None
+    said["values"][3][0] += 1e-6 * (1 + abs(said["values"][3][0]))
+    assert difference(said, kernel, by) == "has other equations"
+
+
+def test_a_kernel_that_has_the_name_of_the_librarys(tmp_path):
+    path = tmp_path / "fit.json"
+    own = decay(2.0, name="expon")
+    found = fitted(TRACE, own)
+    found.save(path)
+    with pytest.raises(
+        ValueError,
+        match=r"^Argument `kernel` must be given to read .*, as the expon of the library has other equations",
+    ):
+        Fit.load(path)
+    with pytest.raises(
+        ValueError, match=r"^Argument `kernel` must be the expon of .*that which is given has other equ"
+    ):
+        Fit.load(path, expon)
+    same(Fit.load(path, own), found)
+
+
+# What is no file of a fit
+
+EDITS = {
+    "a value": lambda read: read["fit"].update(scale=1.0),
+    "one without": lambda read: read["fit"].pop("scale"),
+    "no checksum": lambda read: read.pop("checksum"),
+    "a sample": lambda read: read["fit"]["predicted"]["array"].pop(),
+    "NaN": lambda read: read["fit"]["params"].update(tau="nan"),
+    "the kernel": lambda read: read["kernel"].update(name="expon"),
+    "a type": lambda read: read.update(fit=3),
+}
+
+
+@functools.cache
+def one_fit():
+    return fitted(TRACE)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("form", [2, 1])
+def test_files_that_were_changed(tmp_path, edit, form):
+    path, found = tmp_path / "fit.json", one_fit()
+    found.save(path)
+    read = json.loads(path.read_text())
+    path.write_text(json.dumps(read, indent=2))  # the same content
+    same(Fit.load(path), found)
+    if form == 1:  # as they were written before
+        del read["checksum"], read["by"]
+        read["format"], read["kernel"] = "synkin fit 1", {name: read["kernel"][name] for name in ("name", "parameters")}
+        path.write_text(json.dumps(read))
+        same(Fit.load(path), found)
+        if edit == "no checksum":
+            return
+    EDITS[edit](read)
+    path.write_text(json.dumps(read))
+    with pytest.raises(ValueError, match=r"^(File|Argument `kernel`) .* must .*\.$"):
+        Fit.load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"format": "synkin fit 1"}', '{"format": "synkin fit 0"}', "\x00", "[" * 200_000, "9" * 9999],
+)
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "fit.json"
     path.write_text(text)

@@ -83,6 +83,33 @@ BAD = r"The curve explains only {} of the recording's variance, and noise accoun
 
 
 @pytest.mark.parametrize(
+    ("trace", "options", "freed"),
+    [
+        (RESPONSE + 0.02 * noise(), {"spike": 1.5}, ["onset"]),
+        (RESPONSE + 0.02 * noise() + 0.5, {"offset": False}, ["offset"]),
+        (-30 * RESPONSE + 0.6 * noise(), {"scale": False}, ["scale"]),
+        (3 * RESPONSE + 0.06 * noise() + 2, {"spike": 1.5, "offset": -0.5}, ["onset", "offset"]),
+        (RESPONSE + 0.1 * np.sin(TIMES) + 0.001 * noise(), {}, []),  # no help
+        (RESPONSE + 0.02 * noise(), {}, []),  # no need
+    ],
+)
+def test_what_is_held_is_freed_before_all_else(trace, options, freed):
+    """The R^2 that is said is that of the fit with these free."""
+    found = fitted(trace, **options)
+    said = re.search(
+        r"With (.*) R\^2 is (\d\.\d{3}) in place of (-?\d+\.\d{3}): free (.*) before all else\.", found.message
+    )
+    if not freed:
+        assert said is None
+        return
+    assert said[1] == words.listed([f"`{name}=True`" for name in freed])
+    assert float(said[3]) == pytest.approx(found.r_squared, abs=6e-4)
+    again = fitted(trace, **(options | dict.fromkeys(freed, True)))
+    assert float(said[2]) == pytest.approx(again.r_squared, abs=6e-4)
+    assert again.r_squared > 0.99
+
+
+@pytest.mark.parametrize(
     ("trace", "options", "said"),
     [
         (-30 * RESPONSE + 2, {}, r"The curve explains all of the recording's variance\."),

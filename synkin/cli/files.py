@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from synkin import files
 from synkin.cli import UsageError
 
 
@@ -34,7 +35,7 @@ def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path
         keep: a file that must not be overwritten: the one that is read.
 
     Raises:
-        UsageError: another suffix, a folder that is not there or cannot be written to, or the file ``keep``.
+        UsageError: another suffix, a folder or file that is not there or cannot be written to, or the file ``keep``.
     """
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"Option {option} needs a file in {' or '.join(suffixes)}, but got {path}.")
@@ -45,24 +46,21 @@ def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path
         raise UsageError(f"Option {option} needs a file, but {path} is a folder.")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"The folder of {option} {path} cannot be written to.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise UsageError(f"Option {option} needs a file that can be written, but {path} is protected.")
     if keep is not None and path.exists() and keep.exists() and path.samefile(keep):
         raise UsageError(f"Option {option} would overwrite {keep}, which is read.")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that becomes ``path`` when all is written, so that nobody ever sees half of it.
+    """`synkin.files.replacing`, and a sentence where the disk does not take the file.
 
     Raises:
-        UsageError: the disk does not take it.
+        UsageError: the file cannot be written.
     """
-    path = path.resolve()
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("wb") as file:
+        with files.replacing(path) as file:
             yield file
-        unfinished.replace(path)
     except OSError as error:
         raise UsageError(f"File {path} cannot be written: {error.strerror}.") from None
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -24,8 +24,9 @@ from synkin.deconvolution.template import Template
 _FLOOR = 1.0
 # Samples below which the spectrum is not estimated, and segments at least of which its median is taken.
 _FEW, _SEGMENTS = 512, 8
-# How many standard deviations of the baseline's Gaussian its weights are followed.
-_REACH = 3.0
+# How many standard deviations of the baseline's Gaussian its weights are followed: cut off sooner, how alike many
+# events are would be no table of products any more, and the squares that their sizes make least could be negative.
+_REACH = 6.0
 # From a median absolute value to a standard deviation, of Gaussian noise.
 FROM_MEDIAN = 1.4826
 

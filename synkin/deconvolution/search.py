@@ -7,7 +7,7 @@ noise does to a match (`filters`), so that it is a number of standard deviations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solveh_banded
+from scipy.linalg import cho_solve, lapack, solve_triangular
 from scipy.signal import find_peaks
 from scipy.special import ndtri
 
@@ -17,6 +17,8 @@ from synkin.deconvolution.filters import Matched
 _ROUNDS, _SWEEPS = 8, 3
 # Two events whose answers are so much alike count as one.
 _SAME = 0.98
+# And one of whose answer this part is its own: all else of it is a combination of those before.
+_OWN = 1e-6
 # Places that are tried for a pair in place of one event.
 _TRIED = 40
 # An event's neighbours are those whose answers are alike to this part, and so many on either side at most.
@@ -203,13 +205,40 @@ class _State:
             self._explain(place, size)
 
     def _least_squares(self) -> np.ndarray:
+        """The best sizes, once events are left out whose answers are a combination of those of events before them."""
+        bands = self._bands()
+        factor, failed = lapack.dpbtrf(bands, lower=1)
+        if not failed and (factor[0] ** 2 > _OWN * bands[0]).all():
+            return lapack.dpbtrs(factor, self.match[self.places], lower=1)[0]
+        factor = self._keep_independent()
+        return cho_solve((factor, True), self.match[self.places])
+
+    def _keep_independent(self) -> np.ndarray:
+        """Leave out what is a combination of events before it; the Cholesky factor of how alike the others are."""
+        kept = np.empty_like(self.places)
+        factor = np.zeros((len(kept), len(kept)))
+        n = 0
+        for place in self.places:
+            first = int(np.searchsorted(kept[:n], place - (self.matched.reach + 1) * self.phases))
+            alike = self._between(np.full(n - first, place), kept[first:n])
+            row = solve_triangular(factor[first:n, first:n], alike, lower=True) if n > first else alike
+            own = self.norm[place] ** 2
+            left = own - row @ row
+            if left > _OWN * own:
+                kept[n], factor[n, first:n], factor[n, n] = place, row, np.sqrt(left)
+                n += 1
+        self.places = kept[:n]
+        return factor[:n, :n]
+
+    def _bands(self) -> np.ndarray:
+        """How alike the events are, the diagonals of a symmetric matrix as rows, from the main one down."""
         places = self.places
-        bands = [(1 + 1e-9) * self._between(places, places)]
+        bands = [self._between(places, places)]
         for d in range(1, len(places)):
             if (places[d:] - places[:-d]).min() > (self.matched.reach + 1) * self.phases:
                 break
             bands.append(np.append(self._between(places[:-d], places[d:]), np.zeros(d)))
-        return solveh_banded(np.array(bands), self.match[places], lower=True)
+        return np.array(bands)
 
     def _move(self) -> bool:
         """Each event to the place near by where it matches best what the others leave; whether any moved."""

@@ -8,7 +8,9 @@
     words        numbers and lists as text
     statistics   noise, standard errors, and what the recording cannot tell
     verdict      what the curve is worth, in a sentence
+    advice       what to free where it is poor
     intervals    profiles and the bootstrap
+    identity     what identifies a kernel in a file
     kept         files of results
     result       `Fit`
     compare      which of several kernels
@@ -28,10 +30,12 @@ from jax.typing import ArrayLike
 
 from synkin import checks
 from synkin.fit import search, statistics
+from synkin.fit.advice import freeing
 from synkin.fit.compare import Comparison, compare
 from synkin.fit.intervals import Bootstrap, Profile
 from synkin.fit.problem import pose
 from synkin.fit.result import Fit, collect
+from synkin.fit.verdict import verdict
 from synkin.jumps import Jumps
 from synkin.recordings.recording import Recording, arrays
 
@@ -125,7 +129,9 @@ def fit(
     noise, and whether what is left means that the kernel does not describe the recording. What counts as noise is
     estimated without the kernel: by how far samples lie off the line between their neighbours, at distances up to a
     thirty-second of the recording for each spike, which hardly sees a response. Slower noise cannot be told from a
-    kernel of another shape; where the two are not large, the message says just that.
+    kernel of another shape; where the two are not large, the message says just that. Where the curve leaves more than
+    fast noise and scale, offset or onset is held, it is fitted again with these free, from 4 starts, and ``message``
+    says which of them to free if that leaves much less.
 
     Source: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7.
     """
@@ -157,7 +163,9 @@ def fit(
         )
         found = search.run(problem, loss, int(starts), int(max_nfev), progress)
         known = statistics.infer(problem, found)
-    return collect(problem, found, known, time.perf_counter() - began)
+        worth, is_poor = verdict(problem, found, known)
+        advice = freeing(problem, found, loss) if is_poor else ""
+    return collect(problem, found, known, worth, advice, time.perf_counter() - began)
 
 
 # In the package `synkin`, this function hides the subpackage of the same name: with this, `synkin.fit.Fit` and the rest

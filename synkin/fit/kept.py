@@ -1,10 +1,14 @@
 """Results in files: all of a `Fit` as JSON, so that what is read back is what was written, to the last bit.
 
-A kernel of the library stands there by its name, a scheme as its text and rates, a sum as its parts, and any other by
-its name and parameters alone: it has to be given when the file is read. Numbers that JSON does not have are strings:
-"nan", "inf".
+A file says of its kernel what identifies it (`synkin.fit.identity`), and is read with a kernel of these equations
+alone: that of the library of that name, one made of the text of a scheme, or one that is given. It holds a checksum of
+all else, so that a file that was changed by hand is none. Numbers that JSON does not have are strings: "nan", "inf".
+
+Files of format 1 hold a kernel's name and parameters only, and no checksum. They are read if the kernel gives the very
+curve that they hold at the parameters that they hold.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -14,17 +18,25 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from synkin import checks
+from synkin import checks, files
+from synkin.fit.identity import difference, identity, versions
+from synkin.fit.model import curve
 from synkin.fit.problem import Problem
 from synkin.kernels import KERNELS
 from synkin.scheme import Scheme, _scheme
 from synkin.sums import added
 
 # What the file says it is.
-_FORMAT = "synkin fit 1"
+_FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
 _ARRAY, _TUPLE = "array", "tuple"
+# A curve of format 1 is the kernel's to this part of its height, and its parameters the problem's.
+_SAME = 1e-6
+
+# What reading something that is not as it should be raises.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 def save(fit: Any, path: str | os.PathLike[str]) -> None:
@@ -35,8 +47,11 @@ def save(fit: Any, path: str | os.PathLike[str]) -> None:
         del part["kernel"]
         part["params"] = part["params"]._asdict()
     found["problem"] = problem
-    text = json.dumps({"format": _FORMAT, "kernel": _of_kernel(fit.kernel), "fit": _plain(found)}, allow_nan=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    said = _plain(_with_words(identity(fit.kernel, fit.params), fit.kernel))
+    content = {"format": _FORMAT, "by": versions(), "kernel": said, "fit": _plain(found)}
+    text = json.dumps(content | {"checksum": _checksum(content)}, allow_nan=False)
+    with files.replacing(path) as file:
+        file.write(text.encode() + b"\n")
 
 
 def load(make: Callable[..., Any], path: str | os.PathLike[str], kernel: Any) -> Any:
@@ -44,55 +59,124 @@ def load(make: Callable[..., Any], path: str | os.PathLike[str], kernel: Any) ->
 
     Raises:
         OSError: no such file.
-        ValueError: a file of another kind, or a kernel that is needed or another one.
+        ValueError: a file of another kind or that was changed, or a kernel that is needed or another one.
     """
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     try:
         read = json.loads(text)
-        if read["format"] != _FORMAT:
+        form, said, found = read["format"], read["kernel"], _made(read["fit"])
+        if form not in (_FORMAT, _FIRST):
             raise KeyError("format")
-        said, found = read["kernel"], _made(read["fit"])
-        kernel = _kernel(said, kernel, path)
+        is_whole = form == _FIRST or read.pop("checksum") == _checksum(read)
+        by = read["by"] if form == _FORMAT else {}
+    except _UNREADABLE:
+        raise _other(path) from None
+    if not is_whole:
+        raise ValueError(
+            f"File {path} must be as `Fit.save` wrote it, but its content was changed since: its checksum is not its "
+            "own."
+        )
+    if kernel is not None:
+        checks.kernel(kernel)
+    try:
+        said = _made(said)
+        kernel = _kernel(said, kernel, path, by, is_first=form == _FIRST)
         problem = found.pop("problem")
         for part in (found, problem):
             part["kernel"], part["params"] = kernel, kernel.Params(**part["params"])
-        return make(**found, problem=Problem(**problem))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError):
-        raise ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or not a whole one.") from None
+        fit = make(**found, problem=Problem(**problem))
+    except _Refused as refused:
+        raise ValueError(str(refused)) from None
+    except _UNREADABLE:
+        raise _other(path) from None
+    if form == _FIRST:
+        _check_curve(fit, path)
+    return fit
 
 
-def _of_kernel(kernel: Any) -> dict[str, Any]:
-    """What a file says of a kernel."""
-    said: dict[str, Any] = {"name": kernel.name, "parameters": list(kernel.Params._fields)}
+class _Refused(Exception):
+    """A kernel that is not that of the file: the sentence that says so."""
+
+
+def _other(path: Any) -> ValueError:
+    return ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or not a whole one.")
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """That of JSON's content, however it is laid out."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _with_words(said: dict[str, Any], kernel: Any) -> dict[str, Any]:
+    """What a file says of a kernel: what identifies it, and of a scheme that is not found by its name its words."""
     if len(kernel.parts) > 1:
-        said["parts"] = [_of_kernel(part) for part in kernel.parts]
-    elif KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
+        parts = zip(said["parts"], kernel.parts, strict=True)
+        return said | {"parts": [_with_words(one, part) for one, part in parts]}
+    if KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
         with suppress(TypeError):  # a rate that is a function
-            said["scheme"] = json.loads(json.dumps(kernel.said))
+            said = said | {"scheme": json.loads(json.dumps(kernel.said))}
     return said
 
 
-def _kernel(said: dict[str, Any], given: Any, path: Any) -> Any:
-    """The kernel that a file means."""
+def _kernel(said: dict[str, Any], given: Any, path: Any, by: dict[str, str], *, is_first: bool) -> Any:
+    """The kernel that a file means.
+
+    Raises:
+        _Refused: there is none, or ``given`` is another one.
+    """
+    name, parameters = said["name"], said["parameters"]
     if given is not None:
-        checks.kernel(given)
-        if (given.name, list(given.Params._fields)) != (said["name"], said["parameters"]):
-            raise ValueError(
-                f"Argument `kernel` must be {said['name']} with the parameters {', '.join(said['parameters'])}, as in "
-                f"{path}, but is {given!r:.80}."
+        if (given.name, list(given.Params._fields)) != (name, parameters):
+            raise _Refused(
+                f"Argument `kernel` must be {name} with the parameters {', '.join(parameters)}, as in {path}, but is "
+                f"{given!r:.80}."
             )
+        other = None if is_first else difference(said, given, by)
+        if other:
+            raise _Refused(f"Argument `kernel` must be the {name} of {path}, but that which is given {other}.")
         return given
     if "parts" in said:
-        found = [_kernel(part, None, path) for part in said["parts"]]
-        return added(*found)
+        return added(*(_kernel(part, None, path, by, is_first=is_first) for part in said["parts"]))
+    known, what = KERNELS.get(name), "the library"
     if "scheme" in said:
-        return _scheme(*map(_as_tuple, said["scheme"]))
-    known = KERNELS.get(said["name"])
-    if known is None or list(known.Params._fields) != said["parameters"]:
-        raise ValueError(
-            f"Argument `kernel` must be given to read {path}, as {said['name']} is none of the library, but is None."
-        )
+        known, what = None, "its text"
+        with suppress(ValueError, TypeError):  # text that this version reads no more
+            known = _scheme(*map(_as_tuple, said["scheme"]))
+    other = "is none" if known is None else None
+    if known is not None and list(known.Params._fields) != parameters:
+        other = f"has the parameters {', '.join(known.Params._fields)}"
+    elif known is not None and not is_first:
+        other = difference(said, known, by)
+    if other == "is none":
+        raise _Refused(f"Argument `kernel` must be given to read {path}, as {name} is none of {what}, but is None.")
+    if other:
+        raise _Refused(f"Argument `kernel` must be given to read {path}, as the {name} of {what} {other}, but is None.")
     return known
+
+
+def _check_curve(fit: Any, path: Any) -> None:
+    """Raise ValueError unless a fit's curve and parameters are those of its problem: for files without a checksum."""
+    try:
+        problem = fit.problem
+        with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+            value, params = curve(problem, fit.point).value, problem.params_at(fit.point)
+            own = problem.split(fit.point)
+        trace = np.where(problem.present, problem.trace, np.nan)
+        pairs = [(fit.predicted, value), (fit.trace, trace), (fit.residuals, trace - value), (fit.params, params)]
+        pairs += [(getattr(fit, name), values) for name, values in own.items()]
+        height = np.abs(value).max()
+        is_own = all(
+            np.allclose(np.ravel(np.broadcast_to(a, np.shape(b))), np.ravel(b), _SAME, _SAME * height * (i < 3), True)
+            for i, (a, b) in enumerate(pairs)
+        )
+    except _UNREADABLE:
+        raise _other(path) from None
+    if not is_own:
+        raise ValueError(
+            f"File {path} must hold the curve that {fit.kernel.name} gives with the parameters in it, but holds "
+            "another one: it was changed since, or fitted with another kernel, which `kernel=` gives."
+        )
 
 
 def _as_tuple(value: Any) -> Any:

@@ -426,6 +426,12 @@ def _check_trace(trace: np.ndarray, present: np.ndarray, is_single: bool, shared
         )
 
 
+def default_onset(spike_times: np.ndarray, times: np.ndarray) -> tuple[float, float]:
+    """How far an onset may go where no bounds are given."""
+    last = spike_times[np.isfinite(spike_times)].max()
+    return float(times[..., 0].min() - times[..., -1].max()), float(times[..., -1].max() - last)
+
+
 def _limits(
     kernel: Any,
     params: Any,
@@ -436,12 +442,11 @@ def _limits(
     times: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bound of each free quantity, in its unit."""
-    last = spike_times[np.isfinite(spike_times)].max()
     start = {name: getattr(params, name) for name in free}
     positive = [name for name in free if not kernel.parameters[name].signed]
     default = {
         **{name: (start[name] / REACH, start[name] * REACH) for name in positive},
-        "onset": (times[..., 0].min() - times[..., -1].max(), times[..., -1].max() - last),
+        "onset": default_onset(spike_times, times),
     }
     for name in bounds:
         if name not in (*free, *own):

@@ -15,7 +15,6 @@ from synkin.fit.model import response
 from synkin.fit.problem import OWN, Problem
 from synkin.fit.search import Found
 from synkin.fit.statistics import Known
-from synkin.fit.verdict import verdict
 from synkin.fit.words import rounded
 
 # From so many neighbouring samples that count as one on, the message says so.
@@ -164,7 +163,12 @@ class Fit:
 
         Raises:
             OSError: no such file.
-            ValueError: a file that `save` did not write, or a kernel that is needed or another one.
+            ValueError: a file that `save` did not write or that was changed since, or a kernel that is needed or has
+                other equations than the one that was fitted.
+
+        Equations are the same if they give the same numbers at points that the file holds and, in the same versions of
+        synkin and JAX, do the same operations. A file of synkin 0.2.0 or earlier holds neither: it is read if the
+        kernel gives the curve in it.
         """
         return kept.load(cls, path, kernel)
 
@@ -221,8 +225,8 @@ class Fit:
         return samples if self.trace.ndim == 1 else f"{len(self.trace):,} recordings of {samples}"
 
 
-def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit:
-    """The result of a search as a person sees it."""
+def collect(problem: Problem, found: Found, known: Known, worth: str, advice: str, seconds: float) -> Fit:
+    """The result of a search as a person sees it: ``worth`` is its verdict, ``advice`` what to free or ""."""
 
     def seen(a: np.ndarray) -> Any:
         return a[0] if problem.is_single else a
@@ -240,7 +244,6 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
     around = trace - np.nanmean(trace, axis=1, keepdims=True)
     stderr: dict[str, Any] = dict(zip(problem.free, map(float, known.stderr), strict=False))
     stderr |= {name: number(name, known.stderr[problem.columns_of(name)]) for name in problem.own}
-    worth = verdict(problem, found, known)
     return Fit(
         kernel=problem.kernel,
         params=problem.params_at(found.point),
@@ -254,7 +257,7 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
         noise=known.noise,
         identifiable=known.identifiable,
         verdict=worth,
-        message=" ".join([worth, *_sentences(problem, found, known)]),
+        message=" ".join([worth, *_sentences(problem, found, known, advice)]),
         success=found.success,
         nfev=found.nfev,
         seconds=seconds,
@@ -272,7 +275,7 @@ def collect(problem: Problem, found: Found, known: Known, seconds: float) -> Fit
     )
 
 
-def _sentences(problem: Problem, found: Found, known: Known) -> list[str]:
+def _sentences(problem: Problem, found: Found, known: Known, advice: str) -> list[str]:
     """How the fit went."""
     # Sums of squares that differ by less than the worth of one independent sample, or by rounding, are equally good.
     worth = found.squares.min() / problem.present.sum() * known.alike + _ROUNDING * (problem.trace**2).sum()
@@ -286,7 +289,8 @@ def _sentences(problem: Problem, found: Found, known: Known) -> list[str]:
     missing = int((~problem.present).sum())
     if missing:
         sentences.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
-    sentences += known.trade_offs
+    # What cannot be told apart on a curve that is beside the recording may well be on another.
+    sentences += [advice] if advice else known.trade_offs
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
         sentences.append(f"At a bound, so that the standard errors do not hold: {', '.join(stuck)}.")

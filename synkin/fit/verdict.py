@@ -27,15 +27,19 @@ _OUTLIER = 2.0
 _NOTHING = 1e-8
 
 
-def verdict(problem: Problem, found: Found, known: Known) -> str:
-    """A sentence on how much of the recording's variance the curve explains, and whose the rest is."""
+def verdict(problem: Problem, found: Found, known: Known) -> tuple[str, bool]:
+    """A sentence on how much of the recording's variance the curve explains, and whose the rest is.
+
+    Returns:
+        The sentence, and whether the rest is more than fast noise.
+    """
     residuals = np.where(problem.present, problem.trace - found.curve.value, np.nan)
     residuals[np.abs(residuals * problem.importance) > _OUTLIER * found.width] = np.nan
     trace = np.where(np.isnan(residuals), np.nan, problem.trace)
     variance = np.nanmean((trace - np.nanmean(trace, axis=1, keepdims=True)) ** 2)
     left = np.nanmean(residuals**2) / variance
     if left <= _NOTHING:
-        return "The curve explains all of the recording's variance."
+        return "The curve explains all of the recording's variance.", False
     noise = min(_fast_noise(problem, residuals) ** 2 / variance, left)
     explained, unexplained = 1 - left, left - noise
     share = f"{percent(explained)} of the recording's variance" if explained > 0 else "none of the recording's variance"
@@ -43,18 +47,18 @@ def verdict(problem: Problem, found: Found, known: Known) -> str:
         return (
             f"The curve explains {'only ' if explained > 0 else ''}{share}, and noise accounts for {percent(noise)}: "
             f"{problem.kernel.name}, with these spikes and with what is held, does not describe it."
-        )
+        ), True
     if left > _ALMOST * noise:
         return (
             f"The curve explains {share} and fast noise {percent(noise)}: the remaining {percent(unexplained)} is "
             f"slower, be it noise or a shape that {problem.kernel.name} does not have."
-        )
+        ), True
     if explained > noise:
-        return f"The curve explains {share}, and noise the rest."
+        return f"The curve explains {share}, and noise the rest.", False
     independent = np.isfinite(residuals).sum() / known.alike
     if explained < _MORE * len(found.point) / independent:
-        return f"The curve explains {share}, no more than it may of noise alone: no response is seen."
-    return f"The noise is larger than the response: the curve explains only {share}, and noise the rest."
+        return f"The curve explains {share}, no more than it may of noise alone: no response is seen.", False
+    return f"The noise is larger than the response: the curve explains only {share}, and noise the rest.", False
 
 
 def _fast_noise(problem: Problem, residuals: np.ndarray) -> float:
