@@ -1,7 +1,7 @@
 """What the reference says beside the docstrings as they stand in the code: what is known once the library is imported.
 
 A kernel, a published scheme or a set of parameters is an object, and no function or class: its page is made of what it
-says of itself. Fields of what a function returns are listed with what `synkin.fields` knows of them, and a name in
+says of itself. Fields of what a function returns are listed with what `synkin.arguments.fields` knows of them, and a name in
 backticks leads to its entry.
 """
 
@@ -13,8 +13,9 @@ from typing import Any
 import griffe
 
 import synkin
-from synkin import fields, presets
-from synkin.kernel import Kernel
+from synkin import presets
+from synkin.arguments import fields
+from synkin.declaring.kernel import Kernel
 
 _NAME = re.compile(r"(?<!`)`(?P<name>(?:synkin\.)?[A-Za-z_]\w*(?:\.\w+)*)`(?!`)")
 

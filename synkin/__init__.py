@@ -6,21 +6,23 @@ from types import ModuleType
 from synkin import program  # noqa: F401  # first: it says what Ctrl-C does while all that follows is imported
 
 # isort: split
-from synkin import currents, environ, plot, presets
-from synkin.deconvolution import Events, deconvolve
-from synkin.delays import delayed
-from synkin.fit import Comparison, Fit, compare, fit
-from synkin.jumps import Jumps, concentration_jumps
-from synkin.kernel import Kernel, linear, receptor
+from synkin import plot, presets
+from synkin.objects import environ
+from synkin.runs import currents
+from synkin.events import Events, deconvolve
+from synkin.networks.delays import delayed
+from synkin.fitting import Comparison, Fit, compare, fit
+from synkin.runs.protocol import Jumps, concentration_jumps
+from synkin.declaring.kernel import Kernel, linear, receptor
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
-from synkin.measure import Measured, measure
+from synkin.recordings.measures import Measured, measure
 from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse
 from synkin.recordings import Recording, read_recording
-from synkin.release import tsodyks_markram
-from synkin.respond import respond
-from synkin.scheme import Scheme, scheme
-from synkin.simulate import simulate
-from synkin.stepper import Stepper, stepper
+from synkin.networks.plasticity import tsodyks_markram
+from synkin.runs.events import respond
+from synkin.declaring.scheme import Scheme, scheme
+from synkin.runs.grid import simulate
+from synkin.solving.stepper import Stepper, stepper
 
 __version__ = "0.2.0"
 

@@ -24,11 +24,11 @@ The two of 2000 have a ``tau_psc``, the tau_1 of their tmgsyn.mod; those of 1998
 
 from typing import Annotated, Any, NamedTuple
 
-from synkin import fields
-from synkin.kernel import Kernel
+from synkin.arguments import fields
+from synkin.declaring.kernel import Kernel
 from synkin.kernels.ampa import ampa
 from synkin.kernels.gabaa import gabaa
-from synkin.release import Params as Release
+from synkin.networks.plasticity import Params as Release
 
 
 @fields.described

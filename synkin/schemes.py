@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.kernel import Kernel, receptor
-from synkin.scheme import scheme
+from synkin.declaring.kernel import Kernel, receptor
+from synkin.declaring.scheme import scheme
 
 # AMPA ----------------------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import synkin
-from synkin import environ, loop
+from synkin import environ
+from synkin.solving import loops
 
 try:
     import saiunit as u
@@ -170,7 +171,7 @@ def _stepper(kernel, method, a, shape, passed=False, **options):
         carry = stepper.init(a["spikes"].shape[1:] if hasattr(a["spikes"], "shape") else shape)
         # JAX wants what a loop within shard_map carries to vary over the devices as what it takes in does, and leaves
         # it to who writes the loop (`jax.lax.pcast`).
-        carry = loop.alike(carry, (a["params"], a["spikes"]))
+        carry = loops.alike(carry, (a["params"], a["spikes"]))
 
     def run(stepper, carry):
         if isinstance(a["spikes"], list):

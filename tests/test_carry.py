@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import ampa, bionmda, environ, expon, simulate, stepper, transmitter
+from synkin import ampa, bionmda, environ, expon, simulate, stepper
+from synkin.solving import pulses
 
 METHODS = ("exp_euler", "exact")
 RECEPTORS = pytest.mark.parametrize("kernel", [ampa, bionmda, ampa + bionmda], ids=lambda kernel: kernel.name)
@@ -74,8 +75,8 @@ def test_a_train_of_more_rows_than_are_counted_at_once_is_one_run(monkeypatch, i
 
 
 def test_rows_and_the_longest_pulse_fit_into_what_counts_them():
-    longest = transmitter.on_grid(jnp.float32(1e30), 0.1, "exact").full
-    assert int(longest) + 1 + 2 * (transmitter.MOST_ROWS - 1) <= np.iinfo(np.int32).max
+    longest = pulses.on_grid(jnp.float32(1e30), 0.1, "exact").full
+    assert int(longest) + 1 + 2 * (pulses.MOST_ROWS - 1) <= np.iinfo(np.int32).max
 
 
 def test_a_train_too_long_for_an_index_is_refused():
@@ -105,7 +106,7 @@ def test_a_carry_may_be_donated(on_grid):
         (ready(bionmda), "must be of a stepper of ampa with 'exact', but is of bionmda with 'exact'."),
         (ready(expon), "must be of a stepper of ampa with 'exact', but is of expon with 'exact'."),
         (ready(method="exp_euler"), "must be of a stepper of ampa with 'exact', but is of ampa with 'exp_euler'."),
-        (ready(ampa + ampa), "must be one of this stepper's `init`, but is a synkin.stepper.CarryOfSum."),
+        (ready(ampa + ampa), "must be one of this stepper's `init`, but is a synkin.solving.stepper.CarryOfSum."),
     ],
     ids=["another receptor", "a linear kernel", "another method", "a sum"],
 )

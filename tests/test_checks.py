@@ -17,7 +17,8 @@ import samples
 from conftest import LINEAR, RECEPTORS, X64, enable_x64
 
 import synkin
-from synkin import alpha, ampa, checks, dual_expon, respond, simulate
+from synkin import alpha, ampa, dual_expon, respond, simulate
+from synkin.arguments import checks
 
 DT = 0.1
 STEPS, SYNAPSES = 4, 3

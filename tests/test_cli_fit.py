@@ -11,7 +11,7 @@ from synkin import expon
 from synkin.cli import UsageError
 from synkin.cli import fit as subcommand
 from synkin.cli.parser import Parser
-from synkin.fit import fit
+from synkin.fitting import fit
 
 main = command_line.main
 

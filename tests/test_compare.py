@@ -8,7 +8,7 @@ from test_fit import alpha_function, noisy
 
 import synkin
 from synkin import alpha, ampa, dual_expon, expon, plot
-from synkin.fit import fit
+from synkin.fitting import fit
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms

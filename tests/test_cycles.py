@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import cycles, schemes
+from synkin import schemes
+from synkin.declaring import reversibility
 
 
 def rates(n, edges):
@@ -21,11 +22,11 @@ NAMES = tuple("ABCDEFGH")
 
 
 def test_no_cycle_in_a_chain():
-    assert cycles.find(NAMES[:3], rates(3, [(0, 1, 2.0, 3.0), (1, 2, 1.0, 5.0)])) == ()
+    assert reversibility.find(NAMES[:3], rates(3, [(0, 1, 2.0, 3.0), (1, 2, 1.0, 5.0)])) == ()
 
 
 def test_a_triangle_either_way_round():
-    (cycle,) = cycles.find(NAMES[:3], rates(3, [(0, 1, 2.0, 3.0), (1, 2, 5.0, 7.0), (2, 0, 11.0, 13.0)]))
+    (cycle,) = reversibility.find(NAMES[:3], rates(3, [(0, 1, 2.0, 3.0), (1, 2, 5.0, 7.0), (2, 0, 11.0, 13.0)]))
     ratio = 2 * 5 * 11 / (3 * 7 * 13)
     forward = "ABCABC".find("".join(cycle.states)) >= 0
     assert {*cycle.states} == {"A", "B", "C"}
@@ -33,7 +34,7 @@ def test_a_triangle_either_way_round():
 
 
 def test_a_way_back_that_is_not_there():
-    (cycle,) = cycles.find(NAMES[:3], rates(3, [(0, 1, 1.0, 0.0), (1, 2, 1.0, 1.0), (2, 0, 1.0, 1.0)]))
+    (cycle,) = reversibility.find(NAMES[:3], rates(3, [(0, 1, 1.0, 0.0), (1, 2, 1.0, 1.0), (2, 0, 1.0, 1.0)]))
     assert cycle.ratio in (np.inf, 0.0)
 
 
@@ -41,7 +42,7 @@ def test_the_smallest_of_a_ladder():
     """Three squares side by side: those three, and not the rings around two or three of them."""
     edges = [(i, i + 1, 1.0, 2.0) for i in range(3)] + [(i + 4, i + 5, 1.0, 2.0) for i in range(3)]
     edges += [(i, i + 4, 3.0 + i, 1.0) for i in range(4)]
-    found = cycles.find(NAMES, rates(8, edges))
+    found = reversibility.find(NAMES, rates(8, edges))
     assert [sorted(cycle.states) for cycle in found] == [[*"ABEF"], [*"BCFG"], [*"CDGH"]]
 
 
@@ -54,7 +55,7 @@ def test_a_basis_of_as_many_as_there_must_be(seed):
     pairs = [(i, j) for i, j in itertools.combinations(range(n), 2) if j == i + 1 or rng.random() < 0.35]
     scale = dict(zip(pairs, rng.uniform(0.1, 9, len(pairs)), strict=True))
     edges = [(i, j, scale[i, j] * np.exp(-energies[j]), scale[i, j] * np.exp(-energies[i])) for i, j in pairs]
-    found = cycles.find(NAMES, rates(n, edges))
+    found = reversibility.find(NAMES, rates(n, edges))
     assert len(found) == len(pairs) - n + 1
     np.testing.assert_allclose([cycle.ratio for cycle in found], 1, rtol=1e-12)
     rows = np.zeros((len(found), len(pairs)), int)

@@ -6,9 +6,9 @@ from minis import DECAY, PEAK, RISE, crossings, least_errors, minis, paired, sco
 
 import synkin
 from synkin import Recording, ampa, deconvolve, dual_expon, expon, read_recording, respond
-from synkin.deconvolution.filters import WHITE, matched
-from synkin.deconvolution.search import Rules, _State
-from synkin.deconvolution.template import sampled
+from synkin.events.filters import WHITE, matched
+from synkin.events.search import Rules, _State
+from synkin.events.template import sampled
 
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
 # Events alone, and two on the decay of others, none at a sample.

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import cycles, fields, fit, notation, presets
-from synkin.kernel import Parameter
+from synkin import fit, presets
+from synkin.arguments import fields
+from synkin.declaring import reversibility, scheme_text
+from synkin.declaring.kernel import Parameter
 from synkin.schemes import SCHEMES
-from synkin.stepper import Carry
+from synkin.solving.stepper import Carry
 
 KINETICS = {**synkin.KERNELS, **SCHEMES, "tsodyks_markram": synkin.tsodyks_markram}
 TUPLES = [
@@ -22,9 +24,9 @@ TUPLES = [
     synkin.Events,
     synkin.Jumps,
     Parameter,
-    cycles.Cycle,
-    notation.Product,
-    notation.Transition,
+    reversibility.Cycle,
+    scheme_text.Product,
+    scheme_text.Transition,
     presets.MgBlock,
     presets.Preset,
     presets.ShortTerm,

@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from synkin import files, program
+from synkin import program
+from synkin.recordings import writing
 
 HALF = b"x" * 4096
 
@@ -28,7 +29,7 @@ def test_a_disk_that_is_full(tmp_path, small_files, before):
     path = tmp_path / "a.json"
     if before:
         path.write_bytes(before)
-    with pytest.raises(OSError, match="too large"), files.replacing(path) as file:
+    with pytest.raises(OSError, match="too large"), writing.replacing(path) as file:
         file.write(HALF)
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([before] if before else [])
 
@@ -38,13 +39,13 @@ def test_links_permissions_and_pipes(tmp_path):
     path.write_bytes(b"before")
     path.chmod(0o640)
     link.symlink_to(path)
-    with files.replacing(link) as file:
+    with writing.replacing(link) as file:
         file.write(b"after")
     assert link.is_symlink()
     assert path.read_bytes() == b"after"
     assert path.stat().st_mode & 0o777 == 0o640
     mask = os.umask(0o027)
-    with files.replacing(new) as file:
+    with writing.replacing(new) as file:
         file.write(b"new")
     os.umask(mask)
     assert new.stat().st_mode & 0o777 == 0o640
@@ -52,7 +53,7 @@ def test_links_permissions_and_pipes(tmp_path):
     read = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
-    with files.replacing(pipe) as file:
+    with writing.replacing(pipe) as file:
         file.write(b"through")
     reader.join()
     assert read == [b"through"]
@@ -62,7 +63,7 @@ def test_links_permissions_and_pipes(tmp_path):
 ENDS = """
 import os, signal, sys
 from synkin import files
-with files.replacing("a.csv") as file:
+with writing.replacing("a.csv") as file:
     file.write(b"half")
     os.kill(os.getpid(), signal.{})
 """

@@ -16,7 +16,7 @@ from conftest import enable_x64
 from samples import name_of
 
 from synkin import alpha, ampa, bionmda, dual_expon, expon, plot
-from synkin.fit import Fit, fit, model, problem, search
+from synkin.fitting import Fit, fit, model, optimizer, problem
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms
@@ -216,7 +216,7 @@ def test_outliers_hardly_sway_soft_l1():
     trace = AMPA_TRACE.copy()
     trace[40::25] += 15.0
     errors = {}
-    for loss in search.LOSSES:
+    for loss in optimizer.LOSSES:
         found = fitted(trace=trace, loss=loss, free=("beta", "T_dur"), params=ampa.Params(alpha=3.0))
         errors[loss] = abs(found.params.beta / 0.31 - 1)
     assert errors["linear"] > 0.05
@@ -234,7 +234,7 @@ def test_soft_l1_is_scipys():
     trace[40::25] += 15.0
     posed = posed_problem(trace=trace)
     with enable_x64():
-        found = search.run(posed, "soft_l1", 1, 300, progress=False)
+        found = optimizer.run(posed, "soft_l1", 1, 300, progress=False)
         scipys = least_squares(
             lambda point: model.curve(posed, point).value[0] - trace,
             found.point * 1.001,
@@ -631,4 +631,4 @@ def test_of_equally_good_ends_the_one_nearest_to_what_was_asked_for_is_kept():
     swapped = SimpleNamespace(cost=1.0, x=np.log([1.0, 10.0]))
     as_asked = SimpleNamespace(cost=1.0 + 1e-9, x=np.log([10.0, 1.0]))
     worse = SimpleNamespace(cost=2.0, x=np.log([15.0, 1.5]))
-    assert search._best([swapped, as_asked, worse], np.log([15.0, 1.5])) is as_asked
+    assert optimizer._best([swapped, as_asked, worse], np.log([15.0, 1.5])) is as_asked

@@ -8,8 +8,8 @@ from conftest import enable_x64
 
 import synkin
 from synkin import alpha, ampa, bionmda, dual_expon, expon
-from synkin.fit import fit, pace
-from synkin.fit.problem import pose
+from synkin.fitting import fit, initial_guess
+from synkin.fitting.problem import pose
 
 TIMES = np.arange(400) / 20  # ms
 SPIKE = 3.03  # ms
@@ -30,7 +30,7 @@ def paced(kernel, trace, free, spikes=(SPIKE,), times=TIMES, params=None, bounds
         )  # fmt: skip
         before = np.zeros(len(problem.lower))
         before[: len(problem.free)] = [np.log(getattr(problem.params, name)) for name in problem.free]
-        after = pace.paced(problem, before)
+        after = initial_guess.paced(problem, before)
     return problem.params_at(after), before, after
 
 

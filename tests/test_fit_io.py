@@ -19,8 +19,8 @@ from test_fit import alpha_function, first_order, noisy
 
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
-from synkin.fit import Fit, fit
-from synkin.fit.identity import difference, identity, versions
+from synkin.fitting import Fit, fit
+from synkin.fitting.identity import difference, identity, versions
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms

@@ -7,8 +7,8 @@ from samples import name_of
 
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
-from synkin.fit import fit, model, onset
-from synkin.fit.problem import pose
+from synkin.fitting import fit, model, onset
+from synkin.fitting.problem import pose
 
 DT = 0.1  # ms
 TIMES = DT * np.arange(300)

@@ -10,7 +10,7 @@ import pytest
 
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
-from synkin.fit import Fit, fit, words
+from synkin.fitting import Fit, fit, formatting
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms
@@ -102,7 +102,7 @@ def test_what_is_held_is_freed_before_all_else(trace, options, freed):
     if not freed:
         assert said is None
         return
-    assert said[1] == words.listed([f"`{name}=True`" for name in freed])
+    assert said[1] == formatting.listed([f"`{name}=True`" for name in freed])
     assert float(said[3]) == pytest.approx(found.r_squared, abs=6e-4)
     again = fitted(trace, **(options | dict.fromkeys(freed, True)))
     assert float(said[2]) == pytest.approx(again.r_squared, abs=6e-4)
@@ -246,7 +246,7 @@ def test_what_to_hold_makes_the_rest_known():
     ],
 )
 def test_digits(value, error, written):
-    assert " ± ".join(words.rounded(value, error)) == written
+    assert " ± ".join(formatting.rounded(value, error)) == written
 
 
 @pytest.mark.parametrize(
@@ -254,11 +254,11 @@ def test_digits(value, error, written):
     [(0.33, "33 %"), (0.978, "97.8 %"), (0.99987, "99.987 %"), (0.0042, "0.42 %"), (1.0, "100 %"), (0.0, "0 %")],
 )
 def test_percent(part, written):
-    assert words.percent(part) == written
+    assert formatting.percent(part) == written
 
 
 def test_summary_has_the_digits_of_the_errors():
     found = fitted(RESPONSE + 0.01 * noise(), unit="pA")
     value, error = re.search(r"tau +(\S+) +(\S+) +ms", found.summary()).groups()
-    assert (value, error) == words.rounded(found.params.tau, found.stderr["tau"])
+    assert (value, error) == formatting.rounded(found.params.tau, found.stderr["tau"])
     assert len(value) == len(error)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from synkin import notation
-from synkin.notation import Product, Transition
+from synkin.declaring import scheme_text
+from synkin.declaring.scheme_text import Product, Transition
 
 ARROWS = "C0 + glu <-> C1 : 2*kon, koff\nC1 -> D : kd\nD -> C0 : kr"
 EXPECTED = (
@@ -41,7 +41,7 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_spellings_of_the_same(spelling):
     ligand = "glu" if spelling == "products with names" else None
-    read = notation.parse(SPELLINGS[spelling], ligand)
+    read = scheme_text.parse(SPELLINGS[spelling], ligand)
     called = "glu" if "glu" in SPELLINGS[spelling] else "T"
     expected = {way._replace(ligand=called if way.binds else None) for way in EXPECTED}
     assert {*read.transitions} == expected
@@ -51,7 +51,7 @@ def test_spellings_of_the_same(spelling):
 
 
 def test_states_and_transitions_are_in_the_order_of_the_text():
-    read = notation.parse("B + glu <-> A : k2, k1\nZ -> A : k3\nA -> Z : k4")
+    read = scheme_text.parse("B + glu <-> A : k2, k1\nZ -> A : k3\nA -> Z : k4")
     assert read.states == ("B", "A", "Z")
     assert [str(transition) for transition in read.transitions] == [
         *("B + glu -> A : k2", "A -> B : k1", "Z -> A : k3", "A -> Z : k4"),
@@ -61,12 +61,12 @@ def test_states_and_transitions_are_in_the_order_of_the_text():
 
 def test_a_ligand_that_leaves_and_one_that_stays():
     """Beside the target it does nothing; on both sides it drives, as a catalyst."""
-    read = notation.parse("A + glu -> B : on\nB -> A + glu : off\nB + glu -> C + glu : on2\nC -> B : off2")
+    read = scheme_text.parse("A + glu -> B : on\nB -> A + glu : off\nB + glu -> C + glu : on2\nC -> B : off2")
     assert [transition.binds for transition in read.transitions] == [True, False, True, False]
 
 
 def test_values_open_and_rest():
-    read = notation.parse(
+    read = scheme_text.parse(
         ARROWS + "\nopen = D, 0.5*C1\nrest = C0\nkon = 5.0\nkoff = 2*3\nV = -60\nkd = 1e-3\nT_dur = 0.5\nT = 1"
     )
     assert read.open == {"D": 1.0, "C1": 0.5}
@@ -75,24 +75,24 @@ def test_values_open_and_rest():
 
 
 def test_rates_that_are_numbers():
-    read = notation.parse("A + glu <-> B : 2, 0.5\nB <-> C : 0, 3*k*k")
+    read = scheme_text.parse("A + glu <-> B : 2, 0.5\nB <-> C : 0, 3*k*k")
     assert [str(transition.rate) for transition in read.transitions] == ["2", "0.5", "0", "3*k*k"]
     assert read.transitions[3].rate == Product(3.0, ("k", "k"))
 
 
 def test_the_ligand_is_what_every_pair_has():
     text = "glu + A <-> B : k1, k2\nB + glu <-> C : k1, k2"
-    assert notation.parse(text).states == ("A", "B", "C")
+    assert scheme_text.parse(text).states == ("A", "B", "C")
     # A state that is called as a factor would be, where the ligand has another name.
-    assert notation.parse("A + glu <-> T : k1, k2").states == ("A", "T")
-    assert notation.parse("A <-> B : k1*x, k2", ligand="x").transitions[0] == Transition(
+    assert scheme_text.parse("A + glu <-> T : k1, k2").states == ("A", "T")
+    assert scheme_text.parse("A <-> B : k1*x, k2", ligand="x").transitions[0] == Transition(
         "A", "B", Product(1.0, ("k1",)), "x"
     )
 
 
 def test_names_are_read_as_python_reads_them():
     """A micro sign is the Greek letter, a subscript a digit: as an attribute and as a keyword argument they are."""
-    read = notation.parse("C\u2080 + glu <-> C1 : k\u00b5, α\nk\u00b5 = 5.0")
+    read = scheme_text.parse("C\u2080 + glu <-> C1 : k\u00b5, α\nk\u00b5 = 5.0")
     assert read.states == ("C0", "C1")
     assert read.transitions[0].rate.names == ("k\u03bc",)
     assert read.values == {"k\u03bc": 5.0}
@@ -112,7 +112,7 @@ RATES = (
 @pytest.mark.parametrize(("text", "expected"), RATES, ids=[text for text, _ in RATES])
 def test_rates_as_text_and_back(text, expected):
     """What a rate says of itself is the same rate, of the value that Python gives it."""
-    (way, _) = notation.parse(f"A + glu -> B : {text}\nB -> A : k").transitions
+    (way, _) = scheme_text.parse(f"A + glu -> B : {text}\nB -> A : k").transitions
     assert str(way.rate) == text
     assert expected is None or way.rate == expected
     values = {name: 1.0 + i / 7 for i, name in enumerate(sorted({*way.rate.parameters}))}
@@ -122,11 +122,11 @@ def test_rates_as_text_and_back(text, expected):
 
 def test_numbers_are_added_up_and_names_spelled_out():
     text = "A + glu -> B : (1 + a + 2)*s/4\nB -> A : k/(2*r)\ns = a + b\nr = a/3\na = 2.0"
-    assert [str(way.rate) for way in notation.parse(text).transitions] == ["0.25*(a + b)*(3 + a)", "1.5*k/a"]
+    assert [str(way.rate) for way in scheme_text.parse(text).transitions] == ["0.25*(a + b)*(3 + a)", "1.5*k/a"]
 
 
 def test_a_rate_with_and_without_the_ligand_is_two():
-    read = notation.parse("A <-> B : on*(T + w) + k0, off")
+    read = scheme_text.parse("A <-> B : on*(T + w) + k0, off")
     assert [str(way) for way in read.transitions] == ["A + T -> B : on", "A -> B : on*w + k0", "B -> A : off"]
 
 
@@ -151,31 +151,31 @@ def test_a_rate_with_and_without_the_ligand_is_two():
 def test_the_ligand_is_found_where_there_is_no_doubt(text, given, expected):
     if " " in expected:
         with pytest.raises(ValueError, match=re.escape(expected)):
-            notation.parse(text, None, given)
+            scheme_text.parse(text, None, given)
         return
-    assert {way.ligand for way in notation.parse(text, None, given).transitions if way.binds} == {expected}
+    assert {way.ligand for way in scheme_text.parse(text, None, given).transitions if way.binds} == {expected}
 
 
 def test_words_that_python_keeps():
-    read = notation.parse("in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V")
+    read = scheme_text.parse("in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V")
     assert (read.states, read.open, read.rest) == (("in_", "is_"), {"is_": 0.5}, "in_")
     assert read.transitions[0].rate.names == ("lambda_", "in_rate")
     assert (read.values, read.signed) == ({"lambda_": 2.0}, ("if_", "V"))
 
 
 def test_parallel_transitions_stay_apart():
-    read = notation.parse("A + glu <-> B : k, l\nA + glu -> B : m")
+    read = scheme_text.parse("A + glu <-> B : k, l\nA + glu -> B : m")
     assert [transition.rate.names for transition in read.transitions] == [("k",), ("l",), ("m",)]
 
 
 def test_two_hundred_states():
     text = "S0 + glu <-> S1 : k, l\n" + "\n".join(f"S{i} <-> S{i + 1} : k, l" for i in range(1, 199))
-    read = notation.parse(text + "\nCONSERVE " + " + ".join(f"S{i}" for i in range(200)) + " = 1")
+    read = scheme_text.parse(text + "\nCONSERVE " + " + ".join(f"S{i}" for i in range(200)) + " = 1")
     assert len(read.states) == 200
     assert len(read.transitions) == 398
 
 
 def test_a_line_of_any_length_is_shown_in_part():
     with pytest.raises(ValueError, match="must have a rate of names and numbers") as raised:
-        notation.parse("A -> B : " + "(" * 5000)
+        scheme_text.parse("A -> B : " + "(" * 5000)
     assert len(str(raised.value)) < 400

@@ -13,7 +13,9 @@ import pytest
 import samples
 
 import synkin
-from synkin import checks, environ, moves
+from synkin import environ
+from synkin.arguments import checks
+from synkin.solving import coefficients
 
 DT = 0.125
 OBJECTS = {
@@ -828,7 +830,7 @@ def test_a_receptor_takes_no_delta_input(receptor_name):
 
 def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
     traces = []
-    advance = moves.advance
+    advance = coefficients.advance
 
     def counted(*args, **kwargs):
         traces.append("step")

@@ -8,7 +8,7 @@ import samples
 from conftest import DISTINCT
 
 import synkin
-from synkin import loop, recurrence
+from synkin.solving import loops, run
 
 DT = 0.1
 STEPS = 163

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import parse
+from synkin.arguments import number_text
 from synkin.__main__ import main
 from synkin.recordings import table
 
@@ -13,19 +13,19 @@ NONE = ["1_0", "\uff11\uff12", "\u0661", "0x10", "1e", "e5", ".", "", "1,5", "1 
 
 @pytest.mark.parametrize("text", NONE)
 def test_what_is_no_number(text):
-    for read in (parse.decimal, parse.decimal_or_not_finite, parse.whole):
+    for read in (number_text.decimal, number_text.decimal_or_not_finite, number_text.whole):
         with pytest.raises(ValueError, match="number"):
             read(text)
 
 
 def test_numbers():
     for text in ("0", "-0.5", "+5", "5.", ".5", "1e3", "2.5E-3", " 7 ", "1e999"):
-        assert parse.decimal(text) == parse.decimal_or_not_finite(text) == float(text)
-    assert parse.whole("-12") == -12
+        assert number_text.decimal(text) == number_text.decimal_or_not_finite(text) == float(text)
+    assert number_text.whole("-12") == -12
     for text in ("nan", "inf", "-Infinity", "NaN"):
-        np.testing.assert_equal(parse.decimal_or_not_finite(text), float(text))
+        np.testing.assert_equal(number_text.decimal_or_not_finite(text), float(text))
         with pytest.raises(ValueError, match="number"):
-            parse.decimal(text)
+            number_text.decimal(text)
 
 
 @pytest.mark.parametrize("number", ["1_0", "\uff11\uff10"])

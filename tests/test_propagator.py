@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from synkin import propagator
+from synkin.solving import propagator
 
 # Through zero, densely where a series may end, and far out to both sides.
 POINTS = [0.0, 1e-300, 1e-16, -1e-9, 1e-4, -0.03, *np.linspace(-0.61, 0.61, 123), 1, -3, 8, -40]

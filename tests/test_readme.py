@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import presets, units
+from synkin import presets
+from synkin.arguments import units
 from synkin.__main__ import main
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from jax.experimental import io_callback
 
 import synkin
 from benchmarks.answers import _readout_table as table
-from synkin import readouts
+from synkin.tracing import readouts
 
 KERNEL, PARAMS = synkin.ampa, synkin.ampa.Params()
 BOTH = synkin.ampa + synkin.gabaa

@@ -15,7 +15,9 @@ from scipy.integrate import solve_ivp
 from test_kernel import AFFINE
 
 import synkin
-from synkin import checks, schemes, structure
+from synkin import schemes
+from synkin.arguments import checks
+from synkin.solving import structure
 
 # The library: kind, order, source, source at rest, drive, decays as, closing driven, coupled, output, linear output.
 LIBRARY = {

@@ -17,7 +17,7 @@ from conftest import enable_x64
 
 import synkin
 from synkin import ampa, bionmda, dual_expon, expon, plot, schemes
-from synkin.fit import Fit, fit
+from synkin.fitting import Fit, fit
 
 
 class DecayParams(NamedTuple):

@@ -14,7 +14,8 @@ import pytest
 import samples
 
 import synkin
-from synkin import environ, units
+from synkin import environ
+from synkin.arguments import units
 
 u = pytest.importorskip("saiunit")
 

@@ -15,9 +15,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, units
-from synkin.kernel import _g as the_field_g
-from synkin.stepper import CarryOfSum, Stepper, StepperOfSum, carried, stepper
+from synkin.arguments import checks, units
+from synkin.declaring.kernel import _g as the_field_g
+from synkin.solving.stepper import CarryOfSum, Stepper, StepperOfSum, carried, stepper
 
 try:
     from jaxley.synapses import Synapse

@@ -14,8 +14,8 @@ import numpy as np
 
 from synkin.cli import UsageError, terminal
 from synkin.cli.spikes import Inputs, Spikes
-from synkin.respond import respond
-from synkin.simulate import simulate
+from synkin.runs.events import respond
+from synkin.runs.grid import simulate
 
 # A run goes in so many chunks, so that progress is shown between them; but none is shorter than this many
 # steps, and none has more inputs than this.

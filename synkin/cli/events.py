@@ -10,7 +10,7 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
-from synkin.deconvolution import Events, deconvolve
+from synkin.events import Events, deconvolve
 from synkin.recordings import Recording
 
 # The synthetic recording has answers of this kernel.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from synkin import files
+from synkin.recordings import writing
 from synkin.cli import UsageError
 
 
@@ -54,13 +54,13 @@ def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """`synkin.files.replacing`, and a sentence where the disk does not take the file.
+    """`synkin.recordings.writing.replacing`, and a sentence where the disk does not take the file.
 
     Raises:
         UsageError: the file cannot be written.
     """
     try:
-        with files.replacing(path) as file:
+        with writing.replacing(path) as file:
             yield file
     except OSError as error:
         raise UsageError(f"File {path} cannot be written: {error.strerror}.") from None

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synkin import parse, plot
+from synkin import plot
+from synkin.arguments import number_text
 from synkin.cli import UsageError, files, options, terminal
-from synkin.cli.asked import asked
-from synkin.cli.hints import meant
-from synkin.fit import Bootstrap, Comparison, Fit, Profile, compare, fit
-from synkin.fit.search import LOSSES
+from synkin.cli.fit_arguments import asked
+from synkin.cli.suggestions import meant
+from synkin.fitting import Bootstrap, Comparison, Fit, Profile, compare, fit
+from synkin.fitting.optimizer import LOSSES
 from synkin.recordings import formats, table
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
@@ -334,7 +335,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
         return None, ""
     shape, count = recording.trace.shape, len(recording.columns)
     try:
-        numbers = np.array([parse.decimal_or_not_finite(item) for item in given.split(",")])
+        numbers = np.array([number_text.decimal_or_not_finite(item) for item in given.split(",")])
     except ValueError:
         numbers = None
     if numbers is not None:
@@ -378,7 +379,7 @@ def _sigma(path: Path, recording: Recording, arguments: argparse.Namespace) -> t
 
 def _times(text: str) -> list[float]:
     try:
-        times = [parse.decimal(item) for item in text.split(",")]
+        times = [number_text.decimal(item) for item in text.split(",")]
     except ValueError:
         times = []
     if not times or not all(map(math.isfinite, times)):

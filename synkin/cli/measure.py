@@ -11,7 +11,7 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
-from synkin.measure import Measured, measure, off_zero
+from synkin.recordings.measures import Measured, measure, off_zero
 from synkin.recordings import Recording
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from synkin import checks, parse
+from synkin.arguments import checks, number_text
 from synkin.cli import UsageError, files, scheme_file
-from synkin.cli.hints import meant
+from synkin.cli.suggestions import meant
 from synkin.cli.parser import called_as
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, formats, time_unit
 from synkin.recordings.recording import cut, wanted
-from synkin.sums import added
+from synkin.declaring.sums import added
 
 # The largest number in single precision, in which JAX computes by default.
 _LARGEST = float(np.finfo(np.float32).max)
@@ -171,7 +171,7 @@ def params(kernel: Any, settings: Iterable[str]) -> Any:
             raise UsageError(f"Option --set needs NAME=VALUE, such as {example}, but got {setting!r}.")
         parameter(kernel, name)
         try:
-            values[name] = parse.decimal_or_not_finite(value)
+            values[name] = number_text.decimal_or_not_finite(value)
         except ValueError:
             raise UsageError(f"Parameter {name} must be a number, but is {value!r}.") from None
         if abs(values[name]) > _LARGEST:
@@ -234,7 +234,7 @@ def one_of(choices: Iterable[str]) -> Callable[[str], str]:
 def number(text: str) -> float:
     """``text`` as a finite number: an argparse type."""
     try:
-        value = parse.decimal(text)
+        value = number_text.decimal(text)
     except ValueError:
         value = float("nan")
     if not isfinite(value):
@@ -245,7 +245,7 @@ def number(text: str) -> float:
 def whole(text: str) -> int:
     """``text`` as a whole number: an argparse type."""
     try:
-        return parse.whole(text)
+        return number_text.whole(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a whole number, but is {text!r}") from None
 
@@ -254,7 +254,7 @@ def window(text: str) -> tuple[float, float]:
     """``text`` as two times in ms, such as 95:180: an argparse type."""
     first, colon, last = text.partition(":")
     try:
-        ends = parse.decimal(first), parse.decimal(last)
+        ends = number_text.decimal(first), number_text.decimal(last)
     except ValueError:
         ends = float("nan"), float("nan")
     if not (colon and isfinite(ends[0]) and isfinite(ends[1]) and ends[0] <= ends[1]):
@@ -265,7 +265,7 @@ def window(text: str) -> tuple[float, float]:
 def positive_ms(text: str) -> float:
     """``text`` as a positive number of ms: an argparse type."""
     try:
-        value = parse.decimal(text)
+        value = number_text.decimal(text)
     except ValueError:
         value = 0.0
     if not (isfinite(value) and value > 0):

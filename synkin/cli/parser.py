@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from synkin.cli import UsageError
-from synkin.cli.hints import meant
+from synkin.cli.suggestions import meant
 
 # The form of what --set and --bounds take, of which there may be several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
 _SETTING = re.compile(r"[^\W\d][\w+.]*=")

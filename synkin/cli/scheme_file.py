@@ -1,6 +1,6 @@
 """A receptor of a person's own, from a text file: its states and transitions, rates and what conducts.
 
-The notation is that of `synkin.notation`.
+The notation is that of `synkin.declaring.scheme_text`.
 """
 
 import re
@@ -9,10 +9,10 @@ import warnings
 from itertools import takewhile
 from pathlib import Path
 
-from synkin import notation
+from synkin.declaring import scheme_text
 from synkin.cli import UsageError, files
 from synkin.recordings import table
-from synkin.scheme import Scheme, scheme
+from synkin.declaring.scheme import Scheme, scheme
 
 # What `list --help` shows of it.
 NOTES = """\
@@ -50,7 +50,7 @@ def read(name: str) -> Scheme:
     with files.usage_errors():
         text = table.read_text(path)
     try:
-        if notation.parse(text).open is None:
+        if scheme_text.parse(text).open is None:
             raise UsageError(f"File {path} must say what conducts, in a line such as `open = O`, but does not.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is said below

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from synkin import checks, plot
+from synkin import plot
+from synkin.arguments import checks
 from synkin.cli import UsageError, conductance, files, options, picture, terminal
 from synkin.cli.spikes import Inputs, Spikes, nearest, on_grid, read
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.kernel import linear
+from synkin.declaring.kernel import linear
 
 
 class Params(NamedTuple):

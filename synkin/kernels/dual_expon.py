@@ -13,8 +13,8 @@ from jax import Array
 from jax import numpy as jnp
 from jax.typing import ArrayLike
 
-from synkin.kernel import linear
-from synkin.propagator import phi
+from synkin.declaring.kernel import linear
+from synkin.solving.propagator import phi
 
 
 class Params(NamedTuple):

@@ -11,15 +11,15 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, units
+from synkin.arguments import checks, units
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable, brief, real, spread
-from synkin.release import State as ReleaseState
-from synkin.release import advance as advance_release
-from synkin.release import prepared, trace, tsodyks_markram, without_unused
-from synkin.simulate import simulate
+from synkin.networks.plasticity import State as ReleaseState
+from synkin.networks.plasticity import advance as advance_release
+from synkin.networks.plasticity import prepared, trace, tsodyks_markram, without_unused
+from synkin.runs.grid import simulate
 
 _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
 

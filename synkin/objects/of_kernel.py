@@ -7,7 +7,7 @@ from typing import Any
 
 from jax import Array
 
-from synkin import checks
+from synkin.arguments import checks
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
 from synkin.objects.synapse import Parameter, Value, Variable

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, units
+from synkin.arguments import checks, units
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable
-from synkin.simulate import simulate
+from synkin.runs.grid import simulate
 
 _AMPA, _BIONMDA, _GABAA = ampa.Params(), bionmda.Params(), gabaa.Params()  # the defaults
 _BEFORE_ANY_SPIKE = -1e7  # ms

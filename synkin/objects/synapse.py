@@ -15,8 +15,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, environ, units
-from synkin.stepper import carry_of, prepared, warn_of_rounding
+from synkin.arguments import checks, units
+from synkin.objects import environ
+from synkin.solving.stepper import carry_of, prepared, warn_of_rounding
 
 Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""

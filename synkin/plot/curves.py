@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin import checks
-from synkin.measure import crossing_down, crossing_up
-from synkin.plot.paper import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, matplotlib
+from synkin.arguments import checks
+from synkin.recordings.measures import crossing_down, crossing_up
+from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, matplotlib
 from synkin.recordings.recording import mean_sweep
-from synkin.respond import respond
+from synkin.runs.events import respond
 
 # A legend in one line above the axes, on the right, where no title is.
 _ON_TOP: dict[str, Any] = {

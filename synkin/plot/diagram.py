@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin import checks, units
+from synkin.arguments import checks, units
 from synkin.plot import labels, layout
-from synkin.plot.paper import BLACK, BLUE, GREY, ORANGE, matplotlib
+from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, matplotlib
 
 # Sizes of text in points, and what a line of it takes of them.
 _NAME, _RATE, _LINE = 11.0, 8.5, 1.25

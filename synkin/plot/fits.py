@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from synkin.plot.curves import _ON_TOP, _axes, _colors
-from synkin.plot.paper import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, matplotlib
+from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, matplotlib
 from synkin.recordings.recording import mean_sweep
 
 # A quantity whose profile spans more than this factor is drawn on a logarithmic scale.

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from synkin import checks
-from synkin.measure import Measured, crossing_up
+from synkin.arguments import checks
+from synkin.recordings.measures import Measured, crossing_up
 from synkin.plot.curves import traces
-from synkin.plot.paper import COLORS, GREY, PURPLE, VERMILION
+from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
 from synkin.recordings.recording import Recording
 
 # Of more sweeps than this, marks would hide each other.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from synkin import checks, fields, parse, units
+from synkin.arguments import checks, fields, number_text, units
 from synkin.recordings import formats, time_unit
 
 # Times that differ by less than this part of the interval between samples are the same.
@@ -250,7 +250,7 @@ def _parsed(sweeps: Any) -> slice | list[int]:
             if ends[2] != 0:
                 return slice(*ends)
         try:
-            return [parse.whole(item) for item in sweeps.split(",")]
+            return [number_text.whole(item) for item in sweeps.split(",")]
         except ValueError:
             raise ValueError(
                 f"Argument `sweeps` must be such as '0:20' or '0,3,5', but is {checks.worded(sweeps)}."

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from synkin import parse
+from synkin.arguments import number_text
 from synkin.recordings import time_unit
 
 _SEPARATOR = re.compile(r"\s*[,;\t]\s*")
@@ -262,7 +262,7 @@ def number(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> fl
     """
     cell = row.cells[column]
     try:
-        value = parse.decimal_or_not_finite(cell)
+        value = number_text.decimal_or_not_finite(cell)
     except ValueError:
         here = f"Line {row.line} of {path}"
         raise ValueError(f"{here} must have a number in column {column + 1}, but has {cell!r}.") from None
@@ -331,7 +331,7 @@ def _is_header(cells: list[str]) -> bool:
 
 def _is_number(cell: str) -> bool:
     try:
-        parse.decimal_or_not_finite(cell)
+        number_text.decimal_or_not_finite(cell)
     except ValueError:
         return False
     return True

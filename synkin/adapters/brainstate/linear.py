@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin import checks
+from synkin.arguments import checks
 from synkin.adapters.brainstate.synapse import NO_G, AlignPost, Synapse, Value, in_unit, plain_event
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon

@@ -7,7 +7,7 @@ import brainunit as u
 import jax.numpy as jnp
 from jax import Array
 
-from synkin import checks
+from synkin.arguments import checks
 from synkin.adapters.brainstate import synapse
 from synkin.adapters.brainstate.linear import Linear
 from synkin.adapters.brainstate.receptors import Receptor

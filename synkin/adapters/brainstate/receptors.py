@@ -6,7 +6,7 @@ import braintools
 import brainunit as u
 import jax.numpy as jnp
 
-from synkin import checks, units
+from synkin.arguments import checks, units
 from synkin.adapters.brainstate.synapse import NO_G, Synapse, Value, environ, plain_event, with_unit
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda

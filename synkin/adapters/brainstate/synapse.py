@@ -15,9 +15,9 @@ from brainpy_state._mixin import AlignPost as AlignPost  # it has no public name
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin import checks, units
+from synkin.arguments import checks, units
 from synkin.objects.synapse import axes, spread
-from synkin.stepper import prepared, resumed, warn_of_rounding
+from synkin.solving.stepper import prepared, resumed, warn_of_rounding
 
 Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""

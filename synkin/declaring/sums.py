@@ -1,0 +1,234 @@
+"""Sums of kernels: receptors side by side at one synapse, that see the same spikes.
+
+    both = synkin.ampa + synkin.schemes.nmda5
+    params = both.Params(ampa_beta=0.2, g_nmda5=0.3)      # g = g of ampa + 0.3 g of nmda5
+    gs = synkin.respond(both, params, [10.0, 30.0], [12.0, 40.0])
+
+There are no new equations: each part is solved by its own kernel, as exactly as ever, and their g are added up. What
+belongs to a part has the part's name before its own, in ``Params`` and in ``State`` alike: ``ampa_beta``, ``nmda5_C1``.
+Each part but the first has a conductance relative to that of the first, ``g_nmda5``, so that with a ``scale`` of a fit
+beside them nothing is there twice.
+"""
+
+import collections
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.arguments import checks, units
+from synkin.declaring.kernel import Kernel, Parameter, documented
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sum(Kernel):
+    """A kernel whose g is the sum of those of others: what ``ampa + nmda5`` gives. The same parts give the same one.
+
+    Attributes:
+        parts: the kernels, in the order of the sum.
+        names: what stands before the names of each: its name, and a number where that comes more than once.
+    """
+
+    kernels: tuple[Kernel, ...]
+    names: tuple[str, ...]
+
+    @property
+    def parts(self) -> tuple[Kernel, ...]:
+        """The kernels, in the order of the sum."""
+        return self.kernels
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The variables, part by part, each after those that drive it."""
+        return tuple(f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.order)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The variables that an input is added to, one of each part; of receptors none."""
+        return tuple(
+            f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.inputs
+        )
+
+    def bare(self, name: str) -> str:
+        """What a parameter is called in the part that it belongs to; a relative conductance is "g"."""
+        for before, part in zip(self.names, self.kernels, strict=True):
+            own = name.removeprefix(f"{before}_")
+            if name == f"g_{before}":
+                return "g"
+            if name == f"{before}_{own}" and own in part.Params._fields:
+                return own
+        raise KeyError(name)
+
+    def params_of(self, params: Any) -> tuple[Any, ...]:
+        """The ``Params`` of each part."""
+        return tuple(
+            part.Params(*(getattr(params, f"{name}_{own}") for own in part.Params._fields))
+            for name, part in zip(self.names, self.kernels, strict=True)
+        )
+
+    def check_params(self, params: Any) -> None:
+        """Raise ValueError if parameters, where they are known, do not fit what equations of a part leave to them."""
+        for part, own in zip(self.kernels, self.params_of(params), strict=True):
+            part.check_params(own)
+
+    def states_of(self, state: Any) -> tuple[Any, ...]:
+        """The ``State`` of each part."""
+        return tuple(
+            part.State(*(getattr(state, f"{name}_{own}") for own in part.State._fields))
+            for name, part in zip(self.names, self.kernels, strict=True)
+        )
+
+    def state_of(self, states: Iterable[Any]) -> Any:
+        """The ``State`` of those of the parts."""
+        return self.State(*(value for state in states for value in state))
+
+    def relative(self, params: Any) -> tuple[Any, ...]:
+        """The conductance of each part but the first, relative to that of the first."""
+        return tuple(getattr(params, f"g_{name}") for name in self.names[1:])
+
+    def total(self, relative: Sequence[Any], gs: Sequence[Array]) -> Array:
+        """g of those of the parts; ``relative``, as that of `relative`, are arrays of a dtype with g.
+
+        Parameters of several synapses have the last axes of g.
+        """
+        g = gs[0]
+        for factor, own in zip(relative, gs[1:], strict=True):
+            g = g + checks.align(factor, own) * own
+        return g
+
+    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
+        """State at rest, as of `Kernel.init`."""
+        params = units.params(self, params)
+        shape, dtype = checks.layout(params, shape, dtype, self)
+        own = zip(self.kernels, self.params_of(params), strict=True)
+        return self.state_of(part.init(given, shape, dtype=dtype) for part, given in own)
+
+    def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
+        """The equations of all parts, as of `Kernel.vector_field`."""
+        state = checks.state(self, units.state(state, self))
+        params = checks.params(units.params(self, params), state[0].shape, self)
+        own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
+        return self.state_of(part.vector_field(given, at, T) for part, given, at in own)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return added, self.kernels
+
+    def _sum_of_conductances(self, params: Any, state: Any) -> Any:
+        own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
+        return self.total(self.relative(params), [part.conductance(given, at) for part, given, at in own])
+
+
+# Programs are compiled once for each kernel, so that of the same parts there is but one.
+_made: dict[tuple[Kernel, ...], Sum] = {}
+
+
+def added(*kernels: Any) -> Sum:
+    """The sum of two kernels or more; a sum among them counts as its parts.
+
+    Raises:
+        TypeError: what is no kernel.
+        ValueError: receptors together with linear kernels, methods that they do not share, or names that clash.
+    """
+    for kernel in kernels:
+        if not isinstance(kernel, Kernel):
+            raise TypeError(f"A sum must be of kernels such as synkin.ampa, but has {checks.worded(kernel)}.")
+    parts = tuple(part for kernel in kernels for part in kernel.parts)
+    if parts not in _made:
+        _made[parts] = _of(parts)
+    return _made[parts]
+
+
+def _of(parts: tuple[Kernel, ...]) -> Sum:
+    for part in parts[1:]:
+        if part.TAKES_WEIGHTS != parts[0].TAKES_WEIGHTS:
+            receptor, linear = sorted((parts[0], part), key=lambda kernel: kernel.TAKES_WEIGHTS)
+            raise ValueError(
+                "Kernels of a sum must be of one kind, as in a step a spike acts at its start on a receptor and at its "
+                f"end on a linear kernel, but {receptor.name} is a receptor and {linear.name} a linear kernel."
+            )
+    methods = tuple(method for method in parts[0].methods if all(method in part.methods for part in parts))
+    if not methods:
+        listed = " and ".join(f"{part.name} has {' and '.join(part.methods)}" for part in parts)
+        raise ValueError(f"Kernels of a sum must have a method in common, but {listed}.")
+    given = [part.name for part in parts]
+    names = tuple(
+        f"{name}{given[: i + 1].count(name)}" if given.count(name) > 1 else name for i, name in enumerate(given)
+    )
+    parameters: dict[str, Parameter] = {}
+    variables: dict[str, str] = {}
+    count = 0
+    for i, (name, part) in enumerate(zip(names, parts, strict=True)):
+        if i:
+            parameters[f"g_{name}"] = Parameter(f"g_{name}", 1.0, "1", positive=False, signed=False)
+        for known in part.parameters.values():
+            parameters[f"{name}_{known.name}"] = known._replace(name=f"{name}_{known.name}")
+        variables |= {f"{name}_{own}": unit for own, unit in part.variables.items()}
+        count += bool(i) + len(part.parameters)
+        if len(parameters) < count:
+            raise ValueError(
+                f"Kernels of a sum must have names with which their parameters differ, but with {', '.join(names)} "
+                "two are called the same: give one of them another `name=`."
+            )
+    if len(variables) < sum(len(part.variables) for part in parts):
+        raise ValueError(
+            f"Kernels of a sum must have names with which their variables differ, but with {', '.join(names)} two are "
+            "called the same: give one of them another `name=`."
+        )
+    name = "+".join(given)
+    defaults = [known.default for known in parameters.values()]
+    Params = _named_tuple("Params", name, list(parameters), [] if None in defaults else defaults)
+    State = _named_tuple("State", name, list(variables), [])
+    kernel = Sum(
+        name=name,
+        equations=_none,
+        Params=Params,
+        State=State,
+        UNITS=Params(*(known.unit for known in parameters.values())),
+        TAKES_WEIGHTS=parts[0].TAKES_WEIGHTS,
+        parameters=parameters,
+        variables=variables,
+        input=0,
+        in_turn=False,
+        methods=methods,
+        always_exact=all(part.always_exact for part in parts),
+        structure=None,  # type: ignore[arg-type]  # each part has its own
+        conductance=_none,
+        matrix=None,
+        rest=None,
+        home=__name__,
+        kernels=parts,
+        names=names,
+    )
+    object.__setattr__(kernel, "conductance", kernel._sum_of_conductances)
+    listed = " and ".join([", ".join(names[:-1]), names[-1]])
+    about = (
+        f"The sum of {listed}, which see the same spikes.\n\n"
+        "Relative conductances, as g_ and a part's name, are to that of the first."
+    )
+    object.__setattr__(kernel, "__doc__", documented(kernel, about))
+    for name in names[1:]:
+        getattr(Params, f"g_{name}").__doc__ = f"conductance relative to that of {names[0]}"
+    for kind, role in ((Params, "Params"), (State, "State")):
+        for name, part in zip(names, parts, strict=True):
+            for own in getattr(part, role)._fields:
+                getattr(kind, f"{name}_{own}").__doc__ = getattr(getattr(part, role), own).__doc__
+        kind.__reduce__ = lambda values, role=role: (_rebuilt, (parts, role, tuple(values)))
+    return kernel
+
+
+def _rebuilt(parts: tuple[Kernel, ...], role: str, values: tuple[Any, ...]) -> Any:
+    """A ``Params`` or ``State``, for `pickle`."""
+    return getattr(added(*parts), role)(*values)
+
+
+def _named_tuple(role: str, name: str, fields: list[str], defaults: list[Any]) -> Any:
+    kind = collections.namedtuple(role, fields, defaults=defaults, module=__name__)  # type: ignore[misc]
+    kind.__qualname__ = f"{name}.{role}"
+    return kind
+
+
+def _none(*given: Any) -> NoReturn:
+    """A sum has no equations of its own: `Sum.vector_field` has those of its parts."""
+    raise NotImplementedError("A sum of kernels has no equations of its own: its parts have.")

@@ -1,0 +1,121 @@
+"""What is done in the frequency domain: the baseline, the spectrum of the noise, and the matched filter.
+
+The trace is a baseline, plus the sum of events, plus noise. With h the answer to one event, less what of it the
+baseline would follow, and S the spectrum of the noise, all that the search needs to know of M samples is
+
+    C(t)   = <y, h(. - t)>           how well an event at t matches the trace
+    R(t,u) = <h(. - t), h(. - u)>    how well two events match each other
+
+with the product <a, b> = integral of conj(a) b / S over frequency: the best sizes of events at t_k solve
+sum_k R(t_j, t_k) size_k = C(t_j), and C(t) / sqrt(R(t, t)) has the same variance everywhere. It is a deconvolution by
+the noise's own band, in place of one by a band-pass that is set by hand (Pernia-Andrade et al. 2012).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft, signal
+
+from synkin.events.template import Template
+
+# The noise is taken to have no less power at any frequency than this part of what it has, on the mean, where the events
+# have theirs. What is louder counts less, as drift and hum do; but above a low-pass filter, where there is hardly any
+# noise, neither is the form of an event known, and the sharp match that one would get has side lobes like itself.
+_FLOOR = 1.0
+# Samples below which the spectrum is not estimated, and segments at least of which its median is taken.
+_FEW, _SEGMENTS = 512, 8
+# How many standard deviations of the baseline's Gaussian its weights are followed: cut off sooner, how alike many
+# events are would be no table of products any more, and the squares that their sizes make least could be negative.
+_REACH = 6.0
+# From a median absolute value to a standard deviation, of Gaussian noise.
+FROM_MEDIAN = 1.4826
+
+
+class Spectrum(NamedTuple):
+    """The power of the noise, to a factor, at some frequencies, straight lines between them."""
+
+    frequencies: np.ndarray  # cycles a sample, from 0 to 0.5
+    power: np.ndarray
+
+
+class Matched(NamedTuple):
+    """C and R, of a trace of M samples and Q places an interval."""
+
+    match: np.ndarray  # (M, Q): C
+    rows: np.ndarray  # (Q, (2 reach + 1) Q): R of an event in phase q with all places around it
+    reach: int  # samples before and after an event in which R is not 0
+    norm: np.ndarray  # (Q,): sqrt(R) of an event with itself
+
+
+WHITE = Spectrum(np.array([0.0, 0.5]), np.ones(2))
+
+
+def baseline(trace: np.ndarray, width: float) -> np.ndarray:
+    """The trace smoothed by a Gaussian of SD ``width`` in samples, mirrored at its ends."""
+    wave = np.pi * np.arange(len(trace)) / len(trace)
+    return fft.idct(fft.dct(trace) * np.exp(-0.5 * (width * wave) ** 2))
+
+
+def less_baseline(curve: np.ndarray, width: float) -> np.ndarray:
+    """A curve, 0 before its start and after its end, less what of it a baseline on an endless line would follow."""
+    size = fft.next_fast_len(len(curve) + int(2 * _REACH * width), real=True)
+    passed = -np.expm1(-0.5 * (2 * np.pi * width * fft.rfftfreq(size)) ** 2)
+    return fft.irfft(fft.rfft(curve, size) * passed, size)[: len(curve)]
+
+
+def spectrum(residuals: np.ndarray, template: Template) -> Spectrum:
+    """That of what is left of the trace: a median over segments, which few events or artefacts hardly move."""
+    count = len(residuals)
+    length = min(4 * template.samples.shape[1], count // _SEGMENTS)
+    if count < _FEW:
+        return WHITE
+    length = max(length, _FEW // _SEGMENTS)
+    frequencies, power = signal.welch(residuals, nperseg=length, detrend=False, average="median")
+    # The last, of an even length, is half a band; the first is what the baseline took, or left.
+    power[-1] = power[-2]
+    power[0] = max(power[0], power[1])
+    own = np.abs(fft.rfft(template.samples[0], length)) ** 2
+    mean = (own * power).sum() / own.sum()
+    if not mean > 0:
+        return WHITE
+    return Spectrum(frequencies, np.maximum(power, _FLOOR * mean) / mean)
+
+
+def matched(trace: np.ndarray, count: int, template: Template, width: float, noise: Spectrum) -> Matched:
+    """C and R.
+
+    Args:
+        trace: (M,) or longer, less its baseline.
+        count: M, the number of samples at which events are sought.
+        template: the answer to one event.
+        width: that of the baseline, in samples.
+        noise: its spectrum.
+    """
+    phases, length = template.samples.shape
+    reach = min(length + int(_REACH * width), count)
+    size = fft.next_fast_len(len(trace) + reach, real=True)
+    passed, power = _transfer(size, width, noise)
+    product = fft.rfft(trace, size)
+    product *= passed / power
+    match = np.empty((count, phases))
+    for q, row in enumerate(template.samples):
+        match[:, q] = fft.irfft(product * fft.rfft(row, size).conj(), size)[:count]
+
+    size = fft.next_fast_len(2 * reach + length, real=True)
+    passed, power = _transfer(size, width, noise)
+    spectra = fft.rfft(template.samples, size)
+    rows = np.empty((phases, 2 * reach + 1, phases))
+    for p in range(phases):
+        own = spectra[p] * (passed**2 / power)
+        for q in range(phases):
+            products = fft.irfft(own * spectra[q].conj(), size)
+            rows[p, :, q] = np.concatenate([products[-reach:], products[: reach + 1]])
+    norm = np.sqrt(rows[np.arange(phases), reach, np.arange(phases)])
+    return Matched(match, rows.reshape(phases, -1), reach, norm)
+
+
+def _transfer(size: int, width: float, noise: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """What the baseline leaves of each frequency, 0 to 1, and the power of the noise there."""
+    frequencies = fft.rfftfreq(size)
+    passed = -np.expm1(-0.5 * (2 * np.pi * width * frequencies) ** 2)
+    return passed, np.interp(frequencies, noise.frequencies, noise.power)

@@ -1,0 +1,36 @@
+"""What a deconvolution gives."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from synkin.arguments import fields
+
+
+@fields.described
+class Events(NamedTuple):
+    """Events that were found in a trace, K of them, in the order of time."""
+
+    times: Annotated[np.ndarray, "(K,) when each acts, as a spike time of `respond` does", "ms"]
+    sizes: Annotated[np.ndarray, "(K,) the peak of each one's answer alone, signed", "the trace's unit"]
+    weights: Annotated[np.ndarray, "(K,) sizes over the peak of the kernel's own answer", "the trace's unit per mS"]
+    size_errors: Annotated[np.ndarray, "(K,) standard error of each size, as the noise makes it", "the trace's unit"]
+    noise: Annotated[float, "standard deviation of a sample that is left, less baseline and events", "the trace's unit"]
+    threshold: Annotated[float, "the smallest size that is found where an event is alone", "the trace's unit"]
+    curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
+    baseline: Annotated[np.ndarray, "(M,) what varies more slowly", "the trace's unit"]
+    duration: Annotated[float, "from the first sample to the last", "ms"]
+    unit: Annotated[str, "the trace's, such as 'pA'; '' if it is not known"]
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return len(self.times) / self.duration * 1000
+
+    def __repr__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        parts = [f"{len(self.times):,} in {self.duration:,.6g} ms"]
+        if len(self.times):
+            parts += [f"{self.rate:.3g} a second", f"median size {np.median(self.sizes):.4g}{unit}"]
+        parts += [f"threshold {self.threshold:.3g}{unit}", f"noise {self.noise:.3g}{unit}"]
+        return f"Events({', '.join(parts)})"

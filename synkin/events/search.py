@@ -1,0 +1,317 @@
+"""Which events there are, when, and how large: added where the trace asks for one, moved, and left out again.
+
+Places are numbered: place ``n Q + q`` is q/Q of an interval after sample n. All that is compared is in units of what
+noise does to a match (`filters`), so that it is a number of standard deviations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve, lapack, solve_triangular
+from scipy.signal import find_peaks
+from scipy.special import ndtri
+
+from synkin.events.filters import Matched
+
+# Rounds of adding, moving and leaving out, and sweeps over all events in one round's moving.
+_ROUNDS, _SWEEPS = 8, 3
+# Two events whose answers are so much alike count as one.
+_SAME = 0.98
+# And one of whose answer this part is its own: all else of it is a combination of those before.
+_OWN = 1e-6
+# Places that are tried for a pair in place of one event.
+_TRIED = 40
+# An event's neighbours are those whose answers are alike to this part, and so many on either side at most.
+_NEIGHBOUR, _NEIGHBOURS = 0.05, 8
+# What noise does is taken to be at least this part of the best match: a trace without noise has its rounding.
+_LEAST_NOISE = 1e-3
+# The parts of all matches that lie below two levels, and how far these are apart in Gaussian noise of SD 1: a Gaussian
+# fitted to the side where there are no events. Of a million matches, or of all.
+_PARTS = (0.05, 0.3)
+_APART = float(np.diff(ndtri(_PARTS))[0])
+_SAMPLED = 1_000_000
+
+
+class Found(NamedTuple):
+    """The events, in the order of time."""
+
+    places: np.ndarray  # (K,) whole numbers
+    sizes: np.ndarray  # (K,), 0 or more, in units of the trace
+    firmness: np.ndarray  # (K,): 1 / variance of a size where the variance of the noise is 1
+    shifts: np.ndarray  # (K,): what is to be added to the places, -0.5 to 0.5
+    noise: float  # standard deviation of a match
+
+
+class Rules(NamedTuple):
+    """When an event is one."""
+
+    threshold: float  # standard deviations of a match
+    mismatch: float  # part of a match by which the answers of others may be off
+    step: int  # places, how far an event may move in a sweep
+
+
+def direction_of(matched: Matched, threshold: float) -> int:
+    """1 or -1: to which side matches leave the noise farther."""
+    scores = (matched.match / matched.norm).ravel()
+    up, down = (np.maximum(side - threshold * _spread(side), 0) for side in (scores, -scores))
+    return 1 if up @ up >= down @ down else -1
+
+
+def search(matched: Matched, rules: Rules) -> Found:
+    """The events of a trace whose events are positive."""
+    state = _State(matched, rules)
+    for _ in range(_ROUNDS):
+        before = state.places
+        state.add()
+        state.settle()
+        if state.split():
+            state.settle()
+        if np.array_equal(before, state.places):
+            break
+    return state.found()
+
+
+def _spread(scores: np.ndarray) -> float:
+    """The standard deviation of the noise among matches, from their lower part, in which there are no events."""
+    some = scores[:: max(1, len(scores) // _SAMPLED)]
+    low, high = np.quantile(some, _PARTS)
+    return max(float(high - low) / _APART, _LEAST_NOISE * float(np.abs(scores).max()))
+
+
+class _State:
+    """The events so far, and what they leave of the matches."""
+
+    def __init__(self, matched: Matched, rules: Rules) -> None:
+        self.matched, self.rules = matched, rules
+        self.count, self.phases = matched.match.shape
+        self.match = matched.match.ravel()
+        self.left = self.match.copy()
+        self.norm = np.tile(matched.norm, self.count)
+        self.places, self.sizes = np.empty(0, int), np.empty(0)
+        self.noise = _spread(self.left / self.norm)
+        # How far two maxima of one match are apart at least: where an answer is half as like itself.
+        own = matched.rows[0, :: self.phases]
+        self.width = self.phases * max(1, int(np.flatnonzero(own[matched.reach :] < 0.5 * own[matched.reach])[0]))
+
+    # What an event does to the matches around it
+
+    def _around(self, place: int) -> tuple[slice, np.ndarray]:
+        n, phase = divmod(int(place), self.phases)
+        reach = self.matched.reach
+        first, last = max(n - reach, 0), min(n + reach + 1, self.count)
+        row = self.matched.rows[phase, (first - n + reach) * self.phases : (last - n + reach) * self.phases]
+        return slice(first * self.phases, last * self.phases), row
+
+    def _explain(self, place: int, size: float) -> None:
+        inside, row = self._around(place)
+        self.left[inside] -= size * row
+
+    def _between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """How alike events at two places are, element by element."""
+        n, phase = np.divmod(first, self.phases)
+        at = second - (n - self.matched.reach) * self.phases
+        inside = (at >= 0) & (at < self.matched.rows.shape[1])
+        return np.where(inside, self.matched.rows[phase, np.where(inside, at, 0)], 0.0)
+
+    # The steps of a round
+
+    def add(self) -> bool:
+        """An event at each place where what is left is farthest out of the noise, none near another new one."""
+        scores = self.left / self.norm
+        self.noise = _spread(scores)
+        # What is left beside a large event may be what its form is off.
+        level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(
+            (self.match - self.left) / self.norm, 0.0
+        )
+        # With an end on either side, so that the first place and the last may be maxima.
+        ends = (-np.inf, -np.inf)
+        peaks, _ = find_peaks(np.pad(scores, 1, constant_values=ends), np.pad(level, 1), distance=self.width)
+        taken = peaks - 1
+        new = np.setdiff1d(taken, self.places)
+        if not new.size:
+            return False
+        sizes = self.left[new] / self.norm[new] ** 2
+        for place, size in zip(new, sizes, strict=True):
+            self._explain(place, size)
+        order = np.argsort(np.concatenate([self.places, new]))
+        self.places = np.concatenate([self.places, new])[order]
+        self.sizes = np.concatenate([self.sizes, sizes])[order]
+        return True
+
+    def split(self) -> bool:
+        """Two events in place of one where two match so much better; whether there were any."""
+        places: list[int] = []
+        for i, place in enumerate(self.places):
+            pair = self._pair(i)
+            places += [int(place)] if pair is None else pair
+        found = len(places) > len(self.places)
+        self.places = np.unique(np.array(places, int))
+        if found:
+            self._solve()
+        return found
+
+    def _pair(self, i: int) -> list[int] | None:
+        """The two places that match best what the others leave to event ``i``, if one event matches so much worse."""
+        place = self.places[i]
+        low = max(place - self.width, self.places[i - 1] + 1 if i else 0)
+        high = min(place + self.width, self.places[i + 1] - 1 if i + 1 < len(self.places) else len(self.match) - 1)
+        tried = np.arange(low, high + 1, max(1, (high - low) // _TRIED))
+        if len(tried) < 2:
+            return None
+        score = self.left[tried] + self.sizes[i] * self._between(np.full(len(tried), place), tried)
+        score /= self.norm[tried]
+        first, second = np.triu_indices(len(tried), 1)
+        alike = self._between(tried[first], tried[second]) / (self.norm[tried[first]] * self.norm[tried[second]])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            one = (score[first] - alike * score[second]) / (1 - alike**2)
+            two = (score[second] - alike * score[first]) / (1 - alike**2)
+            both = one * score[first] + two * score[second]
+        both = np.where((one > 0) & (two > 0) & (alike < _SAME), both, 0.0)
+        best = int(both.argmax())
+        own = self.sizes[i] * self.norm[place]
+        gain = both[best] - max(own, score.max()) ** 2
+        level = self.rules.threshold * self.noise + self.rules.mismatch * own
+        return [int(tried[first[best]]), int(tried[second[best]])] if gain > level**2 else None
+
+    def settle(self) -> None:
+        """Sizes by least squares, places one by one, and out with what is none."""
+        for _ in range(_SWEEPS):
+            self._join()
+            self._solve()
+            self._subtract()
+            if not self._move():
+                break
+        self._join()
+        self._solve()
+        while self._leave_out():
+            self._solve()
+        self._subtract()
+
+    def _solve(self) -> None:
+        """The best sizes, none of them negative."""
+        while self.places.size:
+            sizes = self._least_squares()
+            if (sizes > 0).all():
+                break
+            self.places = self.places[sizes > 0]
+        else:
+            sizes = np.empty(0)
+        self.sizes = sizes
+
+    def _subtract(self) -> None:
+        """What the events leave of the matches."""
+        self.left = self.match.copy()
+        for place, size in zip(self.places, self.sizes, strict=True):
+            self._explain(place, size)
+
+    def _least_squares(self) -> np.ndarray:
+        """The best sizes, once events are left out whose answers are a combination of those of events before them."""
+        bands = self._bands()
+        factor, failed = lapack.dpbtrf(bands, lower=1)
+        if not failed and (factor[0] ** 2 > _OWN * bands[0]).all():
+            return lapack.dpbtrs(factor, self.match[self.places], lower=1)[0]
+        factor = self._keep_independent()
+        return cho_solve((factor, True), self.match[self.places])
+
+    def _keep_independent(self) -> np.ndarray:
+        """Leave out what is a combination of events before it; the Cholesky factor of how alike the others are."""
+        kept = np.empty_like(self.places)
+        factor = np.zeros((len(kept), len(kept)))
+        n = 0
+        for place in self.places:
+            first = int(np.searchsorted(kept[:n], place - (self.matched.reach + 1) * self.phases))
+            alike = self._between(np.full(n - first, place), kept[first:n])
+            row = solve_triangular(factor[first:n, first:n], alike, lower=True) if n > first else alike
+            own = self.norm[place] ** 2
+            left = own - row @ row
+            if left > _OWN * own:
+                kept[n], factor[n, first:n], factor[n, n] = place, row, np.sqrt(left)
+                n += 1
+        self.places = kept[:n]
+        return factor[:n, :n]
+
+    def _bands(self) -> np.ndarray:
+        """How alike the events are, the diagonals of a symmetric matrix as rows, from the main one down."""
+        places = self.places
+        bands = [self._between(places, places)]
+        for d in range(1, len(places)):
+            if (places[d:] - places[:-d]).min() > (self.matched.reach + 1) * self.phases:
+                break
+            bands.append(np.append(self._between(places[:-d], places[d:]), np.zeros(d)))
+        return np.array(bands)
+
+    def _move(self) -> bool:
+        """Each event to the place near by where it matches best what the others leave; whether any moved."""
+        moved = False
+        last = len(self.match) - 1
+        for i, place in enumerate(self.places):
+            low = max(place - self.rules.step, self.places[i - 1] + 1 if i else 0)
+            high = min(place + self.rules.step, self.places[i + 1] - 1 if i + 1 < len(self.places) else last)
+            near = np.arange(low, high + 1)
+            own = self.left[near] + self.sizes[i] * self._between(np.full(len(near), place), near)
+            best = int((own / self.norm[near]).argmax())
+            if near[best] != place:
+                self._explain(place, -self.sizes[i])
+                self.places[i], self.sizes[i] = near[best], max(own[best], 0.0) / self.norm[near[best]] ** 2
+                self._explain(self.places[i], self.sizes[i])
+                moved = True
+        return moved
+
+    def _join(self) -> None:
+        """One event in place of two that cannot be told apart."""
+        while len(self.places) > 1:
+            alike = self._between(self.places[:-1], self.places[1:])
+            pairs = np.flatnonzero(alike > _SAME * self.norm[self.places[:-1]] * self.norm[self.places[1:]])
+            if not pairs.size:
+                break
+            i = int(pairs[0])
+            larger = i + int(self.sizes[i + 1] > self.sizes[i])
+            self.sizes[larger] = self.sizes[i] + self.sizes[i + 1]
+            keep = np.arange(len(self.places)) != (i + i + 1 - larger)
+            self.places, self.sizes = self.places[keep], self.sizes[keep]
+
+    def _leave_out(self) -> bool:
+        """Leave out what no longer stands out of the noise, of neighbours the least firm; whether there was any."""
+        if not self.places.size:
+            return False
+        norm = self.norm[self.places]
+        # Where an event is, the best sizes leave nothing of the match: it is its own and that of the others.
+        others = self.match[self.places] / norm - self.sizes * norm
+        level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
+        excess = self.sizes * np.sqrt(self._firmness()) / level
+        weak = excess < 1
+        if not weak.any():
+            return False
+        # Of neighbours the weakest first: without it the others may stand.
+        near = np.diff(self.places) <= self.width
+        weak[1:] &= ~near | (excess[1:] < excess[:-1])
+        weak[:-1] &= ~near | (excess[:-1] <= excess[1:])
+        self.places = self.places[~weak]
+        return True
+
+    def _firmness(self) -> np.ndarray:
+        """(K,) 1 / the variance of each size with all others free, if the noise's is 1: from its neighbours."""
+        firmness = np.empty(len(self.places))
+        for i, place in enumerate(self.places):
+            first, last = max(i - _NEIGHBOURS, 0), i + _NEIGHBOURS + 1
+            near = self.places[first:last]
+            alike = self._between(np.full(len(near), place), near) / (self.norm[place] * self.norm[near])
+            near = near[np.abs(alike) > _NEIGHBOUR]
+            table = self._between(*(part.ravel() for part in np.meshgrid(near, near)))
+            table = table.reshape(len(near), len(near)) / np.outer(self.norm[near], self.norm[near])
+            own = int(np.flatnonzero(near == place)[0])
+            firmness[i] = self.norm[place] ** 2 / max(np.linalg.inv(table)[own, own], 1.0)
+        return firmness
+
+    def found(self) -> Found:
+        """The result, its places polished by the parabola through each maximum."""
+        shifts = np.zeros(len(self.places))
+        for i, place in enumerate(self.places):
+            if 0 < place < len(self.match) - 1:
+                near = np.array([place - 1, place, place + 1])
+                own = self.left[near] + self.sizes[i] * self._between(np.full(3, place), near)
+                before, at, after = own / self.norm[near]
+                if at >= max(before, after) and 2 * at > before + after:
+                    shifts[i] = 0.5 * (after - before) / (2 * at - before - after)
+        noise = _spread(self.left / self.norm)
+        return Found(self.places, self.sizes, self._firmness(), shifts, noise)

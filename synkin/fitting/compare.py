@@ -1,0 +1,178 @@
+"""Which of several kernels describes a recording: how well each does for the numbers it takes."""
+
+import html
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from synkin.arguments import checks, fields
+from synkin.fitting.result import Fit
+from synkin.fitting.formatting import listed
+
+# Evidence ratios up to this one are hardly any evidence.
+_HARDLY = 3.0
+_WIDTH = 100
+
+
+@fields.described
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Fits of one recording, the most likely first; all but ``fits`` in the same order, (n,).
+
+    ``samples`` independent ones are told by the fit whose residuals are the least alike: those of a kernel that does
+    not describe the recording are alike because of that.
+    """
+
+    names: Annotated[tuple[str, ...], "of the fits"]
+    fits: Annotated[tuple[Fit, ...], "what `synkin.fit` returned"]
+    samples: Annotated[float, "independent ones"]
+    numbers: Annotated[np.ndarray, "how many numbers were fitted"]
+    r_squared: Annotated[np.ndarray, "part of the variance that each curve explains", "1"]
+    aicc: Annotated[np.ndarray, "above the lowest; infinite where there are too few samples for so many numbers", "1"]
+    bic: Annotated[np.ndarray, "above the lowest", "1"]
+    weights: Annotated[np.ndarray, "of the evidence by AICc, 1 together", "1"]
+    message: Annotated[str, "what is to be said of it"]
+
+    @property
+    def best(self) -> Fit:
+        """The most likely of them."""
+        return self.fits[0]
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+        return "\n".join([*table, textwrap.fill(self.message, _WIDTH)])
+
+    def _repr_html_(self) -> str:
+        head, *body = ([html.escape(cell) for cell in row] for row in self._rows())
+        lines = ["".join(f"<th>{cell}</th>" for cell in head)]
+        lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in body]
+        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table><p>{html.escape(self.message)}</p>"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("", "numbers", "R^2", "dAICc", "weight", "ratio", "dBIC", "seconds")]
+        for i, fit in enumerate(self.fits):
+            weight = self.weights[i]
+            once_in = f"{weight and self.weights[0] / weight:.3g}" if weight > 0 else "inf"
+            rows.append(
+                (
+                    self.names[i],
+                    f"{self.numbers[i]}",
+                    f"{self.r_squared[i]:.4f}",
+                    f"{self.aicc[i]:.1f}",
+                    f"{weight:.2g}",
+                    once_in,
+                    f"{self.bic[i]:.1f}",
+                    f"{fit.seconds:.2f}",
+                )
+            )
+        return rows
+
+
+def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
+    """Kernels that were fitted to one recording, compared: how well each does for the numbers it takes.
+
+    Args:
+        fits: two or more of what `synkin.fit` returned for the same samples; or such by name. By default each is called
+            as its kernel is.
+
+    Returns:
+        `Comparison`, the most likely first: a table as text, and `synkin.plot.compare` draws it. AICc and BIC are those
+        of least squares with normal noise of a level that is fitted too, of as many samples as are independent: the
+        samples over how many of them count as one (`Fit.alike`, the smallest of all). The evidence for one over another
+        is exp(dAICc / 2).
+
+    Raises:
+        TypeError: what is no fit.
+        ValueError: fewer than two, fits of different recordings or with different ``sigma``, or under "soft_l1", whose
+            sums of squares do not compare.
+
+    Source: Burnham and Anderson 2002, Model Selection and Multimodel Inference, 2nd ed., ch. 2 and 6.
+    """
+    given = list(fits.values()) if isinstance(fits, Mapping) else list(fits)
+    for fit in given:
+        if not isinstance(fit, Fit):
+            raise TypeError(f"Argument `fits` must be results of `synkin.fit`, but has {checks.worded(fit)}.")
+    if len(given) < 2:
+        raise ValueError(f"Argument `fits` must be two fits or more, but is {len(given)}.")
+    names = [str(name) for name in fits] if isinstance(fits, Mapping) else _numbered([fit.kernel.name for fit in given])
+    first = given[0].problem
+    for name, fit in zip(names, given, strict=True):
+        if np.isfinite(fit.width):
+            raise ValueError(f"Argument `fits` must be least squares, loss='linear', but {name} is soft_l1.")
+        for field in ("times", "trace", "present", "importance"):
+            if not np.array_equal(getattr(fit.problem, field), getattr(first, field)):
+                what = "`sigma`" if field == "importance" else "recordings"
+                raise ValueError(
+                    f"Argument `fits` must be of one recording, but {names[0]} and {name} have other {what}."
+                )
+    samples = int(first.present.sum()) / max(min(fit.alike for fit in given), 1.0)
+    numbers = np.array([len(fit.point) for fit in given])
+    importance = np.reshape(first.importance, np.shape(given[0].residuals))
+    squares = np.array([np.nansum((fit.residuals * importance) ** 2) for fit in given])
+    # Residuals that are rounding are all as good.
+    floor = np.finfo(float).eps * float((first.trace**2).sum()) or np.finfo(float).tiny
+    likely = samples * np.log(np.maximum(squares, floor) / samples)
+    count = numbers + 1  # the noise's level is one of them
+    left = samples - count - 1
+    with np.errstate(divide="ignore"):
+        aicc = np.where(left > 0, likely + 2 * count + 2 * count * (count + 1) / np.where(left > 0, left, 1.0), np.inf)
+    bic = likely + count * np.log(samples)
+    ranking = aicc if np.isfinite(aicc).any() else bic
+    order = np.lexsort((bic, ranking))
+    lowest = ranking.min()
+    relative = np.where(np.isfinite(ranking), ranking - lowest, np.inf)
+    weights = np.exp(-relative / 2)
+    weights /= weights.sum()
+    ordered = [names[i] for i in order]
+    return Comparison(
+        names=tuple(ordered),
+        fits=tuple(given[i] for i in order),
+        samples=samples,
+        numbers=numbers[order],
+        r_squared=np.array([given[i].r_squared for i in order]),
+        aicc=(aicc - aicc.min() if np.isfinite(aicc).any() else aicc)[order],
+        bic=(bic - bic.min())[order],
+        weights=weights[order],
+        message=_said(ordered, weights[order], bic[order], np.isfinite(aicc[order]), given[order[0]], samples),
+    )
+
+
+def _said(names: list[str], weights: np.ndarray, bic: np.ndarray, told: np.ndarray, best: Fit, samples: float) -> str:
+    """What the comparison comes to."""
+    ratio = weights[0] / weights[1] if weights[1] > 0 else np.inf
+    close = [name for name, weight in zip(names[1:], weights[1:], strict=True) if weight * _HARDLY >= weights[0]]
+    if close:
+        sentences = [f"{names[0]} and {listed(close)} can hardly be told apart with this recording."]
+    elif np.isfinite(ratio):
+        sentences = [f"{names[0]} is the most likely of them, {ratio:.3g} times as likely as {names[1]}."]
+    else:
+        sentences = [f"{names[0]} is the most likely of them."]
+    if bic.argmin() != 0:
+        sentences.append(f"By BIC, which charges more for a number, it is {names[int(bic.argmin())]}.")
+    sentences.append(f"About {samples:.0f} samples are independent.")
+    if not told.all():
+        few = [name for name, is_told in zip(names, told, strict=True) if not is_told]
+        sentences.append(
+            f"That is too few for the numbers of {listed(few)}, of which AICc says nothing"
+            f"{': the weights are those of BIC' if not told.any() else ''}."
+        )
+    if "does not describe it" in best.verdict:
+        sentences.append("Even the most likely does not describe the recording.")
+    elif "be it noise or a shape" in best.verdict:
+        sentences.append("Even the most likely may not have quite the shape of the recording: see its residuals.")
+    return " ".join(sentences)
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """The names, with a number where one comes more than once."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(f"{name} ({seen[name]})" if names.count(name) > 1 else name)
+    return found

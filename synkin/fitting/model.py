@@ -1,0 +1,219 @@
+"""The curve to be fitted and its derivatives, in double precision."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.fitting.problem import Form, Problem
+from synkin.runs.protocol import concentration_jumps
+from synkin.runs.events import respond
+
+
+class Curve(NamedTuple):
+    """The curve of each of R recordings at M times, and its derivatives."""
+
+    g: np.ndarray  # (R, M) mS
+    value: np.ndarray  # (R, M) in the unit of the trace
+    derivative: np.ndarray  # (R, M, C), with respect to the coordinates that `Problem.columns` lists
+
+
+def curve(problem: Problem, point: np.ndarray) -> Curve:
+    """The curve at a point, (N,): see `Problem` for its coordinates."""
+    own = problem.split(point)
+    g, slope = response(problem, point[: len(problem.free)], own["onset"])
+    scale = own["scale"][:, None]
+    slope = scale[:, :, None] * slope
+    derivative = {"scale": g, "offset": np.ones_like(g), "onset": slope[:, :, -1]}
+    columns = [slope[:, :, :-1], *(derivative[name][:, :, None] for name in problem.own)]
+    return Curve(g, scale * g + own["offset"][:, None], np.concatenate(columns, axis=2))
+
+
+def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """g in mS and its derivatives.
+
+    Args:
+        problem: the problem.
+        parameters: (P,) coordinates of the free parameters.
+        onset: (R,) ms.
+
+    Returns:
+        g, (R, M), and its derivatives with respect to the parameters' coordinates and onset, (R, M, P + 1).
+    """
+    recordings, samples = problem.trace.shape
+    # Where all recordings have the same spikes at the same times, one g serves all.
+    shifted = "onset" in problem.own and "onset" not in problem.shared
+    one = not shifted and problem.spike_times.ndim == problem.times.ndim == 1
+    rows = 1 if one else recordings
+    points = np.column_stack([np.tile(parameters, (rows, 1)), onset[:rows]])
+    g, slope = _respond(problem.form, problem.params, points, *_rows(problem, rows))
+    shape = recordings, samples
+    return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
+
+
+def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """The sums of squares that are left at some onsets, scale and offset, where they are free, being the best for each.
+
+    Args:
+        problem: the problem.
+        parameters: (P,) coordinates of the free parameters.
+        onsets: (R, n) ms.
+
+    Returns:
+        (R, n), in the square of the trace's unit.
+    """
+    recordings = len(problem.trace)
+    held = {name: problem.held[name] for name in ("scale", "offset") if name in problem.held}
+    found = _squares(
+        problem.form,
+        problem.params,
+        parameters,
+        onsets.T,
+        *_rows(problem, recordings),
+        problem.trace,
+        problem.present,
+        problem.importance,
+        held,
+    )
+    return np.asarray(found).T
+
+
+def of_parts(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> np.ndarray:
+    """g in mS of each of the n parts of a sum, as if its conductance were that of the first: (R, n, M).
+
+    Args:
+        problem: of a `synkin.declaring.sums.Sum`.
+        parameters: (P,) coordinates of the free parameters.
+        onset: (R,) ms.
+    """
+    rows = len(problem.trace)
+    points = np.column_stack([np.tile(parameters, (rows, 1)), onset])
+    return np.asarray(_of_parts(problem.form, problem.params, points, *_rows(problem, rows)))
+
+
+def triangles(problem: Problem, columns: np.ndarray) -> np.ndarray:
+    """The triangle R of a recording's ``columns`` = Q R: what stands for them in least squares, Q being a rotation.
+
+    Args:
+        problem: says which samples there are.
+        columns: (R, M, n), a row for each sample.
+
+    Returns:
+        (R, min(M, n), n): a handful of rows, however long the recording is.
+    """
+    return np.asarray(np.linalg.qr(np.where(problem.present[:, :, None], columns, 0.0), mode="r"))
+
+
+def spread(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
+    """One matrix from those of the recordings: the blocks (R, m, n) below each other, (R m, total).
+
+    Args:
+        blocks: (R, m, n).
+        columns: (R, n), the column of the result that each column of a block belongs to.
+        total: how many columns the result has.
+    """
+    matrix = np.zeros((*blocks.shape[:2], total))
+    np.put_along_axis(matrix, columns[:, None, :], blocks, axis=2)
+    return matrix.reshape(blocks.shape[0] * blocks.shape[1], total)
+
+
+def _rows(problem: Problem, rows: int) -> list[np.ndarray]:
+    """Spike times, weights and sample times of each row."""
+    return [np.broadcast_to(a, (rows, a.shape[-1])) for a in (problem.spike_times, problem.weights, problem.times)]
+
+
+@partial(jax.jit, static_argnames="form")
+def _respond(
+    form: Form, params: Any, points: Array, spike_times: Array, weights: Array, times: Array
+) -> tuple[Array, Array]:
+    """g (rows, M), and its derivative (rows, M, P + 1), at ``points`` (rows, P + 1): the free parameters and onset."""
+
+    def row(point: Array, *given: Array) -> tuple[Array, Array]:
+        def g(point: Array) -> tuple[Array, Array]:
+            g = _g(form, params, point, *given)
+            return g, g
+
+        slope, value = jax.jacfwd(g, has_aux=True)(point)
+        return value, slope
+
+    return _each(form.kernel, row, points, spike_times, weights, times)
+
+
+@partial(jax.jit, static_argnames="form")
+def _of_parts(form: Form, params: Any, points: Array, spike_times: Array, weights: Array, times: Array) -> Array:
+    """g of each part (rows, n, M), at ``points`` (rows, P + 1): the free parameters and onset."""
+
+    def row(point: Array, spike_times: Array, *given: Array) -> Array:
+        own = form.kernel.params_of(with_free(form, params, point))
+        parts = zip(form.kernel.parts, own, strict=True)
+        return jnp.stack([_answer(form, part, each, spike_times + point[-1], *given) for part, each in parts])
+
+    return _each(form.kernel, row, points, spike_times, weights, times)
+
+
+@partial(jax.jit, static_argnames="form")
+def _squares(
+    form: Form,
+    params: Any,
+    parameters: Array,
+    onsets: Array,
+    spike_times: Array,
+    weights: Array,
+    times: Array,
+    trace: Array,
+    present: Array,
+    importance: Array,
+    held: dict[str, Array],
+) -> Array:
+    """Sums of squares, (n, R), at ``onsets`` (n, R); ``held``: of scale and offset, those that are not free."""
+    root = jnp.where(present, importance, 0.0)
+    share = root / jnp.sqrt((root * root).sum(axis=1, keepdims=True))
+
+    def centred(a: Array) -> Array:
+        """In units of each sample's error, without what a free offset takes up and what is missing."""
+        a = jnp.where(present, a, 0.0) * root
+        return a if "offset" in held else a - (a * share).sum(axis=1, keepdims=True) * share
+
+    def row(onset: Array, *given: Array) -> Array:
+        return _g(form, params, jnp.append(parameters, onset), *given)
+
+    def sums(onset: Array) -> Array:
+        g = centred(_each(form.kernel, row, onset, spike_times, weights, times))
+        target = centred(trace - held.get("offset", 0.0))
+        size = (g * g).sum(axis=1)
+        best = (g * target).sum(axis=1) / jnp.where(size > 0, size, 1.0)
+        scale = jnp.broadcast_to(held.get("scale", best), best.shape)
+        return ((target - scale[:, None] * g) ** 2).sum(axis=1)
+
+    # One after the other: together they would take n times the memory, and no less time.
+    return jax.lax.map(sums, onsets)
+
+
+def _each(kernel: Any, function: Callable[..., Any], *rows: Array) -> Any:
+    """``function`` of each row; one after the other where `synkin.solving.propagator.climb` can skip rungs then."""
+    if any(part.structure.has_matrix for part in kernel.parts):
+        return jax.lax.map(lambda row: function(*row), rows)
+    return jax.vmap(function)(*rows)
+
+
+def with_free(form: Form, params: Any, point: Array) -> Any:
+    """``params`` with the free parameters of ``point``, whose first P elements these are, and what is tied to them."""
+    values = {name: jnp.exp(point[i]) if form.logarithmic[i] else point[i] for i, name in enumerate(form.free)}
+    return params._replace(**values, **{name: values[other] for name, other in form.ties})
+
+
+def _g(form: Form, params: Any, point: Array, spike_times: Array, weights: Array, times: Array) -> Array:
+    """g (M,) of one recording at ``point`` (P + 1,): the free parameters and onset."""
+    return _answer(form, form.kernel, with_free(form, params, point), spike_times + point[-1], weights, times)
+
+
+def _answer(form: Form, kernel: Any, params: Any, spike_times: Array, weights: Array, times: Array) -> Array:
+    """g (M,) of a kernel, or of a part of a sum."""
+    if form.jumps:
+        return concentration_jumps(kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)
+    given = weights if kernel.TAKES_WEIGHTS else None
+    return respond(kernel, params, spike_times, times, weights=given, overlap=form.overlap)

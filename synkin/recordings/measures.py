@@ -1,0 +1,371 @@
+"""What papers say of a response: peak, rise, width, decay and charge, of a conductance, a recording or each sweep.
+
+NumPy and SciPy, outside of JAX: a sample is found, not solved for, so there is nothing here to differentiate. What is
+to be differentiated is fitted (`synkin.fit`).
+"""
+
+from math import inf, log, nan
+from typing import Annotated, Any, NamedTuple
+from warnings import warn
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from synkin.arguments import checks, fields, units
+from synkin.recordings.recording import arrays, window_ms, within
+
+# What is off the baseline by less than this part of the trace is the rounding of a mean.
+_FLAT = 64 * float(np.finfo(float).eps)
+# The levels of the line that is drawn back to the baseline for the onset.
+_FOOT = (0.2, 0.8)
+# A time constant is told from a trace if it is at least this many sample intervals, and at most this many times as long
+# as the stretch that is fitted.
+_SHORTEST, _LONGEST = 0.5, 10.0
+# A trace begins off zero where the samples before its response stand off it by more than this part of the response, and
+# by more than so many times what their means, in so many batches, differ from each other.
+_OFF, _CLEARLY, _BATCHES = 0.05, 3.0, 5
+# Time constants that are tried, and samples at most that they are tried on.
+_TRIED, _SAMPLES = 40, 4000
+# Two exponentials are two where chance alone would make them fit so much better this seldom, at any of the time
+# constants that are tried, and one is not right to this part of the peak: float32 is rounded to less.
+_CHANCE, _ROUNDING = 0.001 / _TRIED, 1e-6
+
+
+@fields.described
+class Measured(NamedTuple):
+    """What was measured: numbers, or, of R sweeps, arrays (R,). NaN is what a trace does not tell."""
+
+    onset: Annotated[Any, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
+    peak: Annotated[Any, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
+    peak_time: Annotated[Any, "when that sample was taken", "ms"]
+    time_to_peak: Annotated[Any, "from the onset to the peak", "ms"]
+    rise: Annotated[Any, "from 10 to 90 % of the peak", "ms"]
+    half_width: Annotated[Any, "how long it is above half of the peak", "ms"]
+    tau: Annotated[Any, "time constant of one exponential", "ms"]
+    tau_fast: Annotated[Any, "the fast one of two exponentials; NaN where one does as well", "ms"]
+    tau_slow: Annotated[Any, "the slow one of two exponentials; NaN where one does as well", "ms"]
+    fraction_fast: Annotated[Any, "part of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
+    tau_weighted: Annotated[
+        Any, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
+    ]
+    charge: Annotated[Any, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
+    baseline: Annotated[Any, "what was subtracted", "the trace's unit"]
+    noise: Annotated[Any, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
+
+
+class _Zero(float):
+    """The baseline where none is given."""
+
+
+def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measured:  # noqa: B008
+    """Peak, onset, rise, width, decay and charge of a response, or of each of several.
+
+    Args:
+        times: (M,) ms, increasing, evenly spaced or not; or a `Recording`, alone.
+        trace: (M,), or (R, M) for R sweeps at the same times: a conductance, current or voltage in any unit, of either
+            sign.
+        baseline: what the response stands on, in the trace's unit; or a window (a, b) in ms, both ends in it, of whose
+            samples each sweep's own mean is taken. 0 by default, as for a conductance, or a recording whose baseline
+            was subtracted when it was read: with a warning where a trace clearly begins off 0, which a baseline that
+            is given, and be it 0, does not bring.
+
+    Returns:
+        `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
+
+    Raises:
+        TypeError: no real numbers, or traced ones.
+        ValueError: shapes that do not fit, fewer than 3 samples, times that do not increase, or a window without
+            samples.
+
+    Warns:
+        UserWarning: no baseline is given, and what comes before the response is level and off zero, by more than 5 % of
+            the response and than noise explains.
+
+    All is measured on the trace less its baseline, turned so that its farthest sample is positive; that sample, the
+    first of several alike, is the peak. Between samples the trace is a straight line. From where it last passes half of
+    the peak before the peak, one goes back to where it passes 10 and 20 %, and on to where it first passes 80 and 90 %;
+    half of the peak on the way down is passed where it is first, after the peak. A jump between two samples rises
+    within them. Noise makes the farthest sample farther, and so the rise longer and the width shorter: filtered noise
+    of 2.5 % of the peak, by 3, 10 and 5 % on the mean. Average sweeps first, or trust onset and decay, which it hardly
+    moves.
+
+    The onset is where the line through 20 and 80 % of the peak meets the baseline, which is what Jonas et al. 1993 and
+    Bartos et al. 2001 take. Of a first-order receptor it comes a little before the transmitter does, as the rise is
+    bent.
+
+    The decay is fitted, by least squares, to all samples from the first after the peak that is below 90 % of it on to
+    the trace's end, by one and by two exponentials that decay to the baseline: cut the trace before the next response.
+    Two are reported where both go the same way and they fit better, by an F test, than one that decays to a level of
+    its own: a slow one that a baseline a little off would explain is none. (The test is at 0.1 % for all time
+    constants that are tried together, with fewer samples where the residuals of neighbours are alike.)
+
+    What cannot be told is NaN: all but peak, charge, baseline and noise of a trace that is flat or farthest at its last
+    sample; onset and rise of one farthest at its first, or that does not come up from below 10 %; the width of one that
+    does not come back to half; time constants shorter than half a sample interval or more than 10 times as long as
+    what is fitted; and everything of a sweep with a NaN or infinite sample. A sweep of noise alone has a peak as well:
+    compare it with ``noise``.
+
+    Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
+    """
+    times, trace, _ = arrays(times, trace)
+    times = checks.floats("times", units.plain("times", times, "ms"))
+    trace = checks.floats("trace", trace)
+    if times.ndim != 1:
+        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
+    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
+        expected = f"({len(times)},) or (R, {len(times)})"
+        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
+    if len(times) < 3:
+        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
+    checks.event_times("times", times, sort=False)
+    rises = np.diff(times) > 0
+    if not rises.all():
+        i = int(rises.argmin())
+        raise ValueError(
+            f"Argument `times` must be increasing, but element {i + 1} ({times[i + 1]}) is not above {times[i]}."
+        )
+    if isinstance(baseline, _Zero):
+        said = off_zero(np.atleast_2d(trace))
+        if said:
+            warn(f"{said}: give `baseline=`, a window (a, b) in ms before the response, or a level.", stacklevel=2)
+    levels, noise = _baseline(times, np.atleast_2d(trace), baseline)
+    rows = [_one(times, row, *below) for row, *below in zip(np.atleast_2d(trace), levels, noise, strict=True)]
+    if trace.ndim == 1:
+        return rows[0]
+    return Measured(*(np.array([row[i] for row in rows], float) for i in range(len(Measured._fields))))
+
+
+def off_zero(rows: np.ndarray) -> str:
+    """The beginning of a sentence, if some of the traces, (R, M), clearly begin off zero before their responses."""
+    levels = np.array([_begins_at(row) for row in rows])
+    off = levels[~np.isnan(levels)]
+    if not off.size:
+        return ""
+    which = (
+        "The trace begins" if len(rows) == 1 else f"Of {len(rows)} traces {len(off)} begin off 0, the first of these"
+    )
+    return f"{which} at {off[0]:.3g}, but all is measured from 0"
+
+
+def _begins_at(y: np.ndarray) -> float:
+    """The level before the response of a trace, if it is level there and clearly off zero, else NaN.
+
+    The response is what goes farthest from where the trace begins; before it is what comes up to the last sample on the
+    way there that is within a fifth of it. NaN as well where the trace ends at zero rather than where it began: it then
+    began on a plateau, and came back.
+    """
+    if not np.isfinite(y).all():
+        return nan
+    edge = max(3, len(y) // 50)
+    height = np.abs(y - np.median(y[:edge]))
+    top = int(height.argmax())
+    near = np.flatnonzero(height[:top] < _FOOT[0] * height[top])
+    if near.size < 2 * _BATCHES:
+        return nan
+    before = y[: near[-1] + 1]
+    means = np.array([batch.mean() for batch in np.array_split(before, _BATCHES)])
+    level, spread = float(before.mean()), float(np.ptp(means))
+    response = abs(y[top] - level)
+    off = abs(level) > max(_OFF * response, _CLEARLY * spread) and spread < _FOOT[0] * response
+    came_back = abs(np.median(y[-edge:])) < abs(level) / 2
+    return level if off and not came_back else nan
+
+
+def crossing_up(times: np.ndarray, height: np.ndarray, start: int, part: float) -> float:
+    """When ``height`` last passes ``part`` on the way up to sample ``start``; NaN where it does not come from below."""
+    below = np.flatnonzero(height[:start] < part)
+    return _between(times, height, int(below[-1]), part) if below.size else nan
+
+
+def crossing_down(times: np.ndarray, height: np.ndarray, start: int, part: float) -> float:
+    """When ``height`` first passes ``part`` on the way down from sample ``start``; NaN where it does not."""
+    below = np.flatnonzero(height[start:] < part)
+    return _between(times, height, start + int(below[0]) - 1, part) if below.size else nan
+
+
+def _between(times: np.ndarray, height: np.ndarray, i: int, level: float) -> float:
+    """When a straight line from sample ``i`` to the next one passes ``level``."""
+    return float(times[i] + (times[i + 1] - times[i]) * (level - height[i]) / (height[i + 1] - height[i]))
+
+
+def _baseline(times: np.ndarray, rows: np.ndarray, baseline: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Baseline and noise of each row."""
+    if not units.are_quantities(baseline) and np.ndim(baseline) == 0 and not isinstance(baseline, str | None):
+        level = checks.floats("baseline", baseline)
+        if not np.isfinite(level):
+            raise ValueError(f"Argument `baseline` must be finite or a window, but is {level}.")
+        return np.full(len(rows), float(level)), np.full(len(rows), nan)
+    window = window_ms("baseline", baseline)
+    if window is None:
+        raise TypeError("Argument `baseline` must be a number or a window (a, b) in ms, but is None.")
+    inside = within(times, window)
+    if not inside.any():
+        extent = f"which go from {times[0]:g} to {times[-1]:g} ms"
+        raise ValueError(f"Argument `baseline` must hold samples, {extent}, but is ({window[0]:g}, {window[1]:g}).")
+    samples = rows[:, inside]
+    with np.errstate(invalid="ignore"):
+        noise = samples.std(axis=1, ddof=1) if samples.shape[1] > 1 else np.full(len(rows), nan)
+        return samples.mean(axis=1), noise
+
+
+def _one(times: np.ndarray, trace: np.ndarray, baseline: float, noise: float) -> Measured:
+    unknown = Measured(*[nan] * len(Measured._fields))
+    if not np.isfinite(trace).all():
+        return unknown
+    y = trace - baseline
+    if np.abs(y).max() <= _FLAT * np.abs(trace).max():
+        y = np.zeros(len(y))
+    top = int(np.abs(y).argmax())
+    peak, charge = float(y[top]), float(np.trapezoid(y, times))
+    unknown = unknown._replace(peak=peak, charge=charge, baseline=float(baseline), noise=float(noise))
+    if peak == 0 or top == len(y) - 1:
+        return unknown
+    height = y / peak
+    rising = _rising(times, height, top)
+    half_down = crossing_down(times, height, top, 0.5)
+    low, high = rising[_FOOT[0]], rising[_FOOT[1]]
+    onset = low - _FOOT[0] * (high - low) / (_FOOT[1] - _FOOT[0])
+    return unknown._replace(
+        onset=onset,
+        peak_time=float(times[top]),
+        time_to_peak=float(times[top]) - onset,
+        rise=rising[0.9] - rising[0.1],
+        half_width=half_down - rising[0.5],
+        **_decay(times - times[top], height, top),
+    )
+
+
+def _rising(times: np.ndarray, height: np.ndarray, top: int) -> dict[float, float]:
+    """When the trace passes each level on the way up: from half of the peak outwards; all NaN without a rise."""
+    levels = (0.1, _FOOT[0], 0.5, _FOOT[1], 0.9)
+    below = np.flatnonzero(height[:top] < 0.5)
+    if not below.size:
+        return dict.fromkeys(levels, nan)
+    last = int(below[-1])  # the last sample below half
+    found = {0.5: _between(times, height, last, 0.5)}
+    for level in levels[:2]:
+        found[level] = crossing_up(times, height, last + 2, level)
+    for level in levels[3:]:
+        above = last + 1 + int(np.flatnonzero(height[last + 1 : top + 1] >= level)[0])
+        found[level] = _between(times, height, above - 1, level)
+    return found
+
+
+def _decay(times: np.ndarray, height: np.ndarray, top: int) -> dict[str, float]:
+    """The time constants; ``times`` count from the peak, ``height`` is 1 there."""
+    nothing = dict.fromkeys(("tau", "tau_fast", "tau_slow", "fraction_fast", "tau_weighted"), nan)
+    below = np.flatnonzero(height[top:] < 0.9)
+    if not below.size:
+        return nothing
+    # Sample by sample: what comes before the first below 90 % is the round top.
+    t, y = times[top + below[0] :], height[top + below[0] :]
+    single, double = _exponentials(t, y)
+    if single is None:
+        return nothing
+    tau = float(single.taus[0])
+    found = nothing | {"tau": tau, "tau_weighted": tau}
+    if double is None:
+        return found
+    weights = double.amplitudes / double.amplitudes.sum()
+    fast, slow = map(float, double.taus)
+    return found | {
+        "tau_fast": fast,
+        "tau_slow": slow,
+        "fraction_fast": float(weights[0]),
+        "tau_weighted": float(weights @ double.taus),
+    }
+
+
+class _Sum(NamedTuple):
+    """A sum of exponentials that was fitted."""
+
+    amplitudes: np.ndarray  # (n,), at time 0
+    taus: np.ndarray  # (n,) ms, increasing
+    residuals: np.ndarray  # (M,)
+
+
+def _exponentials(t: np.ndarray, y: np.ndarray) -> tuple[_Sum | None, _Sum | None]:
+    """The best fit of one and of two exponentials; None where they cannot be told.
+
+    Amplitudes enter linearly: for time constants that are given they follow. So one and two are first looked for among
+    `_TRIED` time constants, and then polished with exact derivatives.
+    """
+    if len(t) < 3:
+        return None, None
+    span, interval = float(t[-1] - t[0]), float(np.median(np.diff(t)))
+    shortest, longest = _SHORTEST * interval, _LONGEST * span
+    step = -(-len(t) // _SAMPLES)
+    # Time counts from the first sample in what is fitted: of a fast exponential little is left, but not nothing.
+    x, some = t - t[0], slice(None, None, step)
+    tried = np.geomspace(shortest, longest, _TRIED)
+    columns = np.exp(-x[some, None] / tried)
+    gram, onto = columns.T @ columns, columns.T @ y[some]
+    one = _polished(x, y, tried[[int(np.argmax(onto * np.abs(onto) / np.diag(gram)))]])
+    single = _told(one, t[0], shortest, longest)
+    if single is None or len(t) < 6 or np.abs(one.residuals).max() < _ROUNDING:
+        return single, None
+    i, j = np.triu_indices(_TRIED, k=2)
+    determinant = gram[i, i] * gram[j, j] - gram[i, j] ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a = (gram[j, j] * onto[i] - gram[i, j] * onto[j]) / determinant
+        b = (gram[i, i] * onto[j] - gram[i, j] * onto[i]) / determinant
+        explained = np.where((a > 0) & (b > 0), a * onto[i] + b * onto[j], -inf)
+    best = int(np.argmax(explained))
+    if not np.isfinite(explained[best]):
+        return single, None
+    double = _told(_polished(x, y, tried[[i[best], j[best]]]), t[0], shortest, longest)
+    # What decays too slowly to be told from a baseline that is a little off is no second exponential.
+    drifting = _polished(x, y, single.taus, level=True)
+    return single, double if double is not None and _better(drifting, double, len(t)) else None
+
+
+def _polished(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = False) -> _Sum:
+    """The least squares near ``taus``, in their logarithms; with a ``level``, to which they then decay instead of 0."""
+    n = len(taus)
+    flat = np.ones((len(x), int(level)))
+
+    def columns(taus: np.ndarray) -> np.ndarray:
+        return np.hstack([np.exp(-x[:, None] / taus), flat])
+
+    def residuals(p: np.ndarray) -> np.ndarray:
+        return columns(np.exp(p[:n])) @ p[n:] - y
+
+    def slopes(p: np.ndarray) -> np.ndarray:
+        taus = np.exp(p[:n])
+        by_amplitude = columns(taus)
+        return np.hstack([by_amplitude[:, :n] * (x[:, None] / taus) * p[n : 2 * n], by_amplitude])
+
+    amplitudes = np.linalg.lstsq(columns(taus), y, rcond=None)[0]
+    start = np.concatenate([np.log(taus), amplitudes])
+    # A step may try what overflows: it is then turned back.
+    with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+        found = least_squares(residuals, start, slopes, method="lm", xtol=1e-13, ftol=1e-13, gtol=1e-13)
+        order = np.argsort(found.x[:n])
+        return _Sum(found.x[n : 2 * n][order], np.exp(found.x[:n][order]), found.fun)
+
+
+def _told(found: _Sum, start: float, shortest: float, longest: float) -> _Sum | None:
+    """``found`` with its amplitudes at time 0, ``start`` before it was fitted; None where it says nothing."""
+    taus, amplitudes = found.taus, found.amplitudes
+    if not (np.isfinite(taus).all() and np.isfinite(amplitudes).all() and (amplitudes > 0).all()):
+        return None
+    if taus[0] < shortest or taus[-1] > longest:
+        return None
+    with np.errstate(over="ignore"):
+        amplitudes = amplitudes * np.exp(start / taus)
+    return found._replace(amplitudes=amplitudes, taus=taus) if np.isfinite(amplitudes).all() else None
+
+
+def _better(single: _Sum, double: _Sum, samples: int) -> bool:
+    """Whether two exponentials describe what one does not, by an F test with 2 more parameters, or more."""
+    one, two = (float(found.residuals @ found.residuals) for found in (single, double))
+    if not two < one:
+        return False
+    if two == 0:
+        return True
+    # Neighbours that are alike count for less: in a first-order autoregression for (1 - a) / (1 + a) each.
+    left = double.residuals
+    alike = min(max(float(left[1:] @ left[:-1]) / two, 0.0), 0.99)
+    freedom = samples * (1 - alike) / (1 + alike) - 4
+    # Of F with 2 and `freedom` degrees the tail is (two / one) ** (freedom / 2).
+    return freedom / 2 * log(one / two) > -log(_CHANCE)

@@ -1,0 +1,167 @@
+"""From conductance and voltage to current: the outputs of a synapse.
+
+Signs follow the membrane equation C V' = -I + I_injected: a current is positive outward.
+
+Arguments may be quantities of saiunit, such as the g that `synkin.respond` gives for these; a current is then a
+quantity in uA. The shapes broadcast against each other whatever JAX is told about rank promotion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.arguments import checks, units
+
+__all__ = ["coba", "cuba", "mg_block"]
+
+# From this y of the sigmoid on less than one channel in 20,000 is blocked.
+_LITTLE = 10.0
+
+
+def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) -> Array:
+    """Conductance-based current ``g_max g (V - E)``, outward positive.
+
+    The current that brainpy.state's COBA injects is the negative of this.
+
+    Args:
+        g: conductance in mS, or the open fraction where g_max carries the unit; any shape.
+        V: membrane voltage in mV, broadcasts.
+        E: reversal potential in mV, broadcasts.
+        g_max: maximal conductance, broadcasts: in mS where g is the open fraction, else dimensionless.
+
+    Returns:
+        Current in uA (mS mV), the broadcast shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
+
+    Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
+    """
+    has_units = units.among(g, V, E, g_max)
+    g, g_max = _conductance(g, g_max)
+    V, E = units.plain("V", V, "mV"), units.plain("E", E, "mV")
+    g, V, E, g_max = _broadcast(g=g, V=V, E=E, g_max=g_max)
+    return _current(g_max * g * (V - E), has_units)
+
+
+def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
+    """Current-based synapse: the injected current ``scale g``, whatever the voltage.
+
+    Unlike `coba` this is the current into the cell, depolarising where positive: it has no driving force to take
+    its sign from. brainpy.state's CUBA is the same with a scale of 1 V (1000 mV).
+
+    Args:
+        g: kernel output in mS, any shape.
+        scale: mV, broadcasts.
+
+    Returns:
+        Current in uA, the broadcast shape.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
+
+    Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
+    """
+    has_units = units.among(g, scale)
+    g, scale = _broadcast(g=units.plain("g", g, "mS"), scale=units.plain("scale", scale, "mV"))
+    return _current(g * scale, has_units)
+
+
+def mg_block(
+    V: ArrayLike,
+    *,
+    Mg: ArrayLike = 1.2,
+    a: ArrayLike = 0.062,
+    b: ArrayLike = 3.57,
+    V_offset: ArrayLike = 0.0,
+) -> Array:
+    """Fraction of NMDA channels that magnesium leaves unblocked, ``1 / (1 + Mg/b exp(-a (V - V_offset)))``.
+
+    Multiply it with any g: ``coba(mg_block(V) * g, V, E=0.0)``.
+
+    Args:
+        V: membrane voltage in mV, any shape.
+        Mg: external magnesium in mM, 0 or more, broadcasts.
+        a: steepness in /mV.
+        b: scale of the concentration in mM, positive.
+        V_offset: shift of the voltage in mV.
+
+    Returns:
+        Fraction between 0 and 1, the broadcast shape: a plain array, whatever came in. It and its derivatives are
+        right at every voltage, and without magnesium. NaN where a traced Mg or b is out of range.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, dimension or range, shapes that do not broadcast.
+
+    Source: Jahr and Stevens 1990, J. Neurosci. 10:3178.
+    """
+    V, V_offset = units.plain("V", V, "mV"), units.plain("V_offset", V_offset, "mV")
+    Mg, b, a = units.plain("Mg", Mg, "mM"), units.plain("b", b, "mM"), units.plain("a", a, "1/mV")
+    Mg, b = checks.concentration("Mg", Mg), checks.concentration("b", b, positive=True)
+    known = checks.values(Mg)
+    V, Mg, a, b, V_offset = _broadcast(V=V, Mg=Mg, a=a, b=b, V_offset=V_offset)
+    limits, driven = jnp.finfo(Mg.dtype), a * (V - V_offset)
+    if known is not None and (np.asarray(known, float) >= float(limits.tiny)).all():
+        return _sigmoid(driven + jnp.log(b) - jnp.log(Mg))
+    # Where next to nothing is blocked it is the formula itself: its derivatives by Mg are right at 0 too.
+    margin = jax.lax.stop_gradient(driven + jnp.log(b) - jnp.log(Mg))
+    little = (Mg < limits.tiny) | (margin > _LITTLE)
+    driven_there = jnp.maximum(jnp.where(little, driven, 0), 1 - float(np.log(float(limits.max))))
+    formula = 1 / (1 + jnp.where(little, Mg, 0) / b * jnp.exp(-driven_there))
+    return jnp.where(little, formula, _sigmoid(driven + jnp.log(b) - jnp.log(jnp.where(little, 1, Mg))))
+
+
+def _sigmoid(y: Array) -> Array:
+    """``1 / (1 + exp(-y))``: nothing overflows, and what is small keeps its digits, as its derivatives do."""
+    above = y >= 0
+    small = jnp.exp(jnp.where(above, -y, y))
+    return jnp.where(above, 1, small) / (1 + small)
+
+
+def _conductance(g: Any, g_max: Any) -> tuple[Any, Any]:
+    """g and g_max as plain numbers whose product is in mS: one of the two carries that unit."""
+    if units.has_dimension(g, "mS") and units.has_dimension(g_max, "mS"):
+        raise TypeError(f"Argument `g_max` must be dimensionless where `g` is in mS, but is in {g_max.unit}.")
+    is_fraction = units.has_dimension(g, "1") or units.has_dimension(g_max, "mS")
+    of_g, of_g_max = ("1", "mS") if is_fraction else ("mS", "1")
+    if is_fraction and units.has_dimension(g_max, "1"):
+        of_g_max = "1"  # a fraction of a maximum without a unit is that of 1 mS
+    return units.plain("g", g, of_g), units.plain("g_max", g_max, of_g_max)
+
+
+def _broadcast(**arguments: Any) -> list[Array]:
+    """The arguments as floating arrays, their rank 0 or the highest among them."""
+    arrays = [_floating(name, value) for name, value in arguments.items()]
+    try:
+        rank = len(np.broadcast_shapes(*(x.shape for x in arrays)))
+    except ValueError:
+        *names, last = (f"`{name}`" for name in arguments)
+        *shapes, last_shape = (str(x.shape) for x in arrays)
+        raise ValueError(
+            f"Arguments {', '.join(names)} and {last} must broadcast against each other, "
+            f"but have the shapes {', '.join(shapes)} and {last_shape}."
+        ) from None
+    return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim else x for x in arrays]
+
+
+def _floating(name: str, value: Any) -> Array:
+    """``value`` as floating numbers, also where promotion is strict: integers are meant as such."""
+    if isinstance(value, int | float):
+        return jnp.asarray(float(value))  # still takes the precision of what it meets
+    x = checks.array(checks.real(name, value))
+    # Numbers of 8 bits and less are kept, not computed with.
+    return x if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize > 1 else x.astype(float)
+
+
+def _current(I: Array, has_units: bool) -> Any:
+    return units.quantity(I, "uA") if has_units else I
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

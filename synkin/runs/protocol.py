@@ -1,0 +1,152 @@
+"""The answer of a receptor to concentrations that jump, as in a patch before a fast perfusion pipette: exact."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.arguments import checks, fields, units
+from synkin.solving import coefficients, limits, loops
+
+# Up to so many different concentrations all stretches share what is computed of each.
+_MOST_DISTINCT = 16
+
+
+@fields.described
+class Jumps(NamedTuple):
+    """A concentration that is constant between edges, for `synkin.fit` in place of spike times."""
+
+    edges: Annotated[ArrayLike, "(K + 1,) in the order of time; or (R, K + 1), a row for each recording", "ms"]
+    concentrations: Annotated[ArrayLike, "(K,) each between two edges; or (R, K)", "mM"]
+
+
+def concentration_jumps(
+    kernel: Any,
+    params: Any,
+    edges: ArrayLike,
+    concentrations: ArrayLike,
+    times: ArrayLike,
+    *,
+    state: Any = None,
+    dtype: Any = None,
+) -> Array:
+    """The conductance of a receptor at any times, given a concentration that is constant between edges.
+
+    Before the first edge the receptor is at rest, after the last there is no transmitter. Derivatives with respect to
+    the parameters, edges, concentrations and times are there, forward and reverse. For several sweeps use `jax.vmap`;
+    shorter protocols repeat their last edge, as a stretch of no length does nothing.
+
+    Args:
+        kernel: a receptor such as `synkin.ampa` or a `synkin.Scheme`.
+        params: its ``Params``, scalars; their ``T`` and ``T_dur`` have no meaning here.
+        edges: (K + 1,) ms, in the order of time.
+        concentrations: (K,) mM, each between two edges.
+        times: (M,) ms, in any order.
+        state: the kernel's ``State`` of shape () at the first edge, before which there may be no sample then; by
+            default at rest. A pulse that is under way in it has no meaning.
+        dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
+
+    Returns:
+        g (the fraction of its maximum) at ``times``, (M,): exact to rounding, for bionmda to 1e-7 or better.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+    All but ``dtype`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times that come as lists
+    or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in time it lies.
+    """
+    checks.kernel(kernel)
+    if kernel.TAKES_WEIGHTS:
+        raise ValueError(
+            f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
+        )
+    has_units = units.among(params, edges, concentrations, times, state)
+    params, state = units.params(kernel, params), units.state(state, kernel)
+    edges, times = units.plain("edges", edges, "ms"), units.plain("times", times, "ms")
+    concentrations = units.plain("concentrations", concentrations, "mM")
+    params = checks.guarded(checks.params(params, (), kernel), kernel)
+    edges = checks.event_times("edges", edges, sort=False)
+    times = checks.event_times("times", times, sort=False)
+    concentrations = checks.concentration("concentrations", concentrations)
+    if np.shape(edges) != (np.size(concentrations) + 1,) or np.ndim(concentrations) != 1:
+        raise ValueError(
+            "Argument `edges` must have shape (K + 1,) for `concentrations` of shape (K,), but they have shapes "
+            f"{np.shape(edges)} and {np.shape(concentrations)}."
+        )
+    checks.in_order("edges", edges)
+    start: Any = None
+    if state is not None:
+        state = checks.state(kernel, state, ())
+        start = checks.array(edges)[0] if checks.values(edges) is None else np.asarray(edges)[0]
+        checks.not_before("times", times, start)
+    dtype = checks.float_dtype(dtype) if state is None else state[0].dtype
+    edges = checks.guarded_order(edges)
+    times = checks.guarded_times(times, start, sort=False)
+    if state is None:
+        state = limits.at_rest(kernel, params, dtype)
+    params = jax.tree.map(partial(checks.array, dtype=dtype), params)
+    g = _answer(kernel, params, state, *_distinct(concentrations, dtype), *_stretches(edges, times, dtype))
+    return units.quantity(g, "mS") if has_units else g
+
+
+def _distinct(concentrations: Any, dtype: Any) -> tuple[Array, Array | None]:
+    """Concentrations in mM, (C,), and the index of that of each stretch, (K + 1,), the last without transmitter.
+
+    Where they are not known, or are many, there is one for each stretch, (K + 1,), and no index.
+    """
+    known = checks.values(concentrations)
+    if known is not None:
+        different, index = np.unique(np.append(known, 0).astype(dtype), return_inverse=True)
+        if len(different) <= _MOST_DISTINCT:
+            # To a power of 2, so that protocols of one length are compiled once.
+            different = np.pad(different, (0, (1 << (len(different) - 1).bit_length()) - len(different)))
+            return jnp.asarray(different, dtype), jnp.asarray(index, jnp.int32)
+    T = checks.array(concentrations, dtype)
+    return jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), None
+
+
+def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]:
+    """The length of each stretch between edges, ms, (K,); of each sample its stretch and the ms that it is in that."""
+    traced = any(isinstance(t, jax.Array) for t in (edges, times))
+    xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
+    edges, times = (xp.asarray(t, dtype if traced else float) for t in (edges, times))
+    which = xp.maximum(xp.searchsorted(edges, times, side="right") - 1, 0)
+    since = times - edges[which]
+    since = xp.where(since < 0, xp.zeros_like(since), since)  # at rest before the first edge
+    return jnp.asarray(edges[1:] - edges[:-1], dtype), jnp.asarray(which, jnp.int32), jnp.asarray(since, dtype)
+
+
+@partial(jax.jit, static_argnames="kernel")
+def _answer(
+    kernel: Any, params: Any, state: Any, T: Array, at: Array | None, lengths: Array, which: Array, since: Array
+) -> Array:
+    if len(kernel.parts) > 1:
+        own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+        gs = [_answer(part, given, start, T, at, lengths, which, since) for part, given, start in own]
+        return kernel.total(kernel.relative(params), gs)
+    y = tuple(getattr(state, name) for name in kernel.order)
+    systems = coefficients.systems(kernel, params, T)
+    y = loops.alike(y, (params, T, y, lengths))
+
+    def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
+        length, system = step
+        if at is None:
+            y = coefficients.evolve(kernel, params, coefficients.one_system(kernel, system), y, length, 0)
+        else:
+            y = coefficients.evolve(kernel, params, systems, y, length, system)
+        return y, y
+
+    # Where there are many systems each comes with its stretch: a loop that had all of them at hand would go through all
+    # of them in each stretch of its derivative.
+    steps = coefficients.each_system(systems, len(lengths)) if at is None else at[:-1]
+    _, ends = jax.lax.scan(stretch, y, (lengths, steps))
+    starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
+    y = tuple(start[which] for start in starts)
+    y = coefficients.evolve(kernel, params, systems, y, since, which if at is None else at[which])
+    return coefficients.output(kernel, coefficients.output_weights(kernel, params), y)

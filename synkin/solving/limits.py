@@ -1,0 +1,117 @@
+"""What a kernel's equations leave to the parameters in use, and `synkin.solving.structure` cannot read off them.
+
+A gate's rates must not be negative, and what opens it must be at rest without transmitter, or its solution is another
+one. A run that is given no state begins where all variables are 0, and that must be rest. Where the parameters are
+known what does not hold is refused; where they are traced all is NaN.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.arguments import checks
+from synkin.solving import gate
+
+
+def check(kernel: Any, params: Any) -> None:
+    """Raise ValueError if parameters, where they are known, are none of the gate that the equations describe.
+
+    Args:
+        kernel: a `synkin.declaring.kernel.Kernel`.
+        params: its ``Params``, numbers or arrays.
+    """
+    given = known(params) if kernel.structure.to_check else None
+    if given is None:
+        return
+    for name, (value, wrong) in computed(gate.violations, kernel, given).items():
+        if wrong.any():
+            x, v = kernel.order
+            what = {
+                "source": f"have an inflow of `{x}` that is not negative, but have",
+                "at_rest": f"leave `{x}`, which opens `{v}`, at rest without transmitter, but change it by",
+                "a": f"let `{x}` open `{v}` at a rate that is not negative, but at",
+                "b": f"close `{v}` at a rate that is not negative, but at",
+                "c": f"let `{x}` close `{v}` at a rate that is not negative, but at",
+            }[name]
+            came = np.broadcast_to(value, wrong.shape)[wrong].flat[0]
+            raise ValueError(f"Parameters of {kernel.name} must {what} {came:.6g} /ms.")
+
+
+def rests(kernel: Any, params: Any, dtype: Any = float) -> Array | None:
+    """Whether nothing moves where all variables are 0, until a spike comes; None where that is known.
+
+    Args:
+        kernel: a `synkin.declaring.kernel.Kernel`.
+        params: its ``Params``, scalars.
+        dtype: of what is computed, where it is traced.
+
+    Raises:
+        ValueError: a receptor that moves by itself, where its parameters are known.
+    """
+    good = None
+    for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
+        may_move = [name for name, moves in zip(part.order, part.structure.source_at_rest, strict=True) if moves]
+        if not may_move or part.rest is not None:
+            continue
+        given = known(own)
+        found = _sources(part, own, dtype) if given is None else computed(_sources, part, given)
+        for name in may_move:
+            if given is None:
+                still = found[name] == 0
+                good = still if good is None else good & still
+            elif found[name].any():
+                raise ValueError(
+                    f"Kernel `{part.name}` must be at rest where its variables are 0, as no state is given, but there "
+                    f"`{name}` changes without transmitter."
+                )
+    return good
+
+
+def at_rest(kernel: Any, params: Any, dtype: Any) -> Any:
+    """The state with which a run off the grid begins if none is given: of shape (), nothing moving until a spike.
+
+    Args:
+        kernel: a `synkin.declaring.kernel.Kernel`.
+        params: its ``Params``, scalars.
+        dtype: of the state.
+
+    Raises:
+        ValueError: a receptor that moves by itself, where its parameters are known; where they are traced the state is
+            NaN.
+    """
+    good = rests(kernel, params, dtype)
+    state = kernel.init(params, (), dtype=dtype)
+    if good is None:
+        return state
+    return jax.tree.map(lambda field: jnp.where(good, field, jnp.full_like(field, jnp.nan)), state)
+
+
+def known(params: Any) -> Any:
+    """Parameters as NumPy has them, of one shape and in double precision; None where one is traced."""
+    values = [checks.values(checks.real(name, value, "Parameter")) for name, value in params._asdict().items()]
+    if any(value is None for value in values):
+        return None
+    return params._make(np.broadcast_arrays(*(np.asarray(value, float) for value in values)))
+
+
+def computed(function: Any, kernel: Any, params: Any) -> Any:
+    """What a function of a kernel and known parameters gives, known too, whatever transformation is under way."""
+    with checks.double_precision(), jax.ensure_compile_time_eval():
+        return jax.tree.map(np.asarray, _compiled(function, kernel, jax.tree.map(jnp.asarray, params)))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _compiled(function: Any, kernel: Any, params: Any) -> Any:
+    return function(kernel, params)
+
+
+def _sources(kernel: Any, params: Any, dtype: Any = float) -> dict[str, Array]:
+    """The inflow of each variable without transmitter, /ms."""
+    params = jax.tree.map(partial(checks.array, dtype=dtype), params)
+    zero = jnp.zeros((), dtype)
+    found = kernel.derivatives(params, (zero,) * kernel.structure.size, zero)
+    return dict(zip(kernel.order, map(jnp.asarray, found), strict=True))

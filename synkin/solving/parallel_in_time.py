@@ -1,0 +1,113 @@
+"""The run of `synkin.solving.run` in log(T) passes, for few synapses and many steps on an accelerator.
+
+Given what drives it every variable is an affine map ``y <- a y + b`` of a step, and maps of this kind compose
+associatively: numbers where a variable can be solved before those that it drives, matrices where they drive each other.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from synkin.solving import coefficients, pulses
+
+
+def trace(
+    kernel: Any,
+    method: str,
+    overlap: str,
+    own: coefficients.Moves,
+    y: tuple[Array, ...],
+    count: Array | None,
+    spikes: Array,
+) -> tuple[Any, Array | None, tuple[Any, Array | None]]:
+    """Variables and count at the end, and both after every step, (T, *shape)."""
+    drive, after = spikes, None
+    if count is not None:
+        drive = _counts(overlap, own, count, spikes)
+        after = jnp.maximum(pulses.pass_step(drive), 0)
+        count = after[-1]
+    step = _Step(kernel, method, own)
+    passed = step.all_at_once(y, drive) if kernel.structure.coupled else step.in_turn(y, drive)
+    return tuple(each[-1] for each in passed), count, (passed, after)
+
+
+class _Step:
+    """One step as affine maps."""
+
+    def __init__(self, kernel: Any, method: str, own: coefficients.Moves) -> None:
+        self.advance = lambda y, drive: coefficients.advance(kernel, method, own, y, drive)
+
+    def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+        """The variables one after the other, each with the finished trace of those that drive it."""
+        before = [jnp.zeros(drive.shape, y.dtype) for y in start]
+        passed = []
+        for i, first in enumerate(start):
+
+            def affine(before: list[Array], drive: Array, i: int = i) -> tuple[Array, Array]:
+                def step(y: Array) -> Array:
+                    return self.advance((*before[:i], y, *before[i + 1 :]), drive)[i]
+
+                zero = jnp.zeros_like(before[i])
+                b, a = jax.jvp(step, (zero,), (jnp.ones_like(zero),))
+                return a, b
+
+            a, b = jax.lax.associative_scan(_compose, jax.vmap(affine)(before, drive))
+            passed.append(jax.vmap(lambda a, b, first=first: a * first + b)(a, b))
+            before[i] = jnp.concatenate([first[None], passed[-1][:-1]])
+        return tuple(passed)
+
+    def all_at_once(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+        """All variables together, the matrix of their maps in the last two axes."""
+        zeros = tuple(jnp.zeros(drive.shape[1:], y.dtype) for y in start)
+
+        def affine(drive: Array) -> tuple[Array, Array]:
+            def along(j: int) -> tuple[Any, Any]:
+                ones = tuple(jnp.ones_like(zero) if i == j else zero for i, zero in enumerate(zeros))
+                return jax.jvp(lambda *y: self.advance(y, drive), zeros, ones)
+
+            columns = [along(j) for j in range(len(zeros))]
+            matrix = jnp.stack([jnp.stack(column, axis=-1) for _, column in columns], axis=-1)
+            return matrix, jnp.stack(columns[0][0], axis=-1)
+
+        matrix, shift = jax.lax.associative_scan(_compose_all, jax.vmap(affine)(drive))
+        passed = _times(matrix, jnp.stack(start, axis=-1)[None]) + shift
+        return tuple(passed[..., i] for i in range(len(start)))
+
+
+def _compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
+    """``first``, and ``then`` after it, as one map."""
+    return then[0] * first[0], then[0] * first[1] + then[1]
+
+
+def _compose_all(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The same for matrices."""
+    product = jnp.matmul(then[0], first[0], precision=jax.lax.Precision.HIGHEST)
+    return product, _times(then[0], first[1]) + then[1]
+
+
+def _times(matrix: Array, vector: Array) -> Array:
+    return jnp.sum(matrix * vector[..., None, :], axis=-1)
+
+
+def _counts(overlap: str, own: coefficients.Moves, under_way: Array, spikes: Array) -> Array:
+    """The pulse's count in every step, (T, *shape)."""
+    assert own.pulse is not None
+    pulse = own.pulse
+    rows = jnp.arange(len(spikes), dtype=jnp.int32)
+    if overlap == "ignore":  # whether a spike counts depends on those before it: one cheap scan
+
+        def body(ends: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
+            row, spike = step
+            ends = pulses.arrive(pulse, own.before, ends, spike, row, overlap)
+            return ends, pulses.count(ends, row)
+
+        return jax.lax.scan(body, under_way, (rows, spikes))[1]
+    since = jax.vmap(lambda row, spike: jnp.where(spike, row, -1))(rows, spikes.astype(bool))
+    latest = jax.lax.associative_scan(jnp.maximum, since)  # the row of the latest spike, -1 before the first
+
+    def count(row: Array, latest: Array) -> Array:
+        return pulses.count(jnp.where(latest >= 0, pulse.full + 2 * latest, under_way), row)
+
+    return jax.vmap(count)(rows, latest)

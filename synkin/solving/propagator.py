@@ -1,0 +1,498 @@
+"""What a stretch of time does to rate equations with constant coefficients: the mathematics, and nothing of synapses.
+
+`synkin.solving.coefficients` calls these with the coefficients of a kernel. Each solves its kind of equations exactly:
+
+    relaxation        one variable,    y' = source - rate y
+    passed_on         two in a chain,  what the first hands to the second
+    occupancies       n states of a receptor, whose sum stays 1
+    steady            what these settle to
+    affine_change     any affine system
+    ladder, climb     either, over many stretches of any length
+    open_gate         y' = opening (1 - y) - closing y, for rates that are known integrals
+
+A change is written as what is lost and what is gained, ``y <- y + (gained - lost y)``, and not as ``a y + b``: in
+float32 a factor a near 1 is rounded, and over the thousands of steps of a slow decay that adds up to 1e-4, while a
+small ``lost`` keeps all its digits. With ``phi(z) = (exp(z) - 1) / z`` nothing divides by a rate, so a rate of 0 is an
+ordinary point, for values and for derivatives of every order.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.solving import loops
+
+# Inside this radius phi is its Taylor series; outside, every order loses some of its precision to cancellation, the
+# less the larger the radius.
+_SERIES_RADIUS = 0.5
+# So many terms bring radius**n n! / (n + 2)! below rounding.
+_SERIES_TERMS = {"float64": 15}
+_SERIES_TERMS_OTHER = 8
+
+# Below this the slopes of `open_gate` are the first two terms of a series.
+_GATE_RADIUS = {"float64": 1e-8}
+_GATE_RADIUS_OTHER = 2e-4
+
+# Terms of the exponential series of a matrix whose norm is 1 at most.
+_MATRIX_TERMS = {"float64": 19}
+_MATRIX_TERMS_OTHER = 12
+# Squarings of such a matrix: rates times durations up to 2**60.
+_SQUARINGS = 60
+
+# Where the tanh-sinh sum is cut: what lies beyond weighs less than the spacing of the nodes costs.
+_TANH_SINH_REACH = 3.0
+
+
+def phi(z: Any) -> Any:
+    """``(exp(z) - 1) / z``, continued through ``phi(0) = 1``.
+
+    Args:
+        z: dimensionless, any shape, floating.
+
+    Returns:
+        Array of the shape and dtype of ``z``, right to rounding, with right derivatives of every order at 0 too.
+
+    Source: the first of the phi functions of exponential integrators (Hochbruck and Ostermann 2010, Acta
+    Numerica 19:209).
+    """
+    if not isinstance(z, Array):  # a plain number, as when equations are tried out
+        return np.expm1(z) / z if z else np.float64(1)
+    return _phi(1, z)
+
+
+def phi2(z: Array) -> Array:
+    """``(phi(z) - 1) / z``, continued through ``phi2(0) = 1/2``: the second of the same functions.
+
+    Args:
+        z: dimensionless, any shape, floating.
+
+    Returns:
+        Array of the shape and dtype of ``z``, with right derivatives of every order at 0 too.
+    """
+    return _phi(2, z)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _phi(order: int, z: Array) -> Array:
+    # Within a scan JAX may drop the rule below and differentiate this: so the series is there for order 1 too, where
+    # the value alone would not need it.
+    near = jnp.abs(z) < _SERIES_RADIUS
+    z_far = jnp.where(near, jnp.ones_like(z), z)
+    far = jnp.expm1(z_far) / z_far
+    for k in range(1, order):
+        far = (far - 1 / math.factorial(k)) / z_far
+    z_near = jnp.where(near, z, jnp.zeros_like(z))
+    terms = _SERIES_TERMS.get(z.dtype.name, _SERIES_TERMS_OTHER)
+    series = jnp.full_like(z, 1 / math.factorial(terms + order))
+    for n in range(terms - 1, -1, -1):
+        series = series * z_near + 1 / math.factorial(n + order)
+    return jnp.where(near, series, far)
+
+
+@_phi.defjvp
+def _phi_jvp(order: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # The functions are closed under differentiation, phi_k' = phi_k - k phi_(k+1). Without this rule a derivative
+    # would run through both branches of `where`, which is slow to compile.
+    (z,), (dz,) = primals, tangents
+    value = _phi(order, z)
+    return value, dz * (value - order * _phi(order + 1, z))
+
+
+class Exchange(NamedTuple):
+    """What a stretch of time does to one variable, ``y <- y + (gained - lost y)``."""
+
+    lost: Array  # the fraction of y that decays
+    gained: Array  # unit of y
+
+
+def relaxation(source: Array, rate: Array, dt: ArrayLike) -> Exchange:
+    """The solution of ``y' = source - rate * y`` after ``dt``.
+
+    Args:
+        source: inflow in the unit of y per ms, any shape.
+        rate: decay rate in /ms, broadcasts against ``source``; 0 is allowed.
+        dt: stretch of time in ms, broadcasts; 0 is allowed and gives ``(0, 0)``.
+
+    Returns:
+        ``lost``, the fraction of y that decays, and ``gained`` (unit of y), broadcast shapes.
+    """
+    return Exchange(decay(rate, dt), source * (dt * phi(-rate * dt)))
+
+
+def decay(rate: Array, dt: ArrayLike) -> Array:
+    """The fraction that is lost of ``y' = -rate * y`` over ``dt``: ``1 - exp(-rate dt)``, all digits kept.
+
+    Args:
+        rate: decay rate in /ms, any shape.
+        dt: stretch of time in ms, broadcasts.
+
+    Returns:
+        Fraction, the broadcast shape.
+    """
+    return -jnp.expm1(-rate * dt)
+
+
+def passed_on(rate: Array, next_rate: Array, dt: ArrayLike) -> Array:
+    """How much of a decaying variable is in the one that it feeds, ``z' = y - next_rate z``, after ``dt``.
+
+    Args:
+        rate: of ``y' = -rate y``, /ms, any shape.
+        next_rate: /ms, broadcasts; it may equal ``rate``.
+        dt: ms, broadcasts.
+
+    Returns:
+        z after ``dt`` from y = 1 and z = 0, in ms, the broadcast shape.
+    """
+    # The integral of one exponential against the other is symmetric in them; with the faster one first, phi's argument
+    # is never positive and nothing overflows.
+    faster = rate >= next_rate
+    fast, slow = jnp.where(faster, rate, next_rate), jnp.where(faster, next_rate, rate)
+    return jnp.exp(-slow * dt) * (dt * phi((slow - fast) * dt))
+
+
+@jax.custom_jvp
+def open_gate(g: Array, opened: Array, closed: Array) -> Array:
+    """``g' = opening (1 - g) - closing g`` over a stretch of time in which the ratio of the two rates is constant.
+
+    Args:
+        g: open fraction, any shape.
+        opened: integral of the opening rate over the stretch, dimensionless, not negative; broadcasts.
+        closed: the same of the closing rate. Both may be 0.
+
+    Returns:
+        The open fraction at the end, with right derivatives also where both integrals are 0. One transcendental is
+        all that it costs, which matters for rates that change from step to step.
+    """
+    total = opened + closed
+    still, safe = _split(total, 0)
+    # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
+    t = jnp.tanh(-total / 2)
+    settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
+    return g + jnp.where(still, opened - total * g, settling * (g - opened / safe))
+
+
+@open_gate.defjvp
+def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
+    total = opened + closed
+    small, safe = _split(total, _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER))
+    t, inverse = jnp.tanh(-total / 2), 1 / safe
+    # Near 0 the first two terms of a series, so that this has the right derivative too. Else both slopes end on a
+    # division, and the inverse is one: XLA's CPU computes that once, and all else again for every parameter that a
+    # gradient has.
+    near = (total - 1) * g - opened / 2
+    settled, mean = opened * inverse, 2 * t * inverse
+    moved = (1 + t) * (settled - g)
+    by_closed = jnp.where(small, near, (moved + mean * settled) / (1 - t))
+    by_opened = jnp.where(small, near + 1 - total / 2, (moved + mean * (settled - 1)) / (1 - t))
+    dy = (1 + t) / (1 - t) * dg + by_opened * d_opened + by_closed * d_closed
+    return open_gate(g, opened, closed), dy
+
+
+def _split(total: Array, radius: float) -> tuple[Array, Array]:
+    """Where a total is next to 0, and a total to divide by that is not."""
+    small = total <= radius
+    return small, jnp.where(small, jnp.ones_like(total), total)
+
+
+def occupancies(generator: Array, duration: Array) -> Array:
+    """The propagator ``exp(generator duration)`` of states whose occupancies sum to 1.
+
+    Args:
+        generator: (..., n, n) /ms; element [i, j] is the rate from state j to state i, not negative off the diagonal,
+            and columns sum to 0.
+        duration: ms, broadcasts against ``...``; 0 and above.
+
+    Returns:
+        (..., n, n); element [i, j] is the part of what was in j that is in i afterwards. All of it is right to
+        rounding, however far the rates and the duration are apart.
+
+    Nothing cancels: with q >= every rate of leaving, ``exp(G t) = exp(-q) exp(G t + q)`` is a series of terms that are
+    not negative; the factor exp(-q) and all rounding go into making columns sum to 1 again.
+    Source: uniformisation, Jensen 1953, Skand. Aktuarietidskr. 36:87; with squarings, Higham 2008, Functions of
+    Matrices, SIAM, ch. 10.
+    """
+    scaled = _times_duration(generator, duration)
+    leaving = jax.lax.stop_gradient(_leaving(scaled))
+    squarings, scale = _scaling(leaving)
+    start = _short_occupancies(scaled * scale[..., None, None], leaving * scale)
+    return _squared(start, squarings, _twice_as_long)
+
+
+def steady(generator: Array) -> Array:
+    """What occupancies settle to, the null vector of ``generator``.
+
+    Args:
+        generator: (..., n, n) /ms, as for `occupancies`; every state must lead to the first one.
+
+    Returns:
+        (..., n), which sums to 1, each right to rounding; NaN where some state does not lead to the first.
+
+    States are eliminated one after the other, and what leads through them is added to what leads past: nothing is
+    subtracted. Source: Grassmann, Taksar and Heyman 1985, Oper. Res. 33:1107.
+    """
+    a, inflows = generator, list[Array]()
+    for k in range(generator.shape[-1] - 1, 0, -1):
+        out = a[..., :k, k]
+        inflow = a[..., k, :k] / out.sum(axis=-1)[..., None]  # what is in k for each that is in the others
+        inflows.append(inflow)
+        a = a[..., :k, :k] + out[..., :, None] * inflow[..., None, :]
+    found = jnp.ones((*generator.shape[:-2], 1), generator.dtype)
+    for inflow in reversed(inflows):
+        found = jnp.concatenate([found, (inflow * found).sum(axis=-1)[..., None]], axis=-1)
+    found = found / found.sum(axis=-1)[..., None]
+    return found + (0 * found).sum(axis=-1)[..., None]  # NaN in one state is NaN in all
+
+
+class Ladder(NamedTuple):
+    """What doubling stretches of time do to a system, so that any stretch is a few products with a vector."""
+
+    generator: Array  # (..., n, n) /ms
+    step: Array  # (...) ms, the shortest stretch
+    rungs: Array  # (60, ..., n, n), the propagators (or changes) of step, 2 step, 4 step, ...
+    conserved: bool  # whether it is of occupancies
+
+
+def ladder(generator: Array, *, conserved: bool) -> Ladder:
+    """The rungs for `climb`.
+
+    Args:
+        generator: (..., n, n) /ms; as for `occupancies` if ``conserved``, else as for `affine_change`.
+        conserved: whether occupancies are moved, whose sum stays 1.
+    """
+    norm = jax.lax.stop_gradient(_leaving(generator) if conserved else _norm(generator))
+    step = 1 / jnp.maximum(norm, float(jnp.finfo(norm.dtype).tiny))
+    scaled = generator * step[..., None, None]
+    first = _short_occupancies(scaled, norm * step) if conserved else _short_change(scaled)
+
+    def double(p: Array, _: None) -> tuple[Array, Array]:
+        return _twice_as_long(p) if conserved else _twice_the_change(p), p
+
+    return Ladder(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
+
+
+def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array:
+    """Systems after ``duration`` ms.
+
+    Args:
+        given: the ladder, with one leading axis.
+        which: index of the ladder to climb: a number, or int32, a scalar or (...).
+        y: (n, ...) at the start.
+        duration: (...) ms, 0 and above.
+
+    Returns:
+        (n, ...), with right derivatives of every order also in ``duration``.
+    """
+    if not isinstance(which, int) and not which.ndim:  # or the loop over the rungs would go through those of all
+        chosen = partial(jnp.take, indices=which, mode="clip")
+        generator, step, rungs = (
+            chosen(given.generator, axis=0),
+            chosen(given.step, axis=0),
+            chosen(given.rungs, axis=1),
+        )
+        given, which = Ladder(generator[None], step[None], rungs[:, None], given.conserved), 0
+    step = given.step[which]
+
+    def take(left: Array, k: Array) -> tuple[Array, Array]:
+        height = step * jnp.exp2(k)
+        taken = left >= height  # nothing is rounded, as what is left is less than twice the height
+        return jnp.where(taken, left - height, left), taken
+
+    heights = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
+    left, taken = jax.lax.scan(take, loops.alike(jax.lax.stop_gradient(duration), step), heights)
+    # What the rungs leave over is a series; all of the derivative in time is in it. Beyond the last rung all is still.
+    left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))
+    matrix = given.generator
+    if given.conserved:  # with what `_summing_as` takes away again, so that nothing is negative
+        matrix = matrix + jax.lax.stop_gradient(_leaving(matrix))[..., None, None] * _identity(matrix)
+    matrix = _chosen(matrix, which)
+    after = _summed(lambda total: _applied(matrix, total) * left[None], y, 1)
+    y = _summing_as(y, after) if given.conserved else after
+
+    def rise(y: Array, rung: tuple[Array, Array]) -> tuple[Array, None]:
+        taken, p = rung
+
+        def moved(y: Array) -> Array:
+            after = _applied(_chosen(p, which), y)
+            return jnp.where(taken[None], _summing_as(y, after) if given.conserved else y + after, y)
+
+        return jax.lax.cond(loops.anywhere(taken), moved, lambda y: y, y), None
+
+    return jax.lax.scan(rise, y, (taken[::-1], given.rungs))[0]
+
+
+def affine_change(matrix: Array, duration: Array) -> Array:
+    """``exp(matrix duration) - 1``, for any matrix.
+
+    Args:
+        matrix: (..., n, n) /ms.
+        duration: ms, broadcasts against ``...``.
+
+    Returns:
+        (..., n, n), the change of each variable from each; kept as a change all through, so that a slow variable beside
+        fast ones keeps its digits: ``E(2t) = 2 E(t) + E(t) E(t)``.
+    """
+    scaled = _times_duration(matrix, duration)
+    squarings, scale = _scaling(jax.lax.stop_gradient(_norm(scaled)))
+    return _squared(_short_change(scaled * scale[..., None, None]), squarings, _twice_the_change)
+
+
+def _leaving(generator: Array) -> Array:
+    """The fastest rate at which a state is left."""
+    return jnp.max(-jnp.diagonal(generator, axis1=-2, axis2=-1), axis=-1)
+
+
+def _norm(matrix: Array) -> Array:
+    return jnp.abs(matrix).sum(axis=-2).max(axis=-1)
+
+
+def _short_occupancies(scaled: Array, leaving: Array) -> Array:
+    """The propagator of ``scaled``, whose states are left at rates up to ``leaving``, 1 at most."""
+    # `leaving` as a plain number to the derivative: whatever it is, it cancels when columns are made to sum to 1.
+    identity = _identity(scaled)
+    return _normalized(_series(scaled + leaving[..., None, None] * identity, identity))
+
+
+def _twice_as_long(p: Array) -> Array:
+    return _normalized(_product(p, p))
+
+
+def _normalized(p: Array) -> Array:
+    return p / p.sum(axis=-2, keepdims=True)
+
+
+def _short_change(scaled: Array) -> Array:
+    """``exp(scaled) - 1`` of a matrix whose norm is 1 at most."""
+    return _product(scaled, _series(scaled, _identity(scaled), first=2))
+
+
+def _twice_the_change(change: Array) -> Array:
+    return 2 * change + _product(change, change)
+
+
+def _identity(like: Array) -> Array:
+    return jnp.broadcast_to(jnp.eye(like.shape[-1], dtype=like.dtype), like.shape)
+
+
+def _times_duration(matrix: Array, duration: ArrayLike) -> Array:
+    """Each matrix times its duration; their shapes broadcast, whatever rank either has."""
+    duration = jnp.asarray(duration)
+    shape = jnp.broadcast_shapes(matrix.shape[:-2], duration.shape)
+    return jnp.broadcast_to(matrix, (*shape, *matrix.shape[-2:])) * jnp.broadcast_to(duration, shape)[..., None, None]
+
+
+def _scaling(norm: Array) -> tuple[Array, Array]:
+    """How often to halve so that the norm is 1 at most, int32, and the factor of that."""
+    squarings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(norm, 1))), 0, _SQUARINGS)
+    return squarings.astype(jnp.int32), jnp.exp2(-squarings)
+
+
+def _series(a: Array, identity: Array, first: int = 1) -> Array:
+    """``1 + a/first (1 + a/(first + 1) (1 + ...))``, for a norm of 1 at most."""
+    return _summed(lambda total: _product(a, total), identity, first)
+
+
+def _summed(times_a: Callable[[Array], Array], start: Array, first: int) -> Array:
+    terms = _MATRIX_TERMS.get(start.dtype.name, _MATRIX_TERMS_OTHER)
+
+    def add(total: Array, k: Array) -> tuple[Array, None]:
+        return start + times_a(total) / k, None
+
+    counts = jnp.arange(terms, first - 1, -1).astype(start.dtype)
+    # The first by itself: within shard_map what a loop carries is to vary from the start as it does in the end.
+    total, _ = add(start, counts[0])
+    return jax.lax.scan(add, total, counts[1:])[0]
+
+
+def _chosen(matrices: Array, which: int | Array) -> Array:
+    """Of (C, n, n) one matrix, or with many to choose (n, n, ...)."""
+    if isinstance(which, int):
+        return matrices[which]
+    # By a mode that compares no index with 0, which JAX cannot do in a branch within shard_map.
+    chosen = jnp.take(matrices, which, axis=0, mode="clip")
+    return jnp.moveaxis(chosen, (-2, -1), (0, 1))
+
+
+def _applied(matrix: Array, y: Array) -> Array:
+    """Each matrix times its vector, (n, ...); one matrix may serve for many."""
+    if matrix.ndim == 2:
+        return _product(matrix, y.reshape(len(y), -1)).reshape(y.shape)
+    return (matrix * y[None]).sum(axis=1)
+
+
+def _summing_as(y: Array, after: Array) -> Array:
+    """``after``, its sum put right to that of ``y``."""
+    return after * (y.sum(axis=0, keepdims=True) / after.sum(axis=0, keepdims=True))
+
+
+def _squared(p: Array, squarings: Array, square: Any) -> Array:
+    """``p`` after as many squarings; each of a fixed number is taken or not, so that it has a reverse."""
+
+    def maybe(p: Array, k: Array) -> tuple[Array, None]:
+        return jnp.where((k < squarings)[..., None, None], square(p), p), None
+
+    return jax.lax.scan(maybe, p, jnp.arange(_SQUARINGS, dtype=jnp.int32))[0]
+
+
+def _product(a: Array, b: Array) -> Array:
+    # In full precision on accelerators too.
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1] for a smooth integrand over a short stretch; both of shape (nodes,).
+
+    Source: numpy.polynomial.legendre.leggauss.
+    """
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    return (x + 1) / 2, w / 2
+
+
+def tanh_sinh(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1] that crowd towards both ends, doubly exponentially; both of shape (nodes,).
+
+    For an integrand that lives on a small part of a long stretch next to one of its ends, as one that decays.
+
+    Source: Takahasi and Mori 1974, Publ. RIMS 9:721.
+    """
+    k = np.linspace(-1, 1, nodes) * _TANH_SINH_REACH
+    # 1 / (1 + exp(-2 s)) is (1 + tanh s) / 2 without cancellation at the left end.
+    s = np.pi / 2 * np.sinh(k)
+    x = 1 / (1 + np.exp(-2 * s))
+    w = (k[1] - k[0]) * np.pi * np.cosh(k) * x * (1 - x)
+    return x, w / w.sum()
+
+
+def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolation on [0, 1] by Chebyshev polynomials: the nodes, (degree + 1,), none at an end, and the matrix from
+    values there to coefficients, (degree + 1, degree + 1).
+
+    Source: Trefethen 2013, Approximation Theory and Approximation Practice, SIAM, ch. 3.
+    """
+    k = np.arange(degree + 1)
+    angles = np.pi * (k + 0.5) / (degree + 1)
+    matrix = 2 / (degree + 1) * np.cos(np.outer(k, angles))
+    matrix[0] /= 2
+    return (1 - np.cos(angles)) / 2, matrix * (-1.0) ** k[:, None]
+
+
+def chebyshev_sum(coefficients: tuple[Array, ...], x: Array) -> Array:
+    """The polynomial of these coefficients at ``x`` in [0, 1], by Clenshaw's recurrence; broadcast shape."""
+    z = 4 * x - 2  # twice the variable on [-1, 1]
+    later: Any = None
+    latest: Any = None
+    for c in coefficients[:0:-1]:
+        if latest is None:
+            later, latest = jnp.zeros_like(x), jnp.broadcast_to(c, x.shape)
+        else:
+            later, latest = latest, c + (z * latest - later)
+    if latest is None:
+        return jnp.broadcast_to(coefficients[0], x.shape)
+    return coefficients[0] + (z / 2 * latest - later)

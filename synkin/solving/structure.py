@@ -1,0 +1,313 @@
+"""What kind of equations a kernel has, read once, when it is declared, off the operations that they are made of.
+
+`synkin.declaring.kernel` calls `find` with the equations as they were written; what comes back, a `Structure`, is all that the
+rest needs to know in order to choose an algorithm. The kinds:
+
+    relaxation   one variable with constant coefficients
+    chain        two, the second driven by the first, and no transmitter: closed forms
+    occupancies  states of a receptor: nothing negative, the rest of the receptors is in the resting state
+    affine       any other system with constant coefficients
+    gate         one variable as in `relaxation`, x, and one that it opens: v' = a x (1 - v) - (b + c x) v
+
+Equations of no such kind are refused: an exponential of matrices that change as the state does would be wrong in
+silence. JAX records the operations, and `synkin.tracing.polynomials` makes polynomials in the variables of them. So what is
+found holds for all values that parameters, variables and T may have. Where that cannot be told, the more general case
+is taken; what hangs on the parameters in use, as the sign of a gate's rates may, is named in `Structure.to_check`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from synkin.tracing.polynomials import Atoms, Monomial, Polynomial, Walk
+
+Derivatives = Callable[[Any, tuple[Any, ...], Any], tuple[Any, ...]]
+
+_IN_PYTHON = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
+
+
+class Structure(NamedTuple):
+    """What is known of a kernel's equations; variables are counted in `order`."""
+
+    kind: str
+    order: tuple[int, ...]  # the variables as the equations list them, each after those that drive it where it can be
+    source: tuple[bool, ...]  # whether a variable may have an inflow of its own, with transmitter
+    source_at_rest: tuple[bool, ...]  # and without
+    drive: tuple[tuple[bool, ...], ...]  # [i][j], whether j may drive i, with transmitter or without
+    decays_as: tuple[int, ...]  # of a chain: the first variable that decays as this one does; of all else itself
+    closing_driven: bool  # of a gate: whether its closing may depend on the variable that opens it
+    coupled: bool  # whether variables drive each other, so that none can be solved before the others
+    output: tuple[
+        Any, ...
+    ]  # of each variable: its weight in g, if that is a plain number; True if parameters tell; or 0
+    linear_output: bool  # whether g is a sum of them at all
+    to_check: tuple[
+        str, ...
+    ] = ()  # what must hold of the parameters in use: see `gate.violations`, or of a scheme rates
+
+    @property
+    def size(self) -> int:
+        """How many variables there are."""
+        return len(self.order)
+
+    @property
+    def gated(self) -> bool:
+        """Whether the last variable is opened by the one before."""
+        return self.kind == "gate"
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether it takes an exponential of a matrix to solve it."""
+        return self.kind in ("occupancies", "affine")
+
+    @property
+    def ends_in_g(self) -> bool:
+        """Whether g is read off the last variable alone, and that drives no other."""
+        return not self.coupled and all(weight == 0 for weight in self.output[:-1])
+
+
+def find(
+    name: str,
+    names: tuple[str, ...],
+    derivatives: Derivatives,
+    conductance: Callable[[Any, tuple[Any, ...]], Any],
+    Params: Any,
+    signed: Sequence[str],
+    *,
+    has_transmitter: bool,
+) -> Structure:
+    """The structure of equations.
+
+    Args:
+        name: of the kernel, for messages.
+        names: of the variables.
+        derivatives: from parameters, variables and T (mM) to their derivatives, in the order of ``names``.
+        conductance: from parameters and variables to g.
+        Params: the class of the parameters.
+        signed: names of those that may be negative.
+        has_transmitter: whether the equations depend on T.
+
+    Raises:
+        ValueError: equations of no kind that is solved here, or that JAX cannot trace.
+    """
+    n, count = len(names), len(Params._fields)
+    atoms = Atoms()
+    inputs = [atoms.input(field, not_negative=field not in signed) for field in Params._fields]
+    inputs += [atoms.input(variable) for variable in names]
+    at_T, none = atoms.input("T", not_negative=True), atoms.number(0)
+    variables = range(count, count + n)
+    walk = Walk(atoms, frozenset(variables))
+
+    def given(f: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *values: f(Params(*values[:count]), values[count : count + n], *values[count + n :])
+
+    traced = _traced(f"The equations of {name}", names, given(derivatives), len(inputs) + 1)
+    active, resting = (
+        [_Equation(result, variables) for result in walk.results(traced, [*inputs, T])] for T in (at_T, none)
+    )
+    drive = np.array([[i != j and equation.drives[j] for j in range(n)] for i, equation in enumerate(active)])
+    order = _order(drive)
+    coupled = bool(np.triu(drive[np.ix_(order, order)], 1).any())
+    bent = [equation.is_bent for equation in active]
+    if has_transmitter and active == resting:
+        raise ValueError(f"The equations of {name} must depend on T, the transmitter, but are the same without it.")
+    if not has_transmitter and any(equation.source for equation in active):
+        which = names[next(i for i, equation in enumerate(active) if equation.source)]
+        raise ValueError(f"The equations of {name} must be 0 at rest, but `{which}` changes there without input.")
+
+    to_check: tuple[str, ...] = ()
+    rates: Mapping[str, Polynomial] | None = None
+    if any(bent):
+        rates = _gate(order, active, resting, none) if has_transmitter else None
+        if rates is None:
+            # Of several the first, as it is what the others follow from.
+            which = names[order[0] if bent[order[0]] else bent.index(True)]
+            raise ValueError(
+                f"The equations of {name} must be linear in the variables, or end in a gate as in "
+                f"v' = a x (1 - v) - b v that one linear variable x opens, but `{which}` is neither."
+            )
+        kind = "gate"
+        to_check = tuple(rate for rate, value in rates.items() if not value.not_negative)
+        to_check += ("at_rest",) * bool(resting[order[0]].source)
+    elif n == 1:
+        kind = "relaxation"
+    elif has_transmitter:
+        kind = "occupancies" if _are_occupancies(active, none) else "affine"
+    else:
+        kind = "chain" if n == 2 and not coupled else "affine"
+
+    traced = _traced(f"The conductance of {name}", ("g",), given(conductance), len(inputs))
+    output, linear = _output(_Equation(walk.results(traced, inputs)[0], variables), order)
+    return Structure(
+        kind=kind,
+        order=tuple(order),
+        source=tuple(bool(active[i].source) for i in order),
+        source_at_rest=tuple(bool(resting[i].source) for i in order),
+        drive=tuple(tuple(map(bool, row)) for row in drive[np.ix_(order, order)]),
+        decays_as=_decays_as(order, active) if kind == "chain" else tuple(range(n)),
+        closing_driven=rates is not None and bool(rates["c"]),
+        coupled=coupled or kind == "occupancies",
+        output=output,
+        linear_output=linear,
+        to_check=to_check,
+    )
+
+
+def never_negative(what: str, function: Callable[[Any], Any], Params: Any, signed: Sequence[str]) -> bool:
+    """Whether a function of the parameters is known not to be negative, whatever they are.
+
+    Args:
+        what: it is called, for messages.
+        function: of ``Params``.
+        Params: the class of the parameters.
+        signed: names of those that may be negative.
+
+    Raises:
+        ValueError: JAX cannot trace it.
+    """
+    atoms, count = Atoms(), len(Params._fields)
+    inputs = [atoms.input(field, not_negative=field not in signed) for field in Params._fields]
+    traced = _traced(what, (what,), lambda *values: function(Params(*values)), count)
+    return Walk(atoms, frozenset()).results(traced, inputs)[0].not_negative
+
+
+def of_states(names: tuple[str, ...], is_left: bool, output: tuple[Any, ...], *, linear: bool) -> Structure:
+    """The structure of a receptor whose states and transitions are known.
+
+    Args:
+        names: of the variables, all states but the one that is left over.
+        is_left: whether that one is left without transmitter.
+        output: see `Structure.output`.
+        linear: see `Structure.linear_output`.
+    """
+    n = len(names)
+    several = n > 1
+    return Structure(
+        kind="occupancies" if several else "relaxation",
+        order=tuple(range(n)),
+        source=(True,) * n,
+        source_at_rest=(is_left,) * n,
+        drive=tuple(tuple(i != j for j in range(n)) for i in range(n)),
+        decays_as=tuple(range(n)),
+        closing_driven=False,
+        coupled=several,
+        output=output,
+        linear_output=linear,
+    )
+
+
+class _Equation:
+    """One result as a polynomial in the variables."""
+
+    def __init__(self, result: Polynomial, variables: Sequence[int]) -> None:
+        self.parts = result.by(frozenset(variables))
+        none, known = result.atoms.number(0), result.atoms.known
+        self.source = self.parts.get((), none)
+        self.slopes = [self.parts.get(((variable, 1),), none) for variable in variables]
+        linear = {(), *(((variable, 1),) for variable in variables)}
+        self.is_bent = not self.parts.keys() <= linear
+        self.drives = [
+            any(variable in known[atom].inputs for product in self.parts for atom, _ in product)
+            for variable in variables
+        ]
+        self._variables = variables
+
+    def both(self, i: int, j: int) -> Polynomial:
+        """The coefficient of the product of two variables."""
+        return self.parts.get(self._product(i, j), self.source.atoms.number(0))
+
+    def is_made_of(self, i: int, j: int) -> bool:
+        """Whether it is a sum of two variables and of their product, each with a coefficient."""
+        one, other = ((self._variables[k], 1) for k in (i, j))
+        return self.parts.keys() <= {(one,), (other,), self._product(i, j)}
+
+    def _product(self, i: int, j: int) -> Monomial:
+        return tuple(sorted((self._variables[k], 1) for k in (i, j)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Equation) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _traced(what: str, results: Sequence[str], function: Callable[..., Any], count: int) -> Any:
+    """The operations of a function of so many scalars.
+
+    Raises:
+        ValueError: it cannot be traced, or gives something else than one number each.
+    """
+    # However strict JAX is told to be, only at work is that to be heard of.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        try:
+            closed = jax.make_jaxpr(function)(*(np.float64(1),) * count)
+        except _IN_PYTHON as error:
+            raise ValueError(
+                f"{what} must be made of operations that JAX can trace, and not look at values in Python: write "
+                "jnp.where for `if`, jnp.maximum and jnp.minimum for `max` and `min`, jax.numpy for math and NumPy."
+            ) from error
+    for result, aval in zip(results, closed.out_avals, strict=True):
+        if aval.shape != ():
+            raise ValueError(f"{what} must be single numbers, but `{result}` has shape {aval.shape}.")
+    return closed
+
+
+def _order(drive: np.ndarray) -> list[int]:
+    """Variables after those that drive them; of a circle, as they come."""
+    left, order = list(range(len(drive))), []
+    while left:
+        free = next((i for i in left if not any(drive[i, j] for j in left if j != i)), None)
+        # Nothing is free of the others: then one that is driven by the fewest.
+        order.append(left[0] if free is None else free)
+        left.remove(order[-1])
+    return order
+
+
+def _gate(
+    order: Sequence[int], active: Sequence[_Equation], resting: Sequence[_Equation], none: Polynomial
+) -> Mapping[str, Polynomial] | None:
+    """The `gate.Rates` of a linear x and of v' = a x (1 - v) - (b + c x) v after it; None where it is no such gate."""
+    if len(order) != 2:
+        return None
+    x, v = order
+    opening, gate = active[x], active[v]
+    # The transmitter acts on x, and nothing else.
+    if opening.is_bent or opening.drives[v] or not gate.is_made_of(x, v) or gate != resting[v]:
+        return None
+    a, b = gate.slopes[x], -gate.slopes[v]
+    return {"source": opening.source, "a": a, "b": b, "c": -gate.both(x, v) - a}
+
+
+def _are_occupancies(active: Sequence[_Equation], none: Polynomial) -> bool:
+    """Whether nothing that enters a state can be negative, whatever the parameters are.
+
+    Where nothing is in any other state, all is in the resting state: so much of each column goes there as is missing.
+    """
+    sources = [equation.source for equation in active]
+    columns = [[equation.slopes[j] for equation in active] for j in range(len(active))]
+    to_rest = [-sum([*sources, *column], none) for column in columns]
+    into = [
+        slope + source
+        for j, column in enumerate(columns)
+        for i, (slope, source) in enumerate(zip(column, sources, strict=True))
+        if i != j
+    ]
+    return all(rate.not_negative for rate in [*sources, *into, *to_rest])
+
+
+def _decays_as(order: Sequence[int], equations: Sequence[_Equation]) -> tuple[int, ...]:
+    """For each variable the first whose own rate is the same whatever the parameters are."""
+    rates = [equations[i].slopes[i] for i in order]
+    return tuple(rates.index(rate) for rate in rates)
+
+
+def _output(g: _Equation, order: Sequence[int]) -> tuple[tuple[Any, ...], bool]:
+    """See `Structure.output`."""
+    linear = not g.is_bent and not g.source
+    weights = [g.slopes[i].constant for i in order]
+    output = (
+        (True if not linear or weight is None else weight) if g.drives[i] else 0
+        for i, weight in zip(order, weights, strict=True)
+    )
+    return tuple(output), linear
