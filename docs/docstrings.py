@@ -1,8 +1,8 @@
 """What the reference says beside the docstrings as they stand in the code: what is known once the library is imported.
 
 A kernel, a published scheme or a set of parameters is an object, and no function or class: its page is made of what it
-says of itself. Fields of what a function returns are listed with what `synkin.arguments.fields` knows of them, and a name in
-backticks leads to its entry.
+says of itself. Fields of what a function returns are listed with what `synkin.arguments.fields` knows of them, and a
+name in backticks leads to its entry.
 """
 
 import importlib

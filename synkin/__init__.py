@@ -7,22 +7,21 @@ from synkin import program  # noqa: F401  # first: it says what Ctrl-C does whil
 
 # isort: split
 from synkin import plot, presets
-from synkin.objects import environ
-from synkin.runs import currents
-from synkin.events import Events, deconvolve
-from synkin.networks.delays import delayed
-from synkin.fitting import Comparison, Fit, compare, fit
-from synkin.runs.protocol import Jumps, concentration_jumps
 from synkin.declaring.kernel import Kernel, linear, receptor
-from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
-from synkin.recordings.measures import Measured, measure
-from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse
-from synkin.recordings import Recording, read_recording
-from synkin.networks.plasticity import tsodyks_markram
-from synkin.runs.events import respond
 from synkin.declaring.scheme import Scheme, scheme
+from synkin.events import Events, deconvolve
+from synkin.fitting import Comparison, Fit, compare, fit
+from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
+from synkin.networks.delays import delayed
+from synkin.networks.plasticity import tsodyks_markram
+from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
+from synkin.recordings import Recording, read_recording
+from synkin.recordings.measures import Measured, measure
+from synkin.runs import currents
+from synkin.runs.events import respond
 from synkin.runs.grid import simulate
-from synkin.solving.stepper import Stepper, stepper
+from synkin.runs.protocol import Jumps, concentration_jumps
+from synkin.solving.stepper import Carry, Stepper, stepper
 
 __version__ = "0.2.0"
 
@@ -31,6 +30,7 @@ __all__ = [
     "KERNELS",
     "Alpha",
     "BioNMDA",
+    "Carry",
     "Comparison",
     "DualExpon",
     "Events",

@@ -7,8 +7,8 @@ import synkin
 from synkin import program
 from synkin.cli import UsageError, events, fit, measure, simulate
 from synkin.cli import list as list_
-from synkin.cli.suggestions import meant
 from synkin.cli.parser import Parser, called_as
+from synkin.cli.suggestions import meant
 
 COMMANDS = {"simulate": simulate, "measure": measure, "events": events, "fit": fit, "list": list_}
 

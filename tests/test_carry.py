@@ -68,7 +68,7 @@ def test_a_train_of_more_rows_than_are_counted_at_once_is_one_run(monkeypatch, i
         return jax.value_and_grad(total, has_aux=True)(0.55)
 
     expected = run(parallel=in_parallel)
-    monkeypatch.setattr(transmitter, "MOST_ROWS", 7)
+    monkeypatch.setattr(pulses, "MOST_ROWS", 7)
     got = run(parallel=in_parallel, checkpoint=99)  # another program than the one that is there
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)

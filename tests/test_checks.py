@@ -17,8 +17,15 @@ import samples
 from conftest import LINEAR, RECEPTORS, X64, enable_x64
 
 import synkin
-from synkin import alpha, ampa, dual_expon, respond, simulate
-from synkin.arguments import checks
+from synkin import alpha, ampa, arguments, dual_expon, respond, simulate
+from synkin.arguments import choices, inputs, known, numbers, params_and_states, times
+from synkin.arguments.inputs import check_spike, check_spike_train
+from synkin.arguments.known import _LARGE, _is_far, concrete_value
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_array, as_real, check_finite
+from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid
+from synkin.arguments.times import nan_if_invalid_dt, nan_if_invalid_times
+from synkin.runs import grid
 
 DT = 0.1
 STEPS, SYNAPSES = 4, 3
@@ -112,10 +119,10 @@ def test_looking_stages_nothing():
     x = jnp.arange(3.0)
 
     def look(y):
-        assert isinstance(checks.values(x), np.ndarray)
-        assert checks.values(y) is None
-        assert checks.values([1.0, y]) is None
-        checks._check_finite("x", x)
+        assert isinstance(concrete_value(x), np.ndarray)
+        assert concrete_value(y) is None
+        assert concrete_value([1.0, y]) is None
+        check_finite("x", x)
         return y
 
     assert not jax.make_jaxpr(look)(1.0).eqns
@@ -125,32 +132,32 @@ def test_a_large_array_on_an_accelerator_stays_there():
     """Its test is run where it lies, under a transformation too, and nothing is copied or staged."""
     good, bad = jnp.ones(3), jnp.asarray([1.0, jnp.nan])
     with (
-        mock.patch.object(checks, "_is_far", lambda x: not isinstance(x, jax.core.Tracer)),
-        mock.patch.object(checks, "values", side_effect=AssertionError("It was copied.")),
+        mock.patch.object(known, "_is_far", lambda x: not isinstance(x, jax.core.Tracer)),
+        mock.patch.object(known, "concrete_value", side_effect=AssertionError("It was copied.")),
     ):
 
         def look(y):
-            checks._check_finite("x", good)
+            check_finite("x", good)
             with pytest.raises(ValueError, match="must be finite"):
-                checks._check_finite("x", bad)
+                check_finite("x", bad)
             return y
 
         look(1.0)
         assert not jax.make_jaxpr(look)(1.0).eqns
-    assert not checks._is_far(jnp.ones(checks._LARGE))  # this is no accelerator
+    assert not _is_far(jnp.ones(_LARGE))  # this is no accelerator
 
 
 def test_an_array_of_which_only_a_part_is_here_passes_as_a_traced_one():
     x = jnp.full(3, jnp.nan)
     with mock.patch.object(type(x), "is_fully_addressable", False):
-        assert checks.values(x) is None
-        checks._check_finite("x", x)
+        assert concrete_value(x) is None
+        check_finite("x", x)
 
 
 def test_booleans_are_not_looked_at():
-    with mock.patch.object(checks, "values", side_effect=AssertionError("It was copied.")):
-        checks.spike_train(jnp.ones((4, 3), bool), (3,), takes_weights=False)
-        checks.spike_input(jnp.ones(3, bool), jnp.ones(3))
+    with mock.patch.object(inputs, "concrete_value", side_effect=AssertionError("It was copied.")):
+        check_spike_train(jnp.ones((4, 3), bool), (3,), takes_weights=False)
+        check_spike(jnp.ones(3, bool), jnp.ones(3), takes_weights=False)
 
 
 # Numbers of every kind
@@ -222,7 +229,7 @@ def test_a_state_of_every_kind_is_taken(kernel, kind):
     """Numbers in lists take the dtype that the other fields have, NumPy's float64 that of JAX's mode."""
     rest = kernel.init(kernel.Params(), (3,))
     given = kernel.State(*(KINDS[kind] if i == 0 else rest[i] for i in range(len(rest))))
-    state = checks.state(kernel, given)
+    state = check_state(kernel, given)
     np.testing.assert_allclose(state[0], [0.5, 1.5, 2.5])
     assert {field.dtype for field in state} == {rest[0].dtype}
     new, g = kernel.step(kernel.Params(), given, 0.0, np.ones(3, bool), DT)
@@ -273,16 +280,16 @@ def jnp_stack(values):
 def test_nothing_is_said_about_float64_that_JAX_does_not_have():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert checks.array(np.ones(3)).dtype == jnp.result_type(float)
-        assert checks.array(np.ones(3), np.float64).dtype == jnp.result_type(float)
-        assert checks.array(np.full(3, 1e300), "float32").tolist() == [np.inf] * 3
+        assert as_array(np.ones(3)).dtype == jnp.result_type(float)
+        assert as_array(np.ones(3), np.float64).dtype == jnp.result_type(float)
+        assert as_array(np.full(3, 1e300), "float32").tolist() == [np.inf] * 3
 
 
 def test_a_whole_number_is_never_wrapped():
     with enable_x64():
-        assert checks.array(checks.real("x", [2**40])).tolist() == [2**40]
+        assert as_array(as_real("x", [2**40])).tolist() == [2**40]
     if jnp.result_type(float) == np.float32:
-        assert checks.array(checks.real("x", [2**40])).tolist() == [float(2**40)]
+        assert as_array(as_real("x", [2**40])).tolist() == [float(2**40)]
 
 
 class Holder:
@@ -293,7 +300,7 @@ class Holder:
 
 
 def test_an_object_that_holds_an_array_is_taken():
-    np.testing.assert_array_equal(checks.real("x", Holder()), 2.0)
+    np.testing.assert_array_equal(as_real("x", Holder()), 2.0)
 
 
 WORDED = [
@@ -322,14 +329,14 @@ WORDED = [
 
 @pytest.mark.parametrize(("value", "expected"), WORDED)
 def test_what_came_is_worded_on_one_line(value, expected):
-    assert checks.worded(value()) == expected
+    assert describe(value()) == expected
 
 
 def test_what_is_traced_is_worded_without_the_tracer():
     def look(x):
-        assert checks.worded(x) == f"a traced array of {x.dtype.name} with shape (3,)"
-        assert checks.worded([x, 1]) == "a list of traced values"
-        assert checks.worded((x,)) == "a tuple of traced values"
+        assert describe(x) == f"a traced array of {x.dtype.name} with shape (3,)"
+        assert describe([x, 1]) == "a list of traced values"
+        assert describe((x,)) == "a tuple of traced values"
         return x
 
     jax.make_jaxpr(look)(np.ones(3, "float32"))
@@ -356,7 +363,7 @@ def test_a_traced_parameter_out_of_range_is_nan(kernel, name):
     """Under jit, vmap and both, as a scalar and, element by element, as an array; what is known stays as it is."""
 
     def guard(value):
-        guarded = checks.guarded(kernel.Params()._replace(**{name: value}), kernel)
+        guarded = nan_if_invalid(kernel.Params()._replace(**{name: value}), kernel)
         assert all(a is b for a, b in zip(guarded, kernel.Params(), strict=True) if a is not getattr(guarded, name))
         return getattr(guarded, name)
 
@@ -404,18 +411,18 @@ def test_nor_is_its_derivative_plausible(kernel, name):
     assert np.isnan(slope(jnp.asarray(wrong_values(kernel, name)))).all()
     right = jnp.asarray([0.25, 2.0])
     guarded = slope(right)
-    with mock.patch.object(checks, "guarded", lambda params, kernel: params):
+    with mock.patch.object(grid, "nan_if_invalid", lambda params, kernel: params):
         plain = jax.jit(jax.vmap(jax.grad(lambda value: g(value))))(right)
     np.testing.assert_allclose(guarded, plain, rtol=1e-6)
 
 
 def test_a_guard_changes_no_bit_where_all_is_right(dtype):
     x = jnp.asarray([1e-30, 0.1, 3.0, 1e30], dtype)
-    value, pullback = jax.vjp(jax.jit(lambda x: checks.guarded(ampa.Params(alpha=x), ampa).alpha), x)
+    value, pullback = jax.vjp(jax.jit(lambda x: nan_if_invalid(ampa.Params(alpha=x), ampa).alpha), x)
     np.testing.assert_array_equal(value, x)
     assert value.dtype == dtype
     np.testing.assert_array_equal(*pullback(x), x)
-    _, tangent = jax.jvp(jax.jit(checks.guarded_dt), (x[1],), (x[2],))
+    _, tangent = jax.jvp(jax.jit(nan_if_invalid_dt), (x[1],), (x[2],))
     np.testing.assert_array_equal(tangent, x[2])
 
 
@@ -423,9 +430,9 @@ def test_a_traced_step_that_is_none_gives_nan(kernel):
     spikes = np.ones((STEPS, 1), bool)
     state = kernel.init(kernel.Params(), (1,))
     wrong = jnp.asarray([0.0, -0.1, np.nan, np.inf])
-    assert np.isnan(jax.jit(jax.vmap(checks.guarded_dt))(wrong)).all()
-    assert checks.guarded_dt(0.1) == 0.1
-    assert jax.jit(checks.guarded_dt)(1) == 1
+    assert np.isnan(jax.jit(jax.vmap(nan_if_invalid_dt))(wrong)).all()
+    assert nan_if_invalid_dt(0.1) == 0.1
+    assert jax.jit(nan_if_invalid_dt)(1) == 1
     for call in (
         lambda dt: simulate(kernel, kernel.Params(), spikes, dt)[1][-1],
         lambda dt: kernel.step(kernel.Params(), state, 0.0, spikes[0], dt)[1],
@@ -470,7 +477,7 @@ def test_traced_weights_that_are_none_are_not_plausible(linear_kernel):
 def test_traced_times_that_are_none_are_nan(t0):
     nan, inf = np.nan, np.inf
     times = np.array([2.0, 0.5, 1.0, nan, inf, -inf], "float32")
-    guard = jax.jit(checks.guarded_times, static_argnames="sort")
+    guard = jax.jit(nan_if_invalid_times, static_argnames="sort")
     late = times >= t0
     np.testing.assert_array_equal(guard(times, sort=True), [2.0, 0.5, 1.0, nan, inf, nan])
     np.testing.assert_array_equal(guard(times, sort=False), [2.0, 0.5, 1.0, nan, nan, nan])
@@ -478,7 +485,7 @@ def test_traced_times_that_are_none_are_nan(t0):
     np.testing.assert_array_equal(guard(times, t0, sort=False), np.where(late & np.isfinite(times), times, nan))
     for lost in (nan, inf, -inf):
         assert np.isnan(guard(times, lost, sort=True)).all()
-    assert checks.guarded_times(times, t0, sort=True) is times
+    assert nan_if_invalid_times(times, t0, sort=True) is times
     gradient = jax.jit(jax.grad(lambda t: guard(t, t0, sort=False)[0]))(times)
     assert gradient[0] == 1
 
@@ -524,35 +531,36 @@ OF_ITS_OWN = synkin.linear(
 def test_ranges_and_units_are_read_from_the_kernel():
     """Of a kernel that is none of the library's."""
     negative = Width(shift=-3.0)
-    assert checks.params(negative, (), OF_ITS_OWN) == negative
-    assert jax.jit(lambda shift: checks.guarded(Width(shift=shift), OF_ITS_OWN).shift)(-3.0) == -3.0
+    assert check_params(negative, (), OF_ITS_OWN) == negative
+    assert jax.jit(lambda shift: nan_if_invalid(Width(shift=shift), OF_ITS_OWN).shift)(-3.0) == -3.0
     for name, expected in (("tau", "finite and not negative"), ("width", "positive and finite"), ("shift", "finite")):
         with pytest.raises(ValueError, match=f"^Parameter `{name}` must be {expected}, but has the value nan"):
-            checks.params(Width(**{name: np.nan}), (), OF_ITS_OWN)
+            check_params(Width(**{name: np.nan}), (), OF_ITS_OWN)
     assert OF_ITS_OWN.parameters["shift"] == ("shift", 0.5, "mV", False, True)
     assert dict(OF_ITS_OWN.variables) == {"g": "mS", "h": "mS*ms"}
     with pytest.raises(
         TypeError, match=r"^Argument `params` must be a mine\.Params, but is a synkin\.alpha\.Params\.$"
     ):
-        checks.params(alpha.Params(), (), OF_ITS_OWN)
+        check_params(alpha.Params(), (), OF_ITS_OWN)
     with pytest.raises(TypeError, match=r"^Argument `state` must be a mine\.State, but is a synkin\.expon\.State\.$"):
-        checks.state(OF_ITS_OWN, synkin.expon.State(0.0))
+        check_state(OF_ITS_OWN, synkin.expon.State(0.0))
 
 
 def test_params_come_back_as_they_were_given_but_for_lists():
     given = ampa.Params(alpha=[1.0, 2.0], beta=jnp.asarray(0.5), T=1.0)
-    got = checks.params(given, (2,), ampa)
+    got = check_params(given, (2,), ampa)
     assert isinstance(got, ampa.Params)
     np.testing.assert_array_equal(got.alpha, [1.0, 2.0])
     assert all(a is b for a, b in zip(got[1:], given[1:], strict=True))
 
 
 def test_the_table_of_what_is_skipped_is_of_functions_that_are_there():
-    rows = [row for row in checks.__doc__.splitlines() if row.startswith("|")][2:]
+    rows = [row for row in arguments.__doc__.splitlines() if row.startswith("|")][2:]
     named = {name for row in rows for name in re.findall(r"(?<!`)`(\w+)`(?!`)", row)}
-    assert named == {name for name in named if callable(getattr(checks, name))}
-    guards = {name for name in dir(checks) if name.startswith("guarded")}
-    assert guards <= named
+    rooms = (choices, inputs, known, numbers, params_and_states, times)
+    there = {name for room in rooms for name, value in vars(room).items() if callable(value)}
+    assert named <= there
+    assert {name for name in there if name.startswith("nan_if")} <= named
     assert all(len(row.split("|")) == 5 for row in rows)
 
 
@@ -561,8 +569,8 @@ def test_the_samples_are_sound():
     rng = np.random.default_rng(0)
     assert {**RECEPTORS, **LINEAR} == synkin.KERNELS
     for kernel in synkin.KERNELS.values():
-        checks.params(samples.params(kernel, rng), (), kernel)
-    assert checks.params(dual_expon.Params(amplitude=-1.0), (), dual_expon).amplitude == -1.0
+        check_params(samples.params(kernel, rng), (), kernel)
+    assert check_params(dual_expon.Params(amplitude=-1.0), (), dual_expon).amplitude == -1.0
 
 
 def test_the_suite_runs_in_the_precision_that_is_asked_for():

@@ -157,7 +157,9 @@ def test_the_ligand_is_found_where_there_is_no_doubt(text, given, expected):
 
 
 def test_words_that_python_keeps():
-    read = scheme_text.parse("in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V")
+    read = scheme_text.parse(
+        "in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V"
+    )
     assert (read.states, read.open, read.rest) == (("in_", "is_"), {"is_": 0.5}, "in_")
     assert read.transitions[0].rate.names == ("lambda_", "in_rate")
     assert (read.values, read.signed) == ({"lambda_": 2.0}, ("if_", "V"))

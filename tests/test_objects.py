@@ -14,7 +14,7 @@ import samples
 
 import synkin
 from synkin import environ
-from synkin.arguments import checks
+from synkin.arguments.known import is_concrete
 from synkin.solving import coefficients
 
 DT = 0.125
@@ -836,7 +836,7 @@ def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
         traces.append("step")
         return advance(*args, **kwargs)
 
-    monkeypatch.setattr(moves, "advance", counted)
+    monkeypatch.setattr(coefficients, "advance", counted)
     shape = (23,)  # of no other test, so that nothing is compiled yet
     spikes = jnp.asarray(train(name, rng, (4, *shape)))
     field = OBJECTS[name].Params._fields[0]
@@ -880,7 +880,7 @@ def at_time(synapse, t, inputs):
 
 
 def holds_no_tracer(synapse):
-    return all(checks.is_concrete(leaf) for leaf in jax.tree.leaves(vars(synapse)))
+    return all(is_concrete(leaf) for leaf in jax.tree.leaves(vars(synapse)))
 
 
 def test_reading_under_a_transformation_leaves_no_tracer(name):

@@ -17,7 +17,7 @@ STEPS = 163
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Parallel runs in blocks of 25 steps, with a rest."""
-    monkeypatch.setattr(recurrence, "_PARALLEL_ELEMENTS", 50)
+    monkeypatch.setattr(run, "_PARALLEL_ELEMENTS", 50)
     jax.clear_caches()
     yield
     jax.clear_caches()
@@ -72,7 +72,7 @@ def test_exact_in_parallel_with_a_readout(kernel):
 def chunks(monkeypatch):
     """Several steps at a time, as on an accelerator, with a rest."""
     jax.clear_caches()
-    monkeypatch.setattr(loop, "_chunk", lambda: 7)
+    monkeypatch.setattr(loops, "_chunk", lambda: 7)
     yield
     jax.clear_caches()
 

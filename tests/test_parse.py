@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin.arguments import number_text
 from synkin.__main__ import main
+from synkin.arguments import number_text
 from synkin.recordings import table
 
 NONE = ["1_0", "\uff11\uff12", "\u0661", "0x10", "1e", "e5", ".", "", "1,5", "1 0", "--1", "one", "1e1_0"]

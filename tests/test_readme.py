@@ -17,8 +17,8 @@ import pytest
 
 import synkin
 from synkin import presets
-from synkin.arguments import units
 from synkin.__main__ import main
+from synkin.arguments import units
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}

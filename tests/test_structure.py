@@ -16,7 +16,7 @@ from test_kernel import AFFINE
 
 import synkin
 from synkin import schemes
-from synkin.arguments import checks
+from synkin.arguments.known import double_precision
 from synkin.solving import structure
 
 # The library: kind, order, source, source at rest, drive, decays as, closing driven, coupled, output, linear output.
@@ -72,7 +72,7 @@ def test_schemes_are_what_their_equations_say(name):
         found = kernel.equations(p, kernel.State(*y, None), T)
         return tuple(found[variable] for variable in variables)
 
-    with checks.double_precision():
+    with double_precision():
         found = structure.find(
             name,
             variables,

@@ -15,7 +15,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_function, check_kernel
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import check_number
+from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.declaring.kernel import _g as the_field_g
 from synkin.solving.stepper import CarryOfSum, Stepper, StepperOfSum, carried, stepper
 
@@ -90,19 +94,19 @@ class KernelSynapse(Synapse):
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel whose names
                 are already taken here.
         """
-        checks.kernel(kernel)
+        check_kernel(kernel)
         if method is None and "exact" in kernel.methods:
             method = "exact"
         kernel.check_options(method, overlap)
         if block is not None:
-            checks.function("block", block)
+            check_function("block", block)
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
-            raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
-        params = checks.params(units.params(kernel, kernel.Params() if params is None else params), (), kernel)
+            raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+        params = check_params(units.params(kernel, kernel.Params() if params is None else params), (), kernel)
         own = {
-            "gS": checks.number("gS", gS, lambda v: np.isfinite(v) and v >= 0, "a finite number of uS, 0 or more"),
-            "e_syn": checks.number("e_syn", e_syn, np.isfinite, "a finite number of mV"),
-            "v_th": checks.number("v_th", v_th, np.isfinite, "a finite number of mV"),
+            "gS": check_number("gS", gS, lambda v: np.isfinite(v) and v >= 0, "a finite number of uS, 0 or more"),
+            "e_syn": check_number("e_syn", e_syn, np.isfinite, "a finite number of mV"),
+            "v_th": check_number("v_th", v_th, np.isfinite, "a finite number of mV"),
         }
         super().__init__(name or kernel.name.replace("+", "_"))
         self.kernel, self.method, self.overlap, self.block = kernel, method, overlap, block
@@ -110,7 +114,7 @@ class KernelSynapse(Synapse):
         at_rest = kernel.init(params, ())
         y = tuple(getattr(at_rest, field) for field in kernel.order)
         states = dict(zip(kernel.order, y, strict=True)) | {"above": 1.0}
-        states[self.conductance] = kernel.conductance_of(checks.aligned(params, y[0], kernel), y)
+        states[self.conductance] = kernel.conductance_of(aligned_params(params, y[0], kernel), y)
         self._pulses = tuple(
             field.removesuffix("pulse_left") + "steps_left"
             for field in kernel.State._fields

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from synkin.recordings import writing
 from synkin.cli import UsageError
+from synkin.recordings import writing
 
 
 @contextmanager

@@ -7,10 +7,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from synkin.arguments.number_text import decimal_or_not_finite
 from synkin.cli import UsageError, options
 from synkin.cli.suggestions import meant
 from synkin.fitting.problem import OWN
-from synkin.arguments.number_text import decimal_or_not_finite
 
 
 class Asked(NamedTuple):

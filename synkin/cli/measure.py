@@ -11,8 +11,8 @@ import numpy as np
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, terminal
-from synkin.recordings.measures import Measured, measure, off_zero
 from synkin.recordings import Recording
+from synkin.recordings.measures import Measured, measure, off_zero
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
 # The part of it with one spike in it, and what comes before that.

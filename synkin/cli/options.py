@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from synkin.arguments import checks, number_text
+from synkin.arguments import number_text
+from synkin.arguments.params_and_states import check_params
 from synkin.cli import UsageError, files, scheme_file
-from synkin.cli.suggestions import meant
 from synkin.cli.parser import called_as
+from synkin.cli.suggestions import meant
+from synkin.declaring.sums import added
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, formats, time_unit
 from synkin.recordings.recording import cut, wanted
-from synkin.declaring.sums import added
 
 # The largest number in single precision, in which JAX computes by default.
 _LARGEST = float(np.finfo(np.float32).max)
@@ -178,7 +179,7 @@ def params(kernel: Any, settings: Iterable[str]) -> Any:
             raise UsageError(f"Parameter {name} must be a number below {_LARGEST:.3g}, but is {value}.")
     changed = known._replace(**values)
     try:
-        checks.params(changed, (), kernel)
+        check_params(changed, (), kernel)
     except ValueError as error:
         raise UsageError(str(error)) from None
     return changed

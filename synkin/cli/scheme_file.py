@@ -9,10 +9,10 @@ import warnings
 from itertools import takewhile
 from pathlib import Path
 
-from synkin.declaring import scheme_text
 from synkin.cli import UsageError, files
-from synkin.recordings import table
+from synkin.declaring import scheme_text
 from synkin.declaring.scheme import Scheme, scheme
+from synkin.recordings import table
 
 # What `list --help` shows of it.
 NOTES = """\

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synkin import plot
-from synkin.arguments import checks
+from synkin.arguments.choices import METHODS, OVERLAPS
 from synkin.cli import UsageError, conductance, files, options, picture, terminal
 from synkin.cli.spikes import Inputs, Spikes, nearest, on_grid, read
 
@@ -56,14 +56,14 @@ def add_parser(subparsers: Any) -> None:
     add("--duration", type=options.positive_ms, metavar="MS", help="default: 50 ms more than the last spike")
     add(
         "--method",
-        type=options.one_of(checks.METHODS),
+        type=options.one_of(METHODS),
         metavar="NAME",
         help="exp_euler, on the grid of --dt, or exact, with the spikes at their own times (default: the first of "
         "these that the kernel has)",
     )
     add(
         "--overlap",
-        type=options.one_of(checks.OVERLAPS),
+        type=options.one_of(OVERLAPS),
         metavar="NAME",
         help="what a spike during a receptor's pulse of transmitter does: restart it (default) or ignore: nothing",
     )

@@ -24,7 +24,21 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.choices import METHODS, check_choice, check_function, check_method, check_overlap
+from synkin.arguments.inputs import check_spike
+from synkin.arguments.known import double_precision
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_array, as_real
+from synkin.arguments.params_and_states import (
+    aligned_params,
+    check_layout,
+    check_params,
+    check_state,
+    nan_if_invalid,
+    nan_if_invalid_state,
+)
+from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.solving import limits, structure
 from synkin.solving.stepper import carry_of, prepared, warn_of_rounding
 
@@ -93,11 +107,11 @@ class Kernel:
             TypeError, ValueError: a shape, dtype or parameter that makes no sense.
         """
         params = units.params(self, params)
-        shape, dtype = checks.layout(params, shape, dtype, self)
+        shape, dtype = check_layout(params, shape, dtype, self)
         state = self.State(*(jnp.zeros(shape, dtype) for _ in self.State._fields))
         if self.rest is None:
             return state
-        at_rest = self.rest(checks.guarded(checks.aligned(params, state[0], self), self))
+        at_rest = self.rest(nan_if_invalid(aligned_params(params, state[0], self), self))
         return state._replace(**{name: state[0] + value for name, value in zip(self.order, at_rest, strict=True)})
 
     def step(
@@ -133,16 +147,16 @@ class Kernel:
         """
         has_units = units.among(params, state, t, spike, dt)
         self.check_options(method, overlap)
-        params, state = units.params(self, params), checks.state(self, units.state(state, self))
+        params, state = units.params(self, params), check_state(self, units.state(state, self))
         units.plain("t", t, "ms")
-        dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
-        params = checks.guarded(checks.params(params, state[0].shape, self), self)
+        dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
+        params = nan_if_invalid(check_params(params, state[0].shape, self), self)
         warn_of_rounding(self, params, dt, method)
         plain = units.plain("spike", spike, units.of_input(self))
-        arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
-        spike = checks.spike_input(plain, state[0], takes_weights=self.TAKES_WEIGHTS)
-        state = checks.guarded_state(state, params, plain, takes_weights=self.TAKES_WEIGHTS)
-        dt = checks.array(dt, state[0].dtype)
+        arrays = jax.tree.map(partial(as_array, dtype=state[0].dtype), params)
+        spike = check_spike(plain, state[0], takes_weights=self.TAKES_WEIGHTS)
+        state = nan_if_invalid_state(state, params, plain, takes_weights=self.TAKES_WEIGHTS)
+        dt = as_array(dt, state[0].dtype)
         state, g = _one_step(self, arrays, state, spike, dt, self.solved_by(method), overlap)
         return state, units.quantity(g, "mS") if has_units else g
 
@@ -160,10 +174,10 @@ class Kernel:
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape or range.
         """
-        state = checks.state(self, units.state(state, self))
+        state = check_state(self, units.state(state, self))
         like = state[0]
-        params = checks.aligned(units.params(self, params), like, self)
-        T = checks.array(checks.real("T", units.plain("T", T, "mM")), like.dtype)
+        params = aligned_params(units.params(self, params), like, self)
+        T = as_array(as_real("T", units.plain("T", T, "mM")), like.dtype)
         y = tuple(getattr(state, name) for name in self.order)
         derivatives = dict(zip(self.order, self.derivatives(params, y, T), strict=True))
         zero = jnp.zeros_like(like)
@@ -218,8 +232,8 @@ class Kernel:
 
     def check_options(self, method: Any, overlap: Any) -> None:
         """Raise ValueError unless ``method`` and ``overlap`` are among what there is."""
-        checks.method(method, self)
-        checks.overlap(overlap, takes_weights=self.TAKES_WEIGHTS)
+        check_method(method, self)
+        check_overlap(overlap, takes_weights=self.TAKES_WEIGHTS)
 
     def _state(self, y: tuple[Any, ...]) -> Any:
         fields = dict.fromkeys(self.State._fields) | dict(zip(self.order, y, strict=True))
@@ -266,7 +280,7 @@ def receptor(
     positive: Sequence[str] = (),
     signed: Sequence[str] = (),
     in_turn: bool = False,
-    methods: Sequence[str] = checks.METHODS,
+    methods: Sequence[str] = METHODS,
     source: str | None = None,
 ) -> Kernel:
     """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
@@ -301,7 +315,7 @@ def receptor(
     """
     given = {name: unit for name, (_, unit) in fields.PULSE.items()} | dict(units or {})
     for method in methods:
-        checks.choice("methods", method, checks.METHODS)
+        check_choice("methods", method, METHODS)
     kernel = _declared(
         equations, Params, State, conductance, given, name, positive, signed, in_turn, False, None, tuple(methods)
     )
@@ -358,16 +372,16 @@ def _declared(
     in_turn: bool,
     always_exact: bool,
     input: str | None,
-    methods: tuple[str, ...] = checks.METHODS,
+    methods: tuple[str, ...] = METHODS,
 ) -> Kernel:
-    checks.function("equations", equations)
+    check_function("equations", equations)
     for role, kind in (("Params", Params), ("State", State)):
         if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
-            raise TypeError(f"Argument `{role}` must be a NamedTuple class, but is {checks.worded(kind)}.")
+            raise TypeError(f"Argument `{role}` must be a NamedTuple class, but is {describe(kind)}.")
     home = Params.__module__
     name = name or _name_of(equations, home, "linear" if input is not None else "receptor")
     if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
+        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
     names = _variables(State)
     takes_weights = input is not None
     given_units = fields.units(Params, State) | dict(given_units)
@@ -382,7 +396,7 @@ def _declared(
         state = State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True))))
         found = equations(p, state, *(() if takes_weights else (T,)))
         if not isinstance(found, Mapping) or set(found) != set(names):
-            came = sorted(found) if isinstance(found, Mapping) else checks.worded(found)
+            came = sorted(found) if isinstance(found, Mapping) else describe(found)
             raise ValueError(f"The equations of {name} must be a dict with the keys {sorted(names)}, but give {came}.")
         return tuple(found[n] for n in names)
 
@@ -394,7 +408,7 @@ def _declared(
         field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
         for field in Params._fields
     }
-    with checks.double_precision():
+    with double_precision():
         found = structure.find(
             name,
             names,
@@ -452,7 +466,7 @@ def _check_names(
                 f"A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks {missing[0]}."
             )
     elif input not in names:
-        raise ValueError(f"Argument `input` must be one of {', '.join(names)}, but is {checks.worded(input)}.")
+        raise ValueError(f"Argument `input` must be one of {', '.join(names)}, but is {describe(input)}.")
     elif _PULSE_LEFT in State._fields:
         raise ValueError(f"A linear kernel has no pulses, but State of {name} has {_PULSE_LEFT}.")
     for field in flagged:

@@ -30,15 +30,20 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.known import concrete_value, double_precision
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import align, as_float64, as_real, check_concentration
+from synkin.arguments.params_and_states import aligned_params, check_state, common_shape, nan_if_invalid
+from synkin.arguments.shapes import float_dtype
 from synkin.declaring import reversibility, scheme_text, transition_rates
-from synkin.solving import limits, structure
 from synkin.declaring.expression import own_names
 from synkin.declaring.kernel import Kernel, Parameter, documented
-from synkin.solving.coefficients import stacked
 from synkin.declaring.scheme_text import Transition
-from synkin.solving.propagator import steady
 from synkin.declaring.transition_rates import Computed
+from synkin.solving import limits, structure
+from synkin.solving.coefficients import stacked
+from synkin.solving.propagator import steady
 
 # Schemes by all that was said of them: what is written twice is compiled once.
 _made: weakref.WeakValueDictionary[Any, Scheme] = weakref.WeakValueDictionary()
@@ -96,7 +101,7 @@ class Scheme(Kernel):
         Raises:
             TypeError, ValueError: a state of another kind.
         """
-        state = checks.state(self, units.state(state, self))
+        state = check_state(self, units.state(state, self))
         occupied = [getattr(state, name) for name in self.states[1:]]
         return jnp.stack([1 - sum(occupied[1:], occupied[0]), *occupied], axis=-1)
 
@@ -134,7 +139,7 @@ class Scheme(Kernel):
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
         """
-        matrix = checks.floats("params", self.generator(self.Params() if params is None else params, T))
+        matrix = as_float64("params", self.generator(self.Params() if params is None else params, T))
         if matrix.ndim != 2:
             raise ValueError(f"Argument `params` must be scalars here, but have shape {matrix.shape[:-2]}.")
         return reversibility.find(self.states, matrix)
@@ -151,17 +156,17 @@ class Scheme(Kernel):
     def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
         params = units.params(self, params)
-        shape = checks.common_shape(params, self)
-        T = checks.concentration("T", units.plain("T", T, "mM"))
+        shape = common_shape(params, self)
+        T = check_concentration("T", units.plain("T", T, "mM"))
         try:
             shape = np.broadcast_shapes(shape, np.shape(T))
         except ValueError:
             raise ValueError(
                 f"Argument `T` must broadcast with the parameters, of shape {shape}, but has shape {np.shape(T)}."
             ) from None
-        like = jnp.zeros(shape, checks.float_dtype(None))
-        params = checks.guarded(checks.aligned(params, like, self), self)
-        return params, checks.align(T, like)
+        like = jnp.zeros(shape, float_dtype(None))
+        params = nan_if_invalid(aligned_params(params, like, self), self)
+        return params, align(T, like)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # By name where it has one; else by what was said of it, which is text and numbers.
@@ -219,12 +224,12 @@ def scheme(
     Neural Comput. 12:995.
     """
     if not isinstance(text, str):
-        raise TypeError(f"Argument `text` must be text, one transition a line, but is {checks.worded(text)}.")
+        raise TypeError(f"Argument `text` must be text, one transition a line, but is {describe(text)}.")
     for role, given in (("ligand", ligand), ("source", source)):
         if not isinstance(given, str | None):
-            raise TypeError(f"Argument `{role}` must be text, but is {checks.worded(given)}.")
+            raise TypeError(f"Argument `{role}` must be text, but is {describe(given)}.")
     if not isinstance(units or {}, Mapping) or not all(isinstance(unit, str) for unit in (units or {}).values()):
-        raise TypeError(f"Argument `units` must be a dict of names and units, but is {checks.worded(units)}.")
+        raise TypeError(f"Argument `units` must be a dict of names and units, but is {describe(units)}.")
     negative = tuple(map(own_names, (signed,) if isinstance(signed, str) else signed))
     home = sys._getframe(1).f_globals.get("__name__", "__main__")
     options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), negative, source
@@ -255,11 +260,11 @@ def _scheme(
     except TypeError:  # something that cannot be hashed, and is refused
         pass
     if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {checks.worded(name)}.")
+        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
     for role, given, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
         several = isinstance(given, tuple) and all(isinstance(part, str) for part in given) and role == "open"
         if not (given is None or isinstance(given, str) or several or _are_pairs(given)):
-            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {checks.worded(given)}.")
+            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {describe(given)}.")
     at_rest_in = rest if isinstance(rest, str) else None
     read = scheme_text.parse(text, ligand, [key for key, _ in rates], at_rest_in)
     states, transitions = read.states, read.transitions
@@ -294,7 +299,7 @@ def _scheme(
     weights = _open(open, read.open, states)
     linear = states[0] not in weights
     resting, leaks = _rest(rest if rest is not None else read.rest, states, transitions, at_defaults)
-    with checks.double_precision():
+    with double_precision():
         doubtful = {
             key
             for key, function in computed.items()
@@ -412,9 +417,9 @@ def _are_pairs(given: Any) -> bool:
 
 
 def _number(name: str, value: Any) -> float:
-    known = checks.values(checks.real(name, value, "Rate"))
+    known = concrete_value(as_real(name, value, "Rate"))
     if known is None or known.shape != () or not np.isfinite(known):
-        came = checks.worded(value)
+        came = describe(value)
         raise ValueError(f"Rate `{name}` must be a finite number or a function of the parameters, but is {came}.")
     return float(known)
 
@@ -461,15 +466,15 @@ def _check_rates(
             raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
         asked = _Asked(values)
         try:
-            with checks.double_precision():
+            with double_precision():
                 came = function(asked)
         except KeyError as error:
             raise ValueError(
                 f"Rate `{key}` must be a function of parameters that have values, but asks for {error}."
             ) from None
-        known = checks.values(checks.real(key, came, "Rate"))
+        known = concrete_value(as_real(key, came, "Rate"))
         if known is None or known.shape != () or not (np.isfinite(known) and known >= 0):
-            given_back = checks.worded(came) if known is None or known.shape != () else known
+            given_back = describe(came) if known is None or known.shape != () else known
             raise ValueError(
                 f"Rate `{key}` must be a function that gives a rate, finite and not negative, but gives {given_back}."
             )
@@ -504,7 +509,7 @@ def _open(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ..
             raise ValueError(f"Argument `open` must name states ({', '.join(states)}), but has {state!r}.")
         if not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
             raise ValueError(
-                f"Argument `open` must give finite conductances, not negative, but {state} has {checks.worded(weight)}."
+                f"Argument `open` must give finite conductances, not negative, but {state} has {describe(weight)}."
             )
     return {state: float(weight) for state, weight in weights.items()}
 
@@ -524,7 +529,7 @@ def _rest(
             listed = ", ".join(states)
             raise ValueError(f"Argument `rest` must name states ({listed}) or be 'steady', but has {state!r}.")
         if not (isinstance(part, int | float) and 0 <= part <= 1):
-            raise ValueError(f"Argument `rest` must have fractions from 0 to 1, but {state} has {checks.worded(part)}.")
+            raise ValueError(f"Argument `rest` must have fractions from 0 to 1, but {state} has {describe(part)}.")
     total = sum(occupied.values())
     if not math.isclose(total, 1, rel_tol=1e-6):
         raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
@@ -563,7 +568,7 @@ def _possible(kernel: Scheme, rates: Sequence[Any] | None, *, binding: bool) -> 
     """The transitions that are not known to be of rate 0."""
     possible = []
     for i, transition in enumerate(kernel.transitions):
-        known = None if rates is None else checks.values(rates[i])
+        known = None if rates is None else concrete_value(rates[i])
         if transition.rate.factor == 0 or (transition.binds and not binding):
             continue
         if known is None or (known != 0).any():
@@ -602,7 +607,7 @@ def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
 def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
     """Occupancies of the steady state, in the order of the states."""
     rates = kernel.rates_of(params, T)
-    known = checks.values(T)
+    known = concrete_value(T)
     closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
     # Without transmitter fewer states are closed: one that is so in either case serves for both.
     if known is None or (known == 0).any():

@@ -18,8 +18,10 @@ from typing import Annotated, NamedTuple
 
 from synkin.arguments import fields
 from synkin.declaring import expression, statements
-from synkin.declaring.expression import Product  # which was here first
-from synkin.declaring.expression import own_names
+from synkin.declaring.expression import (
+    Product,  # which was here first
+    own_names,
+)
 from synkin.declaring.statements import ARROW
 
 # What names a factor of a rate that is the transmitter, where no ligand stands beside a state.

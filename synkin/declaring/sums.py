@@ -18,7 +18,10 @@ from typing import Any, NoReturn
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import align
+from synkin.arguments.params_and_states import check_layout, check_params, check_state
 from synkin.declaring.kernel import Kernel, Parameter, documented
 
 
@@ -95,20 +98,20 @@ class Sum(Kernel):
         """
         g = gs[0]
         for factor, own in zip(relative, gs[1:], strict=True):
-            g = g + checks.align(factor, own) * own
+            g = g + align(factor, own) * own
         return g
 
     def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
         """State at rest, as of `Kernel.init`."""
         params = units.params(self, params)
-        shape, dtype = checks.layout(params, shape, dtype, self)
+        shape, dtype = check_layout(params, shape, dtype, self)
         own = zip(self.kernels, self.params_of(params), strict=True)
         return self.state_of(part.init(given, shape, dtype=dtype) for part, given in own)
 
     def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
         """The equations of all parts, as of `Kernel.vector_field`."""
-        state = checks.state(self, units.state(state, self))
-        params = checks.params(units.params(self, params), state[0].shape, self)
+        state = check_state(self, units.state(state, self))
+        params = check_params(units.params(self, params), state[0].shape, self)
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
         return self.state_of(part.vector_field(given, at, T) for part, given, at in own)
 
@@ -133,7 +136,7 @@ def added(*kernels: Any) -> Sum:
     """
     for kernel in kernels:
         if not isinstance(kernel, Kernel):
-            raise TypeError(f"A sum must be of kernels such as synkin.ampa, but has {checks.worded(kernel)}.")
+            raise TypeError(f"A sum must be of kernels such as synkin.ampa, but has {describe(kernel)}.")
     parts = tuple(part for kernel in kernels for part in kernel.parts)
     if parts not in _made:
         _made[parts] = _of(parts)

@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.known import concrete_value
 from synkin.declaring.expression import Product
 from synkin.declaring.kernel import Parameter
 from synkin.declaring.scheme_text import Transition
@@ -30,7 +31,7 @@ def may_be_none(transition: Transition, parameters: Mapping[str, Parameter], dou
 def check(transition: Transition, values: Mapping[str, Any], line: str | None = None) -> None:
     """Raise ValueError if a rate is known to be negative or infinite; ``line`` is where it stands in a text."""
     rate = transition.rate
-    used = {key: checks.values(values[key]) if key in values else None for key in rate.parameters}
+    used = {key: concrete_value(values[key]) if key in values else None for key in rate.parameters}
     known = {key: np.asarray(value, float) for key, value in used.items() if value is not None}
     if len(known) < len(used):
         return
@@ -59,7 +60,7 @@ def nothing_leaves(leaks: Sequence[Transition], rates: Sequence[Any]) -> Any:
     """
     still: Any = 0.0
     for transition, rate in zip(leaks, rates, strict=True):
-        known = checks.values(rate)
+        known = concrete_value(rate)
         if known is None:
             still = still + jnp.where(rate == 0, jnp.zeros_like(rate), jnp.nan)
         elif (known != 0).any():

@@ -13,7 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.numbers import as_float64, check_number
+from synkin.arguments.params_and_states import check_params
+from synkin.arguments.times import check_times
 from synkin.events import filters
 from synkin.events.result import Events
 from synkin.events.search import Rules, direction_of, search
@@ -98,13 +102,11 @@ def deconvolve(
 
     Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229.
     """
-    checks.kernel(kernel)
-    params = checks.params(units.params(kernel, params), (), kernel)
-    params = params._replace(
-        **{name: checks.floats(f"params.{name}", value) for name, value in params._asdict().items()}
-    )
+    check_kernel(kernel)
+    params = check_params(units.params(kernel, params), (), kernel)
+    params = params._replace(**{name: as_float64(f"params.{name}", value) for name, value in params._asdict().items()})
     of_recording, (times, trace, unit) = trace is None, arrays(times, trace)
-    times, trace = checks.floats("times", units.plain("times", times, "ms")), checks.floats("trace", trace)
+    times, trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
     _check(times, trace)
     threshold = _number("threshold", threshold, lambda v: 0 < v < inf, "a positive number of standard deviations")
     smallest = _number("smallest", smallest, lambda v: 0 <= v < inf, "finite and not negative")
@@ -136,7 +138,7 @@ def _check(times: np.ndarray, trace: np.ndarray) -> None:
         raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
     if len(times) < 3:
         raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    checks.event_times("times", times, sort=False)
+    check_times("times", times, sort=False)
     interval = (times[-1] - times[0]) / (len(times) - 1)
     off = np.abs(times - times[0] - interval * np.arange(len(times)))
     if not (interval > 0 and off.max() <= _EVEN * interval):
@@ -157,7 +159,7 @@ def _check(times: np.ndarray, trace: np.ndarray) -> None:
 
 def _number(name: str, value: Any, condition: Any, expected: str) -> float:
     """A number that is known."""
-    return float(checks.floats(name, checks.number(name, value, condition, expected)))
+    return float(as_float64(name, check_number(name, value, condition, expected)))
 
 
 def _one(

@@ -28,16 +28,17 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks
+from synkin.arguments.choices import check_flag
+from synkin.arguments.known import double_precision
 from synkin.fitting import optimizer, uncertainty
 from synkin.fitting.advice import freeing
 from synkin.fitting.compare import Comparison, compare
+from synkin.fitting.goodness_of_fit import verdict
 from synkin.fitting.intervals import Bootstrap, Profile
 from synkin.fitting.problem import pose
 from synkin.fitting.result import Fit, collect
-from synkin.fitting.goodness_of_fit import verdict
-from synkin.runs.protocol import Jumps
 from synkin.recordings.recording import Recording, arrays
+from synkin.runs.protocol import Jumps
 
 __all__ = ["Bootstrap", "Comparison", "Fit", "Profile", "compare", "fit"]
 
@@ -137,14 +138,14 @@ def fit(
     """
     began = time.perf_counter()
     optimizer.check(loss, starts, max_nfev)
-    progress = checks.flag("progress", progress)
+    progress = check_flag("progress", progress)
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
     times, traces, own_unit = arrays(times, trace)
     traces, unit = traces[0] if is_sweep else traces, unit or own_unit  # one sweep has one scale, not an array of it
     # The search may try parameters that overflow: it sees that the curve is not finite, and turns back.
     # Now, and not when a function around it is compiled: a fit is no part of one.
     eager = jax.ensure_compile_time_eval()
-    with checks.double_precision(), eager, np.errstate(over="ignore", invalid="ignore"):
+    with double_precision(), eager, np.errstate(over="ignore", invalid="ignore"):
         problem = pose(
             kernel,
             params,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from synkin.fitting import optimizer
-from synkin.fitting.problem import OWN, Problem, default_onset
-from synkin.fitting.optimizer import Found
 from synkin.fitting.formatting import listed
+from synkin.fitting.optimizer import Found
+from synkin.fitting.problem import OWN, Problem, default_onset
 
 # So many starts a try has.
 _STARTS = 4

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import numpy as np
 
-from synkin.arguments import checks, fields
-from synkin.fitting.result import Fit
+from synkin.arguments import fields
+from synkin.arguments.messages import describe
 from synkin.fitting.formatting import listed
+from synkin.fitting.result import Fit
 
 # Evidence ratios up to this one are hardly any evidence.
 _HARDLY = 3.0
@@ -96,7 +97,7 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
     given = list(fits.values()) if isinstance(fits, Mapping) else list(fits)
     for fit in given:
         if not isinstance(fit, Fit):
-            raise TypeError(f"Argument `fits` must be results of `synkin.fit`, but has {checks.worded(fit)}.")
+            raise TypeError(f"Argument `fits` must be results of `synkin.fit`, but has {describe(fit)}.")
     if len(given) < 2:
         raise ValueError(f"Argument `fits` must be two fits or more, but is {len(given)}.")
     names = [str(name) for name in fits] if isinstance(fits, Mapping) else _numbered([fit.kernel.name for fit in given])

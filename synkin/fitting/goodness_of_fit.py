@@ -6,10 +6,10 @@ compared with the noise alone, which is seen without any kernel where it is fast
 
 import numpy as np
 
-from synkin.fitting.problem import Problem
-from synkin.fitting.optimizer import Found, robust_noise
-from synkin.fitting.uncertainty import Known
 from synkin.fitting.formatting import percent
+from synkin.fitting.optimizer import Found, robust_noise
+from synkin.fitting.problem import Problem
+from synkin.fitting.uncertainty import Known
 
 # Noise is looked at over distances up to this part of the recording for each spike: slow enough for what a recording's
 # filter leaves of it, and fast enough for the response to be nearly straight.

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import synkin
-from synkin.arguments import checks
+from synkin.arguments.known import double_precision
 from synkin.declaring.scheme import Scheme
 
 # Points at which equations are evaluated; the first has the parameters of the fit. The others are up to so many times
@@ -116,7 +116,7 @@ def _equations(kernel: Any, params: Any, y: tuple[Any, ...], T: Any) -> tuple[An
 
 def _values(kernel: Any, points: dict[str, list[list[float]]]) -> list[list[float]]:
     """Derivatives, g, and the state at rest, a row for each point."""
-    with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(all="ignore"):
+    with double_precision(), jax.ensure_compile_time_eval(), np.errstate(all="ignore"):
         found = [[float(value) for value in _equations(kernel, *row)] for row in _rows(kernel, points)]
         if kernel.rest is not None:
             params = kernel.Params(*map(jnp.asarray, np.transpose(points["params"])))
@@ -151,7 +151,7 @@ def _does(kernel: Any, points: dict[str, list[list[float]]]) -> dict[str, Any]:
     def slope(at: Any, along: Any) -> Any:
         return jax.jvp(lambda *given: _equations(kernel, *given), at, along)
 
-    with checks.double_precision():
+    with double_precision():
         text = _text(jax.make_jaxpr(lambda *given: _equations(kernel, *given))(*at))
         try:
             text += _text(jax.make_jaxpr(slope)(at, at))

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from synkin.arguments import checks, fields
+from synkin.arguments import fields
+from synkin.arguments.choices import check_choice
+from synkin.arguments.numbers import check_number, check_whole
 from synkin.fitting import autocorrelation as neighbours
 from synkin.fitting import optimizer
-from synkin.fitting.problem import Problem, REACH
 from synkin.fitting.formatting import rounded
+from synkin.fitting.problem import REACH, Problem
 
 # What the intervals hold, and where these lie on a normal curve.
 LEVELS = (0.68, 0.95)
@@ -279,7 +281,7 @@ class _Follower:
 
 def _held(problem: Problem, point: np.ndarray, name: str) -> tuple[Any, float]:
     """A function from a coordinate of ``name`` to the problem where it is held there, and its best one."""
-    checks.choice("name", name, problem.labels)
+    check_choice("name", name, problem.labels)
     if "[" in name:
         raise ValueError(f"Argument `name` must be of what all recordings share, but is {name!r}.")
     index = problem.labels.index(name)
@@ -316,12 +318,12 @@ def bootstrap(
     problem: Problem, point: np.ndarray, width: float, alike: float, n: int, key: Any, over: str | None
 ) -> Bootstrap:
     """Fits of ``n`` recordings drawn at random."""
-    checks.whole("n", n)
+    check_whole("n", n)
     rng = np.random.default_rng(_seed(key))
     recordings = len(problem.trace)
     if over is None:
         over = "sweeps" if recordings >= _SWEEPS else "blocks"
-    checks.choice("over", over, ("sweeps", "blocks"))
+    check_choice("over", over, ("sweeps", "blocks"))
     if over == "sweeps" and recordings < 2:
         raise ValueError("Argument `over` must be 'blocks' for a single recording, but is 'sweeps'.")
     names = [label for label in problem.labels if "[" not in label]
@@ -412,7 +414,7 @@ def _seed(key: Any) -> Any:
             key = jax.random.key_data(key)
         return [int(word) for word in np.asarray(key).ravel()]
     expected = "a whole number of 0 or more or a key of jax.random"
-    return int(checks.number("key", key, lambda k: k >= 0 and k == np.floor(k), expected))
+    return int(check_number("key", key, lambda k: k >= 0 and k == np.floor(k), expected))
 
 
 def _symmetric(best: float, stderr: float) -> str:

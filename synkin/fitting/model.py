@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from synkin.fitting.problem import Form, Problem
-from synkin.runs.protocol import concentration_jumps
 from synkin.runs.events import respond
+from synkin.runs.protocol import concentration_jumps
 
 
 class Curve(NamedTuple):

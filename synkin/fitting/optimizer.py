@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synkin.arguments import checks
+from synkin.arguments.choices import check_choice
+from synkin.arguments.numbers import check_whole
 from synkin.fitting import initial_guess, onset
 from synkin.fitting.model import Curve, curve, response, spread, triangles
 from synkin.fitting.problem import Problem
@@ -66,9 +67,9 @@ class Found(NamedTuple):
 
 def check(loss: Any, starts: Any, max_nfev: Any) -> None:
     """Raise ValueError or TypeError unless the options of the search make sense."""
-    checks.choice("loss", loss, LOSSES)
+    check_choice("loss", loss, LOSSES)
     for name, value in (("starts", starts), ("max_nfev", max_nfev)):
-        checks.whole(name, value)
+        check_whole(name, value)
 
 
 def run(problem: Problem, loss: str, starts: int, max_nfev: int, progress: bool) -> Found:

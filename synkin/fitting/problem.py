@@ -6,9 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synkin.arguments import checks, units
-from synkin.solving import limits
+from synkin.arguments import units
+from synkin.arguments.choices import check_kernel, check_overlap
+from synkin.arguments.inputs import check_weights
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_float64, check_concentration, check_number
+from synkin.arguments.params_and_states import check_params
+from synkin.arguments.times import check_delay, check_in_order, check_times
 from synkin.runs.protocol import Jumps
+from synkin.solving import limits
 
 # What each recording has of its own, with the value where it is not fitted and no other is given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
@@ -131,7 +137,7 @@ def pose(
     Raises:
         TypeError, ValueError: an argument that makes no sense.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     params = units.params(kernel, params)
     jumps = isinstance(spike_times, Jumps)
     if jumps:
@@ -140,19 +146,19 @@ def pose(
     weights = weights if jumps else units.plain("weights", weights, "mS")
     if units.is_quantity(trace):
         trace, unit = trace.mantissa, str(trace.unit)
-    checks.params(params, (), kernel)
-    checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
-    params = params._make(float(checks.floats(f"params.{name}", value)) for name, value in params._asdict().items())
+    check_params(params, (), kernel)
+    check_overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+    params = params._make(float(as_float64(f"params.{name}", value)) for name, value in params._asdict().items())
     limits.rests(kernel, params)
     times, trace, is_single = samples(times, trace)
-    spike_times, delay = checks.floats("spike_times", spike_times), _delay(delay)
+    spike_times, delay = as_float64("spike_times", spike_times), _delay(delay)
     if jumps:
         _check_edges(spike_times, weights, delay, times, len(trace), is_single)
     else:
         _check_spikes(spike_times, delay, times, len(trace), is_single)
     if weights is not None and not jumps:
-        weights = checks.floats("weights", weights)
-        checks.weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
+        weights = as_float64("weights", weights)
+        check_weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
     sent, weights = _in_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
     spike_times = sent + delay
     free = _check_free(kernel, params, free)
@@ -203,13 +209,13 @@ def _protocol(kernel: Any, given: Jumps, weights: Any) -> tuple[Any, np.ndarray]
             "Argument `spike_times` must be spike times for a linear kernel, or where there are weights, but is a "
             "protocol of concentrations."
         )
-    concentrations = checks.floats("concentrations", units.plain("concentrations", given.concentrations, "mM"))
-    checks.concentration("concentrations", concentrations)
+    concentrations = as_float64("concentrations", units.plain("concentrations", given.concentrations, "mM"))
+    check_concentration("concentrations", concentrations)
     if concentrations.ndim not in (1, 2):
         raise ValueError(
             f"Argument `concentrations` must have shape (K,) or (R, K), but has shape {concentrations.shape}."
         )
-    edges = checks.floats("edges", units.plain("edges", given.edges, "ms"))
+    edges = as_float64("edges", units.plain("edges", given.edges, "ms"))
     after = np.concatenate([concentrations, np.zeros((*concentrations.shape[:-1], 1))], axis=-1)
     if edges.shape[-1:] != after.shape[-1:] or edges.ndim not in (1, 2):
         raise ValueError(
@@ -228,8 +234,8 @@ def _check_edges(
         expected = "(K + 1,)" if is_single else f"(K + 1,) or ({recordings}, K + 1)"
         raise ValueError(f"Argument `edges` must have shape {expected}, but has shape {edges.shape}.")
     for row in np.atleast_2d(edges):
-        checks.event_times("edges", row, sort=False)
-        checks.in_order("edges", row)
+        check_times("edges", row, sort=False)
+        check_in_order("edges", row)
         end = times[..., -1].max()
         if row[0] + delay > end:
             raise ValueError(
@@ -260,13 +266,13 @@ def samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, bool]:
                 f"{lengths[0]} and {lengths[1]}."
             )
         times, trace = _filled_up(times, trace)
-    times, trace = checks.floats("times", units.plain("times", times, "ms")), checks.floats("trace", trace)
+    times, trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
     if times.ndim not in (1, 2) or not times.size:
         raise ValueError(f"Argument `times` must have shape (M,), M at least 1, but has shape {times.shape}.")
     if times.ndim == 2 and trace.shape != times.shape:
         raise ValueError(f"Argument `trace` must have shape {times.shape}, as `times` has, but has {trace.shape}.")
     for row in np.atleast_2d(times):
-        checks.event_times("times", row, sort=False)
+        check_times("times", row, sort=False)
         rises = np.diff(row) > 0
         if not rises.all():
             i = int(rises.argmin())
@@ -288,14 +294,14 @@ def samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, bool]:
 
 def _filled_up(times: Sequence[Any], trace: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Rows of one length: NaN, and times that go on as they did."""
-    rows = [checks.floats("times", units.plain("times", row, "ms")) for row in times]
+    rows = [as_float64("times", units.plain("times", row, "ms")) for row in times]
     longest = max(map(len, rows))
     filled = np.full((2, len(rows), longest), np.nan)
     for r, (own, values) in enumerate(zip(rows, trace, strict=True)):
         left = np.arange(1, longest - len(own) + 1)
         step = own[-1] - own[-2] if len(own) > 1 else 1.0
         filled[0, r] = np.concatenate([own, own[-1] + step * left]) if len(own) else np.arange(longest)
-        filled[1, r, : len(own)] = checks.floats("trace", values)
+        filled[1, r, : len(own)] = as_float64("trace", values)
     return filled[0], filled[1]
 
 
@@ -304,7 +310,7 @@ def _ties(kernel: Any, params: Any, free: tuple[str, ...], tie: Any) -> tuple[tu
     if tie is None:
         return ()
     if not isinstance(tie, Mapping):
-        raise TypeError(f"Argument `tie` must be a dict from a parameter to a free one, but is {checks.worded(tie)}.")
+        raise TypeError(f"Argument `tie` must be a dict from a parameter to a free one, but is {describe(tie)}.")
     for name, other in tie.items():
         if name not in params._fields or name in free:
             those = ", ".join(field for field in params._fields if field not in free) or "none left"
@@ -322,7 +328,7 @@ def _importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
     """1 over each sample's error, (R, M), so that the mean of its square is 1."""
     if sigma is None:
         return np.ones(present.shape)
-    sigma = checks.floats("sigma", sigma.mantissa if units.is_quantity(sigma) else sigma)
+    sigma = as_float64("sigma", sigma.mantissa if units.is_quantity(sigma) else sigma)
     recordings, length = present.shape
     shapes = [(length,)] if is_single else [(length,), (recordings,), (recordings, length)]
     if sigma.shape not in shapes:
@@ -346,8 +352,8 @@ def _delay(value: Any) -> float:
             f"{value}: one that is to be fitted is an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
         )
     value = units.plain("delay", value, "ms")
-    checks.floats("delay", value)
-    return float(checks.delay(value))
+    as_float64("delay", value)
+    return float(check_delay(value))
 
 
 def _check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, recordings: int, is_single: bool) -> None:
@@ -357,7 +363,7 @@ def _check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, reco
         raise ValueError(f"Argument `spike_times` must have shape {expected}, but has shape {spike_times.shape}.")
     ends = np.atleast_1d(times[..., -1])
     for r, row in enumerate(rows):
-        checks.event_times("spike_times", row, sort=True)
+        check_times("spike_times", row, sort=True)
         row, end = row[np.isfinite(row)], ends[r] if len(ends) == len(rows) else ends.min()
         if not row.size:
             raise ValueError(
@@ -376,7 +382,7 @@ def _check_free(kernel: Any, params: Any, free: str | Sequence[str]) -> tuple[st
     if not isinstance(free, str | Sequence):
         raise TypeError(
             f"Argument `free` must be a name of {name}'s parameters or a list of them ({listed}), "
-            f"but is {checks.worded(free)}."
+            f"but is {describe(free)}."
         )
     free = (free,) if isinstance(free, str) else tuple(free)
     if not free:
@@ -401,7 +407,7 @@ def _held(name: str, value: Any) -> float | None:
         return None if value else OWN[name]
     if isinstance(value, str):
         raise TypeError(f"Argument `{name}` must be True, False, 'shared' or a finite number, but is {value!r}.")
-    checks.number(name, value, np.isfinite, "True, False, 'shared' or a finite number")
+    check_number(name, value, np.isfinite, "True, False, 'shared' or a finite number")
     return float(value)
 
 
@@ -457,7 +463,7 @@ def _limits(
     limits = []
     for name in (*free, *own):
         given = bounds.get(name, default.get(name, (-np.inf, np.inf)))
-        pair = checks.floats("bounds", given)
+        pair = as_float64("bounds", given)
         if pair.shape != (2,) or not pair[0] < pair[1]:
             raise ValueError(
                 f"Argument `bounds` must have a lower and a higher number for `{name}`, but has {given!r:.60}."

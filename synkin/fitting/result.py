@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.known import double_precision
+from synkin.arguments.numbers import as_float64
+from synkin.arguments.times import check_times
 from synkin.fitting import intervals, serialization
-from synkin.fitting.model import response
-from synkin.fitting.problem import OWN, Problem
-from synkin.fitting.optimizer import Found
-from synkin.fitting.uncertainty import Known
 from synkin.fitting.formatting import rounded
+from synkin.fitting.model import response
+from synkin.fitting.optimizer import Found
+from synkin.fitting.problem import OWN, Problem
+from synkin.fitting.uncertainty import Known
 
 # From so many neighbouring samples that count as one on, the message says so.
 _WORTH_SAYING = 2.0
@@ -80,12 +83,12 @@ class Fit:
         Raises:
             TypeError, ValueError: no real numbers, or of another shape.
         """
-        times = checks.floats("times", units.plain("times", times, "ms"))
+        times = as_float64("times", units.plain("times", times, "ms"))
         if times.ndim != 1:
             raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
-        checks.event_times("times", times, sort=False)
+        check_times("times", times, sort=False)
         blank = np.zeros((len(self.problem.trace), len(times)))
-        with checks.double_precision(), jax.ensure_compile_time_eval():
+        with double_precision(), jax.ensure_compile_time_eval():
             asked = replace(self.problem, times=times, trace=blank, present=blank == 0, importance=blank + 1)
             own = asked.split(self.point)
             g = response(asked, self.point[: len(asked.free)], own["onset"])[0]
@@ -113,7 +116,7 @@ class Fit:
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
         """
         stderr = self.stderr.get(name, np.inf)
-        with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+        with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
             return intervals.profile(self.problem, self.point, self.width, self.alike, name, stderr)
 
     def bootstrap(self, n: int = 200, key: Any = 0, *, over: str | None = None) -> "intervals.Bootstrap":
@@ -142,7 +145,7 @@ class Fit:
         Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
-        with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+        with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
             return intervals.bootstrap(self.problem, self.point, self.width, self.alike, n, key, over)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -21,14 +21,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from synkin.arguments import checks
-from synkin.recordings import writing
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.known import double_precision
+from synkin.declaring.scheme import Scheme, _scheme
+from synkin.declaring.sums import added
 from synkin.fitting.identity import difference, identity, versions
 from synkin.fitting.model import curve
 from synkin.fitting.problem import Problem
 from synkin.kernels import KERNELS
-from synkin.declaring.scheme import Scheme, _scheme
-from synkin.declaring.sums import added
+from synkin.recordings import writing
 
 # What the file says it is.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
@@ -78,7 +79,7 @@ def load(make: Callable[..., Any], path: str | os.PathLike[str], kernel: Any) ->
             "own."
         )
     if kernel is not None:
-        checks.kernel(kernel)
+        check_kernel(kernel)
     try:
         said = _made(said)
         kernel = _kernel(said, kernel, path, by, is_first=form == _FIRST)
@@ -160,7 +161,7 @@ def _check_curve(fit: Any, path: Any) -> None:
     """Raise ValueError unless a fit's curve and parameters are those of its problem: for files without a checksum."""
     try:
         problem = fit.problem
-        with checks.double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+        with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
             value, params = curve(problem, fit.point).value, problem.params_at(fit.point)
             own = problem.split(fit.point)
         trace = np.where(problem.present, problem.trace, np.nan)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from synkin.fitting import autocorrelation as neighbours
-from synkin.fitting.model import spread, triangles
-from synkin.fitting.problem import Problem
-from synkin.fitting.optimizer import Found, robust_noise
 from synkin.fitting.formatting import listed, rounded
+from synkin.fitting.model import spread, triangles
+from synkin.fitting.optimizer import Found, robust_noise
+from synkin.fitting.problem import Problem
 
 # Exponents of a product by name, such as {"alpha": 1.0, "T": 1.0}.
 _Product = dict[str, float]

@@ -1,8 +1,8 @@
 """The kernels of the library, one room a synapse, and the one list of them.
 
 Each room holds what is its own and nothing else: ``Params`` with defaults, ``State``, the equations as the paper prints
-them, their source. `synkin.declaring.kernel` derives the rest. To add one, write its room beside these and its line in `KERNELS`:
-every test that walks the list has it then.
+them, their source. `synkin.declaring.kernel` derives the rest. To add one, write its room beside these and its line in
+`KERNELS`: every test that walks the list has it then.
 """
 
 from synkin.declaring.kernel import Kernel

@@ -1,1 +1,5 @@
-"""TODO synkin/networks"""
+"""From who spiked to what arrives.
+
+delays       spikes that arrive later
+plasticity   short-term plasticity: how much of the transmitter a spike releases
+"""

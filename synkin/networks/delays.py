@@ -14,7 +14,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.inputs import check_spike_train
+from synkin.arguments.known import concrete_value
+from synkin.arguments.numbers import as_array
+from synkin.arguments.times import check_delays, check_dt, nan_if_invalid_dt
 
 # So near to a whole number of steps, or to half of one more, a delay counts as that: rounding errors do not decide.
 _NEAR, _RELATIVE = 1e-3, 1e-6
@@ -58,15 +62,15 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     """
     unit = "mS" if units.has_dimension(spikes, "mS") else "1"
     has_unit = units.is_quantity(spikes)
-    spikes = checks.spike_train(units.plain("spikes", spikes, unit), None, takes_weights=True)
-    dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
-    delay = checks.delays(units.plain("delay", delay, "ms"), spikes.shape[1:])
+    spikes = check_spike_train(units.plain("spikes", spikes, unit), None, takes_weights=True)
+    dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
+    delay = check_delays(units.plain("delay", delay, "ms"), spikes.shape[1:])
     moved = _moved(spikes, delay, dt)
     return units.quantity(moved, unit) if has_unit else moved
 
 
 def _moved(spikes: Array, delay: Any, dt: Any) -> Array:
-    known, step = checks.values(delay), checks.values(dt)
+    known, step = concrete_value(delay), concrete_value(dt)
     if known is not None and step is not None:
         steps = _warned(np.asarray(known, float), float(step))
         return _rows(spikes, jnp.asarray(np.minimum(steps, len(spikes)).astype("int32")))
@@ -124,15 +128,15 @@ def arrivals(spike_times: Any, delay: Any) -> Any:
     """Spike times in ms with a delay added: in float64 where both are known and the times are a NumPy array.
 
     Args:
-        spike_times: (K,), as `checks.event_times` gives them; inf stays inf.
-        delay: a scalar, as `checks.delay` gives it.
+        spike_times: (K,), as `check_times` gives them; inf stays inf.
+        delay: a scalar, as `check_delay` gives it.
     """
-    known = checks.values(delay)
+    known = concrete_value(delay)
     if known is not None and isinstance(spike_times, np.ndarray):
         return spike_times + float(known) if known else spike_times
     if known is not None and not known:
         return spike_times
-    spike_times = checks.array(spike_times)
+    spike_times = as_array(spike_times)
     if not jnp.issubdtype(spike_times.dtype, jnp.floating):
         spike_times = spike_times.astype(float)
-    return spike_times + checks.array(delay, spike_times.dtype)
+    return spike_times + as_array(delay, spike_times.dtype)

@@ -28,7 +28,21 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.choices import check_random_key
+from synkin.arguments.inputs import check_spike, check_spike_train
+from synkin.arguments.known import concrete_value
+from synkin.arguments.numbers import as_array, as_real, check_whole
+from synkin.arguments.params_and_states import (
+    aligned_params,
+    check_layout,
+    check_params,
+    check_state,
+    nan_if_invalid,
+    nan_if_invalid_state,
+)
+from synkin.arguments.shapes import float_dtype
+from synkin.arguments.times import check_dt, check_times, nan_if_invalid_dt, nan_if_invalid_times
 from synkin.solving import loops
 from synkin.solving.propagator import phi
 
@@ -135,7 +149,7 @@ class TsodyksMarkram:
         Raises:
             TypeError, ValueError: a shape, dtype or parameter that makes no sense.
         """
-        shape, dtype = checks.layout(units.params(self, params), shape, dtype, self)
+        shape, dtype = check_layout(units.params(self, params), shape, dtype, self)
         return _at_rest(shape, dtype)
 
     def step(
@@ -169,16 +183,16 @@ class TsodyksMarkram:
 
         The times may be quantities of saiunit. A step with ``key`` draws 2 n numbers a synapse.
         """
-        params, state = units.params(self, params), checks.state(self, _whole(units.state(state, self)))
+        params, state = units.params(self, params), check_state(self, _whole(units.state(state, self)))
         units.plain("t", t, "ms")
-        dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
-        params = checks.guarded(checks.params(params, state.u.shape, self), self)
+        dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
+        params = nan_if_invalid(check_params(params, state.u.shape, self), self)
         plain = units.plain("spike", spike, "1")
-        spike = checks.spike_input(plain, state.u, takes_weights=False, because=_BECAUSE)
+        spike = check_spike(plain, state.u, takes_weights=False, because=_BECAUSE)
         n = _sites(key, n)
-        arrays = jax.tree.map(partial(checks.array, dtype=state.u.dtype), without_unused(params))
-        state = checks.guarded_state(state, params, plain)
-        return _one_step(arrays, state, spike.astype(bool), checks.array(dt, state.u.dtype), key, n)
+        arrays = jax.tree.map(partial(as_array, dtype=state.u.dtype), without_unused(params))
+        state = nan_if_invalid_state(state, params, plain)
+        return _one_step(arrays, state, spike.astype(bool), as_array(dt, state.u.dtype), key, n)
 
     def run(
         self,
@@ -210,18 +224,18 @@ class TsodyksMarkram:
         """
         params, state = units.params(self, params), units.state(state, self)
         given, dt = units.plain("spikes", spikes, "1"), units.plain("dt", dt, "ms")
-        dt = checks.guarded_dt(checks.positive_dt(dt))
+        dt = nan_if_invalid_dt(check_dt(dt))
         if state is not None:
-            state = checks.state(self, _whole(state))
+            state = check_state(self, _whole(state))
         shape = None if state is None else state.u.shape
-        spikes = checks.spike_train(given, shape, takes_weights=False, because=_BECAUSE)
-        params = checks.guarded(checks.params(params, spikes.shape[1:], self), self)
+        spikes = check_spike_train(given, shape, takes_weights=False, because=_BECAUSE)
+        params = nan_if_invalid(check_params(params, spikes.shape[1:], self), self)
         if state is None:
             state = self.init(params, spikes.shape[1:], dtype=dtype)
         n = _sites(key, n)
-        arrays = jax.tree.map(partial(checks.array, dtype=state.u.dtype), without_unused(params))
-        state = checks.guarded_state(state, params, given)
-        return trace(arrays, state, spikes.astype(bool), checks.array(dt, state.u.dtype), key, n)
+        arrays = jax.tree.map(partial(as_array, dtype=state.u.dtype), without_unused(params))
+        state = nan_if_invalid_state(state, params, given)
+        return trace(arrays, state, spikes.astype(bool), as_array(dt, state.u.dtype), key, n)
 
     def release(
         self,
@@ -254,13 +268,13 @@ class TsodyksMarkram:
         arrays are subtracted from each other in float64.
         """
         params = units.params(self, params)
-        params = checks.guarded(checks.params(params, (), self), self)
-        dtype = checks.float_dtype(dtype)
-        spike_times = checks.event_times("spike_times", units.plain("spike_times", spike_times, "ms"), sort=True)
-        spike_times = checks.guarded_times(spike_times, sort=True)
+        params = nan_if_invalid(check_params(params, (), self), self)
+        dtype = float_dtype(dtype)
+        spike_times = check_times("spike_times", units.plain("spike_times", spike_times, "ms"), sort=True)
+        spike_times = nan_if_invalid_times(spike_times, sort=True)
         n = _sites(key, n)
-        rest = checks.guarded_state(_at_rest((), dtype), params, True)
-        arrays = jax.tree.map(partial(checks.array, dtype=dtype), without_unused(params))
+        rest = nan_if_invalid_state(_at_rest((), dtype), params, True)
+        arrays = jax.tree.map(partial(as_array, dtype=dtype), without_unused(params))
         order, gaps, real = _gaps(spike_times, dtype)
         return _released(arrays, rest, order, gaps, real, key, n)
 
@@ -287,7 +301,7 @@ class _Move(NamedTuple):
 
 def without_unused(params: Any) -> Any:
     """``Params``, with None for a ``tau_psc`` that is known to be 0: a variable less to step."""
-    known = checks.values(params.tau_psc)
+    known = concrete_value(params.tau_psc)
     return params if known is None or known.any() else params._replace(tau_psc=None)
 
 
@@ -300,7 +314,7 @@ def prepared(params: Any, state: State, dt: Any) -> tuple[_Move, State]:
         dt: of the state's dtype.
     """
     is_used = params.tau_psc is not None
-    params = checks.aligned(params if is_used else params._replace(tau_psc=0.0), state.u, tsodyks_markram)
+    params = aligned_params(params if is_used else params._replace(tau_psc=0.0), state.u, tsodyks_markram)
     faded, recovered = _lost(dt, params.tau_fac), _lost(dt, params.tau_rec)
     if not is_used:
         nothing = 0 * state.active  # NaN where that is
@@ -364,7 +378,7 @@ def _whole(state: Any) -> Any:
     active: Any = getattr(state, "active", None)
     if not isinstance(state, State) or type(active) is not float or active != 0:
         return state
-    shape = np.shape(checks.real("state.depleted", state.depleted))
+    shape = np.shape(as_real("state.depleted", state.depleted))
     zeros: Any = np.zeros(shape).tolist()  # a list takes the dtype of the other fields
     return state._replace(active=zeros)
 
@@ -544,5 +558,5 @@ def _sites(key: Any, n: Any) -> int | None:
     if key is None or n is None:
         missing = "key" if key is None else "n"
         raise ValueError(f"Arguments `key` and `n` must be given together, but `{missing}` is not.")
-    checks.random_key("key", key)
-    return checks.whole("n", n)
+    check_random_key("key", key)
+    return check_whole("n", n)

@@ -19,7 +19,11 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_choice
+from synkin.arguments.known import is_concrete
+from synkin.arguments.numbers import check_number
+from synkin.arguments.times import check_dt
 
 __all__ = ["context", "get", "set"]
 
@@ -79,7 +83,7 @@ def get(key: str, default: Any = ...) -> Any:
     Raises:
         ValueError: another key, or a value that is not set.
     """
-    checks.choice("key", key, _KEYS)
+    check_choice("key", key, _KEYS)
     here = _here.get()
     value = here[key] if key in here else _everywhere.get(key)
     if value is not None:
@@ -99,10 +103,10 @@ def checked_dt(dt: Any) -> Any:
         TypeError, ValueError: not a positive finite scalar, or of another dimension than time.
     """
     if type(dt) is float:
-        checks.positive_dt(dt)
+        check_dt(dt)
         return dt
     value = units.plain("dt", dt, "ms")
-    checks.positive_dt(value)
+    check_dt(value)
     return _kept(value, units.is_quantity(dt))
 
 
@@ -119,13 +123,13 @@ def _checked_t(t: Any) -> Any:
     if type(t) is float and math.isfinite(t):
         return t
     value = units.plain("t", t, "ms")
-    checks.number("t", value, np.isfinite, "a finite number of ms")
+    check_number("t", value, np.isfinite, "a finite number of ms")
     return _kept(value, units.is_quantity(t))
 
 
 def _kept(value: Any, has_unit: bool) -> Any:
     """A Python float where the value is known: quick to read and to pass to a jitted function."""
-    value = float(value) if checks.is_concrete(value) else value
+    value = float(value) if is_concrete(value) else value
     return units.quantity(value, "ms") if has_unit else value
 
 

@@ -11,14 +11,18 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_flag
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import Shape
+from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
-from synkin.objects.synapse import Parameter, Synapse, Value, Variable, brief, real, spread
 from synkin.networks.plasticity import State as ReleaseState
 from synkin.networks.plasticity import advance as advance_release
 from synkin.networks.plasticity import prepared, trace, tsodyks_markram, without_unused
+from synkin.objects.synapse import Parameter, Synapse, Value, Variable, brief, real, spread
 from synkin.runs.grid import simulate
 
 _ALPHA, _DUAL_EXPON, _EXPON = alpha.Params(), dual_expon.Params(), expon.Params()  # the defaults
@@ -51,7 +55,7 @@ class Linear(Synapse):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None,
         given: dict[str, Value],
         method: str | None,
@@ -74,14 +78,14 @@ class Linear(Synapse):
             return
         if isinstance(value, type) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
             raise TypeError(
-                f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {checks.worded(value)}."
+                f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {describe(value)}."
             )
         given = value._make(v(self._in_size) if callable(v) else v for v in value)
         plain = units.params(tsodyks_markram, given)
         dtype = jnp.result_type(float)
         arrays = (jnp.array(real(name, v, "Parameter"), dtype) for name, v in plain._asdict().items())
         params = self._concrete(tsodyks_markram.Params(*arrays))
-        checks.params(params, self._in_size, tsodyks_markram)
+        check_params(params, self._in_size, tsodyks_markram)
         self._has_units = self._has_units or units.among(given)
         self._release, self._release_used = params, without_unused(params)
 
@@ -100,7 +104,7 @@ class Linear(Synapse):
             raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
         if getattr(state, "_fields", None) != old._fields:
             raise TypeError(
-                f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {checks.worded(state)}."
+                f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {describe(state)}."
             )
         fields = (spread(field, v, o.shape, o.dtype) for field, v, o in zip(old._fields, state, old, strict=True))
         self._release_state = self._concrete(ReleaseState(*fields))
@@ -253,7 +257,7 @@ class Alpha(Linear):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None = None,
         tau: Value = _ALPHA.tau,
         g_initializer: Value = 0.0,
@@ -292,7 +296,7 @@ class Expon(Linear):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None = None,
         tau: Value = _EXPON.tau,
         g_initializer: Value = 0.0,
@@ -342,7 +346,7 @@ class DualExpon(Linear):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None = None,
         tau_decay: Value = _DUAL_EXPON.tau_decay,
         tau_rise: Value = _DUAL_EXPON.tau_rise,
@@ -353,7 +357,7 @@ class DualExpon(Linear):
         method: str = "exp_euler",
         release: Any = None,
     ) -> None:
-        self._normalize = checks.flag("normalize", normalize)
+        self._normalize = check_flag("normalize", normalize)
         given = {"tau_decay": tau_decay, "tau_rise": tau_rise, "amplitude": amplitude}
         super().__init__(in_size, name, given, method, release)
         self.g_initializer = g_initializer
@@ -370,7 +374,7 @@ class DualExpon(Linear):
         if self._normalize:
             return given
         like: Any = jax.ShapeDtypeStruct(self.in_size, given.amplitude.dtype)
-        return not_normalized(checks.aligned(given, like, dual_expon))
+        return not_normalized(aligned_params(given, like, dual_expon))
 
     def _read(self, name: str) -> Array:
         return decaying_part(self._given, self.state) if name == "g_decay" else super()._read(name)
@@ -393,12 +397,12 @@ def not_normalized(params: Any) -> Any:
 
 @jax.jit
 def decaying_part(params: Any, state: Any) -> Array:
-    return state.g_rise + _rate_difference(checks.aligned(params, state.w, dual_expon)) * state.w
+    return state.g_rise + _rate_difference(aligned_params(params, state.w, dual_expon)) * state.w
 
 
 @jax.jit
 def _from_pair(params: Any, g_rise: Array, g_decay: Array) -> Any:
-    w = (g_decay - g_rise) / _rate_difference(checks.aligned(params, g_rise, dual_expon))
+    w = (g_decay - g_rise) / _rate_difference(aligned_params(params, g_rise, dual_expon))
     return dual_expon.State(g_rise=g_rise, w=w)
 
 

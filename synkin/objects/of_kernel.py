@@ -7,7 +7,9 @@ from typing import Any
 
 from jax import Array
 
-from synkin.arguments import checks
+from synkin.arguments.choices import check_kernel, check_overlap
+from synkin.arguments.numbers import Shape
+from synkin.arguments.params_and_states import aligned_params
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
 from synkin.objects.synapse import Parameter, Value, Variable
@@ -32,7 +34,7 @@ class _Read:
         """g as it is now, of the state's shape."""
         synapse = self._synapse
         state = synapse.state
-        params = checks.aligned(synapse.params, state[0], synapse.kernel)  # a batch has an axis more than they
+        params = aligned_params(synapse.params, state[0], synapse.kernel)  # a batch has an axis more than they
         return synapse._with_unit(synapse.kernel.conductance(params, state), "mS")
 
     def __repr__(self) -> str:
@@ -41,7 +43,7 @@ class _Read:
 
 def Synapse(
     kernel: Any,
-    in_size: int | checks.Shape,
+    in_size: int | Shape,
     name: str | None = None,
     *,
     method: str | None = None,
@@ -68,7 +70,7 @@ def Synapse(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     for given in params:
         if given not in kernel.Params._fields:
             listed = ", ".join(kernel.Params._fields)
@@ -80,7 +82,7 @@ def Synapse(
     kind: Any = _class_of(kernel)
     if kernel.TAKES_WEIGHTS:
         if overlap is not None:
-            checks.overlap(overlap, takes_weights=True)
+            check_overlap(overlap, takes_weights=True)
         return kind(in_size, name, values, method, release)
     return kind(in_size, name, values, method, "restart" if overlap is None else overlap, release)
 

@@ -9,7 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_overlap
+from synkin.arguments.inputs import check_spikes_are_binary
+from synkin.arguments.numbers import Shape
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
@@ -45,7 +48,7 @@ class Receptor(Synapse):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None,
         given: dict[str, Value],
         method: str | None,
@@ -53,7 +56,7 @@ class Receptor(Synapse):
         release: None = None,
     ) -> None:
         super().__init__(in_size, name, given, method)
-        checks.overlap(overlap)
+        check_overlap(overlap)
         if release is not None:
             raise TypeError(
                 f"Argument `release` is for Alpha, Expon and DualExpon, and not for {type(self).__name__}: receptors "
@@ -89,7 +92,7 @@ class Receptor(Synapse):
         """
         t, dt = self._time()
         ready, carry = self._ready(dt)
-        spike = checks.spikes_alone("spike", self._input("spike", spike))
+        spike = check_spikes_are_binary("spike", self._input("spike", spike))
         carry, arrival, g = _step(ready, carry, self._arrival, spike, t)
         self._concrete((carry.y, carry.count, arrival, g))
         self._gone(ready, carry)
@@ -173,7 +176,7 @@ class AMPA(Receptor):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None = None,
         alpha: Value = _AMPA.alpha,
         beta: Value = _AMPA.beta,
@@ -217,7 +220,7 @@ class GABAa(AMPA):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None = None,
         alpha: Value = _GABAA.alpha,
         beta: Value = _GABAA.beta,
@@ -276,7 +279,7 @@ class BioNMDA(Receptor):
 
     def __init__(
         self,
-        in_size: int | checks.Shape,
+        in_size: int | Shape,
         name: str | None = None,
         alpha1: Value = _BIONMDA.alpha1,
         beta1: Value = _BIONMDA.beta1,

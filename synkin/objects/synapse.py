@@ -15,11 +15,18 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_method
+from synkin.arguments.inputs import check_spike_train
+from synkin.arguments.known import is_concrete
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import Shape, as_real, broadcasts
+from synkin.arguments.params_and_states import check_params
+from synkin.arguments.shapes import check_shape
 from synkin.objects import environ
 from synkin.solving.stepper import carry_of, prepared, warn_of_rounding
 
-Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
+Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
 
 _serial_numbers = itertools.count()
@@ -115,16 +122,14 @@ class Synapse:
     _overlap = "restart"
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # field of the state, attribute
 
-    def __init__(
-        self, in_size: int | checks.Shape, name: str | None, given: dict[str, Value], method: str | None
-    ) -> None:
-        checks.method(method, self.kernel)
+    def __init__(self, in_size: int | Shape, name: str | None, given: dict[str, Value], method: str | None) -> None:
+        check_method(method, self.kernel)
         self._in_size = axes("in_size", in_size)
         self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
         self._method = method or self.kernel.methods[0]
         self._given = self.kernel.Params(**given)  # all of them, checked next
         self._give(**given)
-        self._batch: checks.Shape = ()
+        self._batch: Shape = ()
         self._held_state: Any = None
         self._at_rest = False
         self._going: Any = None  # the stepper and its carry, once steps are taken
@@ -132,7 +137,7 @@ class Synapse:
         self._clock: Any = 0.0
 
     @property
-    def in_size(self) -> checks.Shape:
+    def in_size(self) -> Shape:
         """Shape without the batch, a tuple; `out_size` and `varshape` are the same."""
         return self._in_size
 
@@ -165,7 +170,7 @@ class Synapse:
         old = self.state
         if getattr(state, "_fields", None) != old._fields:
             raise TypeError(
-                f"Argument `state` must be a State with the fields {old._fields}, but is {checks.worded(state)}."
+                f"Argument `state` must be a State with the fields {old._fields}, but is {describe(state)}."
             )
         new = (
             spread(field, self._take(field, value, self.kernel.variables[field]), like.shape, like.dtype)
@@ -189,7 +194,7 @@ class Synapse:
         wanted = (self._params, dt)
         if self._going is not None:
             params, last = self._going_for
-            if params is self._params and (last is dt or (checks.is_concrete(dt) and last == dt)):
+            if params is self._params and (last is dt or (is_concrete(dt) and last == dt)):
                 return self._going
         state, at_rest = self.state, self._at_rest
         warn_of_rounding(self.kernel, self._params, dt, self._method)
@@ -257,7 +262,7 @@ class Synapse:
         t, step = self._time(dt)
         shape = self.state[0].shape
         spikes = self._take("spikes", spikes, units.of_input(self.kernel))
-        spikes = checks.spike_train(real("spikes", spikes), shape, takes_weights=self.kernel.TAKES_WEIGHTS)
+        spikes = check_spike_train(real("spikes", spikes), shape, takes_weights=self.kernel.TAKES_WEIGHTS)
         g = self._run(spikes, t, step)
         self._clock = t + len(spikes) * step
         return units.quantity(g, "mS") if self._has_units else g
@@ -287,7 +292,7 @@ class Synapse:
             value = units.parameter(self.kernel, field, value)
             arrays[field] = jnp.array(real(field, value, "Parameter"), jnp.result_type(float))
         candidates = self._concrete(self._given._replace(**arrays))
-        checks.params(candidates, self._in_size, self.kernel)
+        check_params(candidates, self._in_size, self.kernel)
         self._given, self._params = candidates, self._for_kernel(candidates)
 
     def _for_kernel(self, given: Any) -> Any:
@@ -305,7 +310,7 @@ class Synapse:
         shape = (*self._batch, *self._in_size)
         if not (isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c"):
             value = real(name, self._take(name, value, units.of_input(self.kernel)))
-            if not checks.broadcasts(value.shape, shape):
+            if not broadcasts(value.shape, shape):
                 raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {value.shape}.")
         return value
 
@@ -335,7 +340,7 @@ class Synapse:
         Raises:
             RuntimeError: under a JAX transformation, whose tracers would outlive it here.
         """
-        if not all(map(checks.is_concrete, jax.tree.leaves(values))):
+        if not all(map(is_concrete, jax.tree.leaves(values))):
             name = self.kernel.name
             where = f"synkin.{name}" if getattr(sys.modules["synkin"], name, None) is self.kernel else name
             raise RuntimeError(
@@ -347,11 +352,11 @@ class Synapse:
 
 def real(name: str, value: Any, kind: str = "Argument") -> Array | np.ndarray:
     """``value``, without a unit, as an array of real numbers: all but t and dt comes in by here."""
-    value = checks.real(name, value, kind)
+    value = as_real(name, value, kind)
     return value if isinstance(value, jax.Array) else np.asarray(value)
 
 
-def spread(name: str, value: Any, shape: checks.Shape, dtype: Any) -> Array:
+def spread(name: str, value: Any, shape: Shape, dtype: Any) -> Array:
     """``value`` copied and broadcast to ``shape``.
 
     Raises:
@@ -359,16 +364,16 @@ def spread(name: str, value: Any, shape: checks.Shape, dtype: Any) -> Array:
         ValueError: a shape that does not broadcast, or values that are not finite.
     """
     value = jnp.array(real(name, value), dtype)  # a copy: numpy's arrays may change under the object
-    if not checks.broadcasts(value.shape, shape):
+    if not broadcasts(value.shape, shape):
         raise ValueError(f"Argument `{name}` must broadcast to shape {shape}, but has shape {value.shape}.")
-    if checks.is_concrete(value) and not np.isfinite(np.asarray(value)).all():
+    if is_concrete(value) and not np.isfinite(np.asarray(value)).all():
         raise ValueError(f"Argument `{name}` must be finite, but has NaN or infinite values.")
     return jnp.broadcast_to(value, shape)
 
 
-def axes(name: str, value: Any) -> checks.Shape:
+def axes(name: str, value: Any) -> Shape:
     try:
-        return checks.shape(value)
+        return check_shape(value)
     except (TypeError, ValueError) as error:
         raise type(error)(str(error).replace("shape", name, 1)) from None
 

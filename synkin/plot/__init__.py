@@ -11,8 +11,8 @@ paper      colours, figures, matplotlib
 from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
 from synkin.plot.fits import bootstrap, compare, profile
-from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 from synkin.plot.recorded import recording
+from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 
 __all__ = [
     "BLACK",

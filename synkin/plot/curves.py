@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks
-from synkin.recordings.measures import crossing_down, crossing_up
+from synkin.arguments.times import check_dt
 from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, matplotlib
+from synkin.recordings.measures import crossing_down, crossing_up
 from synkin.recordings.recording import mean_sweep
 from synkin.runs.events import respond
 
@@ -421,7 +421,7 @@ def _leave_room_above(ax: Any, columns: np.ndarray, band: float) -> None:
 def _impulse_response(kernel: Any, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
     params = kernel.Params() if params is None else params
-    checks.positive_dt(dt)
+    check_dt(dt)
     parts: list[np.ndarray] = []
     highest = 0.0
     for i in range(_STRETCHES):

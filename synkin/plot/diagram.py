@@ -10,7 +10,10 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.numbers import as_float64, check_concentration
+from synkin.arguments.params_and_states import check_params
 from synkin.plot import labels, layout
 from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, matplotlib
 
@@ -55,7 +58,7 @@ def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: A
         ValueError: a parameter or concentration that is no scalar or out of range.
         ImportError: matplotlib is not installed.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     if not hasattr(kernel, "transitions"):
         raise TypeError(
             "Argument `kernel` must be a scheme of states and transitions, such as synkin.schemes.nmda5, but is "
@@ -107,12 +110,12 @@ def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: A
 
 def _plain(kernel: Any, params: Any) -> Any:
     """Parameters as Python numbers."""
-    checked = checks.params(units.params(kernel, params), (), kernel)
-    return checked._replace(**{name: float(checks.floats(name, value)) for name, value in checked._asdict().items()})
+    checked = check_params(units.params(kernel, params), (), kernel)
+    return checked._replace(**{name: float(as_float64(name, value)) for name, value in checked._asdict().items()})
 
 
 def _concentration(T: Any) -> float:
-    found = checks.floats("T", checks.concentration("T", units.plain("T", T, "mM")))
+    found = as_float64("T", check_concentration("T", units.plain("T", T, "mM")))
     if found.shape != ():
         raise ValueError(f"Argument `T` must be a scalar, but has shape {found.shape}.")
     return float(found)

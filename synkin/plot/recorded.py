@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from synkin.arguments import checks
-from synkin.recordings.measures import Measured, crossing_up
+from synkin.arguments.messages import describe
 from synkin.plot.curves import traces
 from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
+from synkin.recordings.measures import Measured, crossing_up
 from synkin.recordings.recording import Recording
 
 # Of more sweeps than this, marks would hide each other.
@@ -35,7 +35,7 @@ def recording(recording: Recording, measured: Measured | None = None, *, spikes:
         ImportError: matplotlib is not installed.
     """
     if not isinstance(recording, Recording):
-        raise TypeError(f"Argument `recording` must be a synkin.Recording, but is {checks.worded(recording)}.")
+        raise TypeError(f"Argument `recording` must be a synkin.Recording, but is {describe(recording)}.")
     sweeps = len(recording.traces)
     if measured is not None and np.shape(measured.peak) != (sweeps,):
         raise ValueError(

@@ -11,7 +11,9 @@ from warnings import warn
 import numpy as np
 from scipy.optimize import least_squares
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.numbers import as_float64
+from synkin.arguments.times import check_times
 from synkin.recordings.recording import arrays, window_ms, within
 
 # What is off the baseline by less than this part of the trace is the rounding of a mean.
@@ -108,8 +110,8 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measur
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
     times, trace, _ = arrays(times, trace)
-    times = checks.floats("times", units.plain("times", times, "ms"))
-    trace = checks.floats("trace", trace)
+    times = as_float64("times", units.plain("times", times, "ms"))
+    trace = as_float64("trace", trace)
     if times.ndim != 1:
         raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
     if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
@@ -117,7 +119,7 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measur
         raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
     if len(times) < 3:
         raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    checks.event_times("times", times, sort=False)
+    check_times("times", times, sort=False)
     rises = np.diff(times) > 0
     if not rises.all():
         i = int(rises.argmin())
@@ -191,7 +193,7 @@ def _between(times: np.ndarray, height: np.ndarray, i: int, level: float) -> flo
 def _baseline(times: np.ndarray, rows: np.ndarray, baseline: Any) -> tuple[np.ndarray, np.ndarray]:
     """Baseline and noise of each row."""
     if not units.are_quantities(baseline) and np.ndim(baseline) == 0 and not isinstance(baseline, str | None):
-        level = checks.floats("baseline", baseline)
+        level = as_float64("baseline", baseline)
         if not np.isfinite(level):
             raise ValueError(f"Argument `baseline` must be finite or a window, but is {level}.")
         return np.full(len(rows), float(level)), np.full(len(rows), nan)

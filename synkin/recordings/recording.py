@@ -9,7 +9,11 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from synkin.arguments import checks, fields, number_text, units
+from synkin.arguments import fields, number_text, units
+from synkin.arguments.choices import check_choice, check_flag
+from synkin.arguments.known import concrete_value
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_float64, as_real
 from synkin.recordings import formats, time_unit
 
 # Times that differ by less than this part of the interval between samples are the same.
@@ -34,8 +38,8 @@ class Recording:
     labels: Annotated[tuple[str, ...], "R names of the sweeps, as the file has them"] = ()
 
     def __post_init__(self) -> None:
-        times, traces = checks.floats("times", units.plain("times", self.times, "ms")), self.traces
-        traces = np.atleast_2d(checks.floats("traces", traces))
+        times, traces = as_float64("times", units.plain("times", self.times, "ms")), self.traces
+        traces = np.atleast_2d(as_float64("traces", traces))
         if times.ndim != 1 or traces.ndim != 2 or traces.shape[1] != len(times):
             expected = f"(R, {len(times)})" if times.ndim == 1 else "(R, M)"
             raise ValueError(f"Argument `traces` must have shape {expected}, but has shape {traces.shape}.")
@@ -105,7 +109,7 @@ def read_recording(
             not what its ending says, times that do not increase, or sweeps of different lengths.
     """
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"Argument `path` must be the path of a file, but is {checks.worded(path)}.")
+        raise TypeError(f"Argument `path` must be the path of a file, but is {describe(path)}.")
     path = Path(path)
     _check_channel(channel)
     part = wanted(sweeps, window, baseline, average)
@@ -134,7 +138,7 @@ def wanted(
         TypeError, ValueError: one of the wrong kind.
     """
     part, before = window_ms("window", window), window_ms("baseline", baseline)
-    return Part(_parsed(sweeps), part, before, checks.flag("average", average))
+    return Part(_parsed(sweeps), part, before, check_flag("average", average))
 
 
 def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
@@ -182,7 +186,7 @@ def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
     """
     if isinstance(times, Recording):
         if trace is not None:
-            raise TypeError(f"Argument `trace` must be left out beside a Recording, but is {checks.worded(trace)}.")
+            raise TypeError(f"Argument `trace` must be left out beside a Recording, but is {describe(trace)}.")
         return times.times, times.traces, times.unit
     if trace is None:
         raise TypeError("Argument `trace` must be given beside `times`, but is None.")
@@ -211,10 +215,10 @@ def window_ms(name: str, value: Any) -> tuple[float, float] | None:
     """
     if value is None:
         return None
-    ends = checks.floats(name, units.plain(name, value, "ms"))
+    ends = as_float64(name, units.plain(name, value, "ms"))
     if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]:
         raise ValueError(
-            f"Argument `{name}` must be two times in ms, the first not after the second, but is {checks.worded(value)}."
+            f"Argument `{name}` must be two times in ms, the first not after the second, but is {describe(value)}."
         )
     return float(ends[0]), float(ends[1])
 
@@ -223,14 +227,14 @@ def _check_channel(channel: Any) -> None:
     if isinstance(channel, str):
         return
     if isinstance(channel, bool) or not isinstance(channel, int | np.integer):
-        raise TypeError(f"Argument `channel` must be a number or a name, but is {checks.worded(channel)}.")
+        raise TypeError(f"Argument `channel` must be a number or a name, but is {describe(channel)}.")
     if channel < 0:
         raise ValueError(f"Argument `channel` must be 0 or more, but is {channel}.")
 
 
 def _check_unit(unit: Any) -> None:
     if unit is not None:
-        checks.choice("time_unit", unit, list(time_unit.IN_MS))
+        check_choice("time_unit", unit, list(time_unit.IN_MS))
 
 
 def _parsed(sweeps: Any) -> slice | list[int]:
@@ -253,11 +257,11 @@ def _parsed(sweeps: Any) -> slice | list[int]:
             return [number_text.whole(item) for item in sweeps.split(",")]
         except ValueError:
             raise ValueError(
-                f"Argument `sweeps` must be such as '0:20' or '0,3,5', but is {checks.worded(sweeps)}."
+                f"Argument `sweeps` must be such as '0:20' or '0,3,5', but is {describe(sweeps)}."
             ) from None
-    numbers = checks.values(checks.real("sweeps", sweeps))
+    numbers = concrete_value(as_real("sweeps", sweeps))
     if numbers is None or numbers.dtype.kind not in "iu" or numbers.ndim > 1:
-        raise TypeError(f"Argument `sweeps` must be whole numbers or a slice, but is {checks.worded(sweeps)}.")
+        raise TypeError(f"Argument `sweeps` must be whole numbers or a slice, but is {describe(sweeps)}.")
     return [int(number) for number in np.atleast_1d(numbers)]
 
 

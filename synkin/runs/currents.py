@@ -16,7 +16,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.known import concrete_value
+from synkin.arguments.numbers import as_array, as_real, check_concentration
 
 __all__ = ["coba", "cuba", "mg_block"]
 
@@ -103,8 +105,8 @@ def mg_block(
     """
     V, V_offset = units.plain("V", V, "mV"), units.plain("V_offset", V_offset, "mV")
     Mg, b, a = units.plain("Mg", Mg, "mM"), units.plain("b", b, "mM"), units.plain("a", a, "1/mV")
-    Mg, b = checks.concentration("Mg", Mg), checks.concentration("b", b, positive=True)
-    known = checks.values(Mg)
+    Mg, b = check_concentration("Mg", Mg), check_concentration("b", b, positive=True)
+    known = concrete_value(Mg)
     V, Mg, a, b, V_offset = _broadcast(V=V, Mg=Mg, a=a, b=b, V_offset=V_offset)
     limits, driven = jnp.finfo(Mg.dtype), a * (V - V_offset)
     if known is not None and (np.asarray(known, float) >= float(limits.tiny)).all():
@@ -154,7 +156,7 @@ def _floating(name: str, value: Any) -> Array:
     """``value`` as floating numbers, also where promotion is strict: integers are meant as such."""
     if isinstance(value, int | float):
         return jnp.asarray(float(value))  # still takes the precision of what it meets
-    x = checks.array(checks.real(name, value))
+    x = as_array(as_real(name, value))
     # Numbers of 8 bits and less are kept, not computed with.
     return x if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize > 1 else x.astype(float)
 

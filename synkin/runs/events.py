@@ -15,7 +15,14 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_kernel, check_overlap
+from synkin.arguments.inputs import check_weights
+from synkin.arguments.known import concrete_value
+from synkin.arguments.numbers import as_array, check_number
+from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid, nan_if_invalid_state
+from synkin.arguments.shapes import float_dtype
+from synkin.arguments.times import check_delay, check_not_before, check_times, nan_if_invalid_times
 from synkin.networks import delays
 from synkin.solving import coefficients, limits, loops, pulses
 
@@ -64,40 +71,40 @@ def respond(
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
     makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     has_units = units.among(params, spike_times, times, weights, delay, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
     spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
     weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
-    checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
-    params = checks.params(params, (), kernel)
+    check_overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+    params = check_params(params, (), kernel)
     if state is not None:
-        state = checks.state(kernel, state, ())
-    dtype = checks.float_dtype(dtype) if state is None else state[0].dtype
-    spike_times = checks.event_times("spike_times", spike_times, sort=True)
-    spike_times = delays.arrivals(spike_times, checks.delay(units.plain("delay", delay, "ms")))
-    times = checks.event_times("times", times, sort=False)
-    t0 = checks.number("t0", t0, np.isfinite, "a finite number of ms")
+        state = check_state(kernel, state, ())
+    dtype = float_dtype(dtype) if state is None else state[0].dtype
+    spike_times = check_times("spike_times", spike_times, sort=True)
+    spike_times = delays.arrivals(spike_times, check_delay(units.plain("delay", delay, "ms")))
+    times = check_times("times", times, sort=False)
+    t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:
-        weights = checks.weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
+        weights = check_weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
     start = None if state is None else t0
     if start is not None:
-        checks.not_before("spike_times", spike_times, t0)
-        checks.not_before("times", times, t0)
-    spike_times = checks.guarded_times(spike_times, start, sort=True)
-    times = checks.guarded_times(times, start, sort=False)
+        check_not_before("spike_times", spike_times, t0)
+        check_not_before("times", times, t0)
+    spike_times = nan_if_invalid_times(spike_times, start, sort=True)
+    times = nan_if_invalid_times(times, start, sort=False)
     if state is None:
         state = limits.at_rest(kernel, params, dtype)
     if not kernel.TAKES_WEIGHTS:
         inputs = None
     else:
-        inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else checks.array(weights, dtype)
+        inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else as_array(weights, dtype)
     spike_times, inputs = _sorted(*_padded(spike_times, inputs))
     if inputs is None:
         inputs = jnp.ones(np.shape(spike_times), bool)
-    params = checks.guarded(params, kernel)
-    state = checks.guarded_state(state, params, True, takes_weights=kernel.TAKES_WEIGHTS)
-    params = jax.tree.map(partial(checks.array, dtype=dtype), params)
+    params = nan_if_invalid(params, kernel)
+    state = nan_if_invalid_state(state, params, True, takes_weights=kernel.TAKES_WEIGHTS)
+    params = jax.tree.map(partial(as_array, dtype=dtype), params)
     g = _respond(kernel, params, state, inputs, *_stretches(spike_times, times, start, dtype), overlap)
     return units.quantity(g, "mS") if has_units else g
 
@@ -108,7 +115,7 @@ def _padded(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]
     That is a power of 2 up to 64, and beyond it at most a sixteenth more.
     """
     count = len(spike_times)
-    if checks.values(spike_times) is None or not count:
+    if concrete_value(spike_times) is None or not count:
         return spike_times, weights
     unit = 1 << max((count - 1).bit_length() - 5, 0) if count > 64 else 1 << (count - 1).bit_length()
     more = -count % unit
@@ -121,7 +128,7 @@ def _padded(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]
 
 def _sorted(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
     """Spikes in the order of time, padding and NaN at the end; times that are sorted already stay as they are."""
-    known = checks.values(spike_times)
+    known = concrete_value(spike_times)
     if known is not None and not (known[1:] < known[:-1]).any():
         return spike_times, weights
     xp = np if isinstance(spike_times, np.ndarray) else jnp

@@ -12,11 +12,16 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_flag, check_function, check_kernel
+from synkin.arguments.inputs import check_spike_train
+from synkin.arguments.numbers import as_array, check_number, check_whole
+from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid, nan_if_invalid_state
+from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.solving import loops, run
+from synkin.solving.stepper import StepperOfSum, begun, prepared, state_of, warn_of_rounding
 from synkin.tracing import readouts
 from synkin.tracing.readouts import Program
-from synkin.solving.stepper import StepperOfSum, begun, prepared, state_of, warn_of_rounding
 
 # Synapses times steps of which a sum's variables are kept at once for a readout: some tens of MB.
 _ELEMENTS = 2**20
@@ -74,34 +79,34 @@ def simulate(
     ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one is, g is a quantity in mS,
     for the ``readout`` too; a state is always plain.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     has_units = units.among(params, spikes, dt, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
     spikes, dt = units.plain("spikes", spikes, units.of_input(kernel)), units.plain("dt", dt, "ms")
-    checks.number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
-    dt = checks.guarded_dt(checks.positive_dt(dt))
+    check_number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
+    dt = nan_if_invalid_dt(check_dt(dt))
     kernel.check_options(method, overlap)
     method = kernel.solved_by(method)
     if readout is not None:
-        checks.function("readout", readout)
-    parallel = checks.flag("parallel", parallel)
+        check_function("readout", readout)
+    parallel = check_flag("parallel", parallel)
     shape, at_rest = None, state is None
     if not at_rest:
-        state = checks.state(kernel, state)
+        state = check_state(kernel, state)
         shape = state[0].shape
     given = spikes
-    spikes = checks.spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
-    params = checks.guarded(checks.params(params, spikes.shape[1:], kernel), kernel)
+    spikes = check_spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
+    params = nan_if_invalid(check_params(params, spikes.shape[1:], kernel), kernel)
     warn_of_rounding(kernel, params, dt, method)
     if at_rest:
         state = kernel.init(params, spikes.shape[1:], dtype=dtype)
-    state = checks.guarded_state(state, params, given, takes_weights=kernel.TAKES_WEIGHTS)
+    state = nan_if_invalid_state(state, params, given, takes_weights=kernel.TAKES_WEIGHTS)
     if isinstance(checkpoint, bool | np.bool_):
         block = math.isqrt(len(spikes) - 1) + 1 if checkpoint and len(spikes) else None
     else:
-        block = checks.whole("checkpoint", checkpoint, "True, False or a whole number of steps")
-    arrays = jax.tree.map(partial(checks.array, dtype=state[0].dtype), params)
-    dt = checks.array(dt, state[0].dtype)
+        block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
+    arrays = jax.tree.map(partial(as_array, dtype=state[0].dtype), params)
+    dt = as_array(dt, state[0].dtype)
     run = (kernel, arrays, spikes, dt, state)
     if readout is None:
         final, kept = _keeps_g(*run, [], method, overlap, block, parallel, at_rest)

@@ -11,7 +11,13 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.known import concrete_value
+from synkin.arguments.numbers import as_array, check_concentration
+from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid
+from synkin.arguments.shapes import float_dtype
+from synkin.arguments.times import check_in_order, check_not_before, check_times, nan_if_invalid_times, nan_if_unordered
 from synkin.solving import coefficients, limits, loops
 
 # Up to so many different concentrations all stretches share what is computed of each.
@@ -61,7 +67,7 @@ def concentration_jumps(
     All but ``dtype`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times that come as lists
     or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in time it lies.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     if kernel.TAKES_WEIGHTS:
         raise ValueError(
             f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
@@ -70,27 +76,27 @@ def concentration_jumps(
     params, state = units.params(kernel, params), units.state(state, kernel)
     edges, times = units.plain("edges", edges, "ms"), units.plain("times", times, "ms")
     concentrations = units.plain("concentrations", concentrations, "mM")
-    params = checks.guarded(checks.params(params, (), kernel), kernel)
-    edges = checks.event_times("edges", edges, sort=False)
-    times = checks.event_times("times", times, sort=False)
-    concentrations = checks.concentration("concentrations", concentrations)
+    params = nan_if_invalid(check_params(params, (), kernel), kernel)
+    edges = check_times("edges", edges, sort=False)
+    times = check_times("times", times, sort=False)
+    concentrations = check_concentration("concentrations", concentrations)
     if np.shape(edges) != (np.size(concentrations) + 1,) or np.ndim(concentrations) != 1:
         raise ValueError(
             "Argument `edges` must have shape (K + 1,) for `concentrations` of shape (K,), but they have shapes "
             f"{np.shape(edges)} and {np.shape(concentrations)}."
         )
-    checks.in_order("edges", edges)
+    check_in_order("edges", edges)
     start: Any = None
     if state is not None:
-        state = checks.state(kernel, state, ())
-        start = checks.array(edges)[0] if checks.values(edges) is None else np.asarray(edges)[0]
-        checks.not_before("times", times, start)
-    dtype = checks.float_dtype(dtype) if state is None else state[0].dtype
-    edges = checks.guarded_order(edges)
-    times = checks.guarded_times(times, start, sort=False)
+        state = check_state(kernel, state, ())
+        start = as_array(edges)[0] if concrete_value(edges) is None else np.asarray(edges)[0]
+        check_not_before("times", times, start)
+    dtype = float_dtype(dtype) if state is None else state[0].dtype
+    edges = nan_if_unordered(edges)
+    times = nan_if_invalid_times(times, start, sort=False)
     if state is None:
         state = limits.at_rest(kernel, params, dtype)
-    params = jax.tree.map(partial(checks.array, dtype=dtype), params)
+    params = jax.tree.map(partial(as_array, dtype=dtype), params)
     g = _answer(kernel, params, state, *_distinct(concentrations, dtype), *_stretches(edges, times, dtype))
     return units.quantity(g, "mS") if has_units else g
 
@@ -100,14 +106,14 @@ def _distinct(concentrations: Any, dtype: Any) -> tuple[Array, Array | None]:
 
     Where they are not known, or are many, there is one for each stretch, (K + 1,), and no index.
     """
-    known = checks.values(concentrations)
+    known = concrete_value(concentrations)
     if known is not None:
         different, index = np.unique(np.append(known, 0).astype(dtype), return_inverse=True)
         if len(different) <= _MOST_DISTINCT:
             # To a power of 2, so that protocols of one length are compiled once.
             different = np.pad(different, (0, (1 << (len(different) - 1).bit_length()) - len(different)))
             return jnp.asarray(different, dtype), jnp.asarray(index, jnp.int32)
-    T = checks.array(concentrations, dtype)
+    T = as_array(concentrations, dtype)
     return jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), None
 
 

@@ -14,7 +14,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin.solving import gate, loops, pulses
-from synkin.solving.propagator import Ladder, affine_change, climb, decay, ladder, occupancies, open_gate, passed_on, phi, relaxation
+from synkin.solving.propagator import (
+    Ladder,
+    affine_change,
+    climb,
+    decay,
+    ladder,
+    occupancies,
+    open_gate,
+    passed_on,
+    phi,
+    relaxation,
+)
 
 Variables = tuple[Array, ...]
 Maybe = Any  # an Array, or None where the structure says that nothing can be

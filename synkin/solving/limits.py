@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.arguments import checks
+from synkin.arguments.known import concrete_value, double_precision
+from synkin.arguments.numbers import as_array, as_real
 from synkin.solving import gate
 
 
@@ -92,7 +93,7 @@ def at_rest(kernel: Any, params: Any, dtype: Any) -> Any:
 
 def known(params: Any) -> Any:
     """Parameters as NumPy has them, of one shape and in double precision; None where one is traced."""
-    values = [checks.values(checks.real(name, value, "Parameter")) for name, value in params._asdict().items()]
+    values = [concrete_value(as_real(name, value, "Parameter")) for name, value in params._asdict().items()]
     if any(value is None for value in values):
         return None
     return params._make(np.broadcast_arrays(*(np.asarray(value, float) for value in values)))
@@ -100,7 +101,7 @@ def known(params: Any) -> Any:
 
 def computed(function: Any, kernel: Any, params: Any) -> Any:
     """What a function of a kernel and known parameters gives, known too, whatever transformation is under way."""
-    with checks.double_precision(), jax.ensure_compile_time_eval():
+    with double_precision(), jax.ensure_compile_time_eval():
         return jax.tree.map(np.asarray, _compiled(function, kernel, jax.tree.map(jnp.asarray, params)))
 
 
@@ -111,7 +112,7 @@ def _compiled(function: Any, kernel: Any, params: Any) -> Any:
 
 def _sources(kernel: Any, params: Any, dtype: Any = float) -> dict[str, Array]:
     """The inflow of each variable without transmitter, /ms."""
-    params = jax.tree.map(partial(checks.array, dtype=dtype), params)
+    params = jax.tree.map(partial(as_array, dtype=dtype), params)
     zero = jnp.zeros((), dtype)
     found = kernel.derivatives(params, (zero,) * kernel.structure.size, zero)
     return dict(zip(kernel.order, map(jnp.asarray, found), strict=True))

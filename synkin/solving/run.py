@@ -20,8 +20,8 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from synkin.solving import coefficients, loops, parallel_in_time, pulses
-from synkin.tracing.readouts import Program
 from synkin.solving.stepper import state_of
+from synkin.tracing.readouts import Program
 
 # Synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
 _PARALLEL_ELEMENTS = 2**21

@@ -23,7 +23,21 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, fields, units
+from synkin.arguments import fields, units
+from synkin.arguments.choices import check_flag, check_kernel
+from synkin.arguments.inputs import check_spike
+from synkin.arguments.known import concrete_value, is_concrete
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_array
+from synkin.arguments.params_and_states import (
+    check_params,
+    check_state,
+    common_shape,
+    nan_if_invalid,
+    nan_if_invalid_state,
+)
+from synkin.arguments.shapes import float_dtype
+from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.solving import coefficients, pulses
 
 # Two dt, and two lengths of a pulse, that differ by less than this part are the same but for rounding.
@@ -57,7 +71,7 @@ class Carry(NamedTuple):
     y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
     count: Annotated[
         Any,
-        "int32 of the state's shape, how far each pulse reaches, as `synkin.solving.pulses` counts; None without pulses",
+        "int32 of the state's shape, how far each pulse reaches (see `synkin.solving.pulses`); None without pulses",
     ]
     before: Annotated[
         Any,
@@ -130,12 +144,12 @@ class Stepper:
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
-        on_grid = checks.flag("on_grid", on_grid)
+        on_grid = check_flag("on_grid", on_grid)
         if state is None:
             state = self.kernel.init(self.params, shape, dtype=self.dtype)
             return carry_of(self, self.guarded(state), at_rest=True)
-        state = checks.state(self.kernel, units.state(state, self.kernel))
-        checks.params(self.params, state[0].shape, self.kernel)
+        state = check_state(self.kernel, units.state(state, self.kernel))
+        check_params(self.params, state[0].shape, self.kernel)
         if on_grid:
             return _carry_on_grid(self, self.guarded(state))
         return carry_of(self, self.guarded(state), at_rest=False)
@@ -160,7 +174,7 @@ class Stepper:
         self._check(carry)
         like = carry.y[0]
         spike = units.plain("spike", spike, units.of_input(self.kernel))
-        return _stepped(self, carry, checks.spike_input(spike, like, takes_weights=self.kernel.TAKES_WEIGHTS))
+        return _stepped(self, carry, check_spike(spike, like, takes_weights=self.kernel.TAKES_WEIGHTS))
 
     def state(self, carry: Carry) -> Any:
         """The kernel's ``State`` that a carry stands for; errors are as of `step`."""
@@ -174,7 +188,7 @@ class Stepper:
     def _check(self, carry: Any) -> None:
         """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
         if not isinstance(carry, Carry):
-            raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {checks.worded(carry)}.")
+            raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {describe(carry)}.")
         owner = carry.owner
         if owner.kernel is not self.kernel or owner.method != self.method:
             raise ValueError(
@@ -182,7 +196,7 @@ class Stepper:
             )
         size = len(carry.grid)
         given = (self.moves.dt, *(self.moves.pulse or ())[:2]) if size > 1 else (self.moves.dt,)
-        known: list[Any] = [checks.values(value) for value in (*carry.grid, *given)]
+        known: list[Any] = [concrete_value(value) for value in (*carry.grid, *given)]
         if not size or any(value is None for value in known):
             return
         grid, own = known[:size], known[size:]
@@ -204,11 +218,11 @@ class Stepper:
 
     def guarded(self, state: Any) -> Any:
         """``state``, NaN where a traced parameter is."""
-        return checks.guarded_state(state, self.params, True, takes_weights=self.kernel.TAKES_WEIGHTS)
+        return nan_if_invalid_state(state, self.params, True, takes_weights=self.kernel.TAKES_WEIGHTS)
 
     def __repr__(self) -> str:
         dt = self.dt
-        known = f"{float(dt):.6g} ms" if checks.is_concrete(dt) else "traced"
+        known = f"{float(dt):.6g} ms" if is_concrete(dt) else "traced"
         return f"stepper({self.kernel.name}, dt={known}, method={self.method!r}, overlap={self.overlap!r})"
 
 
@@ -236,7 +250,7 @@ class StepperOfSum(Stepper):
 
     def _check(self, carry: Any) -> None:
         if not isinstance(carry, CarryOfSum) or len(carry.parts) != len(self.parts):
-            raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {checks.worded(carry)}.")
+            raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {describe(carry)}.")
         for part, own in zip(self.parts, carry.parts, strict=True):
             part._check(own)
 
@@ -264,7 +278,9 @@ def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
 
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
-def _advance(kernel: Any, method: str, own: coefficients.Moves, y: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+def _advance(
+    kernel: Any, method: str, own: coefficients.Moves, y: tuple[Array, ...], drive: Array
+) -> tuple[Array, ...]:
     return coefficients.advance(kernel, method, own, y, drive)
 
 
@@ -297,14 +313,14 @@ def stepper(
 
     ``params``, ``dt`` and a state may be quantities of saiunit; g is plain, in mS.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     kernel.check_options(method, overlap)
     params = units.params(kernel, params)
-    params = checks.params(params, checks.common_shape(params, kernel), kernel)
-    params = checks.guarded(params, kernel)
-    dt = checks.guarded_dt(checks.positive_dt(units.plain("dt", dt, "ms")))
+    params = check_params(params, common_shape(params, kernel), kernel)
+    params = nan_if_invalid(params, kernel)
+    dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
     warn_of_rounding(kernel, params, dt, method)
-    return prepared(kernel, params, dt, method, overlap, checks.float_dtype(dtype))
+    return prepared(kernel, params, dt, method, overlap, float_dtype(dtype))
 
 
 _warned: set[str] = set()
@@ -321,7 +337,7 @@ def warn_of_rounding(kernel: Any, params: Any, dt: Any, method: str | None) -> N
     if kernel.TAKES_WEIGHTS or kernel.solved_by(method) != "exp_euler":
         return
     for part, own in zip(kernel.parts, kernel.params_of(params) if len(kernel.parts) > 1 else (params,), strict=True):
-        T_dur, step = checks.values(own.T_dur), checks.values(dt)
+        T_dur, step = concrete_value(own.T_dur), concrete_value(dt)
         if T_dur is None or step is None or not T_dur.size:
             continue
         lasts = pulses.whole_steps(T_dur, step)
@@ -347,14 +363,14 @@ def prepared(
 ) -> Stepper:
     """A `Stepper` of arguments that have been checked; see `synkin.solving.coefficients.prepare` for ``once``."""
     method = kernel.solved_by(method)
-    params = jax.tree.map(lambda value: checks.array(value, dtype), params)
+    params = jax.tree.map(lambda value: as_array(value, dtype), params)
     if len(kernel.parts) > 1:
         own = zip(kernel.parts, kernel.params_of(params), strict=True)
         parts = tuple(prepared(part, given, dt, method, overlap, dtype, once=once) for part, given in own)
         return StepperOfSum(kernel, params, None, method, overlap, parts, kernel.relative(params))
     # Parameters of several ranks meet in the coefficients.
     ranked = _fitted(params, jnp.zeros((1,) * max(value.ndim for value in params), dtype))
-    ready = coefficients.prepare(kernel, ranked, checks.array(dt, dtype), method, once=once)
+    ready = coefficients.prepare(kernel, ranked, as_array(dt, dtype), method, once=once)
     return Stepper(kernel, params, ready, method, overlap)
 
 
@@ -434,7 +450,7 @@ def _carry_on_grid(stepper: Stepper, state: Any) -> Any:
         return carry_of(stepper, state, at_rest=False)
     own = _fitted(stepper.moves, state[0])
     given = jax.lax.stop_gradient((own.pulse, state.pulse_left, own.dt))
-    if all(map(checks.is_concrete, jax.tree.leaves(given))):
+    if all(map(is_concrete, jax.tree.leaves(given))):
         with jax.ensure_compile_time_eval():
             good = np.asarray(pulses.is_on_grid(*given))
         if not good.all():

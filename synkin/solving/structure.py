@@ -1,7 +1,7 @@
 """What kind of equations a kernel has, read once, when it is declared, off the operations that they are made of.
 
-`synkin.declaring.kernel` calls `find` with the equations as they were written; what comes back, a `Structure`, is all that the
-rest needs to know in order to choose an algorithm. The kinds:
+`synkin.declaring.kernel` calls `find` with the equations as they were written; what comes back, a `Structure`, is all
+that the rest needs to know in order to choose an algorithm. The kinds:
 
     relaxation   one variable with constant coefficients
     chain        two, the second driven by the first, and no transmitter: closed forms
@@ -10,9 +10,9 @@ rest needs to know in order to choose an algorithm. The kinds:
     gate         one variable as in `relaxation`, x, and one that it opens: v' = a x (1 - v) - (b + c x) v
 
 Equations of no such kind are refused: an exponential of matrices that change as the state does would be wrong in
-silence. JAX records the operations, and `synkin.tracing.polynomials` makes polynomials in the variables of them. So what is
-found holds for all values that parameters, variables and T may have. Where that cannot be told, the more general case
-is taken; what hangs on the parameters in use, as the sign of a gate's rates may, is named in `Structure.to_check`.
+silence. JAX records the operations, and `synkin.tracing.polynomials` makes polynomials in the variables of them. So
+what is found holds for all values that parameters, variables and T may have. Where that cannot be told, the more
+general case is taken; what hangs on the parameters in use, as the sign of a gate's rates may, is named in `Structure.to_check`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,1 +1,7 @@
-"""TODO synkin/tracing"""
+"""What a function does that JAX has traced.
+
+polynomials   what each result is made of, for all values of the inputs
+sameness      whether two traced functions compute and differentiate alike
+closures      whether all that a function sees is as it was
+readouts      a readout as operations that are compiled once
+"""

@@ -1,8 +1,8 @@
 """What `synkin.simulate` keeps of a step, as the operations that a readout does.
 
 A readout may be a new function with every call, and what it closes over may change. So it is traced, its arrays and
-floating numbers become inputs, and what remains is looked up by a key of `synkin.tracing.sameness`: the same operations are
-compiled once. Where a function and all that it can see are as in a call before, it is not even traced.
+floating numbers become inputs, and what remains is looked up by a key of `synkin.tracing.sameness`: the same
+operations are compiled once. Where a function and all that it can see are as in a call before, it is not even traced.
 """
 
 import collections

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.arguments import checks
 from synkin.adapters.brainstate.synapse import NO_G, AlignPost, Synapse, Value, in_unit, plain_event
+from synkin.arguments.choices import check_flag
+from synkin.arguments.numbers import as_array, as_real, broadcasts
+from synkin.arguments.params_and_states import aligned_params
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon
 from synkin.kernels.expon import expon
@@ -60,10 +62,10 @@ class Linear(Synapse, AlignPost):
     def _input(self, name: str, value: Any) -> Array:
         """An input as a plain array of the state's shape and dtype, in the unit of g."""
         like = u.get_mantissa(self._input_state.value)
-        value = checks.real(name, in_unit(self._g_unit, name, plain_event(value)))
-        if not checks.broadcasts(np.shape(value), like.shape):
+        value = as_real(name, in_unit(self._g_unit, name, plain_event(value)))
+        if not broadcasts(np.shape(value), like.shape):
             raise ValueError(f"Argument `{name}` must have shape {like.shape}, but has shape {np.shape(value)}.")
-        return jnp.broadcast_to(checks.array(value), like.shape).astype(like.dtype)
+        return jnp.broadcast_to(as_array(value), like.shape).astype(like.dtype)
 
 
 class Alpha(Linear):
@@ -186,7 +188,7 @@ class DualExpon(Linear):
         *,
         method: str = "exp_euler",
     ) -> None:
-        self.normalize = checks.flag("normalize", normalize)
+        self.normalize = check_flag("normalize", normalize)
         given = {"tau_decay": tau_decay, "tau_rise": tau_rise, "amplitude": amplitude}
         super().__init__(in_size, name, given, method, "restart")
         self.g_initializer = g_initializer
@@ -199,9 +201,9 @@ class DualExpon(Linear):
     def _for_kernel(self, params: Any) -> Any:
         if self.normalize:
             return params
-        arrays = params._make(checks.array(value, brainstate.environ.dftype()) for value in params)
+        arrays = params._make(as_array(value, brainstate.environ.dftype()) for value in params)
         like: Any = jax.ShapeDtypeStruct(self.varshape, arrays.amplitude.dtype)
-        return not_normalized(checks.aligned(arrays, like, dual_expon))
+        return not_normalized(aligned_params(arrays, like, dual_expon))
 
 
 class _Decaying:
@@ -216,5 +218,5 @@ class _Decaying:
         synapse = self._synapse
         fields = dual_expon.State._fields
         state = dual_expon.State(*(in_unit(synapse._unit(f), f, getattr(synapse, f).value) for f in fields))
-        params = synapse._params()._make(checks.array(p, state.w.dtype) for p in synapse._params())
+        params = synapse._params()._make(as_array(p, state.w.dtype) for p in synapse._params())
         return synapse._quantity("g_rise", decaying_part(params, state))

@@ -7,11 +7,14 @@ import brainunit as u
 import jax.numpy as jnp
 from jax import Array
 
-from synkin.arguments import checks
 from synkin.adapters.brainstate import synapse
 from synkin.adapters.brainstate.linear import Linear
 from synkin.adapters.brainstate.receptors import Receptor
 from synkin.adapters.brainstate.synapse import Value, with_unit
+from synkin.arguments.choices import check_kernel, check_overlap
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_array
+from synkin.arguments.params_and_states import aligned_params
 
 
 def Synapse(
@@ -58,7 +61,7 @@ def class_of(kernel: Any) -> Any:
         TypeError: not a kernel.
         ValueError: a kernel whose parameters or variables have the names of something else, such as ``name``.
     """
-    checks.kernel(kernel)
+    check_kernel(kernel)
     return _class_of(kernel)
 
 
@@ -101,17 +104,17 @@ class _Own(synapse.Synapse):
                     f"Argument `{field}` must be given, as {kernel.name} has no default for it, but is not."
                 )
         if overlap is not None:
-            checks.overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+            check_overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
         if not isinstance(g_unit, u.Unit):
-            raise TypeError(f"Argument `g_unit` must be a unit of brainunit, but is {checks.worded(g_unit)}.")
+            raise TypeError(f"Argument `g_unit` must be a unit of brainunit, but is {describe(g_unit)}.")
         super().__init__(in_size, name, values, method, overlap or "restart", g_unit)
 
     def _initial(self, batch_size: int | None) -> dict[str, Any]:
         values = super()._initial(batch_size)
         if "g" not in self.kernel.order:
             state = self.kernel.State(*(u.get_mantissa(values[field]) for field in self.kernel.State._fields))
-            params = self._params()._make(checks.array(p, state[0].dtype) for p in self._params())
-            g = self.kernel.conductance(checks.aligned(params, state[0], self.kernel), state)
+            params = self._params()._make(as_array(p, state[0].dtype) for p in self._params())
+            g = self.kernel.conductance(aligned_params(params, state[0], self.kernel), state)
             values["g"] = with_unit(self._g_unit, jnp.broadcast_to(g, state[0].shape))
         return values
 

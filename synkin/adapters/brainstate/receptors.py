@@ -6,8 +6,10 @@ import braintools
 import brainunit as u
 import jax.numpy as jnp
 
-from synkin.arguments import checks, units
 from synkin.adapters.brainstate.synapse import NO_G, Synapse, Value, environ, plain_event, with_unit
+from synkin.arguments import units
+from synkin.arguments.choices import check_overlap
+from synkin.arguments.inputs import check_spike
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
@@ -63,7 +65,7 @@ class Receptor(Synapse):
         t = units.plain("t", environ("t"), "ms")
         arrival = units.plain("spike_arrival_time", self.spike_arrival_time.value, "ms")
         plain = units.plain("pre_spike", plain_event(pre_spike), "1")
-        spike = checks.spike_input(plain, arrival, takes_weights=False, name="pre_spike")
+        spike = check_spike(plain, arrival, takes_weights=False, name="pre_spike")
         state, g = self._step(spike)
         self._keep(state)
         arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)
@@ -126,7 +128,7 @@ class AMPA(Receptor):
         method: str = "exp_euler",
         overlap: str = "restart",
     ) -> None:
-        checks.overlap(overlap)
+        check_overlap(overlap)
         given = {"alpha": alpha, "beta": beta, "T": T, "T_dur": T_dur}
         super().__init__(in_size, name, given, method, overlap)
         self.g_initializer = g_initializer
@@ -208,7 +210,7 @@ class BioNMDA(Receptor):
         method: str = "exp_euler",
         overlap: str = "restart",
     ) -> None:
-        checks.overlap(overlap)
+        check_overlap(overlap)
         given = {
             "alpha1": alpha1, "beta1": beta1, "alpha2": alpha2, "beta2": beta2, "T": T, "T_dur": T_dur,
         }  # fmt: skip

@@ -15,11 +15,16 @@ from brainpy_state._mixin import AlignPost as AlignPost  # it has no public name
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import checks, units
+from synkin.arguments import units
+from synkin.arguments.choices import check_method
+from synkin.arguments.known import is_concrete
+from synkin.arguments.numbers import Shape
+from synkin.arguments.params_and_states import check_params, nan_if_invalid
+from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.objects.synapse import axes, spread
 from synkin.solving.stepper import prepared, resumed, warn_of_rounding
 
-Value = ArrayLike | Callable[[checks.Shape], ArrayLike]
+Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
 
 NO_G = braintools.init.Constant(0.0 * u.mS)
@@ -51,7 +56,7 @@ class Synapse(brainpy.state.Synapse):
         if not axes("in_size", in_size):
             raise ValueError("Argument `in_size` must be an int or a shape of one axis and more, but is ().")
         super().__init__(in_size=in_size, name=name)
-        checks.method(method, self.kernel)
+        check_method(method, self.kernel)
         self.method = method or self.kernel.methods[0]
         if not self.kernel.TAKES_WEIGHTS:
             self._overlap = overlap
@@ -61,7 +66,7 @@ class Synapse(brainpy.state.Synapse):
             value = value(self.varshape) if callable(value) and not _holds_value(value) else value
             value = u.math.asarray(value) if isinstance(value, list | tuple) else value
             setattr(self, self._attributes.get(field, field), value)
-        checks.params(self._params(), self.varshape, self.kernel)
+        check_params(self._params(), self.varshape, self.kernel)
 
     def init_state(self, batch_size: int | None = None, **kwargs: Any) -> None:
         """Make the states, each with its initial value.
@@ -118,16 +123,16 @@ class Synapse(brainpy.state.Synapse):
 
     def _ready(self, dtype: Any) -> Any:
         """The stepper for the parameters as they are and for the dt in force."""
-        dt = checks.positive_dt(units.plain("dt", environ("dt"), "ms"))
-        params = checks.params(self._params(), self.varshape, self.kernel)
+        dt = check_dt(units.plain("dt", environ("dt"), "ms"))
+        params = check_params(self._params(), self.varshape, self.kernel)
         warn_of_rounding(self.kernel, self._for_kernel(params), dt, self.method)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
-        if self.method == "exact" and all(map(checks.is_concrete, (*params, dt))):
+        if self.method == "exact" and all(map(is_concrete, (*params, dt))):
             # Tables, and powers of matrices: constants of whatever is being traced. The few exponentials of "exp_euler"
             # XLA itself takes out of a loop, which spares a compilation.
             with jax.ensure_compile_time_eval():
                 return _prepared(*options, self._for_kernel(params), dt)
-        return _prepared(*options, self._for_kernel(checks.guarded(params, self.kernel)), checks.guarded_dt(dt))
+        return _prepared(*options, self._for_kernel(nan_if_invalid(params, self.kernel)), nan_if_invalid_dt(dt))
 
     def _params(self) -> Any:
         """The parameters without units, as they are now."""

@@ -1,0 +1,73 @@
+"""Arguments that choose: options, flags, functions, kernels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from synkin.arguments.messages import describe
+
+METHODS = ("exp_euler", "exact")
+
+
+OVERLAPS = ("restart", "ignore")
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless ``value`` is one of ``allowed``."""
+    if not (isinstance(value, str) and value in allowed):
+        listed = ", ".join(repr(a) for a in allowed)
+        raise ValueError(f"Argument `{name}` must be one of {listed}, but is {describe(value)}.")
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """``value``, which must be True or False.
+
+    Raises:
+        TypeError: something else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"Argument `{name}` must be True or False, but is {describe(value)}.")
+    return bool(value)
+
+
+def check_function(name: str, value: Any) -> None:
+    """Raise TypeError unless ``value`` can be called."""
+    if not callable(value):
+        raise TypeError(f"Argument `{name}` must be a function, but is {describe(value)}.")
+
+
+def check_random_key(name: str, value: Any) -> None:
+    """Raise TypeError unless ``value`` is one key of `jax.random`, new-style or a vector of uint32."""
+    dtype = getattr(value, "dtype", None)
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        good = value.shape == ()
+    else:
+        good = dtype == np.dtype("uint32") and np.shape(value) in ((2,), (4,))
+    if not good:
+        raise TypeError(f"Argument `{name}` must be a single key such as jax.random.key(0), but is {describe(value)}.")
+
+
+def check_kernel(value: Any) -> None:
+    """Raise TypeError unless ``value`` is a kernel."""
+    if not hasattr(value, "TAKES_WEIGHTS"):
+        raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {describe(value)}.")
+
+
+def check_method(value: Any, kernel: Any) -> None:
+    """Raise ValueError unless ``value`` is None or a method that ``kernel`` has."""
+    if value is None:
+        return
+    check_choice("method", value, METHODS)
+    if value not in kernel.methods:
+        only = kernel.methods[0]
+        raise ValueError(f"Argument `method` must be {only!r}, the only one that {kernel.name} has, but is {value!r}.")
+
+
+def check_overlap(value: Any, *, takes_weights: bool = False) -> None:
+    """Raise ValueError unless ``value`` is a way that pulses overlap, and the kernel has pulses."""
+    check_choice("overlap", value, OVERLAPS)
+    if takes_weights and value != "restart":
+        raise ValueError(f"Argument `overlap` is for receptors, as a linear kernel has no pulses, but is {value!r}.")

@@ -1,0 +1,69 @@
+"""What came in place of what was expected, in the words of a message."""
+
+import numbers
+import sys
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+
+from synkin.arguments.known import is_concrete
+
+
+def describe(value: Any) -> str:
+    """What came, for the end of a sentence: short, on one line, without the inside of JAX or of a module."""
+    if isinstance(value, jax.core.Tracer):
+        return f"a traced array of {value.dtype.name} with shape {value.shape}"
+    if isinstance(value, jax.Array | np.ndarray):
+        names = {"O": "objects", "U": "strings", "S": "strings", "V": "records"}
+        dtype = names.get(value.dtype.kind if isinstance(value, np.ndarray) else "", value.dtype.name)
+        return f"an array of {dtype} with shape {value.shape}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, ModuleType):
+        return f"the module {value.__name__.rpartition('.')[2]}"
+    if value is None or isinstance(value, str | bytes | numbers.Number | np.generic):
+        return _short(value)
+    if type(value) in (list, tuple, dict, set):
+        leaves = jax.tree.leaves([*value.values()] if isinstance(value, dict) else [*value])
+        if all(isinstance(leaf, str | bytes | numbers.Number) for leaf in leaves):
+            return _short(value)
+        return f"a {type(value).__name__} of {f'length {len(value)}' if is_concrete(leaves) else 'traced values'}"
+    if callable(value) and hasattr(value, "__name__"):
+        return f"the function {value.__name__}"
+    return with_article(type_name(type(value)))
+
+
+def _short(value: Any) -> str:
+    return f"{value!r:.80}"
+
+
+def type_name(kind: type) -> str:
+    """A class as a person writes it, such as "synkin.ampa.Params"."""
+    home = kind.__module__.replace("synkin.kernels.", "synkin.").replace(
+        "synkin.networks.plasticity", "synkin.tsodyks_markram"
+    )
+    if getattr(sys.modules["synkin"], kind.__name__, None) is kind:
+        home = "synkin"
+    return (
+        kind.__qualname__
+        if home in ("builtins", "__main__", "synkin.declaring.sums")
+        else f"{home}.{kind.__qualname__}"
+    )
+
+
+def with_article(noun: str) -> str:
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def describe_tuple(value: Any) -> str:
+    """What came in place of a ``Params`` or ``State``."""
+    return with_article(type_name(type(value))) if isinstance(value, tuple) else describe(value)
+
+
+def member_name(kernel: Any, member: str) -> str:
+    """A kernel's ``Params`` or ``State`` as a person writes it."""
+    kind = getattr(kernel, member)
+    ours = kind.__module__.startswith(("synkin.kernels.", "synkin.networks.plasticity"))
+    return type_name(kind) if ours else f"{kernel.name}.{member}"

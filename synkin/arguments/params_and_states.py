@@ -1,0 +1,217 @@
+"""A kernel's parameters and states."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.arguments.known import concrete_value, is_concrete
+from synkin.arguments.messages import describe_tuple, member_name, type_name, with_article
+from synkin.arguments.numbers import (
+    Shape,
+    align,
+    as_array,
+    as_floating,
+    as_real,
+    broadcasts,
+    cast_by_numpy,
+    in_range,
+    is_binary,
+    nan_unless,
+    upper_limit,
+)
+from synkin.arguments.shapes import _too_coarse, check_shape, float_dtype
+
+
+def check_layout(kernel_params: Any, state_shape: Any, dtype: Any, kernel: Any) -> tuple[Shape, np.dtype]:
+    """Shape and dtype of a state, once both and the parameters have been found sound.
+
+    Raises:
+        TypeError, ValueError: see `shape`, `float_dtype` and `params`.
+    """
+    state_shape = check_shape(state_shape)
+    check_params(kernel_params, state_shape, kernel)
+    return state_shape, float_dtype(dtype)
+
+
+def check_params(kernel_params: Any, shape: Shape, kernel: Any) -> Any:
+    """The parameters, lists made arrays, once every one broadcasts to ``shape`` and, where known, is meaningful.
+
+    Args:
+        kernel_params: a kernel's ``Params``.
+        shape: shape of the state.
+        kernel: theirs.
+
+    Raises:
+        TypeError: not this kernel's parameters, or one that is not a number.
+        ValueError: a shape that does not broadcast, or a value out of range.
+    """
+    _check_kind(kernel_params, kernel)
+    kernel_params = kernel_params._replace(
+        **{name: _check_parameter(name, value, shape, kernel) for name, value in kernel_params._asdict().items()}
+    )
+    if hasattr(kernel, "check_params"):
+        kernel.check_params(kernel_params)
+    return kernel_params
+
+
+def common_shape(kernel_params: Any, kernel: Any) -> Shape:
+    """The shape to which parameters broadcast where there is no state yet.
+
+    Raises:
+        TypeError: not this kernel's parameters.
+        ValueError: shapes that do not broadcast.
+    """
+    _check_kind(kernel_params, kernel)
+    shapes = {name: np.shape(as_real(name, value, "Parameter")) for name, value in kernel_params._asdict().items()}
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items() if shape)
+        raise ValueError(f"Parameters must have shapes that broadcast, but have {listed}.") from None
+
+
+def _check_kind(given: Any, kernel: Any) -> None:
+    if not isinstance(given, type) and getattr(given, "_fields", None) == kernel.Params._fields:
+        return
+    expected = with_article(member_name(kernel, "Params"))
+    if isinstance(given, type) and hasattr(given, "_fields"):
+        name = type_name(given)
+        raise TypeError(f"Argument `params` must be {expected}, but is the class itself: call it, {name}().")
+    raise TypeError(f"Argument `params` must be {expected}, but is {describe_tuple(given)}.")
+
+
+def _check_parameter(name: str, value: Any, shape: Shape, kernel: Any) -> Any:
+    value = as_real(name, value, "Parameter")
+    got = np.shape(value)
+    if not broadcasts(got, shape):
+        several = "" if shape else ": several synapses take jax.vmap, or a state of their shape"
+        raise ValueError(f"Parameter `{name}` must broadcast against shape {shape}, but has shape {got}{several}.")
+    known = concrete_value(value)
+    if known is not None:
+        _check_range(name, known, kernel.parameters[name])
+    return value
+
+
+def _check_range(name: str, value: np.ndarray, record: Any) -> None:
+    # What single precision, in which most runs are done, turns into 0 or infinity is out of range everywhere.
+    good = in_range(record, cast_by_numpy(value, np.dtype("float32")), np)
+    if not good.all():
+        bound = "" if record.signed else " and not negative"
+        expected = "positive and finite" if record.positive and not record.signed else f"finite{bound}"
+        if upper_limit(record) < math.inf:
+            expected = f"from 0 to {upper_limit(record):g}"
+        raise ValueError(f"Parameter `{name}` must be {expected}, but has the value {value[~good].flat[0]}.")
+
+
+def aligned_params(kernel_params: Any, like: Array, kernel: Any) -> Any:
+    """The parameters as arrays of ``like``'s dtype, their rank 0 or that of ``like``.
+
+    So one set of parameters serves a state of any batch rank, under strict dtype promotion and with rank
+    promotion forbidden.
+
+    Raises:
+        TypeError, ValueError: see `params`.
+    """
+
+    return jax.tree.map(lambda value: align(value, like), check_params(kernel_params, like.shape, kernel))
+
+
+def nan_if_invalid(kernel_params: Any, kernel: Any) -> Any:
+    """The parameters, NaN wherever one is traced and out of range; those that are known are `params`' to check.
+
+    A run takes them once, before its first step, so that a wrong parameter gives NaN instead of a plausible g. Where
+    the parameter is in range it is multiplied by 1: neither it nor its derivatives change by a bit.
+
+    Args:
+        kernel_params: a kernel's ``Params``, as `params` or `aligned_params` give them.
+        kernel: theirs.
+    """
+    return kernel_params._replace(
+        **{
+            name: nan_unless(value, in_range(kernel.parameters[name], as_floating(value), jnp))
+            for name, value in kernel_params._asdict().items()
+            if not is_concrete(value)
+        }
+    )
+
+
+def check_state(kernel: Any, value: Any, expected_shape: Shape | None = None) -> Any:
+    """The state as arrays of one floating dtype that JAX has, once its kind, shape and dtype have been found sound.
+
+    Args:
+        kernel: the kernel.
+        value: the state; Python numbers and lists of them take the dtype of the other fields.
+        expected_shape: its shape, where that is decided.
+
+    Raises:
+        TypeError: not this State, or not of one floating dtype.
+        ValueError: fields of different shapes, or not of ``expected_shape``.
+    """
+    dtype = state_dtype(kernel, value, expected_shape)
+    return value._make(as_array(as_real(f"state.{name}", field), dtype) for name, field in value._asdict().items())
+
+
+def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
+    """The dtype that `state` gives, and its checks alone."""
+    if not isinstance(state, kernel.State):
+        raise TypeError(
+            f"Argument `state` must be {with_article(member_name(kernel, 'State'))}, but is {describe_tuple(state)}."
+        )
+    fields = {name: as_real(f"state.{name}", value) for name, value in state._asdict().items()}
+    shapes = {name: np.shape(value) for name, value in fields.items()}
+    expected = expected_shape if expected_shape is not None else next(iter(shapes.values()))
+    several = "" if expected_shape != () else ": several synapses take jax.vmap"
+    for name, got in shapes.items():
+        if got != expected:
+            raise ValueError(
+                f"Argument `state` must have fields of shape {expected}, but `{name}` has shape {got}{several}."
+            )
+    # Python's numbers, alone or in lists, have no dtype of their own.
+    own = {
+        jax.dtypes.canonicalize_dtype(fields[name].dtype) if hasattr(value, "dtype") else None
+        for name, value in state._asdict().items()
+    }
+    dtypes = {dtype for dtype in own if dtype is not None} or {jnp.result_type(float)}
+    if len(dtypes) > 1 or not jnp.issubdtype(next(iter(dtypes)), jnp.floating):
+        names = ", ".join(sorted(dtype.name for dtype in dtypes))
+        raise TypeError(f"Argument `state` must be of one floating dtype, but has {names}.")
+    dtype = next(iter(dtypes))
+    if dtype.itemsize < 4:
+        raise TypeError(
+            f"Argument `state` must be of float32 or float64, but is of {dtype.name}{_too_coarse(dtype)}: cast it."
+        )
+    return dtype
+
+
+def nan_if_invalid_state(state: Any, kernel_params: Any, inputs: ArrayLike, *, takes_weights: bool = False) -> Any:
+    """A receptor's ``state``, NaN for each synapse with a NaN among its traced parameters or a traced input that is
+    no spike.
+
+    A pulse of NaN ms, counted in steps, is one of none, and a spike of 0.5 or NaN passes for a spike: either way g
+    would be plausible. Of a run ``inputs`` has a time axis in front. Known values and booleans cost nothing, nor do
+    linear kernels, where every NaN shows.
+
+    Args:
+        state: the kernel's ``State`` at the start, arrays.
+        kernel_params: its ``Params``, as `nan_if_invalid` gives them.
+        inputs: the spikes as they were given, traced or not.
+        takes_weights: whether the kernel is a linear one.
+    """
+    if takes_weights:
+        return state
+    like = jax.tree.leaves(state)[0]
+    tests = [~jnp.isnan(as_floating(value)) for value in kernel_params if not is_concrete(value)]
+    if not is_concrete(inputs):
+        inputs = as_array(as_real("spikes", inputs))
+        if inputs.dtype != bool:
+            good = is_binary(inputs, jnp)
+            tests.append(good.all(axis=0) if inputs.ndim > like.ndim else good)
+    for good in tests:
+        good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
+        state = jax.tree.map(lambda field, good=good: nan_unless(field, good), state)
+    return state

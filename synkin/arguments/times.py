@@ -1,0 +1,163 @@
+"""Times in ms: of spikes, samples, steps and delays."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from synkin.arguments.known import concrete_value, is_concrete
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    Shape,
+    as_array,
+    as_floating,
+    as_real,
+    broadcasts,
+    check_number,
+    in_range,
+    is_boolean,
+    nan_unless,
+)
+
+
+def check_dt(dt: Any) -> Any:
+    """``dt`` in ms, which must be a positive finite scalar; a traced scalar passes."""
+    # The test of a plain float comes first because `step` runs it at every call outside jit.
+    if type(dt) is float and 0.0 < dt < math.inf:
+        return dt
+    return check_number("dt", dt, lambda v: np.isfinite(v) and v > 0, "a positive number of ms")
+
+
+def check_delay(value: Any) -> Any:
+    """``value``, a scalar delay in ms, finite and not negative; NaN where it is traced and is no such number.
+
+    Raises:
+        TypeError, ValueError: see `check_number`.
+    """
+    value = check_number(
+        "delay", value, lambda v: in_range(NOT_NEGATIVE, v, np), "a finite number of ms that is not negative"
+    )
+    return value if is_concrete(value) else nan_unless(value, in_range(NOT_NEGATIVE, as_floating(value), jnp))
+
+
+def nan_if_invalid_dt(dt: Any) -> Any:
+    """``dt`` as it is where it is known, and NaN where it is traced and not a positive finite number."""
+    return dt if is_concrete(dt) else nan_unless(dt, in_range(POSITIVE, as_floating(dt), jnp))
+
+
+def check_delays(value: Any, shape: Shape) -> Any:
+    """Delays in ms that broadcast to ``shape``, finite and not negative; NaN where they are traced and are not.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: a shape that does not broadcast, or a value out of range.
+    """
+    value = as_real("delay", value)
+    if not broadcasts(np.shape(value), shape):
+        raise ValueError(f"Argument `delay` must broadcast to shape {shape}, but has shape {np.shape(value)}.")
+    known = concrete_value(value)
+    if known is None:
+        return nan_unless(value, in_range(NOT_NEGATIVE, as_floating(value), jnp))
+    good = in_range(NOT_NEGATIVE, known, np)
+    if not good.all():
+        raise ValueError(f"Argument `delay` must be finite and not negative, but has the value {known[~good].flat[0]}.")
+    return value
+
+
+def check_times(name: str, value: Any, *, sort: bool) -> Any:
+    """``value``, which must be a vector of times in ms in any order: of spikes, with inf as padding, or finite.
+
+    Args:
+        name: what they are called, for the message.
+        value: the times.
+        sort: whether they are a spike train's, which is sorted later on and may be padded.
+
+    Returns:
+        A JAX array where it is one or has tracers, else a NumPy array of float64, with all the digits that came.
+
+    Raises:
+        TypeError: not real numbers, or booleans.
+        ValueError: not one axis, NaN or infinite where that is no padding, or a train of 0 and 1.
+    """
+    value = as_real(name, value)
+    if is_boolean(value):
+        of_train = f": of a train on a grid, {_TIMES_OF_TRAIN}" if sort else ""
+        raise TypeError(f"Argument `{name}` must be times in ms, but is {describe(value)}{of_train}.")
+    if len(np.shape(value)) != 1:
+        expected, got = "(K,)" if sort else "(M,)", np.shape(value)
+        several = ": several synapses take jax.vmap" if got else ""
+        raise ValueError(f"Argument `{name}` must have shape {expected}, but has shape {got}{several}.")
+    known = concrete_value(value)
+    if known is not None:
+        known = np.asarray(known, float)
+        bad = np.isnan(known) | (np.isneginf(known) if sort else np.isinf(known))
+        if bad.any():
+            i = int(bad.argmax())
+            expected = "times or inf as padding" if sort else "finite"
+            raise ValueError(f"Argument `{name}` must be {expected}, but element {i} is {known[i]}.")
+        if sort and _is_train(known):
+            raise ValueError(
+                f"Argument `{name}` must be times in ms, but is {known.size} times 0 or 1, as a train on a grid is: of "
+                f"that, {_TIMES_OF_TRAIN}."
+            )
+    return value if isinstance(value, jax.Array) else known
+
+
+_TIMES_OF_TRAIN = "give np.flatnonzero(train) * dt, or the train itself to synkin.simulate"
+
+
+def _is_train(known: np.ndarray) -> bool:
+    """Whether what should be times can only be a train on a grid: 0 and 1 alone, and out of order or many."""
+    alone = known.size > 2 and bool(np.all((known == 0) | (known == 1)))
+    return alone and (known.size > 10 or bool((np.diff(known) < 0).any()))
+
+
+def check_not_before(name: str, value: Any, t0: Any) -> None:
+    """Raise ValueError if a time, where it is known, comes before ``t0``, that of the given state."""
+    known, start = concrete_value(value), concrete_value(t0)
+    if known is not None and start is not None and known.size:
+        earliest = np.min(np.asarray(known, float))
+        if earliest < np.asarray(start, float):
+            raise ValueError(
+                f"Argument `{name}` must not come before t0 = {start} ms, the time of `state`, but has {earliest}."
+            )
+
+
+def check_in_order(name: str, value: Any) -> None:
+    """Raise ValueError if times, where they are known, decrease."""
+    known = concrete_value(value)
+    if known is not None and (np.diff(known) < 0).any():
+        i = int((np.diff(known) < 0).argmax())
+        raise ValueError(
+            f"Argument `{name}` must be in the order of time, but element {i + 1} ({known[i + 1]}) is below {known[i]}."
+        )
+
+
+def nan_if_unordered(times: Any) -> Any:
+    """Times in ms that are to be in order: NaN, all of them, where they are traced and are not."""
+    if is_concrete(times):
+        return times
+    times = as_floating(as_array(times))
+    return nan_unless(times, (jnp.isfinite(times).all() & (times[1:] >= times[:-1]).all()))
+
+
+def nan_if_invalid_times(times: Any, t0: Any = None, *, sort: bool) -> Any:
+    """Times in ms, NaN wherever they or ``t0`` are traced and wrong; where all are known, as they came.
+
+    Args:
+        times: (K,) or (M,), as `check_times` gives them.
+        t0: the time that none of them may come before, or None.
+        sort: as in `check_times`: whether inf is padding.
+    """
+    if is_concrete(times) and is_concrete(t0):
+        return times
+    times = as_floating(as_array(times))
+    good = (times > -jnp.inf) if sort else jnp.isfinite(times)
+    if t0 is not None:
+        start = as_array(t0, times.dtype)
+        good &= (times >= start) & jnp.isfinite(start)
+    return nan_unless(times, good)
