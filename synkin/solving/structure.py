@@ -12,7 +12,8 @@ that the rest needs to know in order to choose an algorithm. The kinds:
 Equations of no such kind are refused: an exponential of matrices that change as the state does would be wrong in
 silence. JAX records the operations, and `synkin.tracing.polynomials` makes polynomials in the variables of them. So
 what is found holds for all values that parameters, variables and T may have. Where that cannot be told, the more
-general case is taken; what hangs on the parameters in use, as the sign of a gate's rates may, is named in `Structure.to_check`.
+general case is taken; what depends on the parameters in use, such as the sign of a gate's rates, is named in
+`Structure.to_check`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

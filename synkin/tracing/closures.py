@@ -100,7 +100,7 @@ def _function(f: types.FunctionType, within: list[Any]) -> Any:
     within = [*within, f]
     names, attributes = _names(f.__code__)
     seen: list[Any] = []
-    builtins = f.__builtins__  # type: ignore[attr-defined]  # of all functions since Python 3.10
+    builtins = getattr(f, "__builtins__")  # noqa: B009  # of all functions since Python 3.10, which types do not say
     for name in names:
         if name in f.__globals__:
             seen.append(f.__globals__[name])
