@@ -48,6 +48,7 @@ class Moves(NamedTuple):
     last_before: Move | None  # the same of the pulses that were under way
     none: Move | None  # without transmitter
     rates: gate.Rates | None  # of a gate, where a step integrates them by itself
+    range: gate.Range | None  # of a gate's tables; None where there are none
     output: Any  # see `output_weights`
 
 
@@ -65,24 +66,25 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
     if kernel.TAKES_WEIGHTS:
         flow = _held if method == "exp_euler" else _flow
         whole = Move(flow(kernel, params, [(dt, False)]), None)
-        return Moves(dt, None, None, whole, None, None, None, None, output)
+        return Moves(dt, None, None, whole, None, None, None, None, None, output)
     pulse = transmitter.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
         held = gate.held(gate.rates(kernel, params), dt) if kernel.structure.gated else None
         active, resting = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
         # One gate for both: it sees no transmitter.
-        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, output)
+        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, None, output)
     off = dt - pulse.last
     kinds = [[(dt, True)], [(pulse.last, True), (off, False)], [(dt, False)]]
     flows = [_flow(kernel, params, stretches) for stretches in kinds]
-    rates = None
+    rates = reach = None
     gates: list[gate.Integrals | None] = [None] * len(kinds)
     if kernel.structure.gated:
         rates = gate.rates(kernel, params)
         if not once:
-            gates = [*gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)])]
+            found, reach = gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)], params.T_dur)
+            gates = [*found]
     moves = [Move(flow, table) for flow, table in zip(flows, gates, strict=True)]
-    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, output)
+    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, reach, output)
 
 
 def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method: str) -> tuple[Moves, Array]:
@@ -114,12 +116,11 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
         return moved
     x, g = moved[0] if in_turn else y[0], y[1]
     if move.gate is None:
-        on = _transmitter_in_step(moves, drive)
-        opened, closed = gate.integrals(_rates(moves), x, [(on, True), (moves.dt - on, False)], gate.STEP_RULE)
+        opened, closed = gate.integrals_of_step(_rates(moves), x, _stretches(moves, drive))
     else:
-        opened, closed = gate.look_up(move.gate, x)
-        if moves.last_before is not None:
-            opened, closed = _unless_under_way(moves, x, drive, opened, closed)
+        opened, closed = gate.look_up(move.gate, moves.range, x)
+        if moves.range is not None:
+            opened, closed = _unless_beyond(moves, x, drive, opened, closed)
     return *moved, open_gate(g, opened, closed)
 
 
@@ -162,7 +163,7 @@ def _evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_tra
     moved = _follow(structure, _flow(kernel, params, stretch), y, False, conserved=False)
     if not structure.gated:
         return moved
-    opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch, gate.STRETCH_RULE)
+    opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch)
     return *moved, open_gate(y[1], opened, closed)
 
 
@@ -367,28 +368,38 @@ def _pick(moves: Moves, count: Array) -> Move:
     gates = [kind.gate for kind in kinds if kind.gate is not None]
     if len(gates) < 2:
         return Move(flow, gates[0] if gates else None)
-    if len(gates) < len(kinds):  # the one of `last_before` is integrated where it is needed
+    if len(gates) < len(kinds):  # that of `last_before` is computed where it is needed
         return Move(flow, jax.tree.map(lambda whole, last, none: one(whole, last, none), *gates))
     return Move(flow, jax.tree.map(one, *gates))
 
 
-def _unless_under_way(moves: Moves, x: Array, count: Array, opened: Array, closed: Array) -> tuple[Array, Array]:
-    """The integrals of a gate, with those of pulses that were under way at the start, in the step where they end."""
-    assert moves.before is not None
-    on, ends = moves.before.last, count == 3
+def _unless_beyond(moves: Moves, x: Array, count: Array, opened: Array, closed: Array) -> tuple[Array, Array]:
+    """The integrals of a gate, computed anew where no table has them: for an x beyond them, and in the step in which a
+    pulse ends that was under way at the start."""
+    assert moves.range is not None
+    beyond = gate.beyond(moves.range, x)
+    if moves.before is not None:
+        beyond = beyond | (count == 3)
 
-    def integrate(on: Array, x: Array) -> tuple[Array, Array]:
-        stretches = [(on, True), (moves.dt - on, False)]
-        return gate.integrals(_rates(moves), x, stretches, gate.STEP_RULE)
+    @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
+    def integrate(moves: Moves, x: Array, count: Array, opened: Array, closed: Array) -> tuple[Array, Array]:
+        own = gate.integrals(_rates(moves), x, _stretches(moves, count), few_at_a_time=True)
+        return jnp.where(beyond, own[0], opened), jnp.where(beyond, own[1], closed)
 
-    own = jax.lax.cond(loop.anywhere(ends), integrate, lambda on, x: (x, x), on, x)
-    return jnp.where(ends, own[0], opened), jnp.where(ends, own[1], closed)
+    given = moves._replace(whole=None, last=None, last_before=None, none=None, output=None)
+    operands = given, x, count, opened, closed
+    return jax.lax.cond(loop.anywhere(beyond), integrate, lambda *given: given[-2:], *operands)
 
 
 def _transmitter_in_step(moves: Moves, count: Array) -> Array:
     """The ms of transmitter in a step of that count."""
     last = moves.pulse.last if moves.before is None else jnp.where(count % 2 == 0, moves.pulse.last, moves.before.last)
     return jnp.where(count >= 4, moves.dt, jnp.where(count >= 2, last, jnp.zeros_like(last)))
+
+
+def _stretches(moves: Moves, count: Array) -> gate.Stretches:
+    on = _transmitter_in_step(moves, count)
+    return [(on, True), (moves.dt - on, False)]
 
 
 def _rates(moves: Moves) -> gate.Rates:
