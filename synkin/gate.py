@@ -35,9 +35,9 @@ _PULSES = 8
 # The scale on which a table's variable is drawn out next to x = 0, in units of the x whose gate closes as fast as by
 # itself; found by trial.
 _SCALE = 8.0
-# In a stretch over which the gate and x relax by fewer time constants than this, a few fixed nodes do.
-_SHORT = 8.0
-_SHORT_NODES = 16
+# In a step over which the gate and x relax by fewer time constants than this, a few fixed nodes do.
+_SHORT = 25.0
+_SHORT_NODES, _SHORT_NODES_OTHER = {"float64": 24}, 16
 # Nodes of each of the three parts into which any other stretch is split.
 _NODES, _NODES_OTHER = {"float64": 32}, 14
 # What is open is forgotten after so many time constants.
@@ -61,7 +61,8 @@ class Integrals(NamedTuple):
     """Opening and closing over a step as functions of x.
 
     ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
-    is more than what opens, the second is less: ``bend[0] + x p(z)``, with p a polynomial, and z as in `Range`.
+    is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``, and z
+    and the scale as in `Range`.
     """
 
     opened: tuple[Array | None, Array]
@@ -151,13 +152,8 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     x = jax.vmap(lambda z: jnp.broadcast_to(at.scale * (1 + z) / (at.spread - z), shape))(z)
     zero = jnp.zeros(shape, dtype)
 
-    def opening(rule: Any) -> Any:
-        return lambda x: jax.lax.map(lambda x: _integrals(r, x, stretches, rule)[0], x)
-
-    long = ~_is_short(r, jnp.broadcast_to(at.most, shape), stretches)
-    found = jax.lax.cond(
-        loop.anywhere(long), opening(_graded), opening(_fixed), jnp.concatenate([x, zero[None]])
-    )
+    points = jnp.concatenate([x, zero[None]])
+    found = jax.lax.map(lambda x: _integrals(r, x, stretches, graded=False)[0], points)
     found, at_0 = found[:-1], found[-1]
 
     (to_x, to_base), elapsed = _integral_of_x(r, stretches), sum(duration for duration, _ in stretches)
@@ -165,9 +161,9 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     closed: tuple[Array, Array | None] = r.b * elapsed, None
     if r.c is not None:
         closed = r.b * elapsed + r.c * to_base, r.c * to_x
-    # The bend is ``first + x slope(x)``, so that it is right relative to x where x is next to nothing.
+    # The bend is ``first + w p(z)``, so that it is right relative to x where x is next to nothing.
     first = at_0 - opened[0]
-    slopes = jax.vmap(lambda found, x: ((found - at_0) - opened[1] * x) / x)(found, x)
+    slopes = jax.vmap(lambda found, x: ((found - at_0) - opened[1] * x) / x * (x + at.scale))(found, x)
     exactly = {"axes": 1, "precision": jax.lax.Precision.HIGHEST}
     coefficients = jnp.tensordot(jnp.asarray(matrix, dtype), slopes[: degree + 1], **exactly)
     coefficients = jnp.tensordot(jnp.asarray(powers, dtype), coefficients, **exactly)
@@ -175,7 +171,9 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
     right = found[degree + 1 :]
     off = jnp.abs(read - right) / (_TOLERANCE.get(dtype.name, _TOLERANCE_OTHER) * right + jnp.finfo(dtype).tiny)
-    return table, jax.lax.stop_gradient(off.max(axis=0))
+    # The same few nodes can be no measure of how good they are.
+    off = jnp.where(_is_short(r, jnp.broadcast_to(at.most, shape), stretches), off.max(axis=0), jnp.inf)
+    return table, jax.lax.stop_gradient(off)
 
 
 def look_up(given: Integrals, at: Range | None, x: Array) -> tuple[Array, Array]:
@@ -185,31 +183,39 @@ def look_up(given: Integrals, at: Range | None, x: Array) -> tuple[Array, Array]
     if not given.bend:
         return opened, jnp.broadcast_to(closed, x.shape)
     assert at is not None
-    x = _not_negative(x)
-    z = (at.spread * x - at.scale) / (x + at.scale)
-    more = given.bend[0] + x * _polynomial(given.bend[1:], z)
+    more = given.bend[0] + _polynomial(given.bend[1:], at, x)
     # Neither can be below 0, nor by rounding where b and c are 0. The derivative stays.
     more = more + jax.lax.stop_gradient(jnp.clip(more, -opened, closed) - more)
-    return opened + more, closed - more
+    return jnp.where(x < 0, jnp.nan, opened + more), closed - more
 
 
 @jax.custom_jvp
-def _polynomial(coefficients: tuple[Array, ...], z: Array) -> Array:
-    total = jnp.broadcast_to(coefficients[-1], z.shape)
+def _polynomial(coefficients: tuple[Array, ...], at: Range, x: Array) -> Array:
+    """``w p(z)``, see `Integrals`."""
+    inverse = 1 / (x + at.scale)
+    z = (at.spread * x - at.scale) * inverse
+    total = jnp.broadcast_to(coefficients[-1], x.shape)
     for c in coefficients[-2::-1]:
         total = c + z * total
-    return total
+    return x * inverse * total
 
 
 @_polynomial.defjvp
 def _polynomial_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (coefficients, z), (d_coefficients, dz) = primals, tangents
-    # The powers one by one: what a gradient sums up for each coefficient is then a product, and no recurrence.
-    slope = _polynomial(tuple(float(j) * c for j, c in enumerate(coefficients[1:], 1)), z)
-    d = d_coefficients[0] + slope * dz
+    (coefficients, at, x), (d_coefficients, _, dx) = primals, tangents
+    # Any range gives the same function, so that it has no derivative.
+    inverse = 1 / (x + at.scale)
+    z = (at.spread * x - at.scale) * inverse
+    p, slope = jnp.broadcast_to(coefficients[-1], x.shape), jnp.zeros_like(x)
+    for c in coefficients[-2::-1]:
+        p, slope = c + z * p, p + z * slope
+    # What a gradient sums up for a coefficient ends on a power of z, and what all of these share on a division, which
+    # XLA's CPU computes but once; see `propagator.open_gate`.
+    d = d_coefficients[0]
     for j, dc in enumerate(d_coefficients[1:], 1):
         d = d + jax.lax.integer_pow(z, j) * dc
-    return _polynomial(coefficients, z), d
+    by_x = at.scale * (p + (1 + at.spread) * x * inverse * slope) * inverse
+    return x * inverse * p, x * d / (x + at.scale) + by_x * inverse * dx
 
 
 def beyond(at: Range, x: Array) -> Array:
@@ -217,152 +223,162 @@ def beyond(at: Range, x: Array) -> Array:
     return x > at.most
 
 
-def integrals(r: Rates, x: Array, stretches: Stretches, *, few_at_a_time: bool = False) -> tuple[Array, Array]:
+def may_go_beyond(r: Rates, at: Range, x: Array) -> Array:
+    """Whether any x is beyond the tables at some time of a run that begins with ``x``."""
+    # x relaxes towards where a pulse without end would bring it, or towards 0.
+    tiny = float(jnp.finfo(x.dtype).tiny)
+    return loop.anywhere(beyond(at, jnp.maximum(x, r.source / jnp.maximum(r.rate, tiny))))
+
+
+def integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
     """The integrals of opening and closing over the stretches from ``x`` at their start, of the shape of x.
 
-    Right for stretches of any length and any rates. ``few_at_a_time`` takes the nodes one after the other, which takes
-    less memory and more time.
+    Right for stretches of any length and any rates.
     """
-    return _integrals(r, x, stretches, _graded, few_at_a_time=few_at_a_time)
+    return _integrals(r, x, stretches, graded=True)
 
 
 def integrals_of_step(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
     """`integrals`, by few nodes where that will do for all of ``x``."""
 
-    def by(rule: Any) -> Any:
-        return jax.checkpoint(lambda x: _integrals(r, x, stretches, rule))
+    def by(graded: bool) -> Any:
+        return jax.checkpoint(lambda x: _integrals(r, x, stretches, graded=graded))
 
-    return jax.lax.cond(loop.anywhere(~_is_short(r, x, stretches)), by(_graded), by(_fixed), x)
-
-
-class _Nodes(NamedTuple):
-    """Nodes of a sum over a stretch, (n, ...), as parts of its length."""
-
-    since: Array  # its start
-    left: Array  # to its end
-    weight: Array
+    return jax.lax.cond(loop.anywhere(~_is_short(r, x, stretches)), by(True), by(False), x)
 
 
-def _fixed(r: Rates, x: Array, duration: Array, fed: bool) -> _Nodes:
-    """For a smooth integrand."""
-    nodes, weights = gauss_legendre(_SHORT_NODES)
+class _Part(NamedTuple):
+    """A part of a stretch, whose nodes crowd towards the moment `since`; all in units of the stretch's length."""
 
-    def spread(values: np.ndarray) -> Array:
-        return jnp.asarray(values, r.a.dtype).reshape(-1, *(1,) * x.ndim)
+    since: Array
+    left: Array  # from that moment to the end of the stretch
+    sign: Array  # 1 where the part lies after that moment, -1 where before
+    length: Array
+    spread: Array  # of the nodes: their distance is ``length sinh(spread node) / sinh(spread)``
 
-    return _Nodes(spread(nodes), spread(1 - nodes), spread(weights))
+
+class _Stretch(NamedTuple):
+    """A stretch of time, or several with a leading axis."""
+
+    start: Array  # x there
+    duration: Array  # ms
+    rate: Array  # of x
+    source: Array | None  # of x; None where it is 0
 
 
-def _graded(r: Rates, x: Array, duration: Array, fed: bool) -> _Nodes:
-    """For any rates: three parts, the nodes of each crowded towards one end by as much as something is fast there.
+def _parts(r: Rates, one: _Stretch) -> _Part:
+    """Three parts, (3, ...), in which nodes lie as close as something is fast there.
 
     x relaxes from the start on. Where it opens the gate so fast that what was open before is forgotten, the first part
     begins as late, and ends where it does so no more; the second part is fine where it begins, the third where it ends.
     """
-    r, x, duration = jax.lax.stop_gradient((r, x, duration))
-    dtype = x.dtype
-    eps = float(jnp.finfo(dtype).eps)
-    h = jnp.maximum(duration, float(jnp.finfo(dtype).tiny) / eps**2)
+    r, one = jax.lax.stop_gradient((r, one))
+    x = one.start
+    eps, forgotten = float(jnp.finfo(x.dtype).eps), _FORGOTTEN.get(x.dtype.name, _FORGOTTEN_OTHER)
+    h = jnp.maximum(one.duration, float(jnp.finfo(x.dtype).tiny) / eps**2)
     # All times in units of h from here on.
-    rate = (r.rate if fed else r.rate_at_rest) * h
-    k = _total_rate(r) * h
+    rate, k, by_itself = one.rate * h, _total_rate(r) * h, r.b * h
     some = jnp.maximum(rate, 1e-3)
-    source = r.source * h if fed else jnp.zeros_like(h)
+    brought = jnp.zeros_like(h) if one.source is None else k * one.source * h
+    excess = jnp.maximum(k * x - brought / some, 0)
+    turn = jnp.clip(jnp.log1p(excess / some) / some, 0, 1)
 
     def R(s: Array) -> Array:
-        return r.b * h + k * (x * jnp.exp(-rate * s) + source * s * phi(-rate * s))
+        lost = jnp.exp(-rate * s)
+        return by_itself + k * x * lost + brought * jnp.minimum((1 - lost) / some, s)
 
-    forgotten = _FORGOTTEN.get(dtype.name, _FORGOTTEN_OTHER)
-    excess = jnp.maximum(k * (x - source / some), 0)
-    turn = jnp.clip(jnp.log1p(excess / some) / some, 0, 1)
-    R_turn, R_end = R(turn), R(jnp.ones_like(turn))
+    R_turn, R_end, rest = R(turn), R(jnp.ones_like(turn)), 1 - turn
     first = jnp.minimum(turn, jnp.minimum(forgotten / (R_turn + eps), math.log1p(forgotten) / some))
-    rest = 1 - turn
     third = jnp.minimum(rest / 2, forgotten / (R_end + eps))
-    second = rest - third
-    nodes, weights = gauss_legendre(_NODES.get(dtype.name, _NODES_OTHER))
-
-    def part(length: Array, fastest: Array) -> tuple[Array, Array]:
-        """Distances from the end at which something is fast, and weights."""
-        reach = jnp.arcsinh(length * fastest + eps)
-
-        def one(node: Array, weight: Array) -> tuple[Array, Array]:
-            slope = length * reach / jnp.sinh(reach)
-            return length * (jnp.sinh(reach * node) / jnp.sinh(reach)), weight * slope * jnp.cosh(reach * node)
-
-        return jax.vmap(one)(jnp.asarray(nodes, dtype), jnp.asarray(weights, dtype))
-
-    late = jnp.minimum(rate, 80 / jnp.maximum(rest, eps))
-    from_turn, w_first = part(first, rate + R_turn)
-    after_turn, w_second = part(second, rate + R_turn)
-    from_end, w_third = part(third, late + R_end)
-    since = jnp.concatenate([turn - from_turn, turn + after_turn, 1 - from_end])
-    left = jnp.concatenate([rest + from_turn, rest - after_turn, from_end])
-    return jax.lax.stop_gradient(_Nodes(since, left, jnp.concatenate([w_first, w_second, w_third])))
+    late = jnp.minimum(rate, 2 * forgotten / jnp.maximum(rest, eps))  # x does not change any more
+    zero, unit = jnp.zeros_like(turn), jnp.ones_like(turn)
+    length = jnp.stack([first, rest - third, third])
+    fastest = jnp.stack([rate + R_turn, rate + R_turn, late + R_end])
+    return jax.lax.stop_gradient(
+        _Part(
+            since=jnp.stack([turn, turn, unit]),
+            left=jnp.stack([rest, rest, zero]),
+            sign=jnp.stack([-unit, unit, -unit]),
+            length=length,
+            spread=jnp.arcsinh(length * fastest + eps),
+        )
+    )
 
 
-def _integrals(
-    r: Rates, x: Array, stretches: Stretches, rule: Any, *, few_at_a_time: bool = False
-) -> tuple[Array, Array]:
-    x = _not_negative(x)
-    starts = [x]
-    for duration, fed in stretches[:-1]:
-        starts.append(jnp.broadcast_to(_later(r, starts[-1], duration, fed), x.shape))
-    total_rate = _total_rate(r)
-    total = jnp.zeros_like(x)  # the integral of R from here to the end
-    sums = jnp.zeros_like(x), jnp.zeros_like(x)
-    for (duration, fed), start in zip(reversed(stretches), reversed(starts), strict=True):
-        nodes = rule(r, start, jnp.broadcast_to(duration, x.shape), fed)
+def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tuple[Array, Array]:
+    x, k = jnp.where(x < 0, jnp.nan, x), _total_rate(r)  # of what opens by less than nothing nothing here is sure
+    own: list[_Stretch] = []
+    for duration, fed in stretches:
+        start = _later(own[-1], own[-1].duration) if own else x
+        source = r.source if fed else None if len(stretches) == 1 else jnp.zeros_like(r.source)
+        one = start, duration, r.rate if fed else r.rate_at_rest, source
+        own.append(_Stretch(*(None if part is None else jnp.broadcast_to(part, x.shape) for part in one)))
+    several: _Stretch = jax.tree.map(lambda *each: jnp.stack(each), *own)
+    # The integral of R over each, and from its end to the end of all.
+    totals = jax.vmap(lambda one: r.b * one.duration + k * _integral(one, one.start, one.duration))(several)
+    total = totals.sum(axis=0)
+    after = jnp.stack([totals[i + 1 :].sum(axis=0) for i in range(len(own))])
 
-        def parts(
-            node: _Nodes, start: Array = start, duration: Array = duration, fed: bool = fed, after: Array = total
-        ) -> tuple[Array, Array]:
-            since, left = duration * node.since, duration * node.left
-            then = _later(r, start, since, fed)
-            is_open = jnp.exp(-(r.b * left + total_rate * _integral(r, then, left, fed) + after))
-            weight = jnp.broadcast_to(duration * node.weight * is_open, x.shape)
-            return weight * then, weight
+    def summed(one: _Stretch, after: Array, since: Array, left: Array, weight: Array) -> tuple[Array, Array]:
+        since, left = one.duration * since, one.duration * left
+        then = _later(one, since)
+        is_open = jnp.exp(-(r.b * left + k * _integral(one, then, left) + after))
+        weight = jnp.broadcast_to(one.duration * weight * is_open, x.shape)
+        return weight * then, weight
 
-        if few_at_a_time:
-            sums = jax.lax.scan(lambda sums, node, parts=parts: (_added(sums, parts(node)), None), sums, nodes)[0]
-        else:
-            sums = _added(sums, tuple(part.sum(axis=0) for part in jax.vmap(parts)(nodes)))
-        total = total + r.b * duration + total_rate * _integral(r, start, duration, fed)
-    opened, closed = r.a * sums[0], r.b * sums[1]
+    def of_nodes(nodes: Any, one: _Stretch, after: Array) -> tuple[Array, Array]:
+        return tuple(part.sum(axis=0) for part in jax.vmap(lambda *node: summed(one, after, *node))(*nodes))
+
+    if not graded:
+        nodes, weights = _rule(x, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
+        found = jax.vmap(lambda *given: of_nodes((nodes, 1 - nodes, weights), *given))(several, after)
+        by_x, by_time = (part.sum(axis=0) for part in found)
+    else:
+        nodes, weights = _rule(x, _NODES.get(x.dtype.name, _NODES_OTHER))
+        parts = jax.vmap(lambda one: _parts(r, one))(several)
+
+        def add(sums: Any, given: tuple[_Part, Array]) -> tuple[Any, None]:
+            part, i = given
+            angle = jax.vmap(lambda node: part.spread * node)(nodes)
+            away = part.length / jnp.sinh(part.spread) * jnp.sinh(angle)
+            weight = part.length * part.spread / jnp.sinh(part.spread) * jnp.cosh(angle)
+            weight = jax.vmap(lambda w, own: w * own)(weights, weight)
+            one, later = jax.tree.map(lambda each: each[i], (several, after))
+            found = of_nodes((part.since + part.sign * away, part.left - part.sign * away, weight), one, later)
+            return jax.tree.map(jnp.add, sums, found), None
+
+        parts = jax.tree.map(lambda each: each.reshape(-1, *x.shape), parts)
+        which = jnp.arange(3 * len(own), dtype=jnp.int32) // 3
+        zeros = loop.alike((jnp.zeros_like(x), jnp.zeros_like(x)), (r, several))
+        (by_x, by_time), _ = jax.lax.scan(add, zeros, (parts, which))
+    opened, closed = r.a * by_x, r.b * by_time
     if r.c is not None:
-        closed = closed + r.c * sums[0]
+        closed = closed + r.c * by_x
     # They are the integrals of the two rates times what is still open at the end, and add up to how much that changes.
     quiet = total < _QUIET.get(x.dtype.name, _QUIET_OTHER)
-    summed = jnp.where(quiet, jnp.ones_like(x), opened + closed)
-    factor = jnp.where(quiet, 1 / phi(-total), total / summed)
+    summed_up = jnp.where(quiet, jnp.ones_like(x), opened + closed)
+    factor = jnp.where(quiet, 1 / phi(-total), total / summed_up)
     return opened * factor, closed * factor
 
 
-def _not_negative(x: Array) -> Array:
-    """NaN for an x below 0, of which nothing here is sure."""
-    return jnp.where(x < 0, jnp.nan, x)
-
-
-def _added(sums: Any, more: Any) -> Any:
-    return jax.tree.map(jnp.add, sums, more)
+def _rule(x: Array, number: int) -> tuple[Array, Array]:
+    return tuple(jnp.asarray(part, x.dtype) for part in gauss_legendre(number))
 
 
 def _total_rate(r: Rates) -> Array:
     return r.a if r.c is None else r.a + r.c
 
 
-def _later(r: Rates, x: Array, s: Array, fed: bool) -> Array:
+def _later(one: _Stretch, s: Array) -> Array:
     """x after ``s`` ms."""
-    if not fed:
-        return x * jnp.exp(-r.rate_at_rest * s)
-    return x * jnp.exp(-r.rate * s) + r.source * (s * phi(-r.rate * s))
+    x = one.start * jnp.exp(-one.rate * s)
+    return x if one.source is None else x + one.source * (s * phi(-one.rate * s))
 
 
-def _integral(r: Rates, x: Array, s: Array, fed: bool) -> Array:
+def _integral(one: _Stretch, x: Array, s: Array) -> Array:
     """The integral of x over ``s`` ms."""
-    if not fed:
-        return x * (s * phi(-r.rate_at_rest * s))
-    return x * (s * phi(-r.rate * s)) + r.source * (s**2 * phi2(-r.rate * s))
+    found = x * (s * phi(-one.rate * s))
+    return found if one.source is None else found + one.source * (s**2 * phi2(-one.rate * s))
 
 
 def _integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
@@ -382,8 +398,8 @@ def _integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
 
 def _is_short(r: Rates, x: Array, stretches: Stretches) -> Array:
     """Whether few nodes do."""
-    r, x, stretches = r, x, [(jax.lax.stop_gradient(duration), fed) for duration, fed in stretches]
     r, x = jax.lax.stop_gradient((r, x))
+    stretches = [(jax.lax.stop_gradient(duration), fed) for duration, fed in stretches]
     elapsed = sum(duration for duration, _ in stretches)
     slope, base = _integral_of_x(r, stretches)
     relaxed = r.b * elapsed + _total_rate(r) * (slope * x + base)

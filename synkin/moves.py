@@ -49,6 +49,7 @@ class Moves(NamedTuple):
     none: Move | None  # without transmitter
     rates: gate.Rates | None  # of a gate, where a step integrates them by itself
     range: gate.Range | None  # of a gate's tables; None where there are none
+    beyond: Any  # whether a run may leave that range, bool; None where it is not known
     output: Any  # see `output_weights`
 
 
@@ -66,13 +67,13 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
     if kernel.TAKES_WEIGHTS:
         flow = _held if method == "exp_euler" else _flow
         whole = Move(flow(kernel, params, [(dt, False)]), None)
-        return Moves(dt, None, None, whole, None, None, None, None, None, output)
+        return Moves(dt, None, None, whole, None, None, None, None, None, None, output)
     pulse = transmitter.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
         held = gate.held(gate.rates(kernel, params), dt) if kernel.structure.gated else None
         active, resting = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
         # One gate for both: it sees no transmitter.
-        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, None, output)
+        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, None, None, output)
     off = dt - pulse.last
     kinds = [[(dt, True)], [(pulse.last, True), (off, False)], [(dt, False)]]
     flows = [_flow(kernel, params, stretches) for stretches in kinds]
@@ -84,7 +85,7 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
             found, reach = gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)], params.T_dur)
             gates = [*found]
     moves = [Move(flow, table) for flow, table in zip(flows, gates, strict=True)]
-    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, reach, output)
+    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, reach, None, output)
 
 
 def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method: str) -> tuple[Moves, Array]:
@@ -94,6 +95,13 @@ def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method:
     if method == "exact":
         last_before = Move(_flow(kernel, params, [(before.last, True), (moves.dt - before.last, False)]), None)
     return moves._replace(before=before, last_before=last_before), count
+
+
+def begun(moves: Moves, y: Variables) -> Moves:
+    """The moves of a run that begins with the variables ``y``."""
+    if moves.range is None:
+        return moves
+    return moves._replace(beyond=gate.may_go_beyond(_rates(moves), moves.range, y[0]))
 
 
 def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) -> Variables:
@@ -381,25 +389,31 @@ def _unless_beyond(moves: Moves, x: Array, count: Array, opened: Array, closed: 
     if moves.before is not None:
         beyond = beyond | (count == 3)
 
-    @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
-    def integrate(moves: Moves, x: Array, count: Array, opened: Array, closed: Array) -> tuple[Array, Array]:
-        own = gate.integrals(_rates(moves), x, _stretches(moves, count), few_at_a_time=True)
-        return jnp.where(beyond, own[0], opened), jnp.where(beyond, own[1], closed)
-
     given = moves._replace(whole=None, last=None, last_before=None, none=None, output=None)
-    operands = given, x, count, opened, closed
-    return jax.lax.cond(loop.anywhere(beyond), integrate, lambda *given: given[-2:], *operands)
+
+    @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
+    def integrate(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
+        return gate.integrals(_rates(moves), x, _stretches(moves, count))
+
+    def look(*operands: Any) -> tuple[Array, Array]:
+        return jax.lax.cond(loop.anywhere(beyond), integrate, lambda moves, x, count: (x, x), *operands)
+
+    if moves.before is not None or moves.beyond is None:
+        own = look(given, x, count)
+    else:  # a run that stays within the range need not look at each step
+        own = jax.lax.cond(moves.beyond, look, lambda moves, x, count: (x, x), given, x, count)
+    return jnp.where(beyond, own[0], opened), jnp.where(beyond, own[1], closed)
+
+
+def _stretches(moves: Moves, count: Array) -> gate.Stretches:
+    on = _transmitter_in_step(moves, count)
+    return [(on, True), (moves.dt - on, False)]
 
 
 def _transmitter_in_step(moves: Moves, count: Array) -> Array:
     """The ms of transmitter in a step of that count."""
     last = moves.pulse.last if moves.before is None else jnp.where(count % 2 == 0, moves.pulse.last, moves.before.last)
     return jnp.where(count >= 4, moves.dt, jnp.where(count >= 2, last, jnp.zeros_like(last)))
-
-
-def _stretches(moves: Moves, count: Array) -> gate.Stretches:
-    on = _transmitter_in_step(moves, count)
-    return [(on, True), (moves.dt - on, False)]
 
 
 def _rates(moves: Moves) -> gate.Rates:

@@ -167,36 +167,38 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
         The open fraction at the end, with right derivatives also where both integrals are 0. One transcendental is
         all that it costs, which matters for rates that change from step to step.
     """
+    _, settled, t = _settling(opened, closed)
+    return g + jnp.where(opened + closed == 0, opened, 2 * t / (1 - t) * (g - settled))
+
+
+def _settling(opened: Array, closed: Array) -> tuple[Array, Array, Array]:
+    """A total to divide by that is not 0, what is settled to (where both are 0, 0), and a tanh.
+
+    exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels. ``2 t / (1 - t)`` is
+    ``exp(-total) - 1``, and -1 where nothing is left: what closes entirely is 0.
+    """
     total = opened + closed
-    still, safe = _split(total, 0)
-    # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
-    t = jnp.tanh(-total / 2)
-    settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
-    return g + jnp.where(still, opened - total * g, settling * (g - opened / safe))
+    safe = jnp.where(total == 0, jnp.ones_like(total), total)
+    return safe, opened / safe, jnp.tanh(-total / 2)
 
 
 @open_gate.defjvp
 def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
-    total = opened + closed
-    small, safe = _split(total, _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER))
-    t, inverse = jnp.tanh(-total / 2), 1 / safe
-    # Near 0 the first two terms of a series, so that this has the right derivative too. Else both slopes end on a
-    # division, and the inverse is one: XLA's CPU computes that once, and all else again for every parameter that a
-    # gradient has.
-    near = (total - 1) * g - opened / 2
-    settled, mean = opened * inverse, 2 * t * inverse
+    safe, settled, t = _settling(opened, closed)
+    # Everything here is made of divisions and of the tanh: XLA's CPU computes these once, and all else again for every
+    # parameter that a gradient has.
+    mean = 2 * t / safe
+    radius = _GATE_RADIUS.get(g.dtype.name, _GATE_RADIUS_OTHER) / 2
+    # Near 0 the first two terms of a series, so that this has the right derivative too; the total is -2 t there.
+    small = jnp.abs(t) <= radius
     moved = (1 + t) * (settled - g)
-    by_closed = jnp.where(small, near, (moved + mean * settled) / (1 - t))
-    by_opened = jnp.where(small, near + 1 - total / 2, (moved + mean * (settled - 1)) / (1 - t))
-    dy = (1 + t) / (1 - t) * dg + by_opened * d_opened + by_closed * d_closed
+    near = -g * (1 + 2 * t)
+    half = jnp.where(small, settled * t, 0)
+    by_closed = jnp.where(small, (near + half) * (1 - t), moved + mean * settled)
+    by_opened = jnp.where(small, (near + half + 1 + t) * (1 - t), moved + mean * (settled - 1))
+    dy = ((1 + t) * dg + by_opened * d_opened + by_closed * d_closed) / (1 - t)
     return open_gate(g, opened, closed), dy
-
-
-def _split(total: Array, radius: float) -> tuple[Array, Array]:
-    """Where a total is next to 0, and a total to divide by that is not."""
-    small = jnp.abs(total) <= radius
-    return small, jnp.where(small, jnp.ones_like(total), total)
 
 
 def occupancies(generator: Array, duration: Array) -> Array:

@@ -243,6 +243,7 @@ def begun(stepper: Stepper, state: Any, *, at_rest: bool) -> tuple[moves.Moves, 
     own = _fitted(stepper.moves, y[0])
     if kernel.TAKES_WEIGHTS:
         return own, y, None
+    own = moves.begun(own, y)
     if at_rest:
         return own, y, jnp.zeros(y[0].shape, jnp.int32)
     own, count = moves.continued(kernel, _fitted(stepper.params, y[0]), own, state.pulse_left, stepper.method)
