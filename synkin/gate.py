@@ -186,18 +186,17 @@ def look_up(given: Integrals, at: Range | None, x: Array) -> tuple[Array, Array]
     more = given.bend[0] + _polynomial(given.bend[1:], at, x)
     # Neither can be below 0, nor by rounding where b and c are 0. The derivative stays.
     more = more + jax.lax.stop_gradient(jnp.clip(more, -opened, closed) - more)
-    return jnp.where(x < 0, jnp.nan, opened + more), closed - more
+    return opened + more, closed - more
 
 
 @jax.custom_jvp
 def _polynomial(coefficients: tuple[Array, ...], at: Range, x: Array) -> Array:
     """``w p(z)``, see `Integrals`."""
-    inverse = 1 / (x + at.scale)
-    z = (at.spread * x - at.scale) * inverse
+    z = (at.spread * x - at.scale) / (x + at.scale)
     total = jnp.broadcast_to(coefficients[-1], x.shape)
     for c in coefficients[-2::-1]:
         total = c + z * total
-    return x * inverse * total
+    return x * total / (x + at.scale)
 
 
 @_polynomial.defjvp

@@ -114,22 +114,22 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
         drive: the count of the pulse (see `synkin.transmitter`), or the weight of an input, mS.
     """
     structure = kernel.structure
-    move = moves.whole if kernel.TAKES_WEIGHTS else _pick(moves, drive)
+    flow = moves.whole.flow if kernel.TAKES_WEIGHTS else _pick(moves, drive)
     in_turn = kernel.in_turn and method == "exp_euler"
-    moved = _follow(structure, move.flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
+    moved = _follow(structure, flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
     if kernel.TAKES_WEIGHTS:
         i = kernel.input
         return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
     if not structure.gated:
         return moved
     x, g = moved[0] if in_turn else y[0], y[1]
-    if move.gate is None:
+    if method == "exp_euler":
+        assert moves.whole.gate is not None
+        return *moved, open_gate(g, *gate.look_up(moves.whole.gate, None, x))
+    if moves.range is None:
         opened, closed = gate.integrals_of_step(_rates(moves), x, _stretches(moves, drive))
-    else:
-        opened, closed = gate.look_up(move.gate, moves.range, x)
-        if moves.range is not None:
-            opened, closed = _unless_beyond(moves, x, drive, opened, closed)
-    return *moved, open_gate(g, opened, closed)
+        return *moved, open_gate(g, opened, closed)
+    return *moved, _through_gate(moves._replace(output=None), x, g, drive)
 
 
 def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
@@ -355,13 +355,19 @@ def _follow(structure: Any, flow: Flow, y: Variables, in_turn: bool, *, conserve
     return tuple(moved)
 
 
-def _pick(moves: Moves, count: Array) -> Move:
-    """The move of a step of that count."""
+def _pick(moves: Moves, count: Array) -> Flow:
+    """The flow of a step of that count."""
+    kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
+    return _picked(count, *(kind.flow for kind in kinds))
+
+
+def _picked(count: Array, *kinds: Any) -> Any:
+    """Of trees for the kinds of steps, in the order in which a count falls, that of a step of that count."""
 
     def one(*kinds: Any) -> Any:
         if kinds[0] is None:
             return None
-        whole, *partly, none = kinds  # the order in which a count falls
+        whole, *partly, none = kinds
         if none is None:  # without transmitter nothing is gained
             none = jnp.zeros_like(whole)
         if all(kind is whole for kind in kinds):
@@ -371,38 +377,56 @@ def _pick(moves: Moves, count: Array) -> Move:
         ending = partly[0] if len(partly) == 1 else jnp.where(count % 2 == 0, partly[0], partly[1])
         return jnp.where(count >= 4, whole, jnp.where(count >= 2, ending, none))
 
-    kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
-    flow = jax.tree.map(one, *(kind.flow for kind in kinds), is_leaf=lambda x: x is None)
-    gates = [kind.gate for kind in kinds if kind.gate is not None]
-    if len(gates) < 2:
-        return Move(flow, gates[0] if gates else None)
-    if len(gates) < len(kinds):  # that of `last_before` is computed where it is needed
-        return Move(flow, jax.tree.map(lambda whole, last, none: one(whole, last, none), *gates))
-    return Move(flow, jax.tree.map(one, *gates))
+    return jax.tree.map(one, *kinds, is_leaf=lambda x: x is None)
 
 
-def _unless_beyond(moves: Moves, x: Array, count: Array, opened: Array, closed: Array) -> tuple[Array, Array]:
-    """The integrals of a gate, computed anew where no table has them: for an x beyond them, and in the step in which a
-    pulse ends that was under way at the start."""
-    assert moves.range is not None
-    beyond = gate.beyond(moves.range, x)
-    if moves.before is not None:
-        beyond = beyond | (count == 3)
+@jax.custom_jvp
+def _through_gate(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+    """g after a step, by its table or, where that has no x as large, by the sum over nodes.
 
-    given = moves._replace(whole=None, last=None, last_before=None, none=None, output=None)
+    So too in the step in which a pulse ends that was under way at the start.
+    """
+
+    def by_table(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+        return open_gate(g, *_tabled(moves, x, count))
+
+    known = moves.beyond is not None and moves.before is None
+    may_be = moves.beyond if known else loop.anywhere(_is_beyond(moves, x, count))
+    g = jax.lax.cond(may_be, _by_either, by_table, moves, x, g, count)
+    return jnp.where(x < 0, jnp.nan, g)  # of what opens by less than nothing no table is sure
+
+
+@_through_gate.defjvp
+def _through_gate_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    # Not through the condition above, out of which a derivative of every coefficient would come for every synapse.
+    return jax.jvp(_by_either, primals, tangents)
+
+
+def _by_either(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+    """`_through_gate`, so that nothing but the sum is behind a condition."""
 
     @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
     def integrate(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
         return gate.integrals(_rates(moves), x, _stretches(moves, count))
 
-    def look(*operands: Any) -> tuple[Array, Array]:
-        return jax.lax.cond(loop.anywhere(beyond), integrate, lambda moves, x, count: (x, x), *operands)
+    beyond = _is_beyond(moves, x, count)
+    given = moves._replace(whole=None, last=None, last_before=None, none=None)
+    own = jax.lax.cond(loop.anywhere(beyond), integrate, lambda moves, x, count: (x, x), given, x, count)
+    opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
+    return jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))
 
-    if moves.before is not None or moves.beyond is None:
-        own = look(given, x, count)
-    else:  # a run that stays within the range need not look at each step
-        own = jax.lax.cond(moves.beyond, look, lambda moves, x, count: (x, x), given, x, count)
-    return jnp.where(beyond, own[0], opened), jnp.where(beyond, own[1], closed)
+
+def _tabled(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
+    """The integrals of a gate over a step of that count, by its table."""
+    kinds = [kind.gate for kind in (moves.whole, moves.last, moves.none) if kind is not None]
+    return gate.look_up(_picked(count, *kinds), moves.range, x)
+
+
+def _is_beyond(moves: Moves, x: Array, count: Array) -> Array:
+    """Where no table has the integrals of a step."""
+    assert moves.range is not None
+    beyond = gate.beyond(moves.range, x)
+    return beyond if moves.before is None else beyond | (count == 3)
 
 
 def _stretches(moves: Moves, count: Array) -> gate.Stretches:
