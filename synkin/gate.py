@@ -152,6 +152,9 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     x = jax.vmap(lambda z: jnp.broadcast_to(at.scale * (1 + z) / (at.spread - z), shape))(z)
     zero = jnp.zeros(shape, dtype)
 
+    # The few nodes can be no measure of how good they are. Where they do not do, another function is taken.
+    long = _is_long(r, jnp.broadcast_to(at.most, shape), stretches)
+    r = jax.tree.map(lambda rate: jnp.where(long, jnp.zeros_like(rate), rate), r)
     points = jnp.concatenate([x, zero[None]])
     found = jax.lax.map(lambda x: _integrals(r, x, stretches, graded=False)[0], points)
     found, at_0 = found[:-1], found[-1]
@@ -171,8 +174,7 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
     right = found[degree + 1 :]
     off = jnp.abs(read - right) / (_TOLERANCE.get(dtype.name, _TOLERANCE_OTHER) * right + jnp.finfo(dtype).tiny)
-    # The same few nodes can be no measure of how good they are.
-    off = jnp.where(_is_short(r, jnp.broadcast_to(at.most, shape), stretches), off.max(axis=0), jnp.inf)
+    off = jnp.where(long, jnp.inf, off.max(axis=0))
     return table, jax.lax.stop_gradient(off)
 
 
@@ -243,7 +245,7 @@ def integrals_of_step(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, 
     def by(graded: bool) -> Any:
         return jax.checkpoint(lambda x: _integrals(r, x, stretches, graded=graded))
 
-    return jax.lax.cond(loop.anywhere(~_is_short(r, x, stretches)), by(True), by(False), x)
+    return jax.lax.cond(loop.anywhere(_is_long(r, x, stretches)), by(True), by(False), x)
 
 
 class _Part(NamedTuple):
@@ -338,12 +340,15 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
 
         def add(sums: Any, given: tuple[_Part, Array]) -> tuple[Any, None]:
             part, i = given
-            angle = jax.vmap(lambda node: part.spread * node)(nodes)
-            away = part.length / jnp.sinh(part.spread) * jnp.sinh(angle)
-            weight = part.length * part.spread / jnp.sinh(part.spread) * jnp.cosh(angle)
-            weight = jax.vmap(lambda w, own: w * own)(weights, weight)
+            per = 1 / jnp.sinh(part.spread)
+
+            def place(node: Array, weight: Array) -> tuple[Array, Array, Array]:
+                away = part.length * (jnp.sinh(part.spread * node) * per)
+                weight = weight * part.length * part.spread * (jnp.cosh(part.spread * node) * per)
+                return part.since + part.sign * away, part.left - part.sign * away, weight
+
             one, later = jax.tree.map(lambda each: each[i], (several, after))
-            found = of_nodes((part.since + part.sign * away, part.left - part.sign * away, weight), one, later)
+            found = of_nodes(jax.vmap(place)(nodes, weights), one, later)
             return jax.tree.map(jnp.add, sums, found), None
 
         parts = jax.tree.map(lambda each: each.reshape(-1, *x.shape), parts)
@@ -395,11 +400,11 @@ def _integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
     return slope, base
 
 
-def _is_short(r: Rates, x: Array, stretches: Stretches) -> Array:
-    """Whether few nodes do."""
+def _is_long(r: Rates, x: Array, stretches: Stretches) -> Array:
+    """Whether few nodes will not do."""
     r, x = jax.lax.stop_gradient((r, x))
     stretches = [(jax.lax.stop_gradient(duration), fed) for duration, fed in stretches]
     elapsed = sum(duration for duration, _ in stretches)
     slope, base = _integral_of_x(r, stretches)
     relaxed = r.b * elapsed + _total_rate(r) * (slope * x + base)
-    return relaxed + jnp.maximum(r.rate, r.rate_at_rest) * elapsed < _SHORT
+    return relaxed + jnp.maximum(r.rate, r.rate_at_rest) * elapsed >= _SHORT

@@ -167,36 +167,29 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
         The open fraction at the end, with right derivatives also where both integrals are 0. One transcendental is
         all that it costs, which matters for rates that change from step to step.
     """
-    _, settled, t = _settling(opened, closed)
-    return g + jnp.where(opened + closed == 0, opened, 2 * t / (1 - t) * (g - settled))
-
-
-def _settling(opened: Array, closed: Array) -> tuple[Array, Array, Array]:
-    """A total to divide by that is not 0, what is settled to (where both are 0, 0), and a tanh.
-
-    exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels. ``2 t / (1 - t)`` is
-    ``exp(-total) - 1``, and -1 where nothing is left: what closes entirely is 0.
-    """
     total = opened + closed
-    safe = jnp.where(total == 0, jnp.ones_like(total), total)
-    return safe, opened / safe, jnp.tanh(-total / 2)
+    settled = opened / jnp.where(total == 0, jnp.ones_like(total), total)
+    # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
+    t = jnp.tanh(-total / 2)
+    settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
+    return g + jnp.where(total == 0, opened, settling * (g - settled))
 
 
 @open_gate.defjvp
 def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
-    safe, settled, t = _settling(opened, closed)
-    # Everything here is made of divisions and of the tanh: XLA's CPU computes these once, and all else again for every
-    # parameter that a gradient has.
-    mean = 2 * t / safe
-    radius = _GATE_RADIUS.get(g.dtype.name, _GATE_RADIUS_OTHER) / 2
-    # Near 0 the first two terms of a series, so that this has the right derivative too; the total is -2 t there.
-    small = jnp.abs(t) <= radius
+    total = opened + closed
+    t = jnp.tanh(-total / 2)
+    small = jnp.abs(t) <= _GATE_RADIUS.get(g.dtype.name, _GATE_RADIUS_OTHER) / 2
+    safe = jnp.where(small, jnp.ones_like(total), total)
+    # All else is made of the tanh, of g and of three divisions: XLA's CPU computes these once, and what lies between
+    # again for every parameter that a gradient has.
+    settled, mean = opened / safe, 2 * t / safe
     moved = (1 + t) * (settled - g)
-    near = -g * (1 + 2 * t)
-    half = jnp.where(small, settled * t, 0)
-    by_closed = jnp.where(small, (near + half) * (1 - t), moved + mean * settled)
-    by_opened = jnp.where(small, (near + half + 1 + t) * (1 - t), moved + mean * (settled - 1))
+    # Near 0 the first two terms of a series, so that this has the right derivative too; the total is -2 t there.
+    near = -g * (1 + 2 * t) - settled / 2
+    by_closed = jnp.where(small, near * (1 - t), moved + mean * settled)
+    by_opened = jnp.where(small, (near + 1 + t) * (1 - t), moved + mean * (settled - 1))
     dy = ((1 + t) * dg + by_opened * d_opened + by_closed * d_closed) / (1 - t)
     return open_gate(g, opened, closed), dy
 
