@@ -60,6 +60,8 @@ class Moves(NamedTuple):
     last_before: Move | None  # the same of the pulses that were under way
     none: Move | None  # without transmitter
     rates: gate.Rates | None  # of a gate, where a step integrates them by itself
+    range: gate.Range | None  # of a gate's tables; None where there are none
+    beyond: Any  # whether a run may leave that range, bool; None where it is not known
     output: Any  # see `output_weights`
 
 
@@ -77,24 +79,25 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
     if kernel.TAKES_WEIGHTS:
         flow = _held if method == "exp_euler" else _flow
         whole = Move(flow(kernel, params, [(dt, False)]), None)
-        return Moves(dt, None, None, whole, None, None, None, None, output)
+        return Moves(dt, None, None, whole, None, None, None, None, None, None, output)
     pulse = pulses.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
         held = gate.held(gate.rates(kernel, params), dt) if kernel.structure.gated else None
         active, resting = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
         # One gate for both: it sees no transmitter.
-        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, output)
+        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, None, None, output)
     off = dt - pulse.last
     kinds = [[(dt, True)], [(pulse.last, True), (off, False)], [(dt, False)]]
     flows = [_flow(kernel, params, stretches) for stretches in kinds]
-    rates = None
+    rates = reach = None
     gates: list[gate.Integrals | None] = [None] * len(kinds)
     if kernel.structure.gated:
         rates = gate.rates(kernel, params)
         if not once:
-            gates = [*gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)])]
+            found, reach = gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)], params.T_dur)
+            gates = [*found]
     moves = [Move(flow, table) for flow, table in zip(flows, gates, strict=True)]
-    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, output)
+    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, reach, None, output)
 
 
 def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method: str) -> tuple[Moves, Array]:
@@ -108,6 +111,13 @@ def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method:
     return moves._replace(before=before, last_before=last_before), count
 
 
+def begun(moves: Moves, y: Variables) -> Moves:
+    """The moves of a run that begins with the variables ``y``."""
+    if moves.range is None:
+        return moves
+    return moves._replace(beyond=gate.may_go_beyond(_rates(moves), moves.range, y[0]))
+
+
 def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) -> Variables:
     """One step.
 
@@ -118,23 +128,22 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
         drive: the count of the pulse (see `synkin.solving.pulses`), or the weight of an input, mS.
     """
     structure = kernel.structure
-    move = moves.whole if kernel.TAKES_WEIGHTS else _pick(moves, drive)
+    flow = moves.whole.flow if kernel.TAKES_WEIGHTS else _pick(moves, drive)
     in_turn = kernel.in_turn and method == "exp_euler"
-    moved = _follow(structure, move.flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
+    moved = _follow(structure, flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
     if kernel.TAKES_WEIGHTS:
         i = kernel.input
         return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
     if not structure.gated:
         return moved
     x, g = moved[0] if in_turn else y[0], y[1]
-    if move.gate is None:
-        on = _transmitter_in_step(moves, drive)
-        opened, closed = gate.integrals(_rates(moves), x, [(on, True), (moves.dt - on, False)], gate.STEP_RULE)
-    else:
-        opened, closed = gate.look_up(move.gate, x)
-        if moves.last_before is not None:
-            opened, closed = _unless_under_way(moves, x, drive, opened, closed)
-    return *moved, open_gate(g, opened, closed)
+    if method == "exp_euler":
+        assert moves.whole.gate is not None
+        return *moved, open_gate(g, *gate.look_up(moves.whole.gate, None, x))
+    if moves.range is None:
+        opened, closed = gate.integrals_of_step(_rates(moves), x, _stretches(moves, drive))
+        return *moved, open_gate(g, opened, closed)
+    return *moved, _through_gate(moves._replace(output=None), x, g, drive)
 
 
 def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
@@ -198,7 +207,7 @@ def _evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_tra
     moved = _follow(structure, _flow(kernel, params, stretch), y, False, conserved=False)
     if not structure.gated:
         return moved
-    opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch, gate.STRETCH_RULE)
+    opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch)
     return *moved, open_gate(y[1], opened, closed)
 
 
@@ -382,13 +391,19 @@ def _follow(structure: Any, flow: Flow, y: Variables, in_turn: bool, *, conserve
     return tuple(moved)
 
 
-def _pick(moves: Moves, count: Array) -> Move:
-    """The move of a step of that count."""
+def _pick(moves: Moves, count: Array) -> Flow:
+    """The flow of a step of that count."""
+    kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
+    return _picked(count, *(kind.flow for kind in kinds))
+
+
+def _picked(count: Array, *kinds: Any) -> Any:
+    """Of trees for the kinds of steps, in the order in which a count falls, that of a step of that count."""
 
     def one(*kinds: Any) -> Any:
         if kinds[0] is None:
             return None
-        whole, *partly, none = kinds  # the order in which a count falls
+        whole, *partly, none = kinds
         if none is None:  # without transmitter nothing is gained
             none = jnp.zeros_like(whole)
         if all(kind is whole for kind in kinds):
@@ -398,27 +413,62 @@ def _pick(moves: Moves, count: Array) -> Move:
         ending = partly[0] if len(partly) == 1 else jnp.where(count % 2 == 0, partly[0], partly[1])
         return jnp.where(count >= 4, whole, jnp.where(count >= 2, ending, none))
 
-    kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
-    flow = jax.tree.map(one, *(kind.flow for kind in kinds), is_leaf=lambda x: x is None)
-    gates = [kind.gate for kind in kinds if kind.gate is not None]
-    if len(gates) < 2:
-        return Move(flow, gates[0] if gates else None)
-    if len(gates) < len(kinds):  # the one of `last_before` is integrated where it is needed
-        return Move(flow, jax.tree.map(lambda whole, last, none: one(whole, last, none), *gates))
-    return Move(flow, jax.tree.map(one, *gates))
+    return jax.tree.map(one, *kinds, is_leaf=lambda x: x is None)
 
 
-def _unless_under_way(moves: Moves, x: Array, count: Array, opened: Array, closed: Array) -> tuple[Array, Array]:
-    """The integrals of a gate, with those of pulses that were under way at the start, in the step where they end."""
-    assert moves.before is not None
-    on, ends = moves.before.last, count == 3
+@jax.custom_jvp
+def _through_gate(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+    """g after a step, by its table or, where that has no x as large, by the sum over nodes.
 
-    def integrate(on: Array, x: Array) -> tuple[Array, Array]:
-        stretches = [(on, True), (moves.dt - on, False)]
-        return gate.integrals(_rates(moves), x, stretches, gate.STEP_RULE)
+    So too in the step in which a pulse ends that was under way at the start.
+    """
 
-    own = jax.lax.cond(loops.anywhere(ends), integrate, lambda on, x: (x, x), on, x)
-    return jnp.where(ends, own[0], opened), jnp.where(ends, own[1], closed)
+    def by_table(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+        return open_gate(g, *_tabled(moves, x, count))
+
+    known = moves.beyond is not None and moves.before is None
+    may_be = moves.beyond if known else loops.anywhere(_is_beyond(moves, x, count))
+    g = jax.lax.cond(may_be, _by_either, by_table, moves, x, g, count)
+    return jnp.where(x < 0, jnp.nan, g)  # of what opens by less than nothing no table is sure
+
+
+@_through_gate.defjvp
+def _through_gate_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    # Not through the condition above, out of which a derivative of every coefficient would come for every synapse.
+    return jax.jvp(_by_either, primals, tangents)
+
+
+def _by_either(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+    """`_through_gate`, so that nothing but the sum is behind a condition."""
+
+    @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
+    def integrate(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
+        return gate.integrals(_rates(moves), x, _stretches(moves, count))
+
+    beyond = _is_beyond(moves, x, count)
+    none: Any = None
+    given = moves._replace(whole=none, last=none, last_before=none, none=none)  # of which the sum needs nothing
+    own = jax.lax.cond(loops.anywhere(beyond), integrate, lambda moves, x, count: (x, x), given, x, count)
+    opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
+    return jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))
+
+
+def _tabled(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
+    """The integrals of a gate over a step of that count, by its table."""
+    kinds = [kind.gate for kind in (moves.whole, moves.last, moves.none) if kind is not None]
+    return gate.look_up(_picked(count, *kinds), moves.range, x)
+
+
+def _is_beyond(moves: Moves, x: Array, count: Array) -> Array:
+    """Where no table has the integrals of a step."""
+    assert moves.range is not None
+    beyond = gate.beyond(moves.range, x)
+    return beyond if moves.before is None else beyond | (count == 3)
+
+
+def _stretches(moves: Moves, count: Array) -> gate.Stretches:
+    on = _transmitter_in_step(moves, count)
+    return [(on, True), (moves.dt - on, False)]
 
 
 def _transmitter_in_step(moves: Moves, count: Array) -> Array:

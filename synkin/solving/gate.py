@@ -6,11 +6,17 @@ v is a linear equation whose rate, R(s) = (a + c) x(s) + b, is known but changes
 
 and B has a closed form, while the outer integral has none. It is a sum over nodes. From it follow two numbers, the
 opening and the closing which, constant over the stretch, would have done the same; with them `propagator.open_gate`
-takes the step, so that v stays within 0 and 1 whatever the sum's error is. Given the length of a stretch both are
-smooth functions of x, and of x alone. `tables` has them as Chebyshev polynomials once a run, `look_up` reads one.
+takes the step, so that v stays within 0 and 1 whatever the sum's error is.
+
+Given the length of a stretch both are smooth functions of x, and of x alone. `tables` has them as polynomials once a
+run, from 0 up to the largest x that they are good for, and `look_up` reads one. A table is checked when it is made: it
+is good for no x at all where it differs from the sum between the points that it was made from. For an x beyond a table,
+the sum itself is taken, by `integrals`, whose nodes follow the rates: it is right for every x that is not negative.
 """
 
 import functools
+import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,29 +24,30 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.solving.propagator import chebyshev, chebyshev_sum, decay, gauss_legendre, phi, phi2, tanh_sinh
+from synkin.solving import loops
+from synkin.solving.propagator import chebyshev, decay, gauss_legendre, phi, phi2
 
-Rule = tuple[np.ndarray, np.ndarray]  # nodes and weights on [0, 1]
 Stretches = list[tuple[Array, bool]]  # ms, and whether with transmitter
 
-# Over a step the integrand is smooth: with bionmda's rates these nodes reach rounding up to 10 ms. A table and a step
-# by itself take the same ones, so that they agree where rates of thousands are not resolved. The long stretches
-# between events have the integrand next to one end, which is what tanh-sinh nodes are for.
-STEP_RULE = gauss_legendre(16)
-STRETCH_RULE = tanh_sinh(96)
-# Degree of a table's polynomials.
-_DEGREE = {"float64": 16}
-_DEGREE_OTHER = 8
-# Part of the scale on which a table changes with x by which its variable is squeezed; found by trial.
-_SQUEEZE = 0.25
+# Degree of a table's polynomials, and how far one may be off, relative to the opening.
+_DEGREE, _DEGREE_OTHER = {"float64": 16}, 7
+_TOLERANCE, _TOLERANCE_OTHER = {"float64": 2e-13}, 5e-7
+# Beyond so many times what a pulse from rest brings of x a table does not reach.
+_PULSES = 8
+# The scale on which a table's variable is drawn out next to x = 0, in units of the x whose gate closes as fast as by
+# itself; found by trial.
+_SCALE = 8.0
+# In a step over which the gate and x relax by fewer time constants than this, a few fixed nodes do.
+_SHORT = 25.0
+_SHORT_NODES, _SHORT_NODES_OTHER = {"float64": 24}, 16
+# Nodes of each of the three parts into which any other stretch is split.
+_NODES, _NODES_OTHER = {"float64": 32}, 14
+# What is open is forgotten after so many time constants.
+_FORGOTTEN, _FORGOTTEN_OTHER = {"float64": 42.0}, 22.0
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
-_QUIET = {"float64": 1e-6}
-_QUIET_OTHER = 1e-3
+_QUIET, _QUIET_OTHER = {"float64": 1e-6}, 1e-3
 # So many roundings of the largest rate below 0 a rate counts as 0.
 _ROUNDINGS = 16
-# The least exponent of what is still open: next to nothing, but so that no sum is 0, nor its square.
-_LEAST = {"float64": -200.0}
-_LEAST_OTHER = -35.0
 
 
 class Rates(NamedTuple):
@@ -58,14 +65,24 @@ class Integrals(NamedTuple):
     """Opening and closing over a step as functions of x.
 
     ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
-    is less than what opens, the second is more: ``bend[0] + x p(u)``, with p a polynomial of ``u = (1 + s) x / (1 + s
-    x)``, which goes from 0 to 1 as x does, and s the ``squeeze``.
+    is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``, and
+    z and the scale as in `Range`.
     """
 
     opened: tuple[Array | None, Array]
     closed: tuple[Array, Array | None]
-    bend: tuple[Array, ...]  # bend[0], and the Chebyshev coefficients of p on [0, 1]; none where x is held still
-    squeeze: Array | None
+    bend: tuple[Array, ...]  # bend[0], and the coefficients of p from the constant on; none where x is held still
+
+
+class Range(NamedTuple):
+    """From which x to which tables are good, and their variable, ``z = (spread x - scale) / (x + scale)``.
+
+    It goes from -1 at x = 0 to 1 at the largest x.
+    """
+
+    most: Array  # the largest x; -1 where a table is not good enough for any
+    scale: Array
+    spread: Array
 
 
 def rates(kernel: Any, params: Any) -> Rates:
@@ -127,163 +144,307 @@ def _present(found: Rates) -> list[Array]:
 
 def held(r: Rates, dt: Array) -> Integrals:
     """Over a step of ``dt`` ms in which x is held still."""
-    return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), (), None)
+    return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
 
 
-def tables(r: Rates, dt: Array, on: list[Array]) -> list[Integrals]:
-    """Over steps of ``dt`` ms from any x, the first ``on`` ms of each with transmitter: one table a step."""
-    shape = jnp.broadcast_shapes(*(each.shape for each in on))
+def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array) -> tuple[list[Integrals], Range]:
+    """Over steps of ``dt`` ms from any x, the first ``on`` ms of each with transmitter: one table a step.
+
+    ``T_dur`` ms of transmitter are a pulse. All tables have one range.
+    """
+    shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves((r, dt, on, T_dur))))
     stacked = jnp.stack([jnp.broadcast_to(each, shape) for each in on])
+    at = _range(r, dt, T_dur)
     # All of them at once, which compiles in the time of one.
-    found = jax.vmap(lambda on: _table(r, [(on, True), (dt - on, False)]))(stacked)
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(on))]
+    found, off = jax.vmap(lambda on: _table(r, [(on, True), (dt - on, False)], at, shape))(stacked)
+    # A number that is none stays within the range, whose table makes it known.
+    good = at._replace(most=jnp.where((off > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(on))], good
 
 
-def _table(r: Rates, stretches: Stretches) -> Integrals:
+def _range(r: Rates, dt: Array, T_dur: Array) -> Range:
+    """The x that a run is likely to see, and a scale of what changes most."""
+    r, dt, T_dur = jax.lax.stop_gradient((r, dt, T_dur))
+    tiny = float(jnp.finfo(dt.dtype).tiny)
+    # Twice what a train of spikes brings, or many times what a single one does.
+    settled = r.source / jnp.maximum(r.rate, tiny)
+    most = 2 * jnp.minimum(settled, _PULSES * r.source * (T_dur * phi(-r.rate * T_dur)))
+    most = jnp.where(most > 0, most, jnp.ones_like(most))
+    # What is still open is a sum of ``exp(-k x)``, with k up to the integral of the rate that x brings. It falls on a
+    # scale of 1 / k, or where all else closes the gate by itself, of that much more; beyond it is as a power of x. A
+    # polynomial of x itself would have to be of a degree of about the root of k.
+    by_x = _total_rate(r) * (dt * phi(-r.rate_at_rest * dt))
+    by_itself = r.b * dt
+    scale = 1 / (1 / (64 * most) + by_x / (_SCALE * (1 + by_itself)))
+    most, scale = jnp.broadcast_arrays(most, scale)
+    return Range(most, scale, 1 + 2 * scale / most)
+
+
+def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) -> tuple[Integrals, Array]:
+    """One table, and how far it is off, in units of what is tolerated."""
     dtype = r.a.dtype
-    nodes, matrix = chebyshev(_DEGREE.get(dtype.name, _DEGREE_OTHER))
-    end = _passed(r, stretches, STEP_RULE)[1]
+    degree = _DEGREE.get(dtype.name, _DEGREE_OTHER)
+    nodes, matrix, powers = chebyshev(degree)
+    # Where a polynomial through the nodes is off most, a few of these.
+    between = np.cos(np.pi * np.arange(0, degree + 1, 2) / (degree + 1))
+    z = jnp.asarray(np.concatenate([nodes, between]), dtype)
+    x = jax.vmap(lambda z: jnp.broadcast_to(at.scale * (1 + z) / (at.spread - z), shape))(z)
+    zero = jnp.zeros(shape, dtype)
 
-    shape = jnp.broadcast_shapes(*(leaf.shape for leaf in jax.tree.leaves((r, end))))
+    # The few nodes can be no measure of how good they are. Where they do not do, another function is taken.
+    long = _is_long(r, jnp.broadcast_to(at.most, shape), stretches)
+    r = jax.tree.map(lambda rate: jnp.where(long, jnp.zeros_like(rate), rate), r)
+    points = jnp.concatenate([x, zero[None]])
+    found = jax.lax.map(lambda x: _integrals(r, x, stretches, graded=False)[0], points)
+    found, at_0 = found[:-1], found[-1]
 
-    def means(x: Array) -> tuple[Array, Array]:
-        brought, kept, _ = _means(r, jnp.broadcast_to(x, shape), stretches, STEP_RULE)
-        return brought - 1, kept - 1
-
-    squeeze = _squeeze(r, end)
-    at = jax.vmap(lambda u: u / (1 + squeeze * (1 - u)))(jnp.asarray(nodes, dtype))
-    at_0, _ = means(jnp.zeros((), dtype))
-    brought, kept = jax.lax.map(means, at)
-    # The bend is ``first + x slope(x)``, so that it is right relative to x where x is next to nothing.
-    slopes = jax.vmap(lambda b, k, x: r.a * (r.source * end.base * (b - at_0) / x + end.slope * k))(brought, kept, at)
-    slopes = jnp.tensordot(jnp.asarray(matrix, dtype), slopes, axes=1, precision=jax.lax.Precision.HIGHEST)
-    bend = (r.a * r.source * end.base * at_0, *slopes)
-    opened = r.a * r.source * end.base, r.a * end.slope
-    closed: tuple[Array, Array | None] = r.b * end.elapsed, None
+    (to_x, to_base), elapsed = _integral_of_x(r, stretches), sum(duration for duration, _ in stretches)
+    opened = r.a * to_base, r.a * to_x
+    closed: tuple[Array, Array | None] = r.b * elapsed, None
     if r.c is not None:
-        closed = r.b * end.elapsed + r.c * r.source * end.base, r.c * end.slope
-    return Integrals(opened, closed, bend, squeeze)
+        closed = r.b * elapsed + r.c * to_base, r.c * to_x
+    # The bend is ``first + w p(z)``, so that it is right relative to x where x is next to nothing.
+    first = at_0 - opened[0]
+    slopes = jax.vmap(lambda found, x: ((found - at_0) - opened[1] * x) / x * (x + at.scale))(found, x)
+    exactly = partial(jnp.tensordot, axes=1, precision=jax.lax.Precision.HIGHEST)
+    coefficients = exactly(jnp.asarray(powers, dtype), exactly(jnp.asarray(matrix, dtype), slopes[: degree + 1]))
+    table = Integrals(opened, closed, (first, *coefficients))
+    read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
+    right = found[degree + 1 :]
+    off = jnp.abs(read - right) / (_TOLERANCE.get(dtype.name, _TOLERANCE_OTHER) * right + jnp.finfo(dtype).tiny)
+    off = jnp.where(long, jnp.inf, off.max(axis=0))
+    return table, jax.lax.stop_gradient(off)
 
 
-def look_up(given: Integrals, x: Array) -> tuple[Array, Array]:
+def look_up(given: Integrals, at: Range | None, x: Array) -> tuple[Array, Array]:
     """The integrals of opening and closing over a step that starts at ``x`` (or, where x is held, with that x)."""
     opened = given.opened[1] * x if given.opened[0] is None else given.opened[0] + given.opened[1] * x
     closed = given.closed[0] if given.closed[1] is None else given.closed[0] + given.closed[1] * x
     if not given.bend:
         return opened, jnp.broadcast_to(closed, x.shape)
-    assert given.squeeze is not None
-    u = x * (1 + given.squeeze) / (1 + given.squeeze * x)
-    more = given.bend[0] + x * chebyshev_sum(given.bend[1:], u)
-    # Neither can be below 0: not by rounding where b and c are 0, nor where rates of thousands bend more than a
-    # polynomial can. The derivative stays.
+    assert at is not None
+    more = given.bend[0] + _polynomial(given.bend[1:], at, x)
+    # Neither can be below 0, nor by rounding where b and c are 0. The derivative stays.
     more = more + jax.lax.stop_gradient(jnp.clip(more, -opened, closed) - more)
     return opened + more, closed - more
 
 
-class Passed(NamedTuple):
-    """What has happened since the start of the stretches, by some moment; linear in the x of the start."""
-
-    x: Array  # x there is ``source * x + decayed * start``
-    decayed: Array
-    base: Array  # the integral of x is ``source * base + slope * start``, ms
-    slope: Array
-    elapsed: Array  # ms
-
-
-def _passed(r: Rates, stretches: Stretches, rule: Rule) -> tuple[list[tuple[Array, Passed]], Passed]:
-    """At each node of the sum, with a leading axis, its weight in ms and what has passed; and what has at the end."""
-    dtype = r.a.dtype
-    zero = jnp.zeros((), dtype)
-    start = Passed(zero, jnp.ones((), dtype), zero, zero, zero)
-    nodes = []
-    for duration, with_transmitter in stretches:
-        rate = r.rate if with_transmitter else r.rate_at_rest
-
-        def later(s: Array, start: Passed = start, rate: Array = rate, fed: bool = with_transmitter) -> Passed:
-            lost, mean = decay(rate, s), s * phi(-rate * s)
-            x, base = start.x - lost * start.x, start.base + mean * start.x
-            if fed:
-                x = x + mean
-                base = base + s**2 * phi2(-rate * s)
-            decayed = start.decayed - lost * start.decayed
-            return Passed(x, decayed, base, start.slope + mean * start.decayed, start.elapsed + s)
-
-        at, weights = (jnp.asarray(part, dtype) for part in rule)
-        at_nodes = jax.vmap(lambda node, later=later, duration=duration: later(node * duration))(at)
-        nodes.append((jax.vmap(lambda w, duration=duration: w * duration)(weights), at_nodes))
-        start = later(duration)
-    return nodes, start
+@jax.custom_jvp
+def _polynomial(coefficients: tuple[Array, ...], at: Range, x: Array) -> Array:
+    """``w p(z)``, see `Integrals`."""
+    z = (at.spread * x - at.scale) / (x + at.scale)
+    total = jnp.broadcast_to(coefficients[-1], x.shape)
+    for c in coefficients[-2::-1]:
+        total = c + z * total
+    return x * total / (x + at.scale)
 
 
-def _squeeze(r: Rates, end: Passed) -> Array:
-    """By how much the variable of a table is drawn out next to x = 0, where a fast gate changes most.
+@_polynomial.defjvp
+def _polynomial_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (coefficients, at, x), (d_coefficients, _, dx) = primals, tangents
+    # Any range gives the same function, so that it has no derivative.
+    inverse = 1 / (x + at.scale)
+    z = (at.spread * x - at.scale) * inverse
+    p, slope = jnp.broadcast_to(coefficients[-1], x.shape), jnp.zeros_like(x)
+    for c in coefficients[-2::-1]:
+        p, slope = c + z * p, p + z * slope
+    # What a gradient sums up for a coefficient ends on a power of z, and what all of these share on a division, which
+    # XLA's CPU computes but once; see `propagator.open_gate`.
+    d = d_coefficients[0]
+    for j, dc in enumerate(d_coefficients[1:], 1):
+        d = d + jax.lax.integer_pow(z, j) * dc
+    by_x = at.scale * (p + (1 + at.spread) * x * inverse * slope) * inverse
+    return x * inverse * p, x * d / (x + at.scale) + by_x * inverse * dx
 
-    What is still open is a sum of ``exp(-k x)``, with k up to the integral of the rate that x brings. It falls on a
-    scale of 1 / k, or where all else closes the gate by itself, of that much more; over the rest of 0 to 1 it is as a
-    power of x. A polynomial of x itself would have to be of a degree of about the root of k.
+
+def beyond(at: Range, x: Array) -> Array:
+    """Where ``x`` is beyond the tables, and `integrals` is to be taken."""
+    return x > at.most
+
+
+def may_go_beyond(r: Rates, at: Range, x: Array) -> Array:
+    """Whether any x is beyond the tables at some time of a run that begins with ``x``."""
+    # x relaxes towards where a pulse without end would bring it, or towards 0.
+    tiny = float(jnp.finfo(x.dtype).tiny)
+    return loops.anywhere(beyond(at, jnp.maximum(x, r.source / jnp.maximum(r.rate, tiny))))
+
+
+def integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
+    """The integrals of opening and closing over the stretches from ``x`` at their start, of the shape of x.
+
+    Right for stretches of any length and any rates.
     """
-    total_rate = r.a if r.c is None else r.a + r.c
-    by_itself = r.b * end.elapsed + total_rate * r.source * end.base
-    # Any squeeze gives the same function, so the derivative need not know of it.
-    return jax.lax.stop_gradient(_SQUEEZE * total_rate * end.slope / (1 + by_itself))
+    return _integrals(r, x, stretches, graded=True)
 
 
-def integrals(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array, Array]:
-    """The integrals of opening and closing over the stretches from ``x`` at their start, of the shape of x."""
-    brought, kept, all_along = _means(r, x, stretches, rule)
-    end = _passed(r, stretches, rule)[1]
-    open_x = r.source * end.base * brought + end.slope * x * kept
-    closed = r.b * end.elapsed * all_along
-    return r.a * open_x, closed if r.c is None else closed + r.c * open_x
+def integrals_of_step(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
+    """`integrals`, by few nodes where that will do for all of ``x``."""
+
+    def by(graded: bool) -> Any:
+        return jax.checkpoint(lambda x: _integrals(r, x, stretches, graded=graded))
+
+    return jax.lax.cond(loops.anywhere(_is_long(r, x, stretches)), by(True), by(False), x)
 
 
-def _means(r: Rates, x: Array, stretches: Stretches, rule: Rule) -> tuple[Array, Array, Array]:
-    """By what the integral of a rate is to be multiplied: what the transmitter brings of x, what is there of it at the
-    start, and a rate that does not depend on x."""
-    nodes, end = _passed(r, stretches, rule)
-    total_rate = r.a if r.c is None else r.a + r.c
+class _Part(NamedTuple):
+    """A part of a stretch, whose nodes crowd towards the moment `since`; all in units of the stretch's length."""
 
-    def to_come(moment: Passed) -> Array:
-        """The integral of R from a moment to the end."""
-        passed = r.source * (end.base - moment.base) + (end.slope - moment.slope) * x
-        return r.b * (end.elapsed - moment.elapsed) + total_rate * passed
+    since: Array
+    left: Array  # from that moment to the end of the stretch
+    sign: Array  # 1 where the part lies after that moment, -1 where before
+    length: Array
+    spread: Array  # of the nodes: their distance is ``length sinh(spread node) / sinh(spread)``
 
-    # Over stretches in which everything closes many times over, what is still open at their end may vanish. So it is
-    # counted up to the last node that weighs anything; the factor that is left out cancels below.
-    def last(weight: Array, moment: Passed) -> Array:
-        return jnp.where(weight > 0, to_come(moment), jnp.inf)
 
-    left_out = functools.reduce(jnp.minimum, (jax.vmap(last)(*node).min(axis=0) for node in nodes))
-    least = _LEAST.get(x.dtype.name, _LEAST_OTHER)
-    left_out = jax.lax.stop_gradient(jnp.where(left_out < jnp.inf, left_out, jnp.zeros_like(left_out)))
+class _Stretch(NamedTuple):
+    """A stretch of time, or several with a leading axis."""
 
-    def parts(weight: Array, moment: Passed) -> tuple[Array, ...]:
-        # In a stretch of no length nothing weighs, and what is still open there might overflow.
-        open_then = jnp.exp(jnp.clip(left_out - to_come(moment), least, -least))
-        weights = weight * moment.x, weight * moment.decayed, weight
-        return tuple(jnp.broadcast_to(part, x.shape) for w in weights for part in (w, w * open_then))
+    start: Array  # x there
+    duration: Array  # ms
+    rate: Array  # of x
+    source: Array | None  # of x; None where it is 0
 
-    sums = [part.sum(axis=0) for part in jax.vmap(parts)(*nodes[0])]
-    for more in nodes[1:]:
-        sums = [one + part.sum(axis=0) for one, part in zip(sums, jax.vmap(parts)(*more), strict=True)]
-    # Three means of what is still open: weighted by the x that the transmitter brings, by the x of the start, and by
-    # time alone. Being means they are right where x is gone before the first node, too.
-    zero, one = jnp.zeros_like(x), jnp.ones_like(x)
-    at_start = jnp.exp(jnp.maximum(left_out - to_come(Passed(zero, one, zero, zero, zero)), least))
-    kept, all_along = _mean(sums[2], sums[3], at_start), _mean(sums[4], sums[5], at_start)
-    brought = _mean(sums[0], sums[1], kept)  # a pulse of no length brings its x at the start
-    open_x = r.source * end.base * brought + end.slope * x * kept
-    closed = r.b * end.elapsed * all_along
+
+def _parts(r: Rates, one: _Stretch) -> _Part:
+    """Three parts, (3, ...), in which nodes lie as close as something is fast there.
+
+    x relaxes from the start on. Where it opens the gate so fast that what was open before is forgotten, the first part
+    begins as late, and ends where it does so no more; the second part is fine where it begins, the third where it ends.
+    """
+    r, one = jax.lax.stop_gradient((r, one))
+    x = one.start
+    eps, forgotten = float(jnp.finfo(x.dtype).eps), _FORGOTTEN.get(x.dtype.name, _FORGOTTEN_OTHER)
+    h = jnp.maximum(one.duration, float(jnp.finfo(x.dtype).tiny) / eps**2)
+    # All times in units of h from here on.
+    rate, k, by_itself = one.rate * h, _total_rate(r) * h, r.b * h
+    some = jnp.maximum(rate, 1e-3)
+    brought = jnp.zeros_like(h) if one.source is None else k * one.source * h
+    excess = jnp.maximum(k * x - brought / some, 0)
+    turn = jnp.clip(jnp.log1p(excess / some) / some, 0, 1)
+
+    def R(s: Array) -> Array:
+        lost = jnp.exp(-rate * s)
+        return by_itself + k * x * lost + brought * jnp.minimum((1 - lost) / some, s)
+
+    R_turn, R_end, rest = R(turn), R(jnp.ones_like(turn)), 1 - turn
+    first = jnp.minimum(turn, jnp.minimum(forgotten / (R_turn + eps), math.log1p(forgotten) / some))
+    third = jnp.minimum(rest / 2, forgotten / (R_end + eps))
+    late = jnp.minimum(rate, 2 * forgotten / jnp.maximum(rest, eps))  # x does not change any more
+    zero, unit = jnp.zeros_like(turn), jnp.ones_like(turn)
+    length = jnp.stack([first, rest - third, third])
+    fastest = jnp.stack([rate + R_turn, rate + R_turn, late + R_end])
+    return jax.lax.stop_gradient(
+        _Part(
+            since=jnp.stack([turn, turn, unit]),
+            left=jnp.stack([rest, rest, zero]),
+            sign=jnp.stack([-unit, unit, -unit]),
+            length=length,
+            spread=jnp.arcsinh(length * fastest + eps),
+        )
+    )
+
+
+def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tuple[Array, Array]:
+    x, k = jnp.where(x < 0, jnp.nan, x), _total_rate(r)  # of what opens by less than nothing nothing here is sure
+    own: list[_Stretch] = []
+    for duration, fed in stretches:
+        start = _later(own[-1], own[-1].duration) if own else x
+        source = r.source if fed else None if len(stretches) == 1 else jnp.zeros_like(r.source)
+        one = _Stretch(start, duration, r.rate if fed else r.rate_at_rest, source)
+        own.append(jax.tree.map(lambda part: jnp.broadcast_to(part, x.shape), one))
+    several: _Stretch = jax.tree.map(lambda *each: jnp.stack(each), *own)
+    # The integral of R over each, and from its end to the end of all.
+    totals = jax.vmap(lambda one: r.b * one.duration + k * _integral(one, one.start, one.duration))(several)
+    total = totals.sum(axis=0)
+    after = jnp.stack([totals[i + 1 :].sum(axis=0) for i in range(len(own))])
+
+    def summed(one: _Stretch, after: Array, since: Array, left: Array, weight: Array) -> tuple[Array, Array]:
+        since, left = one.duration * since, one.duration * left
+        then = _later(one, since)
+        is_open = jnp.exp(-(r.b * left + k * _integral(one, then, left) + after))
+        weight = jnp.broadcast_to(one.duration * weight * is_open, x.shape)
+        return weight * then, weight
+
+    def of_nodes(nodes: Any, one: _Stretch, after: Array) -> tuple[Array, Array]:
+        by_x, by_time = jax.vmap(lambda *node: summed(one, after, *node))(*nodes)
+        return by_x.sum(axis=0), by_time.sum(axis=0)
+
+    if not graded:
+        nodes, weights = _rule(x, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
+        found = jax.vmap(lambda *given: of_nodes((nodes, 1 - nodes, weights), *given))(several, after)
+        by_x, by_time = (part.sum(axis=0) for part in found)
+    else:
+        nodes, weights = _rule(x, _NODES.get(x.dtype.name, _NODES_OTHER))
+        parts = jax.vmap(lambda one: _parts(r, one))(several)
+
+        def add(sums: Any, given: tuple[_Part, Array]) -> tuple[Any, None]:
+            part, i = given
+            per = 1 / jnp.sinh(part.spread)
+
+            def place(node: Array, weight: Array) -> tuple[Array, Array, Array]:
+                away = part.length * (jnp.sinh(part.spread * node) * per)
+                weight = weight * part.length * part.spread * (jnp.cosh(part.spread * node) * per)
+                return part.since + part.sign * away, part.left - part.sign * away, weight
+
+            one, later = jax.tree.map(lambda each: each[i], (several, after))
+            found = of_nodes(jax.vmap(place)(nodes, weights), one, later)
+            return jax.tree.map(jnp.add, sums, found), None
+
+        parts = jax.tree.map(lambda each: each.reshape(-1, *x.shape), parts)
+        which = jnp.arange(3 * len(own), dtype=jnp.int32) // 3
+        zeros = loops.alike((jnp.zeros_like(x), jnp.zeros_like(x)), (r, several))
+        (by_x, by_time), _ = jax.lax.scan(add, zeros, (parts, which))
+    opened, closed = r.a * by_x, r.b * by_time
     if r.c is not None:
-        closed = closed + r.c * open_x
-    # Opening and closing, times one factor, must add up to the integral of R.
-    total = r.b * end.elapsed + total_rate * (r.source * end.base + end.slope * x)
+        closed = closed + r.c * by_x
+    # They are the integrals of the two rates times what is still open at the end, and add up to how much that changes.
     quiet = total < _QUIET.get(x.dtype.name, _QUIET_OTHER)
-    summed = jnp.where(quiet, one, r.a * open_x + closed)
-    factor = jnp.where(quiet, jnp.exp(-left_out) / phi(-total), total / summed)
-    return brought * factor, kept * factor, all_along * factor
+    summed_up = jnp.where(quiet, jnp.ones_like(x), opened + closed)
+    factor = jnp.where(quiet, 1 / phi(-total), total / summed_up)
+    return opened * factor, closed * factor
 
 
-def _mean(weight: Array, weighted: Array, where_none: Array) -> Array:
-    none = weight == 0
-    return jnp.where(none, where_none, weighted / jnp.where(none, jnp.ones_like(weight), weight))
+def _rule(x: Array, number: int) -> tuple[Array, Array]:
+    nodes, weights = gauss_legendre(number)
+    return jnp.asarray(nodes, x.dtype), jnp.asarray(weights, x.dtype)
+
+
+def _total_rate(r: Rates) -> Array:
+    return r.a if r.c is None else r.a + r.c
+
+
+def _later(one: _Stretch, s: Array) -> Array:
+    """x after ``s`` ms."""
+    x = one.start * jnp.exp(-one.rate * s)
+    return x if one.source is None else x + one.source * (s * phi(-one.rate * s))
+
+
+def _integral(one: _Stretch, x: Array, s: Array) -> Array:
+    """The integral of x over ``s`` ms."""
+    found = x * (s * phi(-one.rate * s))
+    return found if one.source is None else found + one.source * (s**2 * phi2(-one.rate * s))
+
+
+def _integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
+    """The integral of x over the stretches is the first of the two times x at their start, and the second."""
+    zero = jnp.zeros((), r.a.dtype)
+    decayed, brought, slope, base = jnp.ones_like(zero), zero, zero, zero
+    for duration, fed in stretches:
+        rate = r.rate if fed else r.rate_at_rest
+        lost, mean = decay(rate, duration), duration * phi(-rate * duration)
+        slope, base = slope + mean * decayed, base + mean * brought
+        decayed, brought = decayed - lost * decayed, brought - lost * brought
+        if fed:
+            base = base + r.source * (duration**2 * phi2(-rate * duration))
+            brought = brought + r.source * mean
+    return slope, base
+
+
+def _is_long(r: Rates, x: Array, stretches: Stretches) -> Array:
+    """Whether few nodes will not do."""
+    r, x = jax.lax.stop_gradient((r, x))
+    stretches = [(jax.lax.stop_gradient(duration), fed) for duration, fed in stretches]
+    elapsed = sum(duration for duration, _ in stretches)
+    slope, base = _integral_of_x(r, stretches)
+    relaxed = r.b * elapsed + _total_rate(r) * (slope * x + base)
+    return relaxed + jnp.maximum(r.rate, r.rate_at_rest) * elapsed >= _SHORT

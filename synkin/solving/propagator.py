@@ -46,9 +46,6 @@ _MATRIX_TERMS_OTHER = 12
 # Squarings of such a matrix: rates times durations up to 2**60.
 _SQUARINGS = 60
 
-# Where the tanh-sinh sum is cut: what lies beyond weighs less than the spacing of the nodes costs.
-_TANH_SINH_REACH = 3.0
-
 
 def phi(z: Any) -> Any:
     """``(exp(z) - 1) / z``, continued through ``phi(0) = 1``.
@@ -163,7 +160,7 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
 
     Args:
         g: open fraction, any shape.
-        opened: integral of the opening rate over the stretch, dimensionless, not negative; broadcasts.
+        opened: integral of the opening rate over the stretch, dimensionless; broadcasts.
         closed: the same of the closing rate. Both may be 0.
 
     Returns:
@@ -171,35 +168,30 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
         all that it costs, which matters for rates that change from step to step.
     """
     total = opened + closed
-    still, safe = _split(total, 0)
+    settled = opened / jnp.where(total == 0, jnp.ones_like(total), total)
     # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
     t = jnp.tanh(-total / 2)
     settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
-    return g + jnp.where(still, opened - total * g, settling * (g - opened / safe))
+    return g + jnp.where(total == 0, opened, settling * (g - settled))
 
 
 @open_gate.defjvp
 def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (g, opened, closed), (dg, d_opened, d_closed) = primals, tangents
     total = opened + closed
-    small, safe = _split(total, _GATE_RADIUS.get(total.dtype.name, _GATE_RADIUS_OTHER))
-    t, inverse = jnp.tanh(-total / 2), 1 / safe
-    # Near 0 the first two terms of a series, so that this has the right derivative too. Else both slopes end on a
-    # division, and the inverse is one: XLA's CPU computes that once, and all else again for every parameter that a
-    # gradient has.
-    near = (total - 1) * g - opened / 2
-    settled, mean = opened * inverse, 2 * t * inverse
+    t = jnp.tanh(-total / 2)
+    small = jnp.abs(t) <= _GATE_RADIUS.get(g.dtype.name, _GATE_RADIUS_OTHER) / 2
+    safe = jnp.where(small, jnp.ones_like(total), total)
+    # All else is made of the tanh, of g and of three divisions: XLA's CPU computes these once, and what lies between
+    # again for every parameter that a gradient has.
+    settled, mean = opened / safe, 2 * t / safe
     moved = (1 + t) * (settled - g)
-    by_closed = jnp.where(small, near, (moved + mean * settled) / (1 - t))
-    by_opened = jnp.where(small, near + 1 - total / 2, (moved + mean * (settled - 1)) / (1 - t))
-    dy = (1 + t) / (1 - t) * dg + by_opened * d_opened + by_closed * d_closed
+    # Near 0 the first two terms of a series, so that this has the right derivative too; the total is -2 t there.
+    near = -g * (1 + 2 * t) - settled / 2
+    by_closed = jnp.where(small, near * (1 - t), moved + mean * settled)
+    by_opened = jnp.where(small, (near + 1 + t) * (1 - t), moved + mean * (settled - 1))
+    dy = ((1 + t) * dg + by_opened * d_opened + by_closed * d_closed) / (1 - t)
     return open_gate(g, opened, closed), dy
-
-
-def _split(total: Array, radius: float) -> tuple[Array, Array]:
-    """Where a total is next to 0, and a total to divide by that is not."""
-    small = total <= radius
-    return small, jnp.where(small, jnp.ones_like(total), total)
 
 
 def occupancies(generator: Array, duration: Array) -> Array:
@@ -455,24 +447,9 @@ def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return (x + 1) / 2, w / 2
 
 
-def tanh_sinh(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1] that crowd towards both ends, doubly exponentially; both of shape (nodes,).
-
-    For an integrand that lives on a small part of a long stretch next to one of its ends, as one that decays.
-
-    Source: Takahasi and Mori 1974, Publ. RIMS 9:721.
-    """
-    k = np.linspace(-1, 1, nodes) * _TANH_SINH_REACH
-    # 1 / (1 + exp(-2 s)) is (1 + tanh s) / 2 without cancellation at the left end.
-    s = np.pi / 2 * np.sinh(k)
-    x = 1 / (1 + np.exp(-2 * s))
-    w = (k[1] - k[0]) * np.pi * np.cosh(k) * x * (1 - x)
-    return x, w / w.sum()
-
-
-def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolation on [0, 1] by Chebyshev polynomials: the nodes, (degree + 1,), none at an end, and the matrix from
-    values there to coefficients, (degree + 1, degree + 1).
+def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interpolation on [-1, 1]: the nodes, (degree + 1,), none at an end; the matrix from values there to coefficients
+    of Chebyshev polynomials, and the one from these to coefficients of powers, both (degree + 1, degree + 1).
 
     Source: Trefethen 2013, Approximation Theory and Approximation Practice, SIAM, ch. 3.
     """
@@ -480,19 +457,7 @@ def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray]:
     angles = np.pi * (k + 0.5) / (degree + 1)
     matrix = 2 / (degree + 1) * np.cos(np.outer(k, angles))
     matrix[0] /= 2
-    return (1 - np.cos(angles)) / 2, matrix * (-1.0) ** k[:, None]
-
-
-def chebyshev_sum(coefficients: tuple[Array, ...], x: Array) -> Array:
-    """The polynomial of these coefficients at ``x`` in [0, 1], by Clenshaw's recurrence; broadcast shape."""
-    z = 4 * x - 2  # twice the variable on [-1, 1]
-    later: Any = None
-    latest: Any = None
-    for c in coefficients[:0:-1]:
-        if latest is None:
-            later, latest = jnp.zeros_like(x), jnp.broadcast_to(c, x.shape)
-        else:
-            later, latest = latest, c + (z * latest - later)
-    if latest is None:
-        return jnp.broadcast_to(coefficients[0], x.shape)
-    return coefficients[0] + (z / 2 * latest - later)
+    powers = np.zeros((degree + 1, degree + 1))
+    for j in k:
+        powers[: j + 1, j] = np.polynomial.chebyshev.cheb2poly(np.eye(degree + 1)[j, : j + 1])
+    return np.cos(angles), matrix, powers

@@ -207,7 +207,11 @@ def _differentiated(
     """
     leaves, structure = jax.tree.flatten(constants)
     coefficients, closed_over = map(jax.tree.leaves, constants)
-    shapes = [jnp.broadcast_shapes(x.shape, shape) for x in coefficients] + [x.shape for x in closed_over]
+    # Those that a step seldom looks at stay as they are: it costs less to sum them in those steps.
+    often = jax.tree.leaves(constants[0]._replace(rates=jax.tree.map(lambda _: None, constants[0].rates)))
+    seldom = {id(x) for x in coefficients} - {id(x) for x in often}
+    shapes = [x.shape if id(x) in seldom else jnp.broadcast_shapes(x.shape, shape) for x in coefficients]
+    shapes += [x.shape for x in closed_over]
     tangents = dict(enumerate(jax.tree.leaves(d_constants, is_leaf=_is_zero)))
     tangents = {
         i: jnp.broadcast_to(tangent, shapes[i])

@@ -381,6 +381,7 @@ def begun(stepper: Stepper, state: Any, *, at_rest: bool) -> tuple[coefficients.
     own = _fitted(stepper.moves, y[0])
     if kernel.TAKES_WEIGHTS:
         return own, y, None
+    own = coefficients.begun(own, y)
     if at_rest:
         return own, y, jnp.zeros(y[0].shape, jnp.int32)
     own, count = coefficients.continued(kernel, _fitted(stepper.params, y[0]), own, state.pulse_left, stepper.method)
