@@ -70,8 +70,9 @@ def by_step(params, x, dt, dtype):
 def between_events(params, x, dt, dtype):
     def one(params, x):
         zero = jnp.zeros_like(x)
-        times = np.arange(1, STEPS + 1) * dt
-        return synkin.respond(gate, params, np.flatnonzero(SPIKES) * dt, times, state=State(zero, x, zero))
+        times = np.arange(1, STEPS + 1).astype(dtype) * dt
+        spike_times = np.flatnonzero(SPIKES).astype(dtype) * dt
+        return synkin.respond(gate, params, spike_times, times, state=State(zero, x, zero))
 
     return jax.vmap(one)(params, x).T
 
