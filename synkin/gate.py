@@ -15,6 +15,7 @@ the sum itself is taken, by `integrals`, whose nodes follow the rates: it is rig
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -61,8 +62,8 @@ class Integrals(NamedTuple):
     """Opening and closing over a step as functions of x.
 
     ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
-    is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``, and z
-    and the scale as in `Range`.
+    is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``,
+    and z and the scale as in `Range`.
     """
 
     opened: tuple[Array | None, Array]
@@ -167,9 +168,9 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     # The bend is ``first + w p(z)``, so that it is right relative to x where x is next to nothing.
     first = at_0 - opened[0]
     slopes = jax.vmap(lambda found, x: ((found - at_0) - opened[1] * x) / x * (x + at.scale))(found, x)
-    exactly = {"axes": 1, "precision": jax.lax.Precision.HIGHEST}
-    coefficients = jnp.tensordot(jnp.asarray(matrix, dtype), slopes[: degree + 1], **exactly)
-    coefficients = jnp.tensordot(jnp.asarray(powers, dtype), coefficients, **exactly)
+    exactly = partial(jnp.tensordot, axes=1, precision=jax.lax.Precision.HIGHEST)
+    coefficients = exactly(jnp.asarray(matrix, dtype), slopes[: degree + 1])
+    coefficients = exactly(jnp.asarray(powers, dtype), coefficients)
     table = Integrals(opened, closed, (first, *coefficients))
     read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
     right = found[degree + 1 :]
@@ -312,8 +313,8 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
     for duration, fed in stretches:
         start = _later(own[-1], own[-1].duration) if own else x
         source = r.source if fed else None if len(stretches) == 1 else jnp.zeros_like(r.source)
-        one = start, duration, r.rate if fed else r.rate_at_rest, source
-        own.append(_Stretch(*(None if part is None else jnp.broadcast_to(part, x.shape) for part in one)))
+        one = _Stretch(start, duration, r.rate if fed else r.rate_at_rest, source)
+        own.append(jax.tree.map(lambda part: jnp.broadcast_to(part, x.shape), one))
     several: _Stretch = jax.tree.map(lambda *each: jnp.stack(each), *own)
     # The integral of R over each, and from its end to the end of all.
     totals = jax.vmap(lambda one: r.b * one.duration + k * _integral(one, one.start, one.duration))(several)
@@ -328,7 +329,8 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
         return weight * then, weight
 
     def of_nodes(nodes: Any, one: _Stretch, after: Array) -> tuple[Array, Array]:
-        return tuple(part.sum(axis=0) for part in jax.vmap(lambda *node: summed(one, after, *node))(*nodes))
+        by_x, by_time = jax.vmap(lambda *node: summed(one, after, *node))(*nodes)
+        return by_x.sum(axis=0), by_time.sum(axis=0)
 
     if not graded:
         nodes, weights = _rule(x, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
@@ -366,7 +368,8 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
 
 
 def _rule(x: Array, number: int) -> tuple[Array, Array]:
-    return tuple(jnp.asarray(part, x.dtype) for part in gauss_legendre(number))
+    nodes, weights = gauss_legendre(number)
+    return jnp.asarray(nodes, x.dtype), jnp.asarray(weights, x.dtype)
 
 
 def _total_rate(r: Rates) -> Array:
