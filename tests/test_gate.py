@@ -4,8 +4,8 @@ x is a number as large as one likes: mM, or spikes. The reference is the solutio
 that crowd towards both ends of a stretch, and that is what SciPy's Radau finds.
 """
 
-import itertools
 from functools import lru_cache
+from itertools import pairwise
 from typing import Annotated, Any, NamedTuple
 
 import differences
@@ -70,9 +70,10 @@ def by_step(params, x, dt, dtype):
 def between_events(params, x, dt, dtype):
     def one(params, x):
         zero = jnp.zeros_like(x)
-        times = np.arange(1, STEPS + 1).astype(dtype) * dt
-        spike_times = np.flatnonzero(SPIKES).astype(dtype) * dt
-        return synkin.respond(gate, params, spike_times, times, state=State(zero, x, zero))
+        times = np.arange(1, STEPS + 1, dtype=x.dtype) * dt
+        return synkin.respond(
+            gate, params, np.flatnonzero(SPIKES).astype(x.dtype) * dt, times, state=State(zero, x, zero)
+        )
 
     return jax.vmap(one)(params, x).T
 
@@ -104,10 +105,7 @@ def stretches():
     """Of the three pulses in steps of 1 ms: start and end, and whether there is transmitter."""
     ends = np.unique(np.concatenate([np.arange(STEPS + 1.0), [2.53, 7.53]]))
     pulses = [(0, 2.53), (6, 7.53)]
-    return [
-        (start, end, any(s <= start < e - 1e-9 for s, e in pulses))
-        for start, end in itertools.pairwise(ends)
-    ]
+    return [(start, end, any(s <= start < e - 1e-9 for s, e in pulses)) for start, end in pairwise(ends)]
 
 
 def solved(p, x, v, h, fed):
@@ -207,34 +205,40 @@ def test_an_x_below_0_is_no_number(dtype):
         assert np.isnan(got[2:]).all()
 
 
-@pytest.mark.parametrize(
-    ("point", "x"),
-    [
-        ((1.0, 0.5, 2.0, 0.01, 0.3), 0.4),  # off a table
-        ((1.0, 0.5, 2.0, 0.0, 0.3), 0.0),
-        ((1.0, 0.5, 2.0, 0.5, 0.0), 80.0),  # beyond it
-        ((100.0, 50.0, 400.0, 50.0, 0.0), 0.4),  # no table is good enough
-        ((0.0, 0.0, 0.0, 0.0, 0.0), 0.0),
-    ],
-)
-def test_derivatives_on_a_table_and_beyond(point, x, x64):
-    """Forward and reverse, of rates, the x of the start, dt and T_dur; at rates of 0 from the right."""
+def loss(at):
+    *rates, x, v, dt, T_dur = at
+    state, params = State(v[None], x[None], jnp.zeros(1)), Params(*rates, T_dur=T_dur)
+    _, g = synkin.simulate(gate, params, SPIKES[:, None], dt, state=state, method="exact")
+    return jnp.sum(g[:, 0] * jnp.cos(jnp.arange(STEPS)))
 
-    def loss(at):
-        *rates, x, v, dt, T_dur = at
-        state = State(v[None], x[None], jnp.zeros(1))
-        params = Params(*rates, T_dur=T_dur)
-        _, g = synkin.simulate(gate, params, SPIKES[:, None], dt, state=state, method="exact")
-        return jnp.sum(g[:, 0] * jnp.cos(jnp.arange(STEPS)))
 
-    at = np.array([*point, x, 0.2, 0.25, 0.6])
+@jax.jit
+def derivatives(at, direction):
+    return jax.grad(loss)(at), jax.jvp(loss, (at,), (direction,))[1]
+
+
+value = jax.jit(loss)
+# Rates, and the x of the start.
+POINTS = {
+    "off a table": ((1.0, 0.5, 2.0, 0.01, 0.3), 0.4),
+    "nothing there, and nothing closes by itself": ((1.0, 0.5, 2.0, 0.0, 0.3), 0.0),
+    "beyond a table": ((1.0, 0.5, 2.0, 0.5, 0.0), 80.0),
+    "no table is good enough": ((100.0, 50.0, 400.0, 50.0, 0.0), 0.4),
+    "all rates 0": ((0.0, 0.0, 0.0, 0.0, 0.0), 0.0),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_derivatives_on_a_table_and_beyond(point, x64):
+    """Forward and reverse, of rates, the x of the start, dt and T_dur; where one is 0 from the right."""
+    rates, x = POINTS[point]
+    at = np.array([*rates, x, 0.2, 0.25, 0.6])
     direction = np.where(at == 0, 1.0, at) * np.cos(np.arange(len(at)))
     direction = np.where(at == 0, np.abs(direction), direction)
-    of = jax.jit(lambda at: (jax.grad(loss)(at), jax.jvp(loss, (at,), (direction,))[1]))
-    reverse, forward = of(at)
+    reverse, forward = derivatives(at, direction)
     rule = differences.CENTRAL if at.all() else differences.RIGHT
-    run = jax.jit(lambda s: loss(at + s * direction))
-    (wanted,) = differences.gradient(lambda s: run(s[0]), [0.0], rule=rule, one_by_one=True)
+    (wanted,) = differences.gradient(lambda s: value(at + s[0] * direction), [0.0], rule=rule, one_by_one=True)
+    size = np.abs(reverse) @ np.abs(direction)
     assert np.isfinite(reverse).all()
-    assert abs(forward - reverse @ direction) < 1e-9 * (np.abs(reverse) @ np.abs(direction))
-    assert abs(forward - wanted) < 1e-6 * (np.abs(reverse) @ np.abs(direction))
+    assert abs(forward - reverse @ direction) < 1e-9 * size
+    assert abs(forward - wanted) < 1e-6 * size

@@ -446,9 +446,7 @@ def _by_either(moves: Moves, x: Array, g: Array, count: Array) -> Array:
         return gate.integrals(_rates(moves), x, _stretches(moves, count))
 
     beyond = _is_beyond(moves, x, count)
-    none: Any = None
-    given = moves._replace(whole=none, last=none, last_before=none, none=none)  # of which the sum needs nothing
-    own = jax.lax.cond(loops.anywhere(beyond), integrate, lambda moves, x, count: (x, x), given, x, count)
+    own = jax.lax.cond(loops.anywhere(beyond), integrate, lambda moves, x, count: (x, x), moves, x, count)
     opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
     return jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))
 

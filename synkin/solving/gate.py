@@ -65,8 +65,8 @@ class Integrals(NamedTuple):
     """Opening and closing over a step as functions of x.
 
     ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
-    is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``, and
-    z and the scale as in `Range`.
+    is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``,
+    and z and the scale as in `Range`.
     """
 
     opened: tuple[Array | None, Array]
@@ -207,7 +207,8 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     first = at_0 - opened[0]
     slopes = jax.vmap(lambda found, x: ((found - at_0) - opened[1] * x) / x * (x + at.scale))(found, x)
     exactly = partial(jnp.tensordot, axes=1, precision=jax.lax.Precision.HIGHEST)
-    coefficients = exactly(jnp.asarray(powers, dtype), exactly(jnp.asarray(matrix, dtype), slopes[: degree + 1]))
+    coefficients = exactly(jnp.asarray(matrix, dtype), slopes[: degree + 1])
+    coefficients = exactly(jnp.asarray(powers, dtype), coefficients)
     table = Integrals(opened, closed, (first, *coefficients))
     read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
     right = found[degree + 1 :]

@@ -208,8 +208,7 @@ def _differentiated(
     leaves, structure = jax.tree.flatten(constants)
     coefficients, closed_over = map(jax.tree.leaves, constants)
     # Those that a step seldom looks at stay as they are: it costs less to sum them in those steps.
-    often = jax.tree.leaves(constants[0]._replace(rates=jax.tree.map(lambda _: None, constants[0].rates)))
-    seldom = {id(x) for x in coefficients} - {id(x) for x in often}
+    seldom = {id(x) for x in jax.tree.leaves(constants[0].rates)}
     shapes = [x.shape if id(x) in seldom else jnp.broadcast_shapes(x.shape, shape) for x in coefficients]
     shapes += [x.shape for x in closed_over]
     tangents = dict(enumerate(jax.tree.leaves(d_constants, is_leaf=_is_zero)))
