@@ -30,7 +30,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import fields, units
+from synkin.arguments import units
+from synkin.arguments.declaration import Parameter
+from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import concrete_value, double_precision
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import align, as_float64, as_real, check_concentration
@@ -38,7 +40,7 @@ from synkin.arguments.params_and_states import aligned_params, check_state, comm
 from synkin.arguments.shapes import float_dtype
 from synkin.declaring import reversibility, scheme_text, transition_rates
 from synkin.declaring.expression import own_names
-from synkin.declaring.kernel import Kernel, Parameter, documented
+from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme_text import Transition
 from synkin.declaring.transition_rates import Computed
 from synkin.solving import limits, structure
@@ -51,7 +53,7 @@ _OWN = ("T", "T_dur")
 _STEADY = "steady"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Scheme(Kernel):
     """A kernel of states and transitions, made by `scheme`. It has what `synkin.Kernel` has, and more.
 
@@ -323,17 +325,15 @@ def _scheme(
         parts += [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
         return sum(parts[1:], parts[0])
 
+    listed = "\n".join(f"    {transition}" for transition in transitions)
     kernel = Scheme(
         name=name,
         equations=equations,
         Params=Params,
         State=State,
-        UNITS=Params(*(known_units.get(key) for key in values)),
-        TAKES_WEIGHTS=False,
+        input=StartsPulse(),
         parameters=parameters,
         variables=dict.fromkeys(states[1:], "1") | {"pulse_left": "ms"},
-        input=0,
-        in_turn=False,
         methods=("exact",),
         always_exact=True,
         structure=structure.of_states(
@@ -344,8 +344,9 @@ def _scheme(
         ),
         conductance=conductance,
         matrix=partial(_matrix, states, transitions, rates_of),
-        rest=None,
         home=home,
+        about=f"{inspect.cleandoc(source or 'A kinetic scheme.')}\n\nTransitions:\n{listed}",
+        meanings=transition_rates.uses(transitions) | {state: f"part of the receptors in {state}" for state in states},
         states=states,
         transitions=transitions,
         open=weights,
@@ -371,14 +372,6 @@ def _scheme(
             return [part + still for part in occupied]
 
         object.__setattr__(kernel, "rest", at_rest)
-    meanings = {key: meaning for key, (meaning, _) in fields.PULSE.items()}
-    fields.document(Params, known_units, meanings | transition_rates.uses(transitions))
-    fields.document(
-        State, kernel.variables, meanings | {state: f"part of the receptors in {state}" for state in states}
-    )
-    listed = "\n".join(f"    {transition}" for transition in transitions)
-    about = f"{inspect.cleandoc(source or 'A kinetic scheme.')}\n\nTransitions:\n{listed}"
-    object.__setattr__(kernel, "__doc__", documented(kernel, about))
     for kind, role in ((Params, "Params"), (State, "State")):
         kind.__reduce__ = lambda values, role=role: (_rebuilt, (kernel, role, tuple(values)))
     _made[said] = kernel

@@ -74,7 +74,7 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
         once: whether there is but one step to come, for which tables of a gate's integrals would not pay.
     """
     output = output_weights(kernel, params)
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         flow = _held if method == "exp_euler" else _flow
         whole = Move(flow(kernel, params, [(dt, False)]), None)
         return Moves(dt, None, None, whole, None, None, None, None, output)
@@ -118,11 +118,12 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
         drive: the count of the pulse (see `synkin.solving.pulses`), or the weight of an input, mS.
     """
     structure = kernel.structure
-    move = moves.whole if kernel.TAKES_WEIGHTS else _pick(moves, drive)
+    move = moves.whole if kernel.input.takes_weights else _pick(moves, drive)
     in_turn = kernel.in_turn and method == "exp_euler"
     moved = _follow(structure, move.flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
-    if kernel.TAKES_WEIGHTS:
-        i = kernel.input
+    if kernel.input.takes_weights:
+        (variable,) = kernel.input.variables
+        i = kernel.order.index(variable)
         return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
     if not structure.gated:
         return moved
@@ -151,7 +152,7 @@ def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Var
     if not kernel.structure.has_matrix:
         return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
     matrix = _MATRICES[kernel.structure.kind]
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
@@ -417,7 +418,7 @@ def _unless_under_way(moves: Moves, x: Array, count: Array, opened: Array, close
         stretches = [(on, True), (moves.dt - on, False)]
         return gate.integrals(_rates(moves), x, stretches, gate.STEP_RULE)
 
-    own = jax.lax.cond(loops.anywhere(ends), integrate, lambda on, x: (x, x), on, x)
+    own = jax.lax.cond(loops.any_across_batch(ends), integrate, lambda on, x: (x, x), on, x)
     return jnp.where(ends, own[0], opened), jnp.where(ends, own[1], closed)
 
 
