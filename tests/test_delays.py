@@ -11,7 +11,7 @@ import samples
 
 import synkin
 from synkin import alpha, ampa, delayed, dual_expon, expon, respond
-from synkin.arguments.spike_times import arrivals
+from synkin.arguments.times import arrivals
 
 SPIKES = np.array([2.0, 9.3, 4.1, 4.4])
 TIMES = np.linspace(0.0, 30.0, 16) + 0.123

@@ -15,7 +15,6 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from synkin.arguments import spike_times as trains
 from synkin.arguments import units
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.declaration import AnyParams, AnyState, Declaration, KernelDeclaration
@@ -25,6 +24,7 @@ from synkin.arguments.numbers import as_array, check_concentration, check_number
 from synkin.arguments.params_and_states import check_params, check_state, common_shape, nan_if_invalid
 from synkin.arguments.shapes import float_dtype
 from synkin.arguments.times import (
+    arrivals,
     check_delay,
     check_dt,
     check_in_order,
@@ -33,6 +33,8 @@ from synkin.arguments.times import (
     nan_if_invalid_dt,
     nan_if_invalid_times,
     nan_if_unordered,
+    ordered,
+    padded,
 )
 
 RestState = Callable[[Any, AnyParams, DTypeLike], AnyState]
@@ -191,7 +193,7 @@ def bind_events(
         state = check_state(kernel, state, ())
     wanted = float_dtype(dtype) if state is None else state[0].dtype
     spike_times = check_times("spike_times", spike_times, sort=True)
-    spike_times = trains.arrivals(spike_times, check_delay(units.plain("delay", delay, "ms")))
+    spike_times = arrivals(spike_times, check_delay(units.plain("delay", delay, "ms")))
     times = check_times("times", times, sort=False)
     t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:
@@ -207,7 +209,7 @@ def bind_events(
     inputs = None
     if kernel.input.takes_weights:
         inputs = jnp.ones(np.shape(spike_times), wanted) if weights is None else as_array(weights, wanted)
-    spike_times, inputs = trains.ordered(*trains.padded(spike_times, inputs))
+    spike_times, inputs = ordered(*padded(spike_times, inputs))
     if inputs is None:
         inputs = jnp.ones(np.shape(spike_times), bool)
     params = nan_if_invalid(params, kernel)

@@ -17,8 +17,7 @@ J. Neurophysiol. 87:140; Loebel et al. 2009, Front. Comput. Neurosci. 3:27.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -43,16 +42,8 @@ from synkin.arguments.params_and_states import (
 )
 from synkin.arguments.shapes import float_dtype
 from synkin.arguments.times import check_times, nan_if_invalid_times
+from synkin.networks.recovery import after_release, kept, lost
 from synkin.solving import loops
-from synkin.solving.propagator import phi
-
-# exp(-z) is 0 from here on, in every precision.
-_GONE = 800.0
-# Where the duration is a smaller fraction of both time constants, what comes back is a series.
-_SHORT = 0.5
-# So many terms bring (k + 1) 0.5**k / (k + 2)! below rounding.
-_TERMS = {"float64": 15}
-_TERMS_OTHER = 8
 
 
 @fields.described
@@ -305,12 +296,12 @@ def prepared(params: AnyParams, state: State, dt: Any) -> tuple[_Move, State]:
     """
     is_used = params.tau_psc is not None
     params = aligned_params(params if is_used else params._replace(tau_psc=0.0), state.u, tsodyks_markram)
-    faded, recovered = _lost(dt, params.tau_fac), _lost(dt, params.tau_rec)
+    faded, recovered = lost(dt, params.tau_fac), lost(dt, params.tau_rec)
     if not is_used:
         nothing = 0 * state.active  # NaN where that is
         return _Move(params.U, faded, recovered, None, None), state._replace(active=nothing)
-    _, returned = _after_release(dt, params.tau_psc, params.tau_rec)
-    return _Move(params.U, faded, recovered, _lost(dt, params.tau_psc), returned), state
+    _, returned = after_release(dt, params.tau_psc, params.tau_rec)
+    return _Move(params.U, faded, recovered, lost(dt, params.tau_psc), returned), state
 
 
 def advance(move: _Move, state: State, spike: Array, key: Any = None, n: int | None = None) -> tuple[State, Array]:
@@ -412,12 +403,12 @@ def _released(params: AnyParams, rest: State, order: Array, gaps: Array, real: A
         key, n: for random release.
     """
 
-    kept, recovered = _kept(gaps, params.tau_fac), _lost(gaps, params.tau_rec)
+    stays, recovered = kept(gaps, params.tau_fac), lost(gaps, params.tau_rec)
     if params.tau_psc is None:
-        gap = _Gap(kept, recovered)
+        gap = _Gap(stays, recovered)
     else:
-        inactive, returned = _after_release(gaps, params.tau_psc, params.tau_rec)
-        gap = _Gap(kept, recovered, _kept(gaps, params.tau_rec), _kept(gaps, params.tau_psc), inactive, returned)
+        inactive, returned = after_release(gaps, params.tau_psc, params.tau_rec)
+        gap = _Gap(stays, recovered, kept(gaps, params.tau_rec), kept(gaps, params.tau_psc), inactive, returned)
 
     def facilitated(u: Array, gap: _Gap) -> Array:
         u = u * gap.kept
@@ -481,56 +472,6 @@ def _gaps(spike_times: Any, dtype: Any) -> tuple[Array, Array, Array]:
     before = xp.concatenate([safe[:1], safe[:-1]])
     gaps = xp.where(times == xp.inf, xp.zeros_like(times), safe - before)
     return jnp.asarray(order), jnp.asarray(gaps, dtype), jnp.asarray(real)
-
-
-def _after_release(h: Any, tau_psc: Array, tau_rec: Array) -> tuple[Array, Array]:
-    """Of what is active the part that is inactive ``h`` ms later, and the part that has come back.
-
-    Both keep all digits, at equal time constants and in short times too, and have right derivatives of every order
-    there; at a time constant of 0 they are the limit.
-    """
-    # But for the order of the two stages each is symmetric in the time constants.
-    in_order = tau_psc >= tau_rec
-    long, short = jnp.where(in_order, tau_psc, tau_rec), jnp.where(in_order, tau_rec, tau_psc)
-    there = ~_is_gone(h, short)
-    fast, slow = (jnp.where(there, h, 0) / jnp.where(there, tau, 1) for tau in (short, long))
-    # The difference of the two exponentials over that of the time constants, where these are close by phi.
-    close = there & (fast - slow < 1)
-    apart = jnp.where(close | _is_gone(h, long), 1, long - short)
-    far = (_kept(h, long) - _kept(h, short)) / apart
-    near = jnp.exp(-slow) * phi(jnp.where(close, slow - fast, 0)) * fast / jnp.where(there, long, 1)
-    quotient = jnp.where(close, near, far)
-    brief = there & (fast < _SHORT)
-    p, q = (jnp.where(brief, -part, 0) for part in (fast, slow))
-    power, term, total = jnp.ones_like(p), jnp.ones_like(p), jnp.full_like(p, 0.5)
-    for k in range(1, _TERMS.get(p.dtype.name, _TERMS_OTHER)):
-        power = power * p
-        term = term * q + power
-        total = total + term * (1 / math.factorial(k + 2))
-    return tau_rec * quotient, jnp.where(brief, p * q * total, _lost(h, long) - short * quotient)
-
-
-def _kept(h: Any, tau: Array) -> Array:
-    """exp(-h / tau), and 0 at tau = 0."""
-    return _of_age(jnp.exp, 0.0, h, tau)
-
-
-def _lost(h: Any, tau: Array) -> Array:
-    """1 - exp(-h / tau), and 1 at tau = 0."""
-    return -_of_age(jnp.expm1, -1.0, h, tau)
-
-
-def _of_age(function: Callable[[Array], Array], at_last: float, h: Any, tau: Array) -> Array:
-    """``function(-h / tau)`` and, where that is long gone, the value at infinity, whose derivatives are 0."""
-    gone = _is_gone(h, tau)
-    age = jnp.where(gone, 0, h) / jnp.where(gone, 1, tau)
-    return jnp.where(gone, at_last, function(-age))
-
-
-def _is_gone(h: Any, tau: Array) -> Array:
-    """Whether exp(-h / tau) is 0."""
-    # As 0 counts a tau whose derivative, of 1 / tau, would overflow.
-    return (h >= _GONE * tau) | (tau * tau < jnp.finfo(tau.dtype).tiny)
 
 
 def _sites(key: Any, n: Any) -> int | None:
