@@ -9,6 +9,7 @@ gone, and polynomials that are equal are so for all values.
 No values are tried. Where the walk cannot tell, a result depends on all that went into it and may be negative.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
