@@ -80,7 +80,7 @@ def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _takes_weights(name: str) -> bool:
-    return SYNAPSES[name].TAKES_WEIGHTS
+    return SYNAPSES[name].input.takes_weights
 
 
 def _spikes(name: str, *shape: int) -> jax.Array:

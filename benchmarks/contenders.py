@@ -111,7 +111,7 @@ def reference_input(kernel: str, spike: Array) -> Any:
     """A step's spikes as the reference takes them."""
     import brainunit as u
 
-    return spike.astype(jnp.float32) * u.mS if synkin.KERNELS[kernel].TAKES_WEIGHTS else spike
+    return spike.astype(jnp.float32) * u.mS if synkin.KERNELS[kernel].input.takes_weights else spike
 
 
 def plain(g: Any) -> Array:

@@ -105,7 +105,7 @@ def _forward(kernel: str, params: Any, spikes: np.ndarray, *, keep_trace: bool) 
 
 def _arguments(kernel: str, params: Any) -> tuple[list[np.float32], list[np.float32]]:
     """The steps of a pulse, where there are pulses, and the coefficients."""
-    steps = [] if synkin.KERNELS[kernel].TAKES_WEIGHTS else [np.float32(round(params.T_dur / DT))]
+    steps = [] if synkin.KERNELS[kernel].input.takes_weights else [np.float32(round(params.T_dur / DT))]
     return steps, [np.float32(c) for c in coefficients(kernel, params)]
 
 

@@ -7,7 +7,8 @@ from synkin import program  # noqa: F401  # first: it says what Ctrl-C does whil
 
 # isort: split
 from synkin import plot, presets
-from synkin.declaring.kernel import Kernel, linear, receptor
+from synkin.declaring.declare import linear, receptor
+from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme
 from synkin.events import Events, deconvolve
 from synkin.fitting import Comparison, Fit, compare, fit
@@ -21,7 +22,8 @@ from synkin.runs import currents
 from synkin.runs.events import respond
 from synkin.runs.grid import simulate
 from synkin.runs.protocol import Jumps, concentration_jumps
-from synkin.solving.stepper import Carry, Stepper, stepper
+from synkin.solving.carry import Carry
+from synkin.solving.stepper import Stepper, stepper
 
 __version__ = "0.2.0"
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.declaring.kernel import Kernel, receptor
+from synkin.declaring.declare import receptor
+from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import scheme
 
 # AMPA ----------------------------------------------------------------------------------------------------------------

@@ -147,8 +147,8 @@ def kernel(request):
     return request.param
 
 
-RECEPTORS = {name: kernel for name, kernel in synkin.KERNELS.items() if not kernel.TAKES_WEIGHTS}
-LINEAR = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel.TAKES_WEIGHTS}
+RECEPTORS = {name: kernel for name, kernel in synkin.KERNELS.items() if not kernel.input.takes_weights}
+LINEAR = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel.input.takes_weights}
 # One of those that share their equations, as gabaa does ampa's with other defaults.
 _BY_EQUATIONS = {kernel.equations: kernel for kernel in reversed(synkin.KERNELS.values())}
 DISTINCT = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel in _BY_EQUATIONS.values()}

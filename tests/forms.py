@@ -171,7 +171,7 @@ def _stepper(kernel, method, a, shape, passed=False, **options):
         carry = stepper.init(a["spikes"].shape[1:] if hasattr(a["spikes"], "shape") else shape)
         # JAX wants what a loop within shard_map carries to vary over the devices as what it takes in does, and leaves
         # it to who writes the loop (`jax.lax.pcast`).
-        carry = loops.alike(carry, (a["params"], a["spikes"]))
+        carry = loops.match_varying(carry, (a["params"], a["spikes"]))
 
     def run(stepper, carry):
         if isinstance(a["spikes"], list):

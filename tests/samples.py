@@ -22,7 +22,7 @@ def inputs(kernel, rng, shape, rate=0.1, dtype=float):
     """Spikes for a receptor, weights of either sign in mS for a linear kernel; every synapse starts with one."""
     spikes = rng.random(shape) < rate
     spikes[0] = True
-    if not kernel.TAKES_WEIGHTS:
+    if not kernel.input.takes_weights:
         return spikes
     return np.asarray(spikes * rng.normal(size=shape), dtype)
 

@@ -106,7 +106,7 @@ def test_a_carry_may_be_donated(on_grid):
         (ready(bionmda), "must be of a stepper of ampa with 'exact', but is of bionmda with 'exact'."),
         (ready(expon), "must be of a stepper of ampa with 'exact', but is of expon with 'exact'."),
         (ready(method="exp_euler"), "must be of a stepper of ampa with 'exact', but is of ampa with 'exp_euler'."),
-        (ready(ampa + ampa), "must be one of this stepper's `init`, but is a synkin.solving.stepper.CarryOfSum."),
+        (ready(ampa + ampa), "must be one of this stepper's `init`, but is a synkin.solving.carry.CarryOfSum."),
     ],
     ids=["another receptor", "a linear kernel", "another method", "a sum"],
 )

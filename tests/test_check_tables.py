@@ -46,9 +46,9 @@ def test_first_order_receptors(source):
 def one_spike(kernel, params, dt=DT, steps=80_000):
     """g every ``dt`` ms after a spike at 0."""
     # A linear kernel's input acts at the end of its step.
-    spikes = np.arange(steps + kernel.TAKES_WEIGHTS) == 0
+    spikes = np.arange(steps + kernel.input.acts_at_end) == 0
     _, gs = samples.simulate(kernel, params, spikes, dt, method="exact")
-    return gs[int(kernel.TAKES_WEIGHTS) :]
+    return gs[int(kernel.input.takes_weights) :]
 
 
 def test_bionmda_defaults():

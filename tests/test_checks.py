@@ -19,7 +19,7 @@ from conftest import LINEAR, RECEPTORS, X64, enable_x64
 import synkin
 from synkin import alpha, ampa, arguments, dual_expon, respond, simulate
 from synkin.arguments import choices, inputs, known, numbers, params_and_states, times
-from synkin.arguments.inputs import check_spike, check_spike_train
+from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import _LARGE, _is_far, concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_array, as_real, check_finite
@@ -156,8 +156,8 @@ def test_an_array_of_which_only_a_part_is_here_passes_as_a_traced_one():
 
 def test_booleans_are_not_looked_at():
     with mock.patch.object(inputs, "concrete_value", side_effect=AssertionError("It was copied.")):
-        check_spike_train(jnp.ones((4, 3), bool), (3,), takes_weights=False)
-        check_spike(jnp.ones(3, bool), jnp.ones(3), takes_weights=False)
+        StartsPulse().check_train(jnp.ones((4, 3), bool), (3,))
+        StartsPulse().check_spike(jnp.ones(3, bool), jnp.ones(3))
 
 
 # Numbers of every kind

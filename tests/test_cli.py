@@ -634,7 +634,7 @@ def test_recorded_train(capsys, recordings, tmp_path, kernel):
     assert picture.read_text().startswith("<?xml")
     _, g = computed(out)
     assert np.isfinite(g).all()
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         params = kernel.Params()
         grid = np.linspace(0, 200, 20001)
         area = np.asarray(synkin.respond(kernel, params, np.zeros(1), grid)).sum() * 200 / 20000

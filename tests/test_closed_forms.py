@@ -29,7 +29,7 @@ def case(name, seed):
     """Parameters and inputs of N synapses: pulses that end between the grid's points, and overlap."""
     kernel, rng = synkin.KERNELS[name], np.random.default_rng(seed)
     params = samples.params(kernel, rng, (N,))
-    if not kernel.TAKES_WEIGHTS:
+    if not kernel.input.takes_weights:
         params = params._replace(T_dur=np.array([0.037, 0.83, 3.21]) + 0.01 * rng.random(N))
     return kernel, params, samples.inputs(kernel, rng, (T, N), rate=0.15)
 
@@ -84,7 +84,7 @@ def test_exp_euler_converges_at_first_order(name):
         inputs = np.zeros((round(duration / dt), 1), bool)
         # At 0.5 and 4 ms: a linear kernel's input acts at the end of its step, so it is written a step earlier.
         for at in (0.5, 4.0):
-            inputs[round(at / dt) - kernel.TAKES_WEIGHTS] = True
+            inputs[round(at / dt) - kernel.input.acts_at_end] = True
         _, gs = samples.simulate(kernel, kernel.Params(), inputs, dt, method=method)
         every = round(coarse / dt)
         return gs[every - 1 :: every]

@@ -207,10 +207,10 @@ def test_events_and_rests_are_the_steps(kernel, x64):
     params = samples.params(kernel, rng)
     inputs = samples.inputs(kernel, rng, (T,))
     rows = np.flatnonzero(inputs)
-    at = (rows + kernel.TAKES_WEIGHTS) * DT
+    at = (rows + kernel.input.acts_at_end) * DT
     # Between the points, where no rounding of a time decides on which side of a jump it is.
     times = (np.arange(1, T + 1) + 1e-9) * DT
-    weights = {"weights": inputs[rows]} if kernel.TAKES_WEIGHTS else {}
+    weights = {"weights": inputs[rows]} if kernel.input.takes_weights else {}
     got = synkin.respond(kernel, params, at, times, **weights)
     _, expected = samples.simulate(kernel, params, inputs, DT, method="exact")
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-8 * np.abs(expected).max())

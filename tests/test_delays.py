@@ -11,7 +11,7 @@ import samples
 
 import synkin
 from synkin import alpha, ampa, delayed, dual_expon, expon, respond
-from synkin.networks.delays import arrivals
+from synkin.arguments.times import arrivals
 
 SPIKES = np.array([2.0, 9.3, 4.1, 4.4])
 TIMES = np.linspace(0.0, 30.0, 16) + 0.123
@@ -26,7 +26,7 @@ def response(kernel, delay, times=TIMES, **options):
 
 
 def test_a_delay_moves_every_spike(kernel, dtype):
-    weights = {"weights": [1.0, 0.5, -2.0, 3.0]} if kernel.TAKES_WEIGHTS else {}
+    weights = {"weights": [1.0, 0.5, -2.0, 3.0]} if kernel.input.takes_weights else {}
     got = response(kernel, 1.7, dtype=dtype, **weights)
     np.testing.assert_array_equal(got, respond(kernel, kernel.Params(), SPIKES + 1.7, TIMES, dtype=dtype, **weights))
     np.testing.assert_array_equal(

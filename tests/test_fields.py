@@ -13,10 +13,10 @@ import pytest
 import synkin
 from synkin import fit, presets
 from synkin.arguments import fields
+from synkin.arguments.declaration import Parameter
 from synkin.declaring import reversibility, scheme_text
-from synkin.declaring.kernel import Parameter
 from synkin.schemes import SCHEMES
-from synkin.solving.stepper import Carry
+from synkin.solving.carry import Carry
 
 KINETICS = {**synkin.KERNELS, **SCHEMES, "tsodyks_markram": synkin.tsodyks_markram}
 TUPLES = [

@@ -86,7 +86,7 @@ def test_equations_are_recovered(kernel, true, onset):
     params = kernel.Params()._replace(**true)
     g = solutions.trace(name_of(kernel), params, inputs, dt)[:, 0]
     times = dt * np.arange(1, 151)
-    spikes = dt * (np.array(rows) + kernel.TAKES_WEIGHTS) - onset
+    spikes = dt * (np.array(rows) + kernel.input.acts_at_end) - onset
     found = fit(
         kernel,
         kernel.Params(),

@@ -80,7 +80,10 @@ def compiled():
 
 def test_a_readout_is_compiled_once(kernel, compiled):
     """The same function in a loop outside jit, as a person writes it."""
-    params, spikes = kernel.Params(), jnp.asarray(forms.WEIGHTS if kernel.TAKES_WEIGHTS else forms.SPIKES > 0, float)
+    params, spikes = (
+        kernel.Params(),
+        jnp.asarray(forms.WEIGHTS if kernel.input.takes_weights else forms.SPIKES > 0, float),
+    )
 
     def readout(state, g):
         return g.sum()
@@ -98,7 +101,10 @@ def test_a_readout_is_compiled_once(kernel, compiled):
 
 def test_what_a_readout_closes_over_may_change(kernel):
     """Another array, or the same NumPy array with other numbers, is seen by the same function."""
-    params, spikes = kernel.Params(), jnp.asarray(forms.WEIGHTS if kernel.TAKES_WEIGHTS else forms.SPIKES > 0, float)
+    params, spikes = (
+        kernel.Params(),
+        jnp.asarray(forms.WEIGHTS if kernel.input.takes_weights else forms.SPIKES > 0, float),
+    )
     held = {"gain": jnp.ones(forms.N), "offset": np.zeros(forms.N, float)}
 
     def readout(state, g):

@@ -26,7 +26,7 @@ def distinct(request):
     return request.param
 
 
-DISTINCT_RECEPTORS = {name: kernel for name, kernel in DISTINCT.items() if not kernel.TAKES_WEIGHTS}
+DISTINCT_RECEPTORS = {name: kernel for name, kernel in DISTINCT.items() if not kernel.input.takes_weights}
 
 
 @pytest.fixture(params=list(DISTINCT_RECEPTORS.values()), ids=list(DISTINCT_RECEPTORS))
@@ -127,7 +127,7 @@ def test_every_parameter(kernel):
 def simulate_and_respond_agree(kernel):
     spikes = np.zeros(STEPS, bool)
     spikes[[2, 9, 11, 40]] = True
-    first = int(kernel.TAKES_WEIGHTS)  # a linear kernel's input acts at the end of its step
+    first = int(kernel.input.takes_weights)  # a linear kernel's input acts at the end of its step
     spike_times, times = (np.flatnonzero(spikes) + first) * DT, (np.arange(STEPS) + 1) * DT
     spike_times = np.append(spike_times, [np.inf] * (SPIKE_TIMES.size - spike_times.size))
     spikes = spikes.astype(train(kernel, simulated)[0].dtype)
@@ -188,7 +188,7 @@ def test_events_forward_and_reverse(kernel):
         def loss(x):
             spike_times, times, weights = jnp.split(x, cuts)
             spike_times = jnp.append(spike_times, jnp.inf)
-            given = {"weights": weights} if kernel.TAKES_WEIGHTS else {}
+            given = {"weights": weights} if kernel.input.takes_weights else {}
             return weighted(synkin.respond(kernel, params, spike_times, times, dtype=float, **given))
 
         return *jax.value_and_grad(loss)(x), jax.jacfwd(loss)(x)
@@ -196,7 +196,7 @@ def test_events_forward_and_reverse(kernel):
     def value(x):
         return of(x)[0]
 
-    x = np.concatenate([SPIKE_TIMES[finite], TIMES, WEIGHTS if kernel.TAKES_WEIGHTS else []])
+    x = np.concatenate([SPIKE_TIMES[finite], TIMES, WEIGHTS if kernel.input.takes_weights else []])
     expected = differences.gradient(value, x, h=1e-4, one_by_one=True)
     for gradient in of(x)[1:]:
         assert differences.relative_error(gradient, expected) < 1e-6

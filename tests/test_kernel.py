@@ -325,7 +325,7 @@ own = receptor(
 
 
 def test_what_is_known_of_a_kernel():
-    assert (own.name, own.Params, own.State, own.TAKES_WEIGHTS) == ("own", Params, State, False)
+    assert (own.name, own.Params, own.State, own.input.takes_weights) == ("own", Params, State, False)
     assert tuple(own.UNITS) == ("1/ms/mM", "1/ms", "mM", "ms")
     assert own.parameters["beta"] == ("beta", 0.2, "1/ms", False, False)
     assert dict(own.variables) == {"g": "mS", "pulse_left": "ms"}
@@ -551,7 +551,7 @@ def test_the_vector_field_is_the_equations(kernel, x64):
         assert isinstance(got, kernel.State)
         for name, derivative in zip(kernel.order, expected, strict=True):
             np.testing.assert_allclose(getattr(got, name), derivative, rtol=1e-13)
-        if not kernel.TAKES_WEIGHTS:
+        if not kernel.input.takes_weights:
             np.testing.assert_array_equal(got.pulse_left, np.zeros(3))
     alone = kernel.vector_field(kernel.Params(), kernel.State(*(0.5 for _ in kernel.State._fields)))
     assert all(field.shape == () for field in alone)

@@ -149,7 +149,7 @@ CASES = {
 
 def expected(case, p, times, spike_times, weights=None, start=None):
     """g at ``times``, of one synapse."""
-    if case.kernel.TAKES_WEIGHTS:
+    if case.kernel.input.takes_weights:
         unit = np.eye(len(case.kernel.State._fields) + 1)[case.input]
         system = case.system(p, 0.0)
         jumps = [(time, weight * unit) for time, weight in zip(spike_times, weights, strict=True)]
@@ -183,7 +183,7 @@ def inputs(case):
     spikes = np.zeros((STEPS, 3), bool)
     for synapse, rows in enumerate(ROWS):
         spikes[rows, synapse] = True
-    return spikes * np.cos(np.arange(STEPS))[:, None] if case.kernel.TAKES_WEIGHTS else spikes
+    return spikes * np.cos(np.arange(STEPS))[:, None] if case.kernel.input.takes_weights else spikes
 
 
 def parameters(case, dt):
@@ -191,7 +191,9 @@ def parameters(case, dt):
     kernel = case.kernel
     params = kernel.Params(*(value * np.array([1.0, 0.8, 1.3]) for value in kernel.Params()))
     return (
-        params if kernel.TAKES_WEIGHTS else params._replace(T_dur=np.array([kernel.Params().T_dur, 3.3 * dt, 2 * dt]))
+        params
+        if kernel.input.takes_weights
+        else params._replace(T_dur=np.array([kernel.Params().T_dur, 3.3 * dt, 2 * dt]))
     )
 
 
@@ -229,7 +231,7 @@ def test_every_run_on_the_grid_is_the_matrix_exponential(case, run, dt, dtype):
     for i, rows in enumerate(ROWS):
         own = case.kernel.Params(*(value[i] for value in params))
         grid = np.arange(1, STEPS + 1) * dt
-        at = np.arange(STEPS) * dt if not case.kernel.TAKES_WEIGHTS else grid
+        at = np.arange(STEPS) * dt if not case.kernel.input.takes_weights else grid
         wanted = expected(case, own, grid, at[rows], given[rows, i])
         assert np.abs(got[:, i] - wanted).max() < tolerance(case, dtype) * np.abs(wanted).max()
 
@@ -240,14 +242,14 @@ TIMES = np.sort(np.random.default_rng(3).uniform(0, 60, 50))
 
 
 def responded(kernel, dtype, params, spike_times, times, weights):
-    weights = weights if kernel.TAKES_WEIGHTS else None
+    weights = weights if kernel.input.takes_weights else None
     return synkin.respond(kernel, params, spike_times, times, weights=weights, dtype=dtype)
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 def test_between_spikes_it_is_the_matrix_exponential(case, scale, dtype):
     params = case.kernel.Params(*(scale**-0.5 * value for value in case.kernel.Params()))
-    if not case.kernel.TAKES_WEIGHTS:
+    if not case.kernel.input.takes_weights:
         params = params._replace(T_dur=scale * params.T_dur)
     got = responded(case.kernel, dtype, params, SPIKE_TIMES, TIMES, WEIGHTS)
     wanted = expected(case, params, TIMES, SPIKE_TIMES, WEIGHTS)
@@ -258,7 +260,7 @@ def test_a_million_steps_in_float32(case, x64):
     """Against the same run in float64, over all of it."""
     kernel = case.kernel
     spikes = np.random.default_rng(0).random(1_000_000) < 0.002
-    given = spikes * 1.0 if kernel.TAKES_WEIGHTS else spikes
+    given = spikes * 1.0 if kernel.input.takes_weights else spikes
     runs = (compiled(simulated, kernel, dtype)(kernel.Params(), given, 0.1) for dtype in ("float32", "float64"))
     got, wanted = (np.asarray(g, float) for g in runs)
     assert np.abs(got - wanted).max() < 1e-6 * case.power * np.abs(wanted).max()
@@ -274,7 +276,7 @@ def test_a_silence_of_ten_million_ms(case, dtype):
     assert abs(got[2]) < 1e-10 * peak
     np.testing.assert_allclose(got[3:], got[:2], rtol=0, atol=tolerance(case, dtype) * peak)
     given = np.array([1.0, 0.0])
-    g = compiled(simulated, kernel, dtype)(kernel.Params(), given if kernel.TAKES_WEIGHTS else given > 0, long)
+    g = compiled(simulated, kernel, dtype)(kernel.Params(), given if kernel.input.takes_weights else given > 0, long)
     assert np.isfinite(g).all()
     assert abs(g[-1]) < 1e-10 * peak
 
@@ -283,20 +285,20 @@ def test_a_state_to_start_from(case, x64):
     """Somewhere in the middle of a pulse."""
     kernel = case.kernel
     fields = {name: jnp.asarray(0.1 + 0.1 * i) for i, name in enumerate(kernel.order)}
-    left = {} if kernel.TAKES_WEIGHTS else {"pulse_left": jnp.asarray(0.23)}
+    left = {} if kernel.input.takes_weights else {"pulse_left": jnp.asarray(0.23)}
     state, params, dt = kernel.State(**fields, **left), kernel.Params(), 0.1
     start = [1.0, *fields.values()]
     grid = np.arange(1, 21) * dt
     system = case.system(params, 0.0)
-    active = system if kernel.TAKES_WEIGHTS else case.system(params, params.T)
-    on = [] if kernel.TAKES_WEIGHTS else [(0.0, 0.23)]
+    active = system if kernel.input.takes_weights else case.system(params, params.T)
+    on = [] if kernel.input.takes_weights else [(0.0, 0.23)]
     wanted = case.conductance(params, matrices.solution(system, active, grid, start=start, on=on).T)
-    silent = np.zeros(20) if kernel.TAKES_WEIGHTS else np.zeros(20, bool)
+    silent = np.zeros(20) if kernel.input.takes_weights else np.zeros(20, bool)
     for options in ({}, {"parallel": True}):
         _, got = synkin.simulate(kernel, params, silent, dt, state=state, method="exact", **options)
         np.testing.assert_allclose(got, wanted, rtol=1e-12)
     got = synkin.respond(
-        kernel, params, np.array([]), grid, state=state, **({"weights": []} if kernel.TAKES_WEIGHTS else {})
+        kernel, params, np.array([]), grid, state=state, **({"weights": []} if kernel.input.takes_weights else {})
     )
     np.testing.assert_allclose(got, wanted, rtol=1e-12)
 
@@ -324,7 +326,7 @@ def loss_of(kernel, driver):
     """The loss of a vector: of parameters and, for "respond", of spike times and sample times behind them."""
     if driver == "simulate":
         given = np.arange(STEPS) % 13 == 2
-        given = given * 1.5 if kernel.TAKES_WEIGHTS else given
+        given = given * 1.5 if kernel.input.takes_weights else given
         return lambda x: weighted(simulated(kernel, float, kernel.Params(*x), given, 0.25))
     cuts = np.cumsum([len(kernel.Params()), len(SPIKE_TIMES)])
 
@@ -367,7 +369,7 @@ def test_second_order(kernel, driver, x64):
 @pytest.mark.parametrize("kernel", [desensitising, chain])
 def test_the_derivative_of_a_parallel_run(kernel, x64):
     given = np.arange(STEPS) % 13 == 2
-    given = given * 1.5 if kernel.TAKES_WEIGHTS else given
+    given = given * 1.5 if kernel.input.takes_weights else given
     run = jax.jit(jax.grad(lambda x: weighted(in_parallel(kernel, float, kernel.Params(*x), given, 0.25))))
     x = jnp.asarray(point(kernel))
     assert differences.relative_error(run(x), jax.jit(jax.grad(loss_of(kernel, "simulate")))(x)) < 1e-11

@@ -46,7 +46,7 @@ def parameters(kernel, low, high):
 
 def cases(kernel, low=0.05, high=20.0, steps=(0.05, 0.1, 0.5, 1.0)):
     """Parameters, inputs and dt."""
-    return st.tuples(parameters(kernel, low, high), trains(kernel.TAKES_WEIGHTS), st.sampled_from(steps))
+    return st.tuples(parameters(kernel, low, high), trains(kernel.input.takes_weights), st.sampled_from(steps))
 
 
 def run(kernel, params, inputs, dt, method, **options):
@@ -151,7 +151,7 @@ def test_at_rest_nothing_happens(kernel, method):
     @shared
     @given(parameters(kernel, 1e-3, 1e3))
     def property(params):
-        silence = np.zeros((T, N), np.float32 if kernel.TAKES_WEIGHTS else bool)
+        silence = np.zeros((T, N), np.float32 if kernel.input.takes_weights else bool)
         state, gs = run(kernel, params, silence, 0.1, method)
         np.testing.assert_array_equal(gs, 0)
         for leaf in state:

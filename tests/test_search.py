@@ -87,7 +87,7 @@ def draw(kernel, rng, dtype, groups=GROUPS, size=SIZE):
             np.choose(np.minimum(kind, 2), [params["tau_decay"], near, params["tau_rise"]]), dtype
         )
     inputs = rng.random((groups, STEPS, size)) < rng.choice([0.0, 0.1, 0.3, 0.7, 1.0], (groups, 1, size))
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         inputs = np.asarray(inputs * rng.normal(size=inputs.shape), dtype)
     return Draws(kernel.Params(**params), np.asarray(dt, dtype), inputs)
 
@@ -143,7 +143,7 @@ def chunks(kernel, params, dt, inputs, method, overlap, cut):
 @partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
 def steps(kernel, params, dt, inputs, method, overlap):
     """The run as a scan over the kernel's step: g."""
-    options = {"method": method} if kernel.TAKES_WEIGHTS else {"method": method, "overlap": overlap}
+    options = {"method": method} if kernel.input.takes_weights else {"method": method, "overlap": overlap}
 
     def group(params, dt, inputs):
         def body(state, spike):
@@ -159,7 +159,7 @@ def respond(kernel, params, spike_times, weights, times, overlap):
     """g of each draw at times of its own: (groups, size, times)."""
 
     def one(params, spike_times, weights, times):
-        given = {"weights": weights} if kernel.TAKES_WEIGHTS else {"overlap": overlap}
+        given = {"weights": weights} if kernel.input.takes_weights else {"overlap": overlap}
         return synkin.respond(kernel, params, spike_times, times, dtype=times.dtype, **given)
 
     return jax.vmap(jax.vmap(one))(params, spike_times, weights, times)
@@ -170,11 +170,11 @@ def responses(kernel, draws, overlap):
     inputs, dt = np.swapaxes(draws.inputs, 1, 2), draws.dt[:, None, None].astype(float)
     grid = np.arange(STEPS + 1) * dt
     begins, ends = np.broadcast_arrays(grid[..., :-1], grid[..., 1:], inputs)[:2]
-    spike_times = np.where(inputs != 0, ends if kernel.TAKES_WEIGHTS else begins, np.inf)
+    spike_times = np.where(inputs != 0, ends if kernel.input.takes_weights else begins, np.inf)
     order = np.argsort(spike_times, axis=-1, kind="stable")
     spike_times, weights = (np.take_along_axis(x, order, -1) for x in (spike_times, inputs))
     # Within a step g is largest about where a pulse ends.
-    length = dt / 2 if kernel.TAKES_WEIGHTS else np.minimum(draws.params.T_dur[..., None], dt)
+    length = dt / 2 if kernel.input.takes_weights else np.minimum(draws.params.T_dur[..., None], dt)
     times = np.concatenate([ends, begins + length], axis=-1)
     given = (np.asarray(x, draws.dt.dtype) for x in (spike_times, weights, times))
     g = np.asarray(respond(kernel, draws.params, *given, overlap), float)
@@ -188,7 +188,7 @@ def unit(kernel, draws):
     """
     p, dt = draws.params._asdict(), draws.dt[:, None].astype(float)
     p = {name: np.asarray(x, float) for name, x in p.items()}
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         rate = sum(1 / x for name, x in p.items() if name.startswith("tau"))
         length = dt
     else:
@@ -211,7 +211,7 @@ def measure(kernel, draws, method, overlap, cut=CUTS[0]):
     g, finite = run(kernel, *draws, method, overlap)
     g = np.asarray(g, float)
     found = dict(zip(("values", "slopes", "second"), 1.0 - np.swapaxes(np.asarray(finite), 0, 1), strict=True))
-    if not kernel.TAKES_WEIGHTS:
+    if not kernel.input.takes_weights:
         found["outside"] = np.maximum(-g, g - 1).max(axis=1) / eps
         size = np.maximum(np.abs(g).max(axis=1), np.finfo(draws.dt.dtype).tiny / eps)
         if kernel.structure.gated and method == "exact":
@@ -278,7 +278,7 @@ def told(kernel, draws, found):
             at = tuple(max(places, key=lambda place: found[name][tuple(place)]))
             params = ", ".join(f"{field}={float(x[at])!r}" for field, x in draws.params._asdict().items())
             train = draws.inputs[at[0], :, at[1]]
-            train = np.round(train, 3).tolist() if kernel.TAKES_WEIGHTS else "".join("01"[int(s)] for s in train)
+            train = np.round(train, 3).tolist() if kernel.input.takes_weights else "".join("01"[int(s)] for s in train)
             lines.append(
                 f"{name}: {len(places)} draws, worst {found[name][at]:.3g}: "
                 f"{params}, dt={float(draws.dt[at[0]])!r}, {train}"
@@ -290,7 +290,7 @@ def one(kernel, dtype, dt, spikes=None, **params):
     """A batch of the usual small shape, with one draw in it; its spikes by default those that overlap most."""
     shape = (SMALL_GROUPS, SMALL)
     filled = kernel.Params(*(np.full(shape, params[field], dtype) for field in kernel.Params._fields))
-    inputs = np.ones((SMALL_GROUPS, STEPS, SMALL), bool if not kernel.TAKES_WEIGHTS else dtype)
+    inputs = np.ones((SMALL_GROUPS, STEPS, SMALL), bool if not kernel.input.takes_weights else dtype)
     if spikes is not None:
         inputs[:] = np.asarray(spikes)[None, :, None]
     else:  # another pattern for each
@@ -375,7 +375,7 @@ def test_draws(name, method, overlap, dtype):
 @pytest.mark.parametrize("overlap", OVERLAPS)
 @pytest.mark.parametrize("method", METHODS)
 def test_many_draws(kernel, method, overlap, dtype):
-    if kernel.TAKES_WEIGHTS and overlap == "ignore":
+    if kernel.input.takes_weights and overlap == "ignore":
         pytest.skip("a linear kernel has no pulses")
     wrong = []
     for seed in range(100_000 // (GROUPS * SIZE)):
@@ -393,7 +393,7 @@ def main(n, only=""):
         jax.config.update("jax_enable_x64", dtype == "float64")
         for kernel_name, kernel in synkin.KERNELS.items():
             for method in METHODS:
-                for overlap in OVERLAPS[: 1 if kernel.TAKES_WEIGHTS else 2]:
+                for overlap in OVERLAPS[: 1 if kernel.input.takes_weights else 2]:
                     title = f"{dtype} {kernel_name} {method} {overlap}"
                     if not re.search(only, title):
                         continue

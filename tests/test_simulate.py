@@ -28,7 +28,9 @@ def test_an_input_acts_where_it_should(kernel, method):
     """A spike from the start of its step, a weight at its end: so the first row has a g, or has none yet."""
     inputs = np.arange(T) == 0
     _, gs = samples.simulate(kernel, kernel.Params(), inputs, DT, method=method)
-    at_once = not kernel.TAKES_WEIGHTS or kernel.structure.output[kernel.input] != 0
+    at_once = (
+        not kernel.input.takes_weights or kernel.structure.output[kernel.order.index(*kernel.input.variables)] != 0
+    )
     assert (gs[0] > 0) == at_once
     assert gs[1] > 0
 

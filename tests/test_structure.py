@@ -272,7 +272,7 @@ def sides(kernel):
 
 def solved(case, p, times):
     """g at ``times``, of one synapse."""
-    takes_weights = case.kernel.TAKES_WEIGHTS
+    takes_weights = case.kernel.input.takes_weights
     starts = (SPIKES + takes_weights) * DT
     ends = [] if takes_weights else [*np.minimum(starts + p.T_dur, np.append(starts[1:], np.inf))]
     y, at, g = np.zeros(len(case.kernel.order)), 0.0, []
@@ -295,7 +295,7 @@ def solved(case, p, times):
 
 
 def inputs(kernel):
-    return np.isin(np.arange(len(GRID)), SPIKES) * (1.0 if kernel.TAKES_WEIGHTS else True)
+    return np.isin(np.arange(len(GRID)), SPIKES) * (1.0 if kernel.input.takes_weights else True)
 
 
 def test_on_both_sides_of_a_threshold(case, x64):
@@ -303,7 +303,7 @@ def test_on_both_sides_of_a_threshold(case, x64):
     kernel, given = case.kernel, inputs(case.kernel)
     assert kernel.structure.kind == case.kind
     times = np.sort(np.random.default_rng(0).uniform(0, 15, 9))
-    starts = (SPIKES + kernel.TAKES_WEIGHTS) * DT
+    starts = (SPIKES + kernel.input.acts_at_end) * DT
 
     @jax.jit
     def run(params):
@@ -335,13 +335,13 @@ def test_exponential_euler_on_both_sides_of_a_threshold(case, x64):
         _, got = synkin.simulate(kernel, p, given, DT, method="exp_euler")
         y, left = np.zeros(len(kernel.order)), 0
         for row, spike in enumerate(given):
-            left = 0 if kernel.TAKES_WEIGHTS else round(p.T_dur / DT) if spike else max(left - 1, 0)
+            left = 0 if kernel.input.takes_weights else round(p.T_dur / DT) if spike else max(left - 1, 0)
             T = p.T if left else 0.0
             at = np.array(case.rhs(y, p, T))
             slopes = np.array([case.rhs(y + unit, p, T)[j] - at[j] for j, unit in enumerate(np.eye(len(y)))])
             safe = np.where(slopes == 0, 1.0, slopes)
             y = y + at * np.where(slopes == 0, DT, np.expm1(safe * DT) / safe)
-            y[0] += spike * kernel.TAKES_WEIGHTS
+            y[0] += spike * kernel.input.takes_weights
             assert abs(got[row] - case.conductance(y, p)) < 1e-10 * max(1.0, abs(got[row]))
 
 

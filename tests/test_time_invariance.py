@@ -21,7 +21,7 @@ def case(kernel, seed):
     """Parameters and inputs of N synapses, their pulses ending on the grid and off it."""
     rng = np.random.default_rng(seed)
     params = samples.params(kernel, rng, (N,), np.float32)
-    if not kernel.TAKES_WEIGHTS:
+    if not kernel.input.takes_weights:
         params = params._replace(T_dur=np.float32([0.3, 0.77, 2.0]))
     return params, samples.inputs(kernel, rng, (T, N), dtype=np.float32)
 

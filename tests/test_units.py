@@ -144,7 +144,7 @@ def test_simulate_gives_the_plain_numbers_in_mS(kernel, rng):
     final, got = synkin.simulate(
         kernel,
         elsewhere(params, kernel.UNITS),
-        spikes * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spikes,
+        spikes * 1e6 * u.nS if kernel.input.takes_weights else spikes,
         DT / 1000 * u.second,
         state=elsewhere(state, kernel.variables.values()),
         t0=0.0 * u.second,
@@ -165,7 +165,7 @@ def test_a_step_gives_the_plain_number_in_mS(kernel, rng):
         elsewhere(params, kernel.UNITS),
         elsewhere(state, kernel.variables.values()),
         0.0 * u.second,
-        spike * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spike,
+        spike * 1e6 * u.nS if kernel.input.takes_weights else spike,
         DT / 1000 * u.second,
         method="exact",
     )
@@ -181,7 +181,7 @@ def test_a_stepper_takes_quantities_and_gives_plain_numbers(kernel, rng):
     expected = stepper.step(stepper.init(state=state), spike)[1]
     given = synkin.stepper(kernel, elsewhere(params, kernel.UNITS), DT / 1000 * u.second, method="exact")
     start = given.init(state=elsewhere(state, kernel.variables.values()))
-    carry, got = given.step(start, spike * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spike)
+    carry, got = given.step(start, spike * 1e6 * u.nS if kernel.input.takes_weights else spike)
     assert is_plain((carry, got, given.state(carry)))
     np.testing.assert_allclose(got, expected, **TOLERANCE)
 
@@ -189,7 +189,7 @@ def test_a_stepper_takes_quantities_and_gives_plain_numbers(kernel, rng):
 def test_respond_gives_the_plain_numbers_in_mS(kernel, rng):
     params, state = samples.params(kernel, rng), some_state(kernel, rng, ())
     spike_times, times = np.array([0.5, 3.0, np.inf]), np.linspace(0.4, 9.0, 20)
-    weights = np.array([1.0, -0.5, 0.0]) if kernel.TAKES_WEIGHTS else None
+    weights = np.array([1.0, -0.5, 0.0]) if kernel.input.takes_weights else None
     expected = synkin.respond(kernel, params, spike_times, times, weights=weights, state=state, t0=0.25)
     assert is_plain(expected)
     got = synkin.respond(
@@ -363,7 +363,7 @@ def test_an_object_gives_the_plain_numbers_in_mS(name, rng):
     params, spikes = samples.params(kernel, rng), some_inputs(kernel, rng)[:6]
     plain = make(name, samples.SYNAPSES, **params._asdict(), g_initializer=0.25)
     made = make(name, samples.SYNAPSES, **elsewhere(params, kernel.UNITS)._asdict(), g_initializer=250 * u.uS)
-    given = spikes * 1e6 * u.nS if kernel.TAKES_WEIGHTS else spikes
+    given = spikes * 1e6 * u.nS if kernel.input.takes_weights else spikes
     for i, (row, row_given) in enumerate(zip(spikes[:4], given[:4], strict=True)):
         with environ.context(t=i * DT, dt=DT):
             expected = plain.update(jnp.asarray(row))

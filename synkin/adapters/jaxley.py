@@ -20,8 +20,8 @@ from synkin.arguments.choices import check_function, check_kernel
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import check_number
 from synkin.arguments.params_and_states import aligned_params, check_params
-from synkin.declaring.kernel import _g as the_field_g
-from synkin.solving.stepper import CarryOfSum, Stepper, StepperOfSum, carried, stepper
+from synkin.declaring.declare import field_g
+from synkin.solving.stepper import Stepper, carry_from_count, stepper
 
 try:
     from jaxley.synapses import Synapse
@@ -110,7 +110,7 @@ class KernelSynapse(Synapse):
         }
         super().__init__(name or kernel.name.replace("+", "_"))
         self.kernel, self.method, self.overlap, self.block = kernel, method, overlap, block
-        self.conductance = "g" if "g" not in kernel.order or kernel.conductance is the_field_g else "conductance"
+        self.conductance = "g" if "g" not in kernel.order or kernel.conductance is field_g else "conductance"
         at_rest = kernel.init(params, ())
         y = tuple(getattr(at_rest, field) for field in kernel.order)
         states = dict(zip(kernel.order, y, strict=True)) | {"above": 1.0}
@@ -159,7 +159,7 @@ class KernelSynapse(Synapse):
             y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
         # A run of one step: a pulse goes from step to step as the whole number that counts it, and stays exact.
         counts = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
-        carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.TAKES_WEIGHTS else fired)
+        carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.input.takes_weights else fired)
         moved = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
         for field, count in zip(self._pulses, jax.tree.leaves(carry.count), strict=True):
             moved[field] = (count // 2).astype(dtype)
@@ -181,8 +181,7 @@ class KernelSynapse(Synapse):
 def _carry(ready: Stepper, y: dict[str, Array], counts: list[Array]) -> Any:
     """What a step goes on from: variables by name, and the count of each part's pulse where there are pulses."""
     variables, each = iter(y.values()), iter(counts)
-    steppers = ready.parts if isinstance(ready, StepperOfSum) else (ready,)
-    parts = tuple(
-        carried(part, tuple(itertools.islice(variables, len(part.kernel.order))), next(each, None)) for part in steppers
+    return ready.joined(
+        carry_from_count(part, tuple(itertools.islice(variables, len(part.kernel.order))), next(each, None))
+        for part in ready.parts
     )
-    return CarryOfSum(parts) if isinstance(ready, StepperOfSum) else parts[0]

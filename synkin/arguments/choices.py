@@ -10,8 +10,6 @@ import numpy as np
 from synkin.arguments.messages import describe
 
 METHODS = ("exp_euler", "exact")
-
-
 OVERLAPS = ("restart", "ignore")
 
 
@@ -52,7 +50,7 @@ def check_random_key(name: str, value: Any) -> None:
 
 def check_kernel(value: Any) -> None:
     """Raise TypeError unless ``value`` is a kernel."""
-    if not hasattr(value, "TAKES_WEIGHTS"):
+    if not (hasattr(value, "input") and hasattr(value, "methods")):
         raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {describe(value)}.")
 
 
@@ -66,8 +64,6 @@ def check_method(value: Any, kernel: Any) -> None:
         raise ValueError(f"Argument `method` must be {only!r}, the only one that {kernel.name} has, but is {value!r}.")
 
 
-def check_overlap(value: Any, *, takes_weights: bool = False) -> None:
-    """Raise ValueError unless ``value`` is a way that pulses overlap, and the kernel has pulses."""
+def check_overlap(value: Any) -> None:
+    """Raise ValueError unless ``value`` is a way in which pulses may overlap."""
     check_choice("overlap", value, OVERLAPS)
-    if takes_weights and value != "restart":
-        raise ValueError(f"Argument `overlap` is for receptors, as a linear kernel has no pulses, but is {value!r}.")

@@ -17,12 +17,7 @@ from synkin.arguments.known import concrete_value, holds_for_known, is_concrete
 from synkin.arguments.messages import describe
 
 Shape = tuple[int, ...]
-
-
-_FLOAT32 = np.finfo(np.float32)
-
-
-_INT32 = np.iinfo(np.int32)
+INT32 = np.iinfo(np.int32)
 
 
 def is_finite(x: Any, xp: Any) -> Any:
@@ -104,7 +99,7 @@ def _native(array: np.ndarray) -> np.ndarray:
         array = cast_by_numpy(array, np.dtype("float64"))
     if array.dtype.kind in "iu" and jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype and array.size:
         # Without its 64-bit mode JAX would keep the lower half of the bits.
-        fits = _INT32.min <= array.min() and array.max() <= _INT32.max
+        fits = INT32.min <= array.min() and array.max() <= INT32.max
         array = array.astype("int32" if fits else "float64")
     return array
 
@@ -181,8 +176,6 @@ def check_whole(name: str, value: Any, expected: str = "a positive whole number"
 
 
 POSITIVE = SimpleNamespace(positive=True, signed=False)
-
-
 NOT_NEGATIVE = SimpleNamespace(positive=False, signed=False)
 
 

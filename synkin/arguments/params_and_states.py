@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from synkin.arguments.known import concrete_value, is_concrete
 from synkin.arguments.messages import describe_tuple, member_name, type_name, with_article
@@ -20,7 +19,6 @@ from synkin.arguments.numbers import (
     broadcasts,
     cast_by_numpy,
     in_range,
-    is_binary,
     nan_unless,
     upper_limit,
 )
@@ -186,32 +184,3 @@ def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) ->
             f"Argument `state` must be of float32 or float64, but is of {dtype.name}{_too_coarse(dtype)}: cast it."
         )
     return dtype
-
-
-def nan_if_invalid_state(state: Any, kernel_params: Any, inputs: ArrayLike, *, takes_weights: bool = False) -> Any:
-    """A receptor's ``state``, NaN for each synapse with a NaN among its traced parameters or a traced input that is
-    no spike.
-
-    A pulse of NaN ms, counted in steps, is one of none, and a spike of 0.5 or NaN passes for a spike: either way g
-    would be plausible. Of a run ``inputs`` has a time axis in front. Known values and booleans cost nothing, nor do
-    linear kernels, where every NaN shows.
-
-    Args:
-        state: the kernel's ``State`` at the start, arrays.
-        kernel_params: its ``Params``, as `nan_if_invalid` gives them.
-        inputs: the spikes as they were given, traced or not.
-        takes_weights: whether the kernel is a linear one.
-    """
-    if takes_weights:
-        return state
-    like = jax.tree.leaves(state)[0]
-    tests = [~jnp.isnan(as_floating(value)) for value in kernel_params if not is_concrete(value)]
-    if not is_concrete(inputs):
-        inputs = as_array(as_real("spikes", inputs))
-        if inputs.dtype != bool:
-            good = is_binary(inputs, jnp)
-            tests.append(good.all(axis=0) if inputs.ndim > like.ndim else good)
-    for good in tests:
-        good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
-        state = jax.tree.map(lambda field, good=good: nan_unless(field, good), state)
-    return state

@@ -114,11 +114,6 @@ def state(values: Any, kernel: Any) -> Any:
     return values._replace(**{name: plain(f"state.{name}", value, kernel.variables[name]) for name, value in fields})
 
 
-def of_input(kernel: Any) -> str:
-    """The unit of a kernel's input: a weight's, or none for the spike of a receptor."""
-    return "mS" if kernel.TAKES_WEIGHTS else "1"
-
-
 @functools.cache
 def unit_of(name: str) -> Any:
     """saiunit's unit of that name, in which "*" binds before "/", and "^" before both."""

@@ -36,10 +36,10 @@ def on_grid(
         UsageError: a run that does not fit into memory, or is not finite.
     """
     # A linear kernel adds its input at the end of a step. That of time 0 is the end of a step before, at rest.
-    first = -1 if kernel.TAKES_WEIGHTS else 0
+    first = -1 if kernel.input.takes_weights else 0
     state = kernel.init(params, shape)
     # A receptor is told whether there is a spike, a linear kernel the sum of the weights.
-    dtype = jax.tree.leaves(state)[0].dtype if kernel.TAKES_WEIGHTS else np.dtype(bool)
+    dtype = jax.tree.leaves(state)[0].dtype if kernel.input.takes_weights else np.dtype(bool)
 
     def dense(start: int, length: int) -> np.ndarray:
         begin, end = np.searchsorted(inputs.steps, [start, start + length])

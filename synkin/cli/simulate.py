@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     if method not in kernel.methods:
         only = kernel.methods[0]
         raise UsageError(f"Option --method must be {only}, the only one that {kernel.name} has, but is {method!r}.")
-    if arguments.overlap and kernel.TAKES_WEIGHTS:
+    if arguments.overlap and kernel.input.takes_weights:
         raise UsageError(f"Option --overlap is for receptors, but the kernel is {kernel.name}.")
     if arguments.sample == (arguments.spikes is not None):
         raise UsageError("Command simulate needs a file of spike times or --sample, one of the two.")
@@ -101,9 +101,9 @@ def run(arguments: argparse.Namespace) -> None:
         acted = _within(spikes, times)
     else:
         _warn_of_pulse(kernel, params, dt)
-        inputs = on_grid(spikes, dt, at_end=kernel.TAKES_WEIGHTS)
+        inputs = on_grid(spikes, dt, at_end=kernel.input.acts_at_end)
         g = conductance.on_grid(kernel, params, inputs, spikes.shape, steps, dt, overlap)
-        acted = _moved(spikes, dt) + _merged(spikes, inputs, steps, adds_up=kernel.TAKES_WEIGHTS)
+        acted = _moved(spikes, dt) + _merged(spikes, inputs, steps, adds_up=kernel.input.takes_weights)
 
     if arguments.out:
         _write(arguments.out, times, g)

@@ -12,10 +12,8 @@
 
 from __future__ import annotations
 
-import collections
 import inspect
 import itertools
-import math
 import sys
 import warnings
 import weakref
@@ -24,34 +22,44 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import fields, units
-from synkin.arguments.known import concrete_value, double_precision
+from synkin.arguments import units
+from synkin.arguments.declaration import AnyParams, AnyState, Parameter
+from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.known import double_precision
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import align, as_float64, as_real, check_concentration
+from synkin.arguments.numbers import align, as_float64, check_concentration
 from synkin.arguments.params_and_states import aligned_params, check_state, common_shape, nan_if_invalid
 from synkin.arguments.shapes import float_dtype
 from synkin.declaring import reversibility, scheme_text, transition_rates
 from synkin.declaring.expression import own_names
-from synkin.declaring.kernel import Kernel, Parameter, documented
+from synkin.declaring.kernel import Kernel
+from synkin.declaring.scheme_arguments import (
+    PULSE_PARAMETERS,
+    STEADY,
+    are_pairs,
+    check_rates,
+    frozen,
+    named_tuple,
+    notes_on_calls,
+    number,
+    occupied_at_rest,
+    open_weights,
+)
 from synkin.declaring.scheme_text import Transition
+from synkin.declaring.state_diagram import StateDiagram
 from synkin.declaring.transition_rates import Computed
 from synkin.solving import limits, structure
-from synkin.solving.coefficients import stacked
-from synkin.solving.propagator import steady
 
 # Schemes by all that was said of them: what is written twice is compiled once.
 _made: weakref.WeakValueDictionary[Any, Scheme] = weakref.WeakValueDictionary()
-_OWN = ("T", "T_dur")
-_STEADY = "steady"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Scheme(Kernel):
     """A kernel of states and transitions, made by `scheme`. It has what `synkin.Kernel` has, and more.
 
@@ -67,12 +75,12 @@ class Scheme(Kernel):
     transitions: tuple[Transition, ...]
     open: Mapping[str, float]
     computed: Mapping[str, Computed]  # rates that are functions of the parameters
-    said: tuple[Any, ...]  # what `_scheme` was given
+    said: tuple[Any, ...]  # what `scheme_from_record` was given
     notes: tuple[str, ...]
-    rates_of: Callable[[Any, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
+    diagram: StateDiagram
     checked: tuple[Transition, ...]  # those whose rate parameters in range may make negative or infinite
 
-    def generator(self, params: Any, T: ArrayLike = 0.0) -> Array:
+    def generator(self, params: AnyParams, T: ArrayLike = 0.0) -> Array:
         """The matrix of rates Q, of ``dp/dt = Q p``.
 
         Args:
@@ -87,9 +95,9 @@ class Scheme(Kernel):
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
         """
         params, T = self._arrays(params, T)
-        return _matrix(self.states, self.transitions, self.rates_of, params, T)
+        return self.diagram.matrix(params, T)
 
-    def occupancies(self, state: Any) -> Array:
+    def occupancies(self, state: AnyState) -> Array:
         """The parts of the receptors in all states, the first one's too.
 
         Args:
@@ -105,7 +113,7 @@ class Scheme(Kernel):
         occupied = [getattr(state, name) for name in self.states[1:]]
         return jnp.stack([1 - sum(occupied[1:], occupied[0]), *occupied], axis=-1)
 
-    def steady_state(self, params: Any, T: ArrayLike = 0.0) -> Any:
+    def steady_state(self, params: AnyParams, T: ArrayLike = 0.0) -> Any:
         """The state that a constant concentration leads to in the end, where there is but one.
 
         Args:
@@ -120,12 +128,12 @@ class Scheme(Kernel):
             TypeError, ValueError: an argument that makes no sense, or several steady states.
         """
         params, T = self._arrays(params, T)
-        found = _steady(self, params, T)
+        found = self.diagram.steady_occupancies(params, T)
         zero = jnp.zeros_like(found[..., 0])
         occupancies = {state: found[..., i] for i, state in enumerate(self.states) if i}
         return self.State(**occupancies, pulse_left=zero)
 
-    def reversibility(self, params: Any = None, T: ArrayLike = 1.0) -> tuple[reversibility.Cycle, ...]:
+    def reversibility(self, params: AnyParams = None, T: ArrayLike = 1.0) -> tuple[reversibility.Cycle, ...]:
         """How far each cycle of states is from microscopic reversibility.
 
         Args:
@@ -144,7 +152,7 @@ class Scheme(Kernel):
             raise ValueError(f"Argument `params` must be scalars here, but have shape {matrix.shape[:-2]}.")
         return reversibility.find(self.states, matrix)
 
-    def check_params(self, params: Any) -> None:
+    def check_params(self, params: AnyParams) -> None:
         """Raise ValueError if a rate is known to be negative or infinite, where parameters in range allow that."""
         values = params._asdict()
         given = limits.known(params) if self.checked and self.computed else None
@@ -153,7 +161,7 @@ class Scheme(Kernel):
         for transition in self.checked:
             transition_rates.check(transition, values)
 
-    def _arrays(self, params: Any, T: Any) -> tuple[Any, Array]:
+    def _arrays(self, params: AnyParams, T: Any) -> tuple[Any, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
         params = units.params(self, params)
         shape = common_shape(params, self)
@@ -172,7 +180,7 @@ class Scheme(Kernel):
         # By name where it has one; else by what was said of it, which is text and numbers.
         if getattr(sys.modules.get(self.home), self.name, None) is self:
             return super().__reduce__()
-        return _scheme, self.said
+        return scheme_from_record, self.said
 
 
 def scheme(
@@ -232,15 +240,15 @@ def scheme(
         raise TypeError(f"Argument `units` must be a dict of names and units, but is {describe(units)}.")
     negative = tuple(map(own_names, (signed,) if isinstance(signed, str) else signed))
     home = sys._getframe(1).f_globals.get("__name__", "__main__")
-    options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), negative, source
-    numbers = {own_names(key): value if callable(value) else _number(key, value) for key, value in rates.items()}
-    kernel = _scheme(text, *options, tuple(numbers.items()))
+    options = frozen(open), frozen(rest), frozen(ligand), name, home, frozen(units or {}), negative, source
+    numbers = {own_names(key): value if callable(value) else number(key, value) for key, value in rates.items()}
+    kernel = scheme_from_record(text, *options, tuple(numbers.items()))
     for note in kernel.notes:
         warnings.warn(note, stacklevel=2)
     return kernel
 
 
-def _scheme(
+def scheme_from_record(
     text: str,
     open: Any,
     rest: Any,
@@ -263,7 +271,7 @@ def _scheme(
         raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
     for role, given, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
         several = isinstance(given, tuple) and all(isinstance(part, str) for part in given) and role == "open"
-        if not (given is None or isinstance(given, str) or several or _are_pairs(given)):
+        if not (given is None or isinstance(given, str) or several or are_pairs(given)):
             raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {describe(given)}.")
     at_rest_in = rest if isinstance(rest, str) else None
     read = scheme_text.parse(text, ligand, [key for key, _ in rates], at_rest_in)
@@ -272,19 +280,21 @@ def _scheme(
     given = read.values | {key: value for key, value in rates if not callable(value)}
     given = {key: value for key, value in given.items() if key not in computed}
     used = [key for transition in transitions for key in transition.rate.parameters]
-    own, found = _check_rates(read, used, computed, given)
+    own, found = check_rates(read, used, computed, given)
     signed = (*signed, *(key for key in read.signed if key not in signed))
-    values = {key: given[key] for key in own if key not in _OWN} | {key: given.get(key, 1.0) for key in _OWN}
+    values = {key: given[key] for key in own if key not in PULSE_PARAMETERS} | {
+        key: given.get(key, 1.0) for key in PULSE_PARAMETERS
+    }
     for key, value in values.items():
         if key not in signed and not value >= 0:
-            may_be = "" if key in _OWN else f": signed={key!r} is for one that may be, such as a voltage"
+            may_be = "" if key in PULSE_PARAMETERS else f": signed={key!r} is for one that may be, such as a voltage"
             raise ValueError(f"Rate `{key}` must not be negative, but is {value}{may_be}.")
     for key in signed:
         if key not in values:
             raise ValueError(f"Argument `signed` must name parameters of {name}, but has {key!r}.")
 
-    Params = _named_tuple("Params", name, home, list(values), list(values.values()))
-    State = _named_tuple("State", name, home, [*states[1:], "pulse_left"], [])
+    Params = named_tuple("Params", name, home, list(values), list(values.values()))
+    State = named_tuple("State", name, home, [*states[1:], "pulse_left"], [])
     known_units = transition_rates.units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
     for key in dict(units):
         if key not in values:
@@ -296,9 +306,9 @@ def _scheme(
     for transition, line in zip(transitions, read.lines, strict=True):
         transition_rates.check(transition, at_defaults, line)
         transition_rates.check_units(transition.rate, known_units, line)
-    weights = _open(open, read.open, states)
+    weights = open_weights(open, read.open, states)
     linear = states[0] not in weights
-    resting, leaks = _rest(rest if rest is not None else read.rest, states, transitions, at_defaults)
+    resting, leaks = occupied_at_rest(rest if rest is not None else read.rest, states, transitions, at_defaults)
     with double_precision():
         doubtful = {
             key
@@ -307,6 +317,7 @@ def _scheme(
         }
     may_be_none = tuple(transition_rates.may_be_none(transition, parameters, doubtful) for transition in transitions)
     rates_of = partial(transition_rates.values, transitions, may_be_none, computed)
+    diagram = StateDiagram(name, states, transitions, rates_of)
 
     def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
         left = [getattr(y, state) for state in states[1:]]
@@ -323,17 +334,21 @@ def _scheme(
         parts += [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
         return sum(parts[1:], parts[0])
 
+    at_rest: Callable[[AnyParams], Sequence[Any]] | None = None
+    if resting == STEADY:
+        diagram.closed(diagram.possible(None, binding=False))  # one there must be
+        at_rest = partial(_steady_at_rest, diagram)
+    elif resting is not None:
+        at_rest = partial(_occupied_at_rest, diagram, resting, tuple(leaks))
+    listed = "\n".join(f"    {transition}" for transition in transitions)
     kernel = Scheme(
         name=name,
         equations=equations,
         Params=Params,
         State=State,
-        UNITS=Params(*(known_units.get(key) for key in values)),
-        TAKES_WEIGHTS=False,
+        input=StartsPulse(),
         parameters=parameters,
         variables=dict.fromkeys(states[1:], "1") | {"pulse_left": "ms"},
-        input=0,
-        in_turn=False,
         methods=("exact",),
         always_exact=True,
         structure=structure.of_states(
@@ -343,42 +358,20 @@ def _scheme(
             linear=linear,
         ),
         conductance=conductance,
-        matrix=partial(_matrix, states, transitions, rates_of),
-        rest=None,
+        matrix=diagram.matrix,
+        rest=at_rest,
         home=home,
+        about=f"{inspect.cleandoc(source or 'A kinetic scheme.')}\n\nTransitions:\n{listed}",
+        meanings=transition_rates.uses(transitions) | {state: f"part of the receptors in {state}" for state in states},
         states=states,
         transitions=transitions,
         open=weights,
         computed={key: function for key, function in computed.items() if key in used},
         said=said,
-        notes=(*read.unused, *_of_calls(read, [key for key, _ in rates if key in used])),
-        rates_of=rates_of,
+        notes=(*read.unused, *notes_on_calls(read, [key for key, _ in rates if key in used])),
+        diagram=diagram,
         checked=tuple(itertools.compress(transitions, may_be_none)),
     )
-    if resting is not None:
-        if resting == _STEADY:
-            _closed(kernel, _possible(kernel, None, binding=False))  # one there must be
-
-        def at_rest(params: Any) -> Sequence[Any]:
-            if resting == _STEADY:
-                found = _steady(kernel, params, jnp.zeros_like(params.T))
-                return [found[..., i] for i in range(1, len(states))]
-            occupied = [resting.get(state, 0.0) for state in states[1:]]
-            if not leaks:
-                return occupied
-            left = [rate for t, rate in zip(transitions, rates_of(params, params.T), strict=True) if t in leaks]
-            still = transition_rates.nothing_leaves(leaks, left)
-            return [part + still for part in occupied]
-
-        object.__setattr__(kernel, "rest", at_rest)
-    meanings = {key: meaning for key, (meaning, _) in fields.PULSE.items()}
-    fields.document(Params, known_units, meanings | transition_rates.uses(transitions))
-    fields.document(
-        State, kernel.variables, meanings | {state: f"part of the receptors in {state}" for state in states}
-    )
-    listed = "\n".join(f"    {transition}" for transition in transitions)
-    about = f"{inspect.cleandoc(source or 'A kinetic scheme.')}\n\nTransitions:\n{listed}"
-    object.__setattr__(kernel, "__doc__", documented(kernel, about))
     for kind, role in ((Params, "Params"), (State, "State")):
         kind.__reduce__ = lambda values, role=role: (_rebuilt, (kernel, role, tuple(values)))
     _made[said] = kernel
@@ -390,236 +383,24 @@ def _rebuilt(kernel: Scheme, role: str, values: tuple[Any, ...]) -> Any:
     return getattr(kernel, role)(*values)
 
 
-def _named_tuple(role: str, name: str, home: str, fields: list[str], defaults: list[Any]) -> Any:
-    try:
-        kind = collections.namedtuple(role, fields, defaults=defaults, module=home)  # type: ignore[misc]
-    except ValueError as error:
-        what = "rate" if role == "Params" else "state"
-        raise ValueError(
-            f"A {what} of {name} has a name that cannot be one: {str(error)[0].lower()}{str(error)[1:]}."
-        ) from None
-    kind.__qualname__ = f"{name}.{role}"
-    return kind
+def _steady_at_rest(diagram: StateDiagram, params: AnyParams) -> Sequence[Any]:
+    """The variables of a scheme that rests in its steady state without transmitter."""
+    found = diagram.steady_occupancies(params, jnp.zeros_like(params.T))
+    return [found[..., i] for i in range(1, len(diagram.states))]
 
 
-def _frozen(value: Any) -> Any:
-    """An option as what can be hashed, names as the text has them: dicts as tuples of pairs, lists as tuples."""
-    if isinstance(value, str):
-        return own_names(scheme_text.normal(value)) if value.isidentifier() else scheme_text.normal(value)
-    if isinstance(value, Mapping):
-        return tuple((_frozen(key), part) for key, part in value.items())
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple | set | frozenset) else value
+def _occupied_at_rest(
+    diagram: StateDiagram, resting: Mapping[str, float], leaks: Sequence[Transition], params: AnyParams
+) -> Sequence[Any]:
+    """The variables of a scheme that rests in given states, NaN where a rate out of them (``leaks``) is not 0."""
+    occupied = [resting.get(state, 0.0) for state in diagram.states[1:]]
+    if not leaks:
+        return occupied
+    rates = zip(diagram.transitions, diagram.rates_of(params, params.T), strict=True)
+    still = transition_rates.nothing_leaves(leaks, [rate for transition, rate in rates if transition in leaks])
+    return [part + still for part in occupied]
 
 
-def _are_pairs(given: Any) -> bool:
-    """Whether an option was a dict."""
-    return isinstance(given, tuple) and all(isinstance(part, tuple) and len(part) == 2 for part in given)
-
-
-def _number(name: str, value: Any) -> float:
-    known = concrete_value(as_real(name, value, "Rate"))
-    if known is None or known.shape != () or not np.isfinite(known):
-        came = describe(value)
-        raise ValueError(f"Rate `{name}` must be a finite number or a function of the parameters, but is {came}.")
-    return float(known)
-
-
-class _Asked:
-    """Parameters that remember which of them a function asked for."""
-
-    def __init__(self, values: Mapping[str, float]) -> None:
-        self._values, self.names = values, list[str]()
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._values:
-            raise KeyError(name)
-        self.names.append(name)
-        return np.float64(self._values[name])
-
-
-def _check_rates(
-    read: scheme_text.Notation, used: list[str], computed: Mapping[str, Computed], given: Mapping[str, float]
-) -> tuple[list[str], dict[str, Any]]:
-    """Parameters in the order of the text, and what functions give; every rate has a value, and every value a use."""
-    own, found = list[str](), dict[str, Any]()
-    missing: dict[str, str] = {}
-    for transition, line in zip(read.transitions, read.lines, strict=True):
-        for key in transition.rate.parameters:
-            if key not in given and key not in computed:
-                missing.setdefault(key, line)
-            if key in given and key not in own:
-                own.append(key)
-    if missing:
-        *others, last = (f"`{key}`" for key in missing)
-        listed = f"{', '.join(others)} and {last} have" if others else f"{last} has"
-        called = f", as {read.calls[0][0].lower()}{read.calls[0][1:]}, which is not run" if read.calls else " "
-        raise ValueError(
-            f"{next(iter(missing.values()))} must have rates whose values are given, but {listed} none: "
-            f"{', '.join(f'{key}=...' for key in missing)}{called}."
-        )
-    # Not of the pulse's: between pulses there would be as much transmitter.
-    values = {key: value for key, value in given.items() if key not in _OWN}
-    for key, function in computed.items():
-        if key not in used and key in read.spare:
-            continue
-        if key not in used:
-            raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
-        asked = _Asked(values)
-        try:
-            with double_precision():
-                came = function(asked)
-        except KeyError as error:
-            raise ValueError(
-                f"Rate `{key}` must be a function of parameters that have values, but asks for {error}."
-            ) from None
-        known = concrete_value(as_real(key, came, "Rate"))
-        if known is None or known.shape != () or not (np.isfinite(known) and known >= 0):
-            given_back = describe(came) if known is None or known.shape != () else known
-            raise ValueError(
-                f"Rate `{key}` must be a function that gives a rate, finite and not negative, but gives {given_back}."
-            )
-        found[key] = np.float64(known)
-        own += [name for name in asked.names if name not in own]
-    for key in given:
-        if key not in own and key not in _OWN and key not in read.spare:
-            raise ValueError(f"Rate `{key}` must be used by a transition, but is by none.")
-    for key in own:
-        if key in read.states:
-            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
-    return own, found
-
-
-def _of_calls(read: scheme_text.Notation, given: Sequence[str]) -> list[str]:
-    """A sentence for each procedure that the text calls."""
-    taken = f"{', '.join(given)} are as they were given" if given else "all have values in the text"
-    return [f"{call}, which is passed over: of the rates that it would set, {taken}." for call in read.calls]
-
-
-def _open(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
-    """The relative conductance of each state that has one."""
-    if given is None:
-        given = in_text
-    if not given:
-        raise ValueError("Argument `open` must name the states that conduct, such as open='O', but is not given.")
-    if isinstance(given, str):
-        given = (given,)
-    weights = dict(given) if isinstance(given, Mapping) or isinstance(given[0], tuple) else dict.fromkeys(given, 1.0)
-    for state, weight in weights.items():
-        if state not in states:
-            raise ValueError(f"Argument `open` must name states ({', '.join(states)}), but has {state!r}.")
-        if not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
-            raise ValueError(
-                f"Argument `open` must give finite conductances, not negative, but {state} has {describe(weight)}."
-            )
-    return {state: float(weight) for state, weight in weights.items()}
-
-
-def _rest(
-    given: Any, states: tuple[str, ...], transitions: tuple[Transition, ...], at_defaults: Mapping[str, Any]
-) -> tuple[Any, list[Transition]]:
-    """None for the first state, "steady", or the occupancies at rest; and what leads out of there unless its rate is 0.
-
-    A rate that is 0 as it is written leads nowhere; one that is 0 at the defaults has to stay so.
-    """
-    if given == _STEADY and _STEADY not in states:
-        return _STEADY, []
-    occupied = {states[0]: 1.0} if given is None else {given: 1.0} if isinstance(given, str) else dict(given)
-    for state, part in occupied.items():
-        if state not in states:
-            listed = ", ".join(states)
-            raise ValueError(f"Argument `rest` must name states ({listed}) or be 'steady', but has {state!r}.")
-        if not (isinstance(part, int | float) and 0 <= part <= 1):
-            raise ValueError(f"Argument `rest` must have fractions from 0 to 1, but {state} has {describe(part)}.")
-    total = sum(occupied.values())
-    if not math.isclose(total, 1, rel_tol=1e-6):
-        raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
-    leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
-    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
-    return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks
-
-
-def _computed(kernel: Scheme, params: Any) -> dict[str, Any]:
+def _computed(kernel: Scheme, params: AnyParams) -> dict[str, Any]:
     """The values of the rates that are functions of the parameters."""
     return {name: function(params) for name, function in kernel.computed.items()}
-
-
-def _matrix(
-    states: tuple[str, ...],
-    transitions: tuple[Transition, ...],
-    rates_of: Callable[[Any, Any], list[Any]],
-    p: Any,
-    T: Array,
-) -> Array:
-    """See `Scheme.generator`."""
-    n = len(states)
-    zero = jnp.zeros_like(p.T)
-    rows: list[list[Any]] = [[zero] * n for _ in states]
-    for transition, rate in zip(transitions, rates_of(p, T), strict=True):
-        i, j = states.index(transition.target), states.index(transition.source)
-        rows[i][j] = rate if rows[i][j] is zero else rows[i][j] + rate
-    for j in range(n):
-        out = [rows[i][j] for i in range(n) if i != j and rows[i][j] is not zero]
-        if out:
-            rows[j][j] = -sum(out[1:], out[0])
-    return stacked(rows)
-
-
-def _possible(kernel: Scheme, rates: Sequence[Any] | None, *, binding: bool) -> list[Transition]:
-    """The transitions that are not known to be of rate 0."""
-    possible = []
-    for i, transition in enumerate(kernel.transitions):
-        known = None if rates is None else concrete_value(rates[i])
-        if transition.rate.factor == 0 or (transition.binds and not binding):
-            continue
-        if known is None or (known != 0).any():
-            possible.append(transition)
-    return possible
-
-
-def _final(kernel: Scheme, possible: list[Transition]) -> list[set[str]]:
-    """The sets of states that are not left, each of whose states leads to all others of it."""
-    reach = {state: {state} for state in kernel.states}
-    for _ in kernel.states:
-        for transition in possible:
-            for found in reach.values():
-                if transition.source in found:
-                    found.add(transition.target)
-    final = [found for state, found in reach.items() if all(state in reach[other] for other in found)]
-    return [found for i, found in enumerate(final) if found not in final[:i]]
-
-
-def _closed(kernel: Scheme, possible: list[Transition]) -> set[str]:
-    """The states in which all end up, one of which leads to every other.
-
-    Raises:
-        ValueError: more than one such set.
-    """
-    final = _final(kernel, possible)
-    if len(final) > 1:
-        names = [next(state for state in kernel.states if state in found) for found in final[:2]]
-        raise ValueError(
-            f"{kernel.name} must have one steady state, but it stays in {names[0]} as it does in {names[1]}: "
-            "no transition of a rate above 0 leads out of either."
-        )
-    return final[0]
-
-
-def _steady(kernel: Scheme, params: Any, T: Array) -> Array:
-    """Occupancies of the steady state, in the order of the states."""
-    rates = kernel.rates_of(params, T)
-    known = concrete_value(T)
-    closed = _closed(kernel, _possible(kernel, rates, binding=known is None or bool((known != 0).any())))
-    # Without transmitter fewer states are closed: one that is so in either case serves for both.
-    if known is None or (known == 0).any():
-        resting = _final(kernel, _possible(kernel, rates, binding=False))
-        closed = (closed & resting[0] or closed) if len(resting) == 1 else closed
-    first = next(i for i, state in enumerate(kernel.states) if state in closed)
-    return _settled(kernel, first, params, T)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _settled(kernel: Scheme, first: int, params: Any, T: Array) -> Array:
-    """`_steady`, once it is known that all states lead to the ``first``."""
-    order = np.array([first, *(i for i in range(len(kernel.states)) if i != first)])
-    generator = _matrix(kernel.states, kernel.transitions, kernel.rates_of, params, T)
-    return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]

@@ -11,21 +11,26 @@ beside them nothing is there twice.
 """
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
+from synkin.arguments.declaration import AnyParams, AnyState, Parameter
+from synkin.arguments.inputs import AddsWeight, Input
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import align
-from synkin.arguments.params_and_states import check_layout, check_params, check_state
-from synkin.declaring.kernel import Kernel, Parameter, documented
+from synkin.arguments.params_and_states import check_params, check_state
+from synkin.declaring.kernel import Equations, Kernel
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+def _none(*given: Any) -> NoReturn:
+    """A sum has no equations of its own: `Sum.vector_field` has those of its parts."""
+    raise NotImplementedError("A sum of kernels has no equations of its own: its parts have.")
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Sum(Kernel):
     """A kernel whose g is the sum of those of others: what ``ampa + nmda5`` gives. The same parts give the same one.
 
@@ -36,6 +41,14 @@ class Sum(Kernel):
 
     kernels: tuple[Kernel, ...]
     names: tuple[str, ...]
+    # A sum has no equations of its own: its parts have.
+    equations: Equations = _none
+    structure: Any = None
+    conductance: Callable[[Any, Any], Any] = _none
+
+    def __post_init__(self, about: str | None, meanings: Mapping[str, str]) -> None:
+        super().__post_init__(about, meanings)
+        object.__setattr__(self, "conductance", self._sum_of_conductances)
 
     @property
     def parts(self) -> tuple[Kernel, ...]:
@@ -47,13 +60,6 @@ class Sum(Kernel):
         """The variables, part by part, each after those that drive it."""
         return tuple(f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.order)
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The variables that an input is added to, one of each part; of receptors none."""
-        return tuple(
-            f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.inputs
-        )
-
     def bare(self, name: str) -> str:
         """What a parameter is called in the part that it belongs to; a relative conductance is "g"."""
         for before, part in zip(self.names, self.kernels, strict=True):
@@ -64,61 +70,49 @@ class Sum(Kernel):
                 return own
         raise KeyError(name)
 
-    def params_of(self, params: Any) -> tuple[Any, ...]:
+    def params_of(self, params: AnyParams) -> tuple[AnyParams, ...]:
         """The ``Params`` of each part."""
         return tuple(
             part.Params(*(getattr(params, f"{name}_{own}") for own in part.Params._fields))
             for name, part in zip(self.names, self.kernels, strict=True)
         )
 
-    def check_params(self, params: Any) -> None:
+    def check_params(self, params: AnyParams) -> None:
         """Raise ValueError if parameters, where they are known, do not fit what equations of a part leave to them."""
         for part, own in zip(self.kernels, self.params_of(params), strict=True):
             part.check_params(own)
 
-    def states_of(self, state: Any) -> tuple[Any, ...]:
+    def states_of(self, state: AnyState) -> tuple[AnyParams, ...]:
         """The ``State`` of each part."""
         return tuple(
             part.State(*(getattr(state, f"{name}_{own}") for own in part.State._fields))
             for name, part in zip(self.names, self.kernels, strict=True)
         )
 
-    def state_of(self, states: Iterable[Any]) -> Any:
+    def state_of(self, states: Iterable[AnyState]) -> Any:
         """The ``State`` of those of the parts."""
         return self.State(*(value for state in states for value in state))
 
-    def relative(self, params: Any) -> tuple[Any, ...]:
+    def relative(self, params: AnyParams) -> tuple[AnyParams, ...]:
         """The conductance of each part but the first, relative to that of the first."""
         return tuple(getattr(params, f"g_{name}") for name in self.names[1:])
 
-    def total(self, relative: Sequence[Any], gs: Sequence[Array]) -> Array:
-        """g of those of the parts; ``relative``, as that of `relative`, are arrays of a dtype with g.
-
-        Parameters of several synapses have the last axes of g.
-        """
-        g = gs[0]
-        for factor, own in zip(relative, gs[1:], strict=True):
-            g = g + align(factor, own) * own
-        return g
-
-    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
-        """State at rest, as of `Kernel.init`."""
-        params = units.params(self, params)
-        shape, dtype = check_layout(params, shape, dtype, self)
+    def rest_state(self, params: AnyParams, shape: tuple[int, ...], dtype: DTypeLike) -> AnyState:
+        """`init` of arguments that have been checked."""
         own = zip(self.kernels, self.params_of(params), strict=True)
-        return self.state_of(part.init(given, shape, dtype=dtype) for part, given in own)
+        return self.state_of(part.rest_state(given, shape, dtype) for part, given in own)
 
-    def vector_field(self, params: Any, state: Any, T: ArrayLike = 0.0) -> Any:
+    def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> Any:
         """The equations of all parts, as of `Kernel.vector_field`."""
         state = check_state(self, units.state(state, self))
         params = check_params(units.params(self, params), state[0].shape, self)
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
         return self.state_of(part.vector_field(given, at, T) for part, given, at in own)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[AnyParams, ...]:
         return added, self.kernels
 
-    def _sum_of_conductances(self, params: Any, state: Any) -> Any:
+    def _sum_of_conductances(self, params: AnyParams, state: AnyState) -> Any:
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
         return self.total(self.relative(params), [part.conductance(given, at) for part, given, at in own])
 
@@ -145,8 +139,8 @@ def added(*kernels: Any) -> Sum:
 
 def _of(parts: tuple[Kernel, ...]) -> Sum:
     for part in parts[1:]:
-        if part.TAKES_WEIGHTS != parts[0].TAKES_WEIGHTS:
-            receptor, linear = sorted((parts[0], part), key=lambda kernel: kernel.TAKES_WEIGHTS)
+        if type(part.input) is not type(parts[0].input):
+            receptor, linear = sorted((parts[0], part), key=lambda kernel: kernel.input.takes_weights)
             raise ValueError(
                 "Kernels of a sum must be of one kind, as in a step a spike acts at its start on a receptor and at its "
                 f"end on a linear kernel, but {receptor.name} is a receptor and {linear.name} a linear kernel."
@@ -183,34 +177,22 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
     defaults = [known.default for known in parameters.values()]
     Params = _named_tuple("Params", name, list(parameters), [] if None in defaults else defaults)
     State = _named_tuple("State", name, list(variables), [])
+    listed = " and ".join([", ".join(names[:-1]), names[-1]])
     kernel = Sum(
         name=name,
-        equations=_none,
         Params=Params,
         State=State,
-        UNITS=Params(*(known.unit for known in parameters.values())),
-        TAKES_WEIGHTS=parts[0].TAKES_WEIGHTS,
+        input=_input_of(parts, names),
         parameters=parameters,
         variables=variables,
-        input=0,
-        in_turn=False,
         methods=methods,
         always_exact=all(part.always_exact for part in parts),
-        structure=None,  # type: ignore[arg-type]  # each part has its own
-        conductance=_none,
-        matrix=None,
-        rest=None,
         home=__name__,
+        about=f"The sum of {listed}, which see the same spikes.\n\n"
+        "Relative conductances, as g_ and a part's name, are to that of the first.",
         kernels=parts,
         names=names,
     )
-    object.__setattr__(kernel, "conductance", kernel._sum_of_conductances)
-    listed = " and ".join([", ".join(names[:-1]), names[-1]])
-    about = (
-        f"The sum of {listed}, which see the same spikes.\n\n"
-        "Relative conductances, as g_ and a part's name, are to that of the first."
-    )
-    object.__setattr__(kernel, "__doc__", documented(kernel, about))
     for name in names[1:]:
         getattr(Params, f"g_{name}").__doc__ = f"conductance relative to that of {names[0]}"
     for kind, role in ((Params, "Params"), (State, "State")):
@@ -221,7 +203,13 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
     return kernel
 
 
-def _rebuilt(parts: tuple[Kernel, ...], role: str, values: tuple[Any, ...]) -> Any:
+def _input_of(parts: tuple[Kernel, ...], names: tuple[str, ...]) -> Input:
+    """What a spike does to all parts, which are of one kind."""
+    variables = tuple(f"{name}_{own}" for name, part in zip(names, parts, strict=True) for own in part.input.variables)
+    return AddsWeight(variables) if variables else parts[0].input
+
+
+def _rebuilt(parts: tuple[Kernel, ...], role: str, values: tuple[AnyParams, ...]) -> Any:
     """A ``Params`` or ``State``, for `pickle`."""
     return getattr(added(*parts), role)(*values)
 
@@ -232,6 +220,4 @@ def _named_tuple(role: str, name: str, fields: list[str], defaults: list[Any]) -
     return kind
 
 
-def _none(*given: Any) -> NoReturn:
-    """A sum has no equations of its own: `Sum.vector_field` has those of its parts."""
-    raise NotImplementedError("A sum of kernels has no equations of its own: its parts have.")
+Kernel.sum_of = staticmethod(added)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from synkin.arguments import units
+from synkin.arguments.declaration import Parameter
 from synkin.arguments.known import concrete_value
 from synkin.declaring.expression import Product
-from synkin.declaring.kernel import Parameter
 from synkin.declaring.scheme_text import Transition
 
 Computed = Callable[[Any], Any]

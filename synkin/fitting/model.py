@@ -215,5 +215,5 @@ def _answer(form: Form, kernel: Any, params: Any, spike_times: Array, weights: A
     """g (M,) of a kernel, or of a part of a sum."""
     if form.jumps:
         return concentration_jumps(kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)
-    given = weights if kernel.TAKES_WEIGHTS else None
+    given = weights if kernel.input.takes_weights else None
     return respond(kernel, params, spike_times, times, weights=given, overlap=form.overlap)

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from synkin.arguments import units
-from synkin.arguments.choices import check_kernel, check_overlap
-from synkin.arguments.inputs import check_weights
+from synkin.arguments.choices import check_kernel
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64, check_concentration, check_number
 from synkin.arguments.params_and_states import check_params
@@ -147,7 +146,7 @@ def pose(
     if units.is_quantity(trace):
         trace, unit = trace.mantissa, str(trace.unit)
     check_params(params, (), kernel)
-    check_overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+    kernel.input.check_overlap(overlap)
     params = params._make(float(as_float64(f"params.{name}", value)) for name, value in params._asdict().items())
     limits.rests(kernel, params)
     times, trace, is_single = samples(times, trace)
@@ -158,7 +157,7 @@ def pose(
         _check_spikes(spike_times, delay, times, len(trace), is_single)
     if weights is not None and not jumps:
         weights = as_float64("weights", weights)
-        check_weights(weights, spike_times.shape, takes_weights=kernel.TAKES_WEIGHTS)
+        kernel.input.check_weights(weights, spike_times.shape)
     sent, weights = _in_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
     spike_times = sent + delay
     free = _check_free(kernel, params, free)
@@ -204,7 +203,7 @@ def pose(
 
 def _protocol(kernel: Any, given: Jumps, weights: Any) -> tuple[Any, np.ndarray]:
     """The edges of a protocol, and the concentration that follows each, the last being followed by none."""
-    if kernel.TAKES_WEIGHTS or weights is not None:
+    if kernel.input.takes_weights or weights is not None:
         raise ValueError(
             "Argument `spike_times` must be spike times for a linear kernel, or where there are weights, but is a "
             "protocol of concentrations."

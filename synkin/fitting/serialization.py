@@ -23,7 +23,7 @@ import numpy as np
 
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.known import double_precision
-from synkin.declaring.scheme import Scheme, _scheme
+from synkin.declaring.scheme import Scheme, scheme_from_record
 from synkin.declaring.sums import added
 from synkin.fitting.identity import difference, identity, versions
 from synkin.fitting.model import curve
@@ -144,7 +144,7 @@ def _kernel(said: dict[str, Any], given: Any, path: Any, by: dict[str, str], *, 
     if "scheme" in said:
         known, what = None, "its text"
         with suppress(ValueError, TypeError):  # text that this version reads no more
-            known = _scheme(*map(_as_tuple, said["scheme"]))
+            known = scheme_from_record(*map(_as_tuple, said["scheme"]))
     other = "is none" if known is None else None
     if known is not None and list(known.Params._fields) != parameters:
         other = f"has the parameters {', '.join(known.Params._fields)}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.declaring.kernel import receptor
+from synkin.declaring.declare import receptor
 
 
 class Params(NamedTuple):

@@ -13,7 +13,7 @@ from jax import Array
 from jax import numpy as jnp
 from jax.typing import ArrayLike
 
-from synkin.declaring.kernel import linear
+from synkin.declaring.declare import linear
 from synkin.solving.propagator import phi
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from jax.typing import ArrayLike
 
-from synkin.declaring.kernel import receptor
+from synkin.declaring.declare import receptor
 from synkin.kernels.ampa import State, equations
 
 

@@ -15,13 +15,14 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin.arguments import units
-from synkin.arguments.inputs import check_spike_train
+from synkin.arguments.inputs import AddsWeight
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import as_array
 from synkin.arguments.times import check_delays, check_dt, nan_if_invalid_dt
 
 # So near to a whole number of steps, or to half of one more, a delay counts as that: rounding errors do not decide.
 _NEAR, _RELATIVE = 1e-3, 1e-6
+# A train may be of any numbers: of spikes too, as booleans.
+_ANY_NUMBERS = AddsWeight(())
 
 
 def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
@@ -62,7 +63,7 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     """
     unit = "mS" if units.has_dimension(spikes, "mS") else "1"
     has_unit = units.is_quantity(spikes)
-    spikes = check_spike_train(units.plain("spikes", spikes, unit), None, takes_weights=True)
+    spikes = _ANY_NUMBERS.check_train(units.plain("spikes", spikes, unit), None)
     dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
     delay = check_delays(units.plain("delay", delay, "ms"), spikes.shape[1:])
     moved = _moved(spikes, delay, dt)
@@ -122,21 +123,3 @@ def _column(row: Array, spikes: Array) -> Array:
 def _against(values: Array, spikes: Array) -> Array:
     """A number for each synapse as an array of the rank of ``spikes``."""
     return values.reshape((1,) * (spikes.ndim - values.ndim) + values.shape) if values.ndim else values
-
-
-def arrivals(spike_times: Any, delay: Any) -> Any:
-    """Spike times in ms with a delay added: in float64 where both are known and the times are a NumPy array.
-
-    Args:
-        spike_times: (K,), as `check_times` gives them; inf stays inf.
-        delay: a scalar, as `check_delay` gives it.
-    """
-    known = concrete_value(delay)
-    if known is not None and isinstance(spike_times, np.ndarray):
-        return spike_times + float(known) if known else spike_times
-    if known is not None and not known:
-        return spike_times
-    spike_times = as_array(spike_times)
-    if not jnp.issubdtype(spike_times.dtype, jnp.floating):
-        spike_times = spike_times.astype(float)
-    return spike_times + as_array(delay, spike_times.dtype)

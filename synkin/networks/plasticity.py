@@ -17,8 +17,7 @@ J. Neurophysiol. 87:140; Loebel et al. 2009, Front. Comput. Neurosci. 3:27.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -26,35 +25,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import fields, units
+from synkin.arguments.bind import bind_step, bind_train, cast
 from synkin.arguments.choices import check_random_key
-from synkin.arguments.inputs import check_spike, check_spike_train
+from synkin.arguments.declaration import AnyParams, AnyState
+from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import as_array, as_real, check_whole
+from synkin.arguments.numbers import as_real, check_whole
 from synkin.arguments.params_and_states import (
     aligned_params,
     check_layout,
     check_params,
-    check_state,
     nan_if_invalid,
-    nan_if_invalid_state,
 )
 from synkin.arguments.shapes import float_dtype
-from synkin.arguments.times import check_dt, check_times, nan_if_invalid_dt, nan_if_invalid_times
+from synkin.arguments.times import check_times, nan_if_invalid_times
+from synkin.networks.recovery import after_release, kept, lost
 from synkin.solving import loops
-from synkin.solving.propagator import phi
-
-# exp(-z) is 0 from here on, in every precision.
-_GONE = 800.0
-# Where the duration is a smaller fraction of both time constants, what comes back is a series.
-_SHORT = 0.5
-# So many terms bring (k + 1) 0.5**k / (k + 2)! below rounding.
-_TERMS = {"float64": 15}
-_TERMS_OTHER = 8
-
-_BECAUSE = ", as a release is what weighs them"
 
 
 @fields.described
@@ -82,7 +71,7 @@ class Parameter(NamedTuple):
     """What is known of a parameter, as of those of a kernel."""
 
     name: str
-    default: Any
+    default: float
     unit: str
     positive: bool = False
     signed: bool = False
@@ -134,8 +123,9 @@ class TsodyksMarkram:
     UNITS: ClassVar[Any] = Params(*(known.unit for known in _PARAMETERS))
     parameters: ClassVar[Mapping[str, Parameter]] = {known.name: known for known in _PARAMETERS}
     variables: ClassVar[Mapping[str, str]] = fields.units(State)
+    input: ClassVar[StartsPulse] = StartsPulse(because=", as a release is what weighs them")
 
-    def init(self, params: Any, shape: int | tuple[int, ...], *, dtype: Any = None) -> Any:
+    def init(self, params: AnyParams, shape: int | tuple[int, ...], *, dtype: DTypeLike | None = None) -> Any:
         """State at rest: zeros, nothing facilitated and nothing depleted.
 
         Args:
@@ -150,19 +140,26 @@ class TsodyksMarkram:
             TypeError, ValueError: a shape, dtype or parameter that makes no sense.
         """
         shape, dtype = check_layout(units.params(self, params), shape, dtype, self)
-        return _at_rest(shape, dtype)
+        return self.rest_state(params, shape, dtype)
+
+    def rest_state(self, params: AnyParams, shape: tuple[int, ...], dtype: DTypeLike) -> State:
+        """`init` of arguments that have been checked."""
+        return State(*(jnp.zeros(shape, dtype) for _ in State._fields))
+
+    def check_params(self, params: AnyParams) -> None:
+        """All that must hold is the range of each parameter."""
 
     def step(
         self,
-        params: Any,
-        state: Any,
+        params: AnyParams,
+        state: AnyState,
         t: ArrayLike,
         spike: ArrayLike,
         dt: ArrayLike,
         *,
         key: Any = None,
         n: int | None = None,
-    ) -> tuple[Any, Array]:
+    ) -> tuple[AnyState, Array]:
         """Advance by one step, at whose start a spike acts.
 
         Args:
@@ -183,28 +180,22 @@ class TsodyksMarkram:
 
         The times may be quantities of saiunit. A step with ``key`` draws 2 n numbers a synapse.
         """
-        params, state = units.params(self, params), check_state(self, _whole(units.state(state, self)))
-        units.plain("t", t, "ms")
-        dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
-        params = nan_if_invalid(check_params(params, state.u.shape, self), self)
-        plain = units.plain("spike", spike, "1")
-        spike = check_spike(plain, state.u, takes_weights=False, because=_BECAUSE)
+        given = bind_step(self, params, _whole(units.state(state, self)), t, spike, dt)
         n = _sites(key, n)
-        arrays = jax.tree.map(partial(as_array, dtype=state.u.dtype), without_unused(params))
-        state = nan_if_invalid_state(state, params, plain)
-        return _one_step(arrays, state, spike.astype(bool), as_array(dt, state.u.dtype), key, n)
+        arrays = cast(without_unused(given.given_params), given.dtype)
+        return _one_step(arrays, given.state, given.spike.astype(bool), given.dt, key, n)
 
     def run(
         self,
-        params: Any,
+        params: AnyParams,
         spikes: ArrayLike,
         dt: ArrayLike,
         *,
-        state: Any = None,
+        state: AnyState = None,
         key: Any = None,
         n: int | None = None,
-        dtype: Any = None,
-    ) -> tuple[Any, Array]:
+        dtype: DTypeLike | None = None,
+    ) -> tuple[AnyState, Array]:
         """`step` after step over a train on a grid: what a linear kernel takes in `synkin.simulate`.
 
         Args:
@@ -222,29 +213,19 @@ class TsodyksMarkram:
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
         """
-        params, state = units.params(self, params), units.state(state, self)
-        given, dt = units.plain("spikes", spikes, "1"), units.plain("dt", dt, "ms")
-        dt = nan_if_invalid_dt(check_dt(dt))
-        if state is not None:
-            state = check_state(self, _whole(state))
-        shape = None if state is None else state.u.shape
-        spikes = check_spike_train(given, shape, takes_weights=False, because=_BECAUSE)
-        params = nan_if_invalid(check_params(params, spikes.shape[1:], self), self)
-        if state is None:
-            state = self.init(params, spikes.shape[1:], dtype=dtype)
+        given = bind_train(self, params, spikes, dt, state=_whole(units.state(state, self)), dtype=dtype)
         n = _sites(key, n)
-        arrays = jax.tree.map(partial(as_array, dtype=state.u.dtype), without_unused(params))
-        state = nan_if_invalid_state(state, params, given)
-        return trace(arrays, state, spikes.astype(bool), as_array(dt, state.u.dtype), key, n)
+        arrays = cast(without_unused(given.given_params), given.dtype)
+        return trace(arrays, given.state, given.spikes.astype(bool), given.dt, key, n)
 
     def release(
         self,
-        params: Any,
+        params: AnyParams,
         spike_times: ArrayLike,
         *,
         key: Any = None,
         n: int | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> Array:
         """How much each spike of one synapse releases, from rest, given the spikes' times.
 
@@ -273,8 +254,8 @@ class TsodyksMarkram:
         spike_times = check_times("spike_times", units.plain("spike_times", spike_times, "ms"), sort=True)
         spike_times = nan_if_invalid_times(spike_times, sort=True)
         n = _sites(key, n)
-        rest = nan_if_invalid_state(_at_rest((), dtype), params, True)
-        arrays = jax.tree.map(partial(as_array, dtype=dtype), without_unused(params))
+        rest = self.input.nan_if_invalid_state(self.rest_state(params, (), dtype), params, True)
+        arrays = cast(without_unused(params), dtype)
         order, gaps, real = _gaps(spike_times, dtype)
         return _released(arrays, rest, order, gaps, real, key, n)
 
@@ -299,13 +280,13 @@ class _Move(NamedTuple):
     returned: Any  # the part of what is active that comes back
 
 
-def without_unused(params: Any) -> Any:
+def without_unused(params: AnyParams) -> Any:
     """``Params``, with None for a ``tau_psc`` that is known to be 0: a variable less to step."""
     known = concrete_value(params.tau_psc)
     return params if known is None or known.any() else params._replace(tau_psc=None)
 
 
-def prepared(params: Any, state: State, dt: Any) -> tuple[_Move, State]:
+def prepared(params: AnyParams, state: State, dt: Any) -> tuple[_Move, State]:
     """The move of a step of ``dt`` ms, and the state that it is for.
 
     Args:
@@ -315,12 +296,12 @@ def prepared(params: Any, state: State, dt: Any) -> tuple[_Move, State]:
     """
     is_used = params.tau_psc is not None
     params = aligned_params(params if is_used else params._replace(tau_psc=0.0), state.u, tsodyks_markram)
-    faded, recovered = _lost(dt, params.tau_fac), _lost(dt, params.tau_rec)
+    faded, recovered = lost(dt, params.tau_fac), lost(dt, params.tau_rec)
     if not is_used:
         nothing = 0 * state.active  # NaN where that is
         return _Move(params.U, faded, recovered, None, None), state._replace(active=nothing)
-    _, returned = _after_release(dt, params.tau_psc, params.tau_rec)
-    return _Move(params.U, faded, recovered, _lost(dt, params.tau_psc), returned), state
+    _, returned = after_release(dt, params.tau_psc, params.tau_rec)
+    return _Move(params.U, faded, recovered, lost(dt, params.tau_psc), returned), state
 
 
 def advance(move: _Move, state: State, spike: Array, key: Any = None, n: int | None = None) -> tuple[State, Array]:
@@ -369,11 +350,7 @@ def _sites_of(key: Any, like: Array, n: int) -> tuple[Array, Array]:
     return site, jax.random.uniform(key, (n, *like.shape), like.dtype)
 
 
-def _at_rest(shape: tuple[int, ...], dtype: Any) -> State:
-    return State(*(jnp.zeros(shape, dtype) for _ in State._fields))
-
-
-def _whole(state: Any) -> Any:
+def _whole(state: AnyState) -> Any:
     """A state whose ``active``, where it was left out, is 0 for each synapse."""
     active: Any = getattr(state, "active", None)
     if not isinstance(state, State) or type(active) is not float or active != 0:
@@ -384,17 +361,17 @@ def _whole(state: Any) -> Any:
 
 
 @partial(jax.jit, static_argnames="n")
-def _one_step(params: Any, state: State, spike: Array, dt: Array, key: Any, n: int | None) -> tuple[State, Array]:
+def _one_step(params: AnyParams, state: State, spike: Array, dt: Array, key: Any, n: int | None) -> tuple[State, Array]:
     return advance(*prepared(params, state, dt), spike, key, n)
 
 
 @partial(jax.jit, static_argnames="n")
 def trace(
-    params: Any, state: State, spikes: Array, dt: Array, key: Any = None, n: int | None = None
+    params: AnyParams, state: State, spikes: Array, dt: Array, key: Any = None, n: int | None = None
 ) -> tuple[State, Array]:
     """`TsodyksMarkram.run` of arguments that have been checked."""
     move, state = prepared(params, state, dt)
-    state = loops.alike(state, (move, state, spikes))
+    state = loops.match_varying(state, (move, state, spikes))
 
     def body(state: State, row: tuple[Array, Any]) -> tuple[State, Array]:
         spike, key = row
@@ -415,7 +392,7 @@ class _Gap(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="n")
-def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, key: Any, n: int | None) -> Array:
+def _released(params: AnyParams, rest: State, order: Array, gaps: Array, real: Array, key: Any, n: int | None) -> Array:
     """The releases of spikes, in the order that they came in.
 
     Args:
@@ -426,12 +403,12 @@ def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, 
         key, n: for random release.
     """
 
-    kept, recovered = _kept(gaps, params.tau_fac), _lost(gaps, params.tau_rec)
+    stays, recovered = kept(gaps, params.tau_fac), lost(gaps, params.tau_rec)
     if params.tau_psc is None:
-        gap = _Gap(kept, recovered)
+        gap = _Gap(stays, recovered)
     else:
-        inactive, returned = _after_release(gaps, params.tau_psc, params.tau_rec)
-        gap = _Gap(kept, recovered, _kept(gaps, params.tau_rec), _kept(gaps, params.tau_psc), inactive, returned)
+        inactive, returned = after_release(gaps, params.tau_psc, params.tau_rec)
+        gap = _Gap(stays, recovered, kept(gaps, params.tau_rec), kept(gaps, params.tau_psc), inactive, returned)
 
     def facilitated(u: Array, gap: _Gap) -> Array:
         u = u * gap.kept
@@ -477,7 +454,7 @@ def _released(params: Any, rest: State, order: Array, gaps: Array, real: Array, 
     else:
         carry = (start, jnp.ones(n, bool), jnp.zeros(n, bool))
     rows: Any = gap if n is None else (gap, jax.random.split(key, len(gaps)))
-    _, released = jax.lax.scan(step, loops.alike(carry, (params, carry, rows)), rows)
+    _, released = jax.lax.scan(step, loops.match_varying(carry, (params, carry, rows)), rows)
     released = jnp.where(real, released, 0 * start)
     return jnp.zeros_like(released).at[order].set(released, unique_indices=True)
 
@@ -495,56 +472,6 @@ def _gaps(spike_times: Any, dtype: Any) -> tuple[Array, Array, Array]:
     before = xp.concatenate([safe[:1], safe[:-1]])
     gaps = xp.where(times == xp.inf, xp.zeros_like(times), safe - before)
     return jnp.asarray(order), jnp.asarray(gaps, dtype), jnp.asarray(real)
-
-
-def _after_release(h: Any, tau_psc: Array, tau_rec: Array) -> tuple[Array, Array]:
-    """Of what is active the part that is inactive ``h`` ms later, and the part that has come back.
-
-    Both keep all digits, at equal time constants and in short times too, and have right derivatives of every order
-    there; at a time constant of 0 they are the limit.
-    """
-    # But for the order of the two stages each is symmetric in the time constants.
-    in_order = tau_psc >= tau_rec
-    long, short = jnp.where(in_order, tau_psc, tau_rec), jnp.where(in_order, tau_rec, tau_psc)
-    there = ~_is_gone(h, short)
-    fast, slow = (jnp.where(there, h, 0) / jnp.where(there, tau, 1) for tau in (short, long))
-    # The difference of the two exponentials over that of the time constants, where these are close by phi.
-    close = there & (fast - slow < 1)
-    apart = jnp.where(close | _is_gone(h, long), 1, long - short)
-    far = (_kept(h, long) - _kept(h, short)) / apart
-    near = jnp.exp(-slow) * phi(jnp.where(close, slow - fast, 0)) * fast / jnp.where(there, long, 1)
-    quotient = jnp.where(close, near, far)
-    brief = there & (fast < _SHORT)
-    p, q = (jnp.where(brief, -part, 0) for part in (fast, slow))
-    power, term, total = jnp.ones_like(p), jnp.ones_like(p), jnp.full_like(p, 0.5)
-    for k in range(1, _TERMS.get(p.dtype.name, _TERMS_OTHER)):
-        power = power * p
-        term = term * q + power
-        total = total + term * (1 / math.factorial(k + 2))
-    return tau_rec * quotient, jnp.where(brief, p * q * total, _lost(h, long) - short * quotient)
-
-
-def _kept(h: Any, tau: Array) -> Array:
-    """exp(-h / tau), and 0 at tau = 0."""
-    return _of_age(jnp.exp, 0.0, h, tau)
-
-
-def _lost(h: Any, tau: Array) -> Array:
-    """1 - exp(-h / tau), and 1 at tau = 0."""
-    return -_of_age(jnp.expm1, -1.0, h, tau)
-
-
-def _of_age(function: Callable[[Array], Array], at_last: float, h: Any, tau: Array) -> Array:
-    """``function(-h / tau)`` and, where that is long gone, the value at infinity, whose derivatives are 0."""
-    gone = _is_gone(h, tau)
-    age = jnp.where(gone, 0, h) / jnp.where(gone, 1, tau)
-    return jnp.where(gone, at_last, function(-age))
-
-
-def _is_gone(h: Any, tau: Array) -> Array:
-    """Whether exp(-h / tau) is 0."""
-    # As 0 counts a tau whose derivative, of 1 / tau, would overflow.
-    return (h >= _GONE * tau) | (tau * tau < jnp.finfo(tau.dtype).tiny)
 
 
 def _sites(key: Any, n: Any) -> int | None:

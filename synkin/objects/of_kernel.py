@@ -7,7 +7,7 @@ from typing import Any
 
 from jax import Array
 
-from synkin.arguments.choices import check_kernel, check_overlap
+from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import Shape
 from synkin.arguments.params_and_states import aligned_params
 from synkin.objects.linear import Linear
@@ -80,16 +80,16 @@ def Synapse(
         if field not in values:
             raise TypeError(f"Argument `{field}` must be given, as {kernel.name} has no default for it, but is not.")
     kind: Any = _class_of(kernel)
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         if overlap is not None:
-            check_overlap(overlap, takes_weights=True)
+            kernel.input.check_overlap(overlap)
         return kind(in_size, name, values, method, release)
     return kind(in_size, name, values, method, "restart" if overlap is None else overlap, release)
 
 
 @functools.cache
 def _class_of(kernel: Any) -> type:
-    base = Linear if kernel.TAKES_WEIGHTS else Receptor
+    base = Linear if kernel.input.takes_weights else Receptor
     members: dict[str, Any] = {"kernel": kernel, "_initializers": (), "__doc__": kernel.__doc__}
     attributes: dict[str, Any] = {name: Variable() for name in kernel.order}
     attributes |= {name: Parameter() for name in kernel.Params._fields}

@@ -11,7 +11,6 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_overlap
-from synkin.arguments.inputs import check_spikes_are_binary
 from synkin.arguments.numbers import Shape
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
@@ -92,7 +91,7 @@ class Receptor(Synapse):
         """
         t, dt = self._time()
         ready, carry = self._ready(dt)
-        spike = check_spikes_are_binary("spike", self._input("spike", spike))
+        spike = self.kernel.input.check_values("spike", self._input("spike", spike))
         carry, arrival, g = _step(ready, carry, self._arrival, spike, t)
         self._concrete((carry.y, carry.count, arrival, g))
         self._gone(ready, carry)

@@ -17,14 +17,13 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_method
-from synkin.arguments.inputs import check_spike_train
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape, as_real, broadcasts
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.shapes import check_shape
 from synkin.objects import environ
-from synkin.solving.stepper import carry_of, prepared, warn_of_rounding
+from synkin.solving.stepper import carry_from_state, prepared, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
@@ -39,7 +38,7 @@ def _prepared(kernel: Any, method: str, overlap: str, params: Any, dt: ArrayLike
 
 @partial(jax.jit, static_argnums=2)
 def _begun(ready: Any, state: Any, at_rest: bool) -> Any:
-    return carry_of(ready, state, at_rest=at_rest)
+    return carry_from_state(ready, state, at_rest=at_rest)
 
 
 @jax.jit
@@ -261,10 +260,10 @@ class Synapse:
         """
         t, step = self._time(dt)
         shape = self.state[0].shape
-        spikes = self._take("spikes", spikes, units.of_input(self.kernel))
-        spikes = check_spike_train(real("spikes", spikes), shape, takes_weights=self.kernel.TAKES_WEIGHTS)
-        g = self._run(spikes, t, step)
-        self._clock = t + len(spikes) * step
+        spikes = self._take("spikes", spikes, self.kernel.input.unit)
+        train: Array = self.kernel.input.check_train(real("spikes", spikes), shape)
+        g = self._run(train, t, step)
+        self._clock = t + len(train) * step
         return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
@@ -309,7 +308,7 @@ class Synapse:
         """One step's input, its shape checked; next to free where an array has the state's shape."""
         shape = (*self._batch, *self._in_size)
         if not (isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c"):
-            value = real(name, self._take(name, value, units.of_input(self.kernel)))
+            value = real(name, self._take(name, value, self.kernel.input.unit))
             if not broadcasts(value.shape, shape):
                 raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {value.shape}.")
         return value

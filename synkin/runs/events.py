@@ -13,32 +13,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
-from synkin.arguments.choices import check_kernel, check_overlap
-from synkin.arguments.inputs import check_weights
-from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import as_array, check_number
-from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid, nan_if_invalid_state
-from synkin.arguments.shapes import float_dtype
-from synkin.arguments.times import check_delay, check_not_before, check_times, nan_if_invalid_times
-from synkin.networks import delays
+from synkin.arguments.bind import bind_events
+from synkin.arguments.declaration import AnyParams, AnyState
+from synkin.arguments.inputs import StartsPulse
 from synkin.solving import coefficients, limits, loops, pulses
+from synkin.solving.kernel_protocol import Kernel
 
 
 def respond(
-    kernel: Any,
-    params: Any,
+    kernel: Kernel,
+    params: AnyParams,
     spike_times: ArrayLike,
     times: ArrayLike,
     *,
     weights: ArrayLike | None = None,
     delay: ArrayLike = 0.0,
-    state: Any = None,
+    state: AnyState = None,
     t0: ArrayLike = 0.0,
     overlap: str = "restart",
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> Array:
     """The conductance of one synapse at any times, given its spike times.
 
@@ -71,72 +67,25 @@ def respond(
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
     makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
     """
-    check_kernel(kernel)
-    has_units = units.among(params, spike_times, times, weights, delay, state, t0)
-    params, state = units.params(kernel, params), units.state(state, kernel)
-    spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
-    weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
-    check_overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
-    params = check_params(params, (), kernel)
-    if state is not None:
-        state = check_state(kernel, state, ())
-    dtype = float_dtype(dtype) if state is None else state[0].dtype
-    spike_times = check_times("spike_times", spike_times, sort=True)
-    spike_times = delays.arrivals(spike_times, check_delay(units.plain("delay", delay, "ms")))
-    times = check_times("times", times, sort=False)
-    t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
-    if weights is not None:
-        weights = check_weights(weights, np.shape(spike_times), takes_weights=kernel.TAKES_WEIGHTS)
-    start = None if state is None else t0
-    if start is not None:
-        check_not_before("spike_times", spike_times, t0)
-        check_not_before("times", times, t0)
-    spike_times = nan_if_invalid_times(spike_times, start, sort=True)
-    times = nan_if_invalid_times(times, start, sort=False)
-    if state is None:
-        state = limits.at_rest(kernel, params, dtype)
-    if not kernel.TAKES_WEIGHTS:
-        inputs = None
-    else:
-        inputs = jnp.ones(np.shape(spike_times), dtype) if weights is None else as_array(weights, dtype)
-    spike_times, inputs = _sorted(*_padded(spike_times, inputs))
-    if inputs is None:
-        inputs = jnp.ones(np.shape(spike_times), bool)
-    params = nan_if_invalid(params, kernel)
-    state = nan_if_invalid_state(state, params, True, takes_weights=kernel.TAKES_WEIGHTS)
-    params = jax.tree.map(partial(as_array, dtype=dtype), params)
-    g = _respond(kernel, params, state, inputs, *_stretches(spike_times, times, start, dtype), overlap)
-    return units.quantity(g, "mS") if has_units else g
+    given = bind_events(
+        kernel,
+        params,
+        spike_times,
+        times,
+        weights=weights,
+        delay=delay,
+        state=state,
+        t0=t0,
+        overlap=overlap,
+        dtype=dtype,
+        rest=limits.at_rest,
+    )
+    stretches = _stretches(given.spike_times, given.times, given.start, given.dtype)
+    g = _respond(kernel, given.params, given.state, given.inputs, *stretches, overlap)
+    return units.quantity(g, "mS") if given.has_units else g
 
 
-def _padded(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
-    """Spikes that are known, padded to one of a few lengths: for each length the answer is compiled.
-
-    That is a power of 2 up to 64, and beyond it at most a sixteenth more.
-    """
-    count = len(spike_times)
-    if concrete_value(spike_times) is None or not count:
-        return spike_times, weights
-    unit = 1 << max((count - 1).bit_length() - 5, 0) if count > 64 else 1 << (count - 1).bit_length()
-    more = -count % unit
-    if not more:
-        return spike_times, weights
-    xp = np if isinstance(spike_times, np.ndarray) else jnp
-    spike_times = xp.concatenate([spike_times, xp.full(more, xp.inf, spike_times.dtype)])
-    return spike_times, None if weights is None else jnp.concatenate([weights, jnp.zeros_like(weights, shape=more)])
-
-
-def _sorted(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
-    """Spikes in the order of time, padding and NaN at the end; times that are sorted already stay as they are."""
-    known = concrete_value(spike_times)
-    if known is not None and not (known[1:] < known[:-1]).any():
-        return spike_times, weights
-    xp = np if isinstance(spike_times, np.ndarray) else jnp
-    order = xp.argsort(spike_times, stable=True)
-    return spike_times[order], None if weights is None else weights[order]
-
-
-def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array, Array, Array, Array]:
+def _stretches(spike_times: Any, times: Any, t0: Any, dtype: DTypeLike) -> tuple[Array, Array, Array, Array]:
     """The lengths in ms over which to evolve: all that a kernel gets to know of time.
 
     Returns:
@@ -163,9 +112,9 @@ def _stretches(spike_times: Any, times: Any, t0: Any, dtype: Any) -> tuple[Array
 
 @partial(jax.jit, static_argnames=("kernel", "overlap"))
 def _respond(
-    kernel: Any,
-    params: Any,
-    state: Any,
+    kernel: Kernel,
+    params: AnyParams,
+    state: AnyState,
     inputs: Array,
     real: Array,
     before: Array,
@@ -173,15 +122,27 @@ def _respond(
     since: Array,
     overlap: str,
 ) -> Array:
-    if len(kernel.parts) > 1:
-        own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-        gs = [_respond(part, given, at, inputs, real, before, latest, since, overlap) for part, given, at in own]
-        return kernel.total(kernel.relative(params), gs)
+    own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+    gs = [_respond_part(part, given, at, inputs, real, before, latest, since, overlap) for part, given, at in own]
+    return kernel.total(kernel.relative(params), gs)
+
+
+def _respond_part(
+    kernel: Kernel,
+    params: AnyParams,
+    state: AnyState,
+    inputs: Array,
+    real: Array,
+    before: Array,
+    latest: Array,
+    since: Array,
+    overlap: str,
+) -> Array:
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
     evolve = partial(_evolve, kernel, coefficients.evolution(kernel, params))
-    state = loops.alike(state, (params, state, inputs, real, before))
+    state = loops.match_varying(state, (params, state, inputs, real, before))
 
-    def event(state: Any, spike: tuple[Array, Array]) -> tuple[Any, Any]:
+    def event(state: AnyState, spike: tuple[Array, Array]) -> tuple[Any, Any]:
         duration, given = spike
         state = _receive(kernel, params, evolve(state, duration), given, overlap)
         return state, state
@@ -194,19 +155,18 @@ def _respond(
     return coefficients.output(kernel, coefficients.output_weights(kernel, params), y)
 
 
-def _receive(kernel: Any, params: Any, state: Any, given: Array, overlap: str) -> Any:
+def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> Any:
     """The state right after a spike (bool), or an input in mS."""
-    if kernel.TAKES_WEIGHTS:
-        name = kernel.order[kernel.input]
-        return state._replace(**{name: getattr(state, name) + given})
-    return state._replace(pulse_left=pulses.refill(state.pulse_left, given, params.T_dur, overlap))
+    if not isinstance(kernel.input, StartsPulse):
+        return state._replace(**{name: getattr(state, name) + given for name in kernel.input.variables})
+    return state._replace(pulse_left=pulses.restart(state.pulse_left, given, params.T_dur, overlap))
 
 
-def _evolve(kernel: Any, evolution: Any, state: Any, duration: Array) -> Any:
+def _evolve(kernel: Kernel, evolution: Any, state: AnyState, duration: Array) -> Any:
     """The state ``duration`` ms later, without a spike, exactly."""
     y = tuple(getattr(state, name) for name in kernel.order)
-    if kernel.TAKES_WEIGHTS:
+    if not isinstance(kernel.input, StartsPulse):
         return kernel.State(**dict(zip(kernel.order, evolution(y, duration, False), strict=True)))
-    on, pulse_left = pulses.drain(state.pulse_left, duration)
+    on, pulse_left = pulses.consume(state.pulse_left, duration)
     y = evolution(evolution(y, on, True), duration - on, False)
     return kernel.State(pulse_left=pulse_left, **dict(zip(kernel.order, y, strict=True)))

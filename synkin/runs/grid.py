@@ -10,16 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
+from synkin.arguments.bind import bind_train
 from synkin.arguments.choices import check_flag, check_function, check_kernel
-from synkin.arguments.inputs import check_spike_train
-from synkin.arguments.numbers import as_array, check_number, check_whole
-from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid, nan_if_invalid_state
-from synkin.arguments.times import check_dt, nan_if_invalid_dt
+from synkin.arguments.declaration import AnyParams, AnyState
+from synkin.arguments.numbers import check_whole
 from synkin.solving import loops, run
-from synkin.solving.stepper import StepperOfSum, begun, prepared, state_of, warn_of_rounding
+from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.stepper import Stepper, initial_carry, prepared, state_of, warn_of_rounding
 from synkin.tracing import readouts
 from synkin.tracing.readouts import Program
 
@@ -28,19 +28,19 @@ _ELEMENTS = 2**20
 
 
 def simulate(
-    kernel: Any,
-    params: Any,
+    kernel: Kernel,
+    params: AnyParams,
     spikes: ArrayLike,
     dt: ArrayLike,
     *,
-    state: Any = None,
+    state: AnyState = None,
     t0: ArrayLike = 0.0,
     method: str | None = None,
     overlap: str = "restart",
     readout: Callable[[Any, Array], Any] | None = None,
     checkpoint: bool | int = False,
     parallel: bool = False,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> tuple[Any, Any]:
     """The conductance of a kernel over a train of spikes on the grid ``t0 + i dt``.
 
@@ -80,48 +80,32 @@ def simulate(
     for the ``readout`` too; a state is always plain.
     """
     check_kernel(kernel)
-    has_units = units.among(params, spikes, dt, state, t0)
-    params, state = units.params(kernel, params), units.state(state, kernel)
-    spikes, dt = units.plain("spikes", spikes, units.of_input(kernel)), units.plain("dt", dt, "ms")
-    check_number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
-    dt = nan_if_invalid_dt(check_dt(dt))
     kernel.check_options(method, overlap)
-    method = kernel.solved_by(method)
     if readout is not None:
         check_function("readout", readout)
     parallel = check_flag("parallel", parallel)
-    shape, at_rest = None, state is None
-    if not at_rest:
-        state = check_state(kernel, state)
-        shape = state[0].shape
-    given = spikes
-    spikes = check_spike_train(spikes, shape, takes_weights=kernel.TAKES_WEIGHTS)
-    params = nan_if_invalid(check_params(params, spikes.shape[1:], kernel), kernel)
-    warn_of_rounding(kernel, params, dt, method)
-    if at_rest:
-        state = kernel.init(params, spikes.shape[1:], dtype=dtype)
-    state = nan_if_invalid_state(state, params, given, takes_weights=kernel.TAKES_WEIGHTS)
+    given = bind_train(kernel, params, spikes, dt, state=state, t0=t0, dtype=dtype)
+    warn_of_rounding(kernel, given.given_params, given.given_dt, method)
     if isinstance(checkpoint, bool | np.bool_):
-        block = math.isqrt(len(spikes) - 1) + 1 if checkpoint and len(spikes) else None
+        block = math.isqrt(len(given.spikes) - 1) + 1 if checkpoint and len(given.spikes) else None
     else:
         block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
-    arrays = jax.tree.map(partial(as_array, dtype=state[0].dtype), params)
-    dt = as_array(dt, state[0].dtype)
-    run = (kernel, arrays, spikes, dt, state)
+    arrays = (given.params, given.spikes, given.dt, given.state)
+    options = (kernel.solved_by(method), overlap, block, parallel, given.at_rest)
     if readout is None:
-        final, kept = _keeps_g(*run, [], method, overlap, block, parallel, at_rest)
-        return final, units.quantity(kept, "mS") if has_units else kept
-    if has_units:
+        final, kept = _keeps_g(kernel, *arrays, [], *options)
+        return final, units.quantity(kept, "mS") if given.has_units else kept
+    if given.has_units:
         readout = partial(_read_quantity, readout)
     # Within shard_map it is to read what a step gives, which varies as the inputs do.
-    program, closed_over, structure = readouts.opened(readout, loops.alike(state, run[1:]))
+    program, closed_over, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
     if program.compiled is None:
         program.compiled = _compiled(program)
-    final, kept = program.compiled(*run, closed_over, method, overlap, block, parallel, at_rest)
+    final, kept = program.compiled(kernel, *arrays, closed_over, *options)
     return final, jax.tree.unflatten(structure, kept)
 
 
-def _read_quantity(readout: Callable[[Any, Any], Any], state: Any, g: Array) -> Any:
+def _read_quantity(readout: Callable[[Any, Any], Any], state: AnyState, g: Array) -> Any:
     return readout(state, units.quantity(g, "mS"))
 
 
@@ -134,11 +118,11 @@ def _compiled(readout: Program | None) -> Any:
 
 def _run(
     readout: Program | None,
-    kernel: Any,
-    params: Any,
+    kernel: Kernel,
+    params: AnyParams,
     spikes: Array,
     dt: Array,
-    state: Any,
+    state: AnyState,
     closed_over: list[Any],
     method: str,
     overlap: str,
@@ -147,40 +131,11 @@ def _run(
     at_rest: bool,
 ) -> tuple[Any, Any]:
     ready = prepared(kernel, params, dt, method, overlap, state[0].dtype)
-    if isinstance(ready, StepperOfSum):
-        return _run_parts(ready, spikes, state, closed_over, checkpoint, parallel, readout, at_rest)
-    own, y, count = begun(ready, state, at_rest=at_rest)
-    y, count, kept = run.run(
-        kernel,
-        ready.method,
-        overlap,
-        own,
-        y,
-        count,
-        spikes,
-        readout,
-        closed_over,
-        checkpoint=checkpoint,
-        in_parallel=parallel,
-    )
-    return state_of(kernel, own, y, count), kept
+    states = zip(ready.parts, kernel.states_of(state), strict=True)
+    begins = [initial_carry(part, at, at_rest=at_rest) for part, at in states]
+    inside = _reads_inside(readout, ready.parts)
 
-
-def _run_parts(
-    ready: StepperOfSum,
-    spikes: Array,
-    state: Any,
-    closed_over: list[Any],
-    checkpoint: int | None,
-    parallel: bool,
-    readout: Program | None,
-    at_rest: bool,
-) -> tuple[Any, Any]:
-    """`_run` of a sum: each part by itself, through all of it where only g is kept."""
-    kernel, parts = ready.kernel, ready.parts
-    begins = [begun(part, at, at_rest=at_rest) for part, at in zip(parts, kernel.states_of(state), strict=True)]
-
-    def block(carry: Any, spikes: Array, checkpoint: int | None = None) -> tuple[Any, Any]:
+    def block(carry: list[Any], spikes: Array, checkpoint: int | None = None) -> tuple[list[Any], Any]:
         runs = [
             run.run(
                 part.kernel,
@@ -190,45 +145,62 @@ def _run_parts(
                 y,
                 count,
                 spikes,
-                None if readout is None else _all,
-                [],
+                inside,
+                closed_over if inside is readout else [],
                 checkpoint=checkpoint,
                 in_parallel=parallel,
             )
-            for part, (own, *_), (y, count) in zip(parts, begins, carry, strict=True)
+            for part, (own, *_), (y, count) in zip(ready.parts, begins, carry, strict=True)
         ]
-        kept = [kept for *_, kept in runs]
-        if readout is not None:
-
-            def read(states: Any, gs: Any) -> Any:
-                return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *closed_over)
-
-            states_and_gs = tuple(zip(*kept, strict=True))
-            # What calls Python is called as it is in a run of one kernel: for one step at a time.
-            if readout.calls_python:
-                kept = jax.lax.map(lambda step: read(*step), states_and_gs)
-            else:
-                kept = jax.vmap(read)(*states_and_gs)
-        else:
+        kept: Any = [kept for *_, kept in runs]
+        if readout is None:
             kept = jax.vmap(lambda *gs: kernel.total(ready.relative, gs))(*kept)
+        elif inside is readout:
+            (kept,) = kept
+        else:
+            kept = _read_together(ready, kept, readout, closed_over)
         return [(y, count) for y, count, _ in runs], kept
 
     carry = [(y, count) for _, y, count in begins]
-    if readout is None:
+    if inside is readout:
         carry, kept = block(carry, spikes, checkpoint)
     else:
         # What a readout may look at is there for a block of steps at a time, however long the run is.
-        carry = loops.alike(carry, (begins, carry, spikes))
+        carry = loops.match_varying(carry, (begins, carry, spikes))
         length = max(_ELEMENTS // max(math.prod(spikes.shape[1:]), 1), 1)
+        whole: Callable[..., Any] = block
         if checkpoint is not None:
-            length, block = min(length, checkpoint), jax.checkpoint(block, prevent_cse=False)
-        carry, kept = loops.in_blocks(block, carry, spikes, len(spikes), length)
-    ends = zip(parts, begins, carry, strict=True)
+            length, whole = min(length, checkpoint), jax.checkpoint(block, prevent_cse=False)
+        carry, kept = loops.in_blocks(whole, carry, spikes, len(spikes), length)
+    ends = zip(ready.parts, begins, carry, strict=True)
     return kernel.state_of(state_of(part.kernel, own, y, count) for part, (own, *_), (y, count) in ends), kept
+
+
+def _reads_inside(readout: Program | None, parts: tuple[Stepper, ...]) -> Any:
+    """What the run of each part reads off its steps.
+
+    The readout of a kernel of one part runs within the scan, which keeps nothing else. One of several parts needs the
+    states of all of them: each run keeps its states and g, a block of steps at a time.
+    """
+    return readout if readout is None or len(parts) == 1 else _all
+
+
+def _read_together(ready: Stepper, kept: list[Any], readout: Program, closed_over: list[Any]) -> Any:
+    """What a readout keeps of each step, of the states and g that the runs of all parts kept."""
+    kernel = ready.kernel
+
+    def read(states: Any, gs: Any) -> Any:
+        return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *closed_over)
+
+    states_and_gs = tuple(zip(*kept, strict=True))
+    # What calls Python is called as it is in a run of one kernel: for one step at a time.
+    if readout.calls_python:
+        return jax.lax.map(lambda step: read(*step), states_and_gs)
+    return jax.vmap(read)(*states_and_gs)
 
 
 _keeps_g = _compiled(None)
 
 
-def _all(state: Any, g: Array) -> tuple[Any, Array]:
+def _all(state: AnyState, g: Array) -> tuple[AnyState, Array]:
     return state, g

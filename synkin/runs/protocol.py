@@ -9,16 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import fields, units
-from synkin.arguments.choices import check_kernel
+from synkin.arguments.bind import bind_protocol
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import as_array, check_concentration
-from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid
-from synkin.arguments.shapes import float_dtype
-from synkin.arguments.times import check_in_order, check_not_before, check_times, nan_if_invalid_times, nan_if_unordered
+from synkin.arguments.numbers import as_array
 from synkin.solving import coefficients, limits, loops
+from synkin.solving.kernel_protocol import Kernel
 
 # Up to so many different concentrations all stretches share what is computed of each.
 _MOST_DISTINCT = 16
@@ -33,14 +32,14 @@ class Jumps(NamedTuple):
 
 
 def concentration_jumps(
-    kernel: Any,
-    params: Any,
+    kernel: Kernel,
+    params: AnyParams,
     edges: ArrayLike,
     concentrations: ArrayLike,
     times: ArrayLike,
     *,
-    state: Any = None,
-    dtype: Any = None,
+    state: AnyState = None,
+    dtype: DTypeLike | None = None,
 ) -> Array:
     """The conductance of a receptor at any times, given a concentration that is constant between edges.
 
@@ -68,41 +67,13 @@ def concentration_jumps(
     All but ``dtype`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times that come as lists
     or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in time it lies.
     """
-    check_kernel(kernel)
-    if kernel.TAKES_WEIGHTS:
-        raise ValueError(
-            f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
-        )
-    has_units = units.among(params, edges, concentrations, times, state)
-    params, state = units.params(kernel, params), units.state(state, kernel)
-    edges, times = units.plain("edges", edges, "ms"), units.plain("times", times, "ms")
-    concentrations = units.plain("concentrations", concentrations, "mM")
-    params = nan_if_invalid(check_params(params, (), kernel), kernel)
-    edges = check_times("edges", edges, sort=False)
-    times = check_times("times", times, sort=False)
-    concentrations = check_concentration("concentrations", concentrations)
-    if np.shape(edges) != (np.size(concentrations) + 1,) or np.ndim(concentrations) != 1:
-        raise ValueError(
-            "Argument `edges` must have shape (K + 1,) for `concentrations` of shape (K,), but they have shapes "
-            f"{np.shape(edges)} and {np.shape(concentrations)}."
-        )
-    check_in_order("edges", edges)
-    start: Any = None
-    if state is not None:
-        state = check_state(kernel, state, ())
-        start = as_array(edges)[0] if concrete_value(edges) is None else np.asarray(edges)[0]
-        check_not_before("times", times, start)
-    dtype = float_dtype(dtype) if state is None else state[0].dtype
-    edges = nan_if_unordered(edges)
-    times = nan_if_invalid_times(times, start, sort=False)
-    if state is None:
-        state = limits.at_rest(kernel, params, dtype)
-    params = jax.tree.map(partial(as_array, dtype=dtype), params)
-    g = _answer(kernel, params, state, *_distinct(concentrations, dtype), *_stretches(edges, times, dtype))
-    return units.quantity(g, "mS") if has_units else g
+    given = bind_protocol(kernel, params, edges, concentrations, times, state=state, dtype=dtype, rest=limits.at_rest)
+    different = _distinct(given.concentrations, given.dtype)
+    g = _answer(kernel, given.params, given.state, *different, *_stretches(given.edges, given.times, given.dtype))
+    return units.quantity(g, "mS") if given.has_units else g
 
 
-def _distinct(concentrations: Any, dtype: Any) -> tuple[Array, Array | None]:
+def _distinct(concentrations: Any, dtype: DTypeLike) -> tuple[Array, Array | None]:
     """Concentrations in mM, (C,), and the index of that of each stretch, (K + 1,), the last without transmitter.
 
     Where they are not known, or are many, there is one for each stretch, (K + 1,), and no index.
@@ -118,7 +89,7 @@ def _distinct(concentrations: Any, dtype: Any) -> tuple[Array, Array | None]:
     return jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), None
 
 
-def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]:
+def _stretches(edges: Any, times: Any, dtype: DTypeLike) -> tuple[Array, Array, Array]:
     """The length of each stretch between edges, ms, (K,); of each sample its stretch and the ms that it is in that."""
     traced = any(isinstance(t, jax.Array) for t in (edges, times))
     xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
@@ -131,15 +102,33 @@ def _stretches(edges: Any, times: Any, dtype: Any) -> tuple[Array, Array, Array]
 
 @partial(jax.jit, static_argnames="kernel")
 def _answer(
-    kernel: Any, params: Any, state: Any, T: Array, at: Array | None, lengths: Array, which: Array, since: Array
+    kernel: Kernel,
+    params: AnyParams,
+    state: AnyState,
+    T: Array,
+    at: Array | None,
+    lengths: Array,
+    which: Array,
+    since: Array,
 ) -> Array:
-    if len(kernel.parts) > 1:
-        own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-        gs = [_answer(part, given, start, T, at, lengths, which, since) for part, given, start in own]
-        return kernel.total(kernel.relative(params), gs)
+    own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+    gs = [_answer_of_part(part, given, start, T, at, lengths, which, since) for part, given, start in own]
+    return kernel.total(kernel.relative(params), gs)
+
+
+def _answer_of_part(
+    kernel: Kernel,
+    params: AnyParams,
+    state: AnyState,
+    T: Array,
+    at: Array | None,
+    lengths: Array,
+    which: Array,
+    since: Array,
+) -> Array:
     y = tuple(getattr(state, name) for name in kernel.order)
     systems = coefficients.systems(kernel, params, T)
-    y = loops.alike(y, (params, T, y, lengths))
+    y = loops.match_varying(y, (params, T, y, lengths))
 
     def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
         length, system = step

@@ -76,7 +76,7 @@ def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> 
         once: whether there is but one step to come, for which tables of a gate's integrals would not pay.
     """
     output = output_weights(kernel, params)
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         flow = _held if method == "exp_euler" else _flow
         whole = Move(flow(kernel, params, [(dt, False)]), None)
         return Moves(dt, None, None, whole, None, None, None, None, None, None, output)
@@ -128,11 +128,12 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) 
         drive: the count of the pulse (see `synkin.solving.pulses`), or the weight of an input, mS.
     """
     structure = kernel.structure
-    flow = moves.whole.flow if kernel.TAKES_WEIGHTS else _pick(moves, drive)
+    flow = moves.whole.flow if kernel.input.takes_weights else _pick(moves, drive)
     in_turn = kernel.in_turn and method == "exp_euler"
     moved = _follow(structure, flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
-    if kernel.TAKES_WEIGHTS:
-        i = kernel.input
+    if kernel.input.takes_weights:
+        (variable,) = kernel.input.variables
+        i = kernel.order.index(variable)
         return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
     if not structure.gated:
         return moved
@@ -160,7 +161,7 @@ def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Var
     if not kernel.structure.has_matrix:
         return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
     matrix = _MATRICES[kernel.structure.kind]
-    if kernel.TAKES_WEIGHTS:
+    if kernel.input.takes_weights:
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
@@ -427,7 +428,7 @@ def _through_gate(moves: Moves, x: Array, g: Array, count: Array) -> Array:
         return open_gate(g, *_tabled(moves, x, count))
 
     known = moves.beyond is not None and moves.before is None
-    may_be = moves.beyond if known else loops.anywhere(_is_beyond(moves, x, count))
+    may_be = moves.beyond if known else loops.any_across_batch(_is_beyond(moves, x, count))
     g = jax.lax.cond(may_be, _by_either, by_table, moves, x, g, count)
     return jnp.where(x < 0, jnp.nan, g)  # of what opens by less than nothing no table is sure
 
@@ -446,7 +447,7 @@ def _by_either(moves: Moves, x: Array, g: Array, count: Array) -> Array:
         return gate.integrals(_rates(moves), x, _stretches(moves, count))
 
     beyond = _is_beyond(moves, x, count)
-    own = jax.lax.cond(loops.anywhere(beyond), integrate, lambda moves, x, count: (x, x), moves, x, count)
+    own = jax.lax.cond(loops.any_across_batch(beyond), integrate, lambda moves, x, count: (x, x), moves, x, count)
     opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
     return jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))
 

@@ -267,7 +267,7 @@ def may_go_beyond(r: Rates, at: Range, x: Array) -> Array:
     """Whether any x is beyond the tables at some time of a run that begins with ``x``."""
     # x relaxes towards where a pulse without end would bring it, or towards 0.
     tiny = float(jnp.finfo(x.dtype).tiny)
-    return loops.anywhere(beyond(at, jnp.maximum(x, r.source / jnp.maximum(r.rate, tiny))))
+    return loops.any_across_batch(beyond(at, jnp.maximum(x, r.source / jnp.maximum(r.rate, tiny))))
 
 
 def integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
@@ -284,7 +284,7 @@ def integrals_of_step(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, 
     def by(graded: bool) -> Any:
         return jax.checkpoint(lambda x: _integrals(r, x, stretches, graded=graded))
 
-    return jax.lax.cond(loops.anywhere(_is_long(r, x, stretches)), by(True), by(False), x)
+    return jax.lax.cond(loops.any_across_batch(_is_long(r, x, stretches)), by(True), by(False), x)
 
 
 class _Part(NamedTuple):
@@ -393,7 +393,7 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
 
         parts = jax.tree.map(lambda each: each.reshape(-1, *x.shape), parts)
         which = jnp.arange(3 * len(own), dtype=jnp.int32) // 3
-        zeros = loops.alike((jnp.zeros_like(x), jnp.zeros_like(x)), (r, several))
+        zeros = loops.match_varying((jnp.zeros_like(x), jnp.zeros_like(x)), (r, several))
         (by_x, by_time), _ = jax.lax.scan(add, zeros, (parts, which))
     opened, closed = r.a * by_x, r.b * by_time
     if r.c is not None:

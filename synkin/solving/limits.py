@@ -12,17 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value, double_precision
 from synkin.arguments.numbers import as_array, as_real
 from synkin.solving import gate
+from synkin.solving.kernel_protocol import Kernel
 
 
-def check(kernel: Any, params: Any) -> None:
+def check(kernel: Kernel, params: AnyParams) -> None:
     """Raise ValueError if parameters, where they are known, are none of the gate that the equations describe.
 
     Args:
-        kernel: a `synkin.declaring.kernel.Kernel`.
+        kernel: a kernel.
         params: its ``Params``, numbers or arrays.
     """
     given = known(params) if kernel.structure.to_check else None
@@ -42,11 +45,11 @@ def check(kernel: Any, params: Any) -> None:
             raise ValueError(f"Parameters of {kernel.name} must {what} {came:.6g} /ms.")
 
 
-def rests(kernel: Any, params: Any, dtype: Any = float) -> Array | None:
+def rests(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> Array | None:
     """Whether nothing moves where all variables are 0, until a spike comes; None where that is known.
 
     Args:
-        kernel: a `synkin.declaring.kernel.Kernel`.
+        kernel: a kernel.
         params: its ``Params``, scalars.
         dtype: of what is computed, where it is traced.
 
@@ -72,11 +75,11 @@ def rests(kernel: Any, params: Any, dtype: Any = float) -> Array | None:
     return good
 
 
-def at_rest(kernel: Any, params: Any, dtype: Any) -> Any:
+def at_rest(kernel: Kernel, params: AnyParams, dtype: DTypeLike) -> AnyState:
     """The state with which a run off the grid begins if none is given: of shape (), nothing moving until a spike.
 
     Args:
-        kernel: a `synkin.declaring.kernel.Kernel`.
+        kernel: a kernel.
         params: its ``Params``, scalars.
         dtype: of the state.
 
@@ -85,13 +88,13 @@ def at_rest(kernel: Any, params: Any, dtype: Any) -> Any:
             NaN.
     """
     good = rests(kernel, params, dtype)
-    state = kernel.init(params, (), dtype=dtype)
+    state = kernel.rest_state(params, (), dtype)
     if good is None:
         return state
     return jax.tree.map(lambda field: jnp.where(good, field, jnp.full_like(field, jnp.nan)), state)
 
 
-def known(params: Any) -> Any:
+def known(params: AnyParams) -> AnyParams:
     """Parameters as NumPy has them, of one shape and in double precision; None where one is traced."""
     values = [concrete_value(as_real(name, value, "Parameter")) for name, value in params._asdict().items()]
     if any(value is None for value in values):
@@ -99,18 +102,18 @@ def known(params: Any) -> Any:
     return params._make(np.broadcast_arrays(*(np.asarray(value, float) for value in values)))
 
 
-def computed(function: Any, kernel: Any, params: Any) -> Any:
+def computed(function: Any, kernel: Kernel, params: AnyParams) -> Any:
     """What a function of a kernel and known parameters gives, known too, whatever transformation is under way."""
     with double_precision(), jax.ensure_compile_time_eval():
         return jax.tree.map(np.asarray, _compiled(function, kernel, jax.tree.map(jnp.asarray, params)))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _compiled(function: Any, kernel: Any, params: Any) -> Any:
+def _compiled(function: Any, kernel: Kernel, params: AnyParams) -> Any:
     return function(kernel, params)
 
 
-def _sources(kernel: Any, params: Any, dtype: Any = float) -> dict[str, Array]:
+def _sources(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> dict[str, Array]:
     """The inflow of each variable without transmitter, /ms."""
     params = jax.tree.map(partial(as_array, dtype=dtype), params)
     zero = jnp.zeros((), dtype)

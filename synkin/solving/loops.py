@@ -104,7 +104,7 @@ def batch_first(tree: Any) -> Any:
 
 
 @jax.custom_batching.custom_vmap
-def anywhere(mask: Array) -> Array:
+def any_across_batch(mask: Array) -> Array:
     """Whether any of ``mask`` is true; under `jax.vmap` of the whole batch, so that a `jax.lax.cond` stays one.
 
     Of a condition that differs within a batch JAX makes a choice between both branches, which takes both their times;
@@ -113,13 +113,13 @@ def anywhere(mask: Array) -> Array:
     return mask.any()
 
 
-@anywhere.def_vmap
+@any_across_batch.def_vmap
 def _(axis_size: int, in_batched: Any, mask: Array) -> tuple[Array, bool]:
     del axis_size, in_batched
-    return anywhere(mask), False
+    return any_across_batch(mask), False
 
 
-def alike(tree: Any, others: Any) -> Any:
+def match_varying(tree: Any, others: Any) -> Any:
     """``tree`` with every array as varying within `jax.shard_map` as the ``others``, all of them together.
 
     A loop must carry on what it starts with: zeros are the same on all devices, and after a step they are not.

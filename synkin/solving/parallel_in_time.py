@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin.solving import coefficients, pulses
+from synkin.solving.kernel_protocol import Kernel
 
 
 def trace(
-    kernel: Any,
+    kernel: Kernel,
     method: str,
     overlap: str,
     own: coefficients.Moves,
@@ -36,7 +37,7 @@ def trace(
 class _Step:
     """One step as affine maps."""
 
-    def __init__(self, kernel: Any, method: str, own: coefficients.Moves) -> None:
+    def __init__(self, kernel: Kernel, method: str, own: coefficients.Moves) -> None:
         self.advance = lambda y, drive: coefficients.advance(kernel, method, own, y, drive)
 
     def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
@@ -100,7 +101,7 @@ def _counts(overlap: str, own: coefficients.Moves, under_way: Array, spikes: Arr
 
         def body(ends: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
             row, spike = step
-            ends = pulses.arrive(pulse, own.before, ends, spike, row, overlap)
+            ends = pulses.on_spike(pulse, own.before, ends, spike, row, overlap)
             return ends, pulses.count(ends, row)
 
         return jax.lax.scan(body, under_way, (rows, spikes))[1]

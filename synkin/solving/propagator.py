@@ -298,7 +298,7 @@ def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array
         return jnp.where(taken, left - height, left), taken
 
     heights = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
-    left, taken = jax.lax.scan(take, loops.alike(jax.lax.stop_gradient(duration), step), heights)
+    left, taken = jax.lax.scan(take, loops.match_varying(jax.lax.stop_gradient(duration), step), heights)
     # What the rungs leave over is a series; all of the derivative in time is in it. Beyond the last rung all is still.
     left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))
     matrix = given.generator
@@ -315,7 +315,7 @@ def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array
             after = _applied(_chosen(p, which), y)
             return jnp.where(taken[None], _summing_as(y, after) if given.conserved else y + after, y)
 
-        return jax.lax.cond(loops.anywhere(taken), moved, lambda y: y, y), None
+        return jax.lax.cond(loops.any_across_batch(taken), moved, lambda y: y, y), None
 
     return jax.lax.scan(rise, y, (taken[::-1], given.rungs))[0]
 

@@ -85,7 +85,9 @@ def under_way(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, meth
 
 
 def counted(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
-    """The count of pulses that earlier steps of this grid have counted down to ``pulse_left`` ms: `left` undone.
+    """The count of pulses that earlier steps of this grid have counted down to ``pulse_left`` ms.
+
+    It undoes `remaining`.
 
     A pulse of another T_dur or dt than ``pulse`` is of does not lie on this grid, and is put where it does.
     """
@@ -94,7 +96,7 @@ def counted(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
     return jnp.where(at > 0, 2 * steps, jnp.zeros_like(steps))
 
 
-def arrive(pulse: Pulse, before: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
+def on_spike(pulse: Pulse, before: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
     """``ends`` from the step ``row`` on, which begins with ``spike`` (true where not 0, shape of the state).
 
     "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
@@ -128,7 +130,7 @@ def is_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
     return (pulse_left <= 0) | ((jnp.abs(off) <= rounding) & (2 * steps <= pulse.full))
 
 
-def left(pulse: Pulse, before: Pulse | None, count: Array, dt: ArrayLike) -> Array:
+def remaining(pulse: Pulse, before: Pulse | None, count: Array, dt: ArrayLike) -> Array:
     """``pulse_left`` in ms at the start of a step of that count: the way back from steps to time."""
     last = pulse.last if before is None else jnp.where(count % 2 == 0, pulse.last, before.last)
     return jnp.where(count < 2, jnp.zeros_like(last), _left(count // 2, last, dt))
@@ -139,14 +141,14 @@ def whole_steps(T_dur: np.ndarray, dt: np.ndarray) -> np.ndarray:
     return np.ceil(np.asarray(T_dur, float) / float(dt) - _GRID_SLACK) * float(dt)
 
 
-def refill(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
-    """``pulse_left`` in ms right after ``spike`` (bool), off the grid; see `arrive` for ``overlap``."""
+def restart(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
+    """``pulse_left`` in ms right after ``spike`` (bool), off the grid; see `on_spike` for ``overlap``."""
     if overlap == "ignore":
         spike = spike & (pulse_left <= _END_SLACK * T_dur)
     return jnp.where(spike, T_dur, pulse_left)
 
 
-def drain(pulse_left: Array, duration: Array) -> tuple[Array, Array]:
+def consume(pulse_left: Array, duration: Array) -> tuple[Array, Array]:
     """The ms of transmitter within the next ``duration`` ms, and those still to come after it.
 
     The two add up to ``pulse_left`` in their derivatives too: where a pulse ends just at the end of the stretch,

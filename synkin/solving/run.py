@@ -20,6 +20,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from synkin.solving import coefficients, loops, parallel_in_time, pulses
+from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.stepper import state_of
 from synkin.tracing.readouts import Program
 
@@ -38,7 +39,7 @@ class Trace(NamedTuple):
 class Plan(NamedTuple):
     """What of a run is no array."""
 
-    kernel: Any
+    kernel: Kernel
     method: str
     overlap: str
     readout: Callable[..., Any] | None  # (state, g, *closed_over) -> what is kept; None keeps g
@@ -56,7 +57,7 @@ class Plan(NamedTuple):
 
 
 def run(
-    kernel: Any,
+    kernel: Kernel,
     method: str,
     overlap: str,
     own: coefficients.Moves,
@@ -73,7 +74,7 @@ def run(
 
     Args:
         kernel, method, overlap: of the stepper.
-        own, y, count: what `synkin.solving.stepper.begun` returned.
+        own, y, count: what `synkin.solving.stepper.initial_carry` returned.
         spikes: (T, *shape).
         readout: ``readout(state, g, *closed_over)``, what to keep; None keeps g.
         closed_over: arrays.
@@ -81,7 +82,7 @@ def run(
         in_parallel: whether to go through time in parallel.
     """
     plan, constants = Plan(kernel, method, overlap, readout), (own, closed_over)
-    y, count = loops.alike((y, count), (constants, y, count, spikes))
+    y, count = loops.match_varying((y, count), (constants, y, count, spikes))
     if not len(spikes):
         one = jax.eval_shape(partial(_kept, plan, constants), y, count)
         return y, count, jax.tree.map(lambda kept: jnp.zeros((0, *kept.shape), kept.dtype), one)
@@ -116,7 +117,7 @@ def _run(
         drive = spike
         if ends is not None:
             own = constants[0]
-            ends = pulses.arrive(own.pulse, own.before, ends, spike, row, plan.overlap)
+            ends = pulses.on_spike(own.pulse, own.before, ends, spike, row, plan.overlap)
             drive = pulses.count(ends, row)
         y = _advance(plan, constants, y, drive)
         after = None if ends is None else pulses.pass_step(drive)
@@ -183,7 +184,7 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
 
     total = len(spikes)
     d_first = jax.tree.map(_instantiate, d_first, is_leaf=_is_zero)
-    d_first = loops.alike(d_first, (d_first, d_moved, d_drives, trace, first))
+    d_first = loops.match_varying(d_first, (d_first, d_moved, d_drives, trace, first))
     steps = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
     d_y, (d_starts, d_last, d_kept) = loops.in_blocks(block, d_first, steps, total, _length(plan, total))
     if not plan.reads:

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from synkin.tracing.polynomials import Atoms, Monomial, Polynomial, Walk
+from synkin.tracing.polynomials import Atoms, Monomial, Polynomial
+from synkin.tracing.walk import Walk
 
 Derivatives = Callable[[Any, tuple[Any, ...], Any], tuple[Any, ...]]
 

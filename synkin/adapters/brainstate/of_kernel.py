@@ -11,7 +11,7 @@ from synkin.adapters.brainstate import synapse
 from synkin.adapters.brainstate.linear import Linear
 from synkin.adapters.brainstate.receptors import Receptor
 from synkin.adapters.brainstate.synapse import Value, with_unit
-from synkin.arguments.choices import check_kernel, check_overlap
+from synkin.arguments.choices import check_kernel
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_array
 from synkin.arguments.params_and_states import aligned_params
@@ -67,7 +67,7 @@ def class_of(kernel: Any) -> Any:
 
 @functools.cache
 def _class_of(kernel: Any) -> Any:
-    base: Any = _OwnLinear if kernel.TAKES_WEIGHTS else _OwnReceptor
+    base: Any = _OwnLinear if kernel.input.takes_weights else _OwnReceptor
     names = [*kernel.Params._fields, *kernel.order]
     for name in names:
         if name != "T_dur" and (hasattr(base, name) or names.count(name) > 1 or name in _TAKEN):
@@ -104,7 +104,7 @@ class _Own(synapse.Synapse):
                     f"Argument `{field}` must be given, as {kernel.name} has no default for it, but is not."
                 )
         if overlap is not None:
-            check_overlap(overlap, takes_weights=kernel.TAKES_WEIGHTS)
+            kernel.input.check_overlap(overlap)
         if not isinstance(g_unit, u.Unit):
             raise TypeError(f"Argument `g_unit` must be a unit of brainunit, but is {describe(g_unit)}.")
         super().__init__(in_size, name, values, method, overlap or "restart", g_unit)

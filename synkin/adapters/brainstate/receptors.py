@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from synkin.adapters.brainstate.synapse import NO_G, Synapse, Value, environ, plain_event, with_unit
 from synkin.arguments import units
 from synkin.arguments.choices import check_overlap
-from synkin.arguments.inputs import check_spike
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
@@ -65,7 +64,7 @@ class Receptor(Synapse):
         t = units.plain("t", environ("t"), "ms")
         arrival = units.plain("spike_arrival_time", self.spike_arrival_time.value, "ms")
         plain = units.plain("pre_spike", plain_event(pre_spike), "1")
-        spike = check_spike(plain, arrival, takes_weights=False, name="pre_spike")
+        spike = self.kernel.input.check_spike(plain, arrival, "pre_spike")
         state, g = self._step(spike)
         self._keep(state)
         arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)

@@ -22,7 +22,7 @@ from synkin.arguments.numbers import Shape
 from synkin.arguments.params_and_states import check_params, nan_if_invalid
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.objects.synapse import axes, spread
-from synkin.solving.stepper import prepared, resumed, warn_of_rounding
+from synkin.solving.stepper import prepared, resume_carry, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
@@ -58,7 +58,7 @@ class Synapse(brainpy.state.Synapse):
         super().__init__(in_size=in_size, name=name)
         check_method(method, self.kernel)
         self.method = method or self.kernel.methods[0]
-        if not self.kernel.TAKES_WEIGHTS:
+        if not self.kernel.input.takes_weights:
             self._overlap = overlap
         if g_unit is not None:
             self._g_unit = g_unit
@@ -114,7 +114,7 @@ class Synapse(brainpy.state.Synapse):
             *(in_unit(self._unit(field), field, getattr(self, field).value) for field in self.kernel.State._fields)
         )
         ready = self._ready(state[0].dtype)
-        carry, g = ready.step(resumed(ready, state), drive)
+        carry, g = ready.step(resume_carry(ready, state), drive)
         return ready.state(carry), with_unit(self._g_unit, g)
 
     def _keep(self, state: Any) -> None:

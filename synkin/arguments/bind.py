@@ -1,0 +1,274 @@
+"""The one door: all of a function's arguments at once, without units, checked, guarded and cast.
+
+Every function here takes the arguments of a public function as they came, and gives a small record of what to compute
+with. Values that are traced cannot be refused; where they are invalid the record has NaN.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from synkin.arguments import units
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.declaration import AnyParams, AnyState, Declaration, KernelDeclaration
+from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.known import concrete_value
+from synkin.arguments.numbers import as_array, check_concentration, check_number
+from synkin.arguments.params_and_states import check_params, check_state, common_shape, nan_if_invalid
+from synkin.arguments.shapes import float_dtype
+from synkin.arguments.times import (
+    arrivals,
+    check_delay,
+    check_dt,
+    check_in_order,
+    check_not_before,
+    check_times,
+    nan_if_invalid_dt,
+    nan_if_invalid_times,
+    nan_if_unordered,
+    ordered,
+    padded,
+)
+
+RestState = Callable[[Any, AnyParams, DTypeLike], AnyState]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The parameters and dt of steps on a grid."""
+
+    given_params: AnyParams  # checked, of any dtype: what is known of them can be looked at
+    params: AnyParams  # arrays of the dtype of the state
+    given_dt: Any  # ms, checked
+    dt: Array  # of the dtype of the state
+    dtype: Any
+    has_units: bool  # whether g is to be a quantity
+
+
+@dataclass(frozen=True)
+class OneStep(Steps):
+    """A step: one spike, broadcast to the shape of the state."""
+
+    spike: Array
+    state: AnyState
+
+
+@dataclass(frozen=True)
+class Train(Steps):
+    """A run on a grid."""
+
+    spikes: Array  # (T, *shape)
+    state: AnyState
+    at_rest: bool  # whether no state was given
+
+
+@dataclass(frozen=True)
+class Events:
+    """A run between spike times."""
+
+    params: AnyParams  # arrays
+    state: AnyState
+    spike_times: Any  # (K,) ms, sorted and padded; NumPy's float64 where that is how they came
+    inputs: Array  # (K,) weights, or True for spikes of a receptor
+    times: Any  # (M,) ms
+    start: Any  # ms, the time of the given state; None at rest
+    dtype: Any
+    has_units: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A run through concentrations that are constant between edges."""
+
+    params: AnyParams  # arrays
+    state: AnyState
+    edges: Any  # (K + 1,) ms
+    concentrations: Any  # (K,) mM
+    times: Any  # (M,) ms
+    dtype: Any
+    has_units: bool
+
+
+def bind_steps(kernel: KernelDeclaration, params: AnyParams, dt: ArrayLike, *, dtype: DTypeLike | None) -> Steps:
+    """The arguments of `synkin.stepper`.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    check_kernel(kernel)
+    params = units.params(kernel, params)
+    params = nan_if_invalid(check_params(params, common_shape(params, kernel), kernel), kernel)
+    dt = _dt(dt)
+    wanted = float_dtype(dtype)
+    return Steps(params, cast(params, wanted), dt, as_array(dt, wanted), wanted, False)
+
+
+def bind_step(
+    declared: Declaration, params: AnyParams, state: AnyState, t: ArrayLike, spike: ArrayLike, dt: ArrayLike
+) -> OneStep:
+    """The arguments of a ``step`` of a kernel, or of short-term plasticity.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    has_units = units.among(params, state, t, spike, dt)
+    params, state = units.params(declared, params), check_state(declared, units.state(state, declared))
+    units.plain("t", t, "ms")
+    dt = _dt(dt)
+    params = nan_if_invalid(check_params(params, state[0].shape, declared), declared)
+    plain = units.plain("spike", spike, declared.input.unit)
+    checked = declared.input.check_spike(plain, state[0])
+    state = declared.input.nan_if_invalid_state(state, params, plain)
+    dtype = state[0].dtype
+    return OneStep(params, cast(params, dtype), dt, as_array(dt, dtype), dtype, has_units, checked, state)
+
+
+def bind_train(
+    declared: Declaration,
+    params: AnyParams,
+    spikes: ArrayLike,
+    dt: ArrayLike,
+    *,
+    state: AnyState,
+    dtype: DTypeLike | None,
+    t0: ArrayLike = 0.0,
+) -> Train:
+    """The arguments of a run on a grid.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    has_units = units.among(params, spikes, dt, state, t0)
+    params, state = units.params(declared, params), units.state(state, declared)
+    plain, dt = units.plain("spikes", spikes, declared.input.unit), units.plain("dt", dt, "ms")
+    check_number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
+    dt = _dt(dt)
+    at_rest = state is None
+    if not at_rest:
+        state = check_state(declared, state)
+    checked = declared.input.check_train(plain, None if at_rest else state[0].shape)
+    shape = checked.shape[1:]
+    params = nan_if_invalid(check_params(params, shape, declared), declared)
+    if at_rest:
+        state = declared.rest_state(params, shape, float_dtype(dtype))
+    state = declared.input.nan_if_invalid_state(state, params, plain)
+    wanted = state[0].dtype
+    return Train(params, cast(params, wanted), dt, as_array(dt, wanted), wanted, has_units, checked, state, at_rest)
+
+
+def bind_events(
+    kernel: KernelDeclaration,
+    params: AnyParams,
+    spike_times: ArrayLike,
+    times: ArrayLike,
+    *,
+    weights: ArrayLike | None,
+    delay: ArrayLike,
+    state: AnyState,
+    t0: ArrayLike,
+    overlap: str,
+    dtype: DTypeLike | None,
+    rest: RestState,
+) -> Events:
+    """The arguments of `synkin.respond`; ``rest`` gives the state at rest of checked parameters.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    check_kernel(kernel)
+    has_units = units.among(params, spike_times, times, weights, delay, state, t0)
+    params, state = units.params(kernel, params), units.state(state, kernel)
+    spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
+    weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
+    kernel.input.check_overlap(overlap)
+    params = check_params(params, (), kernel)
+    if state is not None:
+        state = check_state(kernel, state, ())
+    wanted = float_dtype(dtype) if state is None else state[0].dtype
+    spike_times = check_times("spike_times", spike_times, sort=True)
+    spike_times = arrivals(spike_times, check_delay(units.plain("delay", delay, "ms")))
+    times = check_times("times", times, sort=False)
+    t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
+    if weights is not None:
+        weights = kernel.input.check_weights(weights, np.shape(spike_times))
+    start = None if state is None else t0
+    if start is not None:
+        check_not_before("spike_times", spike_times, t0)
+        check_not_before("times", times, t0)
+    spike_times = nan_if_invalid_times(spike_times, start, sort=True)
+    times = nan_if_invalid_times(times, start, sort=False)
+    if state is None:
+        state = rest(kernel, params, wanted)
+    inputs = None
+    if kernel.input.takes_weights:
+        inputs = jnp.ones(np.shape(spike_times), wanted) if weights is None else as_array(weights, wanted)
+    spike_times, inputs = ordered(*padded(spike_times, inputs))
+    if inputs is None:
+        inputs = jnp.ones(np.shape(spike_times), bool)
+    params = nan_if_invalid(params, kernel)
+    state = kernel.input.nan_if_invalid_state(state, params, True)
+    return Events(cast(params, wanted), state, spike_times, inputs, times, start, wanted, has_units)
+
+
+def bind_protocol(
+    kernel: KernelDeclaration,
+    params: AnyParams,
+    edges: ArrayLike,
+    concentrations: ArrayLike,
+    times: ArrayLike,
+    *,
+    state: AnyState,
+    dtype: DTypeLike | None,
+    rest: RestState,
+) -> Protocol:
+    """The arguments of `synkin.concentration_jumps`; ``rest`` as for `bind_events`.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    check_kernel(kernel)
+    if not isinstance(kernel.input, StartsPulse):
+        raise ValueError(
+            f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
+        )
+    has_units = units.among(params, edges, concentrations, times, state)
+    params, state = units.params(kernel, params), units.state(state, kernel)
+    edges, times = units.plain("edges", edges, "ms"), units.plain("times", times, "ms")
+    concentrations = units.plain("concentrations", concentrations, "mM")
+    params = nan_if_invalid(check_params(params, (), kernel), kernel)
+    edges = check_times("edges", edges, sort=False)
+    times = check_times("times", times, sort=False)
+    concentrations = check_concentration("concentrations", concentrations)
+    if np.shape(edges) != (np.size(concentrations) + 1,) or np.ndim(concentrations) != 1:
+        raise ValueError(
+            "Argument `edges` must have shape (K + 1,) for `concentrations` of shape (K,), but they have shapes "
+            f"{np.shape(edges)} and {np.shape(concentrations)}."
+        )
+    check_in_order("edges", edges)
+    start: Any = None
+    if state is not None:
+        state = check_state(kernel, state, ())
+        start = as_array(edges)[0] if concrete_value(edges) is None else np.asarray(edges)[0]
+        check_not_before("times", times, start)
+    wanted = float_dtype(dtype) if state is None else state[0].dtype
+    edges = nan_if_unordered(edges)
+    times = nan_if_invalid_times(times, start, sort=False)
+    if state is None:
+        state = rest(kernel, params, wanted)
+    return Protocol(cast(params, wanted), state, edges, concentrations, times, wanted, has_units)
+
+
+def cast(params: AnyParams, dtype: DTypeLike) -> AnyParams:
+    """Checked parameters as arrays of ``dtype``."""
+    return jax.tree.map(partial(as_array, dtype=dtype), params)
+
+
+def _dt(dt: Any) -> Any:
+    return nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))

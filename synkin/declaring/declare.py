@@ -1,0 +1,266 @@
+"""Kernels from their equations.
+
+    def equations(p, y, T):
+        return {"g": p.alpha * T * (1 - y.g) - p.beta * y.g}
+
+    ampa = synkin.receptor(equations, Params, State)
+
+`receptor` is for spikes that start a pulse of transmitter, `linear` for inputs that are added. What comes back is a
+`synkin.Kernel`. Those of the library are in `synkin.kernels`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from synkin.arguments import fields
+from synkin.arguments.choices import METHODS, check_choice, check_function
+from synkin.arguments.declaration import Parameter
+from synkin.arguments.inputs import AddsWeight, Input, StartsPulse
+from synkin.arguments.known import double_precision
+from synkin.arguments.messages import describe
+from synkin.declaring.kernel import PULSE_LEFT, Equations, Kernel, variables_of
+from synkin.solving import structure
+
+
+def receptor(
+    equations: Equations,
+    Params: Any,
+    State: Any,
+    *,
+    conductance: Callable[[Any, Any], Any] | None = None,
+    units: Mapping[str, str] | None = None,
+    name: str | None = None,
+    positive: Sequence[str] = (),
+    signed: Sequence[str] = (),
+    in_turn: bool = False,
+    methods: Sequence[str] = METHODS,
+    source: str | None = None,
+) -> Kernel:
+    """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
+
+    Args:
+        equations: ``equations(p, y, T)`` or ``equations(p, y)``, the derivatives per ms as a dict, one for each field
+            of ``State`` but ``pulse_left``; T is the transmitter in mM, 0 between pulses. They are linear in the
+            variables (T and the parameters may stand in them in any way), or end in a gate that one variable opens.
+        Params: NamedTuple class with a default for each parameter, among them ``T`` and ``T_dur``.
+        State: NamedTuple class of the variables, and ``pulse_left``.
+        conductance: ``conductance(p, y)``, which may be of any form; by default the field ``g``.
+        units: the units of parameters and variables by name, such as "1/ms/mM". T and pulses have theirs, a variable
+            called g is in mS and others are fractions; a parameter of which nothing is said takes no quantities. They
+            may stand with the fields instead, ``alpha: Annotated[float, "binding rate", "1/ms/mM"] = 0.98``, and
+            ``help`` says both.
+        name: by default that of the function ``equations`` if it has one of its own, else of the module.
+        positive: names of parameters for which 0 is out of range.
+        signed: names of parameters that may be negative.
+        in_turn: for "exp_euler": whether a variable sees the new values of those that drive it, and not the old ones.
+        methods: "exp_euler" and "exact", the default first; or one of them alone.
+        source: what ``help`` says first; by default the docstring of the equations.
+
+    Returns:
+        `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
+
+    Raises:
+        TypeError: functions or classes that are none.
+        ValueError: names that do not fit each other, or equations of a kind that is not solved.
+
+    "exact" solves the equations in closed form over any step. "exp_euler" moves each variable by its own exponential,
+    the others held still.
+    """
+    given = {name: unit for name, (_, unit) in fields.PULSE.items()} | dict(units or {})
+    for method in methods:
+        check_choice("methods", method, METHODS)
+    return _declared(
+        equations,
+        Params,
+        State,
+        input=None,
+        conductance=conductance,
+        given_units=given,
+        name=name,
+        positive=positive,
+        signed=signed,
+        about=source,
+        in_turn=bool(in_turn),
+        methods=tuple(methods),
+    )
+
+
+def linear(
+    equations: Equations,
+    Params: Any,
+    State: Any,
+    *,
+    input: str,
+    conductance: Callable[[Any, Any], Any] | None = None,
+    units: Mapping[str, str] | None = None,
+    name: str | None = None,
+    positive: Sequence[str] = (),
+    signed: Sequence[str] = (),
+    always_exact: bool = False,
+) -> Kernel:
+    """A linear synapse from its equations: an input of so many mS is added to one of its variables.
+
+    Args:
+        equations: ``equations(p, y)``, the derivatives per ms as a dict, one for each field of ``State``, linear in
+            the variables and 0 at rest.
+        Params: NamedTuple class with a default for each parameter.
+        State: NamedTuple class of the variables.
+        input: name of the variable that an input is added to.
+        conductance, units, name, positive, signed: as for `receptor`; variables are in mS by default.
+        always_exact: whether "exp_euler" is "exact" here, too.
+
+    Returns:
+        `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
+
+    Raises:
+        TypeError: functions or classes that are none.
+        ValueError: names that do not fit each other, or equations of a kind that is not solved.
+    """
+    return _declared(
+        equations,
+        Params,
+        State,
+        input=input,
+        conductance=conductance,
+        given_units=units or {},
+        name=name,
+        positive=positive,
+        signed=signed,
+        always_exact=bool(always_exact),
+    )
+
+
+def _declared(
+    equations: Equations,
+    Params: Any,
+    State: Any,
+    *,
+    input: str | None,
+    conductance: Callable[[Any, Any], Any] | None,
+    given_units: Mapping[str, str],
+    name: str | None,
+    positive: Sequence[str],
+    signed: Sequence[str],
+    about: str | None = None,
+    in_turn: bool = False,
+    always_exact: bool = False,
+    methods: tuple[str, ...] = METHODS,
+) -> Kernel:
+    """A linear kernel whose input is added to the variable ``input``, or where that is None a receptor."""
+    check_function("equations", equations)
+    for role, kind in (("Params", Params), ("State", State)):
+        if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+            raise TypeError(f"Argument `{role}` must be a NamedTuple class, but is {describe(kind)}.")
+    home = Params.__module__
+    name = name or _name_of(equations, home, "linear" if input is not None else "receptor")
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+    names = variables_of(State)
+    what_spikes_do: Input = StartsPulse() if input is None else AddsWeight((input,))
+    given_units = fields.units(Params, State) | dict(given_units)
+    _check_names(name, Params, State, names, given_units, (*positive, *signed), input)
+    equations = _with_T(equations) if input is None else equations
+    if conductance is None:
+        if "g" not in names:
+            raise ValueError(f"Argument `conductance` must be given, as {name} has no variable g, but is not.")
+        conductance = field_g
+
+    def derivatives(p: Any, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
+        state = State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True))))
+        found = equations(p, state, *((T,) if input is None else ()))
+        if not isinstance(found, Mapping) or set(found) != set(names):
+            came = sorted(found) if isinstance(found, Mapping) else describe(found)
+            raise ValueError(f"The equations of {name} must be a dict with the keys {sorted(names)}, but give {came}.")
+        return tuple(found[n] for n in names)
+
+    def output(p: Any, y: tuple[Any, ...]) -> Any:
+        return conductance(p, State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True)))))
+
+    defaults = {field: Params._field_defaults.get(field) for field in Params._fields}
+    parameters = {
+        field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
+        for field in Params._fields
+    }
+    with double_precision():
+        found = structure.find(
+            name,
+            names,
+            derivatives,
+            output,
+            Params,
+            signed,
+            has_transmitter=input is None,
+        )
+    default = what_spikes_do.unit
+    variables = {field: given_units.get(field, "mS" if field == "g" else default) for field in State._fields}
+    return Kernel(
+        name=name,
+        equations=equations,
+        Params=Params,
+        State=State,
+        input=what_spikes_do,
+        parameters=parameters,
+        variables=variables,
+        methods=methods,
+        always_exact=always_exact,
+        in_turn=in_turn,
+        structure=found,
+        conductance=conductance,
+        home=home,
+        about=getattr(equations, "__doc__", None) if about is None else about,
+    )
+
+
+def _check_names(
+    name: str,
+    Params: Any,
+    State: Any,
+    names: tuple[str, ...],
+    given_units: Mapping[str, str],
+    flagged: tuple[str, ...],
+    input: str | None,
+) -> None:
+    if not names:
+        raise ValueError(f"Argument `State` must have a variable, but {name} has none besides {PULSE_LEFT}.")
+    if input is None:
+        missing = [f"Params.{field}" for field in ("T", "T_dur") if field not in Params._fields]
+        missing += [f"State.{PULSE_LEFT}"] * (PULSE_LEFT not in State._fields)
+        if missing:
+            raise ValueError(
+                f"A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks {missing[0]}."
+            )
+    elif input not in names:
+        raise ValueError(f"Argument `input` must be one of {', '.join(names)}, but is {describe(input)}.")
+    elif PULSE_LEFT in State._fields:
+        raise ValueError(f"A linear kernel has no pulses, but State of {name} has {PULSE_LEFT}.")
+    for field in flagged:
+        if field not in Params._fields:
+            raise ValueError(f"Arguments `positive` and `signed` must name parameters of {name}, but have {field!r}.")
+    for field in given_units:
+        if field not in (*Params._fields, *State._fields):
+            raise ValueError(f"Argument `units` must name parameters and variables of {name}, but has {field!r}.")
+
+
+def _name_of(equations: Equations, home: str, otherwise: str) -> str:
+    given = getattr(equations, "__name__", "equations")
+    if given.isidentifier() and given != "equations":
+        return given
+    return otherwise if home == "__main__" else home.rpartition(".")[2]
+
+
+def _with_T(equations: Equations) -> Equations:
+    """Equations as a function of p, y and T, whether they were written with T or without."""
+    code = getattr(equations, "__code__", None)
+    if code is None or code.co_argcount != 2 or code.co_flags & 0x04:
+        return equations
+
+    def with_T(p: Any, y: Any, T: Any) -> Mapping[str, Any]:
+        return equations(p, y)
+
+    with_T.__doc__ = equations.__doc__
+    return with_T
+
+
+def field_g(p: Any, y: Any) -> Any:
+    """The conductance where none is given."""
+    return y.g

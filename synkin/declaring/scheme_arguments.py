@@ -1,0 +1,167 @@
+"""The arguments of `synkin.scheme`: read, checked, and made what can be hashed."""
+
+import collections
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from synkin.arguments.known import concrete_value, double_precision
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_real
+from synkin.declaring import scheme_text, transition_rates
+from synkin.declaring.expression import own_names
+from synkin.declaring.scheme_text import Transition
+from synkin.declaring.transition_rates import Computed
+
+PULSE_PARAMETERS = ("T", "T_dur")
+STEADY = "steady"
+
+
+def named_tuple(role: str, name: str, home: str, fields: list[str], defaults: list[Any]) -> Any:
+    try:
+        kind = collections.namedtuple(role, fields, defaults=defaults, module=home)  # type: ignore[misc]
+    except ValueError as error:
+        what = "rate" if role == "Params" else "state"
+        raise ValueError(
+            f"A {what} of {name} has a name that cannot be one: {str(error)[0].lower()}{str(error)[1:]}."
+        ) from None
+    kind.__qualname__ = f"{name}.{role}"
+    return kind
+
+
+def frozen(value: Any) -> Any:
+    """An option as what can be hashed, names as the text has them: dicts as tuples of pairs, lists as tuples."""
+    if isinstance(value, str):
+        return own_names(scheme_text.normal(value)) if value.isidentifier() else scheme_text.normal(value)
+    if isinstance(value, Mapping):
+        return tuple((frozen(key), part) for key, part in value.items())
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def are_pairs(given: Any) -> bool:
+    """Whether an option was a dict."""
+    return isinstance(given, tuple) and all(isinstance(part, tuple) and len(part) == 2 for part in given)
+
+
+def number(name: str, value: Any) -> float:
+    known = concrete_value(as_real(name, value, "Rate"))
+    if known is None or known.shape != () or not np.isfinite(known):
+        came = describe(value)
+        raise ValueError(f"Rate `{name}` must be a finite number or a function of the parameters, but is {came}.")
+    return float(known)
+
+
+class _Asked:
+    """Parameters that remember which of them a function asked for."""
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values, self.names = values, list[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._values:
+            raise KeyError(name)
+        self.names.append(name)
+        return np.float64(self._values[name])
+
+
+def check_rates(
+    read: scheme_text.Notation, used: list[str], computed: Mapping[str, Computed], given: Mapping[str, float]
+) -> tuple[list[str], dict[str, Any]]:
+    """Parameters in the order of the text, and what functions give; every rate has a value, and every value a use."""
+    own, found = list[str](), dict[str, Any]()
+    missing: dict[str, str] = {}
+    for transition, line in zip(read.transitions, read.lines, strict=True):
+        for key in transition.rate.parameters:
+            if key not in given and key not in computed:
+                missing.setdefault(key, line)
+            if key in given and key not in own:
+                own.append(key)
+    if missing:
+        *others, last = (f"`{key}`" for key in missing)
+        listed = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+        called = f", as {read.calls[0][0].lower()}{read.calls[0][1:]}, which is not run" if read.calls else " "
+        raise ValueError(
+            f"{next(iter(missing.values()))} must have rates whose values are given, but {listed} none: "
+            f"{', '.join(f'{key}=...' for key in missing)}{called}."
+        )
+    # Not of the pulse's: between pulses there would be as much transmitter.
+    values = {key: value for key, value in given.items() if key not in PULSE_PARAMETERS}
+    for key, function in computed.items():
+        if key not in used and key in read.spare:
+            continue
+        if key not in used:
+            raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
+        asked = _Asked(values)
+        try:
+            with double_precision():
+                came = function(asked)
+        except KeyError as error:
+            raise ValueError(
+                f"Rate `{key}` must be a function of parameters that have values, but asks for {error}."
+            ) from None
+        known = concrete_value(as_real(key, came, "Rate"))
+        if known is None or known.shape != () or not (np.isfinite(known) and known >= 0):
+            given_back = describe(came) if known is None or known.shape != () else known
+            raise ValueError(
+                f"Rate `{key}` must be a function that gives a rate, finite and not negative, but gives {given_back}."
+            )
+        found[key] = np.float64(known)
+        own += [name for name in asked.names if name not in own]
+    for key in given:
+        if key not in own and key not in PULSE_PARAMETERS and key not in read.spare:
+            raise ValueError(f"Rate `{key}` must be used by a transition, but is by none.")
+    for key in own:
+        if key in read.states:
+            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
+    return own, found
+
+
+def notes_on_calls(read: scheme_text.Notation, given: Sequence[str]) -> list[str]:
+    """A sentence for each procedure that the text calls."""
+    taken = f"{', '.join(given)} are as they were given" if given else "all have values in the text"
+    return [f"{call}, which is passed over: of the rates that it would set, {taken}." for call in read.calls]
+
+
+def open_weights(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
+    """The relative conductance of each state that has one."""
+    if given is None:
+        given = in_text
+    if not given:
+        raise ValueError("Argument `open` must name the states that conduct, such as open='O', but is not given.")
+    if isinstance(given, str):
+        given = (given,)
+    weights = dict(given) if isinstance(given, Mapping) or isinstance(given[0], tuple) else dict.fromkeys(given, 1.0)
+    for state, weight in weights.items():
+        if state not in states:
+            raise ValueError(f"Argument `open` must name states ({', '.join(states)}), but has {state!r}.")
+        if not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"Argument `open` must give finite conductances, not negative, but {state} has {describe(weight)}."
+            )
+    return {state: float(weight) for state, weight in weights.items()}
+
+
+def occupied_at_rest(
+    given: Any, states: tuple[str, ...], transitions: tuple[Transition, ...], at_defaults: Mapping[str, Any]
+) -> tuple[Any, list[Transition]]:
+    """None for the first state, "steady", or the occupancies at rest; and what leads out of there unless its rate is 0.
+
+    A rate that is 0 as it is written leads nowhere; one that is 0 at the defaults has to stay so.
+    """
+    if given == STEADY and STEADY not in states:
+        return STEADY, []
+    occupied = {states[0]: 1.0} if given is None else {given: 1.0} if isinstance(given, str) else dict(given)
+    for state, part in occupied.items():
+        if state not in states:
+            listed = ", ".join(states)
+            raise ValueError(f"Argument `rest` must name states ({listed}) or be 'steady', but has {state!r}.")
+        if not (isinstance(part, int | float) and 0 <= part <= 1):
+            raise ValueError(f"Argument `rest` must have fractions from 0 to 1, but {state} has {describe(part)}.")
+    total = sum(occupied.values())
+    if not math.isclose(total, 1, rel_tol=1e-6):
+        raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
+    leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
+    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
+    return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks

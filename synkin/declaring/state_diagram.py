@@ -1,0 +1,99 @@
+"""States and transitions: the matrix of rates, and where all receptors end up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.arguments.declaration import AnyParams
+from synkin.arguments.known import concrete_value
+from synkin.declaring.scheme_text import Transition
+from synkin.solving.coefficients import stacked
+from synkin.solving.propagator import steady
+
+
+@dataclass(frozen=True, eq=False)
+class StateDiagram:
+    """The states of a receptor and the transitions between them."""
+
+    name: str  # of the scheme
+    states: tuple[str, ...]
+    transitions: tuple[Transition, ...]
+    rates_of: Callable[[AnyParams, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
+
+    def matrix(self, params: AnyParams, T: Array) -> Array:
+        """See `synkin.Scheme.generator`."""
+        n = len(self.states)
+        zero = jnp.zeros_like(params.T)
+        rows: list[list[Any]] = [[zero] * n for _ in self.states]
+        for transition, rate in zip(self.transitions, self.rates_of(params, T), strict=True):
+            i, j = self.states.index(transition.target), self.states.index(transition.source)
+            rows[i][j] = rate if rows[i][j] is zero else rows[i][j] + rate
+        for j in range(n):
+            out = [rows[i][j] for i in range(n) if i != j and rows[i][j] is not zero]
+            if out:
+                rows[j][j] = -sum(out[1:], out[0])
+        return stacked(rows)
+
+    def possible(self, rates: Sequence[Any] | None, *, binding: bool) -> list[Transition]:
+        """The transitions that are not known to be of rate 0; those that bind only with ``binding``."""
+        possible = []
+        for i, transition in enumerate(self.transitions):
+            known = None if rates is None else concrete_value(rates[i])
+            if transition.rate.factor == 0 or (transition.binds and not binding):
+                continue
+            if known is None or (known != 0).any():
+                possible.append(transition)
+        return possible
+
+    def closed(self, possible: list[Transition]) -> set[str]:
+        """The states in which all receptors end up, one of which leads to every other.
+
+        Raises:
+            ValueError: more than one such set.
+        """
+        final = self._final(possible)
+        if len(final) > 1:
+            names = [next(state for state in self.states if state in found) for found in final[:2]]
+            raise ValueError(
+                f"{self.name} must have one steady state, but it stays in {names[0]} as it does in {names[1]}: "
+                "no transition of a rate above 0 leads out of either."
+            )
+        return final[0]
+
+    def steady_occupancies(self, params: AnyParams, T: Array) -> Array:
+        """Occupancies of the steady state, (..., n) in the order of the states."""
+        rates = self.rates_of(params, T)
+        known = concrete_value(T)
+        closed = self.closed(self.possible(rates, binding=known is None or bool((known != 0).any())))
+        # Without transmitter fewer states are closed: one that is so in either case serves for both.
+        if known is None or (known == 0).any():
+            resting = self._final(self.possible(rates, binding=False))
+            closed = (closed & resting[0] or closed) if len(resting) == 1 else closed
+        first = next(i for i, state in enumerate(self.states) if state in closed)
+        return _steady(self, first, params, T)
+
+    def _final(self, possible: list[Transition]) -> list[set[str]]:
+        """The sets of states that are not left, each of whose states leads to all others of it."""
+        reach = {state: {state} for state in self.states}
+        for _ in self.states:
+            for transition in possible:
+                for found in reach.values():
+                    if transition.source in found:
+                        found.add(transition.target)
+        final = [found for state, found in reach.items() if all(state in reach[other] for other in found)]
+        return [found for i, found in enumerate(final) if found not in final[:i]]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _steady(diagram: StateDiagram, first: int, params: AnyParams, T: Array) -> Array:
+    """Steady occupancies, where all states are known to lead to the ``first``."""
+    n = len(diagram.states)
+    order = np.array([first, *(i for i in range(n) if i != first)])
+    generator = diagram.matrix(params, T)
+    return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]

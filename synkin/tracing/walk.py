@@ -1,0 +1,428 @@
+"""A function that JAX can trace, as polynomials: what each result is made of, for all values of the inputs at once.
+
+`jax.make_jaxpr` records the operations of a function, `Walk` goes through them, into `jax.jit`, branches and custom
+derivatives too. A result is a sum of products of inputs and of *atoms*. An atom is the result of an operation that is
+neither a sum nor a product, such as ``exp(V)`` or ``maximum(V, 0)``; what is known of it are the inputs that it depends
+on, and whether it can be negative. The same operation on the same operands is the same atom, so that what cancels is
+gone, and polynomials that are equal are so for all values.
+
+No values are tried. Where the walk cannot tell, a result depends on all that went into it and may be negative.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from synkin.tracing.polynomials import MOST_FACTORS, Atoms, Polynomial
+
+# An array with more elements is not looked into.
+_MOST_ELEMENTS = 4096
+
+# Operations whose result is never negative; and where it is not if one operand is not, the first is not, or none is.
+_NEVER_NEGATIVE = {"exp", "exp2", "logistic", "abs", "square", "sqrt", "rsqrt", "cosh", "erfc"}
+_IF_ONE_IS_NOT = {"max"}
+_IF_THE_FIRST_IS_NOT = {"pow", "gather", "dynamic_slice"}
+_IF_NONE_IS = {
+    *(
+        "add",
+        "add_any",
+        "mul",
+        "div",
+        "min",
+        "clamp",
+        "reduce_sum",
+        "reduce_max",
+        "reduce_min",
+        "cumsum",
+        "dot_general",
+    ),
+    *("log1p", "expm1", "tanh", "sinh", "asinh", "atan", "erf", "cbrt", "sign", "floor", "ceil", "round"),
+    *("broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", "concatenate", "stack", "rev", "copy"),
+    *("convert_element_type", "stop_gradient", "integer_pow", "select_n"),
+}
+# Operations that change no value, of which some change derivatives; and those that change none of a single number.
+_SAME = {"copy", "copy_p", "stop_gradient", "reduce_precision", "optimization_barrier"}
+_SAME_OF_ONE = {"reduce_sum", "reduce_max", "reduce_min", "broadcast_in_dim", "reshape", "squeeze", "copy", "copy_p"}
+# Operations on arrays that work on each element by itself.
+_BY_ELEMENT = {
+    *("add", "add_any", "sub", "mul", "div", "neg", "integer_pow", "square", "pow", "max", "min", "abs", "clamp"),
+    *("exp", "exp2", "log", "log1p", "expm1", "tanh", "logistic", "sqrt", "rsqrt", "sin", "cos", "select_n"),
+    *("convert_element_type", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", *_SAME),
+}
+# Operations that carry out another jaxpr once, and under which parameter that is.
+_CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"}
+_WITH_RULES = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
+
+
+class Unread(NamedTuple):
+    """An array of results that is not looked into."""
+
+    shape: tuple[int, ...]
+    key: Any
+    inputs: frozenset[int]
+    not_negative: bool
+
+
+# What stands for an array: numbers, an array of objects, which are polynomials, or `Unread`.
+Value = Any
+
+
+class Walk:
+    """From the operations of a function to its results.
+
+    Args:
+        atoms: the table of atoms.
+        variables: inputs in which results are to be polynomials; what has a derivative of its own hides them, as it
+            need not be that of its value.
+    """
+
+    def __init__(self, atoms: Atoms, variables: frozenset[int]) -> None:
+        self.atoms, self.variables = atoms, variables
+
+    def results(self, closed: Any, inputs: Sequence[Polynomial]) -> list[Polynomial]:
+        """The results, which must be scalars.
+
+        Args:
+            closed: what `jax.make_jaxpr` gave, of scalars.
+            inputs: one polynomial for each argument.
+        """
+        return [self._scalar(value) for value in self._run(closed.jaxpr, closed.consts, list(map(_cell, inputs)))]
+
+    def _run(self, jaxpr: Any, constants: Sequence[Any], given: Sequence[Value]) -> list[Value]:
+        values: dict[Any, Value] = dict(zip(jaxpr.invars, given, strict=True))
+        values |= zip(jaxpr.constvars, map(self._constant, constants), strict=True)
+
+        def read(var: Any) -> Value:
+            return self._constant(var.val) if hasattr(var, "val") else values[var]
+
+        for eqn in jaxpr.eqns:
+            values |= zip(eqn.outvars, self._operation(eqn, [read(var) for var in eqn.invars]), strict=True)
+        return [read(var) for var in jaxpr.outvars]
+
+    def _constant(self, value: Any) -> Value:
+        try:
+            known = np.asarray(value)
+        except Exception:  # a tracer, or what NumPy does not know: anything
+            return self._unread(np.shape(value), (object(),), frozenset(), not_negative=False)
+        if known.dtype.kind not in "fiub":
+            return self._unread(known.shape, (object(),), frozenset(), not_negative=False)
+        return known if known.ndim else _cell(self.atoms.number(float(known)))
+
+    def _operation(self, eqn: Any, given: list[Value]) -> list[Value]:
+        name, params = eqn.primitive.name, eqn.params
+        hidden = name in _WITH_RULES and bool(self._inputs(given) & self.variables)
+        if name in _CALLS or (name in _WITH_RULES and not hidden):
+            inner = params.get("jaxpr") or params.get("call_jaxpr") or params.get("fun_jaxpr")
+            return self._run(*_opened(inner), given)
+        if name == "cond":
+            branches = [self._run(*_opened(branch), given[1:]) for branch in params["branches"]]
+            if all(self._readable(value) for value in itertools.chain(given[:1], *branches)):
+                which = _each(
+                    self._cells(given[0]), lambda i: i if i.constant is None else self._index(i, len(branches))
+                )
+                return [
+                    self._elements(self._choice, which, *map(self._cells, each)) for each in zip(*branches, strict=True)
+                ]
+        if len(eqn.outvars) == 1 and not eqn.effects and "callback" not in name:
+            result = self._one(eqn, name, given)
+            if result is not None:
+                return [result]
+        return self._opaque(eqn, given)
+
+    def _one(self, eqn: Any, name: str, given: list[Value]) -> Value | None:
+        """The result of an operation that has one, None where it is to be an atom."""
+        shape = eqn.outvars[0].aval.shape
+        numbers = [known for known in map(_numbers, given) if known is not None]
+        if len(numbers) == len(given):
+            computed = _MOVES[name](numbers, eqn.params, shape) if name in _MOVES else _computed(eqn, numbers)
+            if computed is not None:
+                return self._constant(computed)
+        # Looking into tables that no variable is in would tell nothing.
+        large = any(isinstance(value, Unread) or value.dtype != object for value in given)
+        if not all(map(self._readable, given)) or (large and not self._inputs(given) & self.variables):
+            return None
+        if name in _BY_ELEMENT or not any([shape, *(value.shape for value in given)]):
+            return self._elements(lambda *at: self._on_scalars(eqn, name, at), *map(self._cells, given))
+        cells = list(map(self._cells, given))
+        if name in _MOVES:
+            return _MOVES[name](cells, eqn.params, shape)
+        if name == "reduce_sum":
+            return _cell(np.add.reduce(cells[0], axis=eqn.params["axes"], initial=self.atoms.number(0)))
+        if name == "dot_general":
+            contracted, batch = eqn.params["dimension_numbers"]
+            return None if batch[0] else _cell(np.tensordot(cells[0], cells[1], axes=contracted))
+        if name in ("gather", "dynamic_slice"):
+            return self._picked(eqn, cells)
+        return None
+
+    def _on_scalars(self, eqn: Any, name: str, given: Sequence[Polynomial]) -> Polynomial:
+        floating = jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.floating)
+        first, last = given[0], given[-1]
+        if name in _SAME_OF_ONE or (name in _SAME and not first.inputs & self.variables):
+            return first
+        if name in ("add", "add_any"):
+            return first + last
+        if name == "sub":
+            return first - last
+        if name in ("mul", "dot_general"):
+            return first * last
+        if name == "neg":
+            return -first
+        if name == "div" and floating:
+            return first * last.power(-1)
+        if name == "square":
+            return first * first
+        if name == "integer_pow":
+            return first.power(eqn.params["y"])
+        if name == "pow" and last.constant is not None and last.constant in range(MOST_FACTORS):
+            return first.power(int(last.constant))
+        if name == "convert_element_type":
+            was = eqn.invars[0].aval.dtype
+            if (
+                floating
+                or was.kind == "b"
+                or (np.issubdtype(was, np.integer) and eqn.outvars[0].aval.dtype.kind != "b")
+            ):
+                return first
+        if name == "select_n":
+            return self._choice(first, *given[1:])
+        key = (name, _frozen(eqn.params), tuple(each.key for each in given))
+        return self.atoms.of(key, self._inputs(given), not_negative=_not_negative(eqn, given))
+
+    def _choice(self, which: Polynomial, *cases: Polynomial) -> Polynomial:
+        """One of the cases, whatever decides: as sums of the same products, for each product one of the factors."""
+        if which.constant is not None:
+            return cases[int(which.constant)]
+        if all(case == cases[0] for case in cases):
+            return cases[0]
+        if which.inputs & self.variables:
+            return self.atoms.of(("choice", which.key, *(case.key for case in cases)), self._inputs([which, *cases]))
+        split = [case.by(self.variables) for case in cases]
+        total = none = self.atoms.number(0)
+        for product in dict.fromkeys(itertools.chain(*split)):
+            factors = [part.get(product, none) for part in split]
+            total = total + Polynomial(self.atoms, {product: 1.0}) * self._choice_of_factors(which, factors)
+        return total
+
+    def _choice_of_factors(self, which: Polynomial, cases: list[Polynomial]) -> Polynomial:
+        if all(case == cases[0] for case in cases):
+            return cases[0]
+        # The same of either sign is the same atom, so that what a state loses is what another one gains.
+        leading = next(case for case in cases if case)
+        negative = min(leading.terms.items())[1] < 0
+        cases = [-case for case in cases] if negative else cases
+        atom = self.atoms.of(
+            ("choice", which.key, *(case.key for case in cases)),
+            self._inputs([which, *cases]),
+            not_negative=all(case.not_negative for case in cases),
+        )
+        return -atom if negative else atom
+
+    def _index(self, which: Polynomial, count: int) -> Polynomial:
+        """The branch of `jax.lax.cond` or `jax.lax.switch`."""
+        assert which.constant is not None
+        return self.atoms.number(min(max(which.constant, 0), count - 1))
+
+    def _picked(self, eqn: Any, cells: list[np.ndarray]) -> Value | None:
+        """Elements of an array by indices that are known."""
+        data, indices = cells[0], cells[1:]
+        numbers = [known for known in map(_numbers, indices) if known is not None]
+        if len(numbers) < len(indices):
+            return None
+        places = [np.arange(1, data.size + 1).reshape(data.shape), *numbers]
+        with jax.ensure_compile_time_eval():
+            operands = [jnp.asarray(each.astype(var.aval.dtype)) for each, var in zip(places, eqn.invars, strict=True)]
+            which = np.asarray(eqn.primitive.bind(*operands, **eqn.params))
+        padded = np.array([self.atoms.number(np.nan), *data.flat], object)
+        return _cell(padded[np.where((which < 1) | (which > data.size), 0, which).astype(int)])
+
+    def _opaque(self, eqn: Any, given: list[Value]) -> list[Value]:
+        """Results of which only the inputs are known, and perhaps the sign."""
+        key = (eqn.primitive.name, _frozen(eqn.params), tuple(map(_key, given)))
+        inputs, known = self._inputs(given), len(eqn.outvars) == 1 and _not_negative(eqn, given)
+        return [
+            self._unread(var.aval.shape, (key, i), inputs, not_negative=known or var.aval.dtype.kind == "b")
+            for i, var in enumerate(eqn.outvars)
+        ]
+
+    def _unread(self, shape: tuple[int, ...], key: Any, inputs: frozenset[int], *, not_negative: bool) -> Value:
+        if shape == ():
+            return _cell(self.atoms.of(key, inputs, not_negative=not_negative))
+        return Unread(shape, key, inputs, not_negative)
+
+    def _readable(self, value: Value) -> bool:
+        return int(np.prod(value.shape)) <= _MOST_ELEMENTS
+
+    def _cells(self, value: Value) -> np.ndarray:
+        """The polynomials of all elements."""
+        if isinstance(value, Unread):
+            elements = [
+                self.atoms.of((value.key, i), value.inputs, not_negative=value.not_negative)
+                for i in range(int(np.prod(value.shape)))
+            ]
+            return np.array([None, *elements], object)[1:].reshape(value.shape)
+        return value if value.dtype == object else _each(value, self.atoms.number)
+
+    def _scalar(self, value: Value) -> Polynomial:
+        cells: Any = self._cells(value)
+        polynomial: Polynomial = cells[()]
+        return polynomial
+
+    def _elements(self, function: Callable[..., Polynomial], *cells: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):  # NaN is a number like others here
+            return _cell(np.frompyfunc(function, len(cells), 1)(*cells))
+
+    def _inputs(self, given: Iterable[Value]) -> frozenset[int]:
+        found: set[int] = set()
+        for value in given:
+            if isinstance(value, Unread | Polynomial):
+                found |= value.inputs
+            elif value.dtype == object:
+                found = found.union(*(each.inputs for each in value.flat))
+        return frozenset(found)
+
+
+def _opened(inner: Any) -> tuple[Any, Sequence[Any]]:
+    """A jaxpr and its constants."""
+    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+
+
+def _cell(value: Any) -> np.ndarray:
+    """An array of objects, also of one polynomial by itself."""
+    if isinstance(value, np.ndarray):
+        return value
+    cell = np.empty((), object)
+    cell[()] = value
+    return cell
+
+
+def _each(values: np.ndarray, function: Callable[[Any], Any]) -> np.ndarray:
+    return _cell(np.frompyfunc(function, 1, 1)(values))
+
+
+def _numbers(value: Value) -> np.ndarray | None:
+    """An array of plain numbers, None where it is none."""
+    if isinstance(value, Unread) or value.dtype != object:
+        return None if isinstance(value, Unread) else value
+    numbers = [each.constant for each in value.flat]
+    return None if None in numbers else np.array(numbers, float).reshape(value.shape)
+
+
+def _key(value: Value) -> Any:
+    if isinstance(value, Unread):
+        return value.key
+    if value.dtype == object:
+        return value.shape, tuple(each.key for each in value.flat)
+    return value.shape, value.dtype.str, value.tobytes()
+
+
+def _frozen(params: Any) -> Any:
+    """Parameters of an operation as what can be looked up; where they cannot be, equal to themselves alone."""
+    key = tuple(sorted(params.items(), key=lambda item: item[0]))
+    try:
+        hash(key)
+    except TypeError:
+        return object()
+    return key
+
+
+def _not_negative(eqn: Any, given: Sequence[Value]) -> bool:
+    name = eqn.primitive.name
+    if eqn.outvars[0].aval.dtype.kind == "b" or name in _NEVER_NEGATIVE:
+        return True
+    if name in _IF_ONE_IS_NOT:
+        return any(map(_signless, given))
+    if name in _IF_THE_FIRST_IS_NOT:
+        return _signless(given[0])
+    return name in _IF_NONE_IS and all(map(_signless, given))
+
+
+def _signless(value: Value) -> bool:
+    if isinstance(value, Unread | Polynomial):
+        return value.not_negative
+    return all(each.not_negative for each in value.flat) if value.dtype == object else not (value < 0).any()
+
+
+def _computed(eqn: Any, given: Sequence[np.ndarray]) -> np.ndarray | None:
+    """What an operation gives for plain numbers, None where NumPy has it not: JAX would compile it."""
+    name, dtype = eqn.primitive.name, eqn.outvars[0].aval.dtype
+    if name not in _COMPUTED or (name in ("div", "pow") and not jnp.issubdtype(dtype, jnp.floating)):
+        return None
+    operands = [np.asarray(each, var.aval.dtype) for each, var in zip(given, eqn.invars, strict=True)]
+    with np.errstate(all="ignore"):
+        return np.asarray(_COMPUTED[name](*operands)).astype(dtype)
+
+
+# Operations of the same meaning in NumPy.
+_COMPUTED: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+    "pow": np.power,
+    "max": np.maximum,
+    "min": np.minimum,
+    "clamp": lambda low, x, high: np.minimum(np.maximum(x, low), high),
+    "abs": np.abs,
+    "sign": np.sign,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "logistic": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "sin": np.sin,
+    "cos": np.cos,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "cbrt": np.cbrt,
+    "square": np.square,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "not": np.invert,
+    "convert_element_type": lambda x: x,
+    "select_n": lambda which, *cases: np.choose(which.astype(int), cases),
+}
+
+
+def _broadcast(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.ndarray:
+    own = [1] * len(shape)
+    for axis, length in zip(params["broadcast_dimensions"], cells[0].shape, strict=True):
+        own[axis] = length
+    return np.broadcast_to(cells[0].reshape(own), shape)
+
+
+def _slice(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.ndarray:
+    strides = params["strides"] or (1,) * len(shape)
+    return cells[0][tuple(map(slice, params["start_indices"], params["limit_indices"], strides))]
+
+
+def _reshaped(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.ndarray:
+    return cells[0].reshape(shape)
+
+
+# Operations that move elements about: from cells, parameters and the shape of the result.
+_MOVES: dict[str, Callable[[list[np.ndarray], Any, tuple[int, ...]], np.ndarray]] = {
+    "broadcast_in_dim": _broadcast,
+    "reshape": _reshaped,
+    "squeeze": _reshaped,
+    "slice": _slice,
+    "transpose": lambda cells, params, shape: cells[0].transpose(params["permutation"]),
+    "rev": lambda cells, params, shape: np.flip(cells[0], params["dimensions"]),
+    "concatenate": lambda cells, params, shape: np.concatenate(cells, params["dimension"]),
+    "stack": lambda cells, params, shape: np.stack(cells, params["axis"]),
+}
