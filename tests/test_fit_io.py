@@ -20,7 +20,7 @@ from test_fit import alpha_function, first_order, noisy
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fitting import Fit, fit
-from synkin.fitting.identity import difference, identity, versions
+from synkin.fitting.serialization.identity import difference, identity, versions
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms

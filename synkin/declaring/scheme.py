@@ -67,7 +67,7 @@ class Scheme(Kernel):
     transitions: tuple[Transition, ...]
     open: Mapping[str, float]
     computed: Mapping[str, Computed]  # rates that are functions of the parameters
-    said: tuple[Any, ...]  # what `_scheme` was given
+    said: tuple[Any, ...]  # what `scheme_from_record` was given
     notes: tuple[str, ...]
     rates_of: Callable[[Any, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
     checked: tuple[Transition, ...]  # those whose rate parameters in range may make negative or infinite
@@ -172,7 +172,7 @@ class Scheme(Kernel):
         # By name where it has one; else by what was said of it, which is text and numbers.
         if getattr(sys.modules.get(self.home), self.name, None) is self:
             return super().__reduce__()
-        return _scheme, self.said
+        return scheme_from_record, self.said
 
 
 def scheme(
@@ -234,13 +234,13 @@ def scheme(
     home = sys._getframe(1).f_globals.get("__name__", "__main__")
     options = _frozen(open), _frozen(rest), _frozen(ligand), name, home, _frozen(units or {}), negative, source
     numbers = {own_names(key): value if callable(value) else _number(key, value) for key, value in rates.items()}
-    kernel = _scheme(text, *options, tuple(numbers.items()))
+    kernel = scheme_from_record(text, *options, tuple(numbers.items()))
     for note in kernel.notes:
         warnings.warn(note, stacklevel=2)
     return kernel
 
 
-def _scheme(
+def scheme_from_record(
     text: str,
     open: Any,
     rest: Any,
