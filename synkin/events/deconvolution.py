@@ -37,7 +37,7 @@ def events_of_sweep(
         template: the response to one event.
         width: standard deviation of the baseline's Gaussian, in samples.
         sign: 1 or -1, or None if it is to be found.
-        rules: when an event is one.
+        rules: the criteria for an event.
         smallest: the smallest size that is reported, in the trace's unit.
         unit: the trace's.
     """

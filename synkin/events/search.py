@@ -21,7 +21,7 @@ _SAME = 0.98
 _OWN = 1e-6
 # The number of places that are tried for a pair of events in place of one.
 _TRIED = 40
-# Events are neighbours if their responses overlap by this fraction; at most so many count on either side.
+# Events are neighbours if their responses overlap by this fraction; at most this many count on each side.
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
 # The noise is at least this fraction of the best match: a trace without noise has rounding.
 _LEAST_NOISE = 1e-3
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """When an event is one."""
+    """The criteria for an event."""
 
     threshold: float  # standard deviations of a match
     mismatch: float  # fraction of a match by which other responses may differ in shape

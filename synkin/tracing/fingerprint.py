@@ -1,6 +1,6 @@
 """A fingerprint of the operations that a function does: the same text in every process, so that it can go to a file.
 
-`synkin.tracing.sameness` compares operations within a process, by identity where it must; here everything is told by
+`synkin.tracing.sameness` compares operations within a process, by identity if it must; here everything is compared by
 value. Source locations and objects of this process are left out.
 """
 
