@@ -167,7 +167,7 @@ def test_standard_errors_are_the_scatter(memory):
         ratios.append((found.params.tau - 3.0) / found.stderr["tau"])
         ratios.append((found.scale - 1.0) / found.stderr["scale"])
     assert 0.6 < np.mean(np.square(ratios)) < 1.7
-    assert ("alike" in found.message) == (memory > 0)
+    assert ("correlated" in found.message) == (memory > 0)
 
 
 def test_several_recordings():
