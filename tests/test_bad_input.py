@@ -1468,12 +1468,12 @@ WRONG = {
     "deconvolve: no answer": (
         deconvolved(kernel=ampa, params=ampa.Params(T=0.0)),
         ValueError,
-        "Argument `params` must give an answer to one event, but ampa's is 0.",
+        "Argument `params` must give a response to one event, but ampa's is 0.",
     ),
     "deconvolve: an answer that still rises": (
         deconvolved(kernel=alpha, params=alpha.Params(tau=50.0)),
         ValueError,
-        "Argument `trace` must be longer than alpha takes to its peak, but the answer to one event still rises after "
+        "Argument `trace` must be longer than alpha takes to its peak, but the response to one event still rises after "
         "19.5 ms.",
     ),
     "deconvolve: no threshold": (

@@ -7,7 +7,7 @@ from minis import DECAY, PEAK, RISE, crossings, least_errors, minis, paired, sco
 import synkin
 from synkin import Recording, ampa, deconvolve, dual_expon, expon, read_recording, respond
 from synkin.events.filters import WHITE, matched
-from synkin.events.search import Rules, _State
+from synkin.events.search import Rules, State
 from synkin.events.template import sampled
 
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
@@ -200,7 +200,7 @@ def test_sizes_of_many_events_are_least_squares(name, options):
     template = sampled(kernel, kernel.Params(**options), 0.1, count)
     phases, length = template.samples.shape
     trace = np.random.default_rng(0).normal(size=count + length)
-    state = _State(matched(trace, count, template, 0.5 * template.length / 0.1, WHITE), Rules(4.5, 0.1, 10))
+    state = State(matched(trace, count, template, 0.5 * template.length / 0.1, WHITE), Rules(4.5, 0.1, 10))
     state.places = np.linspace(0, count * phases - 1, 700).astype(int)
     table = state._between(*(places.ravel() for places in np.meshgrid(state.places, state.places))).reshape(700, 700)
     assert np.linalg.eigvalsh(table)[0] > 0

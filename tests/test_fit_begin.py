@@ -8,8 +8,9 @@ from conftest import enable_x64
 
 import synkin
 from synkin import alpha, ampa, bionmda, dual_expon, expon
-from synkin.fitting import fit, initial_guess
-from synkin.fitting.problem import pose
+from synkin.fitting import fit
+from synkin.fitting.checking import as_problem
+from synkin.fitting.search import initial_guess
 
 TIMES = np.arange(400) / 20  # ms
 SPIKE = 3.03  # ms
@@ -24,13 +25,13 @@ def paced(kernel, trace, free, spikes=(SPIKE,), times=TIMES, params=None, bounds
     """The parameters at which the kernel is as fast as the trace, and the coordinates, before and after."""
     held = {"scale": True, "offset": True, "onset": False} | held
     with enable_x64():
-        problem = pose(
+        problem = as_problem(
             kernel, params or kernel.Params(), spikes, times, trace,
             free=free, held=held, weights=None, bounds=bounds or {}, overlap="restart", unit="",
         )  # fmt: skip
         before = np.zeros(len(problem.lower))
         before[: len(problem.free)] = [np.log(getattr(problem.params, name)) for name in problem.free]
-        after = initial_guess.paced(problem, before)
+        after = initial_guess.match_time_course(problem, before)
     return problem.params_at(after), before, after
 
 

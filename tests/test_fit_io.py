@@ -20,7 +20,7 @@ from test_fit import alpha_function, first_order, noisy
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fitting import Fit, fit
-from synkin.fitting.identity import difference, identity, versions
+from synkin.fitting.serialization.identity import difference, identity, versions
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms
@@ -98,7 +98,7 @@ def test_a_scheme_is_made_of_its_text(tmp_path, monkeypatch):
     found.save(tmp_path / "fit.json")
     same(Fit.load(tmp_path / "fit.json"), found)
     # In another process nobody has made it.
-    monkeypatch.setattr(sys.modules["synkin.scheme"], "_made", weakref.WeakValueDictionary())
+    monkeypatch.setattr(sys.modules["synkin.declaring.scheme"], "_made", weakref.WeakValueDictionary())
     again = Fit.load(tmp_path / "fit.json")
     assert again.kernel is not SCHEME
     assert again.kernel.name == "kept_scheme"
@@ -131,8 +131,8 @@ def decay(factor=1.0, name="mine", conductance=None, rate=lambda x: 1.0 * x, **o
     state = collections.namedtuple("State", options.pop("State", "g"))
     more = state._fields[1:]
     return synkin.linear(
-        lambda p, y: {"g": -factor * rate(y.g / p.tau)} | {field: -getattr(y, field) for field in more}, params, state,
-        input="g", name=name, conductance=conductance, **options,
+        lambda p, y: {"g": -factor * rate(1 / p.tau) * y.g} | {field: -getattr(y, field) for field in more},
+        params, state, input="g", name=name, conductance=conductance, **options,
     )  # fmt: skip
 
 
@@ -196,9 +196,7 @@ def test_a_kernel_that_has_the_name_of_the_librarys(tmp_path):
         match=r"^Argument `kernel` must be given to read .*, as the expon of the library has other equations",
     ):
         Fit.load(path)
-    with pytest.raises(
-        ValueError, match=r"^Argument `kernel` must be the expon of .*that which is given has other equ"
-    ):
+    with pytest.raises(ValueError, match=r"^Argument `kernel` must be the expon of .*the given one has other equ"):
         Fit.load(path, expon)
     same(Fit.load(path, own), found)
 

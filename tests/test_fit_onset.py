@@ -7,8 +7,9 @@ from samples import name_of
 
 import synkin
 from synkin import alpha, ampa, dual_expon, expon
-from synkin.fitting import fit, model, onset
-from synkin.fitting.problem import pose
+from synkin.fitting import fit, model
+from synkin.fitting.checking import as_problem
+from synkin.fitting.search import onset
 
 DT = 0.1  # ms
 TIMES = DT * np.arange(300)
@@ -120,7 +121,7 @@ def test_bounds_hold(bounds):
 
 
 def posed(kernel, trace, spikes=(SPIKE,), **held):
-    return pose(
+    return as_problem(
         kernel, kernel.Params(), spikes, TIMES, trace,
         free="tau", held={"scale": True, "offset": True, "onset": True} | held,
         weights=None, bounds={}, overlap="restart", unit="",
@@ -134,7 +135,7 @@ def test_squares_are_those_of_least_squares(held):
     traces[1, 20:120] = np.nan
     onsets = np.array([[0.0, -2.5, 1.3], [0.7, 3.0, -1.1]])
     with enable_x64():
-        squares = model.squares(posed(alpha, traces, **held), np.log([3.0]), onsets)
+        squares = model.sums_of_squares(posed(alpha, traces, **held), np.log([3.0]), onsets)
     for r, i in np.ndindex(2, 3):
         there = np.isfinite(traces[r])
         g = response(alpha, alpha.Params(3.0), [SPIKE + onsets[r, i]])[there]
@@ -175,13 +176,13 @@ def test_scan_ends_in_the_middle_between_two_breaks(start):
     ],
 )
 def test_one_onset_between_each_two_breaks(spikes, low, high, middles):
-    onsets, step = onset._between(posed(alpha, np.arange(300.0), spikes), 0, low, high)
+    onsets, step = onset._candidates(posed(alpha, np.arange(300.0), spikes), 0, low, high)
     np.testing.assert_allclose(np.unique(onsets.round(9)), middles, atol=1e-9)
     assert step == 0
 
 
 def test_far_apart_where_there_are_too_many_breaks():
-    onsets, step = onset._between(posed(alpha, np.arange(300.0)), 0, -6.0, 6.0)
+    onsets, step = onset._candidates(posed(alpha, np.arange(300.0)), 0, -6.0, 6.0)
     np.testing.assert_allclose(onsets, np.linspace(-6, 6, len(onsets)))
     assert step == pytest.approx(12 / (len(onsets) - 1))
 
@@ -192,7 +193,7 @@ def test_reach_is_the_width_of_the_response():
         problem = posed(expon, np.arange(300.0))
         for tau, distance in ((4.0, 8.0), (0.5, 6.0)):
             point = np.array([np.log(tau), 1.0, 0.0, 0.0])
-            assert onset.reach(problem, point) == pytest.approx(distance, rel=0.05)
+            assert onset.search_range(problem, point) == pytest.approx(distance, rel=0.05)
 
 
 def test_a_scan_is_compiled_once():
@@ -200,9 +201,9 @@ def test_a_scan_is_compiled_once():
     rng = np.random.default_rng(5)
     clean = response(expon, expon.Params(5.0), [SPIKE + 1.0])
     found(expon, [SPIKE], noisy(clean, rng))
-    before = model._squares._cache_size()
+    before = model._sums_of_squares._cache_size()
     found(expon, [SPIKE + 1.1], noisy(clean, rng), bounds={"onset": (-4.0, 4.0)})
-    assert model._squares._cache_size() == before
+    assert model._sums_of_squares._cache_size() == before
 
 
 def test_a_shared_onset_is_scanned_for_all_together():
@@ -211,7 +212,7 @@ def test_a_shared_onset_is_scanned_for_all_together():
     clean = response(expon, expon.Params(5.0), [SPIKE + 2.345])
     traces = rng.choice([-1.0, 1.0], (12, 1)) * clean + 0.4 * rng.normal(size=(12, TIMES.size))
     with enable_x64():
-        problem = pose(
+        problem = as_problem(
             expon, expon.Params(5.0), (SPIKE,), TIMES, traces,
             free="tau", held={"scale": True, "offset": False, "onset": "shared"}, weights=None, bounds={},
             overlap="restart", unit="",

@@ -96,9 +96,7 @@ BAD = r"The curve explains only {} of the recording's variance, and noise accoun
 def test_what_is_held_is_freed_before_all_else(trace, options, freed):
     """The R^2 that is said is that of the fit with these free."""
     found = fitted(trace, **options)
-    said = re.search(
-        r"With (.*) R\^2 is (\d\.\d{3}) in place of (-?\d+\.\d{3}): free (.*) before all else\.", found.message
-    )
+    said = re.search(r"With (.*) R\^2 is (\d\.\d{3}) instead of (-?\d+\.\d{3}): free (.*) first\.", found.message)
     if not freed:
         assert said is None
         return
@@ -133,7 +131,7 @@ def test_what_is_held_is_freed_before_all_else(trace, options, freed):
         (
             RESPONSE + 0.02 * np.sin(TIMES / 2) + 0.001 * noise(),
             {},
-            r"The curve explains 99\.\d+ % of .* and fast noise 0\.00\d+ %: the remaining 0\.\d+ % is slower, be it "
+            r"The curve explains 99\.\d+ % of .* and fast noise 0\.00\d+ %: the remaining 0\.\d+ % is slower, either "
             r"noise or a shape that alpha does not have\.",
         ),
     ],

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from synkin.arguments import units
 from synkin.arguments.known import concrete_value, is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import (
@@ -15,6 +16,7 @@ from synkin.arguments.numbers import (
     POSITIVE,
     Shape,
     as_array,
+    as_float64,
     as_floating,
     as_real,
     broadcasts,
@@ -136,6 +138,35 @@ def check_in_order(name: str, value: Any) -> None:
         raise ValueError(
             f"Argument `{name}` must be in the order of time, but element {i + 1} ({known[i + 1]}) is below {known[i]}."
         )
+
+
+def check_increasing(name: str, value: np.ndarray) -> None:
+    """Raise ValueError unless each of the times is above the one before."""
+    rises = np.diff(value) > 0
+    if not rises.all():
+        i = int(rises.argmin())
+        raise ValueError(
+            f"Argument `{name}` must be increasing, but element {i + 1} ({value[i + 1]}) is not above {value[i]}."
+        )
+
+
+def as_sweeps(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Times (M,) in ms, finite, and a trace (M,) or (R, M) at these times, M at least 3, as arrays of float64.
+
+    Raises:
+        TypeError: not real numbers, or traced ones.
+        ValueError: shapes that do not fit, fewer than 3 samples, or a time that is not finite.
+    """
+    times, trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
+    if times.ndim != 1:
+        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
+    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
+        expected = f"({len(times)},) or (R, {len(times)})"
+        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
+    if len(times) < 3:
+        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
+    check_times("times", times, sort=False)
+    return times, trace
 
 
 def nan_if_unordered(times: Any) -> Any:

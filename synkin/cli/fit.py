@@ -15,7 +15,7 @@ from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.fit_arguments import asked
 from synkin.cli.suggestions import meant
 from synkin.fitting import Bootstrap, Comparison, Fit, Profile, compare, fit
-from synkin.fitting.optimizer import LOSSES
+from synkin.fitting.search.optimizer import LOSSES
 from synkin.recordings import formats, table
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"

@@ -1,58 +1,55 @@
-"""From a recording of miniature events to their times and sizes.
+"""Miniature events: from a recording to their times and sizes.
 
-template    the answer to one event, sampled as the recording is
-filters     baseline, spectrum of the noise, matched filter: all that takes a Fourier transform
-search      which events there are, when, and how large
-result      what comes of it
+    result          `Events`
+    template        the response to one event, sampled as the recording is
+    filters         what is done in the frequency domain: baseline, noise spectrum, matched filter
+    search          which events there are, when, and how large
+    deconvolution   all steps for one sweep
 
-NumPy and SciPy, outside of JAX: which events there are is decided, not solved for: there is nothing to differentiate.
+Each imports only from those above it. All of it is NumPy and SciPy outside of JAX: that there is an event is a decision
+and not the solution of an equation, so there is nothing to differentiate.
 """
 
+from collections.abc import Callable
 from math import ceil, inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
-from synkin.arguments.times import check_times
-from synkin.events import filters
+from synkin.arguments.times import as_sweeps
+from synkin.declaring.kernel import Kernel
 from synkin.events.result import Events
-from synkin.events.search import Rules, direction_of, search
-from synkin.events.template import Template, sampled
-from synkin.recordings.recording import arrays
+from synkin.events.template import sampled
+from synkin.recordings.recording import Recording, arrays
 
 __all__ = ["Events", "deconvolve"]
 
-# Samples that differ by more than this part of the interval from where they should be are not evenly spaced.
+# Times are evenly spaced if they differ from an even grid by less than this fraction of the interval.
 _EVEN = 0.01
-# The baseline's Gaussian, in lengths of one answer.
+# The baseline's Gaussian, in lengths of one response.
 _DRIFT = 4.0
-# How often all is done: the first time as if the noise were white, then with the spectrum that was left, and then until
-# the baseline stays where it is, to this part of the noise or of the curve; more than 3 times in short traces alone.
-_STAGES, _MOST_STAGES = 3, 6
-_OF_NOISE, _OF_CURVE = 0.05, 1e-3
-# Events of whose answer's energy the trace holds less than this part are not reported.
-_HELD = 0.7
 
 
 def deconvolve(
-    kernel: Any,
-    params: Any,
-    times: Any,
-    trace: Any = None,
+    kernel: Kernel,
+    params: NamedTuple,
+    times: ArrayLike | Recording,
+    trace: ArrayLike | None = None,
     *,
     threshold: float = 4.5,
     smallest: float = 0.0,
     sign: int | None = None,
     drift: float | None = None,
     mismatch: float = 0.1,
-) -> Any:
-    """The times and sizes of the events in a recording, each of which is answered as by a kernel.
+) -> Any:  # Events, or a list of them
+    """The times and sizes of the events in a recording, each of which has the response of a kernel.
 
-    Events may overlap. What is found goes back into `respond`: for a linear kernel
+    Events may overlap. The result can be given back to `respond`: for a linear kernel
     ``respond(kernel, params, events.times, times, weights=events.weights)`` is the trace without baseline and noise, in
     its own unit; for a receptor ``events.times`` are spike times.
 
@@ -61,85 +58,83 @@ def deconvolve(
         params: its ``Params``, scalars, such as `fit` finds for the mean of some events.
         times: (M,) ms, evenly spaced; or a `Recording`, alone.
         trace: (M,), or (R, M) for R sweeps: a current, voltage or conductance in any unit.
-        threshold: how far an event must stand out, in standard deviations of what noise alone does to the trace once it
-            is deconvolved.
+        threshold: how far an event must stand out, in standard deviations of what noise alone gives in the deconvolved
+            trace.
         smallest: events smaller than this, in the trace's unit, are left out of the result.
-        sign: 1 or -1 for events that go up or down; by default the way that more of the trace goes.
-        drift: ms; what varies more slowly than a Gaussian of this standard deviation is baseline. By default 4 times as
-            long as one answer lasts, which ends at 0.1 % of its peak.
-        mismatch: the part of an answer, 0 to 1, by which those of the recording may differ in form: so much more must
-            an event beside a large one stand out.
+        sign: 1 for events that go up or -1 for events that go down; by default the direction of the larger events.
+        drift: ms; the baseline is what varies more slowly than a Gaussian of this standard deviation. By default 4
+            times the length of one response, which ends at 0.1 % of its peak.
+        mismatch: the fraction, 0 to 1, by which recorded responses may differ in shape from the kernel's: an event
+            beside a large one must stand out by so much more.
 
     Returns:
-        `Events`, or a list of R of them where ``trace`` is (R, M) or a `Recording` is given.
+        `Events`, or a list of R of them if ``trace`` is (R, M) or a `Recording` is given.
 
     Raises:
         TypeError: an argument of the wrong kind, or a traced one.
-        ValueError: shapes that do not fit, a NaN or infinite sample, times that are not evenly spaced, an answer that
-            is 0 or longer in its rise than the trace, or a number out of range.
+        ValueError: shapes that do not fit, a NaN or infinite sample, times that are not evenly spaced, a response that
+            is 0 or rises for longer than the trace lasts, or a number out of range.
 
-    The trace is taken as a baseline, a sum of answers of any size and of one sign, and Gaussian noise of any spectrum.
-    It is deconvolved in the frequency domain, as Pernia-Andrade et al. do, but by a matched filter that weighs each
-    frequency by the power of the noise there, in place of a band-pass set by hand. That power is estimated from what is
-    left of the trace, twice. Where the result passes the threshold an event is placed, to a sixteenth of the 10-90 %
-    rise or better; the sizes of all events are found together by least squares, none negative, each is moved to
-    where it matches best what the others leave, is replaced by two where these match better, and is left out where it
-    no longer stands out of the noise with all others there.
+    The trace is modelled as a baseline, plus responses of any size and of one sign, plus Gaussian noise of any
+    spectrum. It is deconvolved in the frequency domain, as Pernia-Andrade et al. do, but by a matched filter that
+    weighs each frequency by the power of the noise there, instead of by a band-pass that is set by hand. The power is
+    estimated from what is left of the trace, twice. An event is placed wherever the result passes the threshold, to a
+    sixteenth of the 10-90 % rise or better. The sizes of all events are found together by least squares, none negative.
+    Then each event is moved to where it matches best what the others leave, is replaced by two events if these match
+    better, and is left out if it no longer stands out of the noise beside the others.
 
-    Two events that are too close to be told apart from one are reported as one, with the sum of their sizes: those
-    whose difference from one stands less out of the noise than the threshold, plus ``mismatch`` of their match. At a
-    peak of 5 standard deviations of white noise at 20 kHz, rise 0.9 and decay 5 ms, 2 ms apart are two, and 0.2 ms
-    apart one. Events that come before the first sample are not reported, nor those of whose answer the trace ends too
-    soon to hold 70 % (of its energy).
+    Two events that are too close to be told apart are reported as one, with the sum of their sizes. They are too close
+    if the difference from one event stands out of the noise by less than the threshold plus ``mismatch`` of their
+    match. At a peak of 5 standard deviations of white noise at 20 kHz, rise 0.9 and decay 5 ms, events 2 ms apart are
+    two, and events 0.2 ms apart are one. Events before the first sample are not reported, nor those for which the trace
+    ends before 70 % of the response (of its energy).
 
-    The baseline is the mean of the trace less events under a Gaussian of ``drift``, mirrored at the ends; the answers
-    lose in the same way what a baseline would follow, so that many events do not draw it towards them. In a trace that
-    is hardly longer than ``drift``, or where answers overlap all the time, it takes a part of them, and sizes are too
-    small: of events 50 a second that last 5 ms, one in ten is missed or merged.
+    The baseline is the mean of the trace without events under a Gaussian of ``drift``, mirrored at the ends. The
+    responses lose in the same way what a baseline would follow, so that many events do not draw it towards them. In a
+    trace that is hardly longer than ``drift``, or where responses overlap all the time, the baseline takes part of them
+    and sizes are too small: of events 50 a second that last 5 ms, one in ten is missed or merged.
 
-    A receptor's answers saturate, and a spike during a pulse restarts it: here answers add up, so that where they
+    A receptor's response saturates, and a spike during a pulse restarts it; here responses add up, so that where they
     overlap `respond` gives less. White noise alone is taken for an event about once in two minutes.
 
     Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229.
     """
+    from synkin.events.deconvolution import Rules, events_of_sweep  # here, because SciPy's tools take long to import
+
     check_kernel(kernel)
     params = check_params(units.params(kernel, params), (), kernel)
     params = params._replace(**{name: as_float64(f"params.{name}", value) for name, value in params._asdict().items()})
     of_recording, (times, trace, unit) = trace is None, arrays(times, trace)
-    times, trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
-    _check(times, trace)
-    threshold = _number("threshold", threshold, lambda v: 0 < v < inf, "a positive number of standard deviations")
-    smallest = _number("smallest", smallest, lambda v: 0 <= v < inf, "finite and not negative")
-    mismatch = _number("mismatch", mismatch, lambda v: 0 <= v <= 1, "from 0 to 1")
+    times, trace = as_sweeps(times, trace)
+    interval = _check_samples(times, trace)
+    threshold = _as_number("threshold", threshold, lambda v: 0 < v < inf, "a positive number of standard deviations")
+    smallest = _as_number("smallest", smallest, lambda v: 0 <= v < inf, "finite and not negative")
+    mismatch = _as_number("mismatch", mismatch, lambda v: 0 <= v <= 1, "from 0 to 1")
     if sign is not None:
-        sign = int(_number("sign", sign, lambda v: abs(v) == 1, "1, -1 or None"))
-    interval = float(times[-1] - times[0]) / (len(times) - 1)
+        sign = int(_as_number("sign", sign, lambda v: abs(v) == 1, "1, -1 or None"))
     template = sampled(kernel, params, interval, len(times))
     if drift is None:
         drift = _DRIFT * template.length
     else:
-        drift = _number("drift", units.plain("drift", drift, "ms"), lambda v: 0 < v < inf, "a positive number of ms")
-    # A wider one than the trace is its mean all the same.
+        drift = _as_number("drift", units.plain("drift", drift, "ms"), lambda v: 0 < v < inf, "a positive number of ms")
+    # A baseline wider than the trace is its mean at any width.
     width = min(drift / interval, float(len(times)))
-    steps = ceil(max(template.rise / interval, 2.0) * len(template.samples))
-    rules = Rules(threshold, mismatch, steps)
+    places = ceil(max(template.rise / interval, 2.0) * len(template.samples))
+    rules = Rules(threshold, mismatch, places)
     found = [
-        _one(row, float(times[0]), interval, template, width, sign, rules, smallest, unit)
+        events_of_sweep(row, float(times[0]), interval, template, width, sign, rules, smallest, unit)
         for row in np.atleast_2d(trace)
     ]
     return found if of_recording or trace.ndim == 2 else found[0]
 
 
-def _check(times: np.ndarray, trace: np.ndarray) -> None:
-    if times.ndim != 1:
-        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
-    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
-        expected = f"({len(times)},) or (R, {len(times)})"
-        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
-    if len(times) < 3:
-        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    check_times("times", times, sort=False)
-    interval = (times[-1] - times[0]) / (len(times) - 1)
+def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
+    """The interval between samples in ms.
+
+    Raises:
+        ValueError: times that are not evenly spaced, or a sample that is not finite.
+    """
+    interval = float(times[-1] - times[0]) / (len(times) - 1)
     off = np.abs(times - times[0] - interval * np.arange(len(times)))
     if not (interval > 0 and off.max() <= _EVEN * interval):
         i = int(np.argmax(np.abs(np.diff(times) - interval)))
@@ -155,76 +150,12 @@ def _check(times: np.ndarray, trace: np.ndarray) -> None:
             f"Argument `trace` must be finite, but has {bad.sum():,} NaN or infinite samples, the first of them "
             f"{where}: cut them out, or fill them in."
         )
+    return interval
 
 
-def _number(name: str, value: Any, condition: Any, expected: str) -> float:
-    """A number that is known."""
+def _as_number(name: str, value: Any, condition: Callable[[Any], Any], expected: str) -> float:
+    """``value``, which must be known now and meet the condition."""
     return float(as_float64(name, check_number(name, value, condition, expected)))
-
-
-def _one(
-    trace: np.ndarray,
-    start: float,
-    interval: float,
-    template: Template,
-    width: float,
-    sign: int | None,
-    rules: Rules,
-    smallest: float,
-    unit: str,
-) -> Events:
-    """The events of one sweep."""
-    count, (phases, length) = len(trace), template.samples.shape
-    noise, curve, below = filters.WHITE, np.zeros(count + length), np.zeros(count)
-    direction = 1
-    for stage in range(1, _MOST_STAGES + 1):
-        # Beyond its ends, where the baseline is mirrored and answers are cut, the trace is taken to go on as was found.
-        left = trace - curve[:count]
-        left -= filters.baseline(left, width)
-        matched = filters.matched(
-            np.pad(left, (0, length)) + filters.less_baseline(curve, width), count, template, width, noise
-        )
-        if stage == 1:
-            direction = sign or direction_of(matched, rules.threshold)
-        if direction < 0:
-            np.negative(matched.match, out=matched.match)
-        found = search(matched, rules)
-        curve = direction * summed(template, found.places, found.sizes, count)
-        before, left = below, trace - curve[:count]
-        below = filters.baseline(left, width)
-        left -= below
-        sample_noise = float(np.median(np.abs(left)) * filters.FROM_MEDIAN)
-        near = max(_OF_NOISE * sample_noise, _OF_CURVE * float(np.abs(curve).max()))
-        if stage >= _STAGES and np.abs(below - before).max() <= near:
-            break
-        noise = filters.spectrum(left, template)
-
-    energy = np.cumsum(template.samples[0] ** 2)
-    held = count - int(np.searchsorted(energy, _HELD * energy[-1]))
-    keep = (found.places > 0) & (found.places < held * phases) & (found.sizes >= smallest)
-    sizes = direction * found.sizes[keep]
-    return Events(
-        times=start + (found.places + found.shifts)[keep] * (interval / phases),
-        sizes=sizes,
-        weights=sizes / template.peak,
-        size_errors=found.noise / np.sqrt(found.firmness[keep]),
-        noise=sample_noise,
-        threshold=direction * rules.threshold * found.noise / float(matched.norm.min()),
-        curve=direction * summed(template, found.places[keep], found.sizes[keep], count)[:count],
-        baseline=below,
-        duration=(count - 1) * interval,
-        unit=unit,
-    )
-
-
-def summed(template: Template, places: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """The answers to all events, (count + L,)."""
-    phases, length = template.samples.shape
-    curve = np.zeros(count + length)
-    for place, size in zip(places, sizes, strict=True):
-        n, q = divmod(int(place), phases)
-        curve[n : n + length] += size * template.samples[q]
-    return curve
 
 
 def __dir__() -> list[str]:

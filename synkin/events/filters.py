@@ -1,14 +1,14 @@
 """What is done in the frequency domain: the baseline, the spectrum of the noise, and the matched filter.
 
-The trace is a baseline, plus the sum of events, plus noise. With h the answer to one event, less what of it the
-baseline would follow, and S the spectrum of the noise, all that the search needs to know of M samples is
+The trace is a baseline, plus the sum of events, plus noise. Let h be the response to one event, less what of it the
+baseline would follow, and S the spectrum of the noise. Then the search needs only
 
-    C(t)   = <y, h(. - t)>           how well an event at t matches the trace
-    R(t,u) = <h(. - t), h(. - u)>    how well two events match each other
+    C(t)   = <y, h(. - t)>           how well an event at t matches the trace y
+    R(t,u) = <h(. - t), h(. - u)>    how much two events overlap
 
-with the product <a, b> = integral of conj(a) b / S over frequency: the best sizes of events at t_k solve
-sum_k R(t_j, t_k) size_k = C(t_j), and C(t) / sqrt(R(t, t)) has the same variance everywhere. It is a deconvolution by
-the noise's own band, in place of one by a band-pass that is set by hand (Pernia-Andrade et al. 2012).
+with the product <a, b> = integral of conj(a) b / S over frequency. The best sizes of events at t_k solve
+sum_k R(t_j, t_k) size_k = C(t_j), and C(t) / sqrt(R(t, t)) has the same variance everywhere. This is a deconvolution in
+the band that the noise leaves, instead of a band-pass that is set by hand (Pernia-Andrade et al. 2012).
 """
 
 from typing import NamedTuple
@@ -18,32 +18,32 @@ from scipy import fft, signal
 
 from synkin.events.template import Template
 
-# The noise is taken to have no less power at any frequency than this part of what it has, on the mean, where the events
-# have theirs. What is louder counts less, as drift and hum do; but above a low-pass filter, where there is hardly any
-# noise, neither is the form of an event known, and the sharp match that one would get has side lobes like itself.
+# The lowest power of the noise at any frequency, as a fraction of its mean power at the frequencies of the events.
+# Louder frequencies, as those of drift and hum, count less. But frequencies with hardly any noise, above a low-pass
+# filter, do not count more: the shape of an event is not known there, and the sharp match would have side lobes.
 _FLOOR = 1.0
-# Samples below which the spectrum is not estimated, and segments at least of which its median is taken.
+# The spectrum is estimated from this many samples on, as the median of at least this many segments.
 _FEW, _SEGMENTS = 512, 8
-# How many standard deviations of the baseline's Gaussian its weights are followed: cut off sooner, how alike many
-# events are would be no table of products any more, and the squares that their sizes make least could be negative.
+# The baseline's Gaussian is cut off at this many standard deviations. If it were cut off sooner, the matrix of the
+# events' overlaps would not be positive definite.
 _REACH = 6.0
-# From a median absolute value to a standard deviation, of Gaussian noise.
+# The ratio of the standard deviation to the median absolute value of Gaussian noise.
 FROM_MEDIAN = 1.4826
 
 
 class Spectrum(NamedTuple):
-    """The power of the noise, to a factor, at some frequencies, straight lines between them."""
+    """The power of the noise, up to a factor, at some frequencies; linear in between."""
 
     frequencies: np.ndarray  # cycles a sample, from 0 to 0.5
     power: np.ndarray
 
 
 class Matched(NamedTuple):
-    """C and R, of a trace of M samples and Q places an interval."""
+    """C and R for a trace of M samples, with Q places in each interval."""
 
     match: np.ndarray  # (M, Q): C
-    rows: np.ndarray  # (Q, (2 reach + 1) Q): R of an event in phase q with all places around it
-    reach: int  # samples before and after an event in which R is not 0
+    rows: np.ndarray  # (Q, (2 reach + 1) Q): R of an event at phase q and one at each place around it
+    reach: int  # number of samples before and after an event in which R is not 0
     norm: np.ndarray  # (Q,): sqrt(R) of an event with itself
 
 
@@ -57,21 +57,21 @@ def baseline(trace: np.ndarray, width: float) -> np.ndarray:
 
 
 def less_baseline(curve: np.ndarray, width: float) -> np.ndarray:
-    """A curve, 0 before its start and after its end, less what of it a baseline on an endless line would follow."""
+    """A curve that is 0 outside of its samples, less what of it a baseline of an endless trace would follow."""
     size = fft.next_fast_len(len(curve) + int(2 * _REACH * width), real=True)
     passed = -np.expm1(-0.5 * (2 * np.pi * width * fft.rfftfreq(size)) ** 2)
     return fft.irfft(fft.rfft(curve, size) * passed, size)[: len(curve)]
 
 
 def spectrum(residuals: np.ndarray, template: Template) -> Spectrum:
-    """That of what is left of the trace: a median over segments, which few events or artefacts hardly move."""
+    """The spectrum of what is left of the trace: the median over segments, which few events hardly change."""
     count = len(residuals)
     length = min(4 * template.samples.shape[1], count // _SEGMENTS)
     if count < _FEW:
         return WHITE
     length = max(length, _FEW // _SEGMENTS)
     frequencies, power = signal.welch(residuals, nperseg=length, detrend=False, average="median")
-    # The last, of an even length, is half a band; the first is what the baseline took, or left.
+    # The last frequency of an even length is half a band; the power at the first depends on the baseline.
     power[-1] = power[-2]
     power[0] = max(power[0], power[1])
     own = np.abs(fft.rfft(template.samples[0], length)) ** 2
@@ -82,14 +82,14 @@ def spectrum(residuals: np.ndarray, template: Template) -> Spectrum:
 
 
 def matched(trace: np.ndarray, count: int, template: Template, width: float, noise: Spectrum) -> Matched:
-    """C and R.
+    """The matched filter's C and R.
 
     Args:
         trace: (M,) or longer, less its baseline.
         count: M, the number of samples at which events are sought.
-        template: the answer to one event.
-        width: that of the baseline, in samples.
-        noise: its spectrum.
+        template: the response to one event.
+        width: standard deviation of the baseline's Gaussian, in samples.
+        noise: the noise's spectrum.
     """
     phases, length = template.samples.shape
     reach = min(length + int(_REACH * width), count)
@@ -115,7 +115,7 @@ def matched(trace: np.ndarray, count: int, template: Template, width: float, noi
 
 
 def _transfer(size: int, width: float, noise: Spectrum) -> tuple[np.ndarray, np.ndarray]:
-    """What the baseline leaves of each frequency, 0 to 1, and the power of the noise there."""
+    """The fraction of each frequency that the baseline leaves, and the power of the noise there."""
     frequencies = fft.rfftfreq(size)
     passed = -np.expm1(-0.5 * (2 * np.pi * width * frequencies) ** 2)
     return passed, np.interp(frequencies, noise.frequencies, noise.power)

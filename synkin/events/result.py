@@ -1,4 +1,4 @@
-"""What a deconvolution gives."""
+"""The result of a deconvolution."""
 
 from typing import Annotated, NamedTuple
 
@@ -9,14 +9,14 @@ from synkin.arguments import fields
 
 @fields.described
 class Events(NamedTuple):
-    """Events that were found in a trace, K of them, in the order of time."""
+    """K events that were found in a trace, in the order of time."""
 
     times: Annotated[np.ndarray, "(K,) when each acts, as a spike time of `respond` does", "ms"]
-    sizes: Annotated[np.ndarray, "(K,) the peak of each one's answer alone, signed", "the trace's unit"]
-    weights: Annotated[np.ndarray, "(K,) sizes over the peak of the kernel's own answer", "the trace's unit per mS"]
-    size_errors: Annotated[np.ndarray, "(K,) standard error of each size, as the noise makes it", "the trace's unit"]
-    noise: Annotated[float, "standard deviation of a sample that is left, less baseline and events", "the trace's unit"]
-    threshold: Annotated[float, "the smallest size that is found where an event is alone", "the trace's unit"]
+    sizes: Annotated[np.ndarray, "(K,) the peak of each event's own response, signed", "the trace's unit"]
+    weights: Annotated[np.ndarray, "(K,) sizes over the peak of the kernel's response", "the trace's unit per mS"]
+    size_errors: Annotated[np.ndarray, "(K,) standard error of each size, from the noise", "the trace's unit"]
+    noise: Annotated[float, "standard deviation of the samples without baseline and events", "the trace's unit"]
+    threshold: Annotated[float, "the smallest size at which an event by itself is found", "the trace's unit"]
     curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
     baseline: Annotated[np.ndarray, "(M,) what varies more slowly", "the trace's unit"]
     duration: Annotated[float, "from the first sample to the last", "ms"]

@@ -1,7 +1,7 @@
-"""Which events there are, when, and how large: added where the trace asks for one, moved, and left out again.
+"""Which events there are, when, and how large: events are added where the trace shows one, moved, and left out again.
 
-Places are numbered: place ``n Q + q`` is q/Q of an interval after sample n. All that is compared is in units of what
-noise does to a match (`filters`), so that it is a number of standard deviations.
+Place ``n Q + q`` lies q/Q of an interval after sample n. Matches are compared in units of what noise adds to a match
+(`filters`), so that a level is a number of standard deviations.
 """
 
 from typing import NamedTuple
@@ -13,53 +13,53 @@ from scipy.special import ndtri
 
 from synkin.events.filters import Matched
 
-# Rounds of adding, moving and leaving out, and sweeps over all events in one round's moving.
+# The number of rounds of adding, moving and leaving out, and of sweeps over all events in one round.
 _ROUNDS, _SWEEPS = 8, 3
-# Two events whose answers are so much alike count as one.
+# Two events count as one if their responses overlap by this fraction.
 _SAME = 0.98
-# And one of whose answer this part is its own: all else of it is a combination of those before.
+# An event is independent of those before it if more than this fraction of its response is not a combination of theirs.
 _OWN = 1e-6
-# Places that are tried for a pair in place of one event.
+# The number of places that are tried for a pair of events in place of one.
 _TRIED = 40
-# An event's neighbours are those whose answers are alike to this part, and so many on either side at most.
+# Events are neighbours if their responses overlap by this fraction; at most this many count on each side.
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
-# What noise does is taken to be at least this part of the best match: a trace without noise has its rounding.
+# The noise is at least this fraction of the best match: a trace without noise has rounding.
 _LEAST_NOISE = 1e-3
-# The parts of all matches that lie below two levels, and how far these are apart in Gaussian noise of SD 1: a Gaussian
-# fitted to the side where there are no events. Of a million matches, or of all.
-_PARTS = (0.05, 0.3)
-_APART = float(np.diff(ndtri(_PARTS))[0])
+# The noise comes from the distance between these two quantiles of the matches, on the side where there are no events,
+# over their distance in Gaussian noise of standard deviation 1. Of more matches than this, only some are used.
+_QUANTILES = (0.05, 0.3)
+_QUANTILE_DISTANCE = float(np.diff(ndtri(_QUANTILES))[0])
 _SAMPLED = 1_000_000
 
 
 class Found(NamedTuple):
-    """The events, in the order of time."""
+    """K events in the order of time."""
 
     places: np.ndarray  # (K,) whole numbers
-    sizes: np.ndarray  # (K,), 0 or more, in units of the trace
-    firmness: np.ndarray  # (K,): 1 / variance of a size where the variance of the noise is 1
-    shifts: np.ndarray  # (K,): what is to be added to the places, -0.5 to 0.5
+    sizes: np.ndarray  # (K,) 0 or more, in units of the trace
+    precision: np.ndarray  # (K,) 1 / variance of each size, for noise of variance 1
+    shifts: np.ndarray  # (K,) to be added to the places, -0.5 to 0.5
     noise: float  # standard deviation of a match
 
 
 class Rules(NamedTuple):
-    """When an event is one."""
+    """The criteria for an event."""
 
     threshold: float  # standard deviations of a match
-    mismatch: float  # part of a match by which the answers of others may be off
-    step: int  # places, how far an event may move in a sweep
+    mismatch: float  # fraction of a match by which other responses may differ in shape
+    step: int  # how many places an event may move in a sweep
 
 
 def direction_of(matched: Matched, threshold: float) -> int:
-    """1 or -1: to which side matches leave the noise farther."""
+    """1 or -1: the side on which matches stand out of the noise farther."""
     scores = (matched.match / matched.norm).ravel()
     up, down = (np.maximum(side - threshold * _spread(side), 0) for side in (scores, -scores))
     return 1 if up @ up >= down @ down else -1
 
 
 def search(matched: Matched, rules: Rules) -> Found:
-    """The events of a trace whose events are positive."""
-    state = _State(matched, rules)
+    """The events of a trace in which all events are positive."""
+    state = State(matched, rules)
     for _ in range(_ROUNDS):
         before = state.places
         state.add()
@@ -72,14 +72,14 @@ def search(matched: Matched, rules: Rules) -> Found:
 
 
 def _spread(scores: np.ndarray) -> float:
-    """The standard deviation of the noise among matches, from their lower part, in which there are no events."""
+    """The standard deviation of the noise in the scores, from their lower part, in which there are no events."""
     some = scores[:: max(1, len(scores) // _SAMPLED)]
-    low, high = np.quantile(some, _PARTS)
-    return max(float(high - low) / _APART, _LEAST_NOISE * float(np.abs(scores).max()))
+    low, high = np.quantile(some, _QUANTILES)
+    return max(float(high - low) / _QUANTILE_DISTANCE, _LEAST_NOISE * float(np.abs(scores).max()))
 
 
-class _State:
-    """The events so far, and what they leave of the matches."""
+class State:
+    """The events so far, and the matches without them."""
 
     def __init__(self, matched: Matched, rules: Rules) -> None:
         self.matched, self.rules = matched, rules
@@ -89,25 +89,27 @@ class _State:
         self.norm = np.tile(matched.norm, self.count)
         self.places, self.sizes = np.empty(0, int), np.empty(0)
         self.noise = _spread(self.left / self.norm)
-        # How far two maxima of one match are apart at least: where an answer is half as like itself.
+        # The shortest distance between two maxima of one match: where a response overlaps with itself by half.
         own = matched.rows[0, :: self.phases]
         self.width = self.phases * max(1, int(np.flatnonzero(own[matched.reach :] < 0.5 * own[matched.reach])[0]))
 
-    # What an event does to the matches around it
+    # An event and the matches around it
 
     def _around(self, place: int) -> tuple[slice, np.ndarray]:
+        """The matches that an event at a place changes, and by how much if its size is 1."""
         n, phase = divmod(int(place), self.phases)
         reach = self.matched.reach
         first, last = max(n - reach, 0), min(n + reach + 1, self.count)
         row = self.matched.rows[phase, (first - n + reach) * self.phases : (last - n + reach) * self.phases]
         return slice(first * self.phases, last * self.phases), row
 
-    def _explain(self, place: int, size: float) -> None:
+    def _subtract(self, place: int, size: float) -> None:
+        """Take an event out of the matches that are left."""
         inside, row = self._around(place)
         self.left[inside] -= size * row
 
     def _between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """How alike events at two places are, element by element."""
+        """The overlap R of events at two places, element by element."""
         n, phase = np.divmod(first, self.phases)
         at = second - (n - self.matched.reach) * self.phases
         inside = (at >= 0) & (at < self.matched.rows.shape[1])
@@ -116,14 +118,14 @@ class _State:
     # The steps of a round
 
     def add(self) -> bool:
-        """An event at each place where what is left is farthest out of the noise, none near another new one."""
+        """Add an event at each place where what is left stands out of the noise the most; whether there was any."""
         scores = self.left / self.norm
         self.noise = _spread(scores)
-        # What is left beside a large event may be what its form is off.
+        # What is left beside a large event may only be due to its shape.
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(
             (self.match - self.left) / self.norm, 0.0
         )
-        # With an end on either side, so that the first place and the last may be maxima.
+        # Padded, so that the first and the last place may be maxima.
         ends = (-np.inf, -np.inf)
         peaks, _ = find_peaks(np.pad(scores, 1, constant_values=ends), np.pad(level, 1), distance=self.width)
         taken = peaks - 1
@@ -132,14 +134,14 @@ class _State:
             return False
         sizes = self.left[new] / self.norm[new] ** 2
         for place, size in zip(new, sizes, strict=True):
-            self._explain(place, size)
+            self._subtract(place, size)
         order = np.argsort(np.concatenate([self.places, new]))
         self.places = np.concatenate([self.places, new])[order]
         self.sizes = np.concatenate([self.sizes, sizes])[order]
         return True
 
     def split(self) -> bool:
-        """Two events in place of one where two match so much better; whether there were any."""
+        """Replace an event by two where two match much better; whether there was any."""
         places: list[int] = []
         for i, place in enumerate(self.places):
             pair = self._pair(i)
@@ -151,7 +153,7 @@ class _State:
         return found
 
     def _pair(self, i: int) -> list[int] | None:
-        """The two places that match best what the others leave to event ``i``, if one event matches so much worse."""
+        """Two places that match what the others leave to event ``i`` much better than one place does, or None."""
         place = self.places[i]
         low = max(place - self.width, self.places[i - 1] + 1 if i else 0)
         high = min(place + self.width, self.places[i + 1] - 1 if i + 1 < len(self.places) else len(self.match) - 1)
@@ -161,12 +163,12 @@ class _State:
         score = self.left[tried] + self.sizes[i] * self._between(np.full(len(tried), place), tried)
         score /= self.norm[tried]
         first, second = np.triu_indices(len(tried), 1)
-        alike = self._between(tried[first], tried[second]) / (self.norm[tried[first]] * self.norm[tried[second]])
+        overlap = self._between(tried[first], tried[second]) / (self.norm[tried[first]] * self.norm[tried[second]])
         with np.errstate(divide="ignore", invalid="ignore"):
-            one = (score[first] - alike * score[second]) / (1 - alike**2)
-            two = (score[second] - alike * score[first]) / (1 - alike**2)
+            one = (score[first] - overlap * score[second]) / (1 - overlap**2)
+            two = (score[second] - overlap * score[first]) / (1 - overlap**2)
             both = one * score[first] + two * score[second]
-        both = np.where((one > 0) & (two > 0) & (alike < _SAME), both, 0.0)
+        both = np.where((one > 0) & (two > 0) & (overlap < _SAME), both, 0.0)
         best = int(both.argmax())
         own = self.sizes[i] * self.norm[place]
         gain = both[best] - max(own, score.max()) ** 2
@@ -174,21 +176,21 @@ class _State:
         return [int(tried[first[best]]), int(tried[second[best]])] if gain > level**2 else None
 
     def settle(self) -> None:
-        """Sizes by least squares, places one by one, and out with what is none."""
+        """Find sizes by least squares, move events one by one, and leave out those that are none."""
         for _ in range(_SWEEPS):
             self._join()
             self._solve()
-            self._subtract()
+            self._subtract_all()
             if not self._move():
                 break
         self._join()
         self._solve()
         while self._leave_out():
             self._solve()
-        self._subtract()
+        self._subtract_all()
 
     def _solve(self) -> None:
-        """The best sizes, none of them negative."""
+        """Find the best sizes, leaving out events whose size would be negative."""
         while self.places.size:
             sizes = self._least_squares()
             if (sizes > 0).all():
@@ -198,14 +200,14 @@ class _State:
             sizes = np.empty(0)
         self.sizes = sizes
 
-    def _subtract(self) -> None:
-        """What the events leave of the matches."""
+    def _subtract_all(self) -> None:
+        """Take all events out of the matches."""
         self.left = self.match.copy()
         for place, size in zip(self.places, self.sizes, strict=True):
-            self._explain(place, size)
+            self._subtract(place, size)
 
     def _least_squares(self) -> np.ndarray:
-        """The best sizes, once events are left out whose answers are a combination of those of events before them."""
+        """The best sizes, after leaving out events whose responses are a combination of those of events before them."""
         bands = self._bands()
         factor, failed = lapack.dpbtrf(bands, lower=1)
         if not failed and (factor[0] ** 2 > _OWN * bands[0]).all():
@@ -214,14 +216,14 @@ class _State:
         return cho_solve((factor, True), self.match[self.places])
 
     def _keep_independent(self) -> np.ndarray:
-        """Leave out what is a combination of events before it; the Cholesky factor of how alike the others are."""
+        """Leave out events that are a combination of those before them; the Cholesky factor of the others' overlaps."""
         kept = np.empty_like(self.places)
         factor = np.zeros((len(kept), len(kept)))
         n = 0
         for place in self.places:
             first = int(np.searchsorted(kept[:n], place - (self.matched.reach + 1) * self.phases))
-            alike = self._between(np.full(n - first, place), kept[first:n])
-            row = solve_triangular(factor[first:n, first:n], alike, lower=True) if n > first else alike
+            overlap = self._between(np.full(n - first, place), kept[first:n])
+            row = solve_triangular(factor[first:n, first:n], overlap, lower=True) if n > first else overlap
             own = self.norm[place] ** 2
             left = own - row @ row
             if left > _OWN * own:
@@ -231,7 +233,7 @@ class _State:
         return factor[:n, :n]
 
     def _bands(self) -> np.ndarray:
-        """How alike the events are, the diagonals of a symmetric matrix as rows, from the main one down."""
+        """The overlaps of all events: the diagonals of a symmetric matrix as rows, from the main one down."""
         places = self.places
         bands = [self._between(places, places)]
         for d in range(1, len(places)):
@@ -241,7 +243,7 @@ class _State:
         return np.array(bands)
 
     def _move(self) -> bool:
-        """Each event to the place near by where it matches best what the others leave; whether any moved."""
+        """Move each event to the nearby place where it matches best what the others leave; whether any moved."""
         moved = False
         last = len(self.match) - 1
         for i, place in enumerate(self.places):
@@ -251,17 +253,17 @@ class _State:
             own = self.left[near] + self.sizes[i] * self._between(np.full(len(near), place), near)
             best = int((own / self.norm[near]).argmax())
             if near[best] != place:
-                self._explain(place, -self.sizes[i])
+                self._subtract(place, -self.sizes[i])
                 self.places[i], self.sizes[i] = near[best], max(own[best], 0.0) / self.norm[near[best]] ** 2
-                self._explain(self.places[i], self.sizes[i])
+                self._subtract(self.places[i], self.sizes[i])
                 moved = True
         return moved
 
     def _join(self) -> None:
-        """One event in place of two that cannot be told apart."""
+        """Replace two events that cannot be told apart by one."""
         while len(self.places) > 1:
-            alike = self._between(self.places[:-1], self.places[1:])
-            pairs = np.flatnonzero(alike > _SAME * self.norm[self.places[:-1]] * self.norm[self.places[1:]])
+            overlap = self._between(self.places[:-1], self.places[1:])
+            pairs = np.flatnonzero(overlap > _SAME * self.norm[self.places[:-1]] * self.norm[self.places[1:]])
             if not pairs.size:
                 break
             i = int(pairs[0])
@@ -271,40 +273,40 @@ class _State:
             self.places, self.sizes = self.places[keep], self.sizes[keep]
 
     def _leave_out(self) -> bool:
-        """Leave out what no longer stands out of the noise, of neighbours the least firm; whether there was any."""
+        """Leave out events that do not stand out of the noise, of neighbours the weakest; whether there was any."""
         if not self.places.size:
             return False
         norm = self.norm[self.places]
-        # Where an event is, the best sizes leave nothing of the match: it is its own and that of the others.
+        # With the best sizes nothing is left at an event: the match there is its own and that of the others.
         others = self.match[self.places] / norm - self.sizes * norm
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
-        excess = self.sizes * np.sqrt(self._firmness()) / level
+        excess = self.sizes * np.sqrt(self._precision()) / level
         weak = excess < 1
         if not weak.any():
             return False
-        # Of neighbours the weakest first: without it the others may stand.
+        # Of neighbours only the weakest: without it the others may stand out.
         near = np.diff(self.places) <= self.width
         weak[1:] &= ~near | (excess[1:] < excess[:-1])
         weak[:-1] &= ~near | (excess[:-1] <= excess[1:])
         self.places = self.places[~weak]
         return True
 
-    def _firmness(self) -> np.ndarray:
-        """(K,) 1 / the variance of each size with all others free, if the noise's is 1: from its neighbours."""
-        firmness = np.empty(len(self.places))
+    def _precision(self) -> np.ndarray:
+        """(K,) 1 / the variance of each size with those of its neighbours free, for noise of variance 1."""
+        precision = np.empty(len(self.places))
         for i, place in enumerate(self.places):
             first, last = max(i - _NEIGHBOURS, 0), i + _NEIGHBOURS + 1
             near = self.places[first:last]
-            alike = self._between(np.full(len(near), place), near) / (self.norm[place] * self.norm[near])
-            near = near[np.abs(alike) > _NEIGHBOUR]
+            overlap = self._between(np.full(len(near), place), near) / (self.norm[place] * self.norm[near])
+            near = near[np.abs(overlap) > _NEIGHBOUR]
             table = self._between(*(part.ravel() for part in np.meshgrid(near, near)))
             table = table.reshape(len(near), len(near)) / np.outer(self.norm[near], self.norm[near])
             own = int(np.flatnonzero(near == place)[0])
-            firmness[i] = self.norm[place] ** 2 / max(np.linalg.inv(table)[own, own], 1.0)
-        return firmness
+            precision[i] = self.norm[place] ** 2 / max(np.linalg.inv(table)[own, own], 1.0)
+        return precision
 
     def found(self) -> Found:
-        """The result, its places polished by the parabola through each maximum."""
+        """The result; a parabola through each maximum refines the places."""
         shifts = np.zeros(len(self.places))
         for i, place in enumerate(self.places):
             if 0 < place < len(self.match) - 1:
@@ -314,4 +316,4 @@ class _State:
                 if at >= max(before, after) and 2 * at > before + after:
                     shifts[i] = 0.5 * (after - before) / (2 * at - before - after)
         noise = _spread(self.left / self.norm)
-        return Found(self.places, self.sizes, self._firmness(), shifts, noise)
+        return Found(self.places, self.sizes, self._precision(), shifts, noise)

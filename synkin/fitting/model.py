@@ -1,17 +1,20 @@
-"""The curve to be fitted and its derivatives, in double precision."""
+"""The curve that is fitted, and its exact derivatives, in double precision."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from synkin.declaring.kernel import Kernel
 from synkin.fitting.problem import Form, Problem
 from synkin.runs.events import respond
 from synkin.runs.protocol import concentration_jumps
+
+_Result = TypeVar("_Result")
 
 
 class Curve(NamedTuple):
@@ -19,11 +22,11 @@ class Curve(NamedTuple):
 
     g: np.ndarray  # (R, M) mS
     value: np.ndarray  # (R, M) in the unit of the trace
-    derivative: np.ndarray  # (R, M, C), with respect to the coordinates that `Problem.columns` lists
+    derivative: np.ndarray  # (R, M, C) with respect to the coordinates that `Problem.columns` lists
 
 
 def curve(problem: Problem, point: np.ndarray) -> Curve:
-    """The curve at a point, (N,): see `Problem` for its coordinates."""
+    """The curve at a point (N,), whose coordinates `Problem` lists."""
     own = problem.split(point)
     g, slope = response(problem, point[: len(problem.free)], own["onset"])
     scale = own["scale"][:, None]
@@ -45,7 +48,7 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
         g, (R, M), and its derivatives with respect to the parameters' coordinates and onset, (R, M, P + 1).
     """
     recordings, samples = problem.trace.shape
-    # Where all recordings have the same spikes at the same times, one g serves all.
+    # Recordings with the same spikes at the same times have the same g, which is computed once.
     shifted = "onset" in problem.own and "onset" not in problem.shared
     one = not shifted and problem.spike_times.ndim == problem.times.ndim == 1
     rows = 1 if one else recordings
@@ -55,8 +58,8 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
     return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
 
 
-def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.ndarray:
-    """The sums of squares that are left at some onsets, scale and offset, where they are free, being the best for each.
+def sums_of_squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """The sum of squares of each recording at several onsets, with the best scale and offset where these are free.
 
     Args:
         problem: the problem.
@@ -68,7 +71,7 @@ def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.
     """
     recordings = len(problem.trace)
     held = {name: problem.held[name] for name in ("scale", "offset") if name in problem.held}
-    found = _squares(
+    found = _sums_of_squares(
         problem.form,
         problem.params,
         parameters,
@@ -82,39 +85,41 @@ def squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.
     return np.asarray(found).T
 
 
-def of_parts(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> np.ndarray:
-    """g in mS of each of the n parts of a sum, as if its conductance were that of the first: (R, n, M).
+def conductance_of_parts(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> np.ndarray:
+    """g in mS of each of the n parts of a sum, without its relative conductance: (R, n, M).
 
     Args:
-        problem: of a `synkin.declaring.sums.Sum`.
+        problem: that of a `synkin.declaring.sums.Sum`.
         parameters: (P,) coordinates of the free parameters.
         onset: (R,) ms.
     """
     rows = len(problem.trace)
     points = np.column_stack([np.tile(parameters, (rows, 1)), onset])
-    return np.asarray(_of_parts(problem.form, problem.params, points, *_rows(problem, rows)))
+    return np.asarray(_conductance_of_parts(problem.form, problem.params, points, *_rows(problem, rows)))
 
 
-def triangles(problem: Problem, columns: np.ndarray) -> np.ndarray:
-    """The triangle R of a recording's ``columns`` = Q R: what stands for them in least squares, Q being a rotation.
+def qr_factors(problem: Problem, columns: np.ndarray) -> np.ndarray:
+    """The triangular factor of each recording's ``columns``, from the QR decomposition.
+
+    Least squares gives the same result with it as with the columns, because the other factor is a rotation.
 
     Args:
-        problem: says which samples there are.
+        problem: tells which samples are present.
         columns: (R, M, n), a row for each sample.
 
     Returns:
-        (R, min(M, n), n): a handful of rows, however long the recording is.
+        (R, min(M, n), n): few rows, however long the recording is.
     """
     return np.asarray(np.linalg.qr(np.where(problem.present[:, :, None], columns, 0.0), mode="r"))
 
 
-def spread(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
-    """One matrix from those of the recordings: the blocks (R, m, n) below each other, (R m, total).
+def stacked(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
+    """The matrices of the recordings stacked into one, (R m, total).
 
     Args:
         blocks: (R, m, n).
-        columns: (R, n), the column of the result that each column of a block belongs to.
-        total: how many columns the result has.
+        columns: (R, n), for each column of a block its column in the result.
+        total: the number of columns of the result.
     """
     matrix = np.zeros((*blocks.shape[:2], total))
     np.put_along_axis(matrix, columns[:, None, :], blocks, axis=2)
@@ -128,13 +133,13 @@ def _rows(problem: Problem, rows: int) -> list[np.ndarray]:
 
 @partial(jax.jit, static_argnames="form")
 def _respond(
-    form: Form, params: Any, points: Array, spike_times: Array, weights: Array, times: Array
+    form: Form, params: NamedTuple, points: Array, spike_times: Array, weights: Array, times: Array
 ) -> tuple[Array, Array]:
-    """g (rows, M), and its derivative (rows, M, P + 1), at ``points`` (rows, P + 1): the free parameters and onset."""
+    """g (rows, M) and its derivatives (rows, M, P + 1) at ``points`` (rows, P + 1): free parameters and onset."""
 
     def row(point: Array, *given: Array) -> tuple[Array, Array]:
         def g(point: Array) -> tuple[Array, Array]:
-            g = _g(form, params, point, *given)
+            g = _conductance(form, params, point, *given)
             return g, g
 
         slope, value = jax.jacfwd(g, has_aux=True)(point)
@@ -144,21 +149,23 @@ def _respond(
 
 
 @partial(jax.jit, static_argnames="form")
-def _of_parts(form: Form, params: Any, points: Array, spike_times: Array, weights: Array, times: Array) -> Array:
-    """g of each part (rows, n, M), at ``points`` (rows, P + 1): the free parameters and onset."""
+def _conductance_of_parts(
+    form: Form, params: NamedTuple, points: Array, spike_times: Array, weights: Array, times: Array
+) -> Array:
+    """g of each part (rows, n, M) at ``points`` (rows, P + 1): free parameters and onset."""
 
     def row(point: Array, spike_times: Array, *given: Array) -> Array:
         own = form.kernel.params_of(with_free(form, params, point))
         parts = zip(form.kernel.parts, own, strict=True)
-        return jnp.stack([_answer(form, part, each, spike_times + point[-1], *given) for part, each in parts])
+        return jnp.stack([_response(form, part, each, spike_times + point[-1], *given) for part, each in parts])
 
     return _each(form.kernel, row, points, spike_times, weights, times)
 
 
 @partial(jax.jit, static_argnames="form")
-def _squares(
+def _sums_of_squares(
     form: Form,
-    params: Any,
+    params: NamedTuple,
     parameters: Array,
     onsets: Array,
     spike_times: Array,
@@ -169,17 +176,17 @@ def _squares(
     importance: Array,
     held: dict[str, Array],
 ) -> Array:
-    """Sums of squares, (n, R), at ``onsets`` (n, R); ``held``: of scale and offset, those that are not free."""
+    """Sums of squares (n, R) at ``onsets`` (n, R); ``held`` has the values of scale and offset that are not free."""
     root = jnp.where(present, importance, 0.0)
     share = root / jnp.sqrt((root * root).sum(axis=1, keepdims=True))
 
     def centred(a: Array) -> Array:
-        """In units of each sample's error, without what a free offset takes up and what is missing."""
+        """``a`` over each sample's error, 0 where a sample is missing, and less its mean if the offset is free."""
         a = jnp.where(present, a, 0.0) * root
         return a if "offset" in held else a - (a * share).sum(axis=1, keepdims=True) * share
 
     def row(onset: Array, *given: Array) -> Array:
-        return _g(form, params, jnp.append(parameters, onset), *given)
+        return _conductance(form, params, jnp.append(parameters, onset), *given)
 
     def sums(onset: Array) -> Array:
         g = centred(_each(form.kernel, row, onset, spike_times, weights, times))
@@ -189,29 +196,37 @@ def _squares(
         scale = jnp.broadcast_to(held.get("scale", best), best.shape)
         return ((target - scale[:, None] * g) ** 2).sum(axis=1)
 
-    # One after the other: together they would take n times the memory, and no less time.
+    # One onset after the other: all at once would take n times the memory, and as long.
     return jax.lax.map(sums, onsets)
 
 
-def _each(kernel: Any, function: Callable[..., Any], *rows: Array) -> Any:
-    """``function`` of each row; one after the other where `synkin.solving.propagator.climb` can skip rungs then."""
+def _each(kernel: Kernel, function: Callable[..., _Result], *rows: Array) -> _Result:
+    """``function`` of each row.
+
+    A kernel that is solved by matrices takes one row after the other, which is faster: each row then computes only
+    the squarings of its propagators that its own times need.
+    """
     if any(part.structure.has_matrix for part in kernel.parts):
         return jax.lax.map(lambda row: function(*row), rows)
     return jax.vmap(function)(*rows)
 
 
-def with_free(form: Form, params: Any, point: Array) -> Any:
-    """``params`` with the free parameters of ``point``, whose first P elements these are, and what is tied to them."""
+def with_free(form: Form, params: NamedTuple, point: Array) -> NamedTuple:
+    """``params`` with the free parameters, the first P elements of ``point``, and with the parameters tied to them."""
     values = {name: jnp.exp(point[i]) if form.logarithmic[i] else point[i] for i, name in enumerate(form.free)}
     return params._replace(**values, **{name: values[other] for name, other in form.ties})
 
 
-def _g(form: Form, params: Any, point: Array, spike_times: Array, weights: Array, times: Array) -> Array:
-    """g (M,) of one recording at ``point`` (P + 1,): the free parameters and onset."""
-    return _answer(form, form.kernel, with_free(form, params, point), spike_times + point[-1], weights, times)
+def _conductance(
+    form: Form, params: NamedTuple, point: Array, spike_times: Array, weights: Array, times: Array
+) -> Array:
+    """g (M,) of one recording at ``point`` (P + 1,): free parameters and onset."""
+    return _response(form, form.kernel, with_free(form, params, point), spike_times + point[-1], weights, times)
 
 
-def _answer(form: Form, kernel: Any, params: Any, spike_times: Array, weights: Array, times: Array) -> Array:
+def _response(
+    form: Form, kernel: Kernel, params: NamedTuple, spike_times: Array, weights: Array, times: Array
+) -> Array:
     """g (M,) of a kernel, or of a part of a sum."""
     if form.jumps:
         return concentration_jumps(kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)

@@ -9,11 +9,10 @@ from typing import Annotated, Any, NamedTuple
 from warnings import warn
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from synkin.arguments import fields, units
 from synkin.arguments.numbers import as_float64
-from synkin.arguments.times import check_times
+from synkin.arguments.times import as_sweeps, check_increasing
 from synkin.recordings.recording import arrays, window_ms, within
 
 # What is off the baseline by less than this part of the trace is the rounding of a mean.
@@ -110,22 +109,8 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measur
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
     times, trace, _ = arrays(times, trace)
-    times = as_float64("times", units.plain("times", times, "ms"))
-    trace = as_float64("trace", trace)
-    if times.ndim != 1:
-        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
-    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
-        expected = f"({len(times)},) or (R, {len(times)})"
-        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
-    if len(times) < 3:
-        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    check_times("times", times, sort=False)
-    rises = np.diff(times) > 0
-    if not rises.all():
-        i = int(rises.argmin())
-        raise ValueError(
-            f"Argument `times` must be increasing, but element {i + 1} ({times[i + 1]}) is not above {times[i]}."
-        )
+    times, trace = as_sweeps(times, trace)
+    check_increasing("times", times)
     if isinstance(baseline, _Zero):
         said = off_zero(np.atleast_2d(trace))
         if said:
@@ -336,6 +321,8 @@ def _polished(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = F
         taus = np.exp(p[:n])
         by_amplitude = columns(taus)
         return np.hstack([by_amplitude[:, :n] * (x[:, None] / taus) * p[n : 2 * n], by_amplitude])
+
+    from scipy.optimize import least_squares  # here, because it takes long to import
 
     amplitudes = np.linalg.lstsq(columns(taus), y, rcond=None)[0]
     start = np.concatenate([np.log(taus), amplitudes])

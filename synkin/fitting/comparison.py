@@ -1,4 +1,4 @@
-"""Which of several kernels describes a recording: how well each does for the numbers it takes."""
+"""Which of several kernels describes a recording best, for the number of parameters that it takes."""
 
 import html
 import textwrap
@@ -10,43 +10,42 @@ import numpy as np
 
 from synkin.arguments import fields
 from synkin.arguments.messages import describe
-from synkin.fitting.formatting import listed
+from synkin.fitting.formatting import aligned, listed
+from synkin.fitting.quality.goodness_of_fit import Quality, assess
 from synkin.fitting.result import Fit
 
 # Evidence ratios up to this one are hardly any evidence.
 _HARDLY = 3.0
+# The width of text.
 _WIDTH = 100
 
 
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Fits of one recording, the most likely first; all but ``fits`` in the same order, (n,).
+    """Fits of one recording, the most likely first. Arrays are (n,), one element for each fit.
 
-    ``samples`` independent ones are told by the fit whose residuals are the least alike: those of a kernel that does
-    not describe the recording are alike because of that.
+    The number of independent samples is that of the fit whose residuals are the least correlated: a kernel that does
+    not describe the recording leaves residuals that are correlated for that reason.
     """
 
     names: Annotated[tuple[str, ...], "of the fits"]
     fits: Annotated[tuple[Fit, ...], "what `synkin.fit` returned"]
-    samples: Annotated[float, "independent ones"]
-    numbers: Annotated[np.ndarray, "how many numbers were fitted"]
+    samples: Annotated[float, "the number of independent samples"]
+    numbers: Annotated[np.ndarray, "how many numbers each fitted"]
     r_squared: Annotated[np.ndarray, "part of the variance that each curve explains", "1"]
-    aicc: Annotated[np.ndarray, "above the lowest; infinite where there are too few samples for so many numbers", "1"]
+    aicc: Annotated[np.ndarray, "above the lowest; infinite if there are too few samples for the numbers fitted", "1"]
     bic: Annotated[np.ndarray, "above the lowest", "1"]
-    weights: Annotated[np.ndarray, "of the evidence by AICc, 1 together", "1"]
-    message: Annotated[str, "what is to be said of it"]
+    weights: Annotated[np.ndarray, "Akaike weights, from AICc; they add up to 1", "1"]
+    message: Annotated[str, "the result in sentences"]
 
     @property
     def best(self) -> Fit:
-        """The most likely of them."""
+        """The most likely fit."""
         return self.fits[0]
 
     def __repr__(self) -> str:
-        rows = self._rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-        return "\n".join([*table, textwrap.fill(self.message, _WIDTH)])
+        return "\n".join([*aligned(self._rows(), right=True), textwrap.fill(self.message, _WIDTH)])
 
     def _repr_html_(self) -> str:
         head, *body = ([html.escape(cell) for cell in row] for row in self._rows())
@@ -75,22 +74,22 @@ class Comparison:
 
 
 def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
-    """Kernels that were fitted to one recording, compared: how well each does for the numbers it takes.
+    """Compare kernels that were fitted to one recording: how well each describes it for the numbers it fits.
 
     Args:
-        fits: two or more of what `synkin.fit` returned for the same samples; or such by name. By default each is called
-            as its kernel is.
+        fits: two or more results of `synkin.fit` for the same samples, in a list or by name. In a list each is called
+            by its kernel's name.
 
     Returns:
-        `Comparison`, the most likely first: a table as text, and `synkin.plot.compare` draws it. AICc and BIC are those
-        of least squares with normal noise of a level that is fitted too, of as many samples as are independent: the
-        samples over how many of them count as one (`Fit.alike`, the smallest of all). The evidence for one over another
-        is exp(dAICc / 2).
+        `Comparison`, the most likely first: a table as text, which `synkin.plot.compare` draws. AICc and BIC are those
+        of least squares with normal noise whose level is fitted too. The number of samples in them is that of
+        independent samples: all samples over how many of them count as one (`Fit.alike`, the smallest of all fits). The
+        evidence for one fit over another is exp(dAICc / 2).
 
     Raises:
-        TypeError: what is no fit.
-        ValueError: fewer than two, fits of different recordings or with different ``sigma``, or under "soft_l1", whose
-            sums of squares do not compare.
+        TypeError: something that is not a fit.
+        ValueError: fewer than two fits, fits of different recordings or with different ``sigma``, or fits under
+            "soft_l1", whose sums of squares cannot be compared.
 
     Source: Burnham and Anderson 2002, Model Selection and Multimodel Inference, 2nd ed., ch. 2 and 6.
     """
@@ -115,10 +114,10 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
     numbers = np.array([len(fit.point) for fit in given])
     importance = np.reshape(first.importance, np.shape(given[0].residuals))
     squares = np.array([np.nansum((fit.residuals * importance) ** 2) for fit in given])
-    # Residuals that are rounding are all as good.
+    # Sums of squares that are only rounding are equally good.
     floor = np.finfo(float).eps * float((first.trace**2).sum()) or np.finfo(float).tiny
     likely = samples * np.log(np.maximum(squares, floor) / samples)
-    count = numbers + 1  # the noise's level is one of them
+    count = numbers + 1  # with the noise's level
     left = samples - count - 1
     with np.errstate(divide="ignore"):
         aicc = np.where(left > 0, likely + 2 * count + 2 * count * (count + 1) / np.where(left > 0, left, 1.0), np.inf)
@@ -139,12 +138,14 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
         aicc=(aicc - aicc.min() if np.isfinite(aicc).any() else aicc)[order],
         bic=(bic - bic.min())[order],
         weights=weights[order],
-        message=_said(ordered, weights[order], bic[order], np.isfinite(aicc[order]), given[order[0]], samples),
+        message=_sentences(ordered, weights[order], bic[order], np.isfinite(aicc[order]), given[order[0]], samples),
     )
 
 
-def _said(names: list[str], weights: np.ndarray, bic: np.ndarray, told: np.ndarray, best: Fit, samples: float) -> str:
-    """What the comparison comes to."""
+def _sentences(
+    names: list[str], weights: np.ndarray, bic: np.ndarray, has_aicc: np.ndarray, best: Fit, samples: float
+) -> str:
+    """The result in sentences."""
     ratio = weights[0] / weights[1] if weights[1] > 0 else np.inf
     close = [name for name, weight in zip(names[1:], weights[1:], strict=True) if weight * _HARDLY >= weights[0]]
     if close:
@@ -156,17 +157,22 @@ def _said(names: list[str], weights: np.ndarray, bic: np.ndarray, told: np.ndarr
     if bic.argmin() != 0:
         sentences.append(f"By BIC, which charges more for a number, it is {names[int(bic.argmin())]}.")
     sentences.append(f"About {samples:.0f} samples are independent.")
-    if not told.all():
-        few = [name for name, is_told in zip(names, told, strict=True) if not is_told]
+    if not has_aicc.all():
+        few = [name for name, has_own in zip(names, has_aicc, strict=True) if not has_own]
         sentences.append(
             f"That is too few for the numbers of {listed(few)}, of which AICc says nothing"
-            f"{': the weights are those of BIC' if not told.any() else ''}."
+            f"{': the weights are those of BIC' if not has_aicc.any() else ''}."
         )
-    if "does not describe it" in best.verdict:
+    quality = _quality(best)
+    if quality is Quality.SHAPE_LEFT:
         sentences.append("Even the most likely does not describe the recording.")
-    elif "be it noise or a shape" in best.verdict:
+    elif quality is Quality.MAYBE_SHAPE_LEFT:
         sentences.append("Even the most likely may not have quite the shape of the recording: see its residuals.")
     return " ".join(sentences)
+
+
+def _quality(fit: Fit) -> Quality:
+    return assess(fit.problem, np.atleast_2d(fit.predicted), fit.width, len(fit.point), fit.alike).quality
 
 
 def _numbered(names: list[str]) -> list[str]:

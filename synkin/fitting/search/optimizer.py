@@ -1,0 +1,235 @@
+"""The search: SciPy's trust-region least squares from several starts.
+
+A free onset is scanned for before each descent but the first, with the parameters of that start, and again after a
+descent that ends at a steep response: see `synkin.fitting.search.onset`.
+"""
+
+import itertools
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from synkin.arguments.choices import check_choice
+from synkin.arguments.numbers import check_whole
+from synkin.fitting.model import Curve, curve
+from synkin.fitting.problem import Problem
+from synkin.fitting.search import initial_guess, onset
+from synkin.fitting.search.objective import Descent, Objective, linear_quantities
+from synkin.fitting.search.progress import Progress
+
+LOSSES = ("linear", "soft_l1")
+
+# The first two thirds of the starts are global: the given parameters, parameters that are as fast as the recording, and
+# others within the first factor of these. The last third lies within the second factor of the best place so far,
+# because there are low places side by side wherever a pulse ends between two samples.
+_FAR, _NEAR = 10.0, 1.5
+# The global starts stop once this many starts agree on the best fit.
+_ENOUGH = 3
+# A descent stops after this many evaluations; it goes on later if it is the best.
+_BRIEF = 25
+# Two descents ended at the same place if their sums of squares differ by less than this fraction.
+_SAME = 1e-6
+# The largest number of times that a better onset is sought after a descent.
+_SCANS = 4
+
+
+class SearchResult(NamedTuple):
+    """The best place that the search found."""
+
+    point: np.ndarray  # (N,), see `Problem`
+    curve: Curve  # there
+    width: float  # the residual from which on the loss is linear, in the trace's unit; inf for "linear"
+    success: bool  # whether the search ended by itself
+    at_bound: np.ndarray  # (N,) bool
+    squares: np.ndarray  # the sum of squares at which each start ended, in the trace's unit squared
+    starts: int  # the number of starts that were tried
+    asked: int  # the largest number of starts that was allowed
+    nfev: int
+
+
+def check_options(loss: Any, starts: Any, max_nfev: Any) -> None:
+    """Raise ValueError or TypeError unless the options of the search make sense."""
+    check_choice("loss", loss, LOSSES)
+    for name, value in (("starts", starts), ("max_nfev", max_nfev)):
+        check_whole(name, value)
+
+
+def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress: bool) -> SearchResult:
+    """The best point.
+
+    Raises:
+        ValueError: the curve is not finite at any start.
+    """
+    report = Progress(starts, enabled=progress)
+    linear, solved = linear_quantities(problem)
+    guess = objective = Objective(problem, linear, report)
+    if solved != linear:
+        objective = Objective(problem, solved, report)
+    report.start = 1
+    given = guess.complete(_given_point(problem)[guess.searched])
+    asked = given[: len(problem.free)]
+    matched = initial_guess.match_time_course(problem, given) if starts > 1 else given
+    origins = [given] if matched is given else [given, guess.complete(matched[guess.searched])]
+    # Given parameters that are right end in a wrong place if the onset is wrong: a third start scans for that.
+    unchanged = [*origins, given] if "onset" in problem.own and len(origins) == 2 and starts > 2 else origins
+    far = max(starts - starts // 3, min(starts, len(unchanged)))
+    factors = _evenly_spread(starts, len(problem.free))
+    distance = onset.search_range(problem, origins[-1]) if "onset" in problem.own else 0.0
+    ends: list[Descent] = []
+    left_out = 0
+    with report:
+        for i in range(starts):
+            report.start = i + 1 - left_out
+            if i < far and _agreeing(ends) >= _ENOUGH:
+                left_out += 1
+                continue
+            if i < far:
+                # The two origins as they are, then points around them, more of these around the matched one.
+                point = unchanged[i] if i < len(unchanged) else origins[0 if i % 3 == 1 else -1]
+                if i >= len(unchanged):
+                    point = _scaled(problem, point, _FAR ** factors[i - len(unchanged) + 1])
+                if i:
+                    point = initial_guess.match_amplitudes(problem, point)
+                    if "onset" in problem.own:
+                        point = initial_guess.match_amplitudes(problem, onset.scan(problem, point, distance))
+                point = guess.complete(point[guess.searched])
+            elif ends:
+                best = _best_at_rest(objective, ends, asked, max_nfev, distance)
+                point = _scaled(problem, objective.complete(best.x), _NEAR ** factors[1 + i - far])
+            z = np.clip(point, problem.lower, problem.upper)[objective.searched]
+            if objective.is_finite(z):
+                ends.append(_descend(objective, z, min(_BRIEF, max_nfev), distance))
+        if not ends:
+            raise ValueError("Arguments `params` and `weights` must be less extreme: the curve is not finite.")
+        best = _best_at_rest(objective, ends, asked, max_nfev, distance)
+        if loss == "soft_l1":
+            best = objective.reweigh(best, max_nfev)
+        point = objective.complete(best.x)
+        at_bound = np.zeros(len(point), bool)
+        at_bound[objective.searched] = best.at_bound
+        if not at_bound.any():
+            point = _nearest_equivalent(problem, point, asked)
+    return SearchResult(
+        point=point,
+        curve=curve(problem, point),
+        width=objective.width,
+        success=best.at_rest,
+        at_bound=at_bound,
+        squares=np.array([2 * end.cost for end in ends]) * objective.unit**2,
+        starts=starts - left_out,
+        asked=starts,
+        nfev=report.evaluations,
+    )
+
+
+def refine(problem: Problem, start: np.ndarray, max_nfev: int = 100) -> tuple[float, np.ndarray]:
+    """One descent, for a problem whose solution is nearly ``start`` (N,).
+
+    Returns:
+        The lowest sum of squares, in the square of the trace's unit, and the point (N,) there. The sum is infinite if
+        the curve is not finite at the start.
+    """
+    objective = Objective(problem, linear_quantities(problem)[1], Progress(1, enabled=False))
+    z = np.clip(start, problem.lower, problem.upper)[objective.searched]
+    if not objective.is_finite(z):
+        return np.inf, start
+    if not z.size:  # all coordinates are solved for
+        return float((objective.residuals(z) ** 2).sum()) * objective.unit**2, objective.complete(z)
+    distance = onset.search_range(problem, start) if "onset" in problem.own else 0.0
+    end = _descend(objective, z, max_nfev, distance)
+    return 2 * float(end.cost) * objective.unit**2, objective.complete(end.x)
+
+
+def _descend(objective: Objective, z: np.ndarray, max_nfev: int, distance: float) -> Descent:
+    """A descent from ``z``, and further ones from better onsets as long as a scan finds any."""
+    problem, end = objective.problem, objective.minimise(z, max_nfev)
+    for _ in range(_SCANS):
+        point = objective.complete(end.x)
+        if "onset" not in problem.own or not onset.is_steep(problem, point):
+            break
+        shifted = onset.scan(problem, point, distance)
+        if shifted is point:
+            break
+        again = objective.minimise(shifted[objective.searched], max_nfev)
+        if again.cost > end.cost * (1 + _SAME):
+            break
+        end = again
+    return end
+
+
+def _best_at_rest(
+    objective: Objective, ends: list[Descent], asked: np.ndarray, max_nfev: int, distance: float
+) -> Descent:
+    """The best of the ``ends``; one that was cut short first goes on, and is replaced in the list."""
+    while True:
+        best = _best(ends, asked)
+        if best.at_rest or best.nfev >= max_nfev or max_nfev <= _BRIEF:
+            return best
+        end = _descend(objective, best.x, max_nfev, distance)
+        if not end.at_rest:
+            end = replace(end, nfev=max(end.nfev, max_nfev))
+        # A descent that cannot get any lower is at rest too.
+        at = [other is best for other in ends].index(True)
+        ends[at] = end if end.cost <= best.cost else replace(best, at_rest=True)
+
+
+def _agreeing(ends: list[Descent]) -> int:
+    """The number of descents that ended at the lowest sum of squares."""
+    squares = 2 * np.array([end.cost for end in ends])
+    return int((squares <= squares.min(initial=np.inf) * (1 + _SAME) + _SAME**2).sum())
+
+
+def _best(ends: list[Descent], parameters: np.ndarray) -> Descent:
+    """The lowest descent; of several that are equally low, the one whose parameters are nearest to ``parameters``.
+
+    So the two time constants of dual_expon keep their order, although exchanging them does not change the curve.
+    """
+    squares = 2 * np.array([end.cost for end in ends])
+    low = [end for end, at in zip(ends, squares, strict=True) if at <= squares.min() * (1 + _SAME) + _SAME**2]
+    return min(low, key=lambda end: np.square(end.x[: len(parameters)] - parameters).sum())
+
+
+def _nearest_equivalent(problem: Problem, point: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The point with two parameters exchanged if that is nearer to those asked for and does not change the curve.
+
+    `_best` cannot keep the order of dual_expon's time constants if all starts ended in the other order.
+    """
+    units, are_logarithms = problem.units, problem.logarithmic
+    value = curve(problem, point).value
+    for i, j in itertools.combinations(range(len(asked)), 2):
+        other = point.copy()
+        other[[i, j]] = point[[j, i]]
+        nearer = np.square(other[: len(asked)] - asked).sum() < np.square(point[: len(asked)] - asked).sum()
+        within = (problem.lower <= other).all() and (other <= problem.upper).all()
+        alike = units[problem.free[i]] == units[problem.free[j]] and are_logarithms[i] == are_logarithms[j]
+        if nearer and within and alike and np.allclose(curve(problem, other).value, value, 0, _SAME * np.ptp(value)):
+            point = other
+    return point
+
+
+def _given_point(problem: Problem) -> np.ndarray:
+    """The point with the given parameters, and with scale, offset and onset 0."""
+    point = np.zeros(len(problem.lower))
+    point[: len(problem.free)] = [getattr(problem.params, name) for name in problem.free]
+    point[problem.are_logarithms] = np.log(point[problem.are_logarithms])
+    return point
+
+
+def _scaled(problem: Problem, point: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The point with the parameters multiplied by ``factors``, (P,)."""
+    parameters = point[: len(problem.free)]
+    scaled = np.where(problem.logarithmic, parameters + np.log(factors), parameters * factors)
+    return np.concatenate([scaled, point[len(problem.free) :]])
+
+
+def _evenly_spread(number: int, axes: int) -> np.ndarray:
+    """Points that fill the cube from -1 to 1 evenly, the first at its centre: (number, axes).
+
+    Source: the additive recurrence of the generalised golden ratio, Roberts 2018, "The unreasonable effectiveness
+    of quasirandom sequences".
+    """
+    ratio = 2.0
+    for _ in range(50):
+        ratio = (1 + ratio) ** (1 / (axes + 1))
+    return 2 * ((0.5 + np.outer(np.arange(number), ratio ** -np.arange(1.0, axes + 1))) % 1) - 1

@@ -1,0 +1,223 @@
+"""A `Fit` as a JSON file, so that what is read back equals what was written to the last bit.
+
+The file identifies its kernel (`synkin.fitting.serialization.identity`). It is read only with a kernel of the same
+equations: the library's kernel of that name, a scheme made from the text in the file, or a kernel that is given. A
+checksum shows whether the file was changed by hand. Numbers that JSON does not have are strings: "nan", "inf".
+
+Files of format 1 hold only the kernel's name and parameters, and no checksum. They are read if the kernel gives the
+curve in the file at the parameters in the file.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.known import double_precision
+from synkin.declaring.kernel import Kernel
+from synkin.declaring.scheme import Scheme, scheme_from_record
+from synkin.declaring.sums import added
+from synkin.fitting.model import curve
+from synkin.fitting.problem import Problem
+from synkin.fitting.serialization.identity import Record, difference, identity, versions
+from synkin.kernels import KERNELS
+from synkin.recordings import writing
+
+# The name of the format, in the file; and how arrays and tuples are marked there.
+_FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
+_ARRAY, _TUPLE = "array", "tuple"
+# A curve of format 1 agrees with the kernel's to this fraction of its height.
+_SAME = 1e-6
+
+# What is raised by reading content of the wrong form.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+
+
+_Fit = TypeVar("_Fit")
+_Path = str | os.PathLike[str]
+
+
+def save(fit: Any, path: _Path) -> None:
+    """Write a `Fit` to a file."""
+    values = {field.name: getattr(fit, field.name) for field in fields(fit)}
+    problem = {field.name: getattr(values["problem"], field.name) for field in fields(Problem)}
+    for part in (values, problem):
+        del part["kernel"]
+        part["params"] = part["params"]._asdict()
+    values["problem"] = problem
+    record = _to_json(_with_scheme(identity(fit.kernel, fit.params), fit.kernel))
+    content = {"format": _FORMAT, "by": versions(), "kernel": record, "fit": _to_json(values)}
+    text = json.dumps(content | {"checksum": _checksum(content)}, allow_nan=False)
+    with writing.replacing(path) as file:
+        file.write(text.encode() + b"\n")
+
+
+def load(make: Callable[..., _Fit], path: _Path, kernel: Kernel | None) -> _Fit:
+    """The `Fit` that `save` wrote, made by ``make``.
+
+    Raises:
+        OSError: no such file.
+        ValueError: a file that `save` did not write or that was changed, or a kernel that is missing or a wrong one.
+    """
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    try:
+        read = json.loads(text)
+        form, record, values = read["format"], read["kernel"], _from_json(read["fit"])
+        if form not in (_FORMAT, _FIRST):
+            raise KeyError("format")
+        is_whole = form == _FIRST or read.pop("checksum") == _checksum(read)
+        by = read["by"] if form == _FORMAT else {}
+    except _UNREADABLE:
+        raise _not_a_fit(path) from None
+    if not is_whole:
+        raise ValueError(
+            f"File {path} must be as `Fit.save` wrote it, but its content was changed since: its checksum does not "
+            "match."
+        )
+    if kernel is not None:
+        check_kernel(kernel)
+    try:
+        record = _from_json(record)
+        kernel = _kernel(record, kernel, path, by, is_first=form == _FIRST)
+        problem = values.pop("problem")
+        for part in (values, problem):
+            part["kernel"], part["params"] = kernel, kernel.Params(**part["params"])
+        posed = Problem(**problem)
+        fit = make(**values, problem=posed)
+        if form == _FIRST:
+            _check_curve(values, posed, path)
+    except _RefusedError as refused:
+        raise ValueError(str(refused)) from None
+    except _UNREADABLE:
+        raise _not_a_fit(path) from None
+    return fit
+
+
+class _RefusedError(Exception):
+    """A file that cannot be read with this kernel; its text is the message for the user."""
+
+
+def _not_a_fit(path: _Path) -> ValueError:
+    return ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or not a whole one.")
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """The checksum of JSON's content, whatever its layout."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _with_scheme(record: Record, kernel: Kernel) -> Record:
+    """``record`` with the text of each scheme that is not one of the library's kernels."""
+    if len(kernel.parts) > 1:
+        parts = zip(record["parts"], kernel.parts, strict=True)
+        return record | {"parts": [_with_scheme(one, part) for one, part in parts]}
+    if KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
+        with suppress(TypeError):  # a rate that is a function
+            record = record | {"scheme": json.loads(json.dumps(kernel.said))}
+    return record
+
+
+def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str], *, is_first: bool) -> Kernel:
+    """The kernel of a file.
+
+    Raises:
+        _RefusedError: it must be given and is not, or ``given`` is another one.
+    """
+    name, parameters = record["name"], record["parameters"]
+    if given is not None:
+        if (given.name, list(given.Params._fields)) != (name, parameters):
+            raise _RefusedError(
+                f"Argument `kernel` must be {name} with the parameters {', '.join(parameters)}, as in {path}, but is "
+                f"{given!r:.80}."
+            )
+        differs = None if is_first else difference(record, given, by)
+        if differs:
+            raise _RefusedError(f"Argument `kernel` must be the {name} of {path}, but the given one {differs}.")
+        return given
+    if "parts" in record:
+        return added(*(_kernel(part, None, path, by, is_first=is_first) for part in record["parts"]))
+    known, source = KERNELS.get(name), "the library"
+    if "scheme" in record:
+        known, source = None, "its text"
+        with suppress(ValueError, TypeError):  # text that this version cannot read
+            known = scheme_from_record(*map(_as_tuple, record["scheme"]))
+    if known is None:
+        raise _RefusedError(
+            f"Argument `kernel` must be given to read {path}, as {name} is none of {source}, but is None."
+        )
+    differs = None
+    if list(known.Params._fields) != parameters:
+        differs = f"has the parameters {', '.join(known.Params._fields)}"
+    elif not is_first:
+        differs = difference(record, known, by)
+    if differs:
+        raise _RefusedError(
+            f"Argument `kernel` must be given to read {path}, as the {name} of {source} {differs}, but is None."
+        )
+    return known
+
+
+def _check_curve(fit: dict[str, Any], problem: Problem, path: _Path) -> None:
+    """Check the curve and parameters of a file without a checksum: they must be those of its problem.
+
+    Raises:
+        _RefusedError: they are not.
+    """
+    with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+        value, params = curve(problem, fit["point"]).value, problem.params_at(fit["point"])
+        own = problem.split(fit["point"])
+    trace = np.where(problem.present, problem.trace, np.nan)
+    height = _SAME * np.abs(value).max()
+    curves = [(fit["predicted"], value), (fit["trace"], trace), (fit["residuals"], trace - value)]
+    numbers: list[tuple[Any, Any]] = [(fit["params"], params), *((fit[name], own[name]) for name in own)]
+    if not all(
+        np.allclose(np.ravel(np.broadcast_to(a, np.shape(b))), np.ravel(b), _SAME, atol, equal_nan=True)
+        for pairs, atol in ((curves, height), (numbers, 0.0))
+        for a, b in pairs
+    ):
+        raise _RefusedError(
+            f"File {path} must hold the curve that {problem.kernel.name} gives with the parameters in it, but holds "
+            "another one: it was changed since, or fitted with another kernel, which `kernel=` gives."
+        )
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+
+
+def _to_json(value: Any) -> Any:
+    """``value`` in the types of JSON."""
+    if isinstance(value, np.ndarray):
+        return {_ARRAY: _to_json(value.tolist()), "dtype": value.dtype.name}
+    if isinstance(value, dict):
+        return {name: _to_json(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return {_TUPLE: [_to_json(item) for item in value]}
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _from_json(value: Any) -> Any:
+    """The value that `_to_json` was given."""
+    if isinstance(value, dict) and set(value) == {_ARRAY, "dtype"}:
+        return np.array(value[_ARRAY], value["dtype"])
+    if isinstance(value, dict) and set(value) == {_TUPLE}:
+        return tuple(map(_from_json, value[_TUPLE]))
+    if isinstance(value, dict):
+        return {name: _from_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    return float(value) if value in ("nan", "inf", "-inf") else value

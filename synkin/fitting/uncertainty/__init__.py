@@ -1,0 +1,8 @@
+"""How well the recording determines what was fitted.
+
+autocorrelation   how strongly the noise of neighbouring samples is correlated
+standard_errors   noise, standard errors and correlations
+trade_offs        sentences on parameters that the recording cannot tell apart
+profiles          intervals from profiles of the sum of squares
+resampling        intervals from the bootstrap
+"""

@@ -1,0 +1,261 @@
+"""Profiles of the sum of squares: intervals that may be wider on one side than on the other.
+
+A standard error is the curvature of the sum of squares at its lowest point. A profile follows the sum away from there:
+one quantity is held at a series of values, all others are fitted again at each of them, and the profile ends where the
+sum has grown by more than noise explains.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+
+from synkin.arguments import fields
+from synkin.arguments.choices import check_choice
+from synkin.fitting.formatting import interval, rounded
+from synkin.fitting.problem import REACH, Problem
+from synkin.fitting.search.objective import robust_importance
+from synkin.fitting.search.optimizer import refine
+
+# The probabilities of the intervals.
+LEVELS = (0.68, 0.95)
+# A profile goes on to this times the distance of the wider interval, in steps of about this part of it, and takes at
+# most this many steps to each side. If the standard error is infinite, the first step is this fraction of the value.
+_BEYOND, _PARTS, _STEPS, _FIRST = 1.15, 1 / 7, 40, 0.1
+# The search missed the best place if a sum of squares is lower than the lowest by more than this fraction.
+_LOWER = 1e-4
+
+# From a coordinate, or an array of them, to the quantity.
+_Value = Callable[[Any], Any]
+
+
+@fields.described
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """How fast the sum of squares S grows as one quantity is moved away from its best value, all others being fitted.
+
+    ``distance`` is sqrt((S / S_best - 1) ``freedom``), with the sign of the move: Student's t for curves that are not
+    linear in the quantity. An interval ends where the distance passes t's quantile.
+    """
+
+    name: Annotated[str, "of the quantity"]
+    unit: Annotated[str, "its unit"]
+    best: Annotated[float, "its value in the fit", "`unit`"]
+    values: Annotated[np.ndarray, "(n,) increasing", "`unit`"]
+    squares: Annotated[np.ndarray, "(n,) the sum of squares at each", "square of the trace's unit"]
+    distance: Annotated[np.ndarray, "(n,) 0 at the best value, negative below", "1"]
+    interval68: Annotated[
+        tuple[float, float],
+        "its ends; infinite or 0 where the recording sets no limit",
+        "`unit`",
+    ]
+    interval95: Annotated[tuple[float, float], "the same for 95 %", "`unit`"]
+    stderr: Annotated[float, "the standard error, for comparison", "`unit`"]
+    freedom: Annotated[float, "the number of independent samples less that of fitted numbers"]
+    passed: Annotated[float, "the distance at the ends of the 95 % interval", "1"]
+    message: Annotated[str, "a warning if the search missed the best place, else ''"]
+
+    def __repr__(self) -> str:
+        lines = [f"Profile of {self.name}: {rounded(self.best, self.stderr)[0]} {self.unit}".rstrip()]
+        for level, ends in zip(LEVELS, (self.interval68, self.interval95), strict=True):
+            lines.append(f"  {100 * level:.0f} %: {interval(self.best, ends)}")
+        symmetric = interval(self.best, (self.best - self.stderr, self.best + self.stderr))
+        lines.append(f"  (one standard error to each side: {symmetric})")
+        return "\n".join([*lines, *([self.message] if self.message else [])])
+
+
+def profile(
+    problem: Problem, point: np.ndarray, width: float, inefficiency: float, name: str, stderr: float
+) -> Profile:
+    """The profile of ``name`` around the best ``point`` (N,).
+
+    Args:
+        problem: what was fitted.
+        point: the result.
+        width: the residual from which on the loss is linear, in the trace's unit; inf for least squares.
+        inefficiency: how many neighbouring samples count as one.
+        name: one of the coordinates that all recordings share.
+        stderr: its standard error.
+
+    Raises:
+        ValueError: another name.
+    """
+    from scipy.stats import t as students_t  # here, because it takes long to import
+
+    _check_name(problem, name)
+    problem = replace(problem, importance=robust_importance(problem, point, width))
+    held_at = _holding(problem, name)
+    index = problem.labels.index(name)
+    coordinate = float(point[index])
+    freedom = max(problem.present.sum() / inefficiency - len(point), 1.0)
+    quantiles = [float(students_t.ppf((1 + level) / 2, freedom)) for level in LEVELS]
+    lowest, start = refine(held_at(coordinate), np.delete(point, index))
+    is_logarithm = bool(problem.are_logarithms[index])
+    value_of: _Value = np.exp if is_logarithm else lambda x: x
+    relative = stderr / abs(value_of(coordinate)) if is_logarithm else stderr
+    first = relative if np.isfinite(relative) and relative > 0 else _FIRST * (1.0 if is_logarithm else abs(coordinate))
+    best = _Place(coordinate, lowest, start)
+    steps = _Steps(lowest, freedom, first or 1.0, quantiles[1])
+    bounds = problem.lower[index], problem.upper[index]
+    below, above = (_one_side(held_at, best, steps, sign, bounds) for sign in (-1, 1))
+    rows = np.array([(place.at, place.squares) for place in (*reversed(below.places), best, *above.places)])
+    growth = rows[:, 1] / max(lowest, np.finfo(float).tiny) - 1
+    distance = np.sign(rows[:, 0] - coordinate) * np.sqrt(np.maximum(growth, 0.0) * freedom)
+    middle, away = len(below.places), np.abs(distance)
+    # An interval may end at a bound that was given, but not at a default bound.
+    low_limit, high_limit = (side.limit if _is_given(problem, name, side.limit) else np.inf for side in (below, above))
+    ends = [
+        (
+            _crossing(rows[middle::-1, 0], away[middle::-1], quantile, low_limit, value_of, -1),
+            _crossing(rows[middle:, 0], away[middle:], quantile, high_limit, value_of, 1),
+        )
+        for quantile in quantiles
+    ]
+    message = ""
+    if growth.min() < -_LOWER:
+        at = float(value_of(rows[int(growth.argmin()), 0]))
+        message = (
+            f"At {name} = {at:.5g} the sum of squares is lower than at the best that the search found: "
+            "fit again with that as a start."
+        )
+    return Profile(
+        name=name,
+        unit=problem.units[name],
+        best=float(value_of(coordinate)),
+        values=np.asarray(value_of(rows[:, 0])),
+        squares=rows[:, 1],
+        distance=distance,
+        interval68=ends[0],
+        interval95=ends[1],
+        stderr=float(stderr),
+        freedom=float(freedom),
+        passed=quantiles[1],
+        message=message,
+    )
+
+
+class _Place(NamedTuple):
+    """A place on a profile."""
+
+    at: float  # the coordinate of the quantity
+    squares: float  # the sum of squares there
+    others: np.ndarray  # (N - 1,) the best values of all other coordinates
+
+
+class _Side(NamedTuple):
+    """One side of a profile."""
+
+    places: list[_Place]  # from near to far
+    limit: float  # the bound at which it ended, as a coordinate; infinite if it ended before
+
+
+class _Steps(NamedTuple):
+    """What decides the steps of a profile."""
+
+    lowest: float  # the sum of squares at the best place
+    freedom: float
+    first: float  # the first step, over a distance of 1
+    quantile: float  # the distance at which the wider interval ends
+
+    def distance(self, squares: float) -> float:
+        """The distance of a place from the best one, see `Profile`."""
+        growth = squares / max(self.lowest, np.finfo(float).tiny) - 1
+        return float(np.sqrt(max(growth, 0.0) * self.freedom))
+
+
+def _one_side(
+    held_at: Callable[[float], Problem], best: _Place, steps: _Steps, sign: int, bounds: tuple[float, float]
+) -> _Side:
+    """The places below (``sign`` -1) or above (1) the best one."""
+    found = [best]
+    step, before, end = _PARTS * steps.quantile * steps.first, 0.0, np.inf
+    bound = bounds[0] if sign < 0 else bounds[1]
+    at = best.at
+    for _ in range(_STEPS):
+        at = at + sign * step
+        if (reached := sign * at >= sign * bound) or not np.isfinite(at):
+            at = bound
+        last = found[-1]
+        place = _Place(at, *refine(held_at(at), last.others))
+        if len(found) > 1:  # also from the extrapolation of the last two places
+            slope = (last.others - found[-2].others) * (at - last.at) / (last.at - found[-2].at)
+            place = _lower(place, _Place(at, *refine(held_at(at), last.others + slope)))
+        if not np.isfinite(place.squares):
+            break
+        found.append(place)
+        distance = steps.distance(place.squares)
+        if reached:
+            end = at
+        if reached or distance >= _BEYOND * steps.quantile or before >= steps.quantile:
+            break
+        # The next step is as long as a part of the distance is expected to take.
+        gained = max(distance - before, 0.0)
+        longer = np.clip(_PARTS * steps.quantile / gained, 0.3, 3.0) if gained > 0 else 3.0
+        step, before = step * float(longer), distance
+    # And back again: where there are low places side by side, the way back may find lower ones than the way out.
+    back: list[_Place] = []
+    for place in reversed(found[1:]):
+        if back:
+            place = _lower(place, _Place(place.at, *refine(held_at(place.at), back[-1].others)))
+        back.append(place)
+    return _Side(back[::-1], float(end))
+
+
+def _lower(one: _Place, other: _Place) -> _Place:
+    return other if other.squares < one.squares else one
+
+
+def _crossing(at: np.ndarray, distance: np.ndarray, level: float, limit: float, value_of: _Value, sign: int) -> float:
+    """The value at which the distance, given from near to far, passes ``level``; the limit if it does not."""
+    from scipy.interpolate import PchipInterpolator  # here, because it takes long to import
+
+    over = np.flatnonzero(distance >= level)
+    if not over.size:
+        return float(value_of(limit if np.isfinite(limit) else sign * np.inf))
+    at, distance = at[: over[0] + 2], np.maximum.accumulate(distance[: over[0] + 2])
+    # Of places at the same distance the farthest counts: a jump may lie anywhere between two samples.
+    last = np.append(np.diff(distance) > 0, True)
+    if last.sum() < 2 or distance[last][0] > level:
+        return float(value_of(at[over[0]]))
+    return float(value_of(PchipInterpolator(distance[last], at[last])(level)))
+
+
+def _check_name(problem: Problem, name: str) -> None:
+    check_choice("name", name, problem.labels)
+    if name not in problem.names:  # a label such as "scale[3]"
+        raise ValueError(f"Argument `name` must be of what all recordings share, but is {name!r}.")
+
+
+def _is_given(problem: Problem, name: str, limit: float) -> bool:
+    """Whether a bound of ``name`` was given, and is not the default one of a positive parameter."""
+    if not problem.are_logarithms[problem.labels.index(name)]:
+        return True
+    return bool(abs(limit - np.log(getattr(problem.params, name))) < np.log(REACH) * (1 - 1e-9))
+
+
+def _holding(problem: Problem, name: str) -> Callable[[float], Problem]:
+    """A function from a coordinate of ``name`` to the problem in which it is held there."""
+    keep = np.arange(len(problem.labels)) != problem.labels.index(name)
+    lower, upper = problem.lower[keep], problem.upper[keep]
+    if name not in problem.free:
+        own = tuple(other for other in problem.own if other != name)
+        shared = tuple(other for other in problem.shared if other != name)
+
+        def hold_own(value: float) -> Problem:
+            held = problem.held | {name: float(value)}
+            return replace(problem, own=own, shared=shared, held=held, lower=lower, upper=upper)
+
+        return hold_own
+    i = problem.free.index(name)
+    free = tuple(other for other in problem.free if other != name)
+    logarithmic = tuple(is_logarithm for j, is_logarithm in enumerate(problem.logarithmic) if j != i)
+    ties = tuple((one, other) for one, other in problem.ties if other != name)
+    tied = [one for one, other in problem.ties if other == name]
+
+    def hold_parameter(value: float) -> Problem:
+        number = float(np.exp(value) if problem.logarithmic[i] else value)
+        params = problem.params._replace(**{one: number for one in (name, *tied)})
+        return replace(problem, params=params, free=free, logarithmic=logarithmic, ties=ties, lower=lower, upper=upper)
+
+    return hold_parameter

@@ -1,0 +1,191 @@
+"""The bootstrap: fits of recordings drawn at random from the recorded one.
+
+It assumes nothing about the noise except that the recording is representative of what could have been recorded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from synkin.arguments import fields
+from synkin.arguments.choices import check_choice
+from synkin.arguments.numbers import check_number, check_whole
+from synkin.fitting.formatting import aligned, interval, rounded
+from synkin.fitting.model import curve
+from synkin.fitting.problem import Problem
+from synkin.fitting.search.objective import robust_importance
+from synkin.fitting.search.optimizer import refine
+from synkin.fitting.uncertainty.autocorrelation import autocorrelation, inefficiency, inefficiency_within
+from synkin.fitting.uncertainty.profiles import LEVELS
+
+# A block is this many times as long as what counts as one sample, and each recording has this many blocks at least.
+_BLOCK, _BLOCKS = 2.0, 10
+# From this many recordings on, the bootstrap draws sweeps by default.
+_SWEEPS = 5
+
+# From a random generator to a drawn problem, and the start of its fit.
+_Draw = Callable[[np.random.Generator], tuple[Problem, np.ndarray]]
+
+
+@fields.described
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Fits of recordings drawn at random: ``samples`` has a row for each draw and a column for each of ``names``."""
+
+    names: Annotated[tuple[str, ...], "of the quantities"]
+    units: Annotated[tuple[str, ...], "of each"]
+    best: Annotated[np.ndarray, "(P,) of the fit itself", "`units`"]
+    samples: Annotated[np.ndarray, "(n, P) a row for each draw", "`units`"]
+    over: Annotated[str, "'sweeps' or 'blocks'"]
+    block: Annotated[int, "samples in a block; 0 over sweeps"]
+    independent: Annotated[float, "how many sweeps, or independent samples, can differ from draw to draw"]
+
+    @cached_property
+    def stderr(self) -> dict[str, float]:
+        """The standard deviation of each, by name."""
+        return dict(zip(self.names, map(float, self.samples.std(axis=0, ddof=1)), strict=True))
+
+    @cached_property
+    def interval68(self) -> dict[str, tuple[float, float]]:
+        """The interval of each, by name, that holds the true value with a probability of 68 %."""
+        return self._middle(LEVELS[0])
+
+    @cached_property
+    def interval95(self) -> dict[str, tuple[float, float]]:
+        """The interval of each, by name, that holds the true value with a probability of 95 %."""
+        return self._middle(LEVELS[1])
+
+    def _middle(self, level: float) -> dict[str, tuple[float, float]]:
+        """The middle part of the draws, made wider where there are few sweeps or samples.
+
+        The draws of n sweeps scatter by sqrt((n - 1) / n) of what sweeps do, and like a normal variable whose standard
+        deviation is known. Therefore the percentiles are those that Student's t has on a normal curve.
+
+        Source: Hesterberg 2015, Am. Stat. 69:371, for the wider percentiles.
+        """
+        from scipy.stats import norm, t  # here, because it takes long to import
+
+        wider = np.sqrt(self.independent / (self.independent - 1)) if self.over == "sweeps" else 1.0
+        tail = norm.cdf(-wider * t.ppf((1 + level) / 2, max(self.independent - 1, 1.0)))
+        low, high = np.quantile(self.samples, [tail, 1 - tail], axis=0)
+        return {name: (float(a), float(b)) for name, a, b in zip(self.names, low, high, strict=True)}
+
+    def __repr__(self) -> str:
+        what = "sweeps" if self.over == "sweeps" else f"blocks of {self.block} residuals"
+        rows: list[tuple[str, ...]] = [("", "value", "68 %", "95 %", "unit")]
+        for name, unit, best in zip(self.names, self.units, self.best, strict=True):
+            ends = (self.interval68[name], self.interval95[name])
+            rows.append((name, rounded(best, self.stderr[name])[0], *(interval(best, e) for e in ends), unit))
+        return "\n".join([f"Bootstrap of {len(self.samples):,} draws of {what}", *aligned(rows)])
+
+
+def bootstrap(
+    problem: Problem, point: np.ndarray, width: float, correlated: float, n: int, key: Any, over: str | None
+) -> Bootstrap:
+    """Fits of ``n`` recordings drawn at random.
+
+    Args:
+        problem: what was fitted.
+        point: (N,) the result.
+        width: the residual from which on the loss is linear, in the trace's unit; inf for least squares.
+        correlated: how many neighbouring samples count as one.
+        n, key, over: as in `Fit.bootstrap`.
+
+    Raises:
+        TypeError, ValueError: arguments that make no sense, or recordings that are too short.
+    """
+    check_whole("n", n)
+    rng = np.random.default_rng(_as_seed(key))
+    recordings = len(problem.trace)
+    if over is None:
+        over = "sweeps" if recordings >= _SWEEPS else "blocks"
+    check_choice("over", over, ("sweeps", "blocks"))
+    if over == "sweeps" and recordings < 2:
+        raise ValueError("Argument `over` must be 'blocks' for a single recording, but is 'sweeps'.")
+    names = [label for label in problem.labels if label in problem.names]
+    columns = [problem.labels.index(name) for name in names]
+    is_logarithm = problem.are_logarithms[columns]
+    block = 0 if over == "sweeps" else _block_length(problem, correlated)
+    independent = recordings if over == "sweeps" else problem.present.sum() / correlated - len(point) + 1
+    problem = replace(problem, importance=robust_importance(problem, point, width))
+    draw = _drawing_sweeps(problem, point) if over == "sweeps" else _drawing_blocks(problem, point, block)
+    samples = np.array([refine(*draw(rng))[1][columns] for _ in range(int(n))])
+    best = point[columns].copy()
+    for rows in (samples, best[None]):
+        rows[:, is_logarithm] = np.exp(rows[:, is_logarithm])
+    units = tuple(problem.units[name] for name in names)
+    return Bootstrap(tuple(names), units, best, samples, over, block, float(independent))
+
+
+def _drawing_sweeps(problem: Problem, point: np.ndarray) -> _Draw:
+    """Draws as many sweeps as there are, each with its own spike times, bounds and start."""
+    recordings = len(problem.trace)
+
+    def draw(rng: np.random.Generator) -> tuple[Problem, np.ndarray]:
+        rows = rng.integers(recordings, size=recordings)
+        start, lower, upper = point.copy(), problem.lower.copy(), problem.upper.copy()
+        for name in problem.own:
+            if name not in problem.shared:
+                columns = problem.columns_of(name)
+                for drawn, full in ((start, point), (lower, problem.lower), (upper, problem.upper)):
+                    drawn[columns] = full[columns[rows]]
+        by_row = {
+            name: value[rows]
+            for name in ("spike_times", "weights", "times", "sent")
+            if (value := getattr(problem, name)).ndim == 2
+        }
+        arrays = {name: getattr(problem, name)[rows] for name in ("trace", "present", "importance")}
+        return replace(problem, lower=lower, upper=upper, **by_row, **arrays), start
+
+    return draw
+
+
+def _drawing_blocks(problem: Problem, point: np.ndarray, block: int) -> _Draw:
+    """Draws residuals in blocks, within which they stay correlated, and adds them to the curve."""
+    value = curve(problem, point).value
+    present = problem.present
+    residuals = np.where(present, problem.trace - value, 0.0) * problem.importance
+    rho = autocorrelation(residuals, present, len(point))
+    correlated = inefficiency(rho, present, len(point))
+    # Fitting removes part of the noise, and between blocks the correlation is lost: both are made up for.
+    residuals *= np.sqrt(present.sum() / max(present.sum() - len(point) * correlated, 1.0))
+    residuals *= np.sqrt(correlated / inefficiency_within(rho, block))
+    length = residuals.shape[1]
+
+    def draw(rng: np.random.Generator) -> tuple[Problem, np.ndarray]:
+        noise = np.zeros_like(value)
+        for r, row in enumerate(residuals):
+            there = row[present[r]]
+            starts = rng.integers(len(there), size=-(-length // block))
+            drawn = there[(starts[:, None] + np.arange(block)).ravel() % len(there)]
+            noise[r, present[r]] = drawn[: present[r].sum()]
+        return replace(problem, trace=np.where(present, value + noise / problem.importance, 0.0)), point
+
+    return draw
+
+
+def _block_length(problem: Problem, correlated: float) -> int:
+    """The number of samples in a block."""
+    block = max(1, int(np.ceil(_BLOCK * correlated)))
+    least = int(problem.present.sum(axis=1).min())
+    if least < _BLOCKS * block:
+        raise ValueError(
+            f"A bootstrap of blocks needs {_BLOCKS} blocks of {block} samples, twice as many as count as one, but a "
+            f"recording has {least} samples: give several sweeps, or see `profile`."
+        )
+    return block
+
+
+def _as_seed(key: Any) -> Any:
+    """A whole number, or a key of JAX, as a seed of NumPy's generator."""
+    if isinstance(key, jax.Array):
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            key = jax.random.key_data(key)
+        return [int(word) for word in np.asarray(key).ravel()]
+    expected = "a whole number of 0 or more or a key of jax.random"
+    return int(check_number("key", key, lambda k: k >= 0 and k == np.floor(k), expected))
