@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 from warnings import warn
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from synkin.arguments import fields, units
 from synkin.arguments.numbers import as_float64
@@ -323,6 +322,8 @@ def _exponentials(t: np.ndarray, y: np.ndarray) -> tuple[_Sum | None, _Sum | Non
 
 def _polished(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = False) -> _Sum:
     """The least squares near ``taus``, in their logarithms; with a ``level``, to which they then decay instead of 0."""
+    from scipy.optimize import least_squares  # which takes longer to import than synkin
+
     n = len(taus)
     flat = np.ones((len(x), int(level)))
 
