@@ -20,7 +20,8 @@ from synkin.solving.stepper import Carry, Stepper, stepper
 if TYPE_CHECKING:
     from synkin import plot, presets, schemes
     from synkin.events import Events, deconvolve
-    from synkin.fitting import Comparison, Fit, compare, fit
+    from synkin.fitting import Comparison, Fit, fit
+    from synkin.fitting.compare import compare
     from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording

@@ -1,4 +1,4 @@
-"""What an import brings with it, by the list of loaded modules in a fresh process; and that all public names are found."""
+"""What an import loads, by the list of modules in a fresh process; and that all public names are found."""
 
 import ast
 import json
@@ -23,7 +23,7 @@ def loaded(program):
 
 
 def packages(modules):
-    return {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    return {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"jaxlib"}
 
 
 def test_import_brings_jax_numpy_and_what_a_simulation_needs():
@@ -35,7 +35,7 @@ def test_import_brings_jax_numpy_and_what_a_simulation_needs():
 @pytest.mark.parametrize(
     "program",
     [
-        pytest.param("import synkin; [getattr(synkin, name) for name in synkin.__all__]", id="all names"),
+        pytest.param("from synkin import AMPA, measure, plot, presets, read_recording", id="objects, plot, measure"),
         pytest.param("from synkin.recordings import formats, table", id="recordings"),
         pytest.param("from synkin.__main__ import main; main(['list'])", id="synkin list"),
         pytest.param("from synkin.__main__ import main; main(['list', 'nmda5'])", id="synkin list nmda5"),
@@ -58,7 +58,8 @@ def test_public_names_are_found():
     found = {}
     exec("from synkin import *", found)
     assert set(synkin.__all__) == set(dir(synkin)) == found.keys() - {"__builtins__"}
-    imports = [node for node in ast.walk(ast.parse(Path(synkin.__file__).read_text())) if isinstance(node, ast.ImportFrom)]
+    nodes = ast.walk(ast.parse(Path(synkin.__file__).read_text()))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     written = {name.name for node in imports if (node.module or "").startswith("synkin") for name in node.names}
     assert set(synkin.__all__) == written - {"program"}
     with pytest.raises(AttributeError, match="module 'synkin' has no attribute 'fits'"):

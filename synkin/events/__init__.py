@@ -17,12 +17,11 @@ from synkin.arguments import units
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
-from synkin.arguments.times import check_times
 from synkin.events import filters
 from synkin.events.result import Events
 from synkin.events.search import Rules, direction_of, search
 from synkin.events.template import Template, sampled
-from synkin.recordings.recording import arrays
+from synkin.recordings.recording import checked_samples
 
 __all__ = ["Events", "deconvolve"]
 
@@ -105,8 +104,7 @@ def deconvolve(
     check_kernel(kernel)
     params = check_params(units.params(kernel, params), (), kernel)
     params = params._replace(**{name: as_float64(f"params.{name}", value) for name, value in params._asdict().items()})
-    of_recording, (times, trace, unit) = trace is None, arrays(times, trace)
-    times, trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
+    of_recording, (times, trace, unit) = trace is None, checked_samples(times, trace)
     _check(times, trace)
     threshold = _number("threshold", threshold, lambda v: 0 < v < inf, "a positive number of standard deviations")
     smallest = _number("smallest", smallest, lambda v: 0 <= v < inf, "finite and not negative")
@@ -131,14 +129,6 @@ def deconvolve(
 
 
 def _check(times: np.ndarray, trace: np.ndarray) -> None:
-    if times.ndim != 1:
-        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
-    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
-        expected = f"({len(times)},) or (R, {len(times)})"
-        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
-    if len(times) < 3:
-        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    check_times("times", times, sort=False)
     interval = (times[-1] - times[0]) / (len(times) - 1)
     off = np.abs(times - times[0] - interval * np.arange(len(times)))
     if not (interval > 0 and off.max() <= _EVEN * interval):

@@ -12,8 +12,7 @@ import numpy as np
 
 from synkin.arguments import fields, units
 from synkin.arguments.numbers import as_float64
-from synkin.arguments.times import check_times
-from synkin.recordings.recording import arrays, window_ms, within
+from synkin.recordings.recording import checked_samples, window_ms, within
 
 # What is off the baseline by less than this part of the trace is the rounding of a mean.
 _FLAT = 64 * float(np.finfo(float).eps)
@@ -108,17 +107,7 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measur
 
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
-    times, trace, _ = arrays(times, trace)
-    times = as_float64("times", units.plain("times", times, "ms"))
-    trace = as_float64("trace", trace)
-    if times.ndim != 1:
-        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
-    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
-        expected = f"({len(times)},) or (R, {len(times)})"
-        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
-    if len(times) < 3:
-        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    check_times("times", times, sort=False)
+    times, trace, _ = checked_samples(times, trace)
     rises = np.diff(times) > 0
     if not rises.all():
         i = int(rises.argmin())

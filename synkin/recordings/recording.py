@@ -14,6 +14,7 @@ from synkin.arguments.choices import check_choice, check_flag
 from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64, as_real
+from synkin.arguments.times import check_times
 from synkin.recordings import formats, time_unit
 
 # Times that differ by less than this part of the interval between samples are the same.
@@ -176,6 +177,27 @@ def _once(what: Callable[[np.ndarray], np.ndarray], times: list[np.ndarray]) -> 
     """What comes of each array, once of those that are the same one, as all sweeps of a table have one of times."""
     found = {key: what(own) for key, own in {id(own): own for own in times}.items()}
     return [found[id(own)] for own in times]
+
+
+def checked_samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, str]:
+    """Times in ms (M,), trace (M,) or traces (R, M), and unit, of two arrays or of a `Recording` in place of both.
+
+    Raises:
+        TypeError: no real numbers, or traced ones; or as `arrays`.
+        ValueError: shapes that do not fit, fewer than 3 samples, or a time that is not finite.
+    """
+    times, trace, unit = arrays(times, trace)
+    times = as_float64("times", units.plain("times", times, "ms"))
+    trace = as_float64("trace", trace)
+    if times.ndim != 1:
+        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
+    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
+        expected = f"({len(times)},) or (R, {len(times)})"
+        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
+    if len(times) < 3:
+        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
+    check_times("times", times, sort=False)
+    return times, trace, unit
 
 
 def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:

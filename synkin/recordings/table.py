@@ -100,6 +100,7 @@ def head(path: Path) -> Table:
         raise ValueError(
             f"File {path} is empty." if header is None else f"File {path} has a header and nothing below it."
         )
+    _check_separators(path, first, line)
     width = len(first.cells)
     separator = "".join({found.strip() or "\t" for found in _SEPARATOR.findall(line)}) or None
     names = _names(above.lstrip("# ") if header is None else header, width)
@@ -195,11 +196,7 @@ def _carefully(table: Table, line: int, lines: list[str], wanted: Sequence[Colum
         if row is None:
             continue
         rows.append(row)
-        if "," in text and len(kinds := _separators(text)) > 1:
-            raise ValueError(
-                f"Line {row.line} of {path} must have one separator between its numbers, but has {' and '.join(kinds)}"
-                ": write decimals with a point."
-            )
+        _check_separators(path, row, text)
         if len(row.cells) != table.width:
             raise ValueError(
                 f"Line {row.line} of {path} must have {table.width} columns, as line {table.first.line} has, "
@@ -305,6 +302,15 @@ def in_ms(path: Path, name: str, unit: str | None, say: str = "`time_unit`") -> 
         raise ValueError(f"Column {name!r} of {path} must name one unit of time, but names {units}: say {say}.")
     (found,) = named
     return time_unit.IN_MS[found], "" if found == "ms" else f"{name}, converted from {found} to ms"
+
+
+def _check_separators(path: Path, row: Row, text: str) -> None:
+    """Raise ValueError if a row has commas and other separators: the commas are then those of decimals."""
+    if "," in text and len(kinds := _separators(text)) > 1:
+        raise ValueError(
+            f"Line {row.line} of {path} must have one separator between its numbers, but has {' and '.join(kinds)}"
+            ": write decimals with a point."
+        )
 
 
 def _separators(line: str) -> list[str]:
