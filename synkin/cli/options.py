@@ -18,7 +18,7 @@ from synkin.declaring.scheme import Scheme
 from synkin.declaring.sums import Sum, added
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, formats, time_unit
-from synkin.recordings.recording import cut, wanted
+from synkin.recordings.recording import checked_part, cut
 
 DATA = Path(__file__).parents[1] / "data"
 # What --sample stands for.
@@ -169,7 +169,7 @@ def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **othe
         UsageError: see `recording`.
     """
     names = ("sweeps", "window", "baseline", "average")
-    return cut(read, wanted(**{name: getattr(arguments, name) for name in names} | others), path)
+    return cut(read, checked_part(**{name: getattr(arguments, name) for name in names} | others), path)
 
 
 def recording_rows(recording: Recording, arguments: argparse.Namespace) -> list[tuple[str, str]]:
