@@ -3,13 +3,13 @@
 import argparse
 import csv
 import io
-from typing import Any
 
 import numpy as np
 
 from synkin import plot
 from synkin.cli import files, options, terminal
 from synkin.events import Events, deconvolve
+from synkin.plot.style import Figure
 from synkin.recordings import Recording
 
 # The parameters of ampa with which the synthetic recording was made.
@@ -35,7 +35,7 @@ threshold, noise alone makes an event or none in two minutes.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``events``."""
     text = "find miniature events in a recording, by deconvolution: times and sizes"
     parser = options.add_command(subparsers, "events", run, text, _NOTES)
@@ -121,7 +121,7 @@ def _csv(recording: Recording, found: list[Events]) -> str:
     return text.getvalue()
 
 
-def _draw(figure: Any, recording: Recording, found: list[Events]) -> None:
+def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:
     """Draw the first sweeps, one below the other; below a single long one, a close-up of where most events are."""
     times, sweeps = recording.times, list(zip(recording.labels, recording.traces, found, strict=True))[:_DRAWN]
     close = len(found) == 1 and found[0].times.size > 0 and found[0].duration > 2 * _CLOSE_UP

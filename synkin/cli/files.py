@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from synkin import plot
 from synkin.cli import UsageError
@@ -71,7 +71,7 @@ class Outputs:
         with replacing(self.out) as file:
             file.write(text.encode())
 
-    def save_figure(self, **options: Any) -> None:
+    def save_figure(self, **options: str) -> None:
         """Write --plot, which must have been given, with options of matplotlib's ``savefig``.
 
         Raises:

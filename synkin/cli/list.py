@@ -4,7 +4,6 @@ import argparse
 import inspect
 import sys
 from pathlib import Path
-from typing import Any
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, scheme_file, terminal
@@ -14,7 +13,7 @@ from synkin.declaring.scheme import Scheme
 from synkin.kernels import KERNELS
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``list``."""
     text = "show the kernels; of one its parameters, defaults and units"
     parser = options.add_command(subparsers, "list", run, text, scheme_file.NOTES)

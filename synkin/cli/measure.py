@@ -4,7 +4,6 @@ import argparse
 import csv
 import io
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ deviation in --baseline. What cannot be told is -.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``measure``."""
     text = "measure peak, rise, width, decay and charge of a recording's sweeps"
     parser = options.add_command(subparsers, "measure", run, text, _NOTES)

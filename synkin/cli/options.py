@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from synkin.kernels import KERNELS
 from synkin.recordings import Recording, formats, time_unit
 from synkin.recordings.recording import checked_part, cut
 
+# What `argparse.ArgumentParser.add_subparsers` returns.
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
 DATA = Path(__file__).parents[1] / "data"
 # What --sample stands for.
 SAMPLE_RECORDING = DATA / "recording.csv"
@@ -30,7 +33,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def add_command(
-    subparsers: Any, name: str, run: Callable[[argparse.Namespace], None], text: str, notes: str
+    subparsers: Subparsers, name: str, run: Callable[[argparse.Namespace], None], text: str, notes: str
 ) -> argparse.ArgumentParser:
     """Add the parser of a command.
 
@@ -102,7 +105,7 @@ def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
     )
 
 
-def add_scheme(parser: Any, **given: Any) -> None:
+def add_scheme(parser: argparse._ActionsContainer, **given: Any) -> None:
     """Add the option --scheme, whose value is a kernel."""
     text = "a receptor of your own: a text file of its states and transitions, as `list --help` shows"
     parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, **given)
@@ -162,7 +165,7 @@ def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
 
 
 @files.usage_errors()
-def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: Any) -> Recording:
+def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: tuple[float, float]) -> Recording:
     """The part of a recording that the options name; ``others`` replace options.
 
     Raises:

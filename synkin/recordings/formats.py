@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from warnings import catch_warnings, simplefilter
 from zipfile import is_zipfile
 
 import numpy as np
 
 from synkin.recordings import table, time_unit
+
+# An object of a package that reads files, which may not be installed.
+Foreign: TypeAlias = Any
 
 # The names of columns and arrays of times.
 _TIMES = {"t", "time", "times", "timestamp", "timestamps"}
@@ -120,7 +123,7 @@ def _npz(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps([times] * len(traces), list(traces), said or table.unit(name), labels, note)
 
 
-def _npz_kind(file: Any, name: str) -> tuple[str, int]:
+def _npz_kind(file: Foreign, name: str) -> tuple[str, int]:
     """The kind of an array's numbers and its number of axes, from its header; kind "V" if it is no plain array."""
     if f"{name}.npy" not in file.zip.namelist():
         return "V", 0
@@ -154,12 +157,12 @@ def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps(times, traces, _abf_word(file.adcUnits[at]), [f"sweep {i}" for i in range(len(traces))])
 
 
-def _abf_word(word: Any) -> str:
+def _abf_word(word: object) -> str:
     """A name or unit without its padding of spaces or zeros; pyABF shows an empty one as "?"."""
     return str(word).strip("\x00 ?")
 
 
-def _abf_interval(file: Any) -> float:
+def _abf_interval(file: Foreign) -> float:
     """Microseconds between samples. The rate of pyABF is truncated to whole Hz, which is off by 83 ppm at 12 kHz."""
     if hasattr(file, "_headerV1"):
         return float(file._headerV1.fADCSampleInterval * file._headerV1.nADCNumChannels)
@@ -179,7 +182,7 @@ def _nwb(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     with _reading(path, "PyNWB"), catch_warnings():
         simplefilter("ignore")  # what matters is checked below
         with pynwb.NWBHDF5IO(str(path), "r") as io:
-            channels: dict[str, list[Any]] = {}
+            channels: dict[str, list[Foreign]] = {}
             for series in io.read().acquisition.values():
                 for kind, found in kinds.items():
                     if isinstance(series, kind):
@@ -201,8 +204,8 @@ def _nwb(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps(times, traces, _SCALED[symbol][0], labels)
 
 
-def _in_order(series: list[Any]) -> list[Any]:
-    def name(one: Any) -> list[Any]:  # a key that puts sweep_10 after sweep_9
+def _in_order(series: list[Foreign]) -> list[Foreign]:
+    def name(one: Foreign) -> list[int | str]:  # a key that puts sweep_10 after sweep_9
         return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", one.name)]
 
     ordered = sorted(series, key=name)
@@ -211,7 +214,7 @@ def _in_order(series: list[Any]) -> list[Any]:
     return sorted(ordered, key=lambda one: float(one.get_starting_time() or 0.0))
 
 
-def _nwb_times(path: Path, series: Any) -> np.ndarray:
+def _nwb_times(path: Path, series: Foreign) -> np.ndarray:
     """ms from the start of the sweep."""
     if series.timestamps is not None:
         stamps = np.asarray(series.timestamps[:], float)
@@ -223,7 +226,7 @@ def _nwb_times(path: Path, series: Any) -> np.ndarray:
     return np.arange(len(series.data)) * 1000 / float(series.rate)
 
 
-def _nwb_trace(path: Path, series: Any, symbol: str) -> np.ndarray:
+def _nwb_trace(path: Path, series: Foreign, symbol: str) -> np.ndarray:
     said = getattr(series.data, "attrs", {}).get("unit", symbol)
     said = said.decode() if isinstance(said, bytes) else str(said)
     if said not in ({"A", "ampere", "amperes"} if symbol == "A" else {"V", "volt", "volts"}):
@@ -280,7 +283,7 @@ def _neo(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps(times, traces, symbols.pop(), [f"sweep {i}" for i in range(len(traces))])
 
 
-def _neo_name(signal: Any, column: int) -> str:
+def _neo_name(signal: Foreign, column: int) -> str:
     names = signal.array_annotations.get("channel_names")
     return str(names[column] if names is not None else signal.name or f"channel {column}")
 
@@ -306,7 +309,7 @@ def _choose(path: Path, channel: int | str, names: list[str]) -> int:
     return channel
 
 
-def _package(name: str, extra: str, what: str) -> Any:
+def _package(name: str, extra: str, what: str) -> Foreign:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -5,14 +5,15 @@ fit a kernel (`synkin.fit`).
 """
 
 from math import inf, log, nan
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 from warnings import warn
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
 from synkin.arguments.numbers import as_float64
-from synkin.recordings.recording import checked_samples, window_ms, within
+from synkin.recordings.recording import Recording, checked_samples, window_ms, within
 
 # A trace that is off the baseline by less than this fraction of its values is flat but for rounding.
 _FLAT = 64 * float(np.finfo(float).eps)
@@ -31,33 +32,42 @@ _TRIED, _SAMPLES = 40, 4000
 _CHANCE, _ROUNDING = 0.001 / _TRIED, 1e-6
 
 
+# A number, or an array (R,) for R sweeps.
+Value: TypeAlias = Any
+
+
 @fields.described
 class Measured(NamedTuple):
-    """Measurements: numbers, or arrays (R,) for R sweeps. NaN where a trace does not determine one."""
+    """Values: numbers, or arrays (R,) for R sweeps. NaN where a trace does not determine one."""
 
-    onset: Annotated[Any, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
-    peak: Annotated[Any, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
-    peak_time: Annotated[Any, "when that sample was taken", "ms"]
-    time_to_peak: Annotated[Any, "from the onset to the peak", "ms"]
-    rise: Annotated[Any, "from 10 to 90 % of the peak", "ms"]
-    half_width: Annotated[Any, "how long it is above half of the peak", "ms"]
-    tau: Annotated[Any, "time constant of one exponential", "ms"]
-    tau_fast: Annotated[Any, "the fast one of two exponentials; NaN where one does as well", "ms"]
-    tau_slow: Annotated[Any, "the slow one of two exponentials; NaN where one does as well", "ms"]
-    fraction_fast: Annotated[Any, "fraction of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
+    onset: Annotated[Value, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
+    peak: Annotated[Value, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
+    peak_time: Annotated[Value, "when that sample was taken", "ms"]
+    time_to_peak: Annotated[Value, "from the onset to the peak", "ms"]
+    rise: Annotated[Value, "from 10 to 90 % of the peak", "ms"]
+    half_width: Annotated[Value, "how long it is above half of the peak", "ms"]
+    tau: Annotated[Value, "time constant of one exponential", "ms"]
+    tau_fast: Annotated[Value, "the fast one of two exponentials; NaN where one does as well", "ms"]
+    tau_slow: Annotated[Value, "the slow one of two exponentials; NaN where one does as well", "ms"]
+    fraction_fast: Annotated[Value, "fraction of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
     tau_weighted: Annotated[
-        Any, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
+        Value, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
     ]
-    charge: Annotated[Any, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
-    baseline: Annotated[Any, "what was subtracted", "the trace's unit"]
-    noise: Annotated[Any, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
+    charge: Annotated[Value, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
+    baseline: Annotated[Value, "what was subtracted", "the trace's unit"]
+    noise: Annotated[Value, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
 
 
 class _Zero(float):
     """The default baseline, which is told from a given 0."""
 
 
-def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measured:  # noqa: B008
+def measure(
+    times: ArrayLike | Recording,
+    trace: ArrayLike | None = None,
+    *,
+    baseline: float | tuple[float, float] = _Zero(),
+) -> Measured:
     """Peak, onset, rise, width, decay and charge of a response, or of each of several.
 
     Args:
@@ -65,9 +75,9 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measur
         trace: (M,), or (R, M) for R sweeps at the same times: a conductance, current or voltage in any unit, of either
             sign.
         baseline: the level before the response, in the trace's unit; or a window (a, b) in ms, with both ends, whose
-            mean in each sweep is the level of that sweep. The default is 0, as for a conductance, or for a recording whose
-            baseline was subtracted when it was read; it warns if a trace clearly begins off 0, which a given
-            baseline, even 0, does not.
+            mean in each sweep is the level of that sweep. The default is 0, as for a conductance, or for a recording
+            whose baseline was subtracted when it was read; with the default a trace that clearly begins off 0 brings a
+            warning.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.

@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from synkin.arguments import fields, number_text, units
 from synkin.arguments.choices import check_choice, check_flag
@@ -19,6 +20,9 @@ from synkin.recordings import formats, time_unit
 
 # Times that differ by less than this fraction of the interval between samples are the same.
 _SAME = 1e-3
+# Which sweeps are wanted; None for all.
+Sweeps: TypeAlias = slice | str | int | Sequence[int] | np.ndarray | None
+
 _SLICE = re.compile(r"\s*([+-]?\d*)\s*:\s*([+-]?\d*)\s*(?::\s*([+-]?\d*)\s*)?", re.ASCII)
 
 
@@ -67,7 +71,7 @@ def read_recording(
     path: str | os.PathLike[str],
     *,
     channel: int | str = 0,
-    sweeps: Any = None,
+    sweeps: Sweeps = None,
     window: tuple[float, float] | None = None,
     baseline: tuple[float, float] | None = None,
     average: bool = False,
@@ -128,7 +132,7 @@ class Part(NamedTuple):
 
 
 def checked_part(
-    sweeps: Any = None,
+    sweeps: Sweeps = None,
     window: tuple[float, float] | None = None,
     baseline: tuple[float, float] | None = None,
     average: bool = False,
@@ -179,7 +183,7 @@ def _map_distinct(function: Callable[[np.ndarray], np.ndarray], times: list[np.n
     return [found[id(own)] for own in times]
 
 
-def checked_samples(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray, str]:
+def checked_samples(times: ArrayLike | Recording, trace: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, str]:
     """Times in ms (M,), trace (M,) or traces (R, M), and unit, of two arrays or of a `Recording` in place of both.
 
     Raises:
@@ -228,7 +232,7 @@ def within(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return (times >= window[0] - slack) & (times <= window[1] + slack)
 
 
-def window_ms(name: str, value: Any) -> tuple[float, float] | None:
+def window_ms(name: str, value: object) -> tuple[float, float] | None:
     """``value`` as two times in ms, the second not before the first; None is returned as None.
 
     Raises:
@@ -245,7 +249,7 @@ def window_ms(name: str, value: Any) -> tuple[float, float] | None:
     return float(ends[0]), float(ends[1])
 
 
-def _check_channel(channel: Any) -> None:
+def _check_channel(channel: object) -> None:
     if isinstance(channel, str):
         return
     if isinstance(channel, bool) or not isinstance(channel, int | np.integer):
@@ -254,12 +258,12 @@ def _check_channel(channel: Any) -> None:
         raise ValueError(f"Argument `channel` must be 0 or more, but is {channel}.")
 
 
-def _check_unit(unit: Any) -> None:
+def _check_unit(unit: object) -> None:
     if unit is not None:
         check_choice("time_unit", unit, list(time_unit.IN_MS))
 
 
-def _parse_sweeps(sweeps: Any) -> slice | list[int]:
+def _parse_sweeps(sweeps: Sweeps) -> slice | list[int]:
     """``sweeps`` as a slice or a list.
 
     Raises:

@@ -8,7 +8,6 @@ report     the .json file
 import argparse
 import json
 import math
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from synkin.cli.fit.samples import cut, described, recorded, sigma_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 from synkin.fitting.optimizer import LOSSES
+from synkin.plot.style import Figure
 
 # The options of --sample that are not given, besides --free, which depends on the kernel.
 SAMPLE_OPTIONS = {
@@ -55,7 +55,7 @@ ampa.beta, for that one alone.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``fit``."""
     text = "find the parameters with which a kernel follows a recording"
     parser = options.add_command(subparsers, "fit", run, text, _NOTES)
@@ -195,7 +195,7 @@ def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
             raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
 
 
-def _draw(figure: Any, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
+def _draw(figure: Figure, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
     """Draw a fit or a comparison; beside it the profiles of the fit, or of the most likely kernel."""
     if profiles:
         figure, right = figure.subfigures(1, 2, width_ratios=[2, 1])

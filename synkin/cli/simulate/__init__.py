@@ -49,7 +49,7 @@ conductance of 1 mS.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``simulate``."""
     text = "compute the conductance that spikes cause"
     parser = options.add_command(subparsers, "simulate", run, text, _NOTES)

@@ -1,17 +1,16 @@
 """What ``simulate --plot`` draws: a few synapses as traces, many as a population, a long run with its peak close up."""
 
-from typing import Any
-
 import numpy as np
 
 from synkin import plot
 from synkin.cli.simulate.spikes import Spikes
+from synkin.plot.style import Figure
 
 # A run that is more than twice as long as this, in ms, has panels that show this much around the peak.
 _CLOSE_UP = 400.0
 
 
-def draw(figure: Any, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: str) -> None:
+def draw(figure: Figure, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: str) -> None:
     """Draw into an empty figure.
 
     Args:
