@@ -1,29 +1,32 @@
 """synkin: synapse kinetics in JAX. Presynaptic spikes in, postsynaptic conductance out."""
 
-import importlib
-from types import ModuleType
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from synkin import program  # noqa: F401  # first: it says what Ctrl-C does while all that follows is imported
 
 # isort: split
-from synkin import plot, presets
 from synkin.declaring.declare import linear, receptor
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme
-from synkin.events import Events, deconvolve
-from synkin.fitting import Comparison, Fit, compare, fit
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
 from synkin.networks.delays import delayed
 from synkin.networks.plasticity import tsodyks_markram
-from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
-from synkin.recordings import Recording, read_recording
-from synkin.recordings.measures import Measured, measure
 from synkin.runs import currents
 from synkin.runs.events import respond
 from synkin.runs.grid import simulate
 from synkin.runs.protocol import Jumps, concentration_jumps
 from synkin.solving.carry import Carry
 from synkin.solving.stepper import Stepper, stepper
+
+if TYPE_CHECKING:
+    from synkin import plot, presets, schemes
+    from synkin.events import Events, deconvolve
+    from synkin.fitting import Comparison, Fit, fit
+    from synkin.fitting.comparison import compare
+    from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
+    from synkin.recordings.measures import Measured, measure
+    from synkin.recordings.recording import Recording, read_recording
 
 __version__ = "0.2.0"
 
@@ -73,12 +76,27 @@ __all__ = [
     "tsodyks_markram",
 ]
 
+# The public names that are imported when they are first used, by the module that has them. A program that simulates
+# needs none of them, and together they take longer to import than all else. `TYPE_CHECKING` above says the same to
+# type checkers and editors.
+_IMPORTED_WHEN_USED = {
+    "synkin.events": ("Events", "deconvolve"),
+    "synkin.fitting": ("Comparison", "Fit", "compare", "fit"),
+    "synkin.objects": ("AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse", "environ"),
+    "synkin.recordings.measures": ("Measured", "measure"),
+    "synkin.recordings.recording": ("Recording", "read_recording"),
+    "synkin": ("plot", "presets", "schemes"),
+}
+_HOMES = {name: home for home, names in _IMPORTED_WHEN_USED.items() for name in names}
 
-def __getattr__(name: str) -> ModuleType:
-    # The library of schemes takes as long to declare as all else to import, and most programs need none of it.
-    if name == "schemes":
-        return importlib.import_module("synkin.schemes")
-    raise AttributeError(f"module 'synkin' has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'synkin' has no attribute {name!r}")
+    value = import_module(f"synkin.{name}") if home == "synkin" else getattr(import_module(home), name)
+    globals()[name] = value  # so that this function is not called for it again
+    return value
 
 
 def __dir__() -> list[str]:

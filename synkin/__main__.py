@@ -1,18 +1,19 @@
-"""The command line: ``synkin simulate`` and its fellows, one module each in `synkin.cli`."""
+"""The command line: ``synkin simulate`` and the other commands, each a module of `synkin.cli`."""
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import synkin
 from synkin import program
-from synkin.cli import UsageError, events, fit, measure, simulate
-from synkin.cli import list as list_
+from synkin.cli import UsageError
 from synkin.cli.parser import Parser, called_as
-from synkin.cli.suggestions import meant
+from synkin.cli.suggestions import did_you_mean
 
-COMMANDS = {"simulate": simulate, "measure": measure, "events": events, "fit": fit, "list": list_}
+# Each is the module of `synkin.cli` of that name, which is imported when the command is used.
+COMMANDS = ("simulate", "measure", "events", "fit", "list")
 
-# What a person sees who has typed the name alone.
+# Printed when there are no arguments.
 _WELCOME = """\
 synkin {version}: synapse kinetics, from presynaptic spikes to the conductance g(t).
 
@@ -37,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; by default those of this process.
 
     Returns:
-        The exit code: 0, 2 where the person has to change something, which a sentence on stderr says, or 130
-        where it was interrupted.
+        The exit code: 0; 2 if the command line or a file is wrong, which a sentence on stderr says; or 130 if the
+        program was interrupted.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -57,16 +58,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> Parser:
-    """The parser of all commands, if the first word that is no option is one."""
+    """The parser of the command that comes first; of all commands where none does.
+
+    Raises:
+        UsageError: the first word that is no option is no command.
+    """
     command = next((word for word in words if not word.startswith("-")), None)
     if command is not None and command not in COMMANDS:
-        there_are = "there are simulate, measure, events, fit and list"
-        raise UsageError(f"There is no command {command!r}{meant(command, COMMANDS)}: {there_are}.")
+        there_are = f"there are {', '.join(COMMANDS[:-1])} and {COMMANDS[-1]}"
+        raise UsageError(f"There is no command {command!r}{did_you_mean(command, COMMANDS)}: {there_are}.")
     parser = Parser(prog=called_as(), description=synkin.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"synkin {synkin.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in COMMANDS.values():
-        module.add_parser(subparsers)
+    for name in (command,) if command in words[:1] else COMMANDS:
+        import_module(f"synkin.cli.{name}").add_parser(subparsers)
     return parser
 
 

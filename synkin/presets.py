@@ -4,22 +4,22 @@
     _, g = simulate(preset.kernel, preset.params, spikes, dt)
     I = currents.coba(g, V, E=preset.E)
 
-The sets of 1998 are first-order receptors fitted to whole-cell recordings with pulses of 1 mM; the NMDA receptor wants
-the block by magnesium besides, `MG_BLOCK_JAHR_STEVENS_1990`.
+The sets of 1998 are first-order receptors fitted to whole-cell recordings with pulses of 1 mM. The NMDA receptor also
+needs the block by magnesium, `MG_BLOCK_JAHR_STEVENS_1990`.
 
-Two things are to be known about the sources:
+Two notes on the sources:
 
-- AMPA receptors with short pulses, of 0.5 mM for 0.3 ms, exist in two readings. `AMPA_S_DESTEXHE_1995` binds with
-  0.94 /ms/mM times 0.5 mM. The ampa.mod that comes with NEURON has no concentration and binds with 0.94 /ms, which is
-  1 mM: `AMPA_NEURON`. One spike then peaks at 0.2395 and not 0.1281, 1.87 times as high.
-- For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here; the demonstration that ModelDB keeps with it
-  sets 0.53, which are the defaults of `synkin.gabaa`.
+- There are two readings of AMPA receptors with short pulses, 0.5 mM for 0.3 ms. In `AMPA_S_DESTEXHE_1995` the binding
+  rate is 0.94 /ms/mM times 0.5 mM. The ampa.mod of NEURON has no concentration and a binding rate of 0.94 /ms, as with
+  1 mM: `AMPA_NEURON`. One spike then peaks at 0.2395 instead of 0.1281, 1.87 times as high.
+- For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here; the demonstration in ModelDB has 0.53, which is
+  the default of `synkin.gabaa`.
 
-What a spike releases has sets of its own, all of them in `RELEASE`:
+The sets of short-term plasticity, which says what a spike releases, are in `RELEASE`:
 
     release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
 
-The two of 2000 have a ``tau_psc``, the tau_1 of their tmgsyn.mod; those of 1998 are what was fitted without one.
+The two sets of 2000 have a ``tau_psc``, the tau_1 of their tmgsyn.mod; those of 1998 were fitted without one.
 """
 
 from typing import Annotated, Any, NamedTuple
@@ -87,7 +87,7 @@ GABAA_DESTEXHE_1998 = Preset(
     source=f"{_KINETIC_MODELS}; fitted to currents of Otis et al. 1993, J. Physiol. 463:391",
 )
 
-# First order: one long pulse stands for the G protein's cascade, which the chapter's full model spells out.
+# First order: one long pulse stands for the cascade of the G protein, which is explicit in the full model.
 GABAB_DESTEXHE_1998 = Preset(
     kernel=gabaa,
     params=gabaa.Params(alpha=0.016, beta=0.0047, T=1.0, T_dur=84.0),
@@ -142,7 +142,7 @@ FACILITATING_MARKRAM_1998 = ShortTerm(
     source=f"Markram, Wang and Tsodyks 1998, PNAS 95:5323; {_DYNAMIC}, Fig. 1B",
 )
 
-# Excitatory and inhibitory as the source calls them. There what was released is active for 3 ms before it recovers.
+# Excitatory and inhibitory are the names in the source. Released transmitter is active for 3 ms before it recovers.
 EXCITATORY_TSODYKS_2000 = ShortTerm(
     params=Release(U=0.5, tau_rec=800.0, tau_fac=0.0, tau_psc=3.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
 )

@@ -1,33 +1,32 @@
-"""What holds while synkin is run as a program and not imported by one: Ctrl-C ends it without a traceback.
+"""Ctrl-C ends ``synkin``, run as a program, without a traceback.
 
-Its imports take a second, in which no function of it runs that could catch an interrupt. So the handler is set by the
-first import of the package, and taken back by `synkin.__main__`, which catches what comes later.
+The imports take a second, during which no function of synkin could catch an interrupt. So the first import of the
+package sets a handler, and `synkin.__main__` removes it, because it catches later interrupts itself.
 """
 
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
-# What a shell calls a program that was interrupted.
+# The exit code of an interrupted program, as shells have it.
 INTERRUPTED = 130
 
 
 def is_running() -> bool:
     """Whether this process was started as ``synkin`` or ``python -m synkin``."""
-    if sys.argv[:1] == ["-m"]:  # Python is on its way to a module
+    if sys.argv[:1] == ["-m"]:  # Python is still looking for the module
         words = sys.orig_argv
         return "-msynkin" in words or ("-m" in words and words[words.index("-m") + 1 :][:1] == ["synkin"])
     return bool(sys.argv) and Path(sys.argv[0]).stem == "synkin"
 
 
-def _leave(number: int, frame: Any) -> None:
+def _leave(number: int, frame: object) -> None:
     os._exit(INTERRUPTED)
 
 
 def raise_again() -> None:
-    """From here on an interrupt is a KeyboardInterrupt again."""
+    """Let an interrupt raise KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,5 +1,6 @@
 """The command line: what it computes, what it writes and prints, and what it says when something is wrong."""
 
+import importlib
 import runpy
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 
 import synkin
 from synkin import __main__ as command_line
-from synkin.cli import conductance, files
+from synkin.cli import files
 from synkin.cli import simulate as subcommand
-from synkin.cli.spikes import Spikes
+from synkin.cli.simulate import conductance
+from synkin.cli.simulate.spikes import Spikes
 from synkin.cli.terminal import Progress
 from synkin.recordings import table, time_unit
 
@@ -183,14 +185,14 @@ def test_trains_that_differ_in_length(monkeypatch):
     spikes = Spikes(np.concatenate([np.sort(rng.uniform(0, 50, n)) for n in lengths]), synapses, (10,))
     run = (synkin.ampa, synkin.ampa.Params(), spikes, np.arange(1, 80) * 0.7, "restart")
     together = conductance.exact(*run)
-    assert len(conductance._alike(lengths)) == 1
+    assert len(conductance._groups_of_similar_length(lengths)) == 1
     with monkeypatch.context() as patch:
         patch.setattr(conductance, "_PADDED", 0)
         patch.setattr(conductance, "_FACTOR", 4)
-        assert len(conductance._alike(lengths)) == 5
+        assert len(conductance._groups_of_similar_length(lengths)) == 5
         np.testing.assert_array_equal(conductance.exact(*run), together)
     lengths = np.append(np.zeros(20_000, int), [200_000, 10, 8])  # 30 GB at one length
-    groups = conductance._alike(lengths)
+    groups = conductance._groups_of_similar_length(lengths)
     assert sorted(np.concatenate(groups)) == list(range(len(lengths)))
     assert sum(len(group) * max(lengths[group].max(), 1) for group in groups) < 8 * lengths.sum() + len(lengths)
 
@@ -386,7 +388,7 @@ def test_name_alone_shows_what_to_type(capsys, tmp_path, monkeypatch):
     Path("recording.csv").write_text(Path(subcommand.SAMPLE.with_name("recording.csv")).read_text())
     for words in commands:
         reached = []
-        module = command_line.COMMANDS[words[0]]
+        module = importlib.import_module(f"synkin.cli.{words[0]}")
         with monkeypatch.context() as patch:
             patch.setattr(module, "run", reached.append)
             assert main(words) == 0

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from synkin import __main__ as command_line
 from synkin import expon
 from synkin.cli import UsageError
 from synkin.cli import fit as subcommand
+from synkin.cli.fit import samples
 from synkin.cli.parser import Parser
 from synkin.fitting import fit
 
@@ -120,14 +122,14 @@ def test_errors_are_no_sweeps(said, tmp_path):
 
 
 def test_part_of_a_recording(recording):
-    whole = subcommand.read(recording_path(recording), "1", "2")
+    whole = samples.read(recording_path(recording), "1", "2")
     for options, kept in (
         (["--from", "2"], TIMES >= 2),
         (["--from-sample", "10"], TIMES >= 2),
         (["--to", "3.5"], TIMES <= 3.5),
         (["--from", "2", "--to", "3.5"], (TIMES >= 2) & (TIMES <= 3.5)),
     ):
-        part = subcommand._cut(whole, parsed(recording, *options))
+        part = samples.cut(whole, parsed(recording, *options))
         np.testing.assert_array_equal(part.times, TIMES[kept])
         np.testing.assert_allclose(part.trace, TRACES[0][kept], atol=1e-6)
 
@@ -257,11 +259,11 @@ def test_units_in_names(tmp_path):
     }.items():  # fmt: skip
         path = tmp_path / "named.csv"
         path.write_text(f"t,{name}\n0,1\n1,2\n")
-        assert subcommand.read(path, "t", "2").unit == unit, name
+        assert samples.read(path, "t", "2").unit == unit, name
 
 
 def recording_path(text):
-    return subcommand.Path(text)
+    return Path(text)
 
 
 def parsed(*arguments):
@@ -436,4 +438,4 @@ def test_header_of_another_length(tmp_path):
     path = tmp_path / "bad.csv"
     path.write_text("a,b,c\n0,1\n1,2\n")
     with pytest.raises(UsageError, match="must have 2 columns, as the rows have, but has 3"):
-        subcommand.read(path, "1", "2")
+        samples.read(path, "1", "2")

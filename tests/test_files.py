@@ -62,7 +62,7 @@ def test_links_permissions_and_pipes(tmp_path):
 
 ENDS = """
 import os, signal, sys
-from synkin import files
+from synkin.recordings import writing
 with writing.replacing("a.csv") as file:
     file.write(b"half")
     os.kill(os.getpid(), signal.{})

@@ -1,17 +1,73 @@
-"""What `import synkin` loads."""
+"""What an import loads, by the list of modules in a fresh process; and that all public names are found."""
 
+import ast
+import json
 import subprocess
 import sys
+from pathlib import Path
 
-LISTED = "import sys, {}; print(*(m for m in sys.modules if m.partition('.')[0] in {}))"
-HEAVY = ("scipy", "matplotlib", "h5py", "saiunit", "brainstate", "jaxley")
+import pytest
+
+import synkin
+
+# Of synkin, what a program that simulates does not need; each is imported when it is first used.
+UNUSED = ("adapters", "cli", "events", "fitting", "objects", "plot", "presets", "recordings", "schemes")
 
 
-def loaded(module: str) -> set[str]:
-    command = [sys.executable, "-c", LISTED.format(module, HEAVY)]
-    return set(subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
+def loaded(program):
+    """The modules that a program loads, besides those of JAX and the standard library."""
+    script = f"import sys, jax, jax.numpy\nbefore = set(sys.modules)\n{program}\n"
+    script += "import json; print(json.dumps(sorted(set(sys.modules) - before)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(run.stdout.splitlines()[-1]))
 
 
-def test_heavy_packages_are_imported_when_they_are_used():
-    """`import synkin` loads none of them but those that JAX itself loads."""
-    assert not loaded("synkin") - loaded("jax")
+def packages(modules):
+    return {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"jaxlib"}
+
+
+def test_import_brings_jax_numpy_and_what_a_simulation_needs():
+    modules = loaded("import synkin")
+    assert packages(modules) <= {"jax", "numpy", "synkin"}
+    assert [name for name in modules if name.startswith(tuple(f"synkin.{part}" for part in UNUSED))] == []
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("from synkin import AMPA, measure, plot, presets, read_recording", id="objects, plot, measure"),
+        pytest.param("from synkin.recordings import formats, table", id="recordings"),
+        pytest.param("from synkin.__main__ import main; main(['list'])", id="synkin list"),
+        pytest.param("from synkin.__main__ import main; main(['list', 'nmda5'])", id="synkin list nmda5"),
+        pytest.param("from synkin.__main__ import main; main(['simulate', '--sample'])", id="synkin simulate"),
+    ],
+)
+def test_readers_scipy_and_matplotlib_come_when_they_are_used(program):
+    assert packages(loaded(program)) <= {"jax", "numpy", "synkin"}
+
+
+def test_a_command_imports_no_other():
+    modules = loaded("from synkin.__main__ import main; main(['list'])")
+    assert {name for name in modules if name.startswith("synkin.cli.")} >= {"synkin.cli.list"}
+    assert not modules & {f"synkin.cli.{name}" for name in ("simulate", "measure", "events", "fit")}
+    assert not modules & {"synkin.events", "synkin.fitting"}
+
+
+def test_public_names_are_found():
+    """By `dir`, by ``import *``, and by type checkers and editors, which read the imports and do not run them."""
+    found = {}
+    exec("from synkin import *", found)
+    assert set(synkin.__all__) == set(dir(synkin)) == found.keys() - {"__builtins__"}
+    nodes = ast.walk(ast.parse(Path(synkin.__file__).read_text()))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    written = {name.name for node in imports if (node.module or "").startswith("synkin") for name in node.names}
+    assert set(synkin.__all__) == written - {"program"}
+    with pytest.raises(AttributeError, match="module 'synkin' has no attribute 'fits'"):
+        synkin.fits  # noqa: B018
+
+
+def test_names_that_are_imported_when_used_are_those_of_their_modules():
+    for home, names in synkin._IMPORTED_WHEN_USED.items():
+        for name in names:
+            expected = sys.modules[f"synkin.{name}"] if home == "synkin" else getattr(sys.modules[home], name)
+            assert getattr(synkin, name) is expected

@@ -133,7 +133,7 @@ def test_populations_that_do_not_fit(arguments, expected):
 
 def test_picture_of_a_run():
     """A few synapses as traces, many as a population, a long run with its peak close up."""
-    from synkin.cli import picture, spikes
+    from synkin.cli.simulate import picture, spikes
 
     for synapses, duration, panels in ((1, 100, 1), (7, 100, 1), (8, 100, 3), (7, 1000, 2), (60, 1000, 6)):
         figure = plot.figure()

@@ -67,7 +67,7 @@ def test_the_same_either_way(tmp_path, monkeypatch, name, block):
     path.write_bytes(text.encode())
     monkeypatch.setattr(table, "_BLOCK", block)
     quick = result(path)
-    monkeypatch.setattr(table, "_quickly", lambda *_: None)
+    monkeypatch.setattr(table, "_with_numpy", lambda *_: None)
     careful = result(path)
     for found in (quick, careful):
         if isinstance(expected, str):

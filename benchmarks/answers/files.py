@@ -73,7 +73,7 @@ def _spikes() -> str:
         file.writelines(f"{i / 23:.4f},{cells[i % 10_000]}\n" for i in range(count))
     script = (
         "import sys; from pathlib import Path; from benchmarks.answers.files import _taken\n"
-        "from synkin.cli.spikes import read\n"
+        "from synkin.cli.simulate.spikes import read\n"
         f"print(_taken(lambda: read(Path(sys.argv[1])), 2 * {count}))"
     )
     run = [sys.executable, "-c", script, str(path)]
@@ -82,7 +82,7 @@ def _spikes() -> str:
 
 def _padded() -> str:
     import synkin
-    from synkin.cli import conductance, spikes
+    from synkin.cli.simulate import conductance, spikes
 
     trains = spikes.Spikes(np.arange(200_000) / 200, np.full(200_000, 20_000), (20_001,))
     before = _peak()

@@ -1,26 +1,20 @@
-"""The command line, ``synkin`` or ``python -m synkin``: one module a subcommand, and what they share.
+"""The command line, ``synkin`` or ``python -m synkin``: one module for each command, and what they share.
 
-A subcommand is a module with
+A command is a module with
 
-    add_parser(subparsers)    adds its parser, with ``set_defaults(run=run)``
-    run(arguments)            does the work; raises `UsageError` where the person has to change something
+    add_parser(subparsers)    adds its parser, by `options.add_command`
+    run(arguments)            does the work; raises `UsageError` if the command line or a file is wrong
 
-that is named in ``COMMANDS`` of `synkin.__main__`. What they share:
+that is named in ``COMMANDS`` of `synkin.__main__`. They share
 
-    parser       which word belongs to which option
-    options      kernels, parameters, recordings and numbers as they are typed
-    scheme_file  a receptor of the person's own
-    hints        what may have been meant
-    files        files to write, and what is said of those that cannot be read
-    terminal     aligned text, progress
-
-and of ``simulate`` alone:
-
-    spikes         spike times from a file, on a grid or not
-    conductance    g, by either method
-    picture        what --plot draws
+    parser        which word belongs to which option
+    options       options that several commands have, and the values that they take
+    scheme_file   a receptor from the user's own text file
+    suggestions   names like one that does not exist
+    files         the files of --out and --plot, and what is said of those that cannot be read
+    terminal      aligned text, progress
 """
 
 
 class UsageError(Exception):
-    """What a person has to change: its message is the one sentence that the command ends with."""
+    """The command line or a file is wrong: the message is the one sentence that the command ends with."""

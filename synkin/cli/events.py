@@ -3,20 +3,19 @@
 import argparse
 import csv
 import io
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from synkin import plot
-from synkin.cli import UsageError, files, options, terminal
+from synkin.cli import files, options, terminal
 from synkin.events import Events, deconvolve
+from synkin.plot.style import Figure
 from synkin.recordings import Recording
 
-# The synthetic recording has answers of this kernel.
-SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
+# The parameters of ampa with which the synthetic recording was made.
 SAMPLE_SET = ["alpha=1.6", "beta=0.3", "T=0.5", "T_dur=0.8"]
-# Sweeps that are drawn, one below the other. Of one that is more than twice as long, ms, so much is drawn close up.
+# The number of sweeps that are drawn, one below the other; and the length in ms of the close-up, which is drawn of a
+# single sweep that is more than twice as long.
 _DRAWN, _CLOSE_UP = 6, 300.0
 
 _NOTES = """\
@@ -36,13 +35,12 @@ threshold, noise alone makes an event or none in two minutes.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``events``."""
     text = "find miniature events in a recording, by deconvolution: times and sizes"
-    parser = options.add_command(subparsers, "events", text, _NOTES)
+    parser = options.add_command(subparsers, "events", run, text, _NOTES)
     add = parser.add_argument
-    add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
-    add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
+    options.add_recording_input(parser)
     options.add_recording(parser)
     options.add_kernel(parser)
     text = "how far an event stands out, in standard deviations of deconvolved noise (default: 4.5)"
@@ -55,28 +53,16 @@ def add_parser(subparsers: Any) -> None:
     add("--drift", type=options.positive_ms, metavar="MS", help=text)
     text = "part by which answers may differ in form, 0 to 1 (default: 0.1)"
     add("--mismatch", type=options.number, default=0.1, metavar="PART", help=text)
-    add("--out", type=Path, metavar="FILE", help="write times and sizes to a .csv file")
-    add("--plot", type=Path, metavar="FILE", help="draw trace, events and their sum to a .png, .pdf or .svg file")
-    parser.set_defaults(run=run)
+    options.add_outputs(parser, out="times and sizes to a .csv", plot="trace, events and their sum")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Find events, write what was asked for, print what there is."""
-    if arguments.sample == (arguments.recording is not None):
-        raise UsageError("Command events needs a recording or --sample, one of the two.")
-    path = arguments.recording
-    if arguments.sample:
-        path = SAMPLE
-        if arguments.kernel.name == "ampa":
-            arguments.set = [*SAMPLE_SET, *arguments.set]
+    """Find the events, write and draw them, print a summary."""
+    path = options.recording_file(arguments)
+    if arguments.sample and arguments.kernel.name == "ampa":
+        arguments.set = [*SAMPLE_SET, *arguments.set]
     params = options.params(arguments.kernel, arguments.set)
-    # What would fail at the end fails here.
-    if arguments.out:
-        files.check_output("--out", arguments.out, (".csv",), keep=arguments.recording)
-    if arguments.plot:
-        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.recording)
-        with files.usage_errors():
-            figure = plot.figure()
+    outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording)
     recording = options.recording(path, arguments)
     with files.usage_errors():
         found = deconvolve(
@@ -90,29 +76,23 @@ def run(arguments: argparse.Namespace) -> None:
             mismatch=arguments.mismatch,
         )
 
-    if arguments.out:
-        with files.replacing(arguments.out) as file:
-            file.write(_csv(recording, found).encode())
-    if arguments.plot:
-        _draw(figure, recording, found)
-        with files.replacing(arguments.plot) as file:
-            figure.savefig(file, format=arguments.plot.suffix[1:].lower())
-    sweeps, samples = recording.traces.shape
-    times = recording.times
+    if outputs.out:
+        outputs.write(_csv(recording, found))
+    if outputs.picture:
+        _draw(outputs.figure, recording, found)
+        outputs.save_figure()
     settings = ", ".join(" ".join(filter(None, row)) for row in options.table(arguments.kernel, params))
     rows = [
-        ("recording", recording.source),
-        *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
-        ("sweeps", f"{sweeps:,} of {samples:,} samples from {times[0]:g} to {times[-1]:g} ms"),
+        *options.recording_rows(recording, arguments),
         ("answer", f"{arguments.kernel.name}: {settings}"),
         *_summary(found),
-        *(("written", str(path)) for path in (arguments.out, arguments.plot) if path),
+        *(("written", path) for path in outputs.written()),
     ]
     print(terminal.aligned(rows))
 
 
 def _summary(found: list[Events]) -> list[tuple[str, str]]:
-    """What is said of all sweeps together."""
+    """The rows of the summary about the events of all sweeps together."""
     unit = f" {found[0].unit}" if found[0].unit else ""
     sizes = np.concatenate([events.sizes for events in found])
     intervals = np.concatenate([np.diff(events.times) for events in found])
@@ -129,7 +109,7 @@ def _summary(found: list[Events]) -> list[tuple[str, str]]:
 
 
 def _csv(recording: Recording, found: list[Events]) -> str:
-    """A row an event; the number of its sweep, from 0, only where there are several."""
+    """One row for each event; with the name of its sweep if there are several sweeps."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     unit = f"_{recording.unit}" if recording.unit else ""
@@ -141,8 +121,8 @@ def _csv(recording: Recording, found: list[Events]) -> str:
     return text.getvalue()
 
 
-def _draw(figure: Any, recording: Recording, found: list[Events]) -> None:
-    """Sweeps one below the other, of many the first; below one alone where most happens in it."""
+def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:
+    """Draw the first sweeps, one below the other; below a single long one, a close-up of where most events are."""
     times, sweeps = recording.times, list(zip(recording.labels, recording.traces, found, strict=True))[:_DRAWN]
     close = len(found) == 1 and found[0].times.size > 0 and found[0].duration > 2 * _CLOSE_UP
     figure.set_size_inches(9, 2 + 2 * (len(sweeps) + close))
@@ -162,12 +142,12 @@ def _draw(figure: Any, recording: Recording, found: list[Events]) -> None:
         axes[0].axvspan(first, first + _CLOSE_UP, color=plot.GREY, alpha=0.3, linewidth=0)
     for ax in axes[:-1]:
         ax.set_xlabel("")
-    for ax in axes[1:]:  # what they share with the first stands there
+    for ax in axes[1:]:  # the legend of the first axes holds for all
         ax.get_legend().remove()
 
 
 def _busiest(events: Events, start: float) -> float:
-    """When the stretch of `_CLOSE_UP` ms begins that holds most events, with room before the first of them."""
+    """The start of the stretch of `_CLOSE_UP` ms that holds most events, with room before the first of them."""
     within = np.searchsorted(events.times, events.times + 0.8 * _CLOSE_UP) - np.arange(len(events.times))
     first = float(events.times[within.argmax()]) - 0.1 * _CLOSE_UP
     return min(max(first, start), start + events.duration - _CLOSE_UP)

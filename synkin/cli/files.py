@@ -1,23 +1,28 @@
-"""Files to write, and what is said of those that cannot be read."""
+"""Files that a command writes, and what it says of those that it cannot read or write."""
 
+import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from synkin import plot
 from synkin.cli import UsageError
 from synkin.recordings import writing
+
+# The formats of pictures.
+_PICTURES = (".png", ".pdf", ".svg")
 
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """What is raised inside because of a file or an option, as the sentence that the command ends with.
+    """Turn an error in an argument, a file or a missing package into the sentence that the command ends with.
 
     A context, or a decorator of a function.
 
     Raises:
-        UsageError: for what an argument, a file or a package that is not installed raised.
+        UsageError: an ImportError, OSError, TypeError or ValueError was raised inside.
     """
     try:
         yield
@@ -25,8 +30,64 @@ def usage_errors() -> Iterator[None]:
         raise UsageError(str(error)) from None
 
 
+class Outputs:
+    """The files that --out and --plot name: checked before the command computes, written when it has."""
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        suffixes: Sequence[str] = (),
+        *,
+        keep: Path | None = None,
+        size: tuple[float, float] = (9.0, 5.0),
+    ) -> None:
+        """Check the files, and make an empty figure if there is a --plot.
+
+        Args:
+            arguments: the parsed command line.
+            suffixes: those that --out may have.
+            keep: the file that is read, which must not be overwritten.
+            size: of the figure, in inches.
+
+        Raises:
+            UsageError: see `check_output`, or matplotlib is not installed.
+        """
+        self.out: Path | None = getattr(arguments, "out", None)
+        self.picture: Path | None = arguments.plot
+        if self.out:
+            check_output("--out", self.out, suffixes, keep=keep)
+        if self.picture:
+            check_output("--plot", self.picture, _PICTURES, keep=keep)
+            with usage_errors():
+                self.figure = plot.figure(*size)
+
+    def write(self, text: str) -> None:
+        """Write --out, which must have been given.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        assert self.out is not None
+        with replacing(self.out) as file:
+            file.write(text.encode())
+
+    def save_figure(self, **options: str) -> None:
+        """Write --plot, which must have been given, with options of matplotlib's ``savefig``.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        assert self.picture is not None
+        with replacing(self.picture) as file:
+            self.figure.savefig(file, format=self.picture.suffix[1:].lower(), **options)
+
+    def written(self) -> list[str]:
+        """The files, for the summary."""
+        return [str(path) for path in (self.out, self.picture) if path]
+
+
 def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path | None = None) -> None:
-    """Raise now rather than after a long run, if no file can be written at ``path``.
+    """Check that a file can be written at ``path``, so that a long run does not fail at its end.
 
     Args:
         option: the option that names the file, for the message.
@@ -35,7 +96,7 @@ def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path
         keep: a file that must not be overwritten: the one that is read.
 
     Raises:
-        UsageError: another suffix, a folder or file that is not there or cannot be written to, or the file ``keep``.
+        UsageError: another suffix, a folder that does not exist or cannot be written to, a protected file, or ``keep``.
     """
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"Option {option} needs a file in {' or '.join(suffixes)}, but got {path}.")
@@ -54,7 +115,7 @@ def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """`synkin.recordings.writing.replacing`, and a sentence where the disk does not take the file.
+    """As `synkin.recordings.writing.replacing`, with a sentence if the file cannot be written.
 
     Raises:
         UsageError: the file cannot be written.

@@ -4,28 +4,28 @@ import argparse
 import inspect
 import sys
 from pathlib import Path
-from typing import Any
 
 from synkin import plot
 from synkin.cli import UsageError, files, options, scheme_file, terminal
 from synkin.cli.parser import called_as
+from synkin.declaring.kernel import Kernel
+from synkin.declaring.scheme import Scheme
 from synkin.kernels import KERNELS
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``list``."""
     text = "show the kernels; of one its parameters, defaults and units"
-    parser = options.add_command(subparsers, "list", text, scheme_file.NOTES)
+    parser = options.add_command(subparsers, "list", run, text, scheme_file.NOTES)
     add = parser.add_argument
     add("name", nargs="?", type=options.kernel, metavar="NAME", help="a kernel, of which all is shown")
     options.add_scheme(parser)
     text = "draw its states and transitions, or its answer to one spike, to a .png, .pdf or .svg file"
     add("--plot", type=Path, metavar="FILE", help=text)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the tables, draw."""
+    """Print all kernels, or the tables of one, and draw it."""
     if arguments.name and arguments.scheme:
         raise UsageError("Command list takes NAME or --scheme, but got both.")
     kernel = arguments.name or arguments.scheme
@@ -35,8 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         _print_all()
         return
     if arguments.plot:
-        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"))
-        _draw(kernel, arguments.plot)
+        _draw(kernel, files.Outputs(arguments))
     _print_one(kernel)
     if arguments.plot:
         print(f"\nwritten  {arguments.plot}")
@@ -53,20 +52,20 @@ def _print_all() -> None:
     print(f"`{called_as()} list NAME` shows the parameters of one, `--plot FILE` with it draws a picture.")
 
 
-def _description(kernel: Any) -> str:
-    """What a kernel is, in a line."""
-    # Each of the library has a module, above which that stands: equations may be those of another.
+def _description(kernel: Kernel) -> str:
+    """One line that says what a kernel is."""
+    # The module of a kernel of the library says it; the docstring may be about equations that two kernels share.
     text = sys.modules[kernel.home].__doc__ if kernel in KERNELS.values() else kernel.__doc__
-    return _plain(str(text).strip().partition("\n")[0])
+    return _without_backticks(str(text).strip().partition("\n")[0])
 
 
-def _print_one(kernel: Any) -> None:
-    about = kernel.__doc__.partition("\nParameters:")[0].partition("\nTransitions:")[0]
-    first, _, rest = _plain(inspect.cleandoc(about)).partition("\n")
+def _print_one(kernel: Kernel) -> None:
+    about = str(kernel.__doc__).partition("\nParameters:")[0].partition("\nTransitions:")[0]
+    first, _, rest = _without_backticks(inspect.cleandoc(about)).partition("\n")
     description = _description(kernel)
     parts = [f"{kernel.name}: {description}", *([] if first == description else [first]), rest.strip()]
     print("\n\n".join(filter(None, parts)), end="\n\n")
-    if hasattr(kernel, "transitions"):
+    if isinstance(kernel, Scheme):
         ways = [(str(way).partition(" : ")[0], str(way.rate)) for way in kernel.transitions]
         print(terminal.aligned([("transition", "rate"), *ways]), end="\n\n")
         opened = [state if weight == 1 else f"{weight:g}*{state}" for state, weight in kernel.open.items()]
@@ -74,19 +73,14 @@ def _print_one(kernel: Any) -> None:
     print(terminal.aligned([("parameter", "default", "unit"), *options.table(kernel, kernel.Params())]))
 
 
-def _draw(kernel: Any, path: Path) -> None:
-    try:
-        figure = plot.figure()
-    except ImportError as error:
-        raise UsageError(str(error)) from None
-    ax = figure.subplots()
-    if hasattr(kernel, "transitions"):
+def _draw(kernel: Kernel, outputs: files.Outputs) -> None:
+    ax = outputs.figure.subplots()
+    if isinstance(kernel, Scheme):
         plot.scheme(kernel, kernel.Params(), ax=ax)
     else:
         plot.kernel(kernel, ax=ax)
-    with files.replacing(path) as file:
-        figure.savefig(file, format=path.suffix[1:].lower(), bbox_inches="tight")
+    outputs.save_figure(bbox_inches="tight")
 
 
-def _plain(text: str) -> str:
+def _without_backticks(text: str) -> str:
     return text.replace("`", "")

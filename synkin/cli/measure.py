@@ -4,21 +4,18 @@ import argparse
 import csv
 import io
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from synkin import plot
-from synkin.cli import UsageError, files, options, terminal
+from synkin.cli import files, options, terminal
 from synkin.recordings import Recording
 from synkin.recordings.measures import Measured, measure, off_zero
 
-SAMPLE = Path(__file__).parents[1] / "data" / "recording.csv"
-# The part of it with one spike in it, and what comes before that.
+# The part of the synthetic recording with the response to one spike, and what comes before it.
 SAMPLE_OPTIONS = {"window": (0.0, 24.0), "baseline": (0.0, 4.9)}
 
-# What the table shows, with the unit of each: "" is the recording's own.
+# The columns of the table and their units: "" is the unit of the recording.
 _COLUMNS = {
     "peak": "",
     "onset": "ms",
@@ -52,36 +49,23 @@ deviation in --baseline. What cannot be told is -.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``measure``."""
     text = "measure peak, rise, width, decay and charge of a recording's sweeps"
-    parser = options.add_command(subparsers, "measure", text, _NOTES)
-    add = parser.add_argument
-    add("recording", nargs="?", type=Path, metavar="RECORDING", help="see below")
-    add("--sample", action="store_true", help="run on the synthetic recording that comes with synkin")
+    parser = options.add_command(subparsers, "measure", run, text, _NOTES)
+    options.add_recording_input(parser)
     options.add_recording(parser)
-    add("--out", type=Path, metavar="FILE", help="write the table, with all its digits, to a .csv file")
-    add("--plot", type=Path, metavar="FILE", help="draw the sweeps and their marks to a .png, .pdf or .svg file")
-    parser.set_defaults(run=run)
+    options.add_outputs(parser, out="the table, with all its digits, to a .csv", plot="the sweeps and their marks")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure, write what was asked for, print the table."""
-    if arguments.sample == (arguments.recording is not None):
-        raise UsageError("Command measure needs a recording or --sample, one of the two.")
-    path = arguments.recording
+    """Measure, write and draw the measurements, print them as a table."""
+    path = options.recording_file(arguments)
     if arguments.sample:
-        path = SAMPLE
         for name, value in SAMPLE_OPTIONS.items():
             if getattr(arguments, name) is None:
                 setattr(arguments, name, value)
-    # What would fail at the end fails here.
-    if arguments.out:
-        files.check_output("--out", arguments.out, (".csv",), keep=arguments.recording)
-    if arguments.plot:
-        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.recording)
-        with files.usage_errors():
-            figure = plot.figure()
+    outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording)
     read = options.sweeps(path, arguments)
     recording = options.part(read, path, arguments)
     with files.usage_errors():
@@ -91,23 +75,14 @@ def run(arguments: argparse.Namespace) -> None:
     elif said := off_zero(recording.traces):
         print(f"Warning: {said}: give --baseline A:B, a window in ms before the response.", file=sys.stderr)
 
-    if arguments.out:
-        with files.replacing(arguments.out) as file:
-            file.write(_csv(recording, measured).encode())
-    if arguments.plot:
-        ax = plot.recording(recording, measured, ax=figure.subplots())
+    if outputs.out:
+        outputs.write(_csv(recording, measured))
+    if outputs.picture:
+        ax = plot.recording(recording, measured, ax=outputs.figure.subplots())
         sweeps = len(recording.traces)
         ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
-        with files.replacing(arguments.plot) as file:
-            figure.savefig(file, format=arguments.plot.suffix[1:].lower())
-    sweeps, samples = recording.traces.shape
-    times = recording.times
-    rows = [
-        ("recording", recording.source),
-        *([("", "synthetic, see synkin/data/make_recording.py")] if arguments.sample else []),
-        ("sweeps", f"{sweeps:,} of {samples:,} samples from {times[0]:g} to {times[-1]:g} ms"),
-        *(("written", str(path)) for path in (arguments.out, arguments.plot) if path),
-    ]
+        outputs.save_figure()
+    rows = [*options.recording_rows(recording, arguments), *(("written", path) for path in outputs.written())]
     print(terminal.aligned(rows))
     print(f"\n{_table(recording, measured)}")
 
@@ -128,7 +103,7 @@ def _headers(unit: str) -> list[tuple[str, str]]:
 def _table(recording: Recording, measured: Measured) -> str:
     headers = _headers(recording.unit)
     values = [[_shown(value) for value in getattr(measured, name)] for name, _ in headers]
-    # Columns of which no sweep tells anything are left out.
+    # Columns without a number for any sweep are left out.
     told = [i for i, column in enumerate(values) if any(cell != "-" for cell in column)]
     rows = [
         ["sweep", *(headers[i][0] for i in told)],

@@ -1,10 +1,10 @@
-"""Kernels, parameters, recordings and numbers as they are typed."""
+"""What several commands take: kernels, parameters, recordings and numbers, as a person types them."""
 
 import argparse
 from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,18 +12,38 @@ from synkin.arguments import number_text
 from synkin.arguments.params_and_states import check_params
 from synkin.cli import UsageError, files, scheme_file
 from synkin.cli.parser import called_as
-from synkin.cli.suggestions import meant
-from synkin.declaring.sums import added
+from synkin.cli.suggestions import did_you_mean
+from synkin.declaring.kernel import Kernel
+from synkin.declaring.scheme import Scheme
+from synkin.declaring.sums import Sum, added
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, formats, time_unit
-from synkin.recordings.recording import cut, wanted
+from synkin.recordings.recording import checked_part, cut
+
+# What `argparse.ArgumentParser.add_subparsers` returns.
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+DATA = Path(__file__).parents[1] / "data"
+# What --sample stands for.
+SAMPLE_RECORDING = DATA / "recording.csv"
+SYNTHETIC_RECORDING = "synthetic, see synkin/data/make_recording.py"
 
 # The largest number in single precision, in which JAX computes by default.
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def add_command(subparsers: Any, name: str, text: str, notes: str) -> argparse.ArgumentParser:
-    """The parser of a command: what it does in a line, and notes below its options, laid out as they stand."""
+def add_command(
+    subparsers: Subparsers, name: str, run: Callable[[argparse.Namespace], None], text: str, notes: str
+) -> argparse.ArgumentParser:
+    """Add the parser of a command.
+
+    Args:
+        subparsers: those of the main parser.
+        name: the command.
+        run: does its work, given the parsed command line.
+        text: what it does, in one line.
+        notes: stand below its options in the help, with their line breaks.
+    """
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=text,
@@ -32,7 +52,34 @@ def add_command(subparsers: Any, name: str, text: str, notes: str) -> argparse.A
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(run=run, command=name)
     return parser
+
+
+def add_input(parser: argparse.ArgumentParser, name: str, metavar: str, text: str, sample: str) -> None:
+    """Add the file that a command reads, and --sample, which stands for one of synkin's own; `input_file` chooses."""
+    parser.add_argument(name, nargs="?", type=Path, metavar=metavar, help=text)
+    parser.add_argument("--sample", action="store_true", help=f"run on {sample} with synkin")
+
+
+def input_file(arguments: argparse.Namespace, name: str, what: str, sample: Path) -> Path:
+    """The file that a command reads: the one that was named, or the sample.
+
+    Raises:
+        UsageError: both, or neither.
+    """
+    given: Path | None = getattr(arguments, name)
+    if given is not None and not arguments.sample:
+        return given
+    if given is None and arguments.sample:
+        return sample
+    raise UsageError(f"Command {arguments.command} needs {what} or --sample, one of the two.")
+
+
+def add_outputs(parser: argparse.ArgumentParser, *, out: str, plot: str) -> None:
+    """Add the options --out and --plot, which `files.Outputs` reads: what they write and draw."""
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"write {out} file")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help=f"draw {plot} to a .png, .pdf or .svg file")
 
 
 def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -58,7 +105,7 @@ def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
     )
 
 
-def add_scheme(parser: Any, **given: Any) -> None:
+def add_scheme(parser: argparse._ActionsContainer, **given: Any) -> None:
     """Add the option --scheme, whose value is a kernel."""
     text = "a receptor of your own: a text file of its states and transitions, as `list --help` shows"
     parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, **given)
@@ -72,6 +119,16 @@ def add_time_unit(parser: argparse.ArgumentParser) -> None:
         metavar="UNIT",
         help=f"of the file's times: {', '.join(time_unit.IN_MS)} (default: as the column's name says, or ms)",
     )
+
+
+def add_recording_input(parser: argparse.ArgumentParser) -> None:
+    """Add the recording that a command reads, and --sample."""
+    add_input(parser, "recording", "RECORDING", "see below", "the synthetic recording that comes")
+
+
+def recording_file(arguments: argparse.Namespace) -> Path:
+    """The file of the recording that a command reads, see `input_file`."""
+    return input_file(arguments, "recording", "a recording", SAMPLE_RECORDING)
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +153,7 @@ def recording(path: Path, arguments: argparse.Namespace) -> Recording:
 
 @files.usage_errors()
 def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
-    """All that a file holds of the --channel.
+    """All sweeps of the --channel that a file holds.
 
     Raises:
         UsageError: see `recording`.
@@ -108,17 +165,28 @@ def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
 
 
 @files.usage_errors()
-def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: Any) -> Recording:
-    """The part of it that the options name, or ``others`` in their place.
+def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: tuple[float, float]) -> Recording:
+    """The part of a recording that the options name; ``others`` replace options.
 
     Raises:
         UsageError: see `recording`.
     """
     names = ("sweeps", "window", "baseline", "average")
-    return cut(read, wanted(**{name: getattr(arguments, name) for name in names} | others), path)
+    return cut(read, checked_part(**{name: getattr(arguments, name) for name in names} | others), path)
 
 
-def kernel(name: str) -> Any:
+def recording_rows(recording: Recording, arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """What the summary says of a recording."""
+    sweeps, samples = recording.traces.shape
+    first, last = recording.times[0], recording.times[-1]
+    return [
+        ("recording", recording.source),
+        *([("", SYNTHETIC_RECORDING)] if arguments.sample else []),
+        ("sweeps", f"{sweeps:,} of {samples:,} samples from {first:g} to {last:g} ms"),
+    ]
+
+
+def kernel(name: str) -> Kernel:
     """The kernel called ``name``, of the library or one of the published schemes, or a sum: an argparse type.
 
     Raises:
@@ -132,16 +200,16 @@ def kernel(name: str) -> Any:
             return added(*map(kernel, parts))
     if name in KERNELS:
         return KERNELS[name]
-    # Made when imported, which takes a while: only for those who ask.
+    # Imported only here, because its schemes take a while to declare.
     from synkin.schemes import SCHEMES
 
     if name not in SCHEMES:
         there_are = f"there are {', '.join(KERNELS)}, and the schemes that `{called_as()} list` shows"
-        raise UsageError(f"There is no kernel {name!r}{meant(name, (*KERNELS, *SCHEMES))}: {there_are}.")
+        raise UsageError(f"There is no kernel {name!r}{did_you_mean(name, (*KERNELS, *SCHEMES))}: {there_are}.")
     return SCHEMES[name]
 
 
-def kernels(names: str) -> Any:
+def kernels(names: str) -> Kernel | list[Kernel]:
     """The `kernel` of that name, or a list of those of several: an argparse type.
 
     Raises:
@@ -157,7 +225,7 @@ def kernels(names: str) -> Any:
     return [kernel(name) for name in listed]
 
 
-def params(kernel: Any, settings: Iterable[str]) -> Any:
+def params(kernel: Kernel, settings: Iterable[str]) -> Any:
     """The kernel's ``Params`` with the ``settings``, each ``NAME=VALUE``.
 
     Raises:
@@ -170,7 +238,7 @@ def params(kernel: Any, settings: Iterable[str]) -> Any:
         if not equals:
             example = f"{known._fields[-1]}={known[-1]:g}"
             raise UsageError(f"Option --set needs NAME=VALUE, such as {example}, but got {setting!r}.")
-        parameter(kernel, name)
+        check_parameter(kernel, name)
         try:
             values[name] = number_text.decimal_or_not_finite(value)
         except ValueError:
@@ -185,14 +253,14 @@ def params(kernel: Any, settings: Iterable[str]) -> Any:
     return changed
 
 
-def table(kernel: Any, params: Any) -> list[tuple[str, str, str]]:
+def table(kernel: Kernel, params: Any) -> list[tuple[str, str, str]]:
     """Each parameter, its value and its unit, if it has one."""
     units = ["" if unit in (None, "1") else unit for unit in kernel.UNITS]
     return [(name, f"{value:g}", unit) for name, value, unit in zip(params._fields, params, units, strict=True)]
 
 
-def parameter(kernel: Any, name: str) -> None:
-    """Raise unless the kernel has a parameter called ``name``.
+def check_parameter(kernel: Kernel, name: str) -> None:
+    """Check that the kernel has a parameter called ``name``.
 
     Raises:
         UsageError: it has none.
@@ -200,33 +268,35 @@ def parameter(kernel: Any, name: str) -> None:
     known = kernel.Params._fields
     if name not in known:
         has = f"it has {', '.join(known)}"
-        raise UsageError(f"Kernel {kernel.name} has no parameter {name!r}{meant(name, known)}: {has}.")
+        raise UsageError(f"Kernel {kernel.name} has no parameter {name!r}{did_you_mean(name, known)}: {has}.")
 
 
-def typical_free(kernel: Any) -> list[str]:
-    """The parameters that a recording in any unit can tell: not T, which acts as alpha does, nor the amplitude.
+def typical_free(kernel: Kernel) -> list[str]:
+    """The parameters that are fitted by default: not T, which acts as alpha does, nor the amplitude.
 
-    Of a scheme, which has more than one recording can tell, the rates of opening and closing.
+    Of a scheme, which has more rates than one recording determines, those of opening and closing.
     """
-    if len(kernel.parts) > 1:
+    if isinstance(kernel, Sum):
         own = {f"{name}_{free}" for name, part in zip(kernel.names, kernel.parts, strict=True)
                for free in typical_free(part)}  # fmt: skip
         return [name for name in kernel.Params._fields if name in own or kernel.bare(name) == "g"]
-    ways = [way for way in getattr(kernel, "transitions", ()) if not way.binds]
+    known = [name for name in kernel.Params._fields if name not in ("T", "amplitude")]
+    if not isinstance(kernel, Scheme):
+        return known
+    ways = [way for way in kernel.transitions if not way.binds]
     opening = [way for way in ways if (way.source in kernel.open) != (way.target in kernel.open)]
     gate = {name for way in opening for name in way.rate.parameters}
-    known = [name for name in kernel.Params._fields if name not in ("T", "amplitude")]
     return [name for name in known if name in gate] or known
 
 
 def one_of(choices: Iterable[str]) -> Callable[[str], str]:
-    """An argparse type: one of some words."""
+    """An argparse type: one of the ``choices``."""
     known = list(choices)
 
     def check(text: str) -> str:
         if text not in known:
             listed = f"{', '.join(known[:-1])} or {known[-1]}"
-            raise argparse.ArgumentTypeError(f"must be {listed}, but is {text!r}{meant(text, known)}")
+            raise argparse.ArgumentTypeError(f"must be {listed}, but is {text!r}{did_you_mean(text, known)}")
         return text
 
     return check

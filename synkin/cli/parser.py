@@ -1,8 +1,8 @@
-"""How the words of a command line become options, and what is said when they do not.
+"""From the words of a command line to options, with an error message for words that are none.
 
-argparse gives an option that may take several words, or none, every word up to the next option, and so the name
-of the file as well: ``fit --scale recording.csv``. And it takes ``-1e-3`` for an option. Here each word goes to an
-option only if it can be its value, and the two are joined with a ``=`` before argparse sees them.
+argparse gives an option with a variable number of values every word up to the next option, even the name of the file,
+as in ``fit --scale recording.csv``; and it reads ``-1e-3`` as an option. Here a word goes to an option only if it can
+be its value, and the two are joined with a ``=`` before argparse sees them.
 """
 
 import argparse
@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from synkin.cli import UsageError
-from synkin.cli.suggestions import meant
+from synkin.cli.suggestions import did_you_mean
 
-# The form of what --set and --bounds take, of which there may be several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
+# The form of the values of --set and --bounds, which may have several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
 _SETTING = re.compile(r"[^\W\d][\w+.]*=")
 
 
 def called_as() -> str:
-    """What the person typed to get here, as usage lines and examples show it."""
+    """The name of the program as the user typed it, for usage lines and examples."""
     return "synkin" if Path(sys.argv[0]).stem == "synkin" else "python -m synkin"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that leaves a file its name, and whose errors are sentences like all others here."""
+    """An argument parser that does not take a file for the value of an option, and whose errors are sentences."""
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As argparse's, which calls this for a subcommand too, but nothing is ever left over."""
+        """As in argparse, which also calls this for a command; but unknown words are an error."""
         words = self._joined(deque(sys.argv[1:] if args is None else args))
         namespace, left = super().parse_known_args(words, namespace)
         if left:
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
         return namespace, []
 
     def error(self, message: str) -> NoReturn:
-        """What argparse has to say, as a sentence."""
+        """Raise the error of argparse as a sentence."""
         message = re.sub(r"^argument (-\S+): not allowed with argument (-\S+)$", r"option \1 excludes \2", message)
         message = re.sub(r"^argument (-\S+): ", r"option \1 ", message)
         raise UsageError(f"{message[0].upper()}{message[1:]}.")
@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         joined: list[str] = []
         while words:
             word = words.popleft()
-            if word == "--":  # names of files from here on
+            if word == "--":  # all that follows are files
                 return [*joined, word, *words]
             action = self._option_string_actions.get(word)
             if action is None or action.nargs == 0:
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         return joined
 
     def _value(self, option: str, action: argparse.Action, words: deque[str]) -> str:
-        """The word after an option that needs one."""
+        """The value of an option that needs one: the next word."""
         if not words:
             raise UsageError(f"Option {option} needs {action.metavar}, but nothing comes after it.")
         if words[0].startswith("--") or words[0] in self._option_string_actions:
@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         if word.startswith("-"):
             name = word.partition("=")[0]
             options = [option for option in self._option_string_actions if option.startswith("--")]
-            return f"There is no option {name}{meant(name, options)}: `{self.prog} --help` shows them all."
+            return f"There is no option {name}{did_you_mean(name, options)}: `{self.prog} --help` shows them all."
         command, files = self.prog.split()[-1], [str(action.metavar) for action in self._get_positional_actions()]
         takes = f"one {files[0]}" if files else "options alone"
         return f"Command {command} takes {takes}, but got {word!r} as well."

@@ -1,6 +1,6 @@
-"""A receptor of a person's own, from a text file: its states and transitions, rates and what conducts.
+"""A receptor from the user's own text file: its states, transitions, rates and open states.
 
-The notation is that of `synkin.declaring.scheme_text`.
+The format is that of `synkin.declaring.scheme_text`.
 """
 
 import re
@@ -14,7 +14,7 @@ from synkin.declaring import scheme_text
 from synkin.declaring.scheme import Scheme, scheme
 from synkin.recordings import table
 
-# What `list --help` shows of it.
+# Shown by `list --help`.
 NOTES = """\
 FILE has a transition a line, with its rates, the forward one first; what stands
 beside a state binds to it. Rates are in /ms, those of binding in /ms/mM, and may
@@ -41,10 +41,10 @@ may be negative.
 
 
 def read(name: str) -> Scheme:
-    """The kernel that a file describes, called as the file is: an argparse type.
+    """The kernel that a file describes, with the name of the file: an argparse type.
 
     Raises:
-        UsageError: no such file, or a text that is no scheme.
+        UsageError: there is no such file, or its text is not a scheme.
     """
     path = Path(name)
     with files.usage_errors():
@@ -53,7 +53,7 @@ def read(name: str) -> Scheme:
         if scheme_text.parse(text).open is None:
             raise UsageError(f"File {path} must say what conducts, in a line such as `open = O`, but does not.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is said below
+            warnings.simplefilter("ignore")  # of the notes, which are printed below
             kernel = scheme(text, name=_name(path), source=_head(text))
     except ValueError as error:
         raise UsageError(_about(path, str(error))) from None
@@ -63,19 +63,19 @@ def read(name: str) -> Scheme:
 
 
 def _name(path: Path) -> str:
-    """The file's name as a name that a kernel can have."""
+    """The name of the file, made a Python identifier."""
     name = re.sub(r"\W", "_", path.stem)
     return name if name.isidentifier() else f"scheme_{name}"
 
 
 def _head(text: str) -> str | None:
-    """The comment above all else, which says what it is."""
+    """The comment at the top of the file."""
     above = takewhile(lambda line: line.startswith("#"), map(str.strip, text.strip().splitlines()))
     return "\n".join(line.lstrip("# ") for line in above).strip() or None
 
 
 def _about(path: Path, sentence: str) -> str:
-    """What was said of a text, said of the file that it came from."""
+    """A sentence about the text, as one about the file."""
     if sentence.startswith("Line "):
         return sentence.replace(" of the scheme,", f" of {path},", 1)
     return f"In {path}, {sentence[0].lower()}{sentence[1:]}"

@@ -13,16 +13,16 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 class Progress:
-    """How far a long job is, on stderr: one line that is rewritten on a terminal, else a line now and then.
+    """Progress of a long job on stderr: one line that is rewritten on a terminal, else a line every 10 s.
 
-    A context manager: at its end, or at an error, the line that was rewritten is taken away.
+    A context manager: the rewritten line is removed at its end, or at an error.
     """
 
     def __init__(self, total: int, unit: str) -> None:
-        """``total`` of ``unit`` are to be done, such as 300,000 steps."""
+        """A job of ``total`` of ``unit``, such as 300,000 steps."""
         self.total, self.unit = total, unit
         self.rewrites = sys.stderr.isatty()
-        # A job that ends before this, in seconds, needs no report.
+        # Seconds between two reports, and before the first.
         self.interval = 0.5 if self.rewrites else 10.0
 
     def __enter__(self) -> Self:
@@ -30,7 +30,7 @@ class Progress:
         return self
 
     def report(self, done: int) -> None:
-        """Say that so many are ``done``, unless that was said only just now."""
+        """Report the number that is ``done``, unless the last report was too recent."""
         now = time.monotonic()
         if now - self.reported_at >= self.interval:
             self.reported_at = now

@@ -1,8 +1,7 @@
-"""The kernels of the library, one room a synapse, and the one list of them.
+"""The kernels of the library, a file each, and the list of them.
 
-Each room holds what is its own and nothing else: ``Params`` with defaults, ``State``, the equations as the paper prints
-them, their source. `synkin.declaring.kernel` derives the rest. To add one, write its room beside these and its line in
-`KERNELS`: every test that walks the list has it then.
+Each file holds ``Params`` with defaults, ``State``, the equations as the paper prints them, and their source;
+`synkin.declaring.kernel` derives the rest. A new kernel is a new file and an entry in `KERNELS`, which the tests use.
 """
 
 from synkin.declaring.kernel import Kernel

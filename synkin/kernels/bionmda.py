@@ -45,5 +45,5 @@ bionmda = receptor(
     equations,
     Params,
     State,
-    in_turn=True,  # as brainpy.state's scheme has it, g sees the new x
+    in_turn=True,  # as in brainpy.state's scheme, the step of g uses the new x
 )

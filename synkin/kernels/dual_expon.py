@@ -1,7 +1,7 @@
 """The dual exponential synapse: separate rise and decay, its peak normalised.
 
-Written as a cascade, and not as a difference of two exponentials, it has a limit and derivatives at tau_rise =
-tau_decay, where it is the alpha shape. Where tau_rise is the longer one the two exchange roles, as the equations say.
+Written as a cascade instead of a difference of two exponentials, it has a limit and derivatives at tau_rise =
+tau_decay, where it is the alpha shape. If tau_rise is the longer one, the two exchange roles.
 
 Source: Roth and van Rossum 2009, in: Computational Modeling Methods for Neuroscientists, MIT Press, ch. 6.
 """
@@ -48,7 +48,7 @@ def conductance(p: Any, y: Any) -> Any:
 
 
 def peak(p: Any) -> Any:
-    """Peak of w after a unit input, in ms: smooth through tau_rise = tau_decay, where it is tau / e.
+    """The peak of w after a unit input, in ms: smooth at tau_rise = tau_decay, where it is tau / e.
 
     Args:
         p: `Params` of arrays.
@@ -57,7 +57,7 @@ def peak(p: Any) -> Any:
         Array of the parameters' broadcast shape.
     """
     # w' = 0 at the peak, so w = tau_decay exp(-t_peak / tau_rise); t_peak / tau_rise = 1 / phi(-log ratio).
-    xp = jnp if isinstance(p.tau_rise, Array) else np  # plain numbers when the kernel is declared
+    xp = jnp if isinstance(p.tau_rise, Array) else np  # plain numbers while the kernel is declared
     log_ratio = xp.log(p.tau_decay) - xp.log(p.tau_rise)
     return p.tau_decay * xp.exp(-1 / phi(-log_ratio))
 

@@ -1,11 +1,14 @@
-"""Pictures: of conductances, and of schemes. Drawing needs matplotlib (the extra ``plot``); importing this does not.
+"""Pictures of conductances, recordings, fits and schemes. They need matplotlib (the extra ``plot``), which is imported
+when something is drawn.
 
 curves     traces, population, kernel, fit, events
-recorded   recording: its sweeps, and what was measured on them
-fits       profile, bootstrap, compare: what is known of a fit
+recorded   recording: its sweeps, and the measurements on them
+fits       profile, bootstrap, compare: the uncertainty of a fit
 diagram    the states and transitions of a scheme
-layout     where its states stand
-paper      colours, figures, matplotlib
+layout     the places of its states
+labels     its arrows and their labels
+axes       Axes, labels, limits and legends
+style      colours, figures, matplotlib
 """
 
 from synkin.plot.curves import events, fit, kernel, population, traces

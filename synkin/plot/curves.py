@@ -1,38 +1,65 @@
-"""Pictures of conductances: traces, populations, the answer of a kernel, a fit."""
+"""Pictures of conductances: traces, populations, the response of a kernel, a fit, events."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments.times import check_dt
-from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, matplotlib
+from synkin.declaring.kernel import Kernel
+from synkin.plot.axes import (
+    LEGEND_ON_TOP,
+    colors_of,
+    label_axes,
+    label_recording,
+    leave_room_above,
+    one_axes,
+    set_limits,
+    several_axes,
+)
+from synkin.plot.style import (
+    BLACK,
+    BLUE,
+    BROWN,
+    COLORS,
+    GREEN,
+    GREY,
+    NAVY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Axes,
+    matplotlib,
+)
 from synkin.recordings.measures import crossing_down, crossing_up
 from synkin.recordings.recording import mean_sweep
 from synkin.runs.events import respond
 
-# A legend in one line above the axes, on the right, where no title is.
-_ON_TOP: dict[str, Any] = {
-    "frameon": False, "loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3, "borderaxespad": 0.1
-}  # fmt: skip
+if TYPE_CHECKING:
+    from synkin.events import Events
+    from synkin.fitting import Fit
 
-# The part of an axes' height that one train of spike ticks takes, and that all of them may take.
+# One train of spike times, or several.
+Spikes: TypeAlias = ArrayLike | Sequence[ArrayLike]
+
+# The fraction of the height that one train of spike ticks takes, and that all of them may take.
 _TICKS_ROW, _TICKS_MOST = 0.05, 0.25
 
-# More traces than this, which no one can tell apart, are drawn as what they are together.
+# More traces than this cannot be told apart: their mean and bands are drawn.
 _LINES = 20
-# The parts of the traces that the two bands around their mean hold, in percent.
+# The percentiles of the traces at the edges of the two bands around their mean.
 _BANDS = ((5, 95), (25, 75))
-# A picture needs no more columns and rows than a screen has; quantiles are taken at no more times than this.
+# A picture needs no more columns and rows than a screen has; percentiles are taken at this many times at most.
 _COLUMNS, _ROWS = 2000, 600
 
-# A trace of more samples than this is drawn with a thin line, so that its peaks are told apart.
+# A trace of more samples than this is drawn with a thin line, so that its peaks stay apart.
 _DENSE = 20_000
 
-# An impulse response is followed in stretches of so many steps, until it is down to this part of its peak.
+# An impulse response is computed in stretches of this many steps, until it is down to this fraction of its peak.
 _STRETCH, _STRETCHES, _DOWN_TO = 10_000, 50, 0.02
 
 
@@ -40,20 +67,20 @@ def traces(
     times: ArrayLike,
     g: ArrayLike,
     *,
-    spikes: Any = None,
+    spikes: Spikes | None = None,
     labels: str | Sequence[str] | None = None,
-    ax: Any = None,
-) -> Any:
-    """Draw conductances over time, and the spikes that made them as ticks above.
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw conductances over time, and their spikes as ticks above.
 
-    More than 20 traces without names are drawn together: their mean, and bands that hold 50 and 90 % of them.
-    `population` shows such a number one by one.
+    Of more than 20 traces without names the mean is drawn, and bands that hold 50 and 90 % of them. `population` draws
+    as many one by one.
 
     Args:
         times: (T,), ms.
         g: (T,) or (T, n) for n traces, mS.
-        spikes: spike times in ms, sorted or not: (K,) for one train, or a sequence of n trains, one a trace.
-        labels: what the legend calls the traces: n names.
+        spikes: spike times in ms, sorted or not: (K,) for one train, or a sequence of n trains, one for each trace.
+        labels: the n names of the traces in the legend.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -76,7 +103,7 @@ def traces(
     if labels is not None and len(labels) != len(columns):
         raise ValueError(f"Argument `labels` must have length {len(columns)}, but has length {len(labels)}.")
 
-    ax = _axes(ax)
+    ax = one_axes(ax)
     together = len(columns) > _LINES and labels is None
     if together:
         shown = _bands(ax, times, columns)
@@ -84,32 +111,34 @@ def traces(
         shown = columns
         many = len(columns) > len(COLORS)
         width = 0.7 if many or len(times) > _DENSE else 1.0
-        for i, (column, color) in enumerate(zip(columns, _colors(len(columns)), strict=True)):
+        for i, (column, color) in enumerate(zip(columns, colors_of(len(columns)), strict=True)):
             ax.plot(times, column, color=color, linewidth=width, label=labels[i] if labels else None)
     band = min(_TICKS_ROW * len(trains), _TICKS_MOST)
-    # Heights in fractions of the axes': the ticks stay at the top, whatever the limits are.
+    # Heights in fractions of the axes, so that the ticks stay at the top, whatever the limits are.
     at_top = ax.get_xaxis_transform()
     if together and len(trains) > 1:
-        # Train i at the height of its row, the first on top, as ticks are.
+        # Train i at the height of its row, the first on top, like the ticks.
         _raster(ax, trains, lambda rows: 1 - band * (rows + 0.5) / len(trains), GREY, 0.4, transform=at_top)
     else:
-        for i, (train, color) in enumerate(zip(trains, _colors(len(trains)), strict=True)):
+        for i, (train, color) in enumerate(zip(trains, colors_of(len(trains)), strict=True)):
             top, bottom = 1 - band * i / len(trains), 1 - band * (i + 0.8) / len(trains)
             ax.vlines(train, bottom, top, GREY if len(trains) == 1 else color, linewidth=0.7, transform=at_top)
-    _leave_room_above(ax, shown, band)
-    _finish(ax)
+    leave_room_above(ax, shown, band)
+    label_axes(ax)
     if labels:
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     elif together:
-        ax.legend(**_ON_TOP)
+        ax.legend(**LEGEND_ON_TOP)
     return ax
 
 
-def population(times: ArrayLike, g: ArrayLike, *, spikes: Any = None, ax: Any = None) -> Any:
-    """Draw many conductances: their spikes as a raster, each g as a row of an image, and below what they do together.
+def population(
+    times: ArrayLike, g: ArrayLike, *, spikes: Sequence[ArrayLike] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw many conductances: their spikes as a raster, each g as a row of an image, and below their mean.
 
-    Where a row or column of the image stands for several synapses or samples, it shows the one that is largest in
-    size, so that no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
+    A row or column of the image that stands for several synapses or samples shows the value of largest size, so that
+    no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
 
     Args:
         times: (T,), ms, evenly spaced.
@@ -128,14 +157,14 @@ def population(times: ArrayLike, g: ArrayLike, *, spikes: Any = None, ax: Any = 
     if times.ndim != 1 or g.ndim != 2 or len(g) != len(times):
         raise ValueError(f"Argument `g` must have shape ({np.size(times)}, n), but has shape {g.shape}.")
     synapses = g.shape[1]
-    trains = [] if spikes is None else list(spikes)
+    trains = [] if spikes is None else [np.asarray(train) for train in spikes]
     if trains and (len(trains) != synapses or any(np.ndim(train) != 1 for train in trains)):
         raise ValueError(f"Argument `spikes` must be {synapses} trains of times, but is {len(trains)}.")
-    raster, image, mean = _three_axes(ax)
+    raster, image, mean = several_axes(ax, "raster, image and mean", (8, 7), (2, 2, 1.5))
     _raster(raster, trains, lambda rows: rows)
     shown = _largest_in_blocks(_largest_in_blocks(g, _COLUMNS).T, _ROWS)
     bottom, top = min(shown.min(), 0.0), max(shown.max(), 0.0)
-    # White is 0, so that silence is paper, also where g has both signs or is negative.
+    # White is 0, whichever signs g has.
     size = max(top, -bottom) or 1.0
     colors = [BROWN, VERMILION, ORANGE, "white", SKY, BLUE, NAVY]
     down, up = bottom < 0, top > 0 or bottom == 0
@@ -152,33 +181,33 @@ def population(times: ArrayLike, g: ArrayLike, *, spikes: Any = None, ax: Any = 
         extent=extent,
     )
     image.figure.colorbar(picture, cax=image.inset_axes((1.01, 0, 0.015, 1)), label="g (mS)")
-    _leave_room_above(mean, _bands(mean, times, g.T), 0.0)
+    leave_room_above(mean, _bands(mean, times, g.T), 0.0)
     for axes in (raster, image, mean):
-        _finish(axes)
+        label_axes(axes)
         axes.set_xlim(extent[:2])
     for axes in (raster, image):
         axes.set_ylabel("synapse")
         axes.set_ylim(-0.5, synapses - 0.5)
         axes.set_xlabel("")
         axes.tick_params(labelbottom=False)
-    mean.legend(**_ON_TOP)
+    mean.legend(**LEGEND_ON_TOP)
     return raster, image, mean
 
 
-def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None) -> Any:
-    """Draw what a kernel answers to one input at time 0, with its peak, rise, half width and decay marked.
+def kernel(kernel: Kernel, params: Any = None, *, dt: float = 0.01, ax: Axes | None = None) -> Axes:
+    """Draw the response of a kernel to one input at time 0, and mark its peak, rise, half width and decay.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``, of scalars; by default the kernel's defaults.
-        dt: step in ms of the exact run that is drawn and measured; small beside the kernel's time constants.
+        dt: interval in ms of the samples that are drawn and measured; small beside the kernel's time constants.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
         The Axes.
 
     Raises:
-        TypeError, ValueError: a parameter or ``dt`` that makes no sense.
+        TypeError, ValueError: a parameter or ``dt`` of the wrong kind or out of range.
         ImportError: matplotlib is not installed.
     """
     times, g = _impulse_response(kernel, params, dt)
@@ -186,15 +215,15 @@ def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None)
     top = int(np.argmax(np.abs(g)))
     peak, peak_time = g[top], times[top]
     height = g / peak if peak else np.zeros(len(g))
-    # What jumps at time 0 has risen there.
+    # A g that jumps at time 0 rises there.
     up = {part: max(times[0], np.nan_to_num(crossing_up(times, height, top, part))) for part in (0.1, 0.5, 0.9)}
     marks = [
         ("10-90 % rise", up[0.1], up[0.9], None, GREEN),
         ("half width", up[0.5], crossing_down(times, height, top, 0.5), 0.5 * peak, PURPLE),
         ("decay to 1/e", peak_time, crossing_down(times, height, top, 1 / np.e), peak / np.e, ORANGE),
     ]
-    ax = _axes(ax)
-    # From a little before the input, so that a jump at time 0 is seen as one.
+    ax = one_axes(ax)
+    # Drawn from a little before the input, so that a jump at time 0 is seen.
     before = [-0.03 * times[-1], 0.0]
     ax.plot(np.append(before, times), np.append([0.0, 0.0], g), color=BLUE, linewidth=1.5, label=name)
     ax.plot(peak_time, peak, "o", color=VERMILION, label=f"peak {peak:.3g} mS at {peak_time:.3g} ms")
@@ -204,16 +233,16 @@ def kernel(kernel: Any, params: Any = None, *, dt: float = 0.01, ax: Any = None)
         heights = np.interp(at, times, g) if level is None else np.full(2, level)
         length = f" {end - start:.3g} ms" if np.isfinite(end) else f": not within {times[-1]:,.0f} ms"
         ax.plot(at, heights, "-|", color=color, linewidth=2.5, markevery=[0, -1], label=text + length)
-    _finish(ax)
+    label_axes(ax)
     ax.legend(frameon=False)
     return ax
 
 
-def fit(result: Any, *, ax: Any = None) -> Any:
+def fit(result: Fit, *, ax: Axes | None = None) -> Axes:
     """Draw a recording with the curve that was fitted to it, and below it the residuals.
 
-    Of several recordings, all are drawn faintly and their mean on top; of some to which concentrations jump, each in
-    its own colour.
+    Several recordings are drawn faintly, with their mean on top; recordings of concentration jumps each have a colour
+    of their own.
 
     Args:
         result: what `synkin.fit` returned.
@@ -226,7 +255,7 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
     """
-    above, below = _two_axes(ax)
+    above, below = several_axes(ax, "recording and residuals", (7, 5), (3, 1))
     curves = [np.atleast_2d(a) for a in (result.trace, result.predicted, result.residuals)]
     recordings = len(curves[0])
     thin = 0.5 if result.times.shape[-1] > _DENSE else 1.0
@@ -235,10 +264,10 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         (above, curves[1], VERMILION, VERMILION, "fit"),
         (below, curves[2], GREY, BLACK, None),
     ]
-    jumps = result.concentrations is not None
+    concentrations = None if result.concentrations is None else np.atleast_2d(result.concentrations)
     for axes, rows, color, strong, label in drawn:
-        if jumps and recordings <= len(COLORS):  # their mean would mean nothing
-            for row, own, level in zip(rows, _colors(recordings), _highest(result), strict=True):
+        if concentrations is not None and recordings <= len(COLORS):  # a mean over concentrations has no meaning
+            for row, own, level in zip(rows, colors_of(recordings), _highest(concentrations, recordings), strict=True):
                 faint, name = (1.0, level) if label == "fit" else (0.4, None)
                 axes.plot(result.times, row, color=own, linewidth=2 * thin * faint, alpha=faint, label=name)
             continue
@@ -246,7 +275,7 @@ def fit(result: Any, *, ax: Any = None) -> Any:
             times = np.ravel(result.times)
             axes.plot(times, rows[0], color=color, linewidth=2 * thin if label == "fit" else thin, label=label)
             continue
-        if result.times.ndim == 2:  # of recordings at times of their own there is no mean
+        if result.times.ndim == 2:  # recordings at different times have no mean
             found = [
                 axes.plot(*row, color=color, linewidth=thin, alpha=0.6) for row in zip(result.times, rows, strict=True)
             ]
@@ -257,23 +286,23 @@ def fit(result: Any, *, ax: Any = None) -> Any:
         axes.plot(result.times, mean_sweep(rows), color=strong, linewidth=2 * thin, label=label)
     below.axhline(0.0, color=VERMILION, linewidth=1)
     events = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)) + result.delay)
-    if jumps:
-        _shade(above, events, np.atleast_2d(result.concentrations))
+    if concentrations is not None:
+        _shade(above, events, concentrations)
     else:
         ticks = np.unique(events[np.isfinite(events)])
         at_top = above.get_xaxis_transform()
         above.vlines(ticks, 1 - _TICKS_ROW, 1, GREY, linewidth=0.7, transform=at_top, label="spikes")
-    _leave_room_above(above, np.concatenate(curves[:2]), _TICKS_ROW)
+    leave_room_above(above, np.concatenate(curves[:2]), _TICKS_ROW)
     for axes, label in ((above, "recording"), (below, "residual")):
-        _finish(axes)
-        axes.set_ylabel(f"{label} ({result.unit})" if result.unit else label)
+        label_axes(axes)
+        label_recording(axes, result.unit, label)
     above.set_xlabel("")
     above.legend(frameon=False, title=f"{result.kernel.name}, R² {result.r_squared:.3f}")
     return above, below
 
 
-def events(times: ArrayLike, trace: ArrayLike, found: Any, *, ax: Any = None) -> Any:
-    """Draw a recording, the events that were found in it, as ticks above, and the sum of their answers.
+def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None = None) -> Axes:
+    """Draw a recording, the events that were found in it as ticks above, and the sum of their responses.
 
     Args:
         times: (M,), ms.
@@ -294,31 +323,27 @@ def events(times: ArrayLike, trace: ArrayLike, found: Any, *, ax: Any = None) ->
             f"Arguments `times` and `trace` must have shape {found.curve.shape}, as the trace of `found` has, but have "
             f"the shapes {times.shape} and {trace.shape}."
         )
-    ax = _axes(ax)
+    ax = one_axes(ax)
     thin = 0.5 if len(times) > _DENSE else 1.0
     ax.plot(times, trace, color=GREY, linewidth=thin, label="recording")
     ax.plot(times, found.baseline + found.curve, color=VERMILION, linewidth=1.5 * thin, label="events and baseline")
     at_top = ax.get_xaxis_transform()
     ax.vlines(found.times, 1 - _TICKS_ROW, 1, BLACK, linewidth=0.7, transform=at_top, label="events")
-    # The trace fills the height: what it stands on may be far from 0.
-    low, high = float(np.nanmin(trace)), float(np.nanmax(trace))
-    height = (high - low) or 1.0
-    ax.set_ylim(low - 0.03 * height, low + 1.05 * height / (1 - _TICKS_ROW))
-    _finish(ax)
-    ax.set_ylabel(f"recording ({found.unit})" if found.unit else "recording")
-    ax.legend(**_ON_TOP)
+    # The trace fills the height, as its baseline may be far from 0.
+    set_limits(ax, float(np.nanmin(trace)), float(np.nanmax(trace)), _TICKS_ROW)
+    label_axes(ax)
+    label_recording(ax, found.unit)
+    ax.legend(**LEGEND_ON_TOP)
     return ax
 
 
-def _highest(result: Any) -> list[str]:
-    """The highest concentration of each recording, as its name."""
-    highest = np.atleast_2d(result.concentrations).max(axis=1)
-    rows = np.broadcast_to(highest, len(np.atleast_2d(result.trace)))
-    return [f"{level:.3g} mM" for level in rows]
+def _highest(concentrations: np.ndarray, recordings: int) -> list[str]:
+    """The names of the recordings: their highest concentrations."""
+    return [f"{level:.3g} mM" for level in np.broadcast_to(concentrations.max(axis=1), recordings)]
 
 
-def _shade(ax: Any, edges: np.ndarray, concentrations: np.ndarray) -> None:
-    """A grey ground wherever there is transmitter, each stretch once."""
+def _shade(ax: Axes, edges: np.ndarray, concentrations: np.ndarray) -> None:
+    """Shade the background wherever there is transmitter, each stretch once."""
     pairs = [
         (row[k], row[k + 1])
         for row, levels in zip(edges, np.broadcast_to(concentrations, (len(edges), edges.shape[1] - 1)), strict=True)
@@ -328,42 +353,23 @@ def _shade(ax: Any, edges: np.ndarray, concentrations: np.ndarray) -> None:
         ax.axvspan(begin, end, color=GREY, alpha=0.12, linewidth=0)
 
 
-def _axes(ax: Any) -> Any:
-    if ax is None:
-        _, ax = matplotlib("matplotlib.pyplot").subplots(figsize=(7, 3.5), layout="constrained")
-    return ax
-
-
-def _two_axes(ax: Any) -> Any:
-    if ax is None:
-        ratios = {"height_ratios": [3, 1]}
-        pyplot = matplotlib("matplotlib.pyplot")
-        _, ax = pyplot.subplots(2, 1, figsize=(7, 5), layout="constrained", sharex=True, gridspec_kw=ratios)
-    if np.shape(ax) != (2,):
-        raise ValueError(f"Argument `ax` must be two Axes, for recording and residuals, but is {ax!r:.60}.")
-    return ax
-
-
-def _three_axes(ax: Any) -> Any:
-    if ax is None:
-        ratios = {"height_ratios": [2, 2, 1.5]}
-        pyplot = matplotlib("matplotlib.pyplot")
-        _, ax = pyplot.subplots(3, 1, figsize=(8, 7), layout="constrained", sharex=True, gridspec_kw=ratios)
-    if np.shape(ax) != (3,):
-        raise ValueError(f"Argument `ax` must be three Axes, for raster, image and mean, but is {ax!r:.60}.")
-    return ax
-
-
-def _raster(ax: Any, trains: Sequence[Any], height: Any, color: str = BLACK, part: float = 1.0, **options: Any) -> None:
-    """A dot for each spike at the ``height`` of its row, smaller where there are more; ``part`` of the usual area."""
+def _raster(
+    ax: Axes,
+    trains: Sequence[np.ndarray],
+    height: Callable[[np.ndarray], np.ndarray],
+    color: str = BLACK,
+    size: float = 1.0,
+    **options: Any,
+) -> None:
+    """Draw a dot for each spike at the ``height`` of its row, ``size`` times the usual area."""
     spikes = np.concatenate([np.empty(0), *trains])
     rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
-    size = float(np.clip(4000 / max(1, len(spikes)), 0.3, 6.0))
-    ax.scatter(spikes, height(rows), part * size, color, linewidths=0, rasterized=True, **options)
+    area = float(np.clip(4000 / max(1, len(spikes)), 0.3, 6.0))
+    ax.scatter(spikes, height(rows), size * area, color, linewidths=0, rasterized=True, **options)
 
 
-def _bands(ax: Any, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Draw the mean of the rows of ``columns`` and bands around it; what was drawn, to set limits by."""
+def _bands(ax: Axes, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Draw the mean of the rows of ``columns`` and bands around it; return their values, from which limits are set."""
     every = max(1, len(times) // _COLUMNS)
     sample = columns[:: max(1, len(columns) // _COLUMNS), ::every]
     edges = [np.nanpercentile(sample, edge, axis=0) for band in _BANDS for edge in band]
@@ -376,7 +382,7 @@ def _bands(ax: Any, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _largest_in_blocks(values: np.ndarray, most: int) -> np.ndarray:
-    """``values`` with the first axis in at most ``most`` blocks, of each the value that is largest in size."""
+    """The value of largest size in each of at most ``most`` blocks of the first axis."""
     if len(values) <= most:
         return values
     starts = np.linspace(0, len(values), most, endpoint=False).astype(int)
@@ -384,48 +390,25 @@ def _largest_in_blocks(values: np.ndarray, most: int) -> np.ndarray:
     return np.where(high >= -low, high, low)
 
 
-def _finish(ax: Any) -> None:
-    """What all pictures share."""
-    ax.set_xlabel("time (ms)")
-    ax.set_ylabel("g (mS)")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.margins(x=0.01)
-
-
-def _colors(n: int) -> Sequence[Any]:
-    """``n`` colours: of the palette as long as it lasts, else of a map that is even to the eye."""
-    if n <= len(COLORS):
-        return COLORS[:n]
-    return matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, n))
-
-
-def _trains(spikes: Any, n: int) -> list[np.ndarray]:
+def _trains(spikes: Spikes | None, n: int) -> list[np.ndarray]:
     """``spikes`` as a list of trains: none, one, or ``n``."""
     if spikes is None:
         return []
-    spikes = list(spikes)
-    trains = [spikes] if all(np.ndim(s) == 0 for s in spikes) else spikes
+    listed = list(spikes)  # type: ignore[arg-type]  # a scalar is refused as any function of Python does
+    trains = [listed] if all(np.ndim(s) == 0 for s in listed) else listed
     if len(trains) not in (1, n) or any(np.ndim(train) != 1 for train in trains):
         raise ValueError(f"Argument `spikes` must be one train of times or {n} trains, but is {len(trains)}.")
     return [np.asarray(train) for train in trains]
 
 
-def _leave_room_above(ax: Any, columns: np.ndarray, band: float) -> None:
-    """Set the limits of g so that the data stay below the ticks in the top ``band`` of the height."""
-    finite = columns[np.isfinite(columns)]
-    low, high = (min(finite.min(), 0.0), max(finite.max(), 0.0)) if finite.size else (0.0, 1.0)
-    height = (high - low) or 1.0
-    ax.set_ylim(low - 0.03 * height, low + 1.05 * height / (1 - band))
-
-
-def _impulse_response(kernel: Any, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
+def _impulse_response(kernel: Kernel, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
     params = kernel.Params() if params is None else params
     check_dt(dt)
     parts: list[np.ndarray] = []
     highest = 0.0
     for i in range(_STRETCHES):
-        # A spike counts in a sample at its own time, so it does not matter at which end of a step it is taken.
+        # A sample at the time of a spike includes that spike, so g starts with the response.
         first, last = i * _STRETCH + (i > 0), (i + 1) * _STRETCH
         parts.append(np.asarray(respond(kernel, params, np.zeros(1), dt * np.arange(first, last + 1))))
         highest = max(highest, float(np.abs(parts[-1]).max()))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -14,16 +14,21 @@ from synkin.arguments import units
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import as_float64, check_concentration
 from synkin.arguments.params_and_states import check_params
+from synkin.declaring.scheme import Scheme
+from synkin.declaring.scheme_text import Transition
 from synkin.plot import labels, layout
-from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, matplotlib
+from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, Axes, matplotlib
 
-# Sizes of text in points, and what a line of it takes of them.
+# From a text and its size to its width, in points.
+Measure: TypeAlias = Callable[[str, float], float]
+
+# Sizes of the text of states and rates in points, and the height of a line in units of them.
 _NAME, _RATE, _LINE = 11.0, 8.5, 1.25
-# Around the text of a state, and around all.
+# Space around the text of a state, and around the whole picture, in points.
 _PADDING, _MARGIN = 7.0, 10.0
 # A small scheme is not drawn larger than this on large axes.
 _LARGEST = 1.5
-# Arrows: width where all are alike; where rates are known, of the slowest and the fastest; length and width of heads.
+# Arrows, in points: width without rates; with rates, of the slowest and the fastest; length and width of heads.
 _WIDTH, _WIDTHS, _HEAD = 1.0, (0.6, 2.4), (8.0, 8.0)
 
 
@@ -32,40 +37,40 @@ class _Arrow(NamedTuple):
     target: str
     binds: bool
     label: str
-    rate: float | None  # /ms, at T or else the T of a pulse; None where rates are not shown
+    rate: float | None  # /ms, at T, or else at the T of a pulse; None if rates are not shown
 
 
-def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: Any = None) -> Any:
+def scheme(kernel: Scheme, params: Any = None, *, T: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """Draw the states of a scheme and the transitions between them, binding to the right.
 
-    Each arrow has the name of its rate to its left as it points; that of a binding one, which is blue, has the factor
-    T. States that conduct are orange. Those that are occupied at rest have a thick frame, and say how much of the
-    receptors if it is not all.
+    To the left of each arrow, seen along it, is the name of its rate. Arrows of binding are blue, and their rates have
+    the factor T. Open states are orange. States that are occupied at rest have a thick frame, and the fraction of the
+    receptors in them if it is not 1.
 
     Args:
         kernel: a `synkin.Scheme`, such as `synkin.schemes.nmda5`.
-        params: its ``Params``, scalars: each arrow has its rate too, in /ms (binding ones in /ms/mM), and is the wider
-            the faster it is. By default the names alone.
+        params: its ``Params``, scalars: each arrow also has the value of its rate, in /ms (binding: /ms/mM), and is
+            wider the larger that is. By default only the names.
         T: transmitter in mM: binding rates are then in /ms, too, at that concentration.
-        ax: matplotlib Axes to draw on, in which all is made to fit as they are now; by default those of a new pyplot
-            figure of a fitting size.
+        ax: matplotlib Axes to draw on, in whose present size the picture is made to fit; by default those of a new
+            pyplot figure of a fitting size.
 
     Returns:
         The Axes.
 
     Raises:
-        TypeError: a kernel that is no scheme, or an argument of the wrong kind.
-        ValueError: a parameter or concentration that is no scalar or out of range.
+        TypeError: a kernel that is not a scheme, or an argument of the wrong kind.
+        ValueError: a parameter or concentration that is not a scalar, or out of range.
         ImportError: matplotlib is not installed.
     """
     check_kernel(kernel)
-    if not hasattr(kernel, "transitions"):
+    if not isinstance(kernel, Scheme):
         raise TypeError(
             "Argument `kernel` must be a scheme of states and transitions, such as synkin.schemes.nmda5, but is "
             f"{kernel.name}, which is made of equations."
         )
     known = params is not None or T is not None
-    params = _plain(kernel, kernel.Params() if params is None else params)
+    params = _as_numbers(kernel, kernel.Params() if params is None else params)
     if T is not None:
         T = _concentration(T)
     occupied = _at_rest(kernel, params)
@@ -108,22 +113,22 @@ def scheme(kernel: Any, params: Any = None, *, T: ArrayLike | None = None, ax: A
     return ax
 
 
-def _plain(kernel: Any, params: Any) -> Any:
+def _as_numbers(kernel: Scheme, params: Any) -> Any:
     """Parameters as Python numbers."""
     checked = check_params(units.params(kernel, params), (), kernel)
     return checked._replace(**{name: float(as_float64(name, value)) for name, value in checked._asdict().items()})
 
 
-def _concentration(T: Any) -> float:
+def _concentration(T: ArrayLike) -> float:
     found = as_float64("T", check_concentration("T", units.plain("T", T, "mM")))
     if found.shape != ():
         raise ValueError(f"Argument `T` must be a scalar, but has shape {found.shape}.")
     return float(found)
 
 
-def _at_rest(kernel: Any, params: Any) -> dict[str, float]:
-    """The part of the receptors that is in each state at rest; 0 where it rounds to nothing."""
-    # Where there are several steady states, only what is not compiled says so.
+def _at_rest(kernel: Scheme, params: Any) -> dict[str, float]:
+    """The fraction of the receptors in each state at rest; 0 where it is less than 0.05 %."""
+    # With several stationary distributions the compiled function gives NaN, and the other one raises the error.
     at_rest = _resting(kernel, params)
     if not all(map(np.isfinite, at_rest)):
         at_rest = kernel.init(params, ())
@@ -133,24 +138,24 @@ def _at_rest(kernel: Any, params: Any) -> dict[str, float]:
 
 
 @partial(jax.jit, static_argnums=0)
-def _resting(kernel: Any, params: Any) -> Any:
-    """Compiled as one, as a steady state is many small operations."""
+def _resting(kernel: Scheme, params: Any) -> Any:
+    """`Scheme.init`, compiled because it consists of many small operations."""
     return kernel.init(params, ())
 
 
-def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
-    """An arrow for each two states that a transition leads from and to; several are one, their rates added up.
+def _arrows(kernel: Scheme, params: Any, T: float | None) -> list[_Arrow]:
+    """One arrow from each state to each other one to which transitions lead; their rates are added up.
 
-    What is written as a rate of 0 has none, unless nothing else joins the two.
+    A rate that is written as 0 has no arrow, unless nothing else joins the two states.
     """
     values = {} if params is None else params._asdict()
     if params is not None:
         values |= {name: function(params) for name, function in kernel.computed.items()}
-    ways: dict[tuple[str, str], list[Any]] = {}
+    ways: dict[tuple[str, str], list[Transition]] = {}
     leads = {frozenset((way.source, way.target)) for way in kernel.transitions if way.rate.factor}
     for way in kernel.transitions:
         if not way.rate.factor and frozenset((way.source, way.target)) in leads:
-            continue  # written as 0, which is how NMODL has the way back of a one-way step
+            continue  # NMODL writes a one-way step with a rate of 0 on the way back
         ways.setdefault((way.source, way.target), []).append(way)
     arrows = []
     for (source, target), several in ways.items():
@@ -170,16 +175,16 @@ def _arrows(kernel: Any, params: Any, T: float | None) -> list[_Arrow]:
     return arrows
 
 
-def _name(way: Any) -> str:
-    """What a transition's rate is called."""
+def _name(way: Transition) -> str:
+    """The name of the rate of a transition."""
     rate = way.rate.written("·")
-    if not way.binds:
+    if way.ligand is None:
         return rate
     return way.ligand if rate == "1" else f"({rate})·{way.ligand}" if way.rate.is_sum else f"{rate}·{way.ligand}"
 
 
 def _ways(arrows: Sequence[_Arrow]) -> list[layout.Way]:
-    """The pairs of states that are joined, as the binding arrow leads, else the first one."""
+    """The pairs of states that are joined, in the direction of the binding arrow, or else of the first one."""
     ways: dict[frozenset[str], layout.Way] = {}
     for arrow in arrows:
         pair = frozenset((arrow.source, arrow.target))
@@ -189,7 +194,7 @@ def _ways(arrows: Sequence[_Arrow]) -> list[layout.Way]:
 
 
 def _note(at_rest: float, weight: float | None, opened: Mapping[str, float]) -> str:
-    """What stands below the name of a state."""
+    """The text below the name of a state."""
     notes = []
     if at_rest:
         notes.append("at rest" if at_rest > 0.9995 else f"{100 * at_rest:.3g} % at rest")
@@ -199,7 +204,7 @@ def _note(at_rest: float, weight: float | None, opened: Mapping[str, float]) -> 
 
 
 def _widths(arrows: Sequence[_Arrow]) -> list[float]:
-    """The width of each arrow: by the logarithm of its rate, where that is known."""
+    """The width of each arrow, which grows with the logarithm of its rate if that is known."""
     rates = [arrow.rate for arrow in arrows if arrow.rate]
     if not rates:
         return [_WIDTH] * len(arrows)
@@ -213,12 +218,12 @@ def _widths(arrows: Sequence[_Arrow]) -> list[float]:
     ]
 
 
-def _size(text: str, measure: Any) -> labels.Size:
+def _size(text: str, measure: Measure) -> labels.Size:
     lines = text.split("\n")
     return max(measure(line, _RATE) for line in lines), _LINE * _RATE * len(lines)
 
 
-def _measure() -> Any:
+def _measure() -> Measure:
     """A function from a text and its size to its width, all in points."""
     text_to_path = matplotlib("matplotlib.textpath").text_to_path
     properties = matplotlib("matplotlib.font_manager").FontProperties
@@ -226,7 +231,7 @@ def _measure() -> Any:
     def width(text: str, size: float) -> float:
         if not text:
             return 0.0
-        # Hinting makes small letters on a screen up to so much wider.
+        # Hinting makes small letters on a screen up to 5 % wider.
         return 1.05 * float(text_to_path.get_text_width_height_descent(text, properties(size=size), ismath=False)[0])
 
     return width
@@ -239,7 +244,7 @@ def _extent(
     lines: Sequence[labels.Line],
     caption: str,
 ) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of all that is drawn, with a margin."""
+    """Left, right, bottom and top of the picture, with a margin."""
     rectangles = [(*middle, *box) for middle in middles.values()]
     rectangles += [(*line.label, *arrow.label) for line, arrow in zip(lines, arrows, strict=True)]
     x, y, width, height = np.array(rectangles).T
@@ -249,8 +254,8 @@ def _extent(
     return float(left), float(right), float(bottom), float(top)
 
 
-def _fitted(ax: Any, extent: tuple[float, float, float, float]) -> tuple[Any, float]:
-    """Axes whose data are points, and how many of theirs one is."""
+def _fitted(ax: Axes | None, extent: tuple[float, float, float, float]) -> tuple[Axes, float]:
+    """The Axes with data coordinates in points, and the size on them of one such point."""
     left, right, bottom, top = extent
     width, height = right - left, top - bottom
     if ax is None:
@@ -269,7 +274,7 @@ def _fitted(ax: Any, extent: tuple[float, float, float, float]) -> tuple[Any, fl
     return ax, scale
 
 
-def _draw_arrow(ax: Any, line: labels.Line, width: float, paired: bool, color: str) -> None:
+def _draw_arrow(ax: Axes, line: labels.Line, width: float, paired: bool, color: str) -> None:
     (x0, y0), (x1, y1) = line.start, line.end
     length, breadth = _HEAD
     # Of a pair each has the half of an arrow that is on its outer side, which matplotlib calls the right one.
@@ -293,7 +298,7 @@ def _draw_arrow(ax: Any, line: labels.Line, width: float, paired: bool, color: s
 
 
 def _draw_state(
-    ax: Any, name: str, note: str, middle: labels.Point, box: labels.Size, color: str, frame: float, scale: float
+    ax: Axes, name: str, note: str, middle: labels.Point, box: labels.Size, color: str, frame: float, scale: float
 ) -> None:
     x, y = middle
     width, height = box

@@ -1,36 +1,41 @@
-"""Pictures of what is known of a fit: a profile, a bootstrap, a comparison of kernels."""
+"""Pictures of the uncertainty of a fit: a profile, a bootstrap, a comparison of kernels."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synkin.plot.curves import _ON_TOP, _axes, _colors
-from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, matplotlib
+from synkin.plot.axes import LEGEND_ON_TOP, colors_of, label_recording, one_axes, remove_frame, several_axes
+from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, Axes, matplotlib
 from synkin.recordings.recording import mean_sweep
+
+if TYPE_CHECKING:
+    from synkin.fitting import Bootstrap, Comparison, Profile
 
 # A quantity whose profile spans more than this factor is drawn on a logarithmic scale.
 _WIDE = 10.0
-# Draws that differ by less than this part are one.
+# Draws that differ by less than this fraction are equal: one bar.
 _SAME = 1e-9
-# A comparison draws no more bars than this high: beyond, a kernel has no chance, whatever the number is.
+# The length of the longest bar of a comparison: kernels beyond it are ruled out in any case.
 _NO_CHANCE = 100.0
 
 
-def profile(result: Any, *, ax: Any = None) -> Any:
-    """Draw how the sum of squares grows around the best value of a quantity, with its 68 and 95 % intervals.
+def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
+    """Draw how much the sum of squares grows around the best value of a quantity, with its 68 and 95 % intervals.
 
     Args:
         result: what `Fit.profile` returned.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
-        The Axes: squared distance, which is 1 at one standard error of a straight curve, against the value. A dashed
-        parabola is what the standard error alone says.
+        The Axes: the growth, which is 1 at one standard error if the model is linear, against the value. The dashed
+        parabola is that of the standard error.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
-    ax = _axes(ax)
+    ax = one_axes(ax)
     ax.plot(result.values, result.distance**2, "-o", color=BLUE, markersize=3, linewidth=1.5, label="profile")
     top = min(float((result.distance**2).max()), 2 * result.passed**2) or 1.0
     if np.isfinite(result.stderr) and result.stderr > 0:
@@ -45,15 +50,15 @@ def profile(result: Any, *, ax: Any = None) -> Any:
     if result.values.min() > 0 and result.values.max() > _WIDE * result.values.min():
         ax.set_xscale("log")
     ax.set_ylim(0, 1.05 * top)
-    ax.set_xlabel(_labelled(result.name, result.unit))
+    ax.set_xlabel(_label(result.name, result.unit))
     ax.set_ylabel("growth of the sum of squares")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(**_ON_TOP | {"ncols": 2, "fontsize": "small"})
+    remove_frame(ax)
+    ax.legend(**LEGEND_ON_TOP | {"ncols": 2, "fontsize": "small"})
     return ax
 
 
-def bootstrap(result: Any, *, ax: Any = None) -> Any:
-    """Draw what each quantity was in the draws of a bootstrap, with the middle 68 and 95 %.
+def bootstrap(result: Bootstrap, *, ax: Axes | None = None) -> Axes:
+    """Draw a histogram of each quantity over the draws of a bootstrap, with its 68 and 95 % intervals.
 
     Args:
         result: what `Fit.bootstrap` returned.
@@ -81,16 +86,16 @@ def bootstrap(result: Any, *, ax: Any = None) -> Any:
             for end in ends:
                 axes.axvline(end, color=color, linewidth=1, linestyle="--")
         axes.axvline(result.best[i], color=VERMILION, linewidth=1.5)
-        axes.set_xlabel(_labelled(name, unit))
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlabel(_label(name, unit))
+        remove_frame(axes)
     ax[0].set_ylabel("draws")
     return ax
 
 
-def compare(result: Any, *, ax: Any = None) -> Any:
-    """Draw a recording with the curve of each kernel, and how far each is from the most likely.
+def compare(result: Comparison, *, ax: Axes | None = None) -> Axes:
+    """Draw a recording with the curve of each kernel, and the distance of each from the most likely one.
 
-    Of several recordings their mean is drawn, with the curves' means.
+    Of several recordings the means are drawn.
 
     Args:
         result: what `synkin.compare` returned.
@@ -103,43 +108,38 @@ def compare(result: Any, *, ax: Any = None) -> Any:
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
     """
-    if ax is None:
-        pyplot = matplotlib("matplotlib.pyplot")
-        ratios = {"width_ratios": [2, 1]}
-        _, ax = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained", gridspec_kw=ratios)
-    if np.shape(ax) != (2,):
-        raise ValueError(f"Argument `ax` must be two Axes, for curves and bars, but is {ax!r:.60}.")
+    ax = several_axes(ax, "curves and bars", (9, 3.5), (2, 1), side_by_side=True)
     left, right = ax
     first = result.best
     one = first.times if first.times.ndim == 1 else first.times[0]
     left.plot(one, _mean(first.trace, first.times), color=GREY, linewidth=1, label="recording")
-    colors = _colors(len(result.fits))
+    colors = colors_of(len(result.fits))
     for name, fit, color in zip(result.names, result.fits, colors, strict=True):
         left.plot(one, _mean(fit.predicted, fit.times), color=color, linewidth=1.5, label=name)
     left.set_xlabel("time (ms)")
-    left.set_ylabel(f"recording ({first.unit})" if first.unit else "recording")
+    label_recording(left, first.unit)
     left.legend(frameon=False)
-    told = np.isfinite(result.aicc).any()
-    far = result.aicc if told else result.bic
+    known = np.isfinite(result.aicc).any()
+    far = result.aicc if known else result.bic
     places = np.arange(len(far))[::-1]
     right.barh(places, np.minimum(far, _NO_CHANCE), color=colors)
     for place, value in zip(places, far, strict=True):
         text = f" {value:.1f}" if np.isfinite(value) else " too few samples"
         right.text(min(value, _NO_CHANCE), place, text, va="center", fontsize="small")
     right.set_yticks(places, result.names)
-    right.set_xlabel("AICc above the lowest" if told else "BIC above the lowest")
+    right.set_xlabel("AICc above the lowest" if known else "BIC above the lowest")
     right.set_xlim(0, 1.25 * max(1.0, min(_NO_CHANCE, far[np.isfinite(far)].max())))
     for axes in ax:
-        axes.spines[["top", "right"]].set_visible(False)
+        remove_frame(axes)
     return ax
 
 
 def _mean(rows: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """The mean of recordings at the same times; of those at times of their own, the first."""
+    """The mean of recordings at the same times; the first of those at different times."""
     if rows.ndim == 1:
         return rows
     return mean_sweep(rows) if times.ndim == 1 else rows[0]
 
 
-def _labelled(name: str, unit: str) -> str:
+def _label(name: str, unit: str) -> str:
     return f"{name} ({unit})" if unit not in ("", "1") else name

@@ -1,4 +1,4 @@
-"""Where the arrows of a scheme's picture run and their labels stand, so that nothing covers anything: in points.
+"""The arrows of a scheme's picture and the places of their labels, without overlaps, in points.
 
 Columns of states are moved apart until every label has a free place beside its arrow.
 """
@@ -10,13 +10,13 @@ from typing import NamedTuple
 Point = tuple[float, float]
 Size = tuple[float, float]
 
-# Between two arrows, from an arrow to a label, from a state to an arrow, and between labels.
+# The distances between two arrows, from an arrow to its label, from a state to an arrow, and between labels.
 _APART, _TO_LABEL, _TO_STATE, _FREE = 4.0, 5.5, 3.0, 2.0
 # The shortest arrow.
 _ARROW = 34.0
-# Where along its arrow a label may stand: in the middle, else as near to it as there is a place.
+# The places of a label along its arrow, in the order in which they are tried.
 _ALONG = (0.5, 0.42, 0.58, 0.35, 0.65, 0.28, 0.72, 0.2, 0.8)
-# By how much the columns beside it grow where there is none, how often, and from which time on the rows do, too.
+# Without a free place the columns beside the arrow grow by this factor, at most so many times; rows too, after some.
 _WIDER, _TIMES, _ROWS_TOO = 1.1, 16, 8
 
 
@@ -25,12 +25,12 @@ class Arrow(NamedTuple):
 
     source: str
     target: str
-    paired: bool  # whether there is one back, which runs beside it
+    paired: bool  # whether there is an arrow back, which runs beside it
     label: Size
 
 
 class Line(NamedTuple):
-    """Where an arrow runs and its label has its middle."""
+    """The ends of an arrow and the middle of its label."""
 
     start: Point
     end: Point
@@ -47,7 +47,7 @@ class Rectangle(NamedTuple):
 def arranged(
     places: Mapping[str, tuple[int, int]], box: Size, arrows: Sequence[Arrow]
 ) -> tuple[dict[str, Point], list[Line]]:
-    """The middle of each state, and a `Line` for each arrow; where labels have no room, the best that was found.
+    """The middle of each state, and a `Line` for each arrow; the arrangement with the fewest overlaps.
 
     Args:
         places: the column and row of each state.
@@ -90,7 +90,7 @@ def _is_beside(column: int, source: tuple[int, int], target: tuple[int, int]) ->
 
 
 def _lines(middles: Mapping[str, Point], box: Size, arrows: Sequence[Arrow]) -> tuple[list[Line], list[Arrow]]:
-    """A line for each arrow, and the arrows beside which a label has no free place."""
+    """A line for each arrow, and the arrows whose labels have no free place."""
     runs = [_run(middles[arrow.source], middles[arrow.target], box, arrow.paired) for arrow in arrows]
     taken = [Rectangle(*middle, *box) for middle in middles.values()]
     labels, crowded = list[Point](), list[Arrow]()
@@ -106,7 +106,7 @@ def _lines(middles: Mapping[str, Point], box: Size, arrows: Sequence[Arrow]) -> 
 
 
 def _run(source: Point, target: Point, box: Size, paired: bool) -> tuple[Point, Point]:
-    """From the edge of a state to that of another; one of two keeps to its left."""
+    """From the edge of a state to that of another; a paired arrow is shifted to its left."""
     dx, dy = target[0] - source[0], target[1] - source[1]
     length = hypot(dx, dy)
     dx, dy = dx / length, dy / length
@@ -119,13 +119,13 @@ def _run(source: Point, target: Point, box: Size, paired: bool) -> tuple[Point, 
 
 
 def _leaves(direction: Point, beside: Point, box: Size) -> float:
-    """How far from beside its middle a line leaves a state."""
+    """The distance at which a line leaves a state, from the point ``beside`` its middle."""
     parts = zip(direction, beside, box, strict=True)
     return min((side / 2 + _TO_STATE - (away if d > 0 else -away)) / abs(d) for d, away, side in parts if abs(d) > 1e-9)
 
 
 def _beside(run: tuple[Point, Point], along: float, label: Size) -> Point:
-    """The middle of a label to the left of an arrow, which it does not touch."""
+    """The middle of a label to the left of an arrow, without touching it."""
     (x0, y0), (x1, y1) = run
     length = hypot(x1 - x0, y1 - y0)
     left = -(y1 - y0) / length, (x1 - x0) / length
@@ -145,7 +145,7 @@ def _overlap(one: Rectangle, other: Rectangle) -> bool:
 
 
 def _touches(run: tuple[Point, Point], area: Rectangle) -> bool:
-    """Whether a straight line has a part inside a rectangle."""
+    """Whether part of a straight line is inside a rectangle."""
     first, last = 0.0, 1.0
     for start, end, middle, size in zip(*run, area[:2], area[2:], strict=True):
         low, high = middle - size / 2 - start, middle + size / 2 - start

@@ -1,8 +1,8 @@
-"""Where the states of a scheme stand in its picture: on a grid, ligands that bind leading to the right.
+"""The places of the states of a scheme in its picture: on a grid, with binding to the right.
 
-States are placed one after the other, each at every free place near those that it has a transition with; of the
-pictures that begin so, the best few are gone on with. What is best is a sum of what each transition, crossing and
-row costs. No chance is in it: a scheme looks the same each time.
+A beam search: states are placed one after the other, each tried at all free places near the states that it has a
+transition with, and the best few of these pictures are continued. The best one has the lowest cost, a sum over
+transitions, crossings, rows and columns. Nothing is random: a scheme looks the same each time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,20 +12,20 @@ from typing import NamedTuple
 
 Place = tuple[int, int]  # column and row, rows counted upwards
 
-# How many unfinished pictures are gone on with, and how far from a neighbour a state may be.
+# The number of unfinished pictures that are continued, and the largest distance of a state from a neighbour.
 _KEPT, _REACH = 60, 2
-# What there should not be: two lines that cross, and a line that passes a state.
+# The costs of two lines that cross, and of a line that runs through a state.
 _CROSSING, _PASSING = 12.0, 60.0
-# How near a line may come to the middle of a state that it passes, in columns or rows.
+# A line runs through a state if it comes nearer than this to its middle, in columns or rows.
 _NEAR = 0.5
-# What a row and a column more cost: pictures are wider than high.
+# The costs of a row and of a column more: pictures are wider than high.
 _ROW, _COLUMN = 2.3, 0.5
-# What a column costs that is not that of the number of ligands bound.
+# The cost of each column between a state and the column of its number of bound ligands.
 _ASIDE = 1.0
 
 
 class Way(NamedTuple):
-    """That there are transitions between two states, forward, backward or both."""
+    """Transitions between two states: forward, backward or both."""
 
     source: str
     target: str
@@ -33,7 +33,7 @@ class Way(NamedTuple):
 
 
 class _Picture(NamedTuple):
-    """States that have been placed."""
+    """The states that have been placed."""
 
     cost: float
     places: dict[str, Place]
@@ -42,13 +42,13 @@ class _Picture(NamedTuple):
 
 @lru_cache(maxsize=64)
 def places(states: tuple[str, ...], ways: tuple[Way, ...], start: str, opened: tuple[str, ...]) -> Mapping[str, Place]:
-    """The column and the row of each state; no two have the same.
+    """The column and the row of each state; no two states have the same place.
 
     Args:
         states: their names.
         ways: the pairs that are joined, each once; together they join all.
         start: the state that comes first, at the left.
-        opened: the states that conduct: what leads to them goes up rather than down.
+        opened: the open states: transitions towards them go up rather than down.
     """
     bound, height = _bound(ways, start), _heights(states, ways, opened)
     pictures = [_Picture(0.0, {start: (0, 0)}, ())]
@@ -66,7 +66,7 @@ def places(states: tuple[str, ...], ways: tuple[Way, ...], start: str, opened: t
 def _order(states: Sequence[str], ways: Sequence[Way], start: str) -> list[tuple[str, list[Way]]]:
     """The states in the order in which they are placed, each with its ways to those before it.
 
-    The one that has most of them comes next, so that cycles close early; of those the one found first.
+    The next state is the one with most such ways, so that cycles close early; of several, the first.
     """
     order: list[tuple[str, list[Way]]] = []
     seen = [start]
@@ -92,7 +92,7 @@ def _binds(state: str, ways: Sequence[Way]) -> bool:
 
 
 def _bound(ways: Sequence[Way], start: str) -> dict[str, int]:
-    """How many ligands more than the first state each has bound, by the shortest way there."""
+    """The number of ligands that each state has bound, beyond those of the first, counted along the shortest way."""
     bound = {start: 0}
     for state in (found := [start]):
         for way in ways:
@@ -104,7 +104,7 @@ def _bound(ways: Sequence[Way], start: str) -> dict[str, int]:
 
 
 def _heights(states: Sequence[str], ways: Sequence[Way], opened: Collection[str]) -> dict[str, int]:
-    """How far from conducting each state is by ways that do not bind, as a number that rises on the way there."""
+    """Minus the number of steps without binding from each state to an open one."""
     height = dict.fromkeys(opened, 0)
     for state in (found := [*opened]):
         for way in ways:
@@ -128,7 +128,7 @@ def _near(picture: _Picture, joined: Sequence[Way], state: str) -> list[Place]:
 def _with(
     picture: _Picture, state: str, place: Place, joined: Sequence[Way], height: Mapping[str, int], cost: float
 ) -> _Picture:
-    """The picture with one state more, which costs so much by itself."""
+    """The picture with one state more, whose place has that ``cost``."""
     cost += picture.cost
     lines = [(picture.places[other], place) for other in _others(state, joined)]
     for way, line in zip(joined, lines, strict=True):
@@ -140,14 +140,14 @@ def _with(
 
 
 def _length_cost(way: Way, places: Mapping[str, Place], height: Mapping[str, int]) -> float:
-    """What a way costs for its direction and its length."""
+    """The cost of the direction and of the length of a way."""
     dx, dy = (b - a for a, b in zip(places[way.source], places[way.target], strict=True))
     slant = (9.0 if way.binds else 4.0) if dx and dy else 0.0
     far = 1.5 * (max(abs(dx), abs(dy)) - 1)
     if way.binds:
         return slant + far + (20.0 if dx < 0 else 10.0 if dx == 0 else 0.0)
     along = 0.0 if dx == 0 else 1.2 if dx > 0 else 1.6
-    # What leads to an open state goes up, all else down.
+    # A way towards an open state goes up, any other down.
     wrong = 0.7 if dy * (height[way.target] - height[way.source] or -1) < 0 else 0.0
     return slant + far + along + wrong
 
@@ -170,7 +170,7 @@ def _cross(one: tuple[Place, Place], other: tuple[Place, Place]) -> bool:
 
 
 def _passes(line: tuple[Place, Place], place: Place) -> bool:
-    """Whether a line between two other places passes so near to a place that it runs through what stands there."""
+    """Whether a line between two other places runs through the state at a place."""
     (x0, y0), (x1, y1) = line
     x, y = place
     if place in line:

@@ -1,28 +1,33 @@
-"""Pictures of recordings, and of what was measured on them."""
-
-from typing import Any
+"""Pictures of recordings, with the measurements on them."""
 
 import numpy as np
 
 from synkin.arguments.messages import describe
-from synkin.plot.curves import traces
-from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
+from synkin.plot.axes import label_recording
+from synkin.plot.curves import Spikes, traces
+from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION, Axes
 from synkin.recordings.measures import Measured, crossing_up
 from synkin.recordings.recording import Recording
 
-# Of more sweeps than this, marks would hide each other.
+# More sweeps than this have no marks, which would hide each other.
 _MARKED = 20
 
 
-def recording(recording: Recording, measured: Measured | None = None, *, spikes: Any = None, ax: Any = None) -> Any:
-    """Draw the sweeps of a recording, and mark what was measured on them.
+def recording(
+    recording: Recording,
+    measured: Measured | None = None,
+    *,
+    spikes: Spikes | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the sweeps of a recording, and mark the measurements on them.
 
     More than 20 sweeps are drawn as their mean and bands that hold 50 and 90 % of them, without marks.
 
     Args:
         recording: `synkin.Recording`.
-        measured: what `synkin.measure` gave for it: the sweeps are then drawn less their baselines, with onset and
-            peak, and, of a single one, its half width.
+        measured: the result of `synkin.measure` for it: the sweeps are then drawn without their baselines, with onset
+            and peak, and, of a single sweep, the half width.
         spikes: (K,) ms, ticks above.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
@@ -30,7 +35,7 @@ def recording(recording: Recording, measured: Measured | None = None, *, spikes:
         The Axes.
 
     Raises:
-        TypeError: no recording.
+        TypeError: ``recording`` is no `synkin.Recording`.
         ValueError: measurements of another number of sweeps.
         ImportError: matplotlib is not installed.
     """
@@ -53,7 +58,7 @@ def recording(recording: Recording, measured: Measured | None = None, *, spikes:
             text = f"half width {measured.half_width[0]:.3g} ms"
             ax.plot([start, start + measured.half_width[0]], half, "-|", color=PURPLE, linewidth=2.5, label=text)
             ax.legend(frameon=False)
-    ax.set_ylabel(f"recording ({recording.unit})" if recording.unit else "recording")
+    label_recording(ax, recording.unit)
     return ax
 
 

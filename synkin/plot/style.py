@@ -1,17 +1,21 @@
-"""What pictures are drawn with: colours, empty figures, and matplotlib, where it is installed."""
+"""Colours, empty figures, and matplotlib, which is optional."""
 
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
-# Told apart by people with any kind of colour vision. Source: Okabe and Ito 2008, Color Universal Design.
+# matplotlib's: it may not be installed, so its types are not imported.
+Axes: TypeAlias = Any
+Figure: TypeAlias = Any
+
+# People with any kind of colour vision can tell them apart. Source: Okabe and Ito 2008, Color Universal Design.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip
 GREY, NAVY, BROWN = "#595959", "#00253B", "#4A1F00"
 
 
-def figure(width: float = 9.0, height: float = 5.0) -> Any:
-    """An empty figure to save to a file: it belongs to no window and to no pyplot state, so needs no display.
+def figure(width: float = 9.0, height: float = 5.0) -> Figure:
+    """An empty figure to save to a file. It has no window and is not known to pyplot, so it needs no display.
 
     Args:
         width: inches.
@@ -27,7 +31,7 @@ def figure(width: float = 9.0, height: float = 5.0) -> Any:
 
 
 def matplotlib(module: str) -> Any:
-    """The part of matplotlib of that name.
+    """The module of matplotlib with that name.
 
     Raises:
         ImportError: it is not installed.

@@ -1,12 +1,13 @@
-"""Recordings from files: what an amplifier's program, a lab's archive or a spreadsheet wrote, as plain arrays.
+"""Recordings from the files of amplifiers, archives and spreadsheets, and what papers measure on them.
 
-    time_unit    ms from the unit in a column's name
-    table        text, block by block
-    formats      one reader a format, each to `Sweeps`
-    recording    `Recording`, and `read_recording`: the part that is wanted
+    time_unit    the unit of times in a column's name
+    table        tables of text
+    formats      a reader for each format
+    recording    `Recording`, `read_recording`
+    measures     `measure`: peak, rise, width, decay, charge
+    writing      files that are written completely or not at all
 
-Each imports from those above it alone. The packages that read ABF, NWB and the rest are optional, and imported when
-a file needs one.
+The packages that read ABF, NWB and other formats are optional; they are imported when a file needs one.
 """
 
 from synkin.recordings.recording import Recording, read_recording

@@ -1,6 +1,6 @@
-"""The formats of recordings, each read to `Sweeps`: one channel, every sweep, nothing cut and nothing subtracted.
+"""One reader for each format of recordings: from a file to the `Sweeps` of one channel, uncut.
 
-Sources, for what the formats mean: pyABF 2.3 and the NWB schema 2.11 as PyNWB 4.2 has it, in which
+Sources of the formats: pyABF 2.3 and the NWB schema 2.11 as PyNWB 4.2 has it, in which
 ``data * conversion + offset`` is in amperes (voltage clamp) or volts (current clamp).
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from warnings import catch_warnings, simplefilter
 from zipfile import is_zipfile
 
@@ -17,38 +17,41 @@ import numpy as np
 
 from synkin.recordings import table, time_unit
 
-# What columns and arrays of times are called.
+# An object of a package that reads files, which may not be installed.
+Foreign: TypeAlias = Any
+
+# The names of columns and arrays of times.
 _TIMES = {"t", "time", "times", "timestamp", "timestamps"}
-# The unit of a signal, and what to multiply it with.
+# The unit that a signal is converted to, and the factor.
 _SCALED = {"A": ("pA", 1e12), "V": ("mV", 1e3)}
 
 
 class RecordingError(ValueError):
-    """A file that is not what it has to be: its message is one sentence."""
+    """A file that cannot be used: the message is one sentence."""
 
 
 class Sweeps(NamedTuple):
-    """What a file holds of one channel."""
+    """All sweeps of one channel of a file."""
 
     times: list[np.ndarray]  # ms, of each sweep
     traces: list[np.ndarray]  # of each sweep, as long as its times
     unit: str  # "" if it is not known
-    labels: list[str]  # what the file calls the sweeps
+    labels: list[str]  # the names of the sweeps in the file
     note: str = ""  # what was converted
 
 
 def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """The sweeps of a channel of a file, whose ending says what it is.
+    """The sweeps of a channel of a file, whose format is told by its ending.
 
     Args:
         path: the file.
         channel: its number, from 0, or its name.
-        unit: of the times in a table or .npz file, where their name does not say it.
+        unit: of the times in a table or .npz file, if their name does not hold it.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ImportError: the package that reads it is not installed.
-        RecordingError: a format that is not known, a file that is not what its ending says, or no such channel.
+        RecordingError: an unknown format, a file of another format than its ending says, or no such channel.
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
@@ -58,8 +61,7 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is read as a table of text: by its ending, or, of an ending that no reader here has, by what is
-    in it."""
+    """Whether a file is read as a table of text: told by its ending or, if no reader here has that, by its content."""
     ending = path.suffix.lower()
     if ending in READERS or not path.is_file():
         return READERS.get(ending, _text) is _text
@@ -68,8 +70,8 @@ def is_table(path: Path) -> bool:
 
 
 def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """A table: times in the first column. The columns of one unit are a channel, each of them a sweep; those of words
-    are none."""
+    """A table: times in the first column. The other columns with one unit are the sweeps of a channel; columns of words
+    are left out."""
     head = table.head(path)
     names = head.names or [f"column {i + 1}" for i in range(head.width)]
     if len(names) < 2:
@@ -88,7 +90,7 @@ def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
 
 
 def _npz(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """Arrays by name: one of times, (M,), and one a channel, (M,), (R, M) or, as ``simulate`` writes it, (M, R)."""
+    """Named arrays: times, (M,), and one for each channel: (M,), (R, M) or, as ``simulate`` writes it, (M, R)."""
     if not is_zipfile(path):
         raise RecordingError(f"File {path} must be an archive of arrays, as numpy.savez writes it, but is none.")
     with _reading(path, "NumPy"), np.load(path) as file:
@@ -121,21 +123,21 @@ def _npz(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps([times] * len(traces), list(traces), said or table.unit(name), labels, note)
 
 
-def _npz_kind(file: Any, name: str) -> tuple[str, int]:
-    """The kind of an array's numbers and how many axes it has, from its header; "V" of what is no plain array."""
+def _npz_kind(file: Foreign, name: str) -> tuple[str, int]:
+    """The kind of an array's numbers and its number of axes, from its header; kind "V" if it is no plain array."""
     if f"{name}.npy" not in file.zip.namelist():
         return "V", 0
     with file.zip.open(f"{name}.npy") as member:
         version = np.lib.format.read_magic(member)
         headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in headers:  # later ones are for records alone
+        if version not in headers:  # later versions are only for records
             return "V", 0
         shape, _, dtype = headers[version](member)
         return dtype.kind, len(shape)
 
 
 def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """Axon binary files, versions 1 and 2; the time of each sweep begins at 0."""
+    """Axon binary files, versions 1 and 2; the time of each sweep starts at 0."""
     del unit
     pyabf = _package("pyabf", "abf", "ABF files")
     with _reading(path, "pyABF"):
@@ -147,7 +149,7 @@ def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             for sweep in file.sweepList:
                 file.setSweep(sweep, at)
                 traces.append(np.array(file.sweepY, float))
-        else:  # all at once: to set a sweep takes pyABF as long as there are sweeps
+        else:  # all at once, because the time that pyABF takes to set a sweep grows with their number
             samples = file.sweepCount * file.sweepPointCount
             traces = list(np.asarray(file.data[at, :samples], float).reshape(file.sweepCount, -1))
         interval = _abf_interval(file)
@@ -155,13 +157,13 @@ def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps(times, traces, _abf_word(file.adcUnits[at]), [f"sweep {i}" for i in range(len(traces))])
 
 
-def _abf_word(word: Any) -> str:
-    """A name or unit: fields of the header are filled with spaces or zeros, and pyABF shows an empty one as "?"."""
+def _abf_word(word: object) -> str:
+    """A name or unit without its padding of spaces or zeros; pyABF shows an empty one as "?"."""
     return str(word).strip("\x00 ?")
 
 
-def _abf_interval(file: Any) -> float:
-    """Microseconds between samples. pyABF's own rate is cut to whole Hz, which is off by 83 ppm at 12 kHz."""
+def _abf_interval(file: Foreign) -> float:
+    """Microseconds between samples. The rate of pyABF is truncated to whole Hz, which is off by 83 ppm at 12 kHz."""
     if hasattr(file, "_headerV1"):
         return float(file._headerV1.fADCSampleInterval * file._headerV1.nADCNumChannels)
     if hasattr(file, "_protocolSection"):
@@ -170,15 +172,17 @@ def _abf_interval(file: Any) -> float:
 
 
 def _nwb(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """NWB: each voltage- or current-clamp series in ``acquisition`` is a sweep, of the channel of its electrode and
-    unit; in the order of their sweep numbers, or where they have none, of their starting times and names."""
+    """NWB: each voltage- or current-clamp series in ``acquisition`` is a sweep; an electrode and a unit are a channel.
+
+    The sweeps are in the order of their numbers or, without numbers, of their starting times and names.
+    """
     del unit
     pynwb = _package("pynwb", "nwb", "NWB files")
     kinds = {pynwb.icephys.VoltageClampSeries: "A", pynwb.icephys.CurrentClampSeries: "V"}
     with _reading(path, "PyNWB"), catch_warnings():
-        simplefilter("ignore")  # what matters here of what it warns of is looked at below
+        simplefilter("ignore")  # what matters is checked below
         with pynwb.NWBHDF5IO(str(path), "r") as io:
-            channels: dict[str, list[Any]] = {}
+            channels: dict[str, list[Foreign]] = {}
             for series in io.read().acquisition.values():
                 for kind, found in kinds.items():
                     if isinstance(series, kind):
@@ -200,8 +204,8 @@ def _nwb(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps(times, traces, _SCALED[symbol][0], labels)
 
 
-def _in_order(series: list[Any]) -> list[Any]:
-    def name(one: Any) -> list[Any]:  # in which sweep_10 comes after sweep_9
+def _in_order(series: list[Foreign]) -> list[Foreign]:
+    def name(one: Foreign) -> list[int | str]:  # a key that puts sweep_10 after sweep_9
         return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", one.name)]
 
     ordered = sorted(series, key=name)
@@ -210,7 +214,7 @@ def _in_order(series: list[Any]) -> list[Any]:
     return sorted(ordered, key=lambda one: float(one.get_starting_time() or 0.0))
 
 
-def _nwb_times(path: Path, series: Any) -> np.ndarray:
+def _nwb_times(path: Path, series: Foreign) -> np.ndarray:
     """ms from the start of the sweep."""
     if series.timestamps is not None:
         stamps = np.asarray(series.timestamps[:], float)
@@ -222,7 +226,7 @@ def _nwb_times(path: Path, series: Any) -> np.ndarray:
     return np.arange(len(series.data)) * 1000 / float(series.rate)
 
 
-def _nwb_trace(path: Path, series: Any, symbol: str) -> np.ndarray:
+def _nwb_trace(path: Path, series: Foreign, symbol: str) -> np.ndarray:
     said = getattr(series.data, "attrs", {}).get("unit", symbol)
     said = said.decode() if isinstance(said, bytes) else str(said)
     if said not in ({"A", "ampere", "amperes"} if symbol == "A" else {"V", "volt", "volts"}):
@@ -239,7 +243,7 @@ def _nwb_trace(path: Path, series: Any, symbol: str) -> np.ndarray:
 
 
 def _neo(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """Any other format, if neo knows it: each of its segments is a sweep, whose time begins at 0."""
+    """Any other format that neo reads: each of its segments is a sweep, whose time starts at 0."""
     del unit
     known = ", ".join(ending for ending in READERS if ending)
     try:
@@ -252,7 +256,7 @@ def _neo(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             "`pip install 'synkin[neo]'` adds it."
         ) from None
     ending = path.suffix[1:].lower()
-    # To read a pickle, as neo would, is to run what is in it.
+    # Not a pickle, which neo would read: that runs code from the file.
     if ending in ("pkl", "pickle") or ending not in neo.io.io_by_extension:
         raise RecordingError(f"File {path} is of no format that is known here: {known}, and those that neo reads.")
     with _reading(path, "neo"), catch_warnings():
@@ -279,7 +283,7 @@ def _neo(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     return Sweeps(times, traces, symbols.pop(), [f"sweep {i}" for i in range(len(traces))])
 
 
-def _neo_name(signal: Any, column: int) -> str:
+def _neo_name(signal: Foreign, column: int) -> str:
     names = signal.array_annotations.get("channel_names")
     return str(names[column] if names is not None else signal.name or f"channel {column}")
 
@@ -289,7 +293,7 @@ def _unique(words: Iterable[str]) -> list[str]:
 
 
 def _choose(path: Path, channel: int | str, names: list[str]) -> int:
-    """The number of the channel that is meant.
+    """The number of a channel that is given by its number or name.
 
     Raises:
         RecordingError: there is none.
@@ -305,7 +309,7 @@ def _choose(path: Path, channel: int | str, names: list[str]) -> int:
     return channel
 
 
-def _package(name: str, extra: str, what: str) -> Any:
+def _package(name: str, extra: str, what: str) -> Foreign:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -318,7 +322,7 @@ def _package(name: str, extra: str, what: str) -> Any:
 
 @contextmanager
 def _reading(path: Path, reader: str) -> Iterator[None]:
-    """What a reader stumbles over, which may be any error, as a sentence; those that are one pass."""
+    """Turn any error of a reader into a sentence; those that are a `RecordingError` pass."""
     try:
         yield
     except RecordingError:

@@ -1,110 +1,118 @@
-"""What papers say of a response: peak, rise, width, decay and charge, of a conductance, a recording or each sweep.
+"""Peak, rise, width, decay and charge of the response in a conductance, a recording or each of its sweeps.
 
-NumPy and SciPy, outside of JAX: a sample is found, not solved for, so there is nothing here to differentiate. What is
-to be differentiated is fitted (`synkin.fit`).
+This uses NumPy and SciPy and has no derivatives: the results depend on which sample is the largest. For derivatives,
+fit a kernel (`synkin.fit`).
 """
 
 from math import inf, log, nan
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 from warnings import warn
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import as_sweeps, check_increasing
-from synkin.recordings.recording import arrays, window_ms, within
+from synkin.recordings.recording import Recording, arrays, window_ms, within
 
-# What is off the baseline by less than this part of the trace is the rounding of a mean.
+# A trace that is off the baseline by less than this fraction of its values is flat but for rounding.
 _FLAT = 64 * float(np.finfo(float).eps)
-# The levels of the line that is drawn back to the baseline for the onset.
+# The fractions of the peak through which the line goes that gives the onset.
 _FOOT = (0.2, 0.8)
-# A time constant is told from a trace if it is at least this many sample intervals, and at most this many times as long
-# as the stretch that is fitted.
+# A time constant is reported if it is at least this many sample intervals, and at most this many times the length of
+# what is fitted.
 _SHORTEST, _LONGEST = 0.5, 10.0
-# A trace begins off zero where the samples before its response stand off it by more than this part of the response, and
-# by more than so many times what their means, in so many batches, differ from each other.
+# A trace begins off zero if the mean of the samples before the response is farther from 0 than this fraction of the
+# response, and than this many times the range of the means of so many batches of them.
 _OFF, _CLEARLY, _BATCHES = 0.05, 3.0, 5
-# Time constants that are tried, and samples at most that they are tried on.
+# The number of time constants that are tried, and the largest number of samples on which they are tried.
 _TRIED, _SAMPLES = 40, 4000
-# Two exponentials are two where chance alone would make them fit so much better this seldom, at any of the time
-# constants that are tried, and one is not right to this part of the peak: float32 is rounded to less.
+# Two exponentials are reported if the probability that chance alone makes them fit so much better is below this, and if
+# one is wrong by more than this fraction of the peak, which is more than the rounding of float32.
 _CHANCE, _ROUNDING = 0.001 / _TRIED, 1e-6
+
+
+# A number, or an array (R,) for R sweeps.
+Value: TypeAlias = Any
 
 
 @fields.described
 class Measured(NamedTuple):
-    """What was measured: numbers, or, of R sweeps, arrays (R,). NaN is what a trace does not tell."""
+    """Values: numbers, or arrays (R,) for R sweeps. NaN where a trace does not determine one."""
 
-    onset: Annotated[Any, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
-    peak: Annotated[Any, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
-    peak_time: Annotated[Any, "when that sample was taken", "ms"]
-    time_to_peak: Annotated[Any, "from the onset to the peak", "ms"]
-    rise: Annotated[Any, "from 10 to 90 % of the peak", "ms"]
-    half_width: Annotated[Any, "how long it is above half of the peak", "ms"]
-    tau: Annotated[Any, "time constant of one exponential", "ms"]
-    tau_fast: Annotated[Any, "the fast one of two exponentials; NaN where one does as well", "ms"]
-    tau_slow: Annotated[Any, "the slow one of two exponentials; NaN where one does as well", "ms"]
-    fraction_fast: Annotated[Any, "part of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
+    onset: Annotated[Value, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
+    peak: Annotated[Value, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
+    peak_time: Annotated[Value, "when that sample was taken", "ms"]
+    time_to_peak: Annotated[Value, "from the onset to the peak", "ms"]
+    rise: Annotated[Value, "from 10 to 90 % of the peak", "ms"]
+    half_width: Annotated[Value, "how long it is above half of the peak", "ms"]
+    tau: Annotated[Value, "time constant of one exponential", "ms"]
+    tau_fast: Annotated[Value, "the fast one of two exponentials; NaN where one does as well", "ms"]
+    tau_slow: Annotated[Value, "the slow one of two exponentials; NaN where one does as well", "ms"]
+    fraction_fast: Annotated[Value, "fraction of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
     tau_weighted: Annotated[
-        Any, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
+        Value, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
     ]
-    charge: Annotated[Any, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
-    baseline: Annotated[Any, "what was subtracted", "the trace's unit"]
-    noise: Annotated[Any, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
+    charge: Annotated[Value, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
+    baseline: Annotated[Value, "what was subtracted", "the trace's unit"]
+    noise: Annotated[Value, "standard deviation in the baseline's window; NaN without one", "the trace's unit"]
 
 
 class _Zero(float):
-    """The baseline where none is given."""
+    """The default baseline, which is told from a given 0."""
 
 
-def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measured:  # noqa: B008
+def measure(
+    times: ArrayLike | Recording,
+    trace: ArrayLike | None = None,
+    *,
+    baseline: float | tuple[float, float] = _Zero(),
+) -> Measured:
     """Peak, onset, rise, width, decay and charge of a response, or of each of several.
 
     Args:
         times: (M,) ms, increasing, evenly spaced or not; or a `Recording`, alone.
         trace: (M,), or (R, M) for R sweeps at the same times: a conductance, current or voltage in any unit, of either
             sign.
-        baseline: what the response stands on, in the trace's unit; or a window (a, b) in ms, both ends in it, of whose
-            samples each sweep's own mean is taken. 0 by default, as for a conductance, or a recording whose baseline
-            was subtracted when it was read: with a warning where a trace clearly begins off 0, which a baseline that
-            is given, and be it 0, does not bring.
+        baseline: the level before the response, in the trace's unit; or a window (a, b) in ms, with both ends, whose
+            mean in each sweep is the level of that sweep. The default is 0, as for a conductance, or for a recording
+            whose baseline was subtracted when it was read; with the default a trace that clearly begins off 0 brings a
+            warning.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
 
     Raises:
-        TypeError: no real numbers, or traced ones.
+        TypeError: not real numbers, or traced by JAX.
         ValueError: shapes that do not fit, fewer than 3 samples, times that do not increase, or a window without
             samples.
 
     Warns:
-        UserWarning: no baseline is given, and what comes before the response is level and off zero, by more than 5 % of
-            the response and than noise explains.
+        UserWarning: no baseline is given, and the trace before the response is level and off zero, by more than 5 % of
+            the response and more than noise explains.
 
-    All is measured on the trace less its baseline, turned so that its farthest sample is positive; that sample, the
-    first of several alike, is the peak. Between samples the trace is a straight line. From where it last passes half of
-    the peak before the peak, one goes back to where it passes 10 and 20 %, and on to where it first passes 80 and 90 %;
-    half of the peak on the way down is passed where it is first, after the peak. A jump between two samples rises
-    within them. Noise makes the farthest sample farther, and so the rise longer and the width shorter: filtered noise
-    of 2.5 % of the peak, by 3, 10 and 5 % on the mean. Average sweeps first, or trust onset and decay, which it hardly
-    moves.
+    The baseline is subtracted, and the sign is chosen so that the sample farthest from it is positive; the first such
+    sample is the peak. Between samples the trace is taken as a straight line. The search starts at the last crossing of
+    half of the peak before the peak: back from it the trace crosses 20 and 10 %, forward from it 80 and 90 %. The
+    crossing of half of the peak on the way down is the first one after the peak. A jump between two samples rises
+    between them. Noise raises the peak, lengthens the rise and shortens the width: filtered noise of 2.5 % of the peak
+    does so by 3, 10 and 5 % on average. Average sweeps first, or use onset and decay, which change little.
 
-    The onset is where the line through 20 and 80 % of the peak meets the baseline, which is what Jonas et al. 1993 and
-    Bartos et al. 2001 take. Of a first-order receptor it comes a little before the transmitter does, as the rise is
-    bent.
+    The onset is where the line through 20 and 80 % of the peak meets the baseline, as in Jonas et al. 1993 and Bartos
+    et al. 2001. For a first-order receptor it is a little before the transmitter comes, because the rise is curved.
 
-    The decay is fitted, by least squares, to all samples from the first after the peak that is below 90 % of it on to
-    the trace's end, by one and by two exponentials that decay to the baseline: cut the trace before the next response.
-    Two are reported where both go the same way and they fit better, by an F test, than one that decays to a level of
-    its own: a slow one that a baseline a little off would explain is none. (The test is at 0.1 % for all time
-    constants that are tried together, with fewer samples where the residuals of neighbours are alike.)
+    The decay is fitted by least squares, with one and with two exponentials that decay to the baseline, from the first
+    sample after the peak below 90 % of it to the end of the trace: cut the trace before the next response. Two are
+    reported if both have the same sign and an F test says that they fit better than one that decays to a level of its
+    own; so a slow exponential that a small error of the baseline explains is not reported. (The test is at 0.1 % for
+    all time constants that are tried, and counts fewer samples where neighbouring residuals are correlated.)
 
-    What cannot be told is NaN: all but peak, charge, baseline and noise of a trace that is flat or farthest at its last
-    sample; onset and rise of one farthest at its first, or that does not come up from below 10 %; the width of one that
-    does not come back to half; time constants shorter than half a sample interval or more than 10 times as long as
-    what is fitted; and everything of a sweep with a NaN or infinite sample. A sweep of noise alone has a peak as well:
-    compare it with ``noise``.
+    NaN are: all but peak, charge, baseline and noise of a trace that is flat or has its peak at the last sample; onset
+    and rise of a trace with its peak at the first sample, or that does not rise from below 10 %; the width of a trace
+    that does not return to half of the peak; time constants shorter than half a sample interval or more than 10 times
+    as long as what is fitted; and all measurements of a sweep with a NaN or infinite sample. A sweep of noise has a
+    peak, too: compare it with ``noise``.
 
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
@@ -116,14 +124,14 @@ def measure(times: Any, trace: Any = None, *, baseline: Any = _Zero()) -> Measur
         if said:
             warn(f"{said}: give `baseline=`, a window (a, b) in ms before the response, or a level.", stacklevel=2)
     levels, noise = _baseline(times, np.atleast_2d(trace), baseline)
-    rows = [_one(times, row, *below) for row, *below in zip(np.atleast_2d(trace), levels, noise, strict=True)]
+    rows = [_measure_sweep(times, row, *below) for row, *below in zip(np.atleast_2d(trace), levels, noise, strict=True)]
     if trace.ndim == 1:
         return rows[0]
     return Measured(*(np.array([row[i] for row in rows], float) for i in range(len(Measured._fields))))
 
 
 def off_zero(rows: np.ndarray) -> str:
-    """The beginning of a sentence, if some of the traces, (R, M), clearly begin off zero before their responses."""
+    """The first part of a message if some of the traces, (R, M), clearly begin off zero, else an empty string."""
     levels = np.array([_begins_at(row) for row in rows])
     off = levels[~np.isnan(levels)]
     if not off.size:
@@ -135,11 +143,11 @@ def off_zero(rows: np.ndarray) -> str:
 
 
 def _begins_at(y: np.ndarray) -> float:
-    """The level before the response of a trace, if it is level there and clearly off zero, else NaN.
+    """The mean before the response of a trace, if the trace is level there and clearly off zero, else NaN.
 
-    The response is what goes farthest from where the trace begins; before it is what comes up to the last sample on the
-    way there that is within a fifth of it. NaN as well where the trace ends at zero rather than where it began: it then
-    began on a plateau, and came back.
+    The response is at the sample farthest from where the trace begins; before it are the samples up to the last one
+    that is within a fifth of that distance. NaN also if the trace ends at zero rather than where it began: it
+    then began on a plateau, and came back.
     """
     if not np.isfinite(y).all():
         return nan
@@ -159,19 +167,19 @@ def _begins_at(y: np.ndarray) -> float:
 
 
 def crossing_up(times: np.ndarray, height: np.ndarray, start: int, part: float) -> float:
-    """When ``height`` last passes ``part`` on the way up to sample ``start``; NaN where it does not come from below."""
+    """The time at which ``height`` last crosses ``part`` on the way up to sample ``start``; NaN if it starts above."""
     below = np.flatnonzero(height[:start] < part)
     return _between(times, height, int(below[-1]), part) if below.size else nan
 
 
 def crossing_down(times: np.ndarray, height: np.ndarray, start: int, part: float) -> float:
-    """When ``height`` first passes ``part`` on the way down from sample ``start``; NaN where it does not."""
+    """The time at which ``height`` first crosses ``part`` on the way down from sample ``start``; NaN if it does not."""
     below = np.flatnonzero(height[start:] < part)
     return _between(times, height, start + int(below[0]) - 1, part) if below.size else nan
 
 
 def _between(times: np.ndarray, height: np.ndarray, i: int, level: float) -> float:
-    """When a straight line from sample ``i`` to the next one passes ``level``."""
+    """The time at which the straight line from sample ``i`` to the next one crosses ``level``."""
     return float(times[i] + (times[i + 1] - times[i]) * (level - height[i]) / (height[i + 1] - height[i]))
 
 
@@ -195,7 +203,7 @@ def _baseline(times: np.ndarray, rows: np.ndarray, baseline: Any) -> tuple[np.nd
         return samples.mean(axis=1), noise
 
 
-def _one(times: np.ndarray, trace: np.ndarray, baseline: float, noise: float) -> Measured:
+def _measure_sweep(times: np.ndarray, trace: np.ndarray, baseline: float, noise: float) -> Measured:
     unknown = Measured(*[nan] * len(Measured._fields))
     if not np.isfinite(trace).all():
         return unknown
@@ -223,7 +231,7 @@ def _one(times: np.ndarray, trace: np.ndarray, baseline: float, noise: float) ->
 
 
 def _rising(times: np.ndarray, height: np.ndarray, top: int) -> dict[float, float]:
-    """When the trace passes each level on the way up: from half of the peak outwards; all NaN without a rise."""
+    """When the trace crosses each level on the way up, from half of the peak outwards; NaN without a rise."""
     levels = (0.1, _FOOT[0], 0.5, _FOOT[1], 0.9)
     below = np.flatnonzero(height[:top] < 0.5)
     if not below.size:
@@ -244,7 +252,7 @@ def _decay(times: np.ndarray, height: np.ndarray, top: int) -> dict[str, float]:
     below = np.flatnonzero(height[top:] < 0.9)
     if not below.size:
         return nothing
-    # Sample by sample: what comes before the first below 90 % is the round top.
+    # The fit starts at the first sample below 90 %, after the round top.
     t, y = times[top + below[0] :], height[top + below[0] :]
     single, double = _exponentials(t, y)
     if single is None:
@@ -264,7 +272,7 @@ def _decay(times: np.ndarray, height: np.ndarray, top: int) -> dict[str, float]:
 
 
 class _Sum(NamedTuple):
-    """A sum of exponentials that was fitted."""
+    """A fitted sum of exponentials."""
 
     amplitudes: np.ndarray  # (n,), at time 0
     taus: np.ndarray  # (n,) ms, increasing
@@ -272,23 +280,23 @@ class _Sum(NamedTuple):
 
 
 def _exponentials(t: np.ndarray, y: np.ndarray) -> tuple[_Sum | None, _Sum | None]:
-    """The best fit of one and of two exponentials; None where they cannot be told.
+    """The best fit of one and of two exponentials; None where the trace does not determine them.
 
-    Amplitudes enter linearly: for time constants that are given they follow. So one and two are first looked for among
-    `_TRIED` time constants, and then polished with exact derivatives.
+    Amplitudes are linear: they follow from the time constants. So the best of `_TRIED` time constants, and of pairs of
+    them, are found first, and then refined with exact derivatives.
     """
     if len(t) < 3:
         return None, None
     span, interval = float(t[-1] - t[0]), float(np.median(np.diff(t)))
     shortest, longest = _SHORTEST * interval, _LONGEST * span
     step = -(-len(t) // _SAMPLES)
-    # Time counts from the first sample in what is fitted: of a fast exponential little is left, but not nothing.
+    # Time starts at the first fitted sample, so that a fast exponential does not underflow.
     x, some = t - t[0], slice(None, None, step)
     tried = np.geomspace(shortest, longest, _TRIED)
     columns = np.exp(-x[some, None] / tried)
     gram, onto = columns.T @ columns, columns.T @ y[some]
-    one = _polished(x, y, tried[[int(np.argmax(onto * np.abs(onto) / np.diag(gram)))]])
-    single = _told(one, t[0], shortest, longest)
+    one = _refine(x, y, tried[[int(np.argmax(onto * np.abs(onto) / np.diag(gram)))]])
+    single = _if_determined(one, t[0], shortest, longest)
     if single is None or len(t) < 6 or np.abs(one.residuals).max() < _ROUNDING:
         return single, None
     i, j = np.triu_indices(_TRIED, k=2)
@@ -300,14 +308,16 @@ def _exponentials(t: np.ndarray, y: np.ndarray) -> tuple[_Sum | None, _Sum | Non
     best = int(np.argmax(explained))
     if not np.isfinite(explained[best]):
         return single, None
-    double = _told(_polished(x, y, tried[[i[best], j[best]]]), t[0], shortest, longest)
-    # What decays too slowly to be told from a baseline that is a little off is no second exponential.
-    drifting = _polished(x, y, single.taus, level=True)
+    double = _if_determined(_refine(x, y, tried[[i[best], j[best]]]), t[0], shortest, longest)
+    # A very slow decay may be a small error of the baseline: the test is against one exponential with a level.
+    drifting = _refine(x, y, single.taus, level=True)
     return single, double if double is not None and _better(drifting, double, len(t)) else None
 
 
-def _polished(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = False) -> _Sum:
-    """The least squares near ``taus``, in their logarithms; with a ``level``, to which they then decay instead of 0."""
+def _refine(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = False) -> _Sum:
+    """The least-squares fit near ``taus``, in their logarithms; with ``level``, to a fitted level instead of 0."""
+    from scipy.optimize import least_squares  # which takes longer to import than synkin
+
     n = len(taus)
     flat = np.ones((len(x), int(level)))
 
@@ -322,19 +332,17 @@ def _polished(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = F
         by_amplitude = columns(taus)
         return np.hstack([by_amplitude[:, :n] * (x[:, None] / taus) * p[n : 2 * n], by_amplitude])
 
-    from scipy.optimize import least_squares  # here, because it takes long to import
-
     amplitudes = np.linalg.lstsq(columns(taus), y, rcond=None)[0]
     start = np.concatenate([np.log(taus), amplitudes])
-    # A step may try what overflows: it is then turned back.
+    # A step whose values overflow is rejected.
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         found = least_squares(residuals, start, slopes, method="lm", xtol=1e-13, ftol=1e-13, gtol=1e-13)
         order = np.argsort(found.x[:n])
         return _Sum(found.x[n : 2 * n][order], np.exp(found.x[:n][order]), found.fun)
 
 
-def _told(found: _Sum, start: float, shortest: float, longest: float) -> _Sum | None:
-    """``found`` with its amplitudes at time 0, ``start`` before it was fitted; None where it says nothing."""
+def _if_determined(found: _Sum, start: float, shortest: float, longest: float) -> _Sum | None:
+    """``found`` with its amplitudes at time 0, ``start`` ms before the first fitted sample; None if not determined."""
     taus, amplitudes = found.taus, found.amplitudes
     if not (np.isfinite(taus).all() and np.isfinite(amplitudes).all() and (amplitudes > 0).all()):
         return None
@@ -346,15 +354,15 @@ def _told(found: _Sum, start: float, shortest: float, longest: float) -> _Sum | 
 
 
 def _better(single: _Sum, double: _Sum, samples: int) -> bool:
-    """Whether two exponentials describe what one does not, by an F test with 2 more parameters, or more."""
+    """Whether two exponentials fit better than one, by an F test with 2 more parameters."""
     one, two = (float(found.residuals @ found.residuals) for found in (single, double))
     if not two < one:
         return False
     if two == 0:
         return True
-    # Neighbours that are alike count for less: in a first-order autoregression for (1 - a) / (1 + a) each.
+    # Correlated residuals count for less: in a first-order autoregression for (1 - a) / (1 + a) each.
     left = double.residuals
-    alike = min(max(float(left[1:] @ left[:-1]) / two, 0.0), 0.99)
-    freedom = samples * (1 - alike) / (1 + alike) - 4
+    correlation = min(max(float(left[1:] @ left[:-1]) / two, 0.0), 0.99)
+    freedom = samples * (1 - correlation) / (1 + correlation) - 4
     # Of F with 2 and `freedom` degrees the tail is (two / one) ** (freedom / 2).
     return freedom / 2 * log(one / two) > -log(_CHANCE)

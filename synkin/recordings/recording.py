@@ -1,11 +1,11 @@
-"""What was recorded, and the part of it that is wanted."""
+"""A recording, and the part of a file that becomes one."""
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,11 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64, as_real
 from synkin.recordings import formats, time_unit
 
-# Times that differ by less than this part of the interval between samples are the same.
+# Times that differ by less than this fraction of the interval between samples are the same.
 _SAME = 1e-3
+# Which sweeps are wanted; None for all.
+Sweeps: TypeAlias = slice | str | int | Sequence[int] | np.ndarray | None
+
 _SLICE = re.compile(r"\s*([+-]?\d*)\s*:\s*([+-]?\d*)\s*(?::\s*([+-]?\d*)\s*)?", re.ASCII)
 
 
@@ -27,7 +30,7 @@ class Recording:
     """Sweeps at the same times.
 
     Raises:
-        TypeError: times or traces that are no numbers, or traced.
+        TypeError: times or traces that are not numbers, or are traced by JAX.
         ValueError: shapes that do not fit.
     """
 
@@ -66,7 +69,7 @@ def read_recording(
     path: str | os.PathLike[str],
     *,
     channel: int | str = 0,
-    sweeps: Any = None,
+    sweeps: Sweeps = None,
     window: tuple[float, float] | None = None,
     baseline: tuple[float, float] | None = None,
     average: bool = False,
@@ -74,7 +77,7 @@ def read_recording(
 ) -> Recording:
     """A recording from a file, as arrays.
 
-    | ending | read by | what it has to hold |
+    | ending | read by | content |
     | --- | --- | --- |
     | .csv, .tsv, .txt | synkin | times in the first column, a sweep in each other; units from the columns' names |
     | .npz | NumPy | an array of times, (M,), and others, (M,), (R, M) or (M, R), a channel each |
@@ -82,43 +85,43 @@ def read_recording(
     | .nwb | PyNWB (the extra ``nwb``) | voltage-clamp or current-clamp series in ``acquisition``, each a sweep |
     | any other | neo (the extra ``neo``) | segments with analog signals, each a sweep |
 
-    What follows is done in this order: the channel, the sweeps, the baseline, the window, the mean.
+    The steps are done in this order: channel, sweeps, baseline, window, average.
 
     Args:
         path: the file.
-        channel: its number, from 0, or its name. In a table the columns of one unit are a channel, which that unit
-            names; in an .nwb file the series of one electrode and unit.
+        channel: its number, from 0, or its name. In a table the columns with one unit are a channel, whose name
+            is the unit; in an .nwb file the series of one electrode and unit.
         sweeps: those to keep: a slice, a number from 0, a list of numbers, or a text such as "0:20" or "0,3,5". All by
             default. Negative numbers count from the end.
         window: (a, b) ms: only the samples from a to b are kept, those at a and at b too.
-        baseline: (a, b) ms: each sweep's own mean over its samples from a to b is subtracted from it. They need not
-            lie in the window.
-        average: whether to keep the mean of the sweeps alone, at each time of those that have a sample there.
-        time_unit: of the times in a table or .npz file: "s", "ms", "us" and so on; by default as their name says, as in
-            ``time_s``, and ms where it says nothing.
+        baseline: (a, b) ms: the mean of each sweep over its samples from a to b is subtracted from it. They may lie
+            outside the window.
+        average: whether to replace the sweeps by their mean, taken at each time over the sweeps that have a sample.
+        time_unit: of the times in a table or .npz file: "s", "ms", "us" and so on; by default that in their name, as in
+            ``time_s``, or else ms.
 
     Returns:
         `Recording`: ``times`` (M,) in ms, as the file has them, or, of .abf, .nwb and what neo reads, from the start of
-        each sweep; ``traces`` (R, M), float64. Of .nwb and neo amperes come in pA and volts in mV; a sample that a
-        table leaves empty is NaN. ``source`` says what was converted.
+        each sweep; ``traces`` (R, M), float64. Amperes of .nwb and neo are given in pA, volts in mV; an empty cell of
+        a table is NaN. ``source`` says what was converted.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ImportError: the package that reads it is not installed; with the extra that adds it.
-        TypeError, ValueError: an argument of the wrong kind or out of range, a format that is not known, a file that is
-            not what its ending says, times that do not increase, or sweeps of different lengths.
+        TypeError, ValueError: an argument of the wrong kind or out of range, an unknown format, a file of
+            another format than its ending says, times that do not increase, or sweeps of different lengths.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `path` must be the path of a file, but is {describe(path)}.")
     path = Path(path)
     _check_channel(channel)
-    part = wanted(sweeps, window, baseline, average)
+    part = checked_part(sweeps, window, baseline, average)
     _check_unit(time_unit)
     return cut(formats.read(path, channel, time_unit), part, path)
 
 
 class Part(NamedTuple):
-    """The part of a recording that is wanted, as `wanted` has checked it."""
+    """The part of a file that is wanted, checked by `checked_part`."""
 
     sweeps: slice | list[int]
     window: tuple[float, float] | None
@@ -126,23 +129,23 @@ class Part(NamedTuple):
     average: bool
 
 
-def wanted(
-    sweeps: Any = None,
+def checked_part(
+    sweeps: Sweeps = None,
     window: tuple[float, float] | None = None,
     baseline: tuple[float, float] | None = None,
     average: bool = False,
 ) -> Part:
-    """The arguments of `read_recording` of these names, checked.
+    """Check the arguments of `read_recording` with these names.
 
     Raises:
         TypeError, ValueError: one of the wrong kind.
     """
     part, before = window_ms("window", window), window_ms("baseline", baseline)
-    return Part(_parsed(sweeps), part, before, check_flag("average", average))
+    return Part(_parse_sweeps(sweeps), part, before, check_flag("average", average))
 
 
 def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
-    """A part of what was read from a file.
+    """The recording that is a part of a file.
 
     Raises:
         ValueError: see `read_recording`.
@@ -158,13 +161,13 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
         traces = [trace - _level(path, label, own, trace, part.baseline) for label, own, trace in pairs]
     if part.window is not None:
         ends = part.window
-        inside = _once(lambda own: within(own, ends), times)
+        inside = _map_distinct(lambda own: within(own, ends), times)
         if not all(keep.any() for keep in inside):
-            extent, came = _extent(times), _said(part.window)
+            extent, came = _extent(times), _shown(part.window)
             raise ValueError(f"Argument `window` must hold samples of {path}, {extent}, but is {came}.")
-        times = _once(lambda own: own[within(own, ends)], times)
+        times = _map_distinct(lambda own: own[within(own, ends)], times)
         traces = [trace[keep] for trace, keep in zip(traces, inside, strict=True)]
-    _check_alike(path, times)
+    _check_same_times(path, times)
     table = np.array(traces)
     if part.average and len(table) > 1:
         table, labels = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"]
@@ -172,9 +175,9 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
     return Recording(times[0], table, read.unit, source, tuple(labels))
 
 
-def _once(what: Callable[[np.ndarray], np.ndarray], times: list[np.ndarray]) -> list[np.ndarray]:
-    """What comes of each array, once of those that are the same one, as all sweeps of a table have one of times."""
-    found = {key: what(own) for key, own in {id(own): own for own in times}.items()}
+def _map_distinct(function: Callable[[np.ndarray], np.ndarray], times: list[np.ndarray]) -> list[np.ndarray]:
+    """The result for each array, computed once for the same array: all sweeps of a table share one array of times."""
+    found = {key: function(own) for key, own in {id(own): own for own in times}.items()}
     return [found[id(own)] for own in times]
 
 
@@ -194,23 +197,23 @@ def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
 
 
 def mean_sweep(traces: np.ndarray) -> np.ndarray:
-    """The mean of the rows of (R, M), (M,): at each time of what is no NaN there, NaN where nothing is."""
+    """The mean of the rows of (R, M), (M,), without NaN; NaN where all are."""
     present = ~np.isnan(traces)
     counts = present.sum(axis=0)
     return np.where(counts, np.where(present, traces, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def within(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Which samples lie in a window, (M,): both its ends belong to it, rounding or not."""
+    """Which samples lie in a window, (M,), with both its ends, whatever the rounding of times."""
     slack = _SAME * float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     return (times >= window[0] - slack) & (times <= window[1] + slack)
 
 
-def window_ms(name: str, value: Any) -> tuple[float, float] | None:
-    """``value`` as two times in ms, the second not before the first; None stays.
+def window_ms(name: str, value: object) -> tuple[float, float] | None:
+    """``value`` as two times in ms, the second not before the first; None is returned as None.
 
     Raises:
-        TypeError: no numbers.
+        TypeError: not numbers.
         ValueError: not two, not finite, or the second before the first.
     """
     if value is None:
@@ -223,7 +226,7 @@ def window_ms(name: str, value: Any) -> tuple[float, float] | None:
     return float(ends[0]), float(ends[1])
 
 
-def _check_channel(channel: Any) -> None:
+def _check_channel(channel: object) -> None:
     if isinstance(channel, str):
         return
     if isinstance(channel, bool) or not isinstance(channel, int | np.integer):
@@ -232,16 +235,16 @@ def _check_channel(channel: Any) -> None:
         raise ValueError(f"Argument `channel` must be 0 or more, but is {channel}.")
 
 
-def _check_unit(unit: Any) -> None:
+def _check_unit(unit: object) -> None:
     if unit is not None:
         check_choice("time_unit", unit, list(time_unit.IN_MS))
 
 
-def _parsed(sweeps: Any) -> slice | list[int]:
+def _parse_sweeps(sweeps: Sweeps) -> slice | list[int]:
     """``sweeps`` as a slice or a list.
 
     Raises:
-        TypeError: neither, and no text.
+        TypeError: not such numbers, a slice or a text.
         ValueError: a text that is neither.
     """
     if sweeps is None:
@@ -266,10 +269,10 @@ def _parsed(sweeps: Any) -> slice | list[int]:
 
 
 def _kept(chosen: slice | list[int], count: int, path: Path) -> list[int]:
-    """The numbers of the sweeps that were chosen, of ``count``.
+    """The numbers of the chosen sweeps, out of ``count``.
 
     Raises:
-        ValueError: none, or some that there are not.
+        ValueError: none, or one that does not exist.
     """
     if isinstance(chosen, slice):
         kept = list(range(count))[chosen]
@@ -302,12 +305,12 @@ def _level(path: Path, label: str, times: np.ndarray, trace: np.ndarray, window:
     samples = samples[~np.isnan(samples)]
     if not samples.size:
         raise ValueError(
-            f"Argument `baseline` must hold samples of {label} of {path}, {_extent([times])}, but is {_said(window)}."
+            f"Argument `baseline` must hold samples of {label} of {path}, {_extent([times])}, but is {_shown(window)}."
         )
     return float(samples.mean())
 
 
-def _check_alike(path: Path, times: list[np.ndarray]) -> None:
+def _check_same_times(path: Path, times: list[np.ndarray]) -> None:
     """Raise ValueError unless all sweeps are at the same times."""
     lengths = sorted({len(own) for own in times})
     if len(lengths) > 1:
@@ -325,5 +328,5 @@ def _extent(times: list[np.ndarray]) -> str:
     return f"which go from {first:g} to {last:g} ms"
 
 
-def _said(window: tuple[float, float]) -> str:
+def _shown(window: tuple[float, float]) -> str:
     return f"({window[0]:g}, {window[1]:g})"

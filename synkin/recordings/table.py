@@ -20,9 +20,9 @@ _SEPARATOR = re.compile(r"\s*[,;\t]\s*")
 _NAME = re.compile(r"[^\W\d]\S*(\s*[(\[][^)\]]*[)\]])?$")
 # Units at the end of a column's name, as in mean_pA or current (nA).
 _UNIT = re.compile(r"(?:^|[^a-zA-Z])(pA|nA|uA|µA|mA|uV|µV|mV|V|pS|nS|uS|µS|mS)\)?$")
-# What stands for a sample that is missing, besides a NaN.
+# Cells that mean a missing sample, besides NaN.
 _MISSING = ("", "-", "NA", "N/A")
-# So many characters are read at once.
+# The number of characters that are read at once.
 _BLOCK = 2**20
 
 
@@ -37,32 +37,32 @@ class Column(NamedTuple):
     """A column to be read."""
 
     at: int  # from 0
-    times: Decimal = Decimal(1)  # what its numbers are multiplied with, before they are rounded to binary
-    gaps: bool = False  # whether a cell may say that there is no number, which is NaN
+    factor: Decimal = Decimal(1)  # multiplies the numbers before they are rounded to binary
+    gaps: bool = False  # whether a sample may be missing, which is NaN
 
 
 class Table(NamedTuple):
-    """What stands at the head of a table; `columns` reads its numbers."""
+    """The head of a table; `columns` reads its numbers."""
 
     path: Path
-    names: list[str] | None  # of the columns, where the file has them
+    names: list[str] | None  # of the columns, if the file has them
     first: Row
-    separator: str | None  # the characters between the cells of the first row, each once; None of spaces
-    text: str | None  # what the file holds, if it is a pipe, which is read once
+    separator: str | None  # the characters between the cells of the first row, each once; None for spaces
+    text: str | None  # the content of a pipe, which can be read only once; None for a file
 
     @property
     def width(self) -> int:
-        """How many columns it has."""
+        """The number of columns."""
         return len(self.first.cells)
 
     def others(self, *those: int) -> list[int]:
-        """The columns beside those, from 0, without those of words, unless there are no others."""
+        """The other columns, from 0: those of numbers, or all if there are none."""
         left = [i for i in range(self.width) if i not in those]
         return [i for i in left if self.first.cells[i] in _MISSING or _is_number(self.first.cells[i])] or left
 
 
 def read_text(path: Path) -> str:
-    """What a text file holds.
+    """The content of a text file.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
@@ -75,12 +75,12 @@ def read_text(path: Path) -> str:
 def head(path: Path) -> Table:
     """The head of a text file with commas, semicolons, tabs or, where there are none of these, spaces between cells.
 
-    Empty lines and lines that begin with # are passed over. The first line left is a header where it holds no
-    number and a name; so is a comment right above the first row, if it holds a name for each column, as NumPy's
-    ``savetxt`` writes it.
+    Empty lines and lines that begin with # are skipped. The first line left is a header if it holds a name and no
+    number; so is a comment right above the first row, if it holds a name for each column, as NumPy's ``savetxt`` writes
+    it.
 
     Args:
-        path: the file. No more of it is read than its first row takes, but all of a pipe.
+        path: the file, which is read up to its first row; a pipe is read to its end.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
@@ -100,6 +100,7 @@ def head(path: Path) -> Table:
         raise ValueError(
             f"File {path} is empty." if header is None else f"File {path} has a header and nothing below it."
         )
+    _check_separators(path, first, line)
     width = len(first.cells)
     separator = "".join({found.strip() or "\t" for found in _SEPARATOR.findall(line)}) or None
     names = _names(above.lstrip("# ") if header is None else header, width)
@@ -113,8 +114,8 @@ def head(path: Path) -> Table:
 def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
     """The numbers of some columns, (rows,) each, which may be NaN or infinite.
 
-    The file is read block by block, by NumPy's own reader. What that refuses is read again, with care: a cell at a
-    time, which gives a number or the reason why there is none.
+    The file is read block by block, with NumPy's reader. A block that it refuses is read again cell by cell, which
+    gives the numbers or an error with the line.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
@@ -124,34 +125,34 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
     for line, lines in _blocks(table.path, table.text):
         skipped = max(0, table.first.line - line)
         line, lines = line + skipped, lines[skipped:]
-        part = _quickly(table, lines, wanted)
-        parts.append(_carefully(table, line, lines, wanted) if part is None else part)
+        part = _with_numpy(table, lines, wanted)
+        parts.append(_cell_by_cell(table, line, lines, wanted) if part is None else part)
     read = []
     for i in range(len(wanted)):
         read.append(np.concatenate([part[i] for part in parts]))
         for part in parts:
-            part[i] = read[i][:0]  # so that no more than one column is there twice
+            part[i] = read[i][:0]  # frees it, so that only one column is in memory twice
     return read
 
 
 def row(table: Table, index: int) -> Row:
-    """The row of that number, from 0, for what is to be said of it."""
+    """The row of that number, from 0, for a message."""
     below = (row for row, _ in rows(table.path, table.text) if row is not None and row.line >= table.first.line)
     return next(islice(below, index, None))
 
 
-def _quickly(table: Table, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray] | None:
-    """The wanted columns of some lines, if NumPy's reader takes them: with gaps it does so on a second try."""
+def _with_numpy(table: Table, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray] | None:
+    """The wanted columns of some lines, or None if NumPy's reader refuses them; gaps are tried on a second pass."""
     lines = [line for line in lines if line and not line.isspace() and not line.lstrip().startswith("#")]
     of = {column.at: column for column in wanted}
     if (table.separator and len(table.separator) > 1) or any(of[column.at] != column for column in wanted):
         return None
     if not lines:
         return [np.empty(0) for _ in wanted]
-    # Of the other columns, which may hold words, only the number of cells matters: one character of each is kept.
+    # The other columns may hold words and only have to exist: one character of each cell is kept.
     kinds = np.dtype([(f"{i}", "f8" if i in of else "U1") for i in range(table.width)])
     scaled: dict[int | str, Callable[[str], float]] = {
-        i: _scaled(column.times) for i, column in of.items() if column.times != 1
+        i: _scaled(column.factor) for i, column in of.items() if column.factor != 1
     }
     gapped: dict[int | str, Callable[[str], float]] = {i: _gap for i in of if of[i].gaps and i not in scaled}
     for converters in (scaled, scaled | gapped) if gapped else (scaled,):
@@ -163,16 +164,16 @@ def _quickly(table: Table, lines: list[str], wanted: Sequence[Column]) -> list[n
     return None
 
 
-def _scaled(times: Decimal) -> Callable[[str], float]:
-    """From a cell to its number, multiplied before it is rounded to binary."""
-    shift = times.adjusted() if times == Decimal(10) ** times.adjusted() else None
+def _scaled(factor: Decimal) -> Callable[[str], float]:
+    """A function from a cell to its number, multiplied before it is rounded to binary."""
+    shift = factor.adjusted() if factor == Decimal(10) ** factor.adjusted() else None
 
     def convert(cell: str) -> float:
         if shift is not None:
             with suppress(ValueError):
                 return float(f"{_digits(cell)}e{shift}")
         value = float(_digits(cell))
-        return float(Decimal(cell.strip()) * times) if math.isfinite(value) else value
+        return float(Decimal(cell.strip()) * factor) if math.isfinite(value) else value
 
     return convert
 
@@ -182,24 +183,20 @@ def _gap(cell: str) -> float:
 
 
 def _digits(cell: str) -> str:
-    """``cell`` without the spaces around it. What only Python takes for a number, as 1_0, is left to `number`."""
+    """``cell`` without spaces around it. Python reads 1_0 as a number, so that is refused here."""
     if "_" in cell:
         raise ValueError
     return cell.strip()
 
 
-def _carefully(table: Table, line: int, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray]:
-    """The wanted columns of some lines, of which the first is number ``line`` of the file."""
+def _cell_by_cell(table: Table, line: int, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray]:
+    """The wanted columns of some lines, the first of which is line number ``line`` of the file."""
     path, rows = table.path, []
     for row, text in _split_rows(line, lines):
         if row is None:
             continue
         rows.append(row)
-        if "," in text and len(kinds := _separators(text)) > 1:
-            raise ValueError(
-                f"Line {row.line} of {path} must have one separator between its numbers, but has {' and '.join(kinds)}"
-                ": write decimals with a point."
-            )
+        _check_separators(path, row, text)
         if len(row.cells) != table.width:
             raise ValueError(
                 f"Line {row.line} of {path} must have {table.width} columns, as line {table.first.line} has, "
@@ -207,26 +204,26 @@ def _carefully(table: Table, line: int, lines: list[str], wanted: Sequence[Colum
             )
     cells = [sample if column.gaps else number for column in wanted]
     return [
-        np.array([cell(path, row, column.at, column.times) for row in rows], float)
+        np.array([cell(path, row, column.at, column.factor) for row in rows], float)
         for cell, column in zip(cells, wanted, strict=True)
     ]
 
 
 def rows(path: Path, text: str | None) -> Iterator[tuple[Row | None, str]]:
-    """Each line that is not empty, as a row (None of a comment) and as text; ``text`` as in `Table`."""
+    """Each line that is not empty, as a row (None for a comment) and as text; ``text`` as in `Table`."""
     for line, lines in _blocks(path, text):
         yield from _split_rows(line, lines)
 
 
 def _split_rows(line: int, lines: list[str]) -> Iterator[tuple[Row | None, str]]:
-    """The lines that are not empty, each with its cells, or, of a comment, None."""
+    """The lines that are not empty, each with its cells, or with None if it is a comment."""
     for number, text in enumerate(map(str.strip, lines), start=line):
         if text:
             yield None if text.startswith("#") else Row(number, _split(text)), text
 
 
 def _blocks(path: Path, text: str | None) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a file, some thousand at a time, with the number of the first of them."""
+    """The lines of a file in blocks, each with the number of its first line."""
     line = 1
     with _opened(path) if text is None else io.StringIO(text) as file:
         while block := file.read(_BLOCK):
@@ -248,17 +245,17 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         raise OSError(f"File {path} cannot be read: {error.strerror}.") from None
 
 
-def number(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> float:
+def number(path: Path, row: Row, column: int, factor: Decimal = Decimal(1)) -> float:
     """The number in a ``column`` (from 0) of a row; it may be NaN or infinite.
 
     Args:
         path: the file, for the message.
         row: the row.
         column: the column.
-        times: what to multiply it with, before it is rounded to binary.
+        factor: multiplies it before it is rounded to binary.
 
     Raises:
-        ValueError: what stands there is no number.
+        ValueError: the cell is not a number.
     """
     cell = row.cells[column]
     try:
@@ -266,35 +263,35 @@ def number(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> fl
     except ValueError:
         here = f"Line {row.line} of {path}"
         raise ValueError(f"{here} must have a number in column {column + 1}, but has {cell!r}.") from None
-    return value if times == 1 or not math.isfinite(value) else float(Decimal(cell.strip()) * times)
+    return value if factor == 1 or not math.isfinite(value) else float(Decimal(cell.strip()) * factor)
 
 
-def sample(path: Path, row: Row, column: int, times: Decimal = Decimal(1)) -> float:
-    """As `number`, and NaN where the cell is empty or says that there is none.
+def sample(path: Path, row: Row, column: int, factor: Decimal = Decimal(1)) -> float:
+    """As `number`, but NaN if the cell means a missing sample.
 
     Raises:
         ValueError: see `number`.
     """
-    return math.nan if row.cells[column] in _MISSING else number(path, row, column, times)
+    return math.nan if row.cells[column] in _MISSING else number(path, row, column, factor)
 
 
 def unit(name: str) -> str:
-    """The unit that a column's name ends in, as in ``mean_pA``; "" where it ends in none."""
+    """The unit at the end of a column's name, as in ``mean_pA``; "" if there is none."""
     match = _UNIT.search(name)
     return match.group(1) if match else ""
 
 
 def in_ms(path: Path, name: str, unit: str | None, say: str = "`time_unit`") -> tuple[Decimal, str]:
-    """What a column of times is to be multiplied with, so that it is in ms.
+    """The factor from the unit of a column of times to ms.
 
     Args:
         path: the file, for the message.
         name: the column's name, which may hold its unit.
-        unit: the unit, if the person has said it.
-        say: what the person may say it with, for the message.
+        unit: the unit, if it was given.
+        say: the argument or option that gives the unit, for the message.
 
     Returns:
-        The factor, and what to tell the person about it: nothing where the column is taken to be in ms.
+        The factor, and a note about the conversion, empty if there is none.
 
     Raises:
         ValueError: a name that holds two units.
@@ -307,8 +304,17 @@ def in_ms(path: Path, name: str, unit: str | None, say: str = "`time_unit`") -> 
     return time_unit.IN_MS[found], "" if found == "ms" else f"{name}, converted from {found} to ms"
 
 
+def _check_separators(path: Path, row: Row, text: str) -> None:
+    """Raise ValueError if a row has commas and other separators: the commas are then those of decimals."""
+    if "," in text and len(kinds := _separators(text)) > 1:
+        raise ValueError(
+            f"Line {row.line} of {path} must have one separator between its numbers, but has {' and '.join(kinds)}"
+            ": write decimals with a point."
+        )
+
+
 def _separators(line: str) -> list[str]:
-    """The separators in a line, in words."""
+    """The names of the separators in a line."""
     found = {next(kind for kind in ",;\t" if kind in separator) for separator in _SEPARATOR.findall(line)}
     return [{",": "commas", ";": "semicolons", "\t": "tabs"}[kind] for kind in sorted(found)]
 
@@ -318,7 +324,7 @@ def _split(line: str) -> list[str]:
 
 
 def _names(line: str, columns: int) -> list[str]:
-    """The names in a header. One without commas may have a space in a name: time (ms)."""
+    """The names in a header. Without commas a name may have a space before brackets: time (ms)."""
     cells = _split(line)
     if len(cells) != columns and not _SEPARATOR.search(line):
         cells = [line] if columns == 1 else re.findall(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line)

@@ -1,9 +1,9 @@
-"""The unit of a column of times: from its name, as in ``time_s`` or ``t (us)``, or as the person says."""
+"""The unit of a column of times, as its name has it: ``time_s`` or ``t (us)``."""
 
 import re
 from decimal import Decimal
 
-# How many ms one is. Decimal, so that 0.0051 s are 5.1 ms to the last digit, and a sample taken at a spike stays there.
+# Each unit in ms. Decimal, so that 0.0051 s are exactly 5.1 ms, and a sample at the time of a spike stays there.
 IN_MS = {
     "ns": Decimal("1e-6"),
     "us": Decimal("1e-3"),
@@ -26,12 +26,12 @@ _BRACKETS = re.compile(r"[(\[]([^)\]]*)[)\]]")
 
 
 def words(name: str) -> list[str]:
-    """The words of a column's name, in small letters: spike, time and s of ``spike_time_s`` and ``spikeTime (s)``."""
+    """The words of a column's name in lower case: spike, time and s for ``spike_time_s`` and ``spikeTime (s)``."""
     parts = re.findall(r"[^\W\d_]+", name)
     return [word.lower() for part in parts for word in re.findall(r"[A-ZΜ]*[^A-Z]+|[A-Z]+", part)]
 
 
 def named(name: str) -> set[str]:
-    """The units that a column's name holds: of those in brackets, where there are any, else of all its words."""
+    """The units of time in a column's name: those in brackets, or else those among all its words."""
     inside = {_UNITS[word] for text in _BRACKETS.findall(name) for word in words(text) if word in _UNITS}
     return inside or {_UNITS[word] for word in words(name) if word in _UNITS}

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import errno
@@ -7,21 +7,20 @@ import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-# What ends a process without an exception, by default.
+# Signals that end a process without an exception, by default.
 _ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-# So much of a file's name stands in that of its unfinished one: names have a longest length.
+# The name of an unfinished file holds this many characters of the final name, as the length of names is limited.
 _SHOWN = 40
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file to write, in binary, that becomes ``path`` once all is written and on the disk.
+    """A file to write, in binary, that replaces ``path`` when it is complete and on the disk.
 
-    Until then, and if anything goes wrong, what stood there stays as it was, and no unfinished file is left. Where
-    ``path`` is a link, what it leads to is replaced; permissions stay. What is no regular file, such as a pipe, is
-    written directly.
+    Until then, and if anything goes wrong, ``path`` stays as it was, and no unfinished file is left. If ``path`` is a
+    link, its target is replaced; permissions stay. What is not a regular file, such as a pipe, is written directly.
 
     Raises:
         OSError: the file cannot be written.
@@ -50,15 +49,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _removed(unfinished: Path) -> Iterator[None]:
-    """At the end, also if that is a signal's, there is no file ``unfinished``."""
+    """Remove the file ``unfinished`` at the end, even if a signal ends the process."""
 
-    def end(number: int, frame: Any) -> None:
+    def end(number: int, frame: object) -> None:
         unfinished.unlink(missing_ok=True)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     changed = []
-    # Other threads cannot say what a signal does, and what a program has said stays.
+    # Only the main thread may set handlers; those that the program has set stay.
     with contextlib.suppress(ValueError):
         for number in _ENDINGS:
             if signal.getsignal(number) == signal.SIG_DFL:

@@ -1,6 +1,7 @@
-"""What is to be fitted of each kernel: the options of ``fit`` that name parameters.
+"""The options of ``fit`` that name parameters: what is fitted of each kernel.
 
-Where several kernels are compared a name is meant for each that has it, and KERNEL.NAME for that one alone.
+If several kernels are compared, a name stands for that parameter of each kernel that has it, and KERNEL.NAME for the
+parameter of that kernel alone.
 """
 
 import argparse
@@ -9,42 +10,43 @@ from typing import Any, NamedTuple
 
 from synkin.arguments.number_text import decimal_or_not_finite
 from synkin.cli import UsageError, options
-from synkin.cli.suggestions import meant
+from synkin.cli.suggestions import did_you_mean
+from synkin.declaring.kernel import Kernel
 from synkin.fitting.problem import OWN
 
 
-class Asked(NamedTuple):
-    """What is to be fitted of one kernel."""
+class Request(NamedTuple):
+    """What is fitted of one kernel, and from where."""
 
-    kernel: Any
-    params: Any
+    kernel: Kernel
+    params: Any  # of the kernel: the start
     free: list[str]
     tie: dict[str, str]
     bounds: dict[str, tuple[float, float]]
     profile: list[str]
 
     def fitted(self, arguments: argparse.Namespace) -> list[str]:
-        """The names of what is fitted."""
+        """The names of all quantities that are fitted."""
         return [*self.free, *(name for name in OWN if getattr(arguments, name) is True)]
 
 
-def asked(kernels: list[Any], arguments: argparse.Namespace) -> tuple[list[Asked], list[str]]:
-    """What is to be fitted of each kernel, and what of the options is for some of them alone.
+def read_requests(kernels: list[Kernel], arguments: argparse.Namespace) -> tuple[list[Request], list[str]]:
+    """The request for each kernel, and the options that hold for only some of them.
 
     Raises:
-        UsageError: names that none of the kernels has, or of which none is fitted.
+        UsageError: a name that none of the kernels has, or a kernel of which nothing is fitted.
     """
     several = len(kernels) > 1
     partly: list[str] = []
 
-    def those(option: str, name: str, known: dict[str, Sequence[str]], what: str) -> tuple[list[str], str]:
-        """The kernels for which ``name`` is meant, of those in which it is ``known``, and its name there."""
+    def matching(option: str, name: str, known: dict[str, Sequence[str]], what: str) -> tuple[list[str], str]:
+        """The kernels for which ``name`` stands, among the names that are ``known`` of each, and its name there."""
         of, dot, own = name.rpartition(".")
         if dot and several and of not in known:
             listed = ", ".join(known)
             raise UsageError(
                 f"Option --{option} must name a kernel that is compared ({listed}) before the point, but has {of!r}"
-                f"{meant(of, known)}."
+                f"{did_you_mean(of, known)}."
             )
         own = own if several else name
         found = [other for other, names in known.items() if own in names and of in ("", other)]
@@ -53,7 +55,7 @@ def asked(kernels: list[Any], arguments: argparse.Namespace) -> tuple[list[Asked
                 n for other, names in known.items() if of in ("", other) or not several for n in names
             )
             raise UsageError(
-                f"Option --{option} must name {what}, {', '.join(names)}, but has {own!r}{meant(own, names)}."
+                f"Option --{option} must name {what}, {', '.join(names)}, but has {own!r}{did_you_mean(own, names)}."
             )
         if len(found) < len(kernels) and option not in ("set", "free"):
             partly.append(f"--{option} {own}: {', '.join(found)}")
@@ -63,19 +65,19 @@ def asked(kernels: list[Any], arguments: argparse.Namespace) -> tuple[list[Asked
     settings: dict[str, list[str]] = {name: [] for name in fields}
     for setting in arguments.set:
         name, equals, value = setting.partition("=")
-        meant_for, own = those("set", name, fields, "parameters") if several and equals else (list(fields), name)
-        for kernel in meant_for:
-            settings[kernel].append(f"{own}{equals}{value}")
+        chosen, own = matching("set", name, fields, "parameters") if several and equals else (list(fields), name)
+        for kernel_name in chosen:
+            settings[kernel_name].append(f"{own}{equals}{value}")
     free: dict[str, list[str]] = {name: [] for name in fields}
     for name in arguments.free or []:
         if not several:
-            options.parameter(kernels[0], name)
-        for kernel in those("free", name, fields, "parameters of the kernels")[0]:
-            free[kernel].append(name.rpartition(".")[2])
+            options.check_parameter(kernels[0], name)
+        for kernel_name in matching("free", name, fields, "parameters of the kernels")[0]:
+            free[kernel_name].append(name.rpartition(".")[2])
     pairs = _tied(arguments.tie)
     if arguments.free is None:
-        # What is tied to another is not free, unless somebody says so.
-        tied = {kernel: {name for name, other in pairs if other in names} for kernel, names in fields.items()}
+        # By default a parameter that is tied to another is not free.
+        tied = {each: {name for name, other in pairs if other in names} for each, names in fields.items()}
         free = {
             kernel.name: [
                 name for name in options.typical_free(kernel) if not tied[kernel.name] & {name, f"{kernel.name}.{name}"}
@@ -88,34 +90,34 @@ def asked(kernels: list[Any], arguments: argparse.Namespace) -> tuple[list[Asked
                 f"Option --free must name a parameter of each kernel, but none of {kernel.name}, which has "
                 f"{', '.join(kernel.Params._fields)}: leave it out, and each has its own."
             )
-    found_for = {
-        kernel.name: Asked(kernel, options.params(kernel, settings[kernel.name]), free[kernel.name], {}, {}, [])
+    by_name = {
+        kernel.name: Request(kernel, options.params(kernel, settings[kernel.name]), free[kernel.name], {}, {}, [])
         for kernel in kernels
     }
-    fitted: dict[str, Sequence[str]] = {name: each.fitted(arguments) for name, each in found_for.items()}
+    fitted: dict[str, Sequence[str]] = {name: request.fitted(arguments) for name, request in by_name.items()}
     for name, other in pairs:
         if not several:
-            found_for[kernels[0].name].tie[name] = other  # what is wrong with it, the fit says
+            by_name[kernels[0].name].tie[name] = other  # `fit` checks it
             continue
-        able = {kernel: fields[kernel] if other in free[kernel] else () for kernel in fields}
+        able = {each: names if other in free[each] else () for each, names in fields.items()}
         if not any(able.values()):
             raise UsageError(f"Option --tie must tie to what is free in one of the kernels, but has {other!r}.")
-        meant_for, own = those("tie", name, able, f"parameters beside {other}")
-        for kernel in meant_for:
-            found_for[kernel].tie[own] = other
+        chosen, own = matching("tie", name, able, f"parameters beside {other}")
+        for kernel_name in chosen:
+            by_name[kernel_name].tie[own] = other
     for name, limits in _bounds(arguments.bounds, fitted[kernels[0].name]):
-        meant_for, own = those("bounds", name, fitted, "what is fitted")
-        for kernel in meant_for:
-            found_for[kernel].bounds[own] = limits
+        chosen, own = matching("bounds", name, fitted, "what is fitted")
+        for kernel_name in chosen:
+            by_name[kernel_name].bounds[own] = limits
     for name in arguments.profile:
-        meant_for, own = those("profile", name, fitted, "what is fitted")
-        for kernel in meant_for:
-            found_for[kernel].profile.append(own)
-    return list(found_for.values()), partly
+        chosen, own = matching("profile", name, fitted, "what is fitted")
+        for kernel_name in chosen:
+            by_name[kernel_name].profile.append(own)
+    return list(by_name.values()), partly
 
 
 def _tied(settings: list[str]) -> list[tuple[str, str]]:
-    """What --tie says, ``NAME=OTHER`` each."""
+    """The pairs of --tie, each ``NAME=OTHER``."""
     pairs = [setting.partition("=") for setting in settings]
     for name, _, other in pairs:
         if not (name and other):
@@ -124,7 +126,7 @@ def _tied(settings: list[str]) -> list[tuple[str, str]]:
 
 
 def _bounds(settings: list[str], fitted: Sequence[str]) -> list[tuple[str, tuple[float, float]]]:
-    """What --bounds says, each name and its limits."""
+    """The names and limits of --bounds."""
     bounds = []
     for setting in settings:
         name, _, limits = setting.partition("=")

@@ -1,4 +1,9 @@
-"""``simulate``: from a file of spike times to conductances, a summary and a picture."""
+"""``simulate``: from a file of spike times to conductances, a summary and a picture.
+
+spikes        spike times from a file, on a grid or not
+conductance   g, by either method
+picture       the picture of --plot
+"""
 
 import argparse
 import sys
@@ -8,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from synkin import plot
 from synkin.arguments.choices import METHODS, OVERLAPS
-from synkin.cli import UsageError, conductance, files, options, picture, terminal
-from synkin.cli.spikes import Inputs, Spikes, nearest, on_grid, read
+from synkin.cli import UsageError, files, options, terminal
+from synkin.cli.simulate import conductance, picture
+from synkin.cli.simulate.spikes import Inputs, Spikes, nearest, on_grid, read
+from synkin.declaring.kernel import Kernel
 
-SAMPLE = Path(__file__).parents[1] / "data" / "spikes.csv"
+SAMPLE = options.DATA / "spikes.csv"
 
-# How long a run goes on after the last spike, where --duration is not given, ms.
+# By default a run ends this many ms after the last spike.
 _AFTER_LAST_SPIKE = 50.0
 # Steps are counted in 32 bits.
 _MOST_STEPS = 2**31 - 1
-# So many numbers at once are made ready to be written.
+# The number of cells that are formatted at once.
 _CELLS = 2**20
-# A pulse that is longer or shorter by no more than this part is no other pulse.
+# No warning is printed for a pulse whose length is off by no more than this fraction.
 _SAME_PULSE = 0.01
 
 _NOTES = """\
@@ -43,13 +49,12 @@ conductance of 1 mS.
 """
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``simulate``."""
     text = "compute the conductance that spikes cause"
-    parser = options.add_command(subparsers, "simulate", text, _NOTES)
+    parser = options.add_command(subparsers, "simulate", run, text, _NOTES)
     add = parser.add_argument
-    add("spikes", nargs="?", type=Path, metavar="SPIKES.csv", help="spike times, see below")
-    add("--sample", action="store_true", help="run on the synthetic spikes that come with synkin")
+    options.add_input(parser, "spikes", "SPIKES.csv", "spike times, see below", "the synthetic spikes that come")
     options.add_time_unit(parser)
     options.add_kernel(parser)
     add("--dt", type=options.positive_ms, default=0.1, metavar="MS", help="step (default: 0.1)")
@@ -67,13 +72,11 @@ def add_parser(subparsers: Any) -> None:
         metavar="NAME",
         help="what a spike during a receptor's pulse of transmitter does: restart it (default) or ignore: nothing",
     )
-    add("--out", type=Path, metavar="FILE", help="write time_ms and g_mS to a .csv or .npz file")
-    add("--plot", type=Path, metavar="FILE", help="draw spikes and g to a .png, .pdf or .svg file")
-    parser.set_defaults(run=run)
+    options.add_outputs(parser, out="time_ms and g_mS to a .csv or .npz", plot="spikes and g")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Simulate, write what was asked for, print a summary."""
+    """Simulate, write and draw g, print a summary."""
     kernel = arguments.kernel
     params = options.params(kernel, arguments.set)
     method = arguments.method or kernel.methods[0]
@@ -82,16 +85,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"Option --method must be {only}, the only one that {kernel.name} has, but is {method!r}.")
     if arguments.overlap and kernel.input.takes_weights:
         raise UsageError(f"Option --overlap is for receptors, but the kernel is {kernel.name}.")
-    if arguments.sample == (arguments.spikes is not None):
-        raise UsageError("Command simulate needs a file of spike times or --sample, one of the two.")
-    # What would fail at the end of a long run fails here.
-    if arguments.out:
-        files.check_output("--out", arguments.out, (".csv", ".npz"), keep=arguments.spikes)
-    if arguments.plot:
-        files.check_output("--plot", arguments.plot, (".png", ".pdf", ".svg"), keep=arguments.spikes)
-        figure = _figure()
+    path = options.input_file(arguments, "spikes", "a file of spike times", SAMPLE)
+    outputs = files.Outputs(arguments, (".csv", ".npz"), keep=arguments.spikes)
 
-    spikes = read(SAMPLE if arguments.sample else arguments.spikes, arguments.time_unit)
+    spikes = read(path, arguments.time_unit)
     dt = arguments.dt
     steps = _steps(arguments.duration or float(spikes.times.max()) + _AFTER_LAST_SPIKE, dt)
     times = dt * np.arange(1, steps + 1)
@@ -105,12 +102,11 @@ def run(arguments: argparse.Namespace) -> None:
         g = conductance.on_grid(kernel, params, inputs, spikes.shape, steps, dt, overlap)
         acted = _moved(spikes, dt) + _merged(spikes, inputs, steps, adds_up=kernel.input.takes_weights)
 
-    if arguments.out:
-        _write(arguments.out, times, g)
-    if arguments.plot:
-        picture.draw(figure, times, g, spikes, kernel.name)
-        with files.replacing(arguments.plot) as file:
-            figure.savefig(file, format=arguments.plot.suffix[1:].lower())
+    if outputs.out:
+        _write(outputs.out, times, g)
+    if outputs.picture:
+        picture.draw(outputs.figure, times, g, spikes, kernel.name)
+        outputs.save_figure()
 
     _print_summary(
         {
@@ -127,31 +123,24 @@ def run(arguments: argparse.Namespace) -> None:
             "duration": [f"{times[-1]:.9g} ms: {steps:,} steps of {dt:g} ms"],
             "peak g": [_peak(times, g)],
             "mean g": [f"{g.mean(dtype=float):.6g} mS"],
-            "written": [str(path) for path in (arguments.out, arguments.plot) if path],
+            "written": outputs.written(),
         }
     )
 
 
-def _figure() -> Any:
-    try:
-        return plot.figure()
-    except ImportError as error:
-        raise UsageError(str(error)) from None
-
-
 def _steps(duration: float, dt: float) -> int:
-    """The number of steps that cover the duration; rounding does not make it one more."""
+    """The number of steps that cover the duration; rounding errors do not add a step."""
     steps = duration / dt
     if steps > _MOST_STEPS:
         raise UsageError(f"A run must have at most {_MOST_STEPS:,} steps, but {duration:g} / {dt:g} is more.")
     return max(1, ceil(steps - 1e-6))
 
 
-def _warn_of_pulse(kernel: Any, params: Any, dt: float) -> None:
-    """Say on stderr where whole steps make a pulse of transmitter another than the one asked for."""
-    # A sum has a pulse a part.
+def _warn_of_pulse(kernel: Kernel, params: Any, dt: float) -> None:
+    """Warn on stderr if whole steps change the length of a pulse of transmitter."""
+    # A sum has one pulse for each part.
     for length in dict.fromkeys(value for name, value in params._asdict().items() if kernel.bare(name) == "T_dur"):
-        lasts = ceil(length / dt - 1e-3) * dt  # as the scheme counts: a length on the grid is not rounded up
+        lasts = ceil(length / dt - 1e-3) * dt  # as "exp_euler" counts: a multiple of dt is not rounded up
         if abs(lasts - length) > _SAME_PULSE * length:
             what = f"with --method exp_euler and steps of {dt:g} ms a pulse of {length:g} ms lasts {lasts:.6g} ms"
             print(f"Warning: {what}: use --method exact or a smaller --dt.", file=sys.stderr)
@@ -163,7 +152,7 @@ def _write(path: Path, times: np.ndarray, g: np.ndarray) -> None:
             np.savez(file, time_ms=times, g_mS=g)
             return
         names = ["g_mS"] if g.ndim == 1 else [f"g{i}_mS" for i in range(g.shape[1])]
-        digits = "%.9g" if g.dtype == np.float32 else "%.17g"  # as many as bring the same number back
+        digits = "%.9g" if g.dtype == np.float32 else "%.17g"  # enough to read the same number back
         header, formats = ",".join(["time_ms", *names]), ["%.12g"] + [digits] * len(names)
         length = max(1, _CELLS // len(formats))
         for start in range(0, len(times), length):
@@ -172,14 +161,14 @@ def _write(path: Path, times: np.ndarray, g: np.ndarray) -> None:
 
 
 def _moved(spikes: Spikes, dt: float) -> list[str]:
-    """How many spikes were not on the grid, and how far it took them."""
+    """How many spikes were moved to the grid, and by how much."""
     far = np.abs(dt * nearest(spikes, dt) - spikes.times)
     moved = far > 1e-6 * dt
     return [f"{moved.sum():,} moved to the grid, by {far.max():.3g} ms at most"] if moved.any() else []
 
 
 def _merged(spikes: Spikes, inputs: Inputs, steps: int, *, adds_up: bool) -> list[str]:
-    """What became of the spikes on the grid that did not act as one each."""
+    """How many spikes came at the grid time of another one, or after the end."""
     inside = inputs.steps < steps
     acting, places = int(inputs.counts[inside].sum()), int(inside.sum())
     lines = []
@@ -190,7 +179,7 @@ def _merged(spikes: Spikes, inputs: Inputs, steps: int, *, adds_up: bool) -> lis
 
 
 def _within(spikes: Spikes, times: np.ndarray) -> list[str]:
-    """What became of the spikes that act at their own times."""
+    """That spikes act at their own times, and how many came after the end."""
     return ["at their own times", *_left_out(int((spikes.times > times[-1]).sum()))]
 
 
@@ -198,19 +187,19 @@ def _left_out(late: int) -> list[str]:
     return [f"{late:,} after the end: left out"] if late else []
 
 
-def _largest(g: np.ndarray) -> tuple[int, int]:
-    """The step and the synapse of the largest g in size."""
+def _largest_at(g: np.ndarray) -> tuple[int, int]:
+    """The step and the synapse at which the absolute value of g is largest."""
     step, synapse = np.unravel_index(np.abs(g).argmax(), g.shape) if g.ndim == 2 else (np.abs(g).argmax(), 0)
     return int(step), int(synapse)
 
 
 def _peak(times: np.ndarray, g: np.ndarray) -> str:
-    step, synapse = _largest(g)
+    step, synapse = _largest_at(g)
     text = f"{g.reshape(len(g), -1)[step, synapse]:.6g} mS at {times[step]:.9g} ms"
     return f"{text}, synapse {synapse}" if g.ndim == 2 else text
 
 
 def _print_summary(parts: dict[str, list[str]]) -> None:
-    """Print lines under labels, aligned; a part without lines is left out."""
+    """Print aligned lines, each part under its label; leave out parts without lines."""
     rows = [(label if i == 0 else "", line) for label, lines in parts.items() for i, line in enumerate(lines)]
     print(terminal.aligned(rows))

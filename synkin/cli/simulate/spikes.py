@@ -1,9 +1,8 @@
-"""Spike times: read from a file, put on a time grid.
+"""Spike times from a file, and on a time grid.
 
-"exact" takes spikes at their own times. For "exp_euler" a spike acts at the time of the grid 0, dt, 2 dt, ...
-that is nearest to its own (halfway, the later one). It is the same instant for both families of kernels: the
-start of a step, where a receptor takes its input, is the end of the step before, where a linear kernel takes its
-own. At time 0 there is no step before among those of a run: a linear kernel's input of that time is in step -1.
+With "exact" a spike acts at its own time. With "exp_euler" it acts at the nearest time of the grid 0, dt, 2 dt, ...,
+halfway at the later one. That time is the start of a step, when a receptor takes its input, and the end of the step
+before, when a linear kernel takes it. So a spike that a linear kernel takes at time 0 is in step -1.
 """
 
 import re
@@ -17,34 +16,34 @@ import numpy as np
 from synkin.cli import UsageError, files
 from synkin.recordings import table, time_unit
 
-# What columns of times and of synapses are called. NEST writes the sender first, Brian2 calls them i and t.
+# The names of columns of times and of synapses. NEST writes the sender first, Brian2 calls the columns i and t.
 _TIMES = {"t", "time", "times", "timestamp", "timestamps", "spike", "spikes"}
 _SYNAPSES = {"synapse", "synapses", "neuron", "neurons", "cell", "cells", "sender", "senders", "source", "sources"}
 _SYNAPSES |= {"unit", "units", "channel", "channels", "index", "id", "ids", "gid", "node", "i"}
 
 _WITH_COMMA = re.compile(r"[0-9]+,[0-9]+")
-_MOST_SYNAPSES = 2**31  # more than any memory holds; a larger index is no index
-_LATEST = 2**31  # a step that no run has, as steps are counted in 32 bits: later ones need not be told apart
+_MOST_SYNAPSES = 2**31  # more than any memory holds: a larger number is not an index
+_LATEST = 2**31  # later than the last step of any run, as steps are counted in 32 bits
 
 
 class Spikes(NamedTuple):
-    """Spikes as they were recorded."""
+    """Spikes at their own times."""
 
     times: np.ndarray  # (K,) ms
-    synapses: np.ndarray  # (K,) the index of each one's synapse
-    shape: tuple[int, ...]  # of the synapses: () where the file has one column, else (n,)
+    synapses: np.ndarray  # (K,) the index of the synapse of each
+    shape: tuple[int, ...]  # of the synapses: () if the file has one column, else (n,)
     note: str = ""  # which column was converted to ms, and from what
 
     def trains(self) -> list[np.ndarray]:
         """The spike times in ms of each synapse."""
         synapses = self.shape[0] if self.shape else 1
-        order = np.argsort(self.synapses, kind="stable")  # the times of each were in order
+        order = np.argsort(self.synapses, kind="stable")  # keeps the times of each synapse in order
         ends = np.searchsorted(self.synapses[order], np.arange(1, synapses))
         return np.split(self.times[order], ends)
 
 
 class Inputs(NamedTuple):
-    """Spikes on a grid, sorted by step; those of one synapse in one step are one, with their number."""
+    """Spikes on a grid, sorted by step: one entry for each step and synapse with spikes, with their number."""
 
     steps: np.ndarray  # (L,) from 0, or -1, which ends at time 0
     synapses: np.ndarray  # (L,)
@@ -55,12 +54,12 @@ class Inputs(NamedTuple):
 def read(path: Path, unit: str | None = None) -> Spikes:
     """The spikes of a file with one column, the time, or two, the time and the index of the synapse.
 
-    The time is in ms where neither the column's name nor ``unit`` says otherwise. Of two columns the header may say
-    that the time is the second.
+    Times are in ms unless ``unit`` or the name of the column says otherwise. The header may say that the time is the
+    second of two columns.
 
     Raises:
-        UsageError: a file without such columns, a time or an index that makes no sense, with its line, or numbers that
-            may be two columns or one with decimal commas.
+        UsageError: a file without such columns, a time or an index that is not valid, or numbers that may be two
+            columns or one with decimal commas.
     """
     head = table.head(path)
     if head.width > 2:
@@ -75,15 +74,15 @@ def read(path: Path, unit: str | None = None) -> Spikes:
     none = ~((index >= 0) & (index < _MOST_SYNAPSES) & (index == np.floor(index)))
     synapses = np.where(none, 0, index).astype(np.int64)
     wrong = ~((times >= 0) & (times < np.inf)) | none
-    before = _later(times, synapses) if (np.diff(times) < 0).any() else np.full(len(times), -1)
+    before = _later_before(times, synapses) if (np.diff(times) < 0).any() else np.full(len(times), -1)
     wrong |= before >= 0
     if wrong.any():
         _refuse(head, int(wrong.argmax()), at, times, none, before)
     return Spikes(times, synapses, (int(synapses.max()) + 1,) if head.width == 2 else (), note)
 
 
-def _later(times: np.ndarray, synapses: np.ndarray) -> np.ndarray:
-    """The spike before each of the same synapse if that is later than it, else -1, (K,)."""
+def _later_before(times: np.ndarray, synapses: np.ndarray) -> np.ndarray:
+    """For each spike the one before it of the same synapse, if that has a later time; else -1. (K,)."""
     order = np.argsort(synapses, kind="stable")
     back = np.flatnonzero((np.diff(times[order]) < 0) & (np.diff(synapses[order]) == 0))
     before = np.full(len(times), -1)
@@ -92,7 +91,7 @@ def _later(times: np.ndarray, synapses: np.ndarray) -> np.ndarray:
 
 
 def _refuse(head: table.Table, i: int, at: int, times: np.ndarray, none: np.ndarray, before: np.ndarray) -> NoReturn:
-    """Say what is wrong with spike ``i``, the first with which something is."""
+    """Raise UsageError for spike ``i``, the first that is not valid."""
     row = table.row(head, i)
     here = f"Line {row.line} of {head.path}"
     if not 0 <= times[i] < np.inf:
@@ -107,7 +106,7 @@ def _refuse(head: table.Table, i: int, at: int, times: np.ndarray, none: np.ndar
 
 
 def _check_decimals(head: table.Table) -> None:
-    """Raise UsageError where each line, such as 12,5, may as well be one number with a decimal comma."""
+    """Raise UsageError if each line, such as 12,5, may also be one number with a decimal comma."""
     latest = Decimal(0)
     for row, line in table.rows(head.path, head.text):
         if row is None:
@@ -115,7 +114,7 @@ def _check_decimals(head: table.Table) -> None:
         if not _WITH_COMMA.fullmatch(line):
             return
         earlier, latest = latest, Decimal(line.replace(",", "."))
-        if latest < earlier:  # these are no times
+        if latest < earlier:  # so they are not times
             return
     before, after = head.first.cells
     raise UsageError(
@@ -125,28 +124,28 @@ def _check_decimals(head: table.Table) -> None:
 
 
 def _time_column(header: Sequence[str]) -> int:
-    """The column of the times: the first, unless the names say that it is the second."""
+    """The column of the times: the first, unless the names of the columns say that it is the second."""
     is_time = [bool(time_unit.named(name) or _TIMES.intersection(time_unit.words(name))) for name in header]
     is_synapse = [bool(_SYNAPSES.intersection(time_unit.words(name))) for name in header]
     return int(len(header) == 2 and is_time[1] and is_synapse[0])
 
 
 def nearest(spikes: Spikes, dt: float) -> np.ndarray:
-    """The time of the grid that is nearest to each spike, in steps, (K,)."""
-    # Halfway is halfway in decimal too: 3.05 / 0.1 is 30.499999999999996 in binary.
+    """The step of the grid that is nearest to each spike, (K,)."""
+    # The slack is for times halfway between steps: 3.05 / 0.1 is 30.499999999999996 in binary.
     return np.floor(np.minimum(spikes.times / dt, 2.0**62) + 0.5 + 1e-6).astype(np.int64)
 
 
 def on_grid(spikes: Spikes, dt: float, *, at_end: bool) -> Inputs:
-    """The steps that the spikes belong to.
+    """The steps in which the spikes act.
 
     Args:
         spikes: the spikes.
         dt: step in ms.
-        at_end: whether the kernel adds its input at the end of a step (else: takes it at the start).
+        at_end: whether the kernel takes its input at the end of a step, or else at the start.
     """
     steps = np.minimum(nearest(spikes, dt), _LATEST) - at_end
-    # One number for a step and a synapse, which is sorted faster than two: about 2**62 at most.
+    # One number for a step and a synapse, at most about 2**62: it is sorted faster than two numbers.
     count = spikes.shape[0] if spikes.shape else 1
     places, counts = np.unique(steps * count + spikes.synapses, return_counts=True)
     return Inputs(places // count, places % count, counts)

@@ -1,25 +1,24 @@
 """What ``simulate --plot`` draws: a few synapses as traces, many as a population, a long run with its peak close up."""
 
-from typing import Any
-
 import numpy as np
 
 from synkin import plot
-from synkin.cli.spikes import Spikes
+from synkin.cli.simulate.spikes import Spikes
+from synkin.plot.style import Figure
 
-# Where a run is more than twice as long, more panels show this much around the peak, ms.
+# A run that is more than twice as long as this, in ms, has panels that show this much around the peak.
 _CLOSE_UP = 400.0
 
 
-def draw(figure: Any, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: str) -> None:
+def draw(figure: Figure, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: str) -> None:
     """Draw into an empty figure.
 
     Args:
         figure: of `synkin.plot.figure`.
         times: (T,), ms.
         g: (T,) or (T, n), mS.
-        spikes: those that g answers to.
-        name: the kernel's.
+        spikes: the spikes of the run.
+        name: the name of the kernel.
     """
     trains = [train[train <= times[-1]] for train in spikes.trains()]
     count = sum(map(len, trains))
@@ -35,11 +34,11 @@ def draw(figure: Any, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: st
         grid = figure.subplots(3, len(parts), sharex="col", sharey="row", height_ratios=[2, 2, 1.5], squeeze=False)
         for column, part in zip(grid.T, parts, strict=True):
             plot.population(times[part], g[part], spikes=_inside(trains, times[part]), ax=column)
-        for column in grid[:, 1:].T:  # what they share with the whole stands there
+        for column in grid[:, 1:].T:  # the labels of the first column hold for all
             column[2].get_legend().remove()
             for ax in column:
                 ax.set_ylabel("")
-        shaded, tops = grid[[0, 2], 0], list(grid[0])  # not the image, whose shades are numbers
+        shaded, tops = grid[[0, 2], 0], list(grid[0])  # not the image, where a shade means a value
     else:
         labels = [f"synapse {i}" for i in range(g.shape[1])] if g.ndim == 2 else None
         tops = list(figure.subplots(len(parts), squeeze=False)[:, 0])
@@ -54,5 +53,5 @@ def draw(figure: Any, times: np.ndarray, g: np.ndarray, spikes: Spikes, name: st
 
 
 def _inside(trains: list[np.ndarray], times: np.ndarray) -> list[np.ndarray]:
-    """The spikes between the first sample and the last."""
+    """The spikes from the first sample to the last."""
     return [train[(train >= times[0]) & (train <= times[-1])] for train in trains]

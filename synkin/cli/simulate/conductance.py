@@ -1,7 +1,7 @@
-"""From spikes to g at the ends of the steps, by either method; progress is shown on the way.
+"""The conductance g at the ends of the steps, by either method, with progress on stderr.
 
-"exp_euler" is a scheme of steps: spikes act on its grid (see `synkin.cli.spikes`). "exact" has no need of a grid:
-it is `synkin.respond`, which takes each spike at its own time, and dt is only how far apart the results are.
+"exp_euler" goes in steps: spikes act on its grid (see `synkin.cli.simulate.spikes`). "exact" needs
+no grid: it is `synkin.respond`, in which each spike acts at its own time, and dt is only the interval of the results.
 """
 
 import warnings
@@ -13,32 +13,33 @@ import jax.numpy as jnp
 import numpy as np
 
 from synkin.cli import UsageError, terminal
-from synkin.cli.spikes import Inputs, Spikes
+from synkin.cli.simulate.spikes import Inputs, Spikes
+from synkin.declaring.kernel import Kernel
 from synkin.runs.events import respond
 from synkin.runs.grid import simulate
 
-# A run goes in so many chunks, so that progress is shown between them; but none is shorter than this many
-# steps, and none has more inputs than this.
+# A run is split into this many chunks, so that progress is shown between them; but no chunk has fewer steps than the
+# second number, or more inputs than the third.
 _CHUNKS, _SHORTEST_CHUNK, _LARGEST_CHUNK = 20, 1000, 2**24
-# So many samples at once are computed off the grid: bionmda's take 7 KB each.
+# The number of samples that "exact" computes at once: those of bionmda take 7 KB each.
 _SAMPLES = 2**16
-# Spike times off the grid are padded to one length if that makes them no more than so many, or than so many times as
-# many.
+# Trains are padded to one length if they then hold no more than `_PADDED` times, or than `_FACTOR` times as many as
+# there are spikes.
 _PADDED, _FACTOR = 2**20, 8
 
 
 def on_grid(
-    kernel: Any, params: Any, inputs: Inputs, shape: tuple[int, ...], steps: int, dt: float, overlap: str
-) -> Any:
+    kernel: Kernel, params: Any, inputs: Inputs, shape: tuple[int, ...], steps: int, dt: float, overlap: str
+) -> np.ndarray:
     """g in mS at the ends of the steps, (steps, *shape), with spikes on the grid and "exp_euler".
 
     Raises:
         UsageError: a run that does not fit into memory, or is not finite.
     """
-    # A linear kernel adds its input at the end of a step. That of time 0 is the end of a step before, at rest.
+    # A linear kernel adds its input at the end of a step. An input at time 0 comes at the end of a step before the run.
     first = -1 if kernel.input.takes_weights else 0
     state = kernel.init(params, shape)
-    # A receptor is told whether there is a spike, a linear kernel the sum of the weights.
+    # The input of a receptor is whether there is a spike, that of a linear kernel the sum of the weights.
     dtype = jax.tree.leaves(state)[0].dtype if kernel.input.takes_weights else np.dtype(bool)
 
     def dense(start: int, length: int) -> np.ndarray:
@@ -54,7 +55,7 @@ def on_grid(
             # The last chunk is as long as the others, beyond the end, so that one compilation serves all.
             block = dense(first + start, length)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of rounded pulses, which has been said
+                warnings.simplefilter("ignore", UserWarning)  # of rounded pulses, which the command has given already
                 state, chunk = simulate(kernel, params, block, dt, state=state, overlap=overlap)
             stop = min(start + length, len(g))
             g[start:stop] = _finite(np.asarray(chunk[: stop - start]))
@@ -62,7 +63,7 @@ def on_grid(
     return g[-first:]
 
 
-def exact(kernel: Any, params: Any, spikes: Spikes, times: np.ndarray, overlap: str) -> np.ndarray:
+def exact(kernel: Kernel, params: Any, spikes: Spikes, times: np.ndarray, overlap: str) -> np.ndarray:
     """g in mS at ``times``, (len(times), *shape), of spikes at their own times.
 
     Computed in double precision, in which a spike keeps its time within the step however long the run is.
@@ -70,10 +71,10 @@ def exact(kernel: Any, params: Any, spikes: Spikes, times: np.ndarray, overlap: 
     Raises:
         UsageError: as `on_grid`.
     """
-    g = _empty(len(times), spikes.shape)  # first, as it says so if there are too many synapses
+    g = _empty(len(times), spikes.shape)  # first, because it raises the error if there are too many synapses
     trains = spikes.trains()
     flat = g.reshape(len(times), len(trains))
-    # Each block goes through its spikes anew, so it is long before it is wide.
+    # Each block goes through all spikes of its synapses, so it has as many times as it can before several synapses.
     length = min(len(times), _SAMPLES)
 
     @jax.jit
@@ -82,7 +83,7 @@ def exact(kernel: Any, params: Any, spikes: Spikes, times: np.ndarray, overlap: 
 
     with jax.enable_x64(True), terminal.Progress(flat.size, "samples") as progress:
         done = 0
-        for group in _alike(np.array(list(map(len, trains)))):
+        for group in _groups_of_similar_length(np.array(list(map(len, trains)))):
             padded = np.full((len(group), max(len(trains[i]) for i in group)), np.inf)
             for row, i in zip(padded, group, strict=True):
                 row[: len(trains[i])] = trains[i]
@@ -100,11 +101,11 @@ def exact(kernel: Any, params: Any, spikes: Spikes, times: np.ndarray, overlap: 
     return g
 
 
-def _alike(lengths: np.ndarray) -> list[np.ndarray]:
-    """The synapses in groups, (n,) each, in which trains are padded to one length.
+def _groups_of_similar_length(lengths: np.ndarray) -> list[np.ndarray]:
+    """The synapses in groups, (n,) each, within which trains are padded to one length.
 
-    All in one, as each length takes a compilation; but where that would be many times as much memory as there are
-    spikes, those in one group differ in length by no more than a factor of `_FACTOR`.
+    One group if possible, because each length is compiled anew. If that would take many times as much memory as the
+    spikes, the trains in a group differ in length by no more than a factor of `_FACTOR`.
     """
     if lengths.max() * len(lengths) <= max(_PADDED, _FACTOR * lengths.sum()):
         return [np.arange(len(lengths))]
@@ -113,7 +114,7 @@ def _alike(lengths: np.ndarray) -> list[np.ndarray]:
 
 
 def _empty(steps: int, shape: tuple[int, ...]) -> np.ndarray:
-    """For g, in JAX's default precision."""
+    """An array for g, in JAX's default precision."""
     try:
         return np.empty((steps, *shape), jnp.zeros(()).dtype)
     except MemoryError:

@@ -1,0 +1,53 @@
+"""The .json file of a result: what is infinite or missing becomes null."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from synkin.cli.fit.samples import Samples
+from synkin.fitting import Bootstrap, Comparison, Fit, Profile
+
+
+def of_fit(result: Fit, samples: Samples) -> dict[str, Any]:
+    """A fit."""
+    report = {
+        "kernel": result.kernel.name,
+        "columns": samples.columns,
+        "unit": result.unit,
+        "params": result.params._asdict(),
+        **{name: getattr(result, name) for name in ("scale", "offset", "onset", "free", "stderr", "labels")},
+        **{name: getattr(result, name) for name in ("correlations", "r_squared", "noise", "identifiable")},
+        **{name: getattr(result, name) for name in ("message", "success", "nfev", "seconds", "spike_times")},
+    }
+    return {name: _as_json(value) for name, value in report.items()}
+
+
+def of_comparison(compared: Comparison) -> dict[str, Any]:
+    """A comparison of kernels, without their fits."""
+    names = ("names", "samples", "numbers", "r_squared", "aicc", "bic", "weights", "message")
+    return {name: _as_json(getattr(compared, name)) for name in names}
+
+
+def of_bootstrap(drawn: Bootstrap) -> dict[str, Any]:
+    """A bootstrap."""
+    names = ("names", "units", "best", "samples", "over", "block", "stderr", "interval68", "interval95")
+    return {name: _as_json(getattr(drawn, name)) for name in names}
+
+
+def of_profile(profile: Profile) -> dict[str, Any]:
+    """A profile."""
+    return {name: _as_json(value) for name, value in vars(profile).items()}
+
+
+def _as_json(value: Any) -> Any:
+    """``value`` in the types that JSON has."""
+    if isinstance(value, dict):
+        return {name: _as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_as_json(item) for item in value]
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
