@@ -850,8 +850,8 @@ def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
                 synapse.update(row)
         synapse.reset_state()
         synapse.update(spikes[0])
-    # From rest, and, where dt changes on the way, with a pulse that may be under way.
-    assert len(traces) == 1 + (name in RECEPTORS)
+    # Also where dt changes on the way, with a pulse that may be under way.
+    assert len(traces) == 1
 
 
 def transformations(synapse, inputs):
