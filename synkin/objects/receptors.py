@@ -17,7 +17,7 @@ from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
-from synkin.objects.synapse import Parameter, Synapse, Value, Variable
+from synkin.objects.synapse import Parameter, Progress, Synapse, Value, Variable, progress, with_progress
 from synkin.runs.grid import simulate
 from synkin.solving.stepper import Carry, Stepper
 
@@ -25,11 +25,11 @@ BEFORE_ANY_SPIKE = -1e7  # ms
 
 
 @jax.jit
-def _step(stepper: Stepper, carry: Carry, arrival: Array, spike: Array, t: float) -> tuple[Carry, Array, Array]:
-    """One update: the carry, arrival times and g."""
+def _step(stepper: Stepper, carry: Carry, arrival: Array, spike: Array, t: float) -> tuple[Progress, Array, Array]:
+    """One update: what it changes in the carry, arrival times and g."""
     spike = jnp.broadcast_to(spike, arrival.shape)
     carry, g = stepper.step(carry, spike)
-    return carry, jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival), g
+    return progress(carry), jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival), g
 
 
 @jax.jit
@@ -88,9 +88,9 @@ class Receptor(Synapse):
         t, dt = self._time()
         stepper, carry = self._stepper_and_carry(dt)
         checked = check_spikes_are_binary("spike", self._input("spike", spike))
-        carry, arrival, g = _step(stepper, carry, self._arrival, checked, t)
-        self._check_concrete((carry.y, carry.count, arrival, g))
-        self._keep(stepper, carry)
+        changed, arrival, g = _step(stepper, carry, self._arrival, checked, t)
+        self._check_concrete((changed, arrival, g))
+        self._keep(stepper, with_progress(carry, changed))
         self._arrival = arrival
         self._clock = t + dt
         return units.quantity(g, "mS") if self._has_units else g

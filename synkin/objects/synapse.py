@@ -26,7 +26,7 @@ from synkin.arguments.shapes import check_shape
 from synkin.declaring.kernel import Kernel
 from synkin.objects import environ
 from synkin.objects.constructors import check_has_parameter, completed
-from synkin.solving.stepper import Carry, Stepper, carry_of, prepared, warn_of_rounding
+from synkin.solving.stepper import Carry, CarryOfSum, Stepper, carry_of, prepared, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
@@ -47,6 +47,24 @@ def _initial_carry(stepper: Stepper, state: Any, at_rest: bool) -> Carry:
 @jax.jit
 def _state_of(stepper: Stepper, carry: Carry) -> Any:
     return stepper.state(carry)
+
+
+Progress = list[tuple[tuple[Array, ...], Any]]
+"""What a step changes in a carry, for each kernel of a sum: variables, and the count of the pulse."""
+
+
+def progress(carry: Carry | CarryOfSum) -> Progress:
+    """What a step has changed in a carry. A jitted function that returns the rest too copies it with every call."""
+    return [(part.y, part.count) for part in (carry.parts if isinstance(carry, CarryOfSum) else (carry,))]
+
+
+def with_progress(carry: Any, changed: Progress) -> Any:
+    """The carry before a step, with what the step has changed."""
+    if isinstance(carry, CarryOfSum):
+        own = zip(carry.parts, changed, strict=True)
+        return CarryOfSum(tuple(with_progress(part, [each]) for part, each in own))
+    ((y, count),) = changed
+    return carry._replace(y=y, count=count)
 
 
 class Parameter:
