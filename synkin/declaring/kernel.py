@@ -390,7 +390,7 @@ def _declared(
     if conductance is None:
         if "g" not in names:
             raise ValueError(f"Argument `conductance` must be given, as {name} has no variable g, but is not.")
-        conductance = _g
+        conductance = field_g
 
     def derivatives(p: Any, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
         state = State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True))))
@@ -501,7 +501,8 @@ def _with_T(equations: Equations) -> Equations:
     return with_T
 
 
-def _g(p: Any, y: Any) -> Any:
+def field_g(p: Any, y: Any) -> Any:
+    """The conductance of a kernel whose variable g it is."""
     return y.g
 
 

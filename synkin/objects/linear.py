@@ -20,6 +20,8 @@ from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
 from synkin.networks import plasticity
+from synkin.networks.plasticity import Params as ReleaseParams
+from synkin.networks.plasticity import State as ReleaseState
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.synapse import Parameter, Synapse, Value, Variable, as_real_array, as_state, short_repr
@@ -42,10 +44,10 @@ def _releasing_step(
     stepper: Stepper,
     carry: Carry,
     inputs: list[Array],
-    params: plasticity.Params,
-    state: plasticity.State,
+    params: ReleaseParams,
+    state: ReleaseState,
     dt: ArrayLike,
-) -> tuple[Carry, plasticity.State, Array]:
+) -> tuple[Carry, ReleaseState, Array]:
     """One update of an object with short-term plasticity: the carry, the state of the release and g."""
     like = carry.y[0]
     total = _total(inputs, like)
@@ -65,16 +67,16 @@ class Linear(Synapse):
     def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
         super()._construct(options, params)
         self._delta_inputs: dict[DeltaKey, DeltaInput] = {}
-        self._release_state: plasticity.State | None = None
+        self._release_state: ReleaseState | None = None
         self.release = options["release"]
 
     @property
-    def release(self) -> Any:
+    def release(self) -> ReleaseParams | None:
         """Short-term plasticity, `synkin.tsodyks_markram`'s ``Params``, as arrays, or None; it may be set anew."""
         return self._release
 
     @release.setter
-    def release(self, value: Any) -> None:
+    def release(self, value: ReleaseParams | None) -> None:
         if value is None:
             self._release = self._release_state = None
             return
@@ -92,7 +94,7 @@ class Linear(Synapse):
         self._release, self._release_used = params, plasticity.without_unused(params)
 
     @property
-    def release_state(self) -> Any:
+    def release_state(self) -> ReleaseState | None:
         """`synkin.tsodyks_markram`'s ``State``, or None without short-term plasticity; it may be set."""
         state = self.state
         if self._release is not None and self._release_state is None:
@@ -100,7 +102,7 @@ class Linear(Synapse):
         return self._release_state
 
     @release_state.setter
-    def release_state(self, state: Any) -> None:
+    def release_state(self, state: ReleaseState) -> None:
         old = self.release_state
         if old is None:
             raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
@@ -109,7 +111,7 @@ class Linear(Synapse):
                 f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {describe(state)}."
             )
         fields = (as_state(field, v, o.shape, o.dtype) for field, v, o in zip(old._fields, state, old, strict=True))
-        self._release_state = self._check_concrete(plasticity.State(*fields))
+        self._release_state = self._check_concrete(ReleaseState(*fields))
 
     def init_state(self, batch_size: int | None = None) -> None:
         super().init_state(batch_size)
@@ -244,7 +246,7 @@ class Alpha(Linear):
         g_initializer: Value = 0.0,
         *,
         method: str = "exp_euler",
-        release: Any = None,
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())
 
@@ -264,7 +266,7 @@ class Expon(Linear):
         g_initializer: Value = 0.0,
         *,
         method: str = "exp_euler",
-        release: Any = None,
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())
 
@@ -294,7 +296,7 @@ class DualExpon(Linear):
         g_initializer: Value = 0.0,
         *,
         method: str = "exp_euler",
-        release: Any = None,
+        release: ReleaseParams | None = None,
     ) -> None:
         self._normalize = check_flag("normalize", normalize)
         self._construct(locals())

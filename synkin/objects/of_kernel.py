@@ -11,6 +11,7 @@ from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import Shape
 from synkin.arguments.params_and_states import aligned_params
 from synkin.declaring.kernel import Kernel
+from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import synapse
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
@@ -52,7 +53,7 @@ def Synapse(
     *,
     method: str | None = None,
     overlap: str | None = None,
-    release: Any = None,
+    release: ReleaseParams | None = None,
     **params: Value,
 ) -> Linear | Receptor:
     """Any kernel as an object, as `AMPA` is of `ampa`: also a scheme, or a receptor of one's own.

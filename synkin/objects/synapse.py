@@ -24,6 +24,7 @@ from synkin.arguments.numbers import Shape, as_real, broadcasts
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.shapes import check_shape
 from synkin.declaring.kernel import Kernel
+from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import environ
 from synkin.objects.constructors import check_has_parameter, completed
 from synkin.solving.stepper import Carry, CarryOfSum, Stepper, carry_of, prepared, warn_of_rounding
@@ -146,7 +147,7 @@ class Synapse:
         *,
         method: str | None = None,
         overlap: str | None = None,
-        release: Any = None,
+        release: ReleaseParams | None = None,
         **params: Value,
     ) -> None:
         overlap = "restart" if overlap is None else overlap
