@@ -77,9 +77,10 @@ def docstring(
         initializers: variables, each with the argument that its initial value is.
         values_may_be: a paragraph on what parameters and initial values may be.
     """
-    described = _ARGUMENTS | {
-        field: f"{getattr(kernel.Params, field).__doc__}{_REMARKS.get(field, '')}." for field in kernel.Params._fields
-    }
+    described = dict(_ARGUMENTS)
+    for field, known in kernel.parameters.items():
+        meaning = getattr(kernel.Params, field).__doc__
+        described[field] = f"{meaning}, by default {known.default:g}{_REMARKS.get(field, '')}."
     if not kernel.inputs:
         described["release"] = "None: short-term plasticity is for the linear synapses, as a receptor saturates."
     if kernel.always_exact:

@@ -84,7 +84,7 @@ class Linear(Synapse):
             raise TypeError(
                 f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {describe(value)}."
             )
-        given = value._make(v(self._in_size) if callable(v) else v for v in value)
+        given = tsodyks_markram.Params(*(v(self._in_size) if callable(v) else v for v in value))
         plain = units.params(tsodyks_markram, given)
         dtype = jnp.result_type(float)
         arrays = (jnp.array(as_real_array(name, v, "Parameter"), dtype) for name, v in plain._asdict().items())
