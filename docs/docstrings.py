@@ -5,6 +5,7 @@ says of itself. Fields of what a function returns are listed with what `synkin.a
 name in backticks leads to its entry.
 """
 
+import ast
 import importlib
 import inspect
 import re
@@ -16,6 +17,7 @@ import synkin
 from synkin import presets
 from synkin.arguments import fields
 from synkin.declaring.kernel import Kernel
+from synkin.objects import constructors
 
 _NAME = re.compile(r"(?<!`)`(?P<name>(?:synkin\.)?[A-Za-z_]\w*(?:\.\w+)*)`(?!`)")
 
@@ -31,8 +33,12 @@ class Docstrings(griffe.Extension):
             # The frameworks that an adapter needs are not installed for the pages: it is taken as it is written.
             is_adapter = module.path.startswith("synkin.adapters.")
             at_runtime = None if is_adapter else importlib.import_module(module.path)
-            for member in [] if is_adapter else list(module.members.values()):
+            for member in list(module.members.values()):
                 if member.is_alias:
+                    continue
+                if is_adapter:
+                    if member.is_class and "kernel" in member.members and member.members["kernel"].value:
+                        complete(member, pkg["adapters.brainstate.synapse.Synapse"])
                     continue
                 if member.is_class:
                     describe(member, getattr(at_runtime, member.name))
@@ -68,7 +74,9 @@ def walk(item: Any) -> list[Any]:
 
 
 def describe(item: griffe.Class, kind: Any) -> None:
-    """List the fields of a NamedTuple or dataclass in its docstring."""
+    """List the fields of a NamedTuple or dataclass in its docstring; that of an object is made of its kernel."""
+    if "kernel" in vars(kind):
+        item.docstring.value = inspect.getdoc(kind)
     said = fields.said(kind)
     if item.name == "TsodyksMarkram":
         item.docstring.value = about(synkin.tsodyks_markram)
@@ -81,6 +89,23 @@ def describe(item: griffe.Class, kind: Any) -> None:
         attribute.annotation = annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
         lines.append(f"    {name}: {fields.worded(meaning, unit)}")
     item.docstring.value = "\n".join([item.docstring.value, "", "Attributes:", *lines])
+
+
+def complete(item: griffe.Class, base: griffe.Class) -> None:
+    """Give a synapse class of an adapter its docstring and defaults, as `from_kernel` does when it is imported."""
+    kernel = getattr(synkin, str(item.members["kernel"].value))
+    written = item if "__init__" in item.members else item.parent[str(item.bases[0])]
+    constructor = written.members["__init__"]
+    initializers = (item if "_initializers" in item.members else base).members["_initializers"].value
+    item.docstring.value = constructors.docstring(
+        item.docstring.value,
+        kernel,
+        [parameter.name for parameter in constructor.parameters][1:],
+        ast.literal_eval(str(initializers)),
+        ast.literal_eval(str(base.members["_values_may_be"].value)),
+    )
+    for name, known in kernel.parameters.items() if written is item else ():
+        constructor.parameters[name].default = repr(known.default)
 
 
 def evaluate(item: griffe.Function, function: Any) -> None:

@@ -211,6 +211,10 @@ def test_signatures_are_the_reference_s(name):
             continue
         assert u.math.allclose(getattr(mine, attribute), value) if attribute != "normalize" else mine.normalize
     assert isinstance(mine, reference.Synapse)
+    for field, value in OBJECTS[name].Params()._asdict().items():
+        assert (
+            f"    {field}: {getattr(OBJECTS[name].Params, field).__doc__}, by default {value:g}" in type(mine).__doc__
+        )
 
 
 # What the reference has not

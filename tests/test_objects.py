@@ -15,6 +15,7 @@ import samples
 import synkin
 from synkin import environ
 from synkin.arguments.known import is_concrete
+from synkin.objects import receptors
 from synkin.solving import coefficients
 
 DT = 0.125
@@ -233,6 +234,28 @@ def test_constructor(name, expected):
     for key, value in OBJECTS[name].Params()._asdict().items():
         assert parameters[key].default == value
         assert float(getattr(make(name, 3), key)) == pytest.approx(value, rel=1e-6)
+
+
+def test_the_docstring_describes_each_argument(name):
+    kind, kernel = getattr(synkin, name), OBJECTS[name]
+    text = inspect.getdoc(kind)
+    assert all(f"\n    {argument}: " in text for argument in inspect.signature(kind).parameters)
+    for field, value in kernel.Params()._asdict().items():
+        assert f"    {field}: {getattr(kernel.Params, field).__doc__}, by default {value:g}" in text
+    assert text[text.index("Source: ") :].partition("\n")[0] in kernel.__doc__
+
+
+def test_a_class_derived_from_an_object_has_a_constructor_of_its_own(name):
+    kind, field = getattr(synkin, name), OBJECTS[name].Params._fields[-1]
+
+    class Own(kind):
+        def __init__(self, size):
+            super().__init__(size, **{field: 0.75}, method="exact")
+
+    assert repr(Own(3)).startswith("Own(3, ")
+    assert (float(getattr(Own(3), field)), Own(3).method) == (0.75, "exact")
+    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got an unexpected keyword argument 'tau_x'"):
+        kind(3, tau_x=1.0)
 
 
 def theirs(brainpy_state, name, params, initial, **extra):
@@ -850,8 +873,17 @@ def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
                 synapse.update(row)
         synapse.reset_state()
         synapse.update(spikes[0])
-    # From rest, and, where dt changes on the way, with a pulse that may be under way.
-    assert len(traces) == 1 + (name in RECEPTORS)
+    # Also where dt changes on the way, with a pulse that may be under way.
+    assert len(traces) == 1
+
+
+def test_a_step_returns_what_it_changes(receptor_name):
+    """XLA copies all else that a jitted function returns."""
+    synapse, kernel = make(receptor_name, 3, method="exact"), OBJECTS[receptor_name]
+    synapse.state = synapse.state._replace(pulse_left=jnp.full(3, 0.3))
+    given = (*synapse._stepper_and_carry(DT), jnp.zeros(3), jnp.zeros(3, bool), 0.0)
+    assert len(jax.tree.leaves(given[1])) > len(kernel.order) + 3
+    assert len(jax.tree.leaves(jax.eval_shape(receptors._step, *given))) == len(kernel.order) + 3
 
 
 def transformations(synapse, inputs):

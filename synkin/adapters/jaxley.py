@@ -1,8 +1,8 @@
 """Kernels as synapses of jaxley: `KernelSynapse`, with the extra ``jaxley``.
 
-In jaxley a synapse sees the voltage of the presynaptic compartment, not spikes, and its current is in nA: a conductance
-in uS, here ``gS`` times the kernel's g, times mV. All that jaxley does with its own synapses works: `connect`, `set`,
-`record`, `make_trainable`, and gradients through `jaxley.integrate`.
+In jaxley a synapse is given the voltage of the presynaptic compartment, not spikes, and its current is in nA: a
+conductance in uS, here ``gS`` times the kernel's g, times mV. It works with jaxley's `connect`, `set`, `record`,
+`make_trainable`, and gradients through `jaxley.integrate`.
 """
 
 import itertools
@@ -21,6 +21,7 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import check_number
 from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.declaring.declare import field_g
+from synkin.declaring.kernel import Kernel
 from synkin.solving.stepper import Stepper, carry_from_count, stepper
 
 try:
@@ -38,30 +39,31 @@ _OWN_PARAMETERS = ("gS", "e_syn", "v_th")
 class KernelSynapse(Synapse):
     """A kernel as a synapse of jaxley: one object for all synapses of a kind, which jaxley connects.
 
-    A spike is found where the presynaptic voltage passes ``v_th`` upward: it is below at one of the solver's steps, and
-    at or above it at the next, ti. There the spike acts, as one at ti does in `synkin.respond`: a receptor's pulse of
-    transmitter begins (one that is under way starts anew), or 1 is added to the input of a linear kernel. From there g
-    is advanced by `synkin.stepper`, so that with "exact" it is `synkin.respond`'s at every step, to rounding,
-    also where ``T_dur`` is no multiple of the step. A voltage that begins above ``v_th`` has not passed it.
+    There is a spike where the presynaptic voltage crosses ``v_th`` upward: it is below at one of the solver's steps,
+    and at or above it at the next, at the time ti. The spike acts at ti, as in `synkin.respond`: a receptor's pulse of
+    transmitter begins (a pulse under way starts anew), or 1 is added to the input of a linear kernel. From there
+    `synkin.stepper` advances g. With "exact" g equals that of `synkin.respond` at every step, to rounding, also where
+    ``T_dur`` is no multiple of the step. A voltage that begins above ``v_th`` has not crossed it.
 
-    What it has in a jaxley network, its name being "ampa":
+    In a jaxley network a synapse with the name "ampa" has:
 
-    - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and the kernel's own: ``ampa_beta``, say.
-    - states: the kernel's variables, ``ampa_g``, and what finds spikes: ``ampa_above`` (1 where the voltage was at or
-      above ``v_th``) and, for a receptor, ``ampa_steps_left`` (the solver's steps that the transmitter still reaches
-      into, in place of the kernel's ``pulse_left``). A run that goes on from the states of another keeps its step.
-      Of a sum each part has its own: ``ampa_nmda5_nmda5_steps_left``, its name being "ampa_nmda5".
-    - ``ampa_g`` is the kernel's conductance: 0 to 1 for a receptor, for a linear kernel what one spike of weight 1
-      makes, so that ``gS`` is the weight of each. Where a kernel has a variable g that is not its conductance,
-      ``ampa_conductance`` is.
+    - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and those of the kernel, such as
+      ``ampa_beta``.
+    - states: the kernel's variables, ``ampa_g``; ``ampa_above``, 1 where the voltage was at or above ``v_th``; and for
+      a receptor ``ampa_steps_left``, the number of the solver's steps with transmitter still to come, in place of the
+      kernel's ``pulse_left``. A run that starts from the states of another must have the same step. Each part of a sum
+      has its own: ``ampa_nmda5_nmda5_steps_left`` for the name "ampa_nmda5".
+    - ``ampa_g``, the kernel's conductance: 0 to 1 for a receptor; for a linear kernel the response to spikes of weight
+      1, so that ``gS`` is the weight. Where a kernel has a variable g that is not its conductance, the conductance is
+      ``ampa_conductance``.
 
-    Derivatives are there with respect to all parameters and both voltages but for what finds a spike: through ``v_th``
-    and the presynaptic voltage, which decide only whether there is one, none goes (it is 0).
+    There are derivatives with respect to all parameters and both voltages. Those through the time of a spike are 0:
+    ``v_th`` and the presynaptic voltage decide only whether there is a spike.
     """
 
     def __init__(
         self,
-        kernel: Any,
+        kernel: Kernel,
         params: Any = None,
         *,
         gS: float = 1e-4,
@@ -72,23 +74,23 @@ class KernelSynapse(Synapse):
         block: Callable[[Array], ArrayLike] | None = None,
         name: str | None = None,
     ) -> None:
-        """What each synapse has until jaxley's `set` or `make_trainable` give it values of its own.
+        """Set the values that each synapse has until jaxley's `set` or `make_trainable` changes them.
 
         Args:
             kernel: a kernel such as `synkin.ampa`, one of `synkin.schemes`, a sum of kernels, or one of your own.
-            params: its ``Params``, scalars; by default the defaults. At rest under these a synapse begins.
-            gS: maximal conductance in uS, 0 or more; for a linear kernel the weight of a spike. By default that of
+            params: its ``Params``, scalars; by default the kernel's defaults. A synapse begins at rest.
+            gS: maximal conductance in uS, 0 or more; for a linear kernel the weight of a spike. The default is that of
                 jaxley's own synapses.
             e_syn: reversal potential in mV.
-            v_th: voltage in mV that the presynaptic one passes at a spike; 0, as in the NMODL files of Destexhe,
-                Mainen and Sejnowski (ModelDB 18500).
+            v_th: threshold in mV: the presynaptic voltage crosses it at a spike. The default is 0, as in the NMODL
+                files of Destexhe, Mainen and Sejnowski (ModelDB 18500).
             method: "exact" or "exp_euler"; by default "exact" where the kernel has it, so that pulses may end within
                 a step and ``T_dur`` has a derivative.
             overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
-            block: of the postsynaptic voltage in mV, the factor by which g is multiplied then: for NMDA receptors
-                `synkin.currents.mg_block`, or `functools.partial` of it. Of a sum it is a factor of all parts.
-            name: what jaxley calls it, and puts before the names of parameters and states; by default the kernel's,
-                "ampa_nmda5" for ampa + nmda5. Two kinds in one network need two names.
+            block: a function of the postsynaptic voltage in mV, by whose value g is multiplied: for NMDA receptors
+                `synkin.currents.mg_block`, or `functools.partial` of it. For a sum it multiplies all parts.
+            name: the name of the synapse in jaxley, and the prefix of its parameters and states; by default the
+                kernel's, "ampa_nmda5" for ampa + nmda5. Two kinds in one network need two names.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel whose names
@@ -152,18 +154,18 @@ class KernelSynapse(Synapse):
         y = {field: states[key(field)] for field in kernel.order}
         above = pre_voltage >= params[key("v_th")]
         fired = above & (states[key("above")] < 0.5)
-        # All that this computes depends on parameters and delta_t alone: XLA takes it out of jaxley's loop, but for the
-        # matrix exponential of a scheme, which is a loop itself.
+        # This depends on parameters and delta_t only, so XLA moves it out of jaxley's loop, except for the matrix
+        # exponential of a scheme, which is a loop itself.
         ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
         for field in kernel.inputs:
             y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
-        # A run of one step: a pulse goes from step to step as the whole number that counts it, and stays exact.
+        # What is left of a pulse goes from step to step as a whole number of steps, and stays exact.
         counts = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
         carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.input.takes_weights else fired)
-        moved = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
+        new = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
         for field, count in zip(self._pulses, jax.tree.leaves(carry.count), strict=True):
-            moved[field] = (count // 2).astype(dtype)
-        return {key(field): value for field, value in moved.items()}
+            new[field] = (count // 2).astype(dtype)
+        return {key(field): value for field, value in new.items()}
 
     def compute_current(
         self, states: dict[str, Array], pre_voltage: Array, post_voltage: Array, params: dict[str, Array]
@@ -178,10 +180,10 @@ class KernelSynapse(Synapse):
         return f"{self._name}_{field}"
 
 
-def _carry(ready: Stepper, y: dict[str, Array], counts: list[Array]) -> Any:
-    """What a step goes on from: variables by name, and the count of each part's pulse where there are pulses."""
+def _carry(stepper: Stepper, y: dict[str, Array], counts: list[Array]) -> Any:
+    """The carry of variables, by name, and of the count of each part's pulse, if there are pulses."""
     variables, each = iter(y.values()), iter(counts)
-    return ready.joined(
+    return stepper.joined(
         carry_from_count(part, tuple(itertools.islice(variables, len(part.kernel.order))), next(each, None))
-        for part in ready.parts
+        for part in stepper.parts
     )

@@ -11,8 +11,12 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape
 
 
-def check_shape(value: Any) -> Shape:
+def check_shape(value: Any, name: str = "shape") -> Shape:
     """``value`` as a tuple of ints: a single int means a vector of that length.
+
+    Args:
+        value: an int or a sequence of ints.
+        name: what it is called, for the message.
 
     Raises:
         TypeError: not an int or a sequence of ints.
@@ -21,9 +25,9 @@ def check_shape(value: Any) -> Shape:
     try:
         axes = (operator.index(value),) if np.ndim(value) == 0 else tuple(operator.index(axis) for axis in value)
     except (TypeError, ValueError):
-        raise TypeError(f"Argument `shape` must be an int or a tuple of ints, but is {describe(value)}.") from None
+        raise TypeError(f"Argument `{name}` must be an int or a tuple of ints, but is {describe(value)}.") from None
     if any(axis < 0 for axis in axes):
-        raise ValueError(f"Argument `shape` must not have negative lengths, but is {axes}.")
+        raise ValueError(f"Argument `{name}` must not have negative lengths, but is {axes}.")
     return axes
 
 

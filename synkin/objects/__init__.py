@@ -7,12 +7,12 @@
 
 `Synapse` makes such an object of any other kernel.
 
-An object holds a kernel's ``Params`` and ``State`` (``syn.params``, ``syn.state``, ``syn.kernel``) and does
-no mathematics: a call is one jitted pure function, compiled once for all objects of equal shape.
+An object holds a kernel's ``Params`` and ``State`` (``syn.params``, ``syn.state``, ``syn.kernel``). An update calls
+one jitted pure function, which is compiled once for all objects of equal shape.
 
-Parameters, initial values, inputs, t and dt may be quantities of saiunit. An object that has been given one gives
-quantities from then on, and every object does while `synkin.environ` holds one: g, the other variables and the
-parameters have their unit, but for those without one; ``params`` and ``state``, which are for the kernel, stay plain.
+Parameters, initial values, inputs, t and dt may be quantities of saiunit. An object that has been given a quantity
+returns quantities from then on, and every object does while `synkin.environ` holds one: g, the other variables and the
+parameters then have their units. ``params`` and ``state``, which are for the kernel, stay plain.
 """
 
 from synkin.objects.linear import Alpha, DualExpon, Expon

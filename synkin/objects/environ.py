@@ -1,11 +1,11 @@
-"""Time and step for the objects: t and dt in ms, said once instead of with every call.
+"""Time and step for the objects: t and dt in ms, set once instead of passed with every call.
 
-    synkin.environ.set(dt=0.1)                          # for the program, in every thread
-    with synkin.environ.context(t=1.0, dt=0.1): ...     # here and now, whatever else runs
+    synkin.environ.set(dt=0.1)                          # for the whole program, in every thread
+    with synkin.environ.context(t=1.0, dt=0.1): ...     # within the block, in this thread only
 
-Both may be quantities with a unit of time. While one is, the objects give quantities, too.
+Both may be quantities with a unit of time. While one of them is, the objects return quantities.
 
-Only the objects look here; the functions take t and dt as arguments.
+Only the objects read t and dt here; functions take them as arguments.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["context", "get", "set"]
 
 _KEYS = ("t", "dt")
 
-# A context variable belongs to its thread (and asyncio task); what `set` stores is for all of them.
+# A context variable belongs to a thread (or asyncio task); what `set` stores is for all of them.
 _everywhere: dict[str, Any] = {}
 _here: ContextVar[Mapping[str, Any]] = ContextVar("synkin.environ", default={})  # noqa: B039 (never mutated)
 
 
 def set(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> None:
-    """Set t, dt or both for the whole program; a `context` goes before it.
+    """Set t, dt or both for the whole program. A `context` overrides them.
 
     Args:
-        t: time in ms, a finite scalar; None takes it back; left out, it stays as it is.
-        dt: step in ms, a positive scalar; None and left out as for t.
+        t: time in ms, a finite scalar; None removes it; if left out, it stays as it is.
+        dt: step in ms, a positive scalar; None removes it; if left out, it stays as it is.
 
     Raises:
         TypeError, ValueError: not such a number.
@@ -48,17 +48,17 @@ def set(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisTyp
 
 
 class context:
-    """t, dt or both within a ``with`` block, for the thread that runs it; the innermost block decides.
+    """Set t, dt or both within a ``with`` block, for the thread that runs it. The innermost block overrides the others.
 
     Args:
-        t: time in ms, a finite scalar; None: not set within the block; left out, as outside.
-        dt: step in ms, a positive scalar; None and left out as for t.
+        t: time in ms, a finite scalar; None for not set within the block; if left out, it is as outside.
+        dt: step in ms, a positive scalar; None for not set within the block; if left out, it is as outside.
 
     Raises:
         TypeError, ValueError: not such a number.
     """
 
-    # A class, as a generator would take longer than all else in a step of a loop by hand.
+    # A class and no generator, which would be the slowest part of an update in a Python loop.
     def __init__(self, *, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> None:
         self._given = _checked(t, dt)
         self._tokens: list[Token] = []
@@ -71,11 +71,11 @@ class context:
 
 
 def get(key: str, default: Any = ...) -> Any:
-    """The value in force.
+    """The current value of t or dt.
 
     Args:
         key: "t" or "dt".
-        default: what comes back where the value is not set; left out, that raises.
+        default: returned if the value is not set; if left out, that is an error.
 
     Returns:
         A float, ms; where a quantity was given, a quantity in ms.
@@ -96,8 +96,8 @@ def get(key: str, default: Any = ...) -> Any:
     )
 
 
-def checked_dt(dt: Any) -> Any:
-    """``dt`` in ms as a float, or as a quantity where it came as one, checked; a traced value passes.
+def checked_dt(dt: ArrayLike) -> Any:
+    """``dt`` in ms, checked: a float, or a quantity if it was given as one. A traced value is not checked.
 
     Raises:
         TypeError, ValueError: not a positive finite scalar, or of another dimension than time.
@@ -107,28 +107,28 @@ def checked_dt(dt: Any) -> Any:
         return dt
     value = units.plain("dt", dt, "ms")
     check_dt(value)
-    return _kept(value, units.is_quantity(dt))
+    return _as_known(value, units.is_quantity(dt))
 
 
-def _checked(t: Any, dt: Any) -> dict[str, Any]:
+def _checked(t: ArrayLike | EllipsisType | None, dt: ArrayLike | EllipsisType | None) -> dict[str, Any]:
     given = {}
-    if t is not ...:
+    if not isinstance(t, EllipsisType):
         given["t"] = None if t is None else _checked_t(t)
-    if dt is not ...:
+    if not isinstance(dt, EllipsisType):
         given["dt"] = None if dt is None else checked_dt(dt)
     return given
 
 
-def _checked_t(t: Any) -> Any:
+def _checked_t(t: ArrayLike) -> Any:
     if type(t) is float and math.isfinite(t):
         return t
     value = units.plain("t", t, "ms")
     check_number("t", value, np.isfinite, "a finite number of ms")
-    return _kept(value, units.is_quantity(t))
+    return _as_known(value, units.is_quantity(t))
 
 
-def _kept(value: Any, has_unit: bool) -> Any:
-    """A Python float where the value is known: quick to read and to pass to a jitted function."""
+def _as_known(value: Any, has_unit: bool) -> Any:
+    """``value`` as a Python float unless it is traced, as that is quick to pass to a jitted function."""
     value = float(value) if is_concrete(value) else value
     return units.quantity(value, "ms") if has_unit else value
 

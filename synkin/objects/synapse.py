@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,8 +22,12 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape, as_real, broadcasts
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.shapes import check_shape
+from synkin.declaring.kernel import Kernel
+from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import environ
-from synkin.solving.stepper import carry_from_state, prepared, warn_of_rounding
+from synkin.objects.constructors import check_has_parameter, completed
+from synkin.solving.carry import Carry, CarryOfSum
+from synkin.solving.stepper import Stepper, carry_from_state, prepared, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
@@ -32,22 +36,37 @@ _serial_numbers = itertools.count()
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _prepared(kernel: Any, method: str, overlap: str, params: Any, dt: ArrayLike, like: Array) -> Any:
+def _stepper(kernel: Kernel, method: str, overlap: str, params: Any, dt: ArrayLike, like: Array) -> Stepper:
     return prepared(kernel, params, dt, method, overlap, like.dtype)
 
 
 @partial(jax.jit, static_argnums=2)
-def _begun(ready: Any, state: Any, at_rest: bool) -> Any:
-    return carry_from_state(ready, state, at_rest=at_rest)
+def _initial_carry(stepper: Stepper, state: Any, at_rest: bool) -> Carry:
+    return carry_from_state(stepper, state, at_rest=at_rest)
 
 
 @jax.jit
-def _state_of(ready: Any, carry: Any) -> Any:
-    return ready.state(carry)
+def _state_of(stepper: Stepper, carry: Carry) -> Any:
+    return stepper.state(carry)
+
+
+Progress = list[tuple[tuple[Array, ...], Any]]
+"""What a step changes in a carry, for each kernel of a sum: variables, and the count of the pulse."""
+
+
+def progress(carry: Carry | CarryOfSum) -> Progress:
+    """What a step has changed in a carry. A jitted function that returns the rest too copies it with every call."""
+    return [(part.y, part.count) for part in carry.parts]
+
+
+def with_progress(carry: Any, changed: Progress) -> Any:
+    """The carry before a step, with what the step has changed."""
+    own = zip(carry.parts, changed, strict=True)
+    return carry.with_parts([part._replace(y=y, count=count) for part, (y, count) in own])
 
 
 class Parameter:
-    """A parameter of the kernel as an attribute; a new value is checked, and used from then on."""
+    """A parameter of the kernel as an attribute. A new value is checked and acts from the next step on."""
 
     def __init__(self, field: str = "") -> None:
         self.field = field
@@ -58,56 +77,53 @@ class Parameter:
     def __get__(self, synapse: Any, owner: type | None = None) -> Any:
         if synapse is None:
             return self
-        self._check(synapse)
+        check_has_parameter(synapse.kernel, self.field)  # every receptor's class has a T_dur, and not every sum
         return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
     def __set__(self, synapse: Synapse, value: Value) -> None:
-        self._check(synapse)
-        synapse._give(**{self.field: value})
-
-    def _check(self, synapse: Any) -> None:
-        # Every receptor's class has a T_dur, and in a sum each part has its own.
-        kernel = synapse.kernel
-        if self.field not in kernel.Params._fields:
-            listed = ", ".join(kernel.Params._fields)
-            raise AttributeError(
-                f"Attribute `{self.field}` must be a parameter of {kernel.name} ({listed}), but is none."
-            )
+        check_has_parameter(synapse.kernel, self.field)
+        synapse._set_params({self.field: value})
 
 
 class Variable:
-    """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``."""
+    """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``.
+
+    Args:
+        unit: unit of a variable that the kernel does not have.
+    """
 
     def __init__(self, unit: str | None = None) -> None:
-        self.unit = unit  # of what is no variable of the kernel
+        self.unit = unit
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, synapse: Any, owner: type | None = None) -> Any:
-        return self if synapse is None else Held(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
+        if synapse is None:
+            return self
+        return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
 
-    def __set__(self, synapse: Synapse, value: Any) -> None:
+    def __set__(self, synapse: Synapse, value: object) -> None:
         raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
 
 
-class Held:
-    """One state variable of one object, always as it is now."""
+class VariableValue:
+    """The current value of one state variable of one object."""
 
     def __init__(self, synapse: Synapse, name: str, unit: str) -> None:
         self._synapse, self._name, self._unit = synapse, name, unit
 
     @property
     def value(self) -> Array:
-        """The array, of the state's shape; what is set must broadcast to it, and takes its dtype."""
+        """The array, of the state's shape. A new value must broadcast to it, and takes its dtype."""
         return self._synapse._with_unit(self._synapse._read(self._name), self._unit)
 
     @value.setter
     def value(self, value: ArrayLike) -> None:
         synapse = self._synapse
         like = synapse._read(self._name)
-        value = synapse._take(self._name, value, self._unit)
-        synapse._write(self._name, synapse._concrete(spread(self._name, value, like.shape, like.dtype)))
+        value = synapse._strip_unit(self._name, value, self._unit)
+        synapse._write(self._name, synapse._check_concrete(as_state(self._name, value, like.shape, like.dtype)))
 
     def __repr__(self) -> str:
         return f"{self._synapse.name}.{self._name}.value = {self.value!r}"
@@ -116,24 +132,56 @@ class Held:
 class Synapse:
     """The base of the objects; `synkin.objects.linear` and `synkin.objects.receptors` say what a step is."""
 
-    kernel: Any
+    kernel: Kernel
+    _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
+    _values_may_be = "A parameter or initial value is a number, an array that broadcasts, or a callable of the shape."
     _has_units = False  # whether it has been given a quantity
-    _overlap = "restart"
-    _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # field of the state, attribute
 
-    def __init__(self, in_size: int | Shape, name: str | None, given: dict[str, Value], method: str | None) -> None:
+    def __init__(
+        self,
+        in_size: int | Shape,
+        name: str | None = None,
+        *,
+        method: str | None = None,
+        overlap: str | None = None,
+        release: ReleaseParams | None = None,
+        **params: Value,
+    ) -> None:
+        overlap = "restart" if overlap is None else overlap
+        options = {"in_size": in_size, "name": name, "method": method, "overlap": overlap, "release": release}
+        self._construct(options, completed(self.kernel, params))
+
+    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+        """Set up the object.
+
+        Args:
+            options: arguments of a constructor by name, its ``locals()``.
+            params: the kernel's parameters; None where they are among ``options``.
+        """
+        method, name, overlap = options["method"], options["name"], options.get("overlap", "restart")
         check_method(method, self.kernel)
-        self._in_size = axes("in_size", in_size)
+        self._in_size = check_shape(options["in_size"], "in_size")
         self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
-        self._method = method or self.kernel.methods[0]
-        self._given = self.kernel.Params(**given)  # all of them, checked next
-        self._give(**given)
+        self._method: str = method or self.kernel.methods[0]
+        if params is None:
+            params = {field: options[field] for field in self.kernel.Params._fields}
+        self._given = self.kernel.Params(**params)  # as the constructor took them, until they are checked
+        self._set_params(params)
+        self.kernel.input.check_overlap(overlap)
+        self._overlap: str = overlap
+        for _, attribute in self._initializers:
+            setattr(self, attribute, options[attribute])
         self._batch: Shape = ()
-        self._held_state: Any = None
+        self._held_state: Any = None  # None where it is still to be computed from the carry
         self._at_rest = False
-        self._going: Any = None  # the stepper and its carry, once steps are taken
-        self._going_for: Any = None  # the parameters and dt that they are for
-        self._clock: Any = 0.0
+        self._stepping: tuple[Stepper, Carry] | None = None  # since the first step
+        self._stepping_for: tuple[Any, Any] = (None, None)  # the parameters and dt of that stepper
+        self._clock = 0.0
+
+    @classmethod
+    def _default_of(cls, name: str) -> Value:
+        """The default of a parameter."""
+        return cls.kernel.parameters[name].default
 
     @property
     def in_size(self) -> Shape:
@@ -159,7 +207,7 @@ class Synapse:
 
     @property
     def state(self) -> Any:
-        """The kernel's ``State``, ready for ``kernel.step``; what comes back from there may be set here."""
+        """The kernel's ``State``, ready for ``kernel.step``, whose result may be set here."""
         if self._state is None:
             self.init_state()
         return self._state
@@ -172,41 +220,39 @@ class Synapse:
                 f"Argument `state` must be a State with the fields {old._fields}, but is {describe(state)}."
             )
         new = (
-            spread(field, self._take(field, value, self.kernel.variables[field]), like.shape, like.dtype)
+            as_state(field, self._strip_unit(field, value, self.kernel.variables[field]), like.shape, like.dtype)
             for field, value, like in zip(old._fields, state, old, strict=True)
         )
-        self._state = self._concrete(type(old)(*new))
+        self._state = self._check_concrete(type(old)(*new))
 
     @property
     def _state(self) -> Any:
-        if self._held_state is None and self._going is not None:
-            with jax.ensure_compile_time_eval():  # it is known, under a transformation too
-                self._held_state = _state_of(*self._going)
+        if self._held_state is None and self._stepping is not None:
+            with jax.ensure_compile_time_eval():  # a concrete state, under a transformation too
+                self._held_state = _state_of(*self._stepping)
         return self._held_state
 
     @_state.setter
     def _state(self, state: Any) -> None:
-        self._held_state, self._going, self._at_rest = state, None, False
+        self._held_state, self._stepping, self._at_rest = state, None, False
 
-    def _ready(self, dt: Any) -> tuple[Any, Any]:
-        """The stepper for ``dt`` ms and the carry to go on from: made anew only where something has changed."""
-        wanted = (self._params, dt)
-        if self._going is not None:
-            params, last = self._going_for
+    def _stepper_and_carry(self, dt: float) -> tuple[Stepper, Carry]:
+        """The stepper for ``dt`` ms and the carry to go on from. Both are made anew only after a change."""
+        if self._stepping is not None:
+            params, last = self._stepping_for
             if params is self._params and (last is dt or (is_concrete(dt) and last == dt)):
-                return self._going
+                return self._stepping
         state, at_rest = self.state, self._at_rest
         warn_of_rounding(self.kernel, self._params, dt, self._method)
-        ready = _prepared(self.kernel, self._method, self._overlap, self._params, dt, state[0])
-        self._held_state, self._going, self._going_for = state, None, wanted
-        self._at_rest = at_rest
-        carry = _begun(ready, state, at_rest)
-        # A step needs no parameters besides what was made of them, and every array that it is given takes its time.
-        return dataclasses.replace(ready, params=None), carry
+        stepper = _stepper(self.kernel, self._method, self._overlap, self._params, dt, state[0])
+        self._held_state, self._stepping, self._stepping_for = state, None, (self._params, dt)
+        carry = _initial_carry(stepper, state, at_rest)
+        # A step needs no parameters besides the coefficients, and passing arrays to a jitted function takes time.
+        return dataclasses.replace(stepper, params=None), carry
 
-    def _gone(self, ready: Any, carry: Any) -> None:
-        """Keep what a step gave."""
-        self._going, self._held_state, self._at_rest = (ready, carry), None, False
+    def _keep(self, stepper: Stepper, carry: Carry) -> None:
+        """Keep the result of a step."""
+        self._stepping, self._held_state, self._at_rest = (stepper, carry), None, False
 
     def init_state(self, batch_size: int | None = None) -> None:
         """Set every state variable to its initial value, and the object's own time to 0.
@@ -217,17 +263,18 @@ class Synapse:
         Raises:
             TypeError, ValueError: a batch size or an initial value that makes no sense.
         """
-        batch = () if batch_size is None else axes("batch_size", batch_size)
+        batch = () if batch_size is None else check_shape(batch_size, "batch_size")
         if len(batch) > 1:
             raise TypeError(f"Argument `batch_size` must be an int, but is {batch_size!r}.")
         shape = batch + self._in_size
         state = self.kernel.init(self._params, shape)
         initial = {}
         for field, attribute in self._initializers:
-            value = getattr(self, attribute)
-            value = self._take(attribute, value(shape) if callable(value) else value, self.kernel.variables[field])
-            initial[field] = spread(attribute, value, shape, state[0].dtype)
-        self._state = self._concrete(state._replace(**initial))
+            given = getattr(self, attribute)
+            value = given(shape) if callable(given) else given
+            value = self._strip_unit(attribute, value, self.kernel.variables[field])
+            initial[field] = as_state(attribute, value, shape, state[0].dtype)
+        self._state = self._check_concrete(state._replace(**initial))
         self._at_rest = True  # no pulse is under way
         self._batch = batch
         self._clock = 0.0
@@ -248,54 +295,54 @@ class Synapse:
         """Advance over a whole train, as by `update` row by row, at the speed of `synkin.simulate`.
 
         Args:
-            spikes: (T, *shape of the state); what each row may be is said at `update`.
+            spikes: (T, *shape of the state); see `update` for what each row may be.
             dt: step in ms, by default that of `synkin.environ`.
 
         Returns:
-            g at the steps' ends, (T, *shape of the state), in the unit that `update` gives.
+            g at the end of each step, (T, *shape of the state), in the unit that `update` gives.
 
         Raises:
             TypeError, ValueError: no dt, or a train of the wrong kind or shape.
-            RuntimeError: under a JAX transformation; there `synkin.simulate` belongs.
+            RuntimeError: under a JAX transformation; use `synkin.simulate` there.
         """
         t, step = self._time(dt)
         shape = self.state[0].shape
-        spikes = self._take("spikes", spikes, self.kernel.input.unit)
-        train: Array = self.kernel.input.check_train(real("spikes", spikes), shape)
+        spikes = self._strip_unit("spikes", spikes, self.kernel.input.unit)
+        train = self.kernel.input.check_train(as_real_array("spikes", spikes), shape)
         g = self._run(train, t, step)
         self._clock = t + len(train) * step
         return units.quantity(g, "mS") if self._has_units else g
 
     def _run(self, spikes: Array, t: float, dt: float) -> Array:
-        """The run itself: the new state kept, g returned."""
+        """Advance over a train that has been checked: keep the new state and return g."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
         size = self._in_size[0] if len(self._in_size) == 1 else self._in_size
-        settings = {field: brief(value) for field, value in self._given._asdict().items()}
+        settings = {field: short_repr(value) for field, value in self._given._asdict().items()}
         settings |= self._options()
         settings["batch_size"] = repr(self.batch_size)
         listed = ", ".join(f"{key}={value}" for key, value in settings.items())
         return f"{type(self).__name__}({size}, name={self.name!r}, {listed})"
 
     def _options(self) -> dict[str, str]:
-        """What else `repr` tells, as text."""
+        """Options that `repr` shows besides the parameters, as text."""
         return {"method": repr(self._method)}
 
-    def _give(self, **given: Value) -> None:
-        """Take parameters as a person gives them: none is changed unless all are sound."""
+    def _set_params(self, given: Mapping[str, Value]) -> None:
+        """Set parameters; none is changed unless all of them are valid."""
         arrays = {}
         for field, value in given.items():
             value = value(self._in_size) if callable(value) else value
             self._has_units = self._has_units or units.is_quantity(value)
             value = units.parameter(self.kernel, field, value)
-            arrays[field] = jnp.array(real(field, value, "Parameter"), jnp.result_type(float))
-        candidates = self._concrete(self._given._replace(**arrays))
+            arrays[field] = jnp.array(as_real_array(field, value, "Parameter"), jnp.result_type(float))
+        candidates = self._check_concrete(self._given._replace(**arrays))
         check_params(candidates, self._in_size, self.kernel)
-        self._given, self._params = candidates, self._for_kernel(candidates)
+        self._given, self._params = candidates, self._params_for_kernel(candidates)
 
-    def _for_kernel(self, given: Any) -> Any:
-        """The kernel's parameters from those that were given."""
+    def _params_for_kernel(self, given: Any) -> Any:
+        """The kernel's parameters, of those of the object."""
         return given
 
     def _read(self, name: str) -> Array:
@@ -304,37 +351,38 @@ class Synapse:
     def _write(self, name: str, value: Array) -> None:
         self._state = self.state._replace(**{name: value})
 
-    def _input(self, name: str, value: Any) -> Any:
-        """One step's input, its shape checked; next to free where an array has the state's shape."""
+    def _input(self, name: str, value: ArrayLike) -> Array | np.ndarray:
+        """One step's input, its shape checked. An array of the state's shape takes the quick way."""
         shape = (*self._batch, *self._in_size)
-        if not (isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c"):
-            value = real(name, self._take(name, value, self.kernel.input.unit))
-            if not broadcasts(value.shape, shape):
-                raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {value.shape}.")
-        return value
+        if isinstance(value, jax.Array) and value.shape == shape and value.dtype.kind != "c":
+            return value
+        array = as_real_array(name, self._strip_unit(name, value, self.kernel.input.unit))
+        if not broadcasts(array.shape, shape):
+            raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {array.shape}.")
+        return array
 
-    def _time(self, dt: Any = None) -> tuple[Any, Any]:
+    def _time(self, dt: ArrayLike | None = None) -> tuple[float, float]:
         """Time and step in ms, from `synkin.environ` where no step is given."""
         t = environ.get("t", self._clock)
         dt = environ.get("dt") if dt is None else environ.checked_dt(dt)
-        return self._take("t", t, "ms"), self._take("dt", dt, "ms")
+        return self._strip_unit("t", t, "ms"), self._strip_unit("dt", dt, "ms")
 
-    def _take(self, name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
-        """``value`` without its unit; from the first quantity on the object gives quantities."""
+    def _strip_unit(self, name: str, value: Any, unit: str) -> Any:
+        """``value`` without its unit. Once it has been given a quantity, the object gives quantities."""
         if not units.is_quantity(value):
             return value
-        value = units.plain(name, value, unit, kind)
+        value = units.plain(name, value, unit)
         self._has_units = True
         return value
 
     def _with_unit(self, value: Array, unit: str) -> Any:
-        """``value`` as a quantity, where the object gives these."""
+        """``value`` as a quantity, if the object gives quantities."""
         if unit == "1" or not (self._has_units or units.among(environ.get("t", None), environ.get("dt", None))):
             return value
         return units.quantity(value, unit)
 
-    def _concrete(self, values: Any) -> Any:
-        """``values``, a pytree that the object is going to hold.
+    def _check_concrete(self, values: Any) -> Any:
+        """``values``, a pytree that the object is going to keep.
 
         Raises:
             RuntimeError: under a JAX transformation, whose tracers would outlive it here.
@@ -349,34 +397,27 @@ class Synapse:
         return values
 
 
-def real(name: str, value: Any, kind: str = "Argument") -> Array | np.ndarray:
-    """``value``, without a unit, as an array of real numbers: all but t and dt comes in by here."""
-    value = as_real(name, value, kind)
-    return value if isinstance(value, jax.Array) else np.asarray(value)
+def as_real_array(name: str, value: object, kind: str = "Argument") -> Array | np.ndarray:
+    """``value``, without a unit, as an array of real numbers."""
+    real = as_real(name, value, kind)
+    return real if isinstance(real, jax.Array) else np.asarray(real)
 
 
-def spread(name: str, value: Any, shape: Shape, dtype: Any) -> Array:
-    """``value`` copied and broadcast to ``shape``.
+def as_state(name: str, value: object, shape: Shape, dtype: np.dtype) -> Array:
+    """A copy of ``value``, broadcast to ``shape``: NumPy's arrays may be changed by their owner.
 
     Raises:
         TypeError: not real numbers.
         ValueError: a shape that does not broadcast, or values that are not finite.
     """
-    value = jnp.array(real(name, value), dtype)  # a copy: numpy's arrays may change under the object
-    if not broadcasts(value.shape, shape):
-        raise ValueError(f"Argument `{name}` must broadcast to shape {shape}, but has shape {value.shape}.")
-    if is_concrete(value) and not np.isfinite(np.asarray(value)).all():
+    array = jnp.array(as_real_array(name, value), dtype)
+    if not broadcasts(array.shape, shape):
+        raise ValueError(f"Argument `{name}` must broadcast to shape {shape}, but has shape {array.shape}.")
+    if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"Argument `{name}` must be finite, but has NaN or infinite values.")
-    return jnp.broadcast_to(value, shape)
+    return jnp.broadcast_to(array, shape)
 
 
-def axes(name: str, value: Any) -> Shape:
-    try:
-        return check_shape(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("shape", name, 1)) from None
-
-
-def brief(value: Array) -> str:
-    """A number as it is, an array as its kind."""
+def short_repr(value: Array) -> str:
+    """A number as it is, an array by its dtype and shape."""
     return str(value) if value.ndim == 0 else f"{value.dtype}[{','.join(map(str, value.shape))}]"

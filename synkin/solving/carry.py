@@ -71,11 +71,25 @@ class Carry(NamedTuple):
     ]
     owner: Annotated[Owner, "the kernel and the method that it is of"]
 
+    @property
+    def parts(self) -> tuple[Carry, ...]:
+        """The carry of each part of a sum of kernels: of any other kernel itself."""
+        return (self,)
+
+    def with_parts(self, parts: Sequence[Carry]) -> Carry:
+        """A carry of these parts."""
+        (carry,) = parts
+        return carry
+
 
 class CarryOfSum(NamedTuple):
     """The same of a sum of kernels."""
 
     parts: tuple[Carry, ...]
+
+    def with_parts(self, parts: Sequence[Carry]) -> CarryOfSum:
+        """A carry of these parts."""
+        return CarryOfSum(tuple(parts))
 
     @property
     def y(self) -> tuple[Array, ...]:

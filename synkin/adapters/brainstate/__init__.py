@@ -2,12 +2,13 @@
 
     from synkin.adapters.brainstate import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa    # was: from brainpy.state
 
-They have the constructors, methods and states of brainpy.state's synapses and stand where those stand: in its align-pre
-and align-post projections with its outputs and delays, under every transformation of brainstate, with quantities of
-brainunit. Besides, there is ``method="exact"``, ``overlap="ignore"``, and `Synapse` for any other kernel.
+They have the constructors, methods and states of brainpy.state's synapses, and replace them in its align-pre and
+align-post projections with its outputs and delays, under every transformation of brainstate, with quantities of
+brainunit. New are ``method="exact"``, ``overlap="ignore"``, and `Synapse` for any other kernel.
 
-A step is that of a `synkin.stepper`. What "exact" makes of parameters and dt alone is computed once, when a program is
-traced, if they are known then. The extra ``brainstate`` installs what is needed.
+A step is that of a `synkin.stepper`. With "exact" the coefficients, which depend on parameters and dt only, are
+computed once, when a program is traced, if parameters and dt are not traced themselves. The extra ``brainstate``
+installs what is needed.
 """
 
 try:

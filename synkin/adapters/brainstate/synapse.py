@@ -1,7 +1,7 @@
 """What all synapses for brainstate share: parameters, states, and the step of the dt in force."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import brainevent
@@ -10,6 +10,7 @@ import brainstate
 import braintools
 import brainunit as u
 import jax
+import jax.numpy as jnp
 import numpy as np
 from brainpy_state._mixin import AlignPost as AlignPost  # it has no public name, and must come after brainpy.state
 from jax import Array
@@ -18,11 +19,15 @@ from jax.typing import ArrayLike
 from synkin.arguments import units
 from synkin.arguments.choices import check_method
 from synkin.arguments.known import is_concrete
-from synkin.arguments.numbers import Shape
-from synkin.arguments.params_and_states import check_params, nan_if_invalid
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import Shape, as_array
+from synkin.arguments.params_and_states import aligned_params, check_params, nan_if_invalid
+from synkin.arguments.shapes import check_shape
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
-from synkin.objects.synapse import axes, spread
-from synkin.solving.stepper import prepared, resume_carry, warn_of_rounding
+from synkin.declaring.kernel import Kernel
+from synkin.objects.constructors import completed
+from synkin.objects.synapse import as_state
+from synkin.solving.stepper import Stepper, prepared, resume_carry, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
@@ -31,42 +36,69 @@ NO_G = braintools.init.Constant(0.0 * u.mS)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _prepared(kernel: Any, method: str, overlap: str, dtype: Any, params: Any, dt: ArrayLike) -> Any:
+def _stepper(kernel: Kernel, method: str, overlap: str, dtype: np.dtype, params: Any, dt: ArrayLike) -> Stepper:
     return prepared(kernel, params, dt, method, overlap, dtype)
 
 
 class Synapse(brainpy.state.Synapse):
-    """What all share: parameters, states, and the stepper of the dt in force."""
+    """The base of the synapses for brainstate; `Linear` and `Receptor` say what a step is."""
 
-    kernel: Any
+    kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
-    _overlap = "restart"
+    _values_may_be = (
+        "A parameter is a number (in these units), a quantity, an array that broadcasts, a callable of the shape or a\n"
+        "state or parameter of brainstate. It may be set anew. g has the unit of ``g_initializer``."
+    )
     _g_unit: Any = u.mS
-    _attributes: dict[str, str] = {}  # noqa: RUF012 (never mutated): where a parameter is, if not by its own name
+    _keeps_g = False  # whether there is a state g, which is no variable of the kernel
+    _attributes: Mapping[str, str] = {}  # of a parameter whose attribute has another name, that name
 
     def __init__(
         self,
         in_size: Any,
-        name: str | None,
-        given: dict[str, Value],
-        method: str | None,
-        overlap: str,
-        g_unit: Any = None,  # None for that of the initial g
+        name: str | None = None,
+        *,
+        method: str | None = None,
+        overlap: str | None = None,
+        g_unit: Any = u.mS,
+        **params: Value,
     ) -> None:
-        if not axes("in_size", in_size):
+        values = completed(self.kernel, params)
+        if not isinstance(g_unit, u.Unit):
+            raise TypeError(f"Argument `g_unit` must be a unit of brainunit, but is {describe(g_unit)}.")
+        self._g_unit = g_unit
+        overlap = "restart" if overlap is None else overlap
+        self._construct({"in_size": in_size, "name": name, "method": method, "overlap": overlap}, values)
+
+    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> None:
+        """Set up the module.
+
+        Args:
+            options: arguments of a constructor by name, its ``locals()``.
+            params: the kernel's parameters; None where they are among ``options``.
+        """
+        method, overlap, kernel = options["method"], options.get("overlap", "restart"), self.kernel
+        kernel.input.check_overlap(overlap)
+        if not check_shape(options["in_size"], "in_size"):
             raise ValueError("Argument `in_size` must be an int or a shape of one axis and more, but is ().")
-        super().__init__(in_size=in_size, name=name)
-        check_method(method, self.kernel)
-        self.method = method or self.kernel.methods[0]
-        if not self.kernel.input.takes_weights:
-            self._overlap = overlap
-        if g_unit is not None:
-            self._g_unit = g_unit
-        for field, value in given.items():
+        super().__init__(in_size=options["in_size"], name=options["name"])
+        check_method(method, kernel)
+        self.method: str = method or kernel.methods[0]
+        self._overlap: str = overlap
+        for field in kernel.Params._fields:
+            value = options[field] if params is None else params[field]
             value = value(self.varshape) if callable(value) and not _holds_value(value) else value
             value = u.math.asarray(value) if isinstance(value, list | tuple) else value
             setattr(self, self._attributes.get(field, field), value)
-        check_params(self._params(), self.varshape, self.kernel)
+        check_params(self._params(), self.varshape, kernel)
+        for _, attribute in self._initializers:
+            setattr(self, attribute, options[attribute])
+
+    @classmethod
+    def _default_of(cls, name: str) -> Any:
+        """The default of a parameter, with its unit."""
+        known = cls.kernel.parameters[name]
+        return with_unit(units.unit_of(known.unit), known.default)
 
     def init_state(self, batch_size: int | None = None, **kwargs: Any) -> None:
         """Make the states, each with its initial value.
@@ -92,60 +124,69 @@ class Synapse(brainpy.state.Synapse):
 
     def _initial(self, batch_size: int | None) -> dict[str, Any]:
         """The initial value of each state, quantities and plain arrays, by name."""
-        shape = (() if batch_size is None else axes("batch_size", batch_size)) + self.varshape
+        shape = (() if batch_size is None else check_shape(batch_size, "batch_size")) + self.varshape
         given = {}
         for field, attribute in self._initializers:
             value = getattr(self, attribute)
             given[field] = value(shape) if callable(value) else value
         if given:
             self._g_unit = u.get_unit(next(iter(given.values())))
-        dtype = brainstate.environ.dftype()
-        state = self.kernel.init(self._params(), shape, dtype=dtype)
+        kernel, dtype = self.kernel, brainstate.environ.dftype()
+        state = kernel.init(self._params(), shape, dtype=dtype)
         values = {
-            field: spread(attribute, in_unit(self._unit(field), attribute, given[field]), shape, dtype)
+            field: as_state(attribute, in_unit(self._unit(field), attribute, given[field]), shape, dtype)
             for field, attribute in self._initializers
         }
         state = state._replace(**values)
-        return {field: self._quantity(field, value) for field, value in state._asdict().items()}
+        initial = {field: self._quantity(field, value) for field, value in state._asdict().items()}
+        if self._keeps_g:
+            params = aligned_params(as_arrays(self._params(), dtype), state[0], kernel)
+            initial["g"] = with_unit(self._g_unit, jnp.broadcast_to(kernel.conductance(params, state), shape))
+        return initial
 
-    def _step(self, drive: Array) -> tuple[Any, Any]:
-        """The kernel's ``State`` after a step, and g with its unit; ``drive`` is a spike or an input."""
-        state = self.kernel.State(
-            *(in_unit(self._unit(field), field, getattr(self, field).value) for field in self.kernel.State._fields)
-        )
-        ready = self._ready(state[0].dtype)
-        carry, g = ready.step(resume_carry(ready, state), drive)
-        return ready.state(carry), with_unit(self._g_unit, g)
+    def _state(self) -> Any:
+        """The kernel's ``State`` as it is now, without units."""
+        fields = self.kernel.State._fields
+        return self.kernel.State(*(in_unit(self._unit(field), field, getattr(self, field).value) for field in fields))
 
-    def _keep(self, state: Any) -> None:
-        for field, value in state._asdict().items():
+    def _step(self, spike: Array) -> Any:
+        """Advance all states by one step, and return g with its unit. For a linear kernel ``spike`` is an input."""
+        state = self._state()
+        stepper = self._stepper(state[0].dtype)
+        carry, g = stepper.step(resume_carry(stepper, state), spike)
+        for field, value in stepper.state(carry)._asdict().items():
             getattr(self, field).value = self._quantity(field, value)
+        g = with_unit(self._g_unit, g)
+        if self._keeps_g:
+            self.g.value = g
+        return g
 
-    def _ready(self, dtype: Any) -> Any:
+    def _stepper(self, dtype: np.dtype) -> Stepper:
         """The stepper for the parameters as they are and for the dt in force."""
         dt = check_dt(units.plain("dt", environ("dt"), "ms"))
         params = check_params(self._params(), self.varshape, self.kernel)
-        warn_of_rounding(self.kernel, self._for_kernel(params), dt, self.method)
+        warn_of_rounding(self.kernel, self._params_for_kernel(params), dt, self.method)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
         if self.method == "exact" and all(map(is_concrete, (*params, dt))):
-            # Tables, and powers of matrices: constants of whatever is being traced. The few exponentials of "exp_euler"
-            # XLA itself takes out of a loop, which spares a compilation.
+            # Tables, and powers of matrices: constants of the program that is traced. The few exponentials of
+            # "exp_euler" XLA itself takes out of a loop, which spares a compilation.
             with jax.ensure_compile_time_eval():
-                return _prepared(*options, self._for_kernel(params), dt)
-        return _prepared(*options, self._for_kernel(nan_if_invalid(params, self.kernel)), nan_if_invalid_dt(dt))
+                return _stepper(*options, self._params_for_kernel(params), dt)
+        params = nan_if_invalid(params, self.kernel)
+        return _stepper(*options, self._params_for_kernel(params), nan_if_invalid_dt(dt))
 
     def _params(self) -> Any:
         """The parameters without units, as they are now."""
         kernel = self.kernel
         given = (getattr(self, self._attributes.get(field, field)) for field in kernel.Params._fields)
-        return units.params(kernel, kernel.Params(*(_held(value) for value in given)))
+        return units.params(kernel, kernel.Params(*map(_held_value, given)))
 
-    def _for_kernel(self, params: Any) -> Any:
-        """The kernel's parameters from those that were given."""
-        return params
+    def _params_for_kernel(self, given: Any) -> Any:
+        """The kernel's parameters, of those of the module."""
+        return given
 
     def _unit(self, field: str) -> Any:
-        """The unit of a state: where the kernel says mS, that of g."""
+        """The unit of a state: where the kernel's unit has mS in it, that of g takes its place."""
         name = self.kernel.variables[field]
         if "mS" not in name:
             return units.unit_of(name)
@@ -165,19 +206,25 @@ def environ(key: str) -> Any:
     return value
 
 
-def _holds_value(value: Any) -> bool:
+def _holds_value(value: object) -> bool:
     """Whether a parameter is a state of brainstate, or a parameter of its modules, which may be trained."""
     return isinstance(value, brainstate.State | brainstate.nn.Param)
 
 
-def _held(value: Any) -> Any:
+def _held_value(value: Any) -> Any:
+    """The current value of such a parameter; others are returned as they are."""
     if isinstance(value, brainstate.State):
         return value.value
     return value.value() if isinstance(value, brainstate.nn.Param) else value
 
 
-def plain_event(value: Any) -> Any:
-    """The array of a brainevent array, in which a projection wraps spikes."""
+def as_arrays(params: Any, dtype: np.dtype) -> Any:
+    """A ``Params`` of arrays of one dtype."""
+    return params._make(as_array(value, dtype) for value in params)
+
+
+def event_array(value: Any) -> Any:
+    """The array in an array of brainevent, in which a projection wraps spikes; others are returned as they are."""
     return value.value if isinstance(value, brainevent.EventRepresentation) else value
 
 
@@ -190,6 +237,6 @@ def in_unit(unit: Any, name: str, value: Any) -> Any:
     return value.mantissa if unit.has_same_magnitude(value.unit) else value.to(unit).mantissa
 
 
-def with_unit(unit: Any, value: Array) -> Any:
+def with_unit(unit: Any, value: ArrayLike) -> Any:
     """``value`` as a quantity, unless its unit is none."""
     return value if unit.is_unitless else u.Quantity(value, unit=unit)

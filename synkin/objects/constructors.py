@@ -1,0 +1,125 @@
+"""Constructors of synapse classes, completed from the declaration of their kernel.
+
+    @from_kernel
+    class Expon(Linear):
+        '''The exponential synapse, `synkin.expon`, as an object.'''
+
+        kernel = expon
+
+        def __init__(self, in_size, name=None, tau=KERNEL_DEFAULT, g_initializer=0.0, *, method="exp_euler"):
+            self._construct(locals())
+
+The signature is written out, so that editors and type checkers can read it. Defaults, meanings, units and the source
+are the kernel's. The objects and the synapses for brainstate share this.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from types import FunctionType
+from typing import Any, TypeVar
+
+from synkin.declaring.kernel import Kernel
+
+Class = TypeVar("Class", bound=type)
+
+KERNEL_DEFAULT: Any = ...
+"""In the signature of a class, the place of a default that `from_kernel` takes from the kernel."""
+
+_ARGUMENTS = {
+    "in_size": "number of synapses, or their shape.",
+    "name": "name of the object; by default one that no other object has.",
+    "normalize": "False for g = amplitude (g_decay - g_rise) instead.",
+    "method": '"exp_euler" (brainpy.state\'s scheme) or "exact".',
+    "overlap": '"restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).',
+    "release": "short-term plasticity, a `synkin.tsodyks_markram` ``Params``: a spike then counts as its input times\n"
+    "        what it releases, and `release_state` is the state of the release. None for none.",
+}
+_REMARKS = {"T_dur": "; the attribute `T_duration` is the same", "tau_rise": "; it may equal tau_decay"}
+
+
+def from_kernel(kind: Class) -> Class:
+    """Decorator: give the constructor of a synapse class its kernel's defaults, and the class a full docstring.
+
+    Args:
+        kind: has the class attributes ``kernel``; ``_initializers``, variables and the arguments with their initial
+            values; ``_values_may_be``, a paragraph on what may be given; and ``_default_of(name)``, the default of a
+            parameter. Its ``__init__``, or the one it inherits, has the kernel's parameters as arguments.
+    """
+    cls: Any = kind
+    written = cls.__init__
+    arguments = inspect.signature(written).parameters
+    defaults = tuple(
+        cls._default_of(name) if name in cls.kernel.Params._fields else argument.default
+        for name, argument in arguments.items()
+        if argument.kind is argument.POSITIONAL_OR_KEYWORD and argument.default is not argument.empty
+    )
+    # A copy: the class that it is inherited from has defaults of its own.
+    init = FunctionType(written.__code__, written.__globals__, "__init__", defaults, written.__closure__)
+    init.__kwdefaults__, init.__annotations__ = written.__kwdefaults__, written.__annotations__
+    init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    cls.__init__ = init
+    cls.__doc__ = docstring(cls.__doc__ or "", cls.kernel, [*arguments][1:], cls._initializers, cls._values_may_be)
+    return kind
+
+
+def docstring(
+    text: str, kernel: Kernel, arguments: Iterable[str], initializers: Iterable[tuple[str, str]], values_may_be: str
+) -> str:
+    """The docstring of a synapse class.
+
+    Args:
+        text: how it begins.
+        kernel: the kernel of the class.
+        arguments: names of the constructor's arguments.
+        initializers: variables, each with the argument that its initial value is.
+        values_may_be: a paragraph on what parameters and initial values may be.
+    """
+    described = dict(_ARGUMENTS)
+    for field, known in kernel.parameters.items():
+        meaning = getattr(kernel.Params, field).__doc__
+        described[field] = f"{meaning}, by default {known.default:g}{_REMARKS.get(field, '')}."
+    if not kernel.inputs:
+        described["release"] = "None: short-term plasticity is for the linear synapses, as a receptor saturates."
+    if kernel.always_exact:
+        described["method"] = '"exp_euler" or "exact": the same here.'
+    for argument in {argument for _, argument in initializers}:
+        variables = [variable for variable, given in initializers if given == argument]
+        meaning = getattr(kernel.State, variables[0]).__doc__
+        described[argument] = f"initial {' and '.join(variables)}: {meaning}."
+    source = re.search(r"^Source: (.+\n?)+", kernel.__doc__ or "", re.MULTILINE)
+    return "\n".join(
+        [
+            *(inspect.cleandoc(text), "", "Args:"),
+            *(f"    {argument}: {described[argument]}" for argument in arguments),
+            *("", values_may_be, "", "Raises:"),
+            "    TypeError, ValueError: an argument of the wrong kind, shape or range.",
+            *(["", source[0].strip()] if source else []),
+        ]
+    )
+
+
+def completed(kernel: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a kernel: those given by name, and the defaults of the others.
+
+    Raises:
+        TypeError: a name that is no parameter of the kernel, or no value where there is no default.
+    """
+    for name in given:
+        if name not in kernel.Params._fields:
+            listed = ", ".join(kernel.Params._fields)
+            raise TypeError(f"Argument `{name}` must be a parameter of {kernel.name} ({listed}), but is none.")
+    values = kernel.Params._field_defaults | dict(given)
+    for field in kernel.Params._fields:
+        if field not in values:
+            raise TypeError(f"Argument `{field}` must be given, as {kernel.name} has no default for it, but is not.")
+    return values
+
+
+def check_has_parameter(kernel: Kernel, name: str) -> None:
+    """Raise AttributeError unless ``name`` is a parameter of the kernel; in a sum each part has its own T_dur."""
+    if name not in kernel.Params._fields:
+        listed = ", ".join(kernel.Params._fields)
+        raise AttributeError(f"Attribute `{name}` must be a parameter of {kernel.name} ({listed}), but is none.")
