@@ -333,8 +333,9 @@ def prepared(
     for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
         # Parameters of several ranks meet in the coefficients.
         ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
-        ready = coefficients.prepare(part, ranked, as_array(dt, dtype), method, once=once)
-        parts.append(Stepper(part, own, ready, method, overlap))
+        solved_by = part.solved_by(method)  # a part may be exact with any
+        ready = coefficients.prepare(part, ranked, as_array(dt, dtype), solved_by, once=once)
+        parts.append(Stepper(part, own, ready, solved_by, overlap))
     if parts[0].kernel is kernel:  # a kernel of one part, which is its own
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, tuple(parts), kernel.relative(params))
