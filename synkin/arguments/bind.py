@@ -270,5 +270,5 @@ def cast(params: AnyParams, dtype: DTypeLike) -> AnyParams:
     return jax.tree.map(partial(as_array, dtype=dtype), params)
 
 
-def _dt(dt: Any) -> Any:
+def _dt(dt: object) -> Any:
     return nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))

@@ -1,7 +1,7 @@
 """Arguments that choose: options, flags, functions, kernels."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,14 @@ METHODS = ("exp_euler", "exact")
 OVERLAPS = ("restart", "ignore")
 
 
-def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
+def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """Raise ValueError unless ``value`` is one of ``allowed``."""
     if not (isinstance(value, str) and value in allowed):
         listed = ", ".join(repr(a) for a in allowed)
         raise ValueError(f"Argument `{name}` must be one of {listed}, but is {describe(value)}.")
 
 
-def check_flag(name: str, value: Any) -> bool:
+def check_flag(name: str, value: object) -> bool:
     """``value``, which must be True or False.
 
     Raises:
@@ -31,7 +31,7 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_function(name: str, value: Any) -> None:
+def check_function(name: str, value: object) -> None:
     """Raise TypeError unless ``value`` can be called."""
     if not callable(value):
         raise TypeError(f"Argument `{name}` must be a function, but is {describe(value)}.")
@@ -48,13 +48,25 @@ def check_random_key(name: str, value: Any) -> None:
         raise TypeError(f"Argument `{name}` must be a single key such as jax.random.key(0), but is {describe(value)}.")
 
 
-def check_kernel(value: Any) -> None:
+def check_kernel(value: object) -> None:
     """Raise TypeError unless ``value`` is a kernel."""
     if not (hasattr(value, "input") and hasattr(value, "methods")):
         raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {describe(value)}.")
 
 
-def check_method(value: Any, kernel: Any) -> None:
+class HasMethods(Protocol):
+    """What has a name and methods: a kernel."""
+
+    @property
+    def name(self) -> str:
+        """Such as "ampa"."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods there are, the default first."""
+
+
+def check_method(value: object, kernel: HasMethods) -> None:
     """Raise ValueError unless ``value`` is None or a method that ``kernel`` has."""
     if value is None:
         return
@@ -64,6 +76,6 @@ def check_method(value: Any, kernel: Any) -> None:
         raise ValueError(f"Argument `method` must be {only!r}, the only one that {kernel.name} has, but is {value!r}.")
 
 
-def check_overlap(value: Any) -> None:
+def check_overlap(value: object) -> None:
     """Raise ValueError unless ``value`` is a way in which pulses may overlap."""
     check_choice("overlap", value, OVERLAPS)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 from jax.typing import DTypeLike
 
 from synkin.arguments import fields
+from synkin.arguments.choices import HasMethods
 from synkin.arguments.inputs import Input
 
 # A kernel's NamedTuples, whose fields are its own: numbers, arrays, tracers, or pytrees of what JAX makes of these.
@@ -74,9 +75,5 @@ class Declaration(Protocol):
         """The state at rest, of parameters that have been checked."""
 
 
-class KernelDeclaration(Declaration, Protocol):
+class KernelDeclaration(Declaration, HasMethods, Protocol):
     """What is declared of a kernel."""
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods there are, the default first."""

@@ -26,7 +26,7 @@ PULSE = {
 }
 
 
-def said(kind: Any) -> dict[str, tuple[str, str | None]]:
+def said(kind: object) -> dict[str, tuple[str, str | None]]:
     """Meaning and unit of each field that has them, by name.
 
     Args:

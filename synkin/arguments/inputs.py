@@ -52,7 +52,7 @@ class Input(ABC):
         return ()
 
     @abstractmethod
-    def check_values(self, name: str, values: Any) -> Any:
+    def check_values(self, name: str, values: object) -> Any:
         """``values``, an array of numbers or booleans, where it is known a valid input.
 
         Raises:
@@ -61,11 +61,11 @@ class Input(ABC):
         """
 
     @abstractmethod
-    def check_overlap(self, value: Any) -> None:
+    def check_overlap(self, value: object) -> None:
         """Raise ValueError unless ``value`` is a way in which pulses may overlap, and there are pulses."""
 
     @abstractmethod
-    def check_weights(self, value: Any, expected: Shape) -> Any:
+    def check_weights(self, value: object, expected: Shape) -> Any:
         """``value``, which must be one finite weight a spike, if inputs have weights.
 
         Raises:
@@ -74,7 +74,7 @@ class Input(ABC):
         """
 
     @abstractmethod
-    def nan_if_invalid_state(self, state: Any, params: Any, inputs: Any) -> Any:
+    def nan_if_invalid_state(self, state: object, params: object, inputs: object) -> Any:
         """A kernel's ``state``, NaN for each synapse whose traced parameters or inputs would be taken for valid ones.
 
         Args:
@@ -152,10 +152,10 @@ class StartsPulse(Input):
             return _without_derivative(values, name)
         return values
 
-    def check_overlap(self, value: Any) -> None:
+    def check_overlap(self, value: object) -> None:
         check_overlap(value)
 
-    def check_weights(self, value: Any, expected: Shape) -> Any:
+    def check_weights(self, value: object, expected: Shape) -> Any:
         as_real("weights", value)
         raise ValueError("Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.")
 
@@ -191,12 +191,12 @@ class AddsWeight(Input):
     def variables(self) -> tuple[str, ...]:
         return self.added_to
 
-    def check_values(self, name: str, values: Any) -> Any:
+    def check_values(self, name: str, values: object) -> Any:
         """Weights must be finite."""
         check_finite(name, values)
         return values
 
-    def check_overlap(self, value: Any) -> None:
+    def check_overlap(self, value: object) -> None:
         check_overlap(value)
         if value != "restart":
             raise ValueError(
@@ -210,7 +210,7 @@ class AddsWeight(Input):
         check_finite("weights", value)
         return value
 
-    def nan_if_invalid_state(self, state: Any, params: Any, inputs: Any) -> Any:
+    def nan_if_invalid_state(self, state: object, params: object, inputs: object) -> Any:
         """As it is: in a linear kernel every NaN shows."""
         return state
 

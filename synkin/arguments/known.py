@@ -23,14 +23,14 @@ def double_precision() -> Any:
     return home.enable_x64(True)
 
 
-def is_concrete(x: Any) -> bool:
+def is_concrete(x: object) -> bool:
     """Whether ``x``, an array or a list of them, has no tracer of a JAX transformation in it."""
     if isinstance(x, list | tuple) or units.is_quantity(x):
         return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x))
     return not isinstance(x, jax.core.Tracer)
 
 
-def concrete_value(x: Any) -> np.ndarray | None:
+def concrete_value(x: object) -> np.ndarray | None:
     """The numbers in ``x`` as NumPy has them, or None where they cannot be looked at.
 
     That is where ``x`` is traced, or lies in part on another machine. No ``jnp`` call is made, so that nothing is
@@ -51,7 +51,7 @@ def holds_for_known(test: Callable[[Any, Any], Any], x: ArrayLike) -> bool:
     return known is None or bool(np.all(test(known, np)))
 
 
-def _is_far(x: Any) -> bool:
+def _is_far(x: object) -> bool:
     """Whether ``x`` is a large array on an accelerator."""
     if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer) or x.size < _LARGE:
         return False

@@ -35,7 +35,7 @@ def describe(value: Any) -> str:
     return with_article(type_name(type(value)))
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return f"{value!r:.80}"
 
 
@@ -57,7 +57,7 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def describe_tuple(value: Any) -> str:
+def describe_tuple(value: object) -> str:
     """What came in place of a ``Params`` or ``State``."""
     return with_article(type_name(type(value))) if isinstance(value, tuple) else describe(value)
 

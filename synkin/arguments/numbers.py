@@ -24,7 +24,7 @@ def is_finite(x: Any, xp: Any) -> Any:
     return xp.isfinite(x)
 
 
-def is_binary(x: Any, xp: Any) -> Any:
+def is_binary(x: object, xp: object) -> Any:
     return (x == 0) | (x == 1)
 
 
@@ -65,12 +65,12 @@ def _is_real(dtype: Any) -> bool:
     return any(jnp.issubdtype(dtype, wanted) for wanted in (jnp.bool_, jnp.integer, jnp.floating))
 
 
-def is_boolean(value: Any) -> bool:
+def is_boolean(value: object) -> bool:
     """Whether what `as_real` gave is True and False."""
     return isinstance(value, bool) or getattr(value, "dtype", None) == np.dtype(bool)
 
 
-def _as_numpy(name: str, value: Any, kind: str) -> np.ndarray | None:
+def _as_numpy(name: str, value: object, kind: str) -> np.ndarray | None:
     """``value`` as a NumPy array, None where it is none."""
     if isinstance(value, np.ma.MaskedArray):
         masked = int(np.ma.count_masked(value))
@@ -117,7 +117,7 @@ def _stacked_list(name: str, value: Sequence[Any], kind: str) -> Array:
     return jnp.stack([as_array(element, dtype) for element in elements])
 
 
-def as_float64(name: str, value: Any) -> np.ndarray:
+def as_float64(name: str, value: object) -> np.ndarray:
     """``value`` as a NumPy array of float64, for what is computed outside JAX.
 
     Raises:
@@ -130,7 +130,7 @@ def as_float64(name: str, value: Any) -> np.ndarray:
     return np.asarray(known, float)
 
 
-def as_array(value: ArrayLike, dtype: Any = None) -> Array:
+def as_array(value: ArrayLike, dtype: object = None) -> Array:
     """What `as_real` gave as a JAX array, of ``dtype`` or the nearest to its own.
 
     NumPy does the cast: JAX warns where it cannot keep float64, which nobody asked it to.
@@ -187,7 +187,7 @@ def in_range(record: Any, value: Any, xp: Any) -> Any:
     return finite & (value > 0 if record.positive else value >= 0) & (value <= upper_limit(record))
 
 
-def upper_limit(record: Any) -> float:
+def upper_limit(record: object) -> float:
     """The largest value of a parameter: that of a kernel has none."""
     return getattr(record, "most", math.inf)
 
@@ -205,7 +205,7 @@ def align(value: ArrayLike, like: Array) -> Array:
     return value.reshape((1,) * (like.ndim - value.ndim) + value.shape) if value.ndim else value
 
 
-def check_concentration(name: str, value: Any, *, positive: bool = False) -> Any:
+def check_concentration(name: str, value: object, *, positive: bool = False) -> Any:
     """``value`` in mM, finite and not negative where it is known, and NaN where it is traced and not that.
 
     Args:
@@ -229,13 +229,13 @@ def check_concentration(name: str, value: Any, *, positive: bool = False) -> Any
     return value
 
 
-def as_floating(value: Any) -> Array:
+def as_floating(value: object) -> Array:
     """``value`` as floating numbers."""
     value = jnp.asarray(value)
     return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
 
 
-def nan_unless(value: Any, good: Array) -> Array:
+def nan_unless(value: object, good: Array) -> Array:
     """``value`` where it is ``good``, else NaN, for its derivatives too: a select would give those as 0."""
     value = as_floating(value)
     one = jnp.ones((), value.dtype)

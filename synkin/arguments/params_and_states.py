@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from synkin.arguments.declaration import AnyParams, AnyState, Declaration, Range
 from synkin.arguments.known import concrete_value, is_concrete
 from synkin.arguments.messages import describe_tuple, member_name, type_name, with_article
 from synkin.arguments.numbers import (
@@ -22,10 +23,12 @@ from synkin.arguments.numbers import (
     nan_unless,
     upper_limit,
 )
-from synkin.arguments.shapes import _too_coarse, check_shape, float_dtype
+from synkin.arguments.shapes import check_shape, float_dtype, too_coarse
 
 
-def check_layout(kernel_params: Any, state_shape: Any, dtype: Any, kernel: Any) -> tuple[Shape, np.dtype]:
+def check_layout(
+    kernel_params: AnyParams, state_shape: object, dtype: object, kernel: Declaration
+) -> tuple[Shape, np.dtype]:
     """Shape and dtype of a state, once both and the parameters have been found sound.
 
     Raises:
@@ -36,7 +39,7 @@ def check_layout(kernel_params: Any, state_shape: Any, dtype: Any, kernel: Any) 
     return state_shape, float_dtype(dtype)
 
 
-def check_params(kernel_params: Any, shape: Shape, kernel: Any) -> Any:
+def check_params(kernel_params: AnyParams, shape: Shape, kernel: Declaration) -> AnyParams:
     """The parameters, lists made arrays, once every one broadcasts to ``shape`` and, where known, is meaningful.
 
     Args:
@@ -52,12 +55,11 @@ def check_params(kernel_params: Any, shape: Shape, kernel: Any) -> Any:
     kernel_params = kernel_params._replace(
         **{name: _check_parameter(name, value, shape, kernel) for name, value in kernel_params._asdict().items()}
     )
-    if hasattr(kernel, "check_params"):
-        kernel.check_params(kernel_params)
+    kernel.check_params(kernel_params)
     return kernel_params
 
 
-def common_shape(kernel_params: Any, kernel: Any) -> Shape:
+def common_shape(kernel_params: AnyParams, kernel: Declaration) -> Shape:
     """The shape to which parameters broadcast where there is no state yet.
 
     Raises:
@@ -73,7 +75,7 @@ def common_shape(kernel_params: Any, kernel: Any) -> Shape:
         raise ValueError(f"Parameters must have shapes that broadcast, but have {listed}.") from None
 
 
-def _check_kind(given: Any, kernel: Any) -> None:
+def _check_kind(given: AnyParams, kernel: Declaration) -> None:
     if not isinstance(given, type) and getattr(given, "_fields", None) == kernel.Params._fields:
         return
     expected = with_article(member_name(kernel, "Params"))
@@ -83,7 +85,7 @@ def _check_kind(given: Any, kernel: Any) -> None:
     raise TypeError(f"Argument `params` must be {expected}, but is {describe_tuple(given)}.")
 
 
-def _check_parameter(name: str, value: Any, shape: Shape, kernel: Any) -> Any:
+def _check_parameter(name: str, value: Any, shape: Shape, kernel: Declaration) -> Any:
     value = as_real(name, value, "Parameter")
     got = np.shape(value)
     if not broadcasts(got, shape):
@@ -95,7 +97,7 @@ def _check_parameter(name: str, value: Any, shape: Shape, kernel: Any) -> Any:
     return value
 
 
-def _check_range(name: str, value: np.ndarray, record: Any) -> None:
+def _check_range(name: str, value: np.ndarray, record: Range) -> None:
     # What single precision, in which most runs are done, turns into 0 or infinity is out of range everywhere.
     good = in_range(record, cast_by_numpy(value, np.dtype("float32")), np)
     if not good.all():
@@ -106,7 +108,7 @@ def _check_range(name: str, value: np.ndarray, record: Any) -> None:
         raise ValueError(f"Parameter `{name}` must be {expected}, but has the value {value[~good].flat[0]}.")
 
 
-def aligned_params(kernel_params: Any, like: Array, kernel: Any) -> Any:
+def aligned_params(kernel_params: AnyParams, like: Array, kernel: Declaration) -> AnyParams:
     """The parameters as arrays of ``like``'s dtype, their rank 0 or that of ``like``.
 
     So one set of parameters serves a state of any batch rank, under strict dtype promotion and with rank
@@ -119,7 +121,7 @@ def aligned_params(kernel_params: Any, like: Array, kernel: Any) -> Any:
     return jax.tree.map(lambda value: align(value, like), check_params(kernel_params, like.shape, kernel))
 
 
-def nan_if_invalid(kernel_params: Any, kernel: Any) -> Any:
+def nan_if_invalid(kernel_params: AnyParams, kernel: Declaration) -> AnyParams:
     """The parameters, NaN wherever one is traced and out of range; those that are known are `params`' to check.
 
     A run takes them once, before its first step, so that a wrong parameter gives NaN instead of a plausible g. Where
@@ -138,7 +140,7 @@ def nan_if_invalid(kernel_params: Any, kernel: Any) -> Any:
     )
 
 
-def check_state(kernel: Any, value: Any, expected_shape: Shape | None = None) -> Any:
+def check_state(kernel: Declaration, value: Any, expected_shape: Shape | None = None) -> AnyState:
     """The state as arrays of one floating dtype that JAX has, once its kind, shape and dtype have been found sound.
 
     Args:
@@ -154,7 +156,7 @@ def check_state(kernel: Any, value: Any, expected_shape: Shape | None = None) ->
     return value._make(as_array(as_real(f"state.{name}", field), dtype) for name, field in value._asdict().items())
 
 
-def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) -> np.dtype:
+def state_dtype(kernel: Declaration, state: AnyState, expected_shape: Shape | None = None) -> np.dtype:
     """The dtype that `state` gives, and its checks alone."""
     if not isinstance(state, kernel.State):
         raise TypeError(
@@ -181,6 +183,6 @@ def state_dtype(kernel: Any, state: Any, expected_shape: Shape | None = None) ->
     dtype = next(iter(dtypes))
     if dtype.itemsize < 4:
         raise TypeError(
-            f"Argument `state` must be of float32 or float64, but is of {dtype.name}{_too_coarse(dtype)}: cast it."
+            f"Argument `state` must be of float32 or float64, but is of {dtype.name}{too_coarse(dtype)}: cast it."
         )
     return dtype

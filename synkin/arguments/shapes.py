@@ -47,7 +47,7 @@ def float_dtype(dtype: Any) -> np.dtype:
     if not jnp.issubdtype(wanted, jnp.floating):
         raise TypeError(f"Argument `dtype` must be a floating dtype, but is {wanted.name}.")
     if wanted.itemsize not in (4, 8):
-        raise TypeError(f"Argument `dtype` must be float32 or float64, but is {wanted.name}{_too_coarse(wanted)}.")
+        raise TypeError(f"Argument `dtype` must be float32 or float64, but is {wanted.name}{too_coarse(wanted)}.")
     if jax.dtypes.canonicalize_dtype(wanted) != wanted:
         raise ValueError(
             f"Argument `dtype` must be one that JAX has now, but is {wanted.name}, which needs its 64-bit mode: "
@@ -56,7 +56,7 @@ def float_dtype(dtype: Any) -> np.dtype:
     return wanted
 
 
-def _too_coarse(dtype: np.dtype) -> str:
+def too_coarse(dtype: np.dtype) -> str:
     """Why a state is not of this floating dtype, for the end of a sentence."""
     # With 8 or 11 bits a pulse of 400 ms ends 6 ms early, and what decays by 1 % a step decays by 0.8 or not at all.
     return ", in which decays and pulses in small steps are lost" if dtype.itemsize < 4 else ""

@@ -27,7 +27,7 @@ from synkin.arguments.numbers import (
 )
 
 
-def check_dt(dt: Any) -> Any:
+def check_dt(dt: object) -> Any:
     """``dt`` in ms, which must be a positive finite scalar; a traced scalar passes."""
     # The test of a plain float comes first because `step` runs it at every call outside jit.
     if type(dt) is float and 0.0 < dt < math.inf:
@@ -35,7 +35,7 @@ def check_dt(dt: Any) -> Any:
     return check_number("dt", dt, lambda v: np.isfinite(v) and v > 0, "a positive number of ms")
 
 
-def check_delay(value: Any) -> Any:
+def check_delay(value: object) -> Any:
     """``value``, a scalar delay in ms, finite and not negative; NaN where it is traced and is no such number.
 
     Raises:
@@ -47,7 +47,7 @@ def check_delay(value: Any) -> Any:
     return value if is_concrete(value) else nan_unless(value, in_range(NOT_NEGATIVE, as_floating(value), jnp))
 
 
-def nan_if_invalid_dt(dt: Any) -> Any:
+def nan_if_invalid_dt(dt: object) -> Any:
     """``dt`` as it is where it is known, and NaN where it is traced and not a positive finite number."""
     return dt if is_concrete(dt) else nan_unless(dt, in_range(POSITIVE, as_floating(dt), jnp))
 
@@ -119,7 +119,7 @@ def _is_train(known: np.ndarray) -> bool:
     return alone and (known.size > 10 or bool((np.diff(known) < 0).any()))
 
 
-def check_not_before(name: str, value: Any, t0: Any) -> None:
+def check_not_before(name: str, value: object, t0: object) -> None:
     """Raise ValueError if a time, where it is known, comes before ``t0``, that of the given state."""
     known, start = concrete_value(value), concrete_value(t0)
     if known is not None and start is not None and known.size:
@@ -130,7 +130,7 @@ def check_not_before(name: str, value: Any, t0: Any) -> None:
             )
 
 
-def check_in_order(name: str, value: Any) -> None:
+def check_in_order(name: str, value: object) -> None:
     """Raise ValueError if times, where they are known, decrease."""
     known = concrete_value(value)
     if known is not None and (np.diff(known) < 0).any():

@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 
 
-def is_quantity(value: Any) -> bool:
+def is_quantity(value: object) -> bool:
     """Whether ``value`` is a number or an array with a unit."""
     saiunit = sys.modules.get("saiunit")
     return saiunit is not None and isinstance(value, saiunit.Quantity)
 
 
-def are_quantities(value: Any) -> bool:
+def are_quantities(value: object) -> bool:
     """Whether ``value`` is a list or tuple with a quantity in it, such as ``[1 * u.ms, 2 * u.ms]``."""
     if not isinstance(value, list | tuple) or "saiunit" not in sys.modules:
         return False
@@ -70,7 +70,7 @@ def _times(number: Any, factor: float) -> Any:
     return number * factor
 
 
-def quantity(value: Any, unit: str) -> Any:
+def quantity(value: object, unit: str) -> Any:
     """``value``, which is in ``unit``, as a quantity; only where there are quantities already."""
     return sys.modules["saiunit"].Quantity(value, unit=unit_of(unit))
 
@@ -129,6 +129,6 @@ def unit_of(name: str) -> Any:
     return functools.reduce(operator.mul, factors, saiunit.UNITLESS)
 
 
-def worded(unit: Any) -> str:
+def worded(unit: object) -> str:
     """A unit, ours or saiunit's, as a sentence has it."""
     return "dimensionless" if str(unit) == "1" else f"in {unit}"

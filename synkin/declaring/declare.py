@@ -254,7 +254,7 @@ def _with_T(equations: Equations) -> Equations:
     if code is None or code.co_argcount != 2 or code.co_flags & 0x04:
         return equations
 
-    def with_T(p: Any, y: Any, T: Any) -> Mapping[str, Any]:
+    def with_T(p: object, y: object, T: object) -> Mapping[str, Any]:
         return equations(p, y)
 
     with_T.__doc__ = equations.__doc__

@@ -217,7 +217,7 @@ class Kernel:
         """What a parameter is called in the part of a sum that it belongs to."""
         return name
 
-    def __add__(self, other: Any) -> Kernel:
+    def __add__(self, other: object) -> Kernel:
         """The two side by side at one synapse, as one kernel: see `synkin.declaring.sums`."""
         return self.sum_of(self, other)
 
@@ -235,7 +235,7 @@ class Kernel:
         """The variable that an input is added to: of a sum, one of each part; of a receptor none."""
         return self.input.variables
 
-    def derivatives(self, params: AnyParams, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
+    def derivatives(self, params: AnyParams, y: tuple[Any, ...], T: object) -> tuple[Any, ...]:
         """The equations, from variables in solving order to their derivatives."""
         given = self.equations(params, self._state(y), *((T,) if isinstance(self.input, StartsPulse) else ()))
         return tuple(given[name] for name in self.order)
@@ -248,7 +248,7 @@ class Kernel:
         """The method that is used where ``method`` is asked for, or none is."""
         return "exact" if self.always_exact else method or self.methods[0]
 
-    def check_options(self, method: Any, overlap: Any) -> None:
+    def check_options(self, method: object, overlap: object) -> None:
         """Raise ValueError unless ``method`` and ``overlap`` are among what there is."""
         check_method(method, self)
         self.input.check_overlap(overlap)
@@ -273,7 +273,7 @@ class Kernel:
     def __copy__(self) -> Kernel:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Kernel:
+    def __deepcopy__(self, memo: object) -> Kernel:
         return self
 
 

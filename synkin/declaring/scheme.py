@@ -319,7 +319,7 @@ def scheme_from_record(
     rates_of = partial(transition_rates.values, transitions, may_be_none, computed)
     diagram = StateDiagram(name, states, transitions, rates_of)
 
-    def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
+    def equations(p: object, y: object, T: object) -> dict[str, Any]:
         left = [getattr(y, state) for state in states[1:]]
         occupied = dict(zip(states, [1 - sum(left[1:], left[0]), *left], strict=True))
         slopes = dict.fromkeys(states, 0.0)
@@ -329,7 +329,7 @@ def scheme_from_record(
             slopes[transition.target] = slopes[transition.target] + flow
         return {state: slopes[state] for state in states[1:]}
 
-    def conductance(p: Any, y: Any) -> Any:
+    def conductance(p: object, y: object) -> Any:
         parts = [] if linear else [weights[states[0]] * (1 - sum(getattr(y, state) for state in states[1:]))]
         parts += [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
         return sum(parts[1:], parts[0])

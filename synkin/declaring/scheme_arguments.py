@@ -31,7 +31,7 @@ def named_tuple(role: str, name: str, home: str, fields: list[str], defaults: li
     return kind
 
 
-def frozen(value: Any) -> Any:
+def frozen(value: object) -> Any:
     """An option as what can be hashed, names as the text has them: dicts as tuples of pairs, lists as tuples."""
     if isinstance(value, str):
         return own_names(scheme_text.normal(value)) if value.isidentifier() else scheme_text.normal(value)
@@ -40,12 +40,12 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, list | tuple | set | frozenset) else value
 
 
-def are_pairs(given: Any) -> bool:
+def are_pairs(given: object) -> bool:
     """Whether an option was a dict."""
     return isinstance(given, tuple) and all(isinstance(part, tuple) and len(part) == 2 for part in given)
 
 
-def number(name: str, value: Any) -> float:
+def number(name: str, value: object) -> float:
     known = concrete_value(as_real(name, value, "Rate"))
     if known is None or known.shape != () or not np.isfinite(known):
         came = describe(value)

@@ -84,7 +84,7 @@ def values(
     return rates
 
 
-def or_nan(rate: Any) -> Any:
+def or_nan(rate: object) -> Any:
     """A rate, NaN where it is none, and its derivatives, too."""
     rate = jnp.asarray(rate)
     return rate * jnp.where((rate >= 0) & (rate < jnp.inf), jnp.ones_like(rate), jnp.nan)

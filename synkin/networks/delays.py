@@ -70,7 +70,7 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     return units.quantity(moved, unit) if has_unit else moved
 
 
-def _moved(spikes: Array, delay: Any, dt: Any) -> Array:
+def _moved(spikes: Array, delay: object, dt: object) -> Array:
     known, step = concrete_value(delay), concrete_value(dt)
     if known is not None and step is not None:
         steps = _warned(np.asarray(known, float), float(step))

@@ -286,7 +286,7 @@ def without_unused(params: AnyParams) -> Any:
     return params if known is None or known.any() else params._replace(tau_psc=None)
 
 
-def prepared(params: AnyParams, state: State, dt: Any) -> tuple[_Move, State]:
+def prepared(params: AnyParams, state: State, dt: object) -> tuple[_Move, State]:
     """The move of a step of ``dt`` ms, and the state that it is for.
 
     Args:
@@ -361,7 +361,9 @@ def _whole(state: AnyState) -> Any:
 
 
 @partial(jax.jit, static_argnames="n")
-def _one_step(params: AnyParams, state: State, spike: Array, dt: Array, key: Any, n: int | None) -> tuple[State, Array]:
+def _one_step(
+    params: AnyParams, state: State, spike: Array, dt: Array, key: object, n: int | None
+) -> tuple[State, Array]:
     return advance(*prepared(params, state, dt), spike, key, n)
 
 
@@ -474,7 +476,7 @@ def _gaps(spike_times: Any, dtype: Any) -> tuple[Array, Array, Array]:
     return jnp.asarray(order), jnp.asarray(gaps, dtype), jnp.asarray(real)
 
 
-def _sites(key: Any, n: Any) -> int | None:
+def _sites(key: object, n: object) -> int | None:
     """``n`` as an int, or None where release is not random.
 
     Raises:

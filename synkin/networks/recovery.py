@@ -45,12 +45,12 @@ def after_release(h: Any, tau_psc: Array, tau_rec: Array) -> tuple[Array, Array]
     return tau_rec * quotient, jnp.where(brief, p * q * total, lost(h, long) - short * quotient)
 
 
-def kept(h: Any, tau: Array) -> Array:
+def kept(h: object, tau: Array) -> Array:
     """exp(-h / tau), and 0 at tau = 0."""
     return _of_age(jnp.exp, 0.0, h, tau)
 
 
-def lost(h: Any, tau: Array) -> Array:
+def lost(h: object, tau: Array) -> Array:
     """1 - exp(-h / tau), and 1 at tau = 0."""
     return -_of_age(jnp.expm1, -1.0, h, tau)
 

@@ -152,7 +152,7 @@ def _broadcast(**arguments: Any) -> list[Array]:
     return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim else x for x in arrays]
 
 
-def _floating(name: str, value: Any) -> Array:
+def _floating(name: str, value: object) -> Array:
     """``value`` as floating numbers, also where promotion is strict: integers are meant as such."""
     if isinstance(value, int | float):
         return jnp.asarray(float(value))  # still takes the precision of what it meets

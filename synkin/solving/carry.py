@@ -109,7 +109,7 @@ def make(
     y: tuple[Array, ...],
     count: Array | None,
     carried_pulse: pulses.Pulse | None = None,
-    last_of_carried: Any = None,
+    last_of_carried: object = None,
 ) -> Carry:
     """The carry of variables and the count of the step to come.
 
@@ -164,7 +164,7 @@ def check(carry: Any, kernel: Kernel, method: str, own: coefficients.Moves) -> N
         )
 
 
-def refuse(carry: Any) -> None:
+def refuse(carry: object) -> None:
     """Raise TypeError: not a carry of this stepper."""
     raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {describe(carry)}.")
 
@@ -188,7 +188,7 @@ def nan_unless_same_grid(carry: Carry, own: coefficients.Moves) -> Array:
     return jnp.where(good, jnp.zeros((), carry.grid[0].dtype), np.asarray(np.nan, carry.grid[0].dtype))
 
 
-def match_state(tree: Any, like: Array) -> Any:
+def match_state(tree: object, like: Array) -> Any:
     """Arrays of a state's dtype and, if they are no scalars, of its rank: JAX may have been told to promote neither."""
 
     def matched(x: Array) -> Array:

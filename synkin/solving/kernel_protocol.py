@@ -45,7 +45,7 @@ class Kernel(KernelDeclaration, Protocol):
     def solved_by(self, method: str | None) -> str:
         """The method that is used where ``method`` is asked for, or none is."""
 
-    def check_options(self, method: Any, overlap: Any) -> None:
+    def check_options(self, method: object, overlap: object) -> None:
         """Raise ValueError unless ``method`` and ``overlap`` are among what there is."""
 
     def __hash__(self) -> int:
@@ -69,7 +69,7 @@ class Kernel(KernelDeclaration, Protocol):
     def rest(self) -> Callable[[AnyParams], Sequence[Any]] | None:
         """From parameters to the variables at rest, in solving order; None where all are 0."""
 
-    def derivatives(self, params: AnyParams, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
+    def derivatives(self, params: AnyParams, y: tuple[Any, ...], T: object) -> tuple[Any, ...]:
         """The equations, from variables in solving order to their derivatives."""
 
     def conductance_of(self, params: AnyParams, y: tuple[Any, ...]) -> Any:

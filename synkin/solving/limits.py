@@ -102,7 +102,7 @@ def known(params: AnyParams) -> AnyParams:
     return params._make(np.broadcast_arrays(*(np.asarray(value, float) for value in values)))
 
 
-def computed(function: Any, kernel: Kernel, params: AnyParams) -> Any:
+def computed(function: object, kernel: Kernel, params: AnyParams) -> Any:
     """What a function of a kernel and known parameters gives, known too, whatever transformation is under way."""
     with double_precision(), jax.ensure_compile_time_eval():
         return jax.tree.map(np.asarray, _compiled(function, kernel, jax.tree.map(jnp.asarray, params)))

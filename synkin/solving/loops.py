@@ -33,7 +33,7 @@ def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: 
     chunk = min(_chunk(), total)
     if chunk <= 1:
 
-        def count(held: tuple[Array, Any], step: Any) -> tuple[tuple[Array, Any], Any]:
+        def count(held: tuple[Array, Any], step: object) -> tuple[tuple[Array, Any], Any]:
             row, carry = held
             carry, kept = body(carry, row, step)
             return (row + 1, carry), kept
@@ -71,7 +71,7 @@ def _chunk() -> int:
 
 
 def in_blocks(
-    block: Callable[[Any, Any], tuple[Any, Any]], carry: Any, steps: Any, total: int, length: int
+    block: Callable[[Any, Any], tuple[Any, Any]], carry: object, steps: object, total: int, length: int
 ) -> tuple[Any, Any]:
     """``block`` over stretches of ``length`` of the ``total`` steps one after the other, and over what remains.
 
@@ -94,7 +94,7 @@ def in_blocks(
     return carry, kept
 
 
-def batch_first(tree: Any) -> Any:
+def batch_first(tree: object) -> Any:
     """``tree``, and under `jax.vmap` every array's batch axis is its first.
 
     JAX takes it for granted that what a stated derivative returns has its batch axes where the function has them; but a
@@ -114,12 +114,12 @@ def any_across_batch(mask: Array) -> Array:
 
 
 @any_across_batch.def_vmap
-def _(axis_size: int, in_batched: Any, mask: Array) -> tuple[Array, bool]:
+def _(axis_size: int, in_batched: object, mask: Array) -> tuple[Array, bool]:
     del axis_size, in_batched
     return any_across_batch(mask), False
 
 
-def match_varying(tree: Any, others: Any) -> Any:
+def match_varying(tree: object, others: object) -> Any:
     """``tree`` with every array as varying within `jax.shard_map` as the ``others``, all of them together.
 
     A loop must carry on what it starts with: zeros are the same on all devices, and after a step they are not.
@@ -135,7 +135,7 @@ def match_varying(tree: Any, others: Any) -> Any:
     return jax.tree.map(spread, tree)
 
 
-def _varying(x: Any) -> frozenset[str]:
+def _varying(x: object) -> frozenset[str]:
     """The mesh axes along which an array differs between devices, within `jax.shard_map`."""
     kind = jax.typeof(x)
     # It has moved between versions.

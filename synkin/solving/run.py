@@ -2,9 +2,10 @@
 
 A scan that JAX differentiates by itself keeps every intermediate of every step. Here the derivative is stated: the
 tangent of a step depends only on the variables before it and on what drove it, its drive. Where g is read off a last
-variable, which drives no other, the run keeps that, for it is the result, and the drive; all other variables are found
-again, a block of steps at a time. A second scan, which JAX can transpose for reverse mode, carries the tangent. As the
-rule is one of forward mode, `jax.jvp`, `jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap` all follow from it.
+variable, which drives no other, the run keeps that, for it is the result, and the drive; all other variables are
+rematerialised, a block of steps at a time. A second scan, which JAX can transpose for reverse mode, carries the
+tangent. As the rule is one of forward mode, `jax.jvp`, `jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap` all
+follow from it.
 
 `synkin.simulate` calls `run`; the loops are in `synkin.solving.loops`.
 """
@@ -31,13 +32,13 @@ _PARALLEL_ELEMENTS = 2**21
 class Trace(NamedTuple):
     """What a derivative needs to know of a run."""
 
-    starts: Any  # the variables that are found again, at the start of each block, (blocks, *shape)
-    last: Array | None  # the last variable after each step, (T, *shape), if that is not found again
+    starts: Any  # the variables that are rematerialised, at the start of each block, (blocks, *shape)
+    last: Array | None  # the last variable after each step, (T, *shape), if that is kept
     drives: Array | None  # the count of each step, (T, *shape), which drives a receptor
 
 
 class Plan(NamedTuple):
-    """What of a run is no array."""
+    """The static options of a run: all that is no array."""
 
     kernel: Kernel
     method: str
@@ -45,8 +46,8 @@ class Plan(NamedTuple):
     readout: Callable[..., Any] | None  # (state, g, *closed_over) -> what is kept; None keeps g
 
     @property
-    def found_again(self) -> int:
-        """How many variables, from the first on, are found again by a derivative."""
+    def rematerialised(self) -> int:
+        """How many variables, from the first on, a derivative computes again instead of keeping them."""
         found = self.kernel.structure
         return found.size - 1 if found.ends_in_g else found.size
 
@@ -124,11 +125,11 @@ def _run(
         if not keep_trace:
             return (y, ends), _kept(plan, constants, y, after)
         counted = None if ends is None else _small(plan, constants[0], drive)
-        last = y[-1] if plan.found_again < len(y) else None
+        last = y[-1] if plan.rematerialised < len(y) else None
         return (y, ends), (last, counted, _kept(plan, constants, y, after) if plan.reads else None)
 
     def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[Any, Any]:
-        start = jax.tree.map(lambda x: x[None], carry[0][: plan.found_again])
+        start = jax.tree.map(lambda x: x[None], carry[0][: plan.rematerialised])
         (y, ends), kept = loops.scan(body, carry, spikes)
         # Counted anew from the row that follows; a pulse that is over counts nothing.
         count = None if ends is None else jnp.maximum(pulses.count(ends, len(spikes)), 0)
@@ -164,7 +165,7 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
         if trace.last is not None:
             before = (*before, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
-        def move(moved: list[Array], y: Any, *weight: Array) -> tuple[Any, Any]:
+        def move(moved: list[Array], y: object, *weight: Array) -> tuple[Any, Any]:
             constants = whole(moved)
             y = _advance(plan, constants, y, *weight or (drive,))
             after = None if trace.drives is None else pulses.pass_step(drive)
@@ -177,8 +178,8 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     @partial(jax.checkpoint, prevent_cse=False)
     def block(d_y: Any, steps: tuple[Any, ...]) -> tuple[Any, Any]:
         start, row, d_drive = steps
-        d_start = jax.tree.map(lambda x: x[None], d_y[: plan.found_again])
-        before = _found_again(plan, constants, first, jax.tree.map(lambda x: x[0], start), drives, row)
+        d_start = jax.tree.map(lambda x: x[None], d_y[: plan.rematerialised])
+        before = _rematerialised(plan, constants, first, jax.tree.map(lambda x: x[0], start), drives, row)
         d_y, (d_last, d_kept) = jax.lax.scan(body, d_y, (row, before, d_drive))
         return d_y, (d_start, d_last, d_kept)
 
@@ -229,7 +230,7 @@ def _differentiated(
     return list(tangents.values()), moved, whole
 
 
-def _found_again(plan: Plan, constants: Any, first: Any, start: Any, drives: Array, rows: Array) -> Any:
+def _rematerialised(plan: Plan, constants: Any, first: Any, start: Any, drives: Array, rows: Array) -> Any:
     """The variables that were not kept, before each step of a block, from its start on."""
     if not start:
         return start
@@ -242,8 +243,8 @@ def _found_again(plan: Plan, constants: Any, first: Any, start: Any, drives: Arr
 
 
 def _length(plan: Plan, total: int) -> int:
-    """Steps a block of a derivative: where variables are to be found again a divisor of all, about its root."""
-    if not plan.found_again:
+    """Steps a block of a derivative: where variables are rematerialised a divisor of the total, about its root."""
+    if not plan.rematerialised:
         return total
     return next((n for n in range(math.isqrt(max(total - 1, 0)) + 1, total) if total % n == 0), total)
 
@@ -259,9 +260,9 @@ def _kept(plan: Plan, constants: Any, y: Any, count: Array | None) -> Any:
     return g if plan.readout is None else plan.readout(state_of(plan.kernel, own, y, count), g, *closed_over)
 
 
-def _outputs(plan: Plan, weights: Any, last: Array) -> Array:
+def _outputs(plan: Plan, weights: object, last: Array) -> Array:
     """g of a whole trace of the last variable: one pass after the run, and none at all where that is g."""
-    others = (jnp.zeros((), last.dtype),) * plan.found_again
+    others = (jnp.zeros((), last.dtype),) * plan.rematerialised
     return jax.vmap(lambda last: coefficients.output(plan.kernel, weights, (*others, last)))(last)
 
 
@@ -275,7 +276,7 @@ def _small(plan: Plan, own: coefficients.Moves, count: Array) -> Array:
     return small.astype(jnp.int8)
 
 
-def _is_zero(tangent: Any) -> bool:
+def _is_zero(tangent: object) -> bool:
     return isinstance(tangent, SymbolicZero)
 
 

@@ -148,7 +148,7 @@ class Stepper:
         (carry,) = parts
         return carry
 
-    def check_carry(self, carry: Any) -> None:
+    def check_carry(self, carry: object) -> None:
         """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
         carries.check(carry, self.kernel, self.method, self.coefficients)
 
@@ -215,7 +215,7 @@ class StepperOfSum(Stepper):
 
 
 @jax.jit
-def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
+def _stepped(stepper: Stepper, carry: object, spike: Array) -> tuple[Any, Array]:
     """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
     parts = zip(stepper.parts, stepper.split(carry), strict=True)
     after, gs = zip(*(_step_of_part(part, at, spike) for part, at in parts), strict=True)
@@ -284,7 +284,7 @@ def stepper(
 _warned: set[str] = set()
 
 
-def warn_of_rounding(kernel: Kernel, params: AnyParams, dt: Any, method: str | None) -> None:
+def warn_of_rounding(kernel: Kernel, params: AnyParams, dt: object, method: str | None) -> None:
     """Say, once in a process, that "exp_euler" makes a pulse longer by more than 1 %, where T_dur and dt are known.
 
     Args:
@@ -333,8 +333,9 @@ def prepared(
     for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
         # Parameters of several ranks meet in the coefficients.
         ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
-        ready = coefficients.prepare(part, ranked, as_array(dt, dtype), method, once=once)
-        parts.append(Stepper(part, own, ready, method, overlap))
+        solved_by = part.solved_by(method)  # a part may be exact with any
+        ready = coefficients.prepare(part, ranked, as_array(dt, dtype), solved_by, once=once)
+        parts.append(Stepper(part, own, ready, solved_by, overlap))
     if parts[0].kernel is kernel:  # a kernel of one part, which is its own
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, tuple(parts), kernel.relative(params))

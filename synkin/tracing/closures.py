@@ -47,7 +47,7 @@ class _UnknownError(Exception):
     """It cannot be told what a function sees."""
 
 
-def surroundings(function: Any) -> Any:
+def surroundings(function: object) -> Any:
     """A key of all that ``function`` can see; None where that cannot be told."""
     try:
         return _value(function, [])

@@ -33,14 +33,14 @@ class Atoms:
         self.known = list[Atom]()
         self._index = dict[Any, int]()
 
-    def of(self, key: Any, inputs: Iterable[int] = (), *, not_negative: bool = False) -> "Polynomial":
+    def of(self, key: object, inputs: Iterable[int] = (), *, not_negative: bool = False) -> "Polynomial":
         """The atom of that key as a polynomial; a new one if there is none yet."""
         if key not in self._index:
             self._index[key] = len(self.known)
             self.known.append(Atom(key, frozenset(inputs), not_negative))
         return Polynomial(self, {((self._index[key], 1),): 1.0})
 
-    def input(self, key: Any, *, not_negative: bool = False) -> "Polynomial":
+    def input(self, key: object, *, not_negative: bool = False) -> "Polynomial":
         """An input of that key."""
         return self.of(key, (len(self.known),), not_negative=not_negative)
 

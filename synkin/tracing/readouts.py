@@ -114,11 +114,11 @@ def opened(readout: Callable[..., Any], state: Any) -> Opened:
     return found
 
 
-def _nothing(state: Any, g: Array) -> tuple[()]:
+def _nothing(state: object, g: Array) -> tuple[()]:
     return ()
 
 
-def _code(readout: Any) -> Any:
+def _code(readout: object) -> Any:
     while isinstance(readout, functools.partial):
         readout = readout.func
     return readout.__code__ if isinstance(readout, types.FunctionType) else None
@@ -177,7 +177,7 @@ class _Flat:
     def _walk(self, jaxpr: Any, known: dict[Any, Any]) -> list[Any]:
         """Take all operations of ``jaxpr``; ``known`` are what its variables are called here."""
 
-        def read(atom: Any) -> Any:
+        def read(atom: object) -> Any:
             return atom if isinstance(atom, core.Literal) else known[atom]
 
         for equation in jaxpr.eqns:
@@ -199,10 +199,10 @@ class _Flat:
             self._equations.append((equation, operands, outcomes))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _name(self, variable: Any) -> None:
+    def _name(self, variable: object) -> None:
         self._number[variable] = len(self._number)
 
-    def _key_of(self, atom: Any) -> Any:
+    def _key_of(self, atom: object) -> Any:
         return self.keys.literal(atom) if isinstance(atom, core.Literal) else self._number[atom]
 
     def _input(self, kind: Any, value: Any) -> Any:
@@ -212,7 +212,7 @@ class _Flat:
         self.inputs.append(value)
         return variable
 
-    def _lifted(self, atom: Any) -> Any:
+    def _lifted(self, atom: object) -> Any:
         """An input in place of a floating number, as this may be one that the readout closes over."""
         if not isinstance(atom, core.Literal):
             return atom

@@ -32,7 +32,7 @@ class Identity:
 
     __slots__ = ("held",)
 
-    def __init__(self, held: Any) -> None:
+    def __init__(self, held: object) -> None:
         self.held = held
 
     def __hash__(self) -> int:
@@ -47,7 +47,7 @@ class WeakIdentity:
 
     __slots__ = ("held",)
 
-    def __init__(self, held: Any) -> None:
+    def __init__(self, held: object) -> None:
         self.held = weakref.ref(held)
 
     __hash__ = None  # type: ignore[assignment]
@@ -64,7 +64,7 @@ class Keys:
         self._contexts: dict[int, tuple[Any, Any]] = {}  # by id, with the context, which so stays alive
         self._rules: list[Any] = []  # the functions whose derivative rules are being traced
 
-    def value(self, x: Any) -> Any:
+    def value(self, x: object) -> Any:
         """The key of a parameter of an operation."""
         kind: type = type(x)
         if kind in _PLAIN:
@@ -95,7 +95,7 @@ class Keys:
             return self.function(x)
         return self._of_jax(x) if _is_of_jax(kind) else Identity(x)
 
-    def function(self, f: Any) -> Any:
+    def function(self, f: object) -> Any:
         """The key of a function: two with one code and the same variables around it are one."""
         if isinstance(f, functools.partial):
             return functools.partial, self.value(f.func), self.value(f.args), self.value(f.keywords)
@@ -139,7 +139,7 @@ class Keys:
         number = np.asarray(literal.val)
         return self.value(literal.aval), number.dtype.str, number.tobytes()
 
-    def _context(self, context: Any) -> Any:
+    def _context(self, context: object) -> Any:
         if id(context) not in self._contexts:
             names = ("compute_type", "threefry_partitionable", "xla_metadata", "cur_abstract_mesh")
             self._contexts[id(context)] = context, tuple(self.value(getattr(context, name, None)) for name in names)
@@ -161,7 +161,7 @@ class Keys:
             return Identity(x)
         return kind, x.dtype, x.shape, x.weak_type, x.sharding, np.asarray(x).tobytes()
 
-    def _of_jax(self, x: Any) -> Any:
+    def _of_jax(self, x: object) -> Any:
         """The key of an object of a class of JAX's own, such as a sharding or the kind of an array."""
         kind: type = type(x)
         if dataclasses.is_dataclass(x) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -245,5 +245,5 @@ def _alone(equation: Any) -> Any:
     return core.Jaxpr([], operands, results, [equation.replace(invars=operands, outvars=results)], equation.effects)
 
 
-def _is_of_jax(x: Any) -> bool:
+def _is_of_jax(x: object) -> bool:
     return str(getattr(x, "__module__", "")).partition(".")[0] in ("jax", "jaxlib")

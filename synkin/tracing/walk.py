@@ -96,7 +96,7 @@ class Walk:
         values: dict[Any, Value] = dict(zip(jaxpr.invars, given, strict=True))
         values |= zip(jaxpr.constvars, map(self._constant, constants), strict=True)
 
-        def read(var: Any) -> Value:
+        def read(var: object) -> Value:
             return self._constant(var.val) if hasattr(var, "val") else values[var]
 
         for eqn in jaxpr.eqns:
@@ -249,7 +249,7 @@ class Walk:
             for i, var in enumerate(eqn.outvars)
         ]
 
-    def _unread(self, shape: tuple[int, ...], key: Any, inputs: frozenset[int], *, not_negative: bool) -> Value:
+    def _unread(self, shape: tuple[int, ...], key: object, inputs: frozenset[int], *, not_negative: bool) -> Value:
         if shape == ():
             return _cell(self.atoms.of(key, inputs, not_negative=not_negative))
         return Unread(shape, key, inputs, not_negative)
@@ -291,7 +291,7 @@ def _opened(inner: Any) -> tuple[Any, Sequence[Any]]:
     return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
-def _cell(value: Any) -> np.ndarray:
+def _cell(value: object) -> np.ndarray:
     """An array of objects, also of one polynomial by itself."""
     if isinstance(value, np.ndarray):
         return value
@@ -411,7 +411,7 @@ def _slice(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.n
     return cells[0][tuple(map(slice, params["start_indices"], params["limit_indices"], strides))]
 
 
-def _reshaped(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _reshaped(cells: list[np.ndarray], params: object, shape: tuple[int, ...]) -> np.ndarray:
     return cells[0].reshape(shape)
 
 
