@@ -309,7 +309,7 @@ def test_a_network_that_learns_its_parameters_is_not_refused(around, spike_at_on
 
 @pytest.fixture
 def nothing_said(monkeypatch):
-    monkeypatch.setattr(sys.modules["synkin.stepper"], "_warned", set())
+    monkeypatch.setattr(sys.modules["synkin.solving.stepper"], "_warned", set())
 
 
 def an_object(params):

@@ -33,7 +33,18 @@ TUPLES = [
     Carry,
 ]
 DATACLASSES = [synkin.Fit, synkin.Recording, synkin.Comparison, fit.Profile, fit.Bootstrap]
-MODULES = ["", "currents", "deconvolution", "environ", "fit", "kernels", "objects", "plot", "presets", "recordings"]
+MODULES = [
+    "",
+    "events",
+    "fitting",
+    "objects.environ",
+    "runs.currents",
+    "kernels",
+    "objects",
+    "plot",
+    "presets",
+    "recordings",
+]
 
 
 class Params(NamedTuple):

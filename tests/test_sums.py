@@ -151,7 +151,7 @@ def test_every_run_is_the_sum_of_two(dtype):
 
 
 def test_a_readout_of_a_long_run_goes_by_blocks(monkeypatch):
-    monkeypatch.setattr(sys.modules["synkin.simulate"], "_ELEMENTS", 3 * 7)  # the function hides the module
+    monkeypatch.setattr(sys.modules["synkin.runs.grid"], "_ELEMENTS", 3 * 7)
     two = ampa + ampa
     _, g = synkin.simulate(two, two.Params(), TRAIN[:38], DT)
     _, doubled = synkin.simulate(two, two.Params(), TRAIN[:38], DT, readout=lambda state, g: 2 * g)
