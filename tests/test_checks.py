@@ -18,14 +18,13 @@ from conftest import LINEAR, RECEPTORS, X64, enable_x64
 
 import synkin
 from synkin import alpha, ampa, arguments, dual_expon, respond, simulate
-from synkin.arguments import choices, inputs, known, numbers, params_and_states, times
+from synkin.arguments import bind, choices, inputs, known, numbers, params_and_states, times
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import _LARGE, _is_far, concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_array, as_real, check_finite
 from synkin.arguments.params_and_states import check_params, check_state, nan_if_invalid
 from synkin.arguments.times import nan_if_invalid_dt, nan_if_invalid_times
-from synkin.runs import grid
 
 DT = 0.1
 STEPS, SYNAPSES = 4, 3
@@ -411,7 +410,7 @@ def test_nor_is_its_derivative_plausible(kernel, name):
     assert np.isnan(slope(jnp.asarray(wrong_values(kernel, name)))).all()
     right = jnp.asarray([0.25, 2.0])
     guarded = slope(right)
-    with mock.patch.object(grid, "nan_if_invalid", lambda params, kernel: params):
+    with mock.patch.object(bind, "nan_if_invalid", lambda params, kernel: params):
         plain = jax.jit(jax.vmap(jax.grad(lambda value: g(value))))(right)
     np.testing.assert_allclose(guarded, plain, rtol=1e-6)
 
@@ -557,7 +556,7 @@ def test_params_come_back_as_they_were_given_but_for_lists():
 def test_the_table_of_what_is_skipped_is_of_functions_that_are_there():
     rows = [row for row in arguments.__doc__.splitlines() if row.startswith("|")][2:]
     named = {name for row in rows for name in re.findall(r"(?<!`)`(\w+)`(?!`)", row)}
-    rooms = (choices, inputs, known, numbers, params_and_states, times)
+    rooms = (choices, inputs.Input, known, numbers, params_and_states, times)
     there = {name for room in rooms for name, value in vars(room).items() if callable(value)}
     assert named <= there
     assert {name for name in there if name.startswith("nan_if")} <= named

@@ -10,7 +10,9 @@
     shapes              shapes and dtypes
     params_and_states   a kernel's parameters and states
     times               times in ms: of spikes, samples, steps and delays
-    inputs              spikes and weights
+    inputs              what a spike does: spikes and weights, by kind of input
+    declaration         what is declared of a kernel, as far as arguments are concerned
+    bind                all arguments of a function at once
 
 A wrong argument is one sentence: what was expected and what came. Shapes, dtypes and names are checked whenever a
 function is traced. Values are checked where they are known, by NumPy: `concrete_value` is the one function that looks,
@@ -22,10 +24,10 @@ can be raised, and this is what becomes of it:
 | a parameter out of range | `check_params`, `aligned_params` | NaN, by `nan_if_invalid`, `nan_if_invalid_state` |
 | rates that parameters make negative, and the equations do not exclude | `check_params` | NaN, by `gate.rates` |
 | ``dt`` not positive, infinite or NaN | `check_dt` | NaN, by `nan_if_invalid_dt` |
-| a weight that is NaN or infinite | `check_weights`, `check_spike_train`, `check_spike` | NaN or inf |
-| spikes of a receptor's run, neither 0 nor 1 | `check_spike_train` | NaN from the start, by `nan_if_invalid_state` |
+| a weight that is NaN or infinite | `check_weights`, `check_values` | NaN or inf |
+| spikes of a receptor's run, neither 0 nor 1 | `check_train` | NaN from the start, by `nan_if_invalid_state` |
 | the spike of a receptor's step that is neither 0 nor 1 | `check_spike` | NaN, by `nan_if_invalid_state` |
-| a receptor's spike that has a derivative | never | refused where it is differentiated, by `check_spikes_are_binary` |
+| a receptor's spike that has a derivative | never | refused where it is differentiated, by `check_values` |
 | spike times that are not sorted | never | right: they are sorted |
 | a concentration that is negative, infinite or NaN | `check_concentration` | NaN |
 | a time that is NaN, -inf, or inf where it is no padding | `check_times` | NaN, by `nan_if_invalid_times` |
