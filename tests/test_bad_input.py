@@ -1731,7 +1731,7 @@ WRONG = {
     "scheme: a ligand with a value": (
         scheme(glu=0.5),
         ValueError,
-        "The ligand glu must have no value, as its concentration is T=..., but has one.",
+        "A scheme must give its ligand `glu` no value, as its concentration is T=..., but gives it one.",
     ),
     "scheme: code": (
         scheme("IF (V > 0) {"),

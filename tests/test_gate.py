@@ -174,7 +174,7 @@ def test_an_x_far_above_1_is_read_off_a_table(way, dtype):
     else:
         stepper = synkin.stepper(gate, params, 0.1, method="exact", dtype=dtype)
         _, got = jax.lax.scan(stepper.step, stepper.init(()), spikes)
-        assert stepper.moves.range.most >= 20
+        assert stepper.coefficients.range.most >= 20
     np.testing.assert_allclose(right[np.array([10, 30, 50])], [0.9189, 0.9988, 0.9989], atol=2e-4)
     np.testing.assert_allclose(got, right, rtol=0, atol=TOLERANCE[dtype])
 
@@ -195,14 +195,21 @@ falling = synkin.receptor(
 
 
 def test_an_x_below_0_is_no_number(dtype):
+    """Where the parameters are known they are refused, where they are traced g is NaN."""
     spikes = np.arange(8) == 0
-    stepper = synkin.stepper(falling, Falling(), 0.25, method="exact", dtype=dtype)
-    for got in (
-        synkin.simulate(falling, Falling(), spikes, 0.25, method="exact", dtype=dtype)[1],
-        jax.lax.scan(stepper.step, stepper.init(()), spikes)[1],
-        synkin.respond(falling, Falling(), [0.0], [1.0, 2.0, 3.0], dtype=dtype),
+
+    def by_stepper(params):
+        stepper = synkin.stepper(falling, params, 0.25, method="exact", dtype=dtype)
+        return jax.lax.scan(stepper.step, stepper.init(()), spikes)[1]
+
+    for way in (
+        lambda params: synkin.simulate(falling, params, spikes, 0.25, method="exact", dtype=dtype)[1],
+        by_stepper,
+        lambda params: synkin.respond(falling, params, [0.0], [1.0, 2.0, 3.0], dtype=dtype),
     ):
-        assert np.isnan(got[2:]).all()
+        with pytest.raises(ValueError, match="must have an inflow of `x` that is not negative"):
+            way(Falling())
+        assert np.isnan(jax.jit(way)(Falling())[2:]).all()
 
 
 def loss(at):

@@ -151,7 +151,9 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
     if ligand is None:
         ligand = _among_factors(ways, states, {*values, *given}, rest if rest in states else states[0])
     elif ligand not in PULSE and (ligand in values or ligand in given):
-        raise ValueError(f"The ligand {ligand} must have no value, as its concentration is T=..., but has one.")
+        raise ValueError(
+            f"A scheme must give its ligand `{ligand}` no value, as its concentration is T=..., but gives it one."
+        )
     transitions, lines = [], []
     for way in ways:
         for transition in _transitions(way, ligand, states):
