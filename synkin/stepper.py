@@ -32,7 +32,7 @@ class Carry(NamedTuple):
     row: Annotated[Any, "int32, steps taken; None without pulses"]
     before: Annotated[
         tuple[Any, Any] | None,
-        "of pulses that were under way at the start: how they lie, and their last step; else None",
+        "of a run that began at a state: how the pulses lie that were under way, and their last step; else None",
     ]
 
 
@@ -167,17 +167,18 @@ def _stepped(stepper: Stepper, carry: Any, spike: Array) -> tuple[Any, Array]:
     kernel = stepper.kernel
     own = _with(_fitted(stepper.moves, carry.y[0]), carry.before)
     y = checks.guarded_state(carry.y, (), spike, takes_weights=kernel.TAKES_WEIGHTS)
-    ends, drive, row = carry.ends, spike, carry.row
+    ends, row = carry.ends, carry.row
+    drive: Any = spike
     if ends is not None:
         ends = transmitter.arrive(own.pulse, own.before, ends, spike, row, stepper.overlap)
-        drive, row = transmitter.count(ends, row), row + 1
+        drive, row = (ends, row), row + 1
     y = _advance(kernel, stepper.method, own, y, drive)
     return Carry(y, ends, row, carry.before), moves.output(kernel, own.output, y)
 
 
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
-def _advance(kernel: Any, method: str, own: moves.Moves, y: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
+def _advance(kernel: Any, method: str, own: moves.Moves, y: tuple[Array, ...], drive: Any) -> tuple[Array, ...]:
     return moves.advance(kernel, method, own, y, drive)
 
 
@@ -243,7 +244,7 @@ def begun(stepper: Stepper, state: Any, *, at_rest: bool) -> tuple[moves.Moves, 
     own = _fitted(stepper.moves, y[0])
     if kernel.TAKES_WEIGHTS:
         return own, y, None
-    own = moves.begun(own, y)
+    own = moves.begun(own, y[0])
     if at_rest:
         return own, y, jnp.zeros(y[0].shape, jnp.int32)
     own, count = moves.continued(kernel, _fitted(stepper.params, y[0]), own, state.pulse_left, stepper.method)
@@ -283,11 +284,12 @@ def resumed(stepper: Stepper, state: Any) -> Any:
         return Carry(y, None, None, None)
     own = _fitted(stepper.moves, y[0])
     ends = transmitter.counted(own.pulse, state.pulse_left, own.dt)
-    return Carry(y, ends, jnp.zeros((), jnp.int32), None)
+    return Carry(y, ends, jnp.zeros((), jnp.int32), (None, None))
 
 
 def _with(own: moves.Moves, before: tuple[Any, Any] | None) -> moves.Moves:
-    return own if before is None else own._replace(before=before[0], last_before=before[1])
+    """The moves of a run from rest, or from any state: then each step looks at whether a gate leaves its table."""
+    return own if before is None else own._replace(before=before[0], last_before=before[1], beyond=None)
 
 
 def _fitted(tree: Any, like: Array) -> Any:
