@@ -61,7 +61,7 @@ class Moves(NamedTuple):
     none: Move | None  # without transmitter
     rates: gate.Rates | None  # of a gate, where a step integrates them by itself
     range: gate.Range | None  # of a gate's tables; None where there are none
-    beyond: Any  # whether a run may leave that range, bool; None where it is not known
+    beyond: Any  # whether a run may leave that range, bool; None where it is not known, and is looked at in each step
     output: Any  # see `output_weights`
 
 
@@ -111,40 +111,53 @@ def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method:
     return moves._replace(before=before, last_before=last_before), count
 
 
-def begun(moves: Moves, y: Variables) -> Moves:
-    """The moves of a run that begins with the variables ``y``."""
+def for_run_from(moves: Moves, x: Array) -> Moves:
+    """The moves of a run whose first variable is ``x`` at the start: it is known whether a gate leaves its table."""
     if moves.range is None:
         return moves
-    return moves._replace(beyond=gate.may_go_beyond(_rates(moves), moves.range, y[0]))
+    return moves._replace(beyond=gate.may_go_beyond(_rates(moves), moves.range, x))
 
 
-def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) -> Variables:
+def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Any) -> Variables:
     """One step.
 
     Args:
         kernel, method: as for `prepare`.
         moves: what that returned.
         y: variables at the start of the step.
-        drive: the count of the pulse (see `synkin.solving.pulses`), or the weight of an input, mS.
+        drive: the count of the pulse (see `synkin.solving.pulses`), or the row at which it ends and that of the step,
+            from which the count follows; or the weight of an input, mS.
     """
     structure = kernel.structure
-    flow = moves.whole.flow if kernel.input.takes_weights else _pick(moves, drive)
+    if moves.range is not None:
+        ends, row = drive if isinstance(drive, tuple) else (drive, jnp.int32(0))
+        return _through_gate(structure, moves._replace(output=None), y, ends, row)
+    if isinstance(drive, tuple):
+        drive = pulses.count(*drive)
     in_turn = kernel.in_turn and method == "exp_euler"
-    moved = _follow(structure, flow, y, in_turn, conserved=structure.kind == "occupancies" and method == "exact")
+    conserved = structure.kind == "occupancies" and method == "exact"
     if kernel.input.takes_weights:
+        moved = _follow(structure, moves.whole.flow, y, in_turn, conserved=conserved)
         (variable,) = kernel.input.variables
         i = kernel.order.index(variable)
         return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
+    moved = _follow(structure, _pick(moves, drive), y, in_turn, conserved=conserved)
     if not structure.gated:
         return moved
     x, g = moved[0] if in_turn else y[0], y[1]
     if method == "exp_euler":
         assert moves.whole.gate is not None
-        return *moved, open_gate(g, *gate.look_up(moves.whole.gate, None, x))
-    if moves.range is None:
+        opened, closed = gate.look_up(moves.whole.gate, None, x)
+    else:
         opened, closed = gate.integrals_of_step(_rates(moves), x, _stretches(moves, drive))
-        return *moved, open_gate(g, opened, closed)
-    return *moved, _through_gate(moves._replace(output=None), x, g, drive)
+    return *moved, open_gate(g, opened, closed)
+
+
+def advance_drivers(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) -> Variables:
+    """`advance` of all variables but a last one that drives no other, and of whose value none of it depends."""
+    if moves.range is None:
+        return advance(kernel, method, moves, y, drive)[:-1]
+    return _follow(kernel.structure, _pick(moves, drive), y, False, conserved=False)
 
 
 def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
@@ -417,30 +430,34 @@ def _picked(count: Array, *kinds: Any) -> Any:
     return jax.tree.map(one, *kinds, is_leaf=lambda x: x is None)
 
 
-@jax.custom_jvp
-def _through_gate(moves: Moves, x: Array, g: Array, count: Array) -> Array:
-    """g after a step, by its table or, where that has no x as large, by the sum over nodes.
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _through_gate(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array) -> Variables:
+    """A step of x and of the gate that it opens, by a table or, where that has no x as large, by the sum over nodes.
 
-    So too in the step in which a pulse ends that was under way at the start.
+    So too in the step in which a pulse ends that was under way at the start. All of it is behind a condition: what
+    XLA's CPU has to do in a step without it counts, not how much.
     """
 
-    def by_table(moves: Moves, x: Array, g: Array, count: Array) -> Array:
-        return open_gate(g, *_tabled(moves, x, count))
+    def by_table(moves: Moves, y: Variables, ends: Array, row: Array) -> Variables:
+        (x, g), count = y, pulses.count(ends, row)
+        g = open_gate(g, *_tabled(moves, x, count))
+        g = jnp.where((x >= 0) & ~_is_beyond(moves, x, count), g, jnp.nan)  # a table is never read beyond its range
+        return *_follow(structure, _pick(moves, count), y, False, conserved=False), g
 
     known = moves.beyond is not None and moves.before is None
-    may_be = moves.beyond if known else loops.any_across_batch(_is_beyond(moves, x, count))
-    g = jax.lax.cond(may_be, _by_either, by_table, moves, x, g, count)
-    return jnp.where(x < 0, jnp.nan, g)  # of what opens by less than nothing no table is sure
+    may_be = moves.beyond if known else loops.any_across_batch(_is_beyond(moves, y[0], pulses.count(ends, row)))
+    return jax.lax.cond(may_be, partial(_by_either, structure), by_table, moves, y, ends, row)
 
 
 @_through_gate.defjvp
-def _through_gate_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+def _through_gate_jvp(structure: Any, primals: Any, tangents: Any) -> tuple[Variables, Variables]:
     # Not through the condition above, out of which a derivative of every coefficient would come for every synapse.
-    return jax.jvp(_by_either, primals, tangents)
+    return jax.jvp(partial(_by_either, structure), primals, tangents)
 
 
-def _by_either(moves: Moves, x: Array, g: Array, count: Array) -> Array:
+def _by_either(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array) -> Variables:
     """`_through_gate`, so that nothing but the sum is behind a condition."""
+    (x, g), count = y, pulses.count(ends, row)
 
     @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
     def integrate(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
@@ -449,13 +466,8 @@ def _by_either(moves: Moves, x: Array, g: Array, count: Array) -> Array:
     beyond = _is_beyond(moves, x, count)
     own = jax.lax.cond(loops.any_across_batch(beyond), integrate, lambda moves, x, count: (x, x), moves, x, count)
     opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
-    return jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))
-
-
-def _tabled(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
-    """The integrals of a gate over a step of that count, by its table."""
-    kinds = [kind.gate for kind in (moves.whole, moves.last, moves.none) if kind is not None]
-    return gate.look_up(_picked(count, *kinds), moves.range, x)
+    g = jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))  # what opens by less than nothing is not solved
+    return *_follow(structure, _pick(moves, count), y, False, conserved=False), g
 
 
 def _is_beyond(moves: Moves, x: Array, count: Array) -> Array:
@@ -463,6 +475,12 @@ def _is_beyond(moves: Moves, x: Array, count: Array) -> Array:
     assert moves.range is not None
     beyond = gate.beyond(moves.range, x)
     return beyond if moves.before is None else beyond | (count == 3)
+
+
+def _tabled(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
+    """The integrals of a gate over a step of that count, by its table."""
+    kinds = [kind.gate for kind in (moves.whole, moves.last, moves.none) if kind is not None]
+    return gate.look_up(_picked(count, *kinds), moves.range, x)
 
 
 def _stretches(moves: Moves, count: Array) -> gate.Stretches:

@@ -115,12 +115,13 @@ def _run(
 
     def body(carry: tuple[Any, Array | None], row: Array, spike: Array) -> tuple[Any, Any]:
         y, ends = carry
-        drive = spike
+        drive: Array = spike
+        given: Any = spike
         if ends is not None:
             own = constants[0]
             ends = pulses.on_spike(own.pulse, own.before, ends, spike, row, plan.overlap)
-            drive = pulses.count(ends, row)
-        y = _advance(plan, constants, y, drive)
+            drive, given = pulses.count(ends, row), (ends, row)
+        y = _advance(plan, constants, y, given)
         after = None if ends is None else pulses.pass_step(drive)
         if not keep_trace:
             return (y, ends), _kept(plan, constants, y, after)
@@ -237,7 +238,10 @@ def _rematerialised(plan: Plan, constants: Any, first: Any, start: Any, drives: 
 
     def body(y: Any, row: Array) -> tuple[Any, Any]:
         # A last variable that was kept drives none of them: whatever it is, nothing of it is computed.
-        return _advance(plan, constants, (*y, *first[len(y) :]), drives[row])[: len(y)], y
+        y_and_last = (*y, *first[len(y) :])
+        if len(y) == len(y_and_last):
+            return _advance(plan, constants, y, drives[row]), y
+        return coefficients.advance_drivers(plan.kernel, plan.method, constants[0], y_and_last, drives[row]), y
 
     return jax.lax.scan(body, start, rows)[1]
 
@@ -249,7 +253,7 @@ def _length(plan: Plan, total: int) -> int:
     return next((n for n in range(math.isqrt(max(total - 1, 0)) + 1, total) if total % n == 0), total)
 
 
-def _advance(plan: Plan, constants: Any, y: Any, drive: Array) -> Any:
+def _advance(plan: Plan, constants: Any, y: Any, drive: Any) -> Any:
     return coefficients.advance(plan.kernel, plan.method, constants[0], y, drive)
 
 

@@ -350,7 +350,7 @@ def initial_carry(
     own = stepper.matched(y[0])
     if not isinstance(kernel.input, StartsPulse):
         return own, y, None
-    own = coefficients.begun(own, y)
+    own = coefficients.for_run_from(own, y[0])
     if at_rest:
         return own, y, jnp.zeros(y[0].shape, jnp.int32)
     params = carries.match_state(stepper.params, y[0])
