@@ -457,7 +457,7 @@ TABLE = [
     (
         "events recording.csv --kernel nmda5 --window 3:6",
         "an answer that rises longer than the trace",
-        "Argument `trace` must be longer than nmda5 takes to its peak, but the answer to one event still rises after "
+        "Argument `trace` must be longer than nmda5 takes to its peak, but the response to one event still rises after "
         "3 ms.",
     ),
     (
