@@ -130,7 +130,7 @@ def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Any) ->
     """
     structure = kernel.structure
     if moves.range is not None:
-        ends, row = drive if isinstance(drive, tuple) else (drive, jnp.int32(0))
+        ends, row = drive if isinstance(drive, tuple) else (drive, None)
         return _through_gate(structure, moves._replace(output=None), y, ends, row)
     if isinstance(drive, tuple):
         drive = pulses.count(*drive)
@@ -431,21 +431,21 @@ def _picked(count: Array, *kinds: Any) -> Any:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _through_gate(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array) -> Variables:
+def _through_gate(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array | None) -> Variables:
     """A step of x and of the gate that it opens, by a table or, where that has no x as large, by the sum over nodes.
 
     So too in the step in which a pulse ends that was under way at the start. All of it is behind a condition: what
     XLA's CPU has to do in a step without it counts, not how much.
     """
 
-    def by_table(moves: Moves, y: Variables, ends: Array, row: Array) -> Variables:
-        (x, g), count = y, pulses.count(ends, row)
+    def by_table(moves: Moves, y: Variables, ends: Array, row: Array | None) -> Variables:
+        (x, g), count = y, _count(ends, row)
         g = open_gate(g, *_tabled(moves, x, count))
         g = jnp.where((x >= 0) & ~_is_beyond(moves, x, count), g, jnp.nan)  # a table is never read beyond its range
         return *_follow(structure, _pick(moves, count), y, False, conserved=False), g
 
     known = moves.beyond is not None and moves.before is None
-    may_be = moves.beyond if known else loops.any_across_batch(_is_beyond(moves, y[0], pulses.count(ends, row)))
+    may_be = moves.beyond if known else loops.any_across_batch(_is_beyond(moves, y[0], _count(ends, row)))
     return jax.lax.cond(may_be, partial(_by_either, structure), by_table, moves, y, ends, row)
 
 
@@ -455,9 +455,9 @@ def _through_gate_jvp(structure: Any, primals: Any, tangents: Any) -> tuple[Vari
     return jax.jvp(partial(_by_either, structure), primals, tangents)
 
 
-def _by_either(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array) -> Variables:
+def _by_either(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array | None) -> Variables:
     """`_through_gate`, so that nothing but the sum is behind a condition."""
-    (x, g), count = y, pulses.count(ends, row)
+    (x, g), count = y, _count(ends, row)
 
     @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
     def integrate(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
@@ -468,6 +468,11 @@ def _by_either(structure: Any, moves: Moves, y: Variables, ends: Array, row: Arr
     opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
     g = jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))  # what opens by less than nothing is not solved
     return *_follow(structure, _pick(moves, count), y, False, conserved=False), g
+
+
+def _count(ends: Array, row: Array | None) -> Array:
+    """The count of a step, which is ``ends`` itself where no row is given."""
+    return ends if row is None else pulses.count(ends, row)
 
 
 def _is_beyond(moves: Moves, x: Array, count: Array) -> Array:
