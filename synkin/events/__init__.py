@@ -10,6 +10,8 @@ Each imports only from those above it. All of it is NumPy and SciPy outside of J
 and not the solution of an equation, so there is nothing to differentiate.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from math import ceil, inf
 from typing import Any, NamedTuple

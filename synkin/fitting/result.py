@@ -1,5 +1,7 @@
 """What `synkin.fit` returns."""
 
+from __future__ import annotations
+
 import html
 import os
 import textwrap
@@ -163,7 +165,7 @@ class Fit:
         fit_files.save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], kernel: Kernel | None = None) -> "Fit":
+    def load(cls, path: str | os.PathLike[str], kernel: Kernel | None = None) -> Fit:
         """The `Fit` that `save` wrote.
 
         Args:

@@ -1,5 +1,7 @@
 """Pictures of recordings, with the measurements on them."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from synkin.arguments.messages import describe

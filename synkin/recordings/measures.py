@@ -4,6 +4,8 @@ This uses NumPy and SciPy and has no derivatives: the results depend on which sa
 fit a kernel (`synkin.fit`).
 """
 
+from __future__ import annotations
+
 from math import inf, log, nan
 from typing import Annotated, Any, NamedTuple, TypeAlias
 from warnings import warn
