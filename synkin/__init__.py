@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "AMPA",

@@ -53,7 +53,7 @@ class Moves(NamedTuple):
     """All that a step needs to know."""
 
     dt: Array  # ms
-    pulse: Any  # `transmitter.Pulse`; None for a linear kernel
+    pulse: Any  # `pulses.Pulse`; None for a linear kernel
     before: pulses.Pulse | None  # of pulses that were under way when the run began; None at rest
     whole: Move  # with transmitter, or for a linear kernel any step
     last: Move | None  # the last step of a pulse; None where pulses last whole steps
