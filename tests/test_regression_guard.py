@@ -149,7 +149,7 @@ def test_so_is_one_of_a_stepper_in_a_scan_of_one_s_own(kernel, method):
 
     params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
     body, number = the_run(jax.jit(run).lower(params, jax.ShapeDtypeStruct((STEPS, 1000), bool)).compile())
-    assert body["multiply"] > 0
+    assert body["multiply"] + body["conditional"] > 0  # a gate's step is behind one
     allowed = ALLOWED_EXACT if method == "exact" else ALLOWED
     assert costly(body) <= allowed.get(kernel.name, Counter())
     assert number <= MOST_COMMANDS

@@ -398,7 +398,7 @@ def test_what_cannot_be_told_apart_has_the_names_of_the_parts():
     trace = recorded(two, two.Params(ampa2_beta=0.02, g_ampa2=0.5), LONG[:200], 0.01, seed=2)
     result = fit(
         two, two.Params(ampa2_beta=0.02), [5.0], LONG[:200], trace, free=("ampa1_beta", "ampa2_alpha", "ampa2_T"),
-        scale=True, progress=False, starts=2,
+        scale=True, offset=True, progress=False, starts=2,
     )  # fmt: skip
     assert "ampa2_alpha and ampa2_T cannot be told apart: only ampa2_alpha*ampa2_T" in result.message
     assert "leave ampa2_T out of `free`" in result.message

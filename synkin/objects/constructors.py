@@ -1,16 +1,8 @@
-"""Constructors of synapse classes, completed from the declaration of their kernel.
+"""Constructors of synapse classes, completed from the declaration of their kernel: see `synkin.objects.linear.Expon`.
 
-    @from_kernel
-    class Expon(Linear):
-        '''The exponential synapse, `synkin.expon`, as an object.'''
-
-        kernel = expon
-
-        def __init__(self, in_size, name=None, tau=KERNEL_DEFAULT, g_initializer=0.0, *, method="exp_euler"):
-            self._construct(locals())
-
-The signature is written out, so that editors and type checkers can read it. Defaults, meanings, units and the source
-are the kernel's. The objects and the synapses for brainstate share this.
+A class writes its signature out, so that editors and type checkers can read it, with `KERNEL_DEFAULT` for what the
+kernel knows; `from_kernel` puts in the kernel's defaults, and makes the docstring of its meanings, units and source. The
+objects and the synapses for brainstate share this.
 """
 
 from __future__ import annotations
