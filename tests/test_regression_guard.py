@@ -152,7 +152,8 @@ def test_so_is_one_of_a_stepper_in_a_scan_of_one_s_own(kernel, method):
     assert body["multiply"] + body["conditional"] > 0  # a gate's step is behind one
     allowed = ALLOWED_EXACT if method == "exact" else ALLOWED
     assert costly(body) <= allowed.get(kernel.name, Counter())
-    assert number <= MOST_COMMANDS
+    # One more where a gate stands behind a condition: what a carry of another grid makes NaN is written before it.
+    assert number <= MOST_COMMANDS + body["conditional"]
 
 
 def test_a_gradient_is_the_run_and_its_tangent_s_transpose(kernel):

@@ -1,8 +1,8 @@
 """Constructors of synapse classes, completed from the declaration of their kernel: see `synkin.objects.linear.Expon`.
 
 A class writes its signature out, so that editors and type checkers can read it, with `KERNEL_DEFAULT` for what the
-kernel knows; `from_kernel` puts in the kernel's defaults, and makes the docstring of its meanings, units and source. The
-objects and the synapses for brainstate share this.
+kernel knows; `from_kernel` puts in the kernel's defaults, and makes the docstring of its meanings, units and source.
+The objects and the synapses for brainstate share this.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ class Carry(NamedTuple):
         'the dt in which pulses are counted, and with "exact" how long they last (ms); none without pulses',
     ]
     owner: Annotated[Owner, "the kernel and the method that it is of"]
+    leaves_table: Annotated[Any, "whether what opens a gate may leave the range of its table, bool; None without one"]
 
     @property
     def parts(self) -> tuple[Carry, ...]:
@@ -123,15 +124,16 @@ def make(
     """
     owner = owner_of(kernel, method)
     if count is None:
-        return Carry(y, None, None, (), owner)
+        return Carry(y, None, None, (), owner, None)
+    leaves_table = coefficients.for_run_from(own, y[0]).beyond
     # Arrays of its own, which may be donated.
     grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid_of(own))
     if own.last is None:  # pulses of whole steps: all that is of its own is how much of a pulse they stand for
         last = jnp.zeros(count.shape, own.dt.dtype)
         last = last if carried_pulse is None else jnp.broadcast_to(carried_pulse.last, count.shape)
-        return Carry(y, count, last, grid, owner)
+        return Carry(y, count, last, grid, owner, leaves_table)
     given = None if carried_pulse is None else (carried_pulse.last, carried_pulse.over, last_of_carried)
-    return Carry(y, count, given, grid, owner)
+    return Carry(y, count, given, grid, owner, leaves_table)
 
 
 def check(carry: Any, kernel: Kernel, method: str, own: coefficients.Moves) -> None:

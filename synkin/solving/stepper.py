@@ -225,6 +225,7 @@ def _stepped(stepper: Stepper, carry: object, spike: Array) -> tuple[Any, Array]
 def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
     kernel = stepper.kernel
     own = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
+    own = own._replace(beyond=carry.leaves_table)
     y, count, drive = carry.y, carry.count, spike
     if count is not None:
         wrong = carries.nan_unless_same_grid(carry, own)
