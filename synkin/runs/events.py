@@ -123,21 +123,14 @@ def _respond(
     overlap: str,
 ) -> Array:
     own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-    gs = [_respond_part(part, given, at, inputs, real, before, latest, since, overlap) for part, given, at in own]
+    events = inputs, real, before, latest, since
+    gs = [_respond_part(part, given, at, events, overlap) for part, given, at in own]
     return kernel.total(kernel.relative(params), gs)
 
 
-def _respond_part(
-    kernel: Kernel,
-    params: AnyParams,
-    state: AnyState,
-    inputs: Array,
-    real: Array,
-    before: Array,
-    latest: Array,
-    since: Array,
-    overlap: str,
-) -> Array:
+def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tuple[Array, ...], overlap: str) -> Array:
+    """g of one part of a sum, or of a kernel that is none."""
+    inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
     evolve = partial(_evolve, kernel, coefficients.evolution(kernel, params))
     state = loops.match_varying(state, (params, state, inputs, real, before))

@@ -112,20 +112,15 @@ def _answer(
     since: Array,
 ) -> Array:
     own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-    gs = [_answer_of_part(part, given, start, T, at, lengths, which, since) for part, given, start in own]
+    gs = [_answer_of_part(part, given, start, T, at, (lengths, which, since)) for part, given, start in own]
     return kernel.total(kernel.relative(params), gs)
 
 
 def _answer_of_part(
-    kernel: Kernel,
-    params: AnyParams,
-    state: AnyState,
-    T: Array,
-    at: Array | None,
-    lengths: Array,
-    which: Array,
-    since: Array,
+    kernel: Kernel, params: AnyParams, state: AnyState, T: Array, at: Array | None, stretches: tuple[Array, ...]
 ) -> Array:
+    """g of one part of a sum, or of a kernel that is none."""
+    lengths, which, since = stretches
     y = tuple(getattr(state, name) for name in kernel.order)
     systems = coefficients.systems(kernel, params, T)
     y = loops.match_varying(y, (params, T, y, lengths))
