@@ -17,9 +17,8 @@ import jax
 import pytest
 
 import synkin
-
-# What is asked for by JAX_ENABLE_X64. Some packages change it when they are imported, as brainstate does.
-X64 = jax.config.jax_enable_x64
+from tests.helpers.kernels import LINEAR, RECEPTORS
+from tests.helpers.precision import X64, enable_x64
 
 # A kernel that leans on silent promotion would change the dtype of a scan's carry, or a shape, at its user's.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -30,15 +29,6 @@ hypothesis.settings.register_profile(
     "synkin", derandomize=True, deadline=None, database=None, max_examples=25, print_blob=False
 )
 hypothesis.settings.load_profile("synkin")
-
-
-def enable_x64():
-    """JAX's 64-bit mode as a context; it has moved between the supported versions."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax.experimental import enable_x64
-
-    return enable_x64(True)
 
 
 # What takes longest and has a neighbour that walks the same path in less: run with -m wide. By the beginning of a name.
@@ -96,7 +86,7 @@ LONG = (
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.nodeid.removeprefix("tests/").startswith(LONG):
+        if (item.path.name + item.nodeid[item.nodeid.index("::") :]).startswith(LONG):
             item.add_marker(pytest.mark.wide)
 
 
@@ -148,13 +138,6 @@ def method(request):
 def kernel(request):
     """Each kernel of the registry in turn."""
     return request.param
-
-
-RECEPTORS = {name: kernel for name, kernel in synkin.KERNELS.items() if not kernel.input.takes_weights}
-LINEAR = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel.input.takes_weights}
-# One of those that share their equations, as gabaa does ampa's with other defaults.
-_BY_EQUATIONS = {kernel.equations: kernel for kernel in reversed(synkin.KERNELS.values())}
-DISTINCT = {name: kernel for name, kernel in synkin.KERNELS.items() if kernel in _BY_EQUATIONS.values()}
 
 
 @pytest.fixture(params=list(RECEPTORS.values()), ids=list(RECEPTORS))

@@ -1,4 +1,4 @@
-"""Readouts that do the same thing in many ways, each made of one number: of `tests/test_readouts.py` too."""
+"""Readouts that do the same thing in many ways, each made of one number: of `tests/tracing/test_readouts.py` too."""
 
 import functools
 from collections.abc import Callable

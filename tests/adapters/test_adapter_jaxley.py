@@ -1,0 +1,259 @@
+"""Kernels as synapses in networks of jaxley, against `synkin.respond` at the spike times that the voltages show."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import synkin
+from synkin import alpha, ampa, bionmda, currents, dual_expon, expon, schemes
+from tests.helpers import differences, samples
+
+jx = pytest.importorskip("jaxley")
+from jaxley.channels import HH, Leak  # noqa: E402
+from jaxley.connect import connect  # noqa: E402
+
+from synkin.adapters.jaxley import KernelSynapse  # noqa: E402
+
+DT = 0.025
+SPIKES = (40, 300, 310, 700)  # rows of the voltage; the pulse of the second is under way at the third
+ROWS = 900
+
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+
+@pytest.fixture(autouse=True)
+def as_jaxley_has_it():
+    """jaxley leans on promotions that this suite forbids."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def clamped(rows=ROWS, spikes=SPIKES):
+    """A presynaptic voltage in mV that passes 0 mV upward at the given rows."""
+    v = np.full(rows, -70.0)
+    v[[row for row in spikes if row < rows]] = 30.0
+    return v
+
+
+def network(*synapses, edges=1, rows=ROWS):
+    """A clamped cell, a leaky one, and between them ``edges`` synapses of each kind; V and each g are recorded."""
+    cell = jx.Cell(jx.Branch(jx.Compartment(), 1), [-1])
+    net = jx.Network([cell] * 2)
+    net.cell(1).insert(Leak())
+    pre, post = (net.cell(i).branch(0).comp(0) for i in (0, 1))
+    for synapse in synapses:
+        for _ in range(edges):
+            connect(pre, post, synapse)
+    pre.clamp("v", jnp.asarray(clamped(rows)), verbose=False)
+    pre.record("v", verbose=False)
+    post.record("v", verbose=False)
+    for synapse in synapses:
+        for i in range(edges):
+            getattr(net, synapse.name).edge(i).record(f"{synapse.name}_{synapse.conductance}", verbose=False)
+    return net
+
+
+def found(v, v_th=0.0):
+    """Times in ms of the first samples at or above the threshold."""
+    return DT * (1 + np.flatnonzero((v[1:] >= v_th) & (v[:-1] < v_th)))
+
+
+def before(kernel, params, spike_times, times):
+    """`synkin.respond` just before the jumps at ``times``: of a kernel that jumps, without the spike of that time."""
+    g = np.array(synkin.respond(kernel, params, spike_times, times))
+    if kernel is expon:
+        g[np.isin(times, spike_times)] -= 1
+    return g
+
+
+class Params(NamedTuple):
+    k: float = 2.0
+    q: float = 3.0
+    T: float = 1.0
+    T_dur: float = 0.3
+
+
+class State(NamedTuple):
+    g: jax.Array
+    pulse_left: jax.Array
+
+
+own = synkin.receptor(lambda p, y, T: {"g": p.k * T - p.q * y.g}, Params, State, conductance=lambda p, y: y.g**2)
+
+
+def test_g_is_that_of_respond(dtype):
+    """A receptor, a gate, a scheme, a receptor of one's own, and two linear kernels, at every sample."""
+    params = {
+        ampa: ampa.Params(T_dur=0.637),  # ends within a step
+        bionmda: bionmda.Params(),
+        schemes.nmda5: schemes.nmda5.Params(T_dur=0.3),
+        own: own.Params(),
+        expon: expon.Params(tau=3.0),
+        alpha: alpha.Params(tau=2.0),
+    }
+    assert_as_respond(params, dtype)
+
+
+@pytest.mark.usefixtures("x64")
+def test_g_of_a_sum_is_that_of_respond():
+    """Of receptors, with a pulse of each that ends within a step, and of linear kernels."""
+    receptors, linear = ampa + bionmda, alpha + dual_expon
+    params = {
+        receptors: receptors.Params(ampa_T_dur=0.637, g_bionmda=0.3, bionmda_T_dur=1.11),
+        linear: linear.Params(alpha_tau=2.0, g_dual_expon=0.5),
+    }
+    assert_as_respond(params, "float64")
+
+
+def assert_as_respond(params, dtype):
+    names = [f"of_{i}" for i in range(len(params))]
+    net = network(*(KernelSynapse(k, p, gS=1e-3, name=n) for (k, p), n in zip(params.items(), names, strict=True)))
+    v, _, *traces = np.asarray(jax.jit(lambda: jx.integrate(net, delta_t=DT))())
+    spike_times = found(v)
+    assert spike_times == pytest.approx(DT * (1 + np.array(SPIKES)))
+    times = DT * np.arange(len(v))
+    for (kernel, p), g in zip(params.items(), traces, strict=True):
+        expected = before(kernel, p, spike_times, times)
+        assert np.abs(g - expected).max() <= samples.TOLERANCE[dtype] * np.abs(expected).max(), kernel.name
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_spiking_cell_and_its_current():
+    """Spikes of a Hodgkin-Huxley cell; the current is gS g (V - e_syn) of the voltage before the step."""
+    cell = jx.Cell(jx.Branch(jx.Compartment(), 1), [-1])
+    net = jx.Network([cell] * 2)
+    net.cell(0).insert(HH())
+    net.cell(1).insert(Leak())
+    pre, post = (net.cell(i).branch(0).comp(0) for i in (0, 1))
+    connect(pre, post, KernelSynapse(ampa, gS=2e-4, e_syn=10.0, v_th=-10.0, name="excitation"))
+    pre.stimulate(jx.step_current(1.0, 30.0, 0.02, DT, 35.0), verbose=False)
+    for place in (pre, post):
+        place.record("v", verbose=False)
+    for name in ("excitation_g", "i_excitation"):
+        net.excitation.edge(0).record(name, verbose=False)
+    v, V, g, current = np.asarray(jax.jit(lambda: jx.integrate(net, delta_t=DT))())
+    spike_times = found(v, -10.0)
+    assert len(spike_times) >= 3
+    expected = np.asarray(synkin.respond(ampa, ampa.Params(), spike_times, DT * np.arange(len(v))))
+    assert np.abs(g - expected).max() < 1e-14
+    assert np.ptp(V) > 1
+    assert current[1:] == pytest.approx(2e-4 * g[1:] * (V[:-1] - 10.0), rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.usefixtures("x64")
+def test_gradient_through_a_network():
+    """Of the postsynaptic voltage, two synapses with values of their own, against differences of the values."""
+    net = network(KernelSynapse(ampa, ampa.Params(T_dur=0.637), gS=2e-4), edges=2, rows=400)
+    # Between two edges of the grid, so that no difference steps over one.
+    given = {"gS": [1e-4, 3e-4], "e_syn": [0.0, 5.0], "beta": [0.2, 0.5], "T_dur": [0.637, 0.41], "v_th": [0.0, -5.0]}
+    for name, values in given.items():
+        net.ampa.edge("all").set(f"ampa_{name}", np.asarray(values))
+        net.ampa.edge("all").make_trainable(f"ampa_{name}", verbose=False)
+    structure = jax.tree.structure(net.get_parameters())
+    x = np.array([value for values in given.values() for value in values])
+
+    @jax.jit
+    def loss(x):
+        voltages = jx.integrate(net, params=jax.tree.unflatten(structure, list(x.reshape(5, 2))), delta_t=DT)[1]
+        return jnp.mean(voltages * jnp.cos(jnp.arange(voltages.size)))
+
+    got = jax.jit(jax.grad(loss))(x)
+    expected = differences.gradient(loss, x, one_by_one=True)
+    assert np.asarray(got[:8]) == pytest.approx(np.asarray(expected[:8]), rel=1e-7)
+    assert np.abs(expected[:8]).min() > 0
+    assert np.asarray(got[8:]).tolist() == [0, 0]  # v_th decides only whether there is a spike
+
+
+@pytest.mark.parametrize("method", ["exact", "exp_euler"])
+@pytest.mark.parametrize("overlap", ["restart", "ignore"])
+def test_steps_are_those_of_a_run(method, overlap, dtype):
+    """Without jaxley's loop, under this suite's strictness, with three voltages that spike at random."""
+    synapse = KernelSynapse(ampa, ampa.Params(T_dur=0.11), method=method, overlap=overlap)
+    v = np.where(np.random.default_rng(0).random((200, 3)) < 0.3, 20.0, -60.0)
+    states, params = (
+        {name: jnp.full(3, value, dtype) for name, value in values.items()}
+        for values in (synapse.synapse_states, synapse.synapse_params)
+    )
+
+    def body(states, v):
+        states = synapse.update_states(states, DT, v, v, params)
+        return states, states["ampa_g"]
+
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        _, got = jax.lax.scan(body, states, jnp.asarray(v, dtype))
+    spikes = np.diff(v > 0, axis=0, prepend=True) & (v > 0)  # what is above at first has not passed
+    _, expected = synkin.simulate(
+        ampa, ampa.Params(T_dur=0.11), spikes, DT, method=method, overlap=overlap, dtype=dtype
+    )
+    assert got.dtype == dtype
+    assert np.asarray(got) == pytest.approx(np.asarray(expected), rel=samples.TOLERANCE[dtype], abs=1e-12)
+
+
+def test_block_and_signs():
+    """NMDA: nA from uS, mV and the fraction that magnesium leaves; outward where V is above e_syn."""
+    synapse = KernelSynapse(bionmda, gS=1e-3, e_syn=-5.0, block=partial(currents.mg_block, Mg=1.0))
+    states, params = ({"bionmda_g": jnp.array([0.5])}, {"bionmda_gS": jnp.array([1e-3]), "bionmda_e_syn": -5.0})
+    V = jnp.array([-65.0, 40.0])
+    got = jax.vmap(synapse.compute_current, in_axes=(None, 0, 0, None))(states, V, V, params)[:, 0]
+    assert np.asarray(got) == pytest.approx([1e-3 * 0.5 * 0.05967 * -60, 1e-3 * 0.5 * 0.97708 * 45], rel=1e-4)
+
+
+def test_names():
+    """Prefixes, as jaxley's own synapses have them, also after a new name; a scheme begins at rest."""
+    synapse = KernelSynapse(schemes.nmda5, gS=2e-4, name="slow")
+    assert {"slow_gS", "slow_e_syn", "slow_v_th", "slow_kon", "slow_T_dur"} <= set(synapse.synapse_params)
+    assert set(synapse.synapse_states) == {f"slow_{s}" for s in ("C1", "C2", "D", "O", "above", "g", "steps_left")}
+    assert synapse.synapse_params["slow_gS"] == 2e-4
+    synapse.change_name("fast")
+    assert "fast_O" in synapse.synapse_states
+    states, params = (
+        {name: jnp.full(1, value) for name, value in values.items()}
+        for values in (synapse.synapse_states, synapse.synapse_params)
+    )
+    assert set(synapse.update_states(states, DT, jnp.zeros(1), jnp.zeros(1), params)) == set(states)
+    kept = schemes.kampa2004
+    rest = KernelSynapse(kept).synapse_states
+    assert rest == pytest.approx(
+        rest | {f"kampa2004_{n}": float(getattr(kept.init(kept.Params(), ()), n)) for n in kept.order}
+    )
+
+
+def test_names_of_a_sum():
+    """A name that Python has too, and a pulse of each part."""
+    synapse = KernelSynapse(ampa + bionmda)
+    assert synapse.name == "ampa_bionmda"
+    assert {"ampa_bionmda_ampa_T_dur", "ampa_bionmda_g_bionmda"} < set(synapse.synapse_params)
+    own = ("ampa_g", "bionmda_x", "bionmda_g", "above", "g", "ampa_steps_left", "bionmda_steps_left")
+    assert set(synapse.synapse_states) == {f"ampa_bionmda_{name}" for name in own}
+
+
+def test_bad_arguments():
+    for given, sentence in (
+        ({"kernel": "ampa"}, "Argument `kernel` must be a kernel such as synkin.ampa"),
+        ({"kernel": ampa, "gS": -1.0}, "Argument `gS` must be a finite number of uS, 0 or more, but is -1.0"),
+        ({"kernel": ampa, "v_th": np.nan}, "Argument `v_th` must be a finite number of mV"),
+        ({"kernel": ampa, "params": ampa.Params(beta=[1.0, 2.0])}, "Parameter `beta` must broadcast"),
+        ({"kernel": ampa, "params": ampa.Params(beta=-1.0)}, "Parameter `beta` must be"),
+        ({"kernel": expon, "overlap": "ignore"}, "Argument `overlap` is for receptors"),
+        ({"kernel": ampa, "block": 0.5}, "Argument `block` must be a function"),
+        ({"kernel": ampa, "name": "a b"}, "Argument `name` must be a name as Python has them"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=sentence):
+            KernelSynapse(**given)
+
+
+class Taken(NamedTuple):
+    gS: float = 1.0
+    T: float = 1.0
+    T_dur: float = 0.3
+
+
+def test_names_that_are_taken():
+    taken = synkin.receptor(lambda p, y, T: {"g": p.gS * T - y.g}, Taken, State)
+    with pytest.raises(ValueError, match="must not have the name `gS` twice in jaxley"):
+        KernelSynapse(taken)

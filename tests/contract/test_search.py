@@ -1,0 +1,415 @@
+"""A search through all legal parameters for a draw that breaks what holds for every one of them.
+
+Rates from 0 to 10,000 /ms, steps from 0.0001 to 100 ms, pulses from 0 to 10,000 ms (many of them whole steps long,
+where rounding would like to decide), transmitter from 0 to 100 mM, time constants from 0.001 to 10,000 ms, trains
+from empty to a spike at every step. A draw is one synapse; all draws of a batch are run at once, by one program.
+
+    outside     how far g leaves 0 to 1 (receptors)
+    values, slopes, second     whether g or a state, a first, a second derivative of the run is not finite
+    chunks      the run cut in two, handed over as a state: the difference from the whole run
+    steps       the kernel's ``step`` in a scan: the difference from the run
+    respond     between events, off the grid: the difference from the run ("exact" only)
+    stiff       the same where bionmda's x is too fast for the quadrature over a step
+
+Differences are relative to the largest g, in units of what rounding explains (`unit`).
+
+    pytest tests/contract/test_search.py                  what once failed, and some draws of Hypothesis
+    pytest tests/contract/test_search.py -m wide          100,000 draws of each kernel, method and overlap
+    python -m tests.contract.test_search N [REGEX]        the worst of N draws each, of the rows whose name matches
+"""
+
+import os
+import re
+import sys
+from functools import partial
+from typing import Any, NamedTuple
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import synkin
+
+STEPS, CUTS = 16, (5, 8, 11)
+GROUPS, SIZE = 20, 50  # steps dt, and draws that share one
+METHODS, OVERLAPS = ("exp_euler", "exact"), ("restart", "ignore")
+# What is allowed, in the units above.
+LIMITS = {"outside": 4.0, "values": 0.0, "slopes": 0.0, "second": 0.0, "chunks": 8.0, "steps": 8.0, "respond": 64.0}
+LIMITS["stiff"] = np.inf  # told by `main` only
+# bionmda's quadrature over a step of dt resolves rates of g, and of x, times dt up to these, to this accuracy.
+RESOLVED_G, RESOLVED_X, ACCURACY = 20.0, 5.0, 5e-7
+# A run reads the quadrature off a table, and a step by itself does it. In single precision rounding hides the
+# difference; in double precision it is this, where both rates are resolved, where that of x is, and anywhere.
+TABLE = 1e-11, 1e-6, 1e-2
+
+
+class Draws(NamedTuple):
+    """One batch."""
+
+    params: Any  # each (groups, size)
+    dt: np.ndarray  # (groups,) ms
+    inputs: np.ndarray  # (groups, STEPS, size)
+
+
+def draw(kernel, rng, dtype, groups=GROUPS, size=SIZE):
+    """A batch of random draws."""
+    shape = (groups, size)
+    dt = log_uniform(rng, 1e-4, 1e2, groups)
+    # Every other one of a few digits, so that its multiples are exact in single precision too.
+    dt = np.asarray(np.where(np.arange(groups) % 2, dt, _few_digits(dt)), dtype).astype(float)
+    params = {}
+    for field in kernel.Params._fields:
+        if field.startswith("tau"):
+            found = log_uniform(rng, 1e-3, 1e4, shape)
+        elif field == "amplitude":
+            found = rng.normal(size=shape)
+        elif field == "T":
+            found = or_zero(rng, log_uniform(rng, 1e-2, 1e2, shape))
+        elif field == "T_dur":
+            steps = rng.integers(1, STEPS, shape) * dt[:, None]
+            anything = or_zero(rng, log_uniform(rng, 1e-3, 1e4, shape))
+            some_steps = dt[:, None] * log_uniform(rng, 1e-2, STEPS, shape)
+            found = np.choose(
+                rng.integers(0, 3, shape), [np.minimum(steps, 1e4), anything, np.minimum(some_steps, 1e4)]
+            )
+        else:
+            found = or_zero(rng, log_uniform(rng, 1e-5, 1e4, shape))
+        params[field] = np.asarray(found, dtype)
+    if "tau_rise" in params:  # the two may be equal, or nearly so
+        near = params["tau_decay"] * (1 + 10.0 ** rng.uniform(-8, -1, shape))
+        kind = rng.integers(0, 4, shape)
+        params["tau_rise"] = np.asarray(
+            np.choose(np.minimum(kind, 2), [params["tau_decay"], near, params["tau_rise"]]), dtype
+        )
+    inputs = rng.random((groups, STEPS, size)) < rng.choice([0.0, 0.1, 0.3, 0.7, 1.0], (groups, 1, size))
+    if kernel.input.takes_weights:
+        inputs = np.asarray(inputs * rng.normal(size=inputs.shape), dtype)
+    return Draws(kernel.Params(**params), np.asarray(dt, dtype), inputs)
+
+
+def log_uniform(rng, low, high, shape):
+    return np.exp(rng.uniform(np.log(low), np.log(high), shape))
+
+
+def or_zero(rng, values):
+    return np.where(rng.random(values.shape) < 0.1, 0.0, values)
+
+
+def _few_digits(x, bits=12):
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+@partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
+def run(kernel, params, dt, inputs, method, overlap):
+    """The whole run: g, and whether all values, first and second derivatives are finite, (groups, 3, size)."""
+
+    def loss(params, inputs, dt):
+        final, g = synkin.simulate(kernel, params, inputs, dt, method=method, overlap=overlap, dtype=dt.dtype)
+        return jnp.sum(g * jnp.cos(jnp.arange(STEPS, dtype=dt.dtype))[:, None]), (final, g)
+
+    def slopes(params, inputs, dt):
+        return jax.grad(lambda params: loss(params, inputs, dt)[0])(params)
+
+    def group(params, dt, inputs):
+        _, (final, g) = loss(params, inputs, dt)
+        first, second = jax.jvp(
+            lambda params: slopes(params, inputs, dt), (params,), (jax.tree.map(jnp.ones_like, params),)
+        )
+        finite = [jnp.stack([*map(jnp.isfinite, x)]).all(axis=0) for x in ((*final, *g), first, second)]
+        return g, jnp.stack(finite)
+
+    return jax.vmap(group)(params, dt, inputs)
+
+
+@partial(jax.jit, static_argnames=("kernel", "method", "overlap", "cut"))
+def chunks(kernel, params, dt, inputs, method, overlap, cut):
+    """The run in two parts: g."""
+
+    def group(params, dt, inputs):
+        options = {"method": method, "overlap": overlap}
+        state, first = synkin.simulate(kernel, params, inputs[:cut], dt, dtype=dt.dtype, **options)
+        _, second = synkin.simulate(kernel, params, inputs[cut:], dt, state=state, **options)
+        return jnp.concatenate([first, second])
+
+    return jax.vmap(group)(params, dt, inputs)
+
+
+@partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
+def steps(kernel, params, dt, inputs, method, overlap):
+    """The run as a scan over the kernel's step: g."""
+    options = {"method": method} if kernel.input.takes_weights else {"method": method, "overlap": overlap}
+
+    def group(params, dt, inputs):
+        def body(state, spike):
+            return kernel.step(params, state, 0.0, spike, dt, **options)
+
+        return jax.lax.scan(body, kernel.init(params, inputs.shape[1:], dtype=dt.dtype), inputs)[1]
+
+    return jax.vmap(group)(params, dt, inputs)
+
+
+@partial(jax.jit, static_argnames=("kernel", "overlap"))
+def respond(kernel, params, spike_times, weights, times, overlap):
+    """g of each draw at times of its own: (groups, size, times)."""
+
+    def one(params, spike_times, weights, times):
+        given = {"weights": weights} if kernel.input.takes_weights else {"overlap": overlap}
+        return synkin.respond(kernel, params, spike_times, times, dtype=times.dtype, **given)
+
+    return jax.vmap(jax.vmap(one))(params, spike_times, weights, times)
+
+
+def responses(kernel, draws, overlap):
+    """`respond` for a batch: g at the end of each step, (groups, STEPS, size), and the largest anywhere."""
+    inputs, dt = np.swapaxes(draws.inputs, 1, 2), draws.dt[:, None, None].astype(float)
+    grid = np.arange(STEPS + 1) * dt
+    begins, ends = np.broadcast_arrays(grid[..., :-1], grid[..., 1:], inputs)[:2]
+    spike_times = np.where(inputs != 0, ends if kernel.input.takes_weights else begins, np.inf)
+    order = np.argsort(spike_times, axis=-1, kind="stable")
+    spike_times, weights = (np.take_along_axis(x, order, -1) for x in (spike_times, inputs))
+    # Within a step g is largest about where a pulse ends.
+    length = dt / 2 if kernel.input.takes_weights else np.minimum(draws.params.T_dur[..., None], dt)
+    times = np.concatenate([ends, begins + length], axis=-1)
+    given = (np.asarray(x, draws.dt.dtype) for x in (spike_times, weights, times))
+    g = np.asarray(respond(kernel, draws.params, *given, overlap), float)
+    return np.swapaxes(g[..., :STEPS], 1, 2), np.abs(g).max(axis=-1)
+
+
+def unit(kernel, draws):
+    """What one rounding of each time may do to g, relative to its largest value: (groups, size).
+
+    A time is known to an eps of itself, and within so little g moves by its fastest rate.
+    """
+    p, dt = draws.params._asdict(), draws.dt[:, None].astype(float)
+    p = {name: np.asarray(x, float) for name, x in p.items()}
+    if kernel.input.takes_weights:
+        rate = sum(1 / x for name, x in p.items() if name.startswith("tau"))
+        length = dt
+    else:
+        binding = p["alpha" if "alpha" in p else "alpha2"] * p["T"]
+        rate = binding + sum(p.get(name, 0) for name in ("beta", "alpha1", "beta1", "beta2"))
+        length = np.minimum(p["T_dur"], STEPS * dt) + dt
+    return np.finfo(draws.dt.dtype).eps * (1 + rate * length)
+
+
+def apart(got, expected, size):
+    """The largest difference of each draw, over ``size``, (groups, size); not finite counts as infinitely far."""
+    with np.errstate(invalid="ignore"):
+        off = np.abs(np.asarray(got, float) - np.asarray(expected, float)).max(axis=1) / size
+    return np.where(np.isfinite(off), off, np.inf)
+
+
+def measure(kernel, draws, method, overlap, cut=CUTS[0]):
+    """Each deviation of each draw, (groups, size), and where `respond` is to be compared."""
+    eps = np.finfo(draws.dt.dtype).eps
+    g, finite = run(kernel, *draws, method, overlap)
+    g = np.asarray(g, float)
+    found = dict(zip(("values", "slopes", "second"), 1.0 - np.swapaxes(np.asarray(finite), 0, 1), strict=True))
+    if not kernel.input.takes_weights:
+        found["outside"] = np.maximum(-g, g - 1).max(axis=1) / eps
+        size = np.maximum(np.abs(g).max(axis=1), np.finfo(draws.dt.dtype).tiny / eps)
+        if kernel.structure.gated and method == "exact":
+            # Between two samples tens of ms apart it may open and close: its steps are as exact as that is large.
+            size = np.maximum(size, responses(kernel, draws, overlap)[1])
+    else:
+        size = np.maximum(np.abs(g).max(axis=1), np.abs(draws.inputs).max(axis=1) * 1e-3 + 1e-30)
+    one = unit(kernel, draws)
+    table = table_error(kernel, draws) if method == "exact" else 0.0
+    found["chunks"] = apart(chunks(kernel, *draws, method, overlap, cut), g, size) / (one + table)
+    found["steps"] = apart(steps(kernel, *draws, method, overlap), g, size) / (one + table)
+    if method == "exact":
+        sampled, largest = responses(kernel, draws, overlap)
+        off = apart(sampled, g, np.maximum(size, largest))
+        resolved, stiff = comparable(kernel, draws, overlap)
+        found["respond"] = np.where(resolved, off / (one + (ACCURACY if kernel is synkin.bionmda else 0)), 0.0)
+        found["stiff"] = np.where(stiff, off / one, 0.0)
+    return found
+
+
+def comparable(kernel, draws, overlap):
+    """Whether a run and `respond` are meant to agree, and where they would but for a fast x: (groups, size) each."""
+    p, dt = draws.params, draws.dt[:, None]
+    good = np.ones(np.shape(p[0]), bool)
+    if dt.dtype == np.float32:  # whose times are exact for steps of a few digits only
+        good &= dt == _few_digits(dt)
+    if overlap == "ignore":  # where a spike meets the end of a pulse, a time to a rounding does not say which was first
+        good &= np.abs(p.T_dur / dt - np.round(p.T_dur / dt)) > 0.01
+    if kernel is not synkin.bionmda:
+        return good, np.zeros_like(good)
+    slow_g, slow_x = resolved(draws)
+    return good & slow_g & slow_x, good & slow_g & ~slow_x
+
+
+def resolved(draws):
+    """Whether bionmda's quadrature over a step resolves the rates of g, and those of x: (groups, size) each."""
+    p, dt = draws.params, draws.dt[:, None]
+    return (p.alpha1 + p.beta1) * dt <= RESOLVED_G, (p.alpha2 * p.T + p.beta2) * dt <= RESOLVED_X
+
+
+def table_error(kernel, draws):
+    """How far a run of "exact" may be from the same quadrature done in each step, relative to g: see `TABLE`."""
+    if not kernel.structure.gated or draws.dt.dtype == np.float32:
+        return 0.0
+    slow_g, slow_x = resolved(draws)
+    return np.select([slow_g & slow_x, slow_x], TABLE[:2], TABLE[2])
+
+
+def worst(found):
+    """The largest of each deviation."""
+    return {name: float(values.max()) for name, values in found.items()}
+
+
+def broken(found, limits=LIMITS):
+    """Where each deviation is beyond its limit."""
+    return {name: np.argwhere(~(values <= limits[name])) for name, values in found.items()}
+
+
+def told(kernel, draws, found):
+    """What is wrong, with the parameters of an example each."""
+    lines = []
+    for name, places in broken(found).items():
+        if len(places):
+            at = tuple(max(places, key=lambda place: found[name][tuple(place)]))
+            params = ", ".join(f"{field}={float(x[at])!r}" for field, x in draws.params._asdict().items())
+            train = draws.inputs[at[0], :, at[1]]
+            train = np.round(train, 3).tolist() if kernel.input.takes_weights else "".join("01"[int(s)] for s in train)
+            lines.append(
+                f"{name}: {len(places)} draws, worst {found[name][at]:.3g}: "
+                f"{params}, dt={float(draws.dt[at[0]])!r}, {train}"
+            )
+    return lines
+
+
+def one(kernel, dtype, dt, spikes=None, **params):
+    """A batch of the usual small shape, with one draw in it; its spikes by default those that overlap most."""
+    shape = (SMALL_GROUPS, SMALL)
+    filled = kernel.Params(*(np.full(shape, params[field], dtype) for field in kernel.Params._fields))
+    inputs = np.ones((SMALL_GROUPS, STEPS, SMALL), bool if not kernel.input.takes_weights else dtype)
+    if spikes is not None:
+        inputs[:] = np.asarray(spikes)[None, :, None]
+    else:  # another pattern for each
+        every = 1 + np.arange(SMALL_GROUPS * SMALL).reshape(SMALL_GROUPS, 1, SMALL) % STEPS
+        inputs[:] = np.arange(STEPS)[:, None] % every == 0
+    return Draws(filled, np.full(SMALL_GROUPS, dt, dtype), inputs)
+
+
+SMALL_GROUPS, SMALL = 2, 8
+
+# kernel, method, overlap, dtype, dt, parameters; rows of `USUAL`, where what they need is compiled
+ONCE_BROKEN = {
+    "fast binding in long steps": (
+        "ampa", "exact", "restart", "float32", 27.069685,
+        {"alpha": 2708.0, "beta": 771.0, "T": 95.0, "T_dur": 216.55752},
+    ),
+    "a slope where nothing closes g and x is soon over": (
+        "bionmda", "exact", "restart", "float32", 0.2689208984375,
+        {"alpha1": 52.7011, "beta1": 0.0, "alpha2": 0.0168866, "beta2": 35.499, "T": 32.6781, "T_dur": 0.258412},
+    ),
+    "a slope where almost nothing happens": (
+        "bionmda", "exact", "restart", "float32", 3.59,
+        {"alpha1": 0.397, "beta1": 12.5, "alpha2": 1.4e-3, "beta2": 3.5e-6, "T": 0.0106, "T_dur": 0.742},
+    ),
+    "a gate that is fast but for an x that is small": (
+        "bionmda", "exact", "restart", "float32", 11.62,
+        {"alpha1": 112.1, "beta1": 0.5811, "alpha2": 1.781e-05, "beta2": 0.02419, "T": 0.08547, "T_dur": 0.5559},
+    ),
+}  # fmt: skip
+
+
+def test_step_by_step_no_spike_is_dropped():
+    """A spike every 24 steps and pulses of as many, whose end is then the next one's start."""
+    kernel, dt, T = synkin.ampa, np.float32(0.1), 240
+    params, spikes = kernel.Params(T_dur=2.4), (np.arange(T) % 24 == 0)[:, None]
+    options = {"method": "exact", "overlap": "ignore"}
+    _, g = synkin.simulate(kernel, params, spikes, dt, **options)
+    step = jax.jit(partial(kernel.step, **options))
+    state, worst = kernel.init(params, (1,)), 0.0
+    for row, spike in zip(np.asarray(g), spikes, strict=True):
+        state, stepped = step(params, state, 0.0, spike, dt)
+        worst = max(worst, float(np.abs(stepped - row).max()))
+    assert worst < 1e-5
+
+
+# Each kernel and option somewhere: what takes time is to compile them.
+USUAL = [
+    ("ampa", "exact", "restart", "float32"),
+    ("ampa", "exp_euler", "restart", "float64"),
+    ("gabaa", "exact", "ignore", "float64"),
+    ("bionmda", "exact", "restart", "float32"),
+    ("bionmda", "exp_euler", "ignore", "float32"),
+    ("alpha", "exact", "restart", "float32"),
+    ("alpha", "exp_euler", "restart", "float64"),
+    ("expon", "exact", "restart", "float64"),
+    ("dual_expon", "exact", "restart", "float32"),
+]
+
+
+def test_what_once_was_broken_is_tried():
+    assert {known[:4] for known in ONCE_BROKEN.values()} <= set(USUAL)
+
+
+@pytest.mark.parametrize(("name", "method", "overlap", "dtype"), USUAL, indirect=["dtype"])
+def test_draws(name, method, overlap, dtype):
+    kernel = synkin.KERNELS[name]
+    for what, (*row, dt, params) in ONCE_BROKEN.items():
+        if row == [name, method, overlap, dtype]:
+            draws = one(kernel, dtype, dt, **params)
+            assert not told(kernel, draws, measure(kernel, draws, method, overlap)), what
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.integers(0, 2**32 - 1))
+    def property(seed):
+        draws = draw(kernel, np.random.default_rng(seed), dtype, SMALL_GROUPS, SMALL)
+        assert not told(kernel, draws, measure(kernel, draws, method, overlap))
+
+    property()
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize("method", METHODS)
+def test_many_draws(kernel, method, overlap, dtype):
+    if kernel.input.takes_weights and overlap == "ignore":
+        pytest.skip("a linear kernel has no pulses")
+    wrong = []
+    for seed in range(100_000 // (GROUPS * SIZE)):
+        draws = draw(kernel, np.random.default_rng(seed), dtype)
+        found = measure(kernel, draws, method, overlap, CUTS[seed % len(CUTS)])
+        wrong += [f"seed {seed}: {line}" for line in told(kernel, draws, found)]
+    assert not wrong
+
+
+def main(n, only=""):
+    """Print the worst of ``n`` draws of each kernel, method and overlap, in both precisions."""
+    names, batches = list(LIMITS), max(n // (GROUPS * SIZE), 1)
+    print(f"{'':36}" + "".join(f"{name:>16}" for name in names))
+    for dtype in ("float32", "float64"):
+        jax.config.update("jax_enable_x64", dtype == "float64")
+        for kernel_name, kernel in synkin.KERNELS.items():
+            for method in METHODS:
+                for overlap in OVERLAPS[: 1 if kernel.input.takes_weights else 2]:
+                    title = f"{dtype} {kernel_name} {method} {overlap}"
+                    if not re.search(only, title):
+                        continue
+                    high, count, lines = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0), []
+                    for seed in range(batches):
+                        draws = draw(kernel, np.random.default_rng(seed), dtype)
+                        found = measure(kernel, draws, method, overlap, CUTS[seed % len(CUTS)])
+                        lines = lines or told(kernel, draws, found)
+                        for name, value in worst(found).items():
+                            high[name] = max(high[name], value)
+                            count[name] += len(broken(found)[name])
+                    figures = "".join(f"{f'{high[name]:.2g} ({count[name]})':>16}" for name in names)
+                    print(f"{title:36}{figures}", flush=True)
+                    print(*(f"    {line}" for line in lines), sep="\n", end="\n" if lines else "", flush=True)
+    print(f"{batches * GROUPS * SIZE} draws a row: the worst, and how many were beyond {LIMITS}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, *sys.argv[2:3])

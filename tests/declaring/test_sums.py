@@ -1,0 +1,442 @@
+"""Sums of kernels: g is the sum of the parts', and a sum stands wherever a kernel stands."""
+
+import copy
+import pickle
+import sys
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.integrate
+
+import synkin
+from synkin import ampa, bionmda, dual_expon, expon, plot, schemes
+from synkin.fitting import Fit, fit
+from tests.helpers import differences, forms
+from tests.helpers.precision import enable_x64
+
+
+class DecayParams(NamedTuple):
+    k: float = 0.5  # /ms/mM
+    d: float = 0.05  # /ms
+    T: float = 1.0  # mM
+    T_dur: float = 1.03  # ms
+
+
+class DecayState(NamedTuple):
+    O: jax.Array
+    pulse_left: jax.Array
+
+
+# One of one's own.
+decay = synkin.receptor(
+    lambda p, y, T: {"O": p.k * T * (1 - y.O) - p.d * y.O}, DecayParams, DecayState,
+    conductance=lambda p, y: y.O, name="decay",
+)  # fmt: skip
+
+
+BOTH = ampa + schemes.nmda5
+PARAMS = BOTH.Params(ampa_beta=0.35, g_nmda5=0.4, nmda5_alpha=0.15)
+OWN = ampa.Params(beta=0.35), schemes.nmda5.Params(alpha=0.15)
+SPIKES = np.array([1.0, 3.25, 9.5])  # ms
+TIMES = np.arange(0.0, 30.0, 0.7)  # ms
+TRAIN = np.random.default_rng(0).random((40, 3)) < 0.1
+DT = 0.1
+
+
+def close(dtype):
+    return {"rtol": 0, "atol": 1e-14 if dtype == "float64" else 3e-7}
+
+
+# The sum is the sum
+
+
+def test_respond_is_the_sum_of_two(dtype):
+    parts = [synkin.respond(k, p, SPIKES, TIMES, dtype=dtype) for k, p in zip(BOTH.parts, OWN, strict=True)]
+    found = synkin.respond(BOTH, PARAMS, SPIKES, TIMES, dtype=dtype)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, np.asarray(parts[0]) + 0.4 * np.asarray(parts[1]), **close(dtype))
+
+
+def test_respond_is_the_equations_solved_otherwise(x64):
+    """By SciPy from the equations as papers print them, typed again here."""
+    both = ampa + bionmda
+    params = both.Params(g_bionmda=0.25, bionmda_beta1=0.05, bionmda_T_dur=1.5)
+
+    def slope(t, y, T, S):
+        a, x, n = y
+        return [0.98 * T * (1 - a) - 0.18 * a, 1 * S * (1 - x) - 0.5 * x, 2 * x * (1 - n) - 0.05 * n]
+
+    y, at, found = np.zeros(3), 0.0, []
+    # From 1 ms on 0.5 mM for 0.5 ms, and 1 mM for 1.5 ms.
+    for end, T, S in ((1.0, 0, 0), (1.5, 0.5, 1.0), (2.5, 0, 1.0), (12.0, 0, 0)):
+        solved = scipy.integrate.solve_ivp(slope, (at, end), y, "DOP853", args=(T, S), rtol=1e-11, atol=1e-13)
+        y, at = solved.y[:, -1], end
+        found.append(y[0] + 0.25 * y[2])
+    g = synkin.respond(both, params, [1.0], [1.0, 1.5, 2.5, 12.0])
+    np.testing.assert_allclose(g, found, rtol=1e-7, atol=1e-12)
+
+
+def test_three_a_kernel_twice_and_weights(x64):
+    three = expon + dual_expon + expon
+    assert three.name == "expon+dual_expon+expon"
+    assert three is (expon + dual_expon) + expon is expon + (dual_expon + expon)
+    assert three.Params._fields == (
+        "expon1_tau", "g_dual_expon", "dual_expon_tau_decay", "dual_expon_tau_rise", "dual_expon_amplitude",
+        "g_expon2", "expon2_tau",
+    )  # fmt: skip
+    params = three.Params(expon1_tau=2.0, g_dual_expon=0.5, g_expon2=3.0, expon2_tau=20.0)
+    weights = [1.0, -0.5, 2.0]
+    parts = [
+        synkin.respond(kernel, given, SPIKES, TIMES, weights=weights)
+        for kernel, given in (
+            (expon, expon.Params(2.0)),
+            (dual_expon, dual_expon.Params()),
+            (expon, expon.Params(20.0)),
+        )
+    ]
+    found = synkin.respond(three, params, SPIKES, TIMES, weights=weights)
+    np.testing.assert_allclose(found, parts[0] + 0.5 * parts[1] + 3.0 * parts[2], atol=1e-14)
+    state, _ = synkin.simulate(three, params, TRAIN * 1.5, DT)
+    assert state._fields == ("expon1_g", "dual_expon_g_rise", "dual_expon_w", "expon2_g")
+
+
+def test_jumps_are_the_sum_of_two(x64):
+    edges, concentrations = [2.0, 4.0, 9.0], [1.0, 0.1]
+    parts = [
+        synkin.concentration_jumps(k, p, edges, concentrations, TIMES) for k, p in zip(BOTH.parts, OWN, strict=True)
+    ]
+    found = synkin.concentration_jumps(BOTH, PARAMS, edges, concentrations, TIMES)
+    np.testing.assert_allclose(found, parts[0] + 0.4 * parts[1], atol=1e-14)
+    held = BOTH.state_of(part.init(own, ()) for part, own in zip(BOTH.parts, OWN, strict=True))
+    again = synkin.concentration_jumps(BOTH, PARAMS, edges, concentrations, TIMES[TIMES >= 2], state=held)
+    np.testing.assert_allclose(again, found[TIMES >= 2], atol=1e-14)
+
+
+def test_every_run_is_the_sum_of_two(dtype):
+    """As a whole, in pieces, by blocks, in parallel, step by step, and with a readout."""
+    two, own = ampa + decay, (ampa.Params(beta=0.35), decay.Params(d=0.02))
+    params = two.Params(ampa_beta=0.35, g_decay=0.4, decay_d=0.02)
+    options = {"overlap": "restart" if dtype == "float64" else "ignore", "method": "exact"}
+    ends, parts = zip(
+        *(synkin.simulate(k, p, TRAIN, DT, dtype=dtype, **options) for k, p in zip(two.parts, own, strict=True)),
+        strict=True,
+    )
+    expected = np.asarray(parts[0]) + 0.4 * np.asarray(parts[1])
+    final, g = synkin.simulate(two, params, TRAIN, DT, dtype=dtype, **options)
+    np.testing.assert_allclose(g, expected, **close(dtype))
+    chex.assert_trees_all_close(final, two.state_of(ends), atol=1e-6)
+    half, first = synkin.simulate(two, params, TRAIN[:17], DT, dtype=dtype, **options)
+    _, second = synkin.simulate(two, params, TRAIN[17:], DT, state=half, **options)
+    np.testing.assert_allclose(np.concatenate([first, second]), expected, **close(dtype))
+    for more in ({"checkpoint": 7}, {"parallel": True}):
+        _, again = synkin.simulate(two, params, TRAIN, DT, dtype=dtype, **options, **more)
+        np.testing.assert_allclose(again, expected, rtol=0, atol=1e-13 if dtype == "float64" else 1e-6)
+        _, (total, opened) = synkin.simulate(
+            two, params, TRAIN, DT, dtype=dtype, readout=lambda state, g: (g.sum(), state.decay_O), **options, **more
+        )
+        np.testing.assert_allclose(total, expected.sum(axis=1), rtol=0, atol=1e-12 if dtype == "float64" else 3e-6)
+        np.testing.assert_allclose(opened, parts[1], rtol=0, atol=1e-12 if dtype == "float64" else 1e-6)
+    stepper = synkin.stepper(two, params, DT, dtype=dtype, **options)
+    carry, stepped = jax.lax.scan(stepper.step, stepper.init(3), TRAIN)
+    np.testing.assert_allclose(stepped, expected, **close(dtype))
+    chex.assert_trees_all_close(stepper.state(carry), final, atol=1e-6)
+    state, one = two.step(params, half, 0.0, TRAIN[17], DT, **options)
+    np.testing.assert_allclose(one, expected[17], **close(dtype))
+    assert state._fields == two.State._fields
+
+
+def test_a_readout_of_a_long_run_goes_by_blocks(monkeypatch):
+    monkeypatch.setattr(sys.modules["synkin.runs.grid"], "_ELEMENTS", 3 * 7)
+    two = ampa + ampa
+    _, g = synkin.simulate(two, two.Params(), TRAIN[:38], DT)
+    _, doubled = synkin.simulate(two, two.Params(), TRAIN[:38], DT, readout=lambda state, g: 2 * g)
+    np.testing.assert_allclose(doubled, 2 * g, rtol=1e-6)
+
+
+def test_methods_are_those_that_all_have():
+    assert BOTH.methods == ("exact",)
+    assert (ampa + bionmda).methods == ("exp_euler", "exact")
+    two = ampa + bionmda
+    expected = [synkin.simulate(part, part.Params(), TRAIN, DT)[1] for part in (ampa, bionmda)]
+    np.testing.assert_allclose(synkin.simulate(two, two.Params(), TRAIN, DT)[1], expected[0] + expected[1], atol=3e-7)
+
+
+def test_parameters_of_each_synapse():
+    """In runs, steps and loops: also of a state of more axes than they have."""
+    spread = PARAMS._replace(g_nmda5=np.array([0.1, 0.4, 2.0]), ampa_beta=np.array([0.1, 0.35, 1.0]))
+    _, g = synkin.simulate(BOTH, spread, TRAIN, DT)
+    for i, (share, beta) in enumerate(zip(spread.g_nmda5, spread.ampa_beta, strict=True)):
+        one = PARAMS._replace(g_nmda5=share, ampa_beta=beta)
+        np.testing.assert_allclose(g[:, i], synkin.simulate(BOTH, one, TRAIN[:, i], DT)[1], atol=3e-7)
+    batch = np.stack([TRAIN, TRAIN[::-1]], axis=1)
+    _, many = synkin.simulate(BOTH, spread, batch, DT)
+    np.testing.assert_allclose(many[:, 0], g, atol=3e-7)
+    stepper = synkin.stepper(BOTH, spread, DT)
+    _, stepped = jax.lax.scan(stepper.step, stepper.init((2, 3)), batch)
+    np.testing.assert_allclose(stepped, many, atol=3e-7)
+
+
+def test_vector_field():
+    state = BOTH.State(*np.linspace(0.1, 0.4, len(BOTH.State._fields)))
+    found = BOTH.vector_field(PARAMS, state, 0.7)
+    for part, own, at, slope in zip(BOTH.parts, OWN, BOTH.states_of(state), BOTH.states_of(found), strict=True):
+        chex.assert_trees_all_close(slope, part.vector_field(own, at, 0.7))
+
+
+# Derivatives
+
+
+@pytest.mark.parametrize("share", [0.4, 0.0])
+@pytest.mark.parametrize("call", ["respond", "simulate", "readout"])
+def test_gradients(call, share, x64):
+    """Forward and reverse against finite differences, also where there is nothing of a part."""
+    both = ampa + decay
+    params = both.Params(g_decay=share, ampa_T_dur=0.53)  # no pulse ends on a sample
+    weights = np.cos(np.arange(len(TIMES))), np.cos(np.arange(TRAIN.size)).reshape(TRAIN.shape)
+
+    def loss(values):
+        given = both.Params(*values)
+        if call == "respond":
+            return (synkin.respond(both, given, SPIKES, TIMES) * weights[0]).sum()
+        readout = None if call == "simulate" else lambda state, g: g**2 * state.ampa_g
+        return (synkin.simulate(both, given, TRAIN, DT, method="exact", readout=readout)[1] * weights[1]).sum()
+
+    at = jnp.asarray([float(value) for value in params])
+    # Of what cannot be negative, from the right.
+    expected = differences.gradient(loss, at, rule=differences.RIGHT if not share else differences.CENTRAL)
+    assert differences.relative_error(jax.jit(jax.grad(loss))(at), expected) < 1e-6
+    assert differences.relative_error(jax.jit(jax.jacfwd(loss))(at), expected) < 1e-6
+
+
+def test_a_traced_share_out_of_range_is_nan():
+    g = jax.jit(lambda share: synkin.respond(BOTH, PARAMS._replace(g_nmda5=share), SPIKES, TIMES))
+    assert np.isnan(g(-0.1)).all()
+    assert np.isfinite(g(0.0)).all()
+    run = jax.jit(lambda share: synkin.simulate(BOTH, PARAMS._replace(g_nmda5=share), TRAIN, DT)[1])
+    assert np.isnan(run(-0.1)).all()
+
+
+@pytest.mark.parametrize("cell", forms.sums(1), ids=str)
+def test_forms(cell):
+    assert forms.try_cell(cell) is None
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("cell", forms.sums(6), ids=str)
+def test_more_forms(cell):
+    assert forms.try_cell(cell) is None
+
+
+# It stands where a kernel stands
+
+
+def test_it_is_one_that_travels():
+    assert BOTH is ampa + schemes.nmda5
+    assert hash(BOTH) == hash(ampa + schemes.nmda5)
+    assert isinstance(BOTH, synkin.Kernel)
+    assert repr(BOTH).startswith("ampa+nmda5(ampa_alpha=0.98, ampa_beta=0.18, ")
+    assert "g_nmda5=1.0" in repr(BOTH)
+    assert "The sum of ampa and nmda5" in BOTH.__doc__
+    assert pickle.loads(pickle.dumps(BOTH)) is copy.deepcopy(BOTH) is copy.copy(BOTH) is BOTH
+    for values in (PARAMS, BOTH.init(PARAMS, ())):
+        again = pickle.loads(pickle.dumps(values))
+        assert type(again) is type(values)
+        assert again == values
+    with pytest.raises(AttributeError):
+        BOTH.name = "other"
+    assert BOTH.UNITS.g_nmda5 == "1"
+    assert BOTH.UNITS.ampa_alpha == "1/ms/mM"
+    assert BOTH.parameters["nmda5_kon"].name == "nmda5_kon"
+
+
+def test_as_an_object():
+    two = ampa + decay
+    params = two.Params(g_decay=0.4)
+    synapse = synkin.Synapse(two, 3, **params._asdict())
+    _, expected = synkin.simulate(two, params, TRAIN, DT)
+    np.testing.assert_allclose(synapse.run(TRAIN[:20], DT), expected[:20], atol=3e-7)
+    with synkin.environ.context(t=2.0, dt=DT):
+        np.testing.assert_allclose(synapse(TRAIN[20]), expected[20], atol=3e-7)
+    np.testing.assert_allclose(synapse.g.value, expected[20], atol=3e-7)
+    assert synapse.decay_O.value.shape == (3,)
+
+
+def test_as_an_object_of_a_batch():
+    """Step by step, from rest again, with parameters of each synapse."""
+    params = PARAMS._replace(g_nmda5=np.array([0.1, 0.4, 2.0]))
+    rows = np.stack([TRAIN, TRAIN[::-1]], axis=1)[:12]
+    synapse = synkin.Synapse(BOTH, 3, **params._asdict())
+    final, expected = synkin.simulate(BOTH, params, rows, DT)
+    for _ in range(2):
+        synapse.init_state(batch_size=2)
+        with synkin.environ.context(dt=DT):
+            g = [synapse.update(row) for row in rows]
+        np.testing.assert_allclose(g, expected, atol=3e-7)
+        np.testing.assert_allclose(synapse.g.value, expected[-1], atol=3e-7)
+    np.testing.assert_allclose(synapse.state.nmda5_pulse_left, final.nmda5_pulse_left, atol=1e-6)
+    with pytest.raises(AttributeError, match=r"^Attribute `T_dur` must be a parameter of ampa\+nmda5 \(ampa_alpha, "):
+        synapse.T_dur = 1.0
+    with pytest.raises(AttributeError, match=r"^Attribute `T_dur` must be"):
+        _ = synapse.T_duration
+    synapse.nmda5_T_dur = 2.0
+    assert synapse.params.nmda5_T_dur == 2.0
+
+
+def test_release_to_a_sum(dtype):
+    """Weights of spikes on a grid and at their times, and of an object that holds both."""
+    two = expon + dual_expon
+    params = two.Params(expon_tau=3.0, g_dual_expon=0.5, dual_expon_amplitude=np.array([1.0, 2.0, 3.0]))
+    own = expon.Params(3.0), dual_expon.Params(amplitude=params.dual_expon_amplitude)
+    plasticity = synkin.tsodyks_markram.Params(U=0.4, tau_rec=20.0)
+    weights = synkin.tsodyks_markram.release(plasticity, SPIKES, dtype=dtype)
+    scalar = params._replace(dual_expon_amplitude=2.0)
+    parts = [
+        synkin.respond(k, p, SPIKES, TIMES, weights=weights, dtype=dtype)
+        for k, p in ((expon, own[0]), (dual_expon, dual_expon.Params(amplitude=2.0)))
+    ]
+    found = synkin.respond(two, scalar, SPIKES, TIMES, weights=weights, dtype=dtype)
+    np.testing.assert_allclose(found, np.asarray(parts[0]) + 0.5 * np.asarray(parts[1]), **close(dtype))
+    _, released = synkin.tsodyks_markram.run(plasticity, TRAIN, DT, dtype=dtype)
+    parts = [synkin.simulate(k, p, released, DT)[1] for k, p in zip(two.parts, own, strict=True)]
+    expected = np.asarray(parts[0]) + 0.5 * np.asarray(parts[1])
+    synapse = synkin.Synapse(two, 3, release=plasticity, **params._asdict())
+    synapse.init_state(batch_size=2)
+    g = synapse.run(np.repeat(TRAIN[:20, None], 2, axis=1), DT)
+    np.testing.assert_allclose(g[:, 1], expected[:20], atol=1e-6)
+    with synkin.environ.context(dt=DT):
+        for row in TRAIN[20:]:
+            g = synapse(row)
+    np.testing.assert_allclose(g[1], expected[-1], atol=1e-6)
+    np.testing.assert_allclose(synapse.g.value[1], expected[-1], atol=1e-6)
+
+
+def test_pictures():
+    pytest.importorskip("matplotlib")
+    ax = plot.kernel(BOTH, PARAMS, ax=plot.figure().subplots())
+    assert ax.lines
+
+
+# Fits
+
+
+def recorded(kernel, params, times, noise, seed, spikes=(5.0,), scale=40.0, offset=2.0):
+    """A recording whose response has a height of ``scale``, and white noise of that part of it."""
+    with enable_x64():
+        g = np.asarray(synkin.respond(kernel, params, np.asarray(spikes), times))
+    g = scale * g / np.abs(g).max()
+    return offset + g + noise * scale * np.random.default_rng(seed).normal(size=times.size)
+
+
+FITTED = ("ampa_beta", "ampa_T_dur", "g_nmda5", "nmda5_alpha")
+TRUE = {"ampa_beta": 0.35, "ampa_T_dur": 0.8, "g_nmda5": 0.4, "nmda5_alpha": 0.15}
+LONG = np.arange(0, 300, 0.5)  # ms
+
+
+@pytest.fixture(scope="module")
+def found():
+    """AMPA and NMDA receptors at +40 mV, from the defaults."""
+    trace = recorded(BOTH, BOTH.Params(**TRUE), LONG, 0.01, seed=1, spikes=(5.2,))
+    return fit(
+        BOTH, BOTH.Params(), [5.0], LONG, trace, free=FITTED, scale=True, offset=True, onset=True, progress=False,
+        starts=6, unit="pA",
+    )  # fmt: skip
+
+
+def test_fast_and_slow_are_found(found):
+    """What is known of each holds the truth, and is of some use."""
+    assert found.r_squared > 0.985
+    assert found.identifiable
+    for name, true in TRUE.items():
+        value, error = getattr(found.params, name), found.stderr[name]
+        assert abs(value - true) < 4 * error, name
+        assert error < 0.25 * true, name
+    assert found.onset == pytest.approx(0.2, abs=0.1)
+    text = found.summary()
+    for name in (*FITTED, "scale"):
+        assert f"\n{name} " in text
+
+
+def test_a_fit_of_a_sum_travels(found, tmp_path):
+    path = tmp_path / "fit.json"
+    found.save(path)
+    for again in (Fit.load(path), pickle.loads(pickle.dumps(found))):
+        assert again.kernel is BOTH
+        assert again.params == found.params
+        assert repr(again) == repr(found)
+        np.testing.assert_allclose(again.predict(LONG[:9]), found.predicted[:9], rtol=1e-9)
+    own = ampa + decay
+    trace = recorded(own, own.Params(), LONG[:100], 0.01, seed=0)
+    fit(own, own.Params(), [5.0], LONG[:100], trace, free="ampa_beta", scale=True, starts=1, progress=False).save(path)
+    with pytest.raises(ValueError, match=r"^Argument `kernel` must be given to read .*, as decay is none of the lib"):
+        Fit.load(path)
+    assert Fit.load(path, own).kernel is own
+    with pytest.raises(ValueError, match=r"^Argument `kernel` must be ampa\+decay with the parameters ampa_alpha, "):
+        Fit.load(path, BOTH)
+
+
+def test_intervals_of_a_sum(found):
+    profile = found.profile("g_nmda5")
+    low, high = profile.interval95
+    assert low < found.params.g_nmda5 < high
+    assert low < TRUE["g_nmda5"] < high
+    drawn = found.bootstrap(3)
+    assert drawn.names == (*FITTED, "scale", "offset", "onset")
+    assert synkin.measure(LONG, found.predicted, baseline=found.offset).tau_weighted > 20
+    pytest.importorskip("matplotlib")
+    above, _ = plot.fit(found, ax=plot.figure().subplots(2, 1))
+    assert "ampa+nmda5" in above.get_legend().get_title().get_text()
+
+
+def test_what_cannot_be_told_apart_has_the_names_of_the_parts():
+    """The binding rate and the concentration of a pulse are one number, in each part."""
+    two = ampa + ampa
+    trace = recorded(two, two.Params(ampa2_beta=0.02, g_ampa2=0.5), LONG[:200], 0.01, seed=2)
+    result = fit(
+        two, two.Params(ampa2_beta=0.02), [5.0], LONG[:200], trace, free=("ampa1_beta", "ampa2_alpha", "ampa2_T"),
+        scale=True, offset=True, progress=False, starts=2,
+    )  # fmt: skip
+    assert "ampa2_alpha and ampa2_T cannot be told apart: only ampa2_alpha*ampa2_T" in result.message
+    assert "leave ampa2_T out of `free`" in result.message
+    start = two.Params(ampa2_beta=0.02, ampa1_T_dur=0.8, g_ampa2=0.5)
+    tied = fit(
+        two, start, [5.0], LONG[:200], trace, free=("ampa1_beta", "ampa1_T_dur"),
+        tie={"ampa2_T_dur": "ampa1_T_dur"}, scale=True, progress=False, starts=1,
+    )  # fmt: skip
+    assert tied.params.ampa1_T_dur == tied.params.ampa2_T_dur != 0.8
+
+
+@pytest.mark.parametrize("is_sum", [True, False])
+def test_one_or_two_is_told(is_sum):
+    """expon, or expon and a slow one: the one that made the recording is the more likely, either way."""
+    two = expon + dual_expon
+    true = two.Params(expon_tau=4.0, g_dual_expon=0.3 if is_sum else 0.0, dual_expon_tau_decay=60.0)
+    trace = recorded(two, true, LONG, 0.02, seed=4)
+    options = {"scale": True, "offset": True, "progress": False, "starts": 4}
+    fits = [
+        fit(expon, expon.Params(), [5.0], LONG, trace, free="tau", **options),
+        fit(
+            two, two.Params(), [5.0], LONG, trace,
+            free=("expon_tau", "g_dual_expon", "dual_expon_tau_decay"), **options,
+        ),
+    ]  # fmt: skip
+    compared = synkin.compare(fits)
+    assert compared.names[0] == ("expon+dual_expon" if is_sum else "expon")
+    assert compared.best.kernel is (two if is_sum else expon)
+    if is_sum:
+        assert compared.weights[0] > 0.999
+
+
+def test_jumps_of_a_sum_can_be_fitted():
+    jumps = synkin.Jumps([5.0, 6.0], [1.0])
+    params = BOTH.Params(**TRUE)
+    with enable_x64():
+        g = np.asarray(synkin.concentration_jumps(BOTH, params, *jumps, LONG))
+    found = fit(
+        BOTH, params._replace(g_nmda5=1.0), jumps, LONG, 30 * g, free="g_nmda5", scale=True, starts=2, progress=False
+    )
+    assert found.params.g_nmda5 == pytest.approx(0.4, rel=1e-4)
+    assert "ampa_T_dur" not in found.summary()

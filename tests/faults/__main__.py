@@ -1,0 +1,90 @@
+"""Put each fault into a copy of the checkout, and run the tests that should catch it there.
+
+    python -m tests.faults              # all of them; prints which are caught, and by which test
+    python -m tests.faults solving      # those of one folder
+    python -m tests.faults --list       # their names
+
+A fault is caught if a test of the default suite fails. The tests of the fault's own folder run first, those of
+`tests/contract` next, and all others last; a fault that is caught is not looked for further. The exit status is the
+number of faults that are not caught.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.faults.faults import FAULTS, Fault
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> int:
+    """Print a line for each fault."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Faults that the tests must catch.")
+    parser.add_argument("beginning", nargs="?", default="", help="of the files whose faults are tried, as in `solving`")
+    parser.add_argument("--list", action="store_true", help="print the faults, and run nothing")
+    parser.add_argument("--jobs", type=int, default=2, help="how many are tried at a time")
+    arguments = parser.parse_args()
+    chosen = [fault for fault in FAULTS if fault.file.startswith(arguments.beginning)]
+    wrong = [fault for fault in chosen if (ROOT / "synkin" / fault.file).read_text().count(fault.right) != 1]
+    for fault in wrong:
+        print(f"{fault.file} must have this once, but has not: {fault.right}")
+    if wrong or arguments.list:
+        if not wrong:
+            print(*(f"{fault.file}: {fault.what}" for fault in chosen), sep="\n")
+        return len(wrong)
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        missed = 0
+        for fault, by in zip(chosen, pool.map(caught_by, chosen), strict=True):
+            missed += by is None
+            print(f"{'MISSED' if by is None else 'caught'}  {fault.file}: {fault.what}  [{by or ''}]", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return missed
+
+
+def caught_by(fault: Fault) -> str | None:
+    """The first test that fails with the fault; None if none does."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        names = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.split("\n")
+        for name in filter(None, names):
+            if (ROOT / name).is_file():
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, copy / name)
+        file = copy / "synkin" / fault.file
+        file.write_text(file.read_text().replace(fault.right, fault.wrong))
+        own = [f"tests/{part}" for part in dict.fromkeys((Path(fault.file).parts[0], "contract"))]
+        own = [part for part in own if (copy / part).is_dir()]
+        rest = [
+            f"tests/{path.name}"
+            for path in sorted((copy / "tests").iterdir())
+            if f"tests/{path.name}" not in own and (path.name.startswith("test_") or path.is_dir())
+        ]
+        for where in (*([part] for part in own), rest):
+            failed = _first_failure(copy, where)
+            if failed is not None:
+                return failed
+    return None
+
+
+def _first_failure(copy: Path, where: list[str]) -> str | None:
+    """The first test in some folders that fails, or the last line of an error."""
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
+    surroundings = os.environ | {"PYTHONPATH": str(copy), "JAX_COMPILATION_CACHE_DIR": cache}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *where]
+    run = subprocess.run(command, cwd=copy, env=surroundings, capture_output=True, text=True)
+    if run.returncode in (0, 5):  # all passed, or there are no tests
+        return None
+    lines = (run.stdout + run.stderr).strip().splitlines()
+    return next((line for line in lines if line.startswith(("FAILED", "ERROR"))), lines[-1] if lines else "error")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""What docs/other_solvers.md shows is run as it stands there, and its figures are measured again."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import synkin
+from synkin import ampa, bionmda, schemes
+from tests.helpers import differences
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "other_solvers.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+TABLE = re.search(r"^\| `rtol` and `atol` \|.*?(?=\n\n)", PAGE, re.DOTALL | re.MULTILINE)[0]
+SPIKE_TIMES = np.array([5.0, 12.3, 12.7, 30.0])
+TIMES = np.linspace(0.0137, 59.9137, 600)
+
+
+def run(text):
+    """Run an example in a JAX that is no stricter than a reader's; the names that it leaves."""
+    for name in re.findall(r"^import (diffrax|equinox|jaxley)", text, re.MULTILINE):
+        pytest.importorskip(name)
+    given = {}
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        exec(compile(text, "docs/other_solvers.md", "exec"), given)
+    return given
+
+
+def block(word):
+    """The last example that has a word."""
+    return next(text for text in reversed(BLOCKS) if word in text)
+
+
+def test_solve():
+    """To the solver's tolerance; without its edges it sees no pulse, and through them goes no derivative."""
+    shown = run(block("def solve("))
+    state, g = shown["state"], shown["g"]
+    assert isinstance(state, bionmda.State)
+    assert float(abs(state.g - g).max()) < 2e-5 < 0.5 < float(g.max())
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        end = jax.grad(lambda *given: shown["solve"](*given).g[-1], (0, 1))(shown["params"], shown["spike_times"])
+    assert float(end[0].T_dur) == 0
+    assert not np.asarray(end[1]).any()
+    assert float(end[0].beta1) < 0
+
+
+def test_from_edge_to_edge():
+    """The derivatives that the edges have are those of `respond`."""
+    shown = run(block("def g_at("))
+
+    def g_at(params, spike_times):
+        return synkin.respond(ampa, params, spike_times, jnp.array([40.0]))[0]
+
+    expected = jax.grad(g_at, (0, 1))(shown["params"], shown["spike_times"])
+    assert np.asarray(shown["slope"][0]) == pytest.approx(np.asarray(expected[0]), rel=1e-3, abs=1e-6)
+    assert np.asarray(shown["slope"][1]) == pytest.approx(np.asarray(expected[1]), rel=1e-2, abs=1e-6)
+    assert abs(float(shown["slope"][0].T_dur)) > 1e-3
+
+
+@pytest.mark.usefixtures("x64")
+def test_equinox():
+    """The two lines by themselves, and the gradient through a cell of them."""
+    assert block("class Receptor")  # stands alone, and again in the example of the cell
+    run(next(text for text in BLOCKS if "class Receptor" in text))
+    shown = run(block("class Cell"))
+    cell = shown["cell"]
+
+    def misfit(x):
+        beta, tau = x
+        receptor = shown["Receptor"](cell.receptor.params._replace(beta=beta))
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return shown["misfit"](shown["Cell"](receptor, tau))[0]
+
+    expected = differences.gradient(misfit, [0.18, 20.0], h=1e-2, one_by_one=True)
+    got = [shown["gradient"].receptor.params.beta, shown["gradient"].tau]
+    assert np.asarray(got) == pytest.approx(np.asarray(expected), rel=1e-2)
+    assert np.abs(got).min() > 0
+
+
+def test_jaxley():
+    shown = run(block("KernelSynapse("))
+    assert float(shown["g"].max()) > 0.1
+    assert float(shown["slope"][0]["ampa_T_dur"][0]) > 0
+
+
+def solved(kernel, with_edges=True):
+    """g at `TIMES` by diffrax, and the steps it took: a function of the tolerance."""
+    diffrax = pytest.importorskip("diffrax")
+    params = jax.tree.map(jnp.asarray, kernel.Params())
+
+    def field(t, y, params):
+        bound = jnp.any((t >= SPIKE_TIMES) & (t < SPIKE_TIMES + params.T_dur))
+        return kernel.vector_field(params, y, jnp.where(bound, params.T, 0.0))
+
+    @jax.jit
+    def solve(tolerance):
+        control = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+        if with_edges:
+            edges = jnp.concatenate([SPIKE_TIMES, SPIKE_TIMES + params.T_dur])
+            control = diffrax.ClipStepSizeController(control, jump_ts=edges)
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            diffrax.Tsit5(),
+            0.0,
+            60.0,
+            None,
+            kernel.init(params, ()),
+            params,
+            stepsize_controller=control,
+            saveat=diffrax.SaveAt(ts=TIMES),
+        )
+        return kernel.conductance(params, solution.ys), solution.stats["num_steps"]
+
+    return solve
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("kernel", [ampa, bionmda, schemes.nmda5], ids=lambda kernel: kernel.name)
+def test_differences(kernel):
+    """From `respond`, at each tolerance of the table: what the table says, and some of the tolerance."""
+    header, _, *rows = ([cell.strip(" `") for cell in line.strip("|").split("|")] for line in TABLE.splitlines())
+    column = next(i for i, title in enumerate(header) if title.rpartition(".")[2] == kernel.name)
+    expected = np.asarray(synkin.respond(kernel, kernel.Params(), SPIKE_TIMES, TIMES))
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        solve = solved(kernel)
+        for row in rows:
+            tolerance, said, steps = float(row[0]), *(float(n) for n in re.findall(r"[\d.e-]+", row[column]))
+            g, took = solve(tolerance)
+            found = np.abs(np.asarray(g) - expected).max() / expected.max()
+            print(kernel.name, tolerance, f"{found:.1e} ({took})")
+            assert found < 15 * tolerance
+            assert found == pytest.approx(said, rel=0.5), row[0]
+            assert int(took) == pytest.approx(steps, rel=0.2)
+    assert len(rows) >= 3
+
+
+@pytest.mark.usefixtures("x64")
+def test_without_edges():
+    """The page says that the solver leaps over all pulses."""
+    assert "it took 5 steps, and its g was 0" in " ".join(PAGE.split())
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        g, steps = solved(ampa, with_edges=False)(1e-8)
+    assert int(steps) == 5
+    assert not np.asarray(g).any()
+
+
+def test_an_adapter_without_its_framework():
+    """One sentence names the extra, and synkin itself needs no jaxley."""
+    code = "import sys; sys.modules['jaxley'] = None; import synkin; import synkin.adapters.jaxley"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.endswith("needs jaxley, which is not installed: `pip install 'synkin[jaxley]'` adds it.")
+
+
+def test_extras_are_there():
+    for name in re.findall(r'pip install -e "\.\[(\w+)\]"', PAGE):
+        assert f"\n{name} = [" in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.skipif(find_spec("diffrax") is not None, reason="diffrax is here.")
+def test_nothing_here_needs_an_extra():
+    """Where none of the three is installed, the page's examples are skipped, and synkin works."""
+    with pytest.raises(pytest.skip.Exception):
+        run(BLOCKS[0])

@@ -1,0 +1,247 @@
+"""What README.md, the pages in docs/ and the docstrings show is run as it stands there."""
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import tomllib
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import synkin
+from synkin import presets
+from synkin.__main__ import main
+from synkin.arguments import units
+
+ROOT = Path(__file__).parents[2]
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(page, language):
+    """The blocks of code of a page that are in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
+SHELL = [line for text in blocks(README, "sh") for line in text.splitlines()]
+COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m synkin )[^&\n]+", line)]
+SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "activate" in text]
+EXAMPLES = blocks(README, "python")
+# What a reader types once; what it installs may not be there.
+# Pages whose examples are run, and more, by a test of their own.
+ELSEWHERE = {"networks": "test_networks.py", "other_solvers": "test_other_solvers.py"}
+FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
+INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
+
+
+def run(text, given):
+    """Run an example in a JAX that is no stricter than a reader's."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        exec(compile(text, "example", "exec"), given)
+
+
+def import_or_skip(text):
+    """Skip where a package that an example imports is not installed."""
+    for node in ast.walk(ast.parse(text)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            if not name.startswith("synkin"):
+                pytest.importorskip(name.partition(".")[0])
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=[re.search(r"(?<=\n\n)[^#\n]+", text)[0].strip() for text in EXAMPLES])
+def test_examples(text):
+    """Each by itself."""
+    import_or_skip(text)
+    run(text, {})
+
+
+@contextmanager
+def as_jax_is():
+    """Types and ranks are promoted as JAX does by default, on which other frameworks lean."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, page in PAGES.items() if blocks(page, "python") and name not in ELSEWHERE]
+)
+def test_pages(name):
+    """Those of a page one after the other, as they are read."""
+    text = "\n".join(blocks(PAGES[name], "python"))
+    import_or_skip(text)
+    try:
+        with as_jax_is() if FRAMEWORKS.search(text) else nullcontext():
+            run(text, {})
+    finally:
+        synkin.environ.set(t=None, dt=None)
+
+
+def test_every_block_is_run():
+    """But for text, and for lines that install."""
+    for name, file in ELSEWHERE.items():
+        assert f"docs/{name}.md" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    for name, page in {"README": README, **PAGES}.items():
+        languages = set(re.findall(r"^```(\w*)(?=\n)", page, re.MULTILINE)) - {""}
+        assert languages <= {"python", "sh", "text"}, name
+        if name == "README":
+            continue
+        lines = [line for text in blocks(page, "sh") if text not in SESSIONS for line in text.splitlines()]
+        assert [line for line in lines if not INSTALLS.match(line)] == [], name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command, tmp_path, monkeypatch, capsys):
+    if "--plot" in command:
+        pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    arguments = shlex.split(command)
+    assert main(arguments) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out
+    for option in ("--out", "--plot"):
+        if option in arguments:
+            assert Path(arguments[arguments.index(option) + 1]).stat().st_size > 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="The shell is that of Unix.")
+@pytest.mark.parametrize("text", SESSIONS)
+def test_shell(text, tmp_path):
+    """As printed, line by line, in a folder with nothing but an environment."""
+    pytest.importorskip("matplotlib")
+    bin_ = tmp_path / ".venv" / "bin"
+    bin_.mkdir(parents=True)
+    bin_.joinpath("activate").write_text(f"PATH={shlex.quote(str(bin_))}:$PATH\n")
+    # What `pip install -e .` makes of the entry point.
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["synkin"].partition(":")
+    code = f"import sys\nfrom {entry[0]} import {entry[2]}\nsys.exit({entry[2]}())\n"
+    bin_.joinpath("synkin").write_text(f"#!{sys.executable}\n{code}")
+    bin_.joinpath("synkin").chmod(0o755)
+    before = {path.name for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        ["sh", "-eu"],
+        input=text,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    named = set(re.findall(r"(?:--out|--plot|>) (\S+)", text))
+    assert {path.name for path in tmp_path.iterdir()} - before == named
+    assert all((tmp_path / name).stat().st_size > 0 for name in named)
+
+
+def test_there_is_a_shell_session():
+    assert SESSIONS
+
+
+def test_extras_that_examples_need():
+    """An example that imports what only an extra brings has the line that installs it above."""
+    for page in (README, *PAGES.values()):
+        if "import saiunit" in page:
+            assert page.index('pip install -e ".[units]"') < page.index("import saiunit")
+    assert "import saiunit" in PAGES["units"]
+
+
+def test_set_up_is_two_lines():
+    lines = [line for line in SHELL if "-m venv" in line]
+    assert len(lines) == 2, "Set up is one line to run synkin and one to test it."
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for line in lines:
+        chosen = re.search(r'install -q -e "\.\[([\w,]+)\]"', line)[1].split(",")
+        assert set(chosen) <= set(extras)
+    marked = re.search(r"<!-- test command -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert marked, ".ci/run looks for the test command after its marker."
+    assert marked[1] == lines[1]
+
+
+@pytest.mark.parametrize("name", ["README", *PAGES])
+def test_links(name):
+    """Every link leads to a file, and to a heading of it."""
+    text, home = (README, ROOT) if name == "README" else (PAGES[name], ROOT / "docs")
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"(?ms)^```.*?^```$", "", text))
+    local = [target.partition("#") for target in targets if "://" not in target]
+    assert [path for path, _, _ in local if not (home / path).is_file()] == []
+    for path, _, part in local:
+        # Of the reference the headings are known once it is built.
+        if part and not path.startswith("api/"):
+            there = (home / path).read_text(encoding="utf-8") if path else text
+            headings = re.findall(r"^#+ (.*)$", there, re.MULTILINE)
+            anchors = [re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings]
+            assert part in anchors, f"{path}#{part}"
+
+
+def test_every_page_is_found():
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert [name for name in PAGES if f": {name}.md\n" not in menu] == []
+    notebooks = [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert [name for name in notebooks if f"- notebooks/{name}.md\n" not in menu] == []
+
+
+def test_reference_has_every_public_name():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    there = set(re.findall(r"heading: (synkin\.[\w.]+)$", text, re.MULTILINE))
+    names = {f"synkin.{name}" for name in synkin.__all__ if name not in ("KERNELS", "schemes")}
+    names |= {f"synkin.schemes.{name}" for name in synkin.schemes.SCHEMES}
+    names |= {f"synkin.plot.{name}" for name in synkin.plot.__all__ if callable(getattr(synkin.plot, name))}
+    assert names - there == set()
+
+
+def test_kernel_table():
+    """Every kernel stands in the table, with its parameters and their defaults."""
+    section = re.search(r"^## The kernels$(.*?)^## ", PAGES["kernels"], re.DOTALL | re.MULTILINE)[1]
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", section, re.MULTILINE))
+    assert set(rows) == set(synkin.KERNELS)
+    for name, kernel in synkin.KERNELS.items():
+        expected = ", ".join(f"{field} {value:g}" for field, value in kernel.Params()._asdict().items())
+        assert rows[name] == expected
+
+
+def docstring_examples():
+    """The indented blocks of docstrings that are Python and call something: where each stands, and its text."""
+    for path in sorted((ROOT / "synkin").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) or not ast.get_docstring(node):
+                continue
+            for block in re.findall(r"(?<=\n\n)(?: {4}.*\n?)+", ast.get_docstring(node)):
+                text = textwrap.dedent(block)
+                if calls_something(text):
+                    yield f"{path.relative_to(ROOT)}:{getattr(node, 'name', '')}", text
+
+
+def calls_something(text):
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return False
+    return any(isinstance(node, ast.Call) for node in ast.walk(tree))
+
+
+DOCSTRING_EXAMPLES = list(docstring_examples())
+
+
+def test_docstring_examples_are_found():
+    assert "synkin/objects/__init__.py:" in dict(DOCSTRING_EXAMPLES)
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=where) for where, text in DOCSTRING_EXAMPLES])
+def test_docstring_examples(text):
+    """With what they leave to the reader."""
+    given = {**vars(synkin), "synkin": synkin, "presets": presets, "units": units}
+    given |= {"spikes": np.arange(100) == 7, "dt": 0.1, "g": 0.1, "V": -65.0, "jax": jax}
+    ampa = synkin.ampa
+    given |= {"params": ampa.Params(), "Params": ampa.Params, "State": ampa.State, "equations": ampa.equations}
+    if re.search(r"\bu\.", text):
+        given["u"] = pytest.importorskip("saiunit")
+    try:
+        run(text, given)
+    finally:
+        synkin.environ.set(t=None, dt=None)

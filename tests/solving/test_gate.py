@@ -1,0 +1,251 @@
+"""The exact step of a gate, ``v' = a x (1 - v) - (b + c x) v`` with ``x' = source - rate x``, for any x and any rates.
+
+x is a number as large as one likes: mM, or spikes. The reference is the solution as an integral, by thousands of nodes
+that crowd towards both ends of a stretch, and that is what SciPy's Radau finds.
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import synkin
+from tests.helpers import differences
+
+
+class Params(NamedTuple):
+    source: float = 1.0  # /ms/mM
+    rate: float = 0.5  # /ms
+    a: float = 0.5  # /ms
+    b: float = 0.01  # /ms
+    c: float = 0.0  # /ms
+    T: float = 1.0  # mM
+    T_dur: float = 0.53  # ms
+
+
+class State(NamedTuple):
+    v: jax.Array
+    x: jax.Array
+    pulse_left: jax.Array
+
+
+gate = synkin.receptor(
+    lambda p, y, T: {
+        "x": p.source * T - p.rate * y.x,
+        "v": p.a * y.x * (1 - y.v) - (p.b + p.c * y.x) * y.v,
+    },
+    Params,
+    State,
+    conductance=lambda p, y: y.v,
+)
+
+STEPS, SPIKES = 12, np.isin(np.arange(12), (0, 1, 6))
+# Largest errors, of the peak.
+TOLERANCE = {"float32": 3e-6, "float64": 2e-11}
+
+
+def simulated(params, x, dt, dtype):
+    state = State(jnp.zeros_like(x), x, jnp.zeros_like(x))
+    return synkin.simulate(gate, params, _spikes(x), dt, state=state, method="exact")[1]
+
+
+def by_stepper(params, x, dt, dtype):
+    stepper = synkin.stepper(gate, params, dt, method="exact", dtype=dtype)
+    carry = stepper.init(state=State(jnp.zeros_like(x), x, jnp.zeros_like(x)))
+    return jax.lax.scan(stepper.step, carry, _spikes(x))[1]
+
+
+def by_step(params, x, dt, dtype):
+    def body(state, spike):
+        return gate.step(params, state, 0.0, spike, dt, method="exact")
+
+    return jax.lax.scan(body, State(jnp.zeros_like(x), x, jnp.zeros_like(x)), _spikes(x))[1]
+
+
+def between_events(params, x, dt, dtype):
+    def one(params, x):
+        zero = jnp.zeros_like(x)
+        times = np.arange(1, STEPS + 1, dtype=x.dtype) * dt
+        return synkin.respond(
+            gate, params, np.flatnonzero(SPIKES).astype(x.dtype) * dt, times, state=State(zero, x, zero)
+        )
+
+    return jax.vmap(one)(params, x).T
+
+
+def _spikes(x):
+    return np.repeat(SPIKES[:, None], len(x), axis=1)
+
+
+WAYS = {way.__name__: way for way in (simulated, by_stepper, by_step, between_events)}
+
+
+@lru_cache
+def cases():
+    """(100 and more of them,) parameters and x at the start: a dt from 1e-3 to 1e4, and x from 0 to 100."""
+    rows = []
+    for k in np.logspace(-3, 4, 8):
+        for x in (0.0, 0.01, 1.0, 100.0):
+            rows += [
+                ((0.5 * k, 0.25 * k, k, 0.005 * k, 0.0), x),  # all is as fast
+                ((1.0, 0.05, k, 1e-3, 0.2 * k), x),  # the gate alone, which x closes too
+                ((40.0, 30.0, k, 0.1, 0.0), x),  # x comes and goes within a step
+                ((10.0, 0.5, k, 2.0, 0.0), x),
+            ]
+    rates, x = zip(*rows, strict=True)
+    return Params(*np.array(rates).T, T=np.ones(len(x)), T_dur=np.full(len(x), 1.53)), np.array(x)
+
+
+def stretches():
+    """Of the three pulses in steps of 1 ms: start and end, and whether there is transmitter."""
+    ends = np.unique(np.concatenate([np.arange(STEPS + 1.0), [2.53, 7.53]]))
+    pulses = [(0, 2.53), (6, 7.53)]
+    return [(start, end, any(s <= start < e - 1e-9 for s, e in pulses)) for start, end in pairwise(ends)]
+
+
+def solved(p, x, v, h, fed):
+    """x and v after h ms: every number one a case, and x = 0 at a rate of 0 is none of them."""
+    edges = np.concatenate([[0], np.logspace(-9, -0.31, 70)])
+    edges = np.unique(np.concatenate([edges, 1 - edges, np.linspace(0, 1, 200)])) * h
+    node, weight = np.polynomial.legendre.leggauss(20)
+    middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+    s, w = (middle[:, None] + half[:, None] * node).ravel(), (half[:, None] * weight).ravel()
+    to_x = p.source * p.T / p.rate if fed else 0 * p.rate
+
+    def at(s):
+        return to_x + (x - to_x) * np.exp(-p.rate * s)
+
+    def closing(s):
+        """The integral of the rate from s to h."""
+        t = h - s
+        return (p.b * t) + (p.a + p.c) * (to_x * t + (at(s) - to_x) * -np.expm1(-p.rate * t) / p.rate)
+
+    opened = sum(weight * p.a * at(s) * np.exp(-closing(s)) for s, weight in zip(s, w, strict=True))
+    return at(h), np.exp(-closing(0.0)) * v + opened
+
+
+@lru_cache
+def expected():
+    """Of dt = 1 ms."""
+    p, x = cases()
+    v, out = np.zeros_like(x), []
+    for start, end, fed in stretches():
+        x, v = solved(p, x, v, end - start, fed)
+        if end == round(end):
+            out.append(v)
+    return np.array(out)
+
+
+def test_the_reference_is_what_radau_finds():
+    params, x = cases()
+    for i in range(0, len(x), 17):
+        p, y = Params(*(float(value[i]) for value in params)), np.array([x[i], 0.0])
+        for start, end, fed in stretches()[:4]:
+
+            def rhs(t, y, p=p, fed=fed):
+                return p.source * fed - p.rate * y[0], p.a * y[0] * (1 - y[1]) - (p.b + p.c * y[0]) * y[1]
+
+            y = solve_ivp(rhs, (start, end), y, "Radau", rtol=1e-9, atol=1e-14).y[:, -1]
+        assert abs(y[1] - expected()[2, i]) < 1e-6 * expected()[:3, i].max()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_any_x_and_any_rates(way, dtype):
+    params, x = cases()
+    params, x = jax.tree.map(lambda value: jnp.asarray(value, dtype), (params, x))
+    got = np.asarray(WAYS[way](params, x, jnp.asarray(1.0, dtype), dtype), float)
+    off = np.abs(got - expected()).max(axis=0) / np.abs(expected()).max(axis=0)
+    assert off.max() < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("way", ["simulated", "by_stepper"])
+def test_an_x_far_above_1_is_read_off_a_table(way, dtype):
+    """10 mM for 5 ms: x goes to 20."""
+    params = Params(T=10.0, T_dur=5.0)
+    spikes, times = np.arange(100) == 0, np.arange(1, 101) * 0.1
+    right = synkin.respond(gate, params, [0.0], times, dtype=dtype)
+    if way == "simulated":
+        _, got = synkin.simulate(gate, params, spikes, 0.1, method="exact", dtype=dtype)
+    else:
+        stepper = synkin.stepper(gate, params, 0.1, method="exact", dtype=dtype)
+        _, got = jax.lax.scan(stepper.step, stepper.init(()), spikes)
+        assert stepper.coefficients.range.most >= 20
+    np.testing.assert_allclose(right[np.array([10, 30, 50])], [0.9189, 0.9988, 0.9989], atol=2e-4)
+    np.testing.assert_allclose(got, right, rtol=0, atol=TOLERANCE[dtype])
+
+
+class Falling(NamedTuple):
+    source: Annotated[Any, "of x, which may be negative"] = -1.0
+    T: float = 1.0
+    T_dur: float = 0.53
+
+
+falling = synkin.receptor(
+    lambda p, y, T: {"x": p.source * T - 0.5 * y.x, "v": 0.5 * y.x * (1 - y.v) - 0.01 * y.v},
+    Falling,
+    State,
+    conductance=lambda p, y: y.v,
+    signed=("source",),
+)
+
+
+def test_an_x_below_0_is_no_number(dtype):
+    """Where the parameters are known they are refused, where they are traced g is NaN."""
+    spikes = np.arange(8) == 0
+
+    def by_stepper(params):
+        stepper = synkin.stepper(falling, params, 0.25, method="exact", dtype=dtype)
+        return jax.lax.scan(stepper.step, stepper.init(()), spikes)[1]
+
+    for way in (
+        lambda params: synkin.simulate(falling, params, spikes, 0.25, method="exact", dtype=dtype)[1],
+        by_stepper,
+        lambda params: synkin.respond(falling, params, [0.0], [1.0, 2.0, 3.0], dtype=dtype),
+    ):
+        with pytest.raises(ValueError, match="must have an inflow of `x` that is not negative"):
+            way(Falling())
+        assert np.isnan(jax.jit(way)(Falling())[2:]).all()
+
+
+def loss(at):
+    *rates, x, v, dt, T_dur = at
+    state, params = State(v[None], x[None], jnp.zeros(1)), Params(*rates, T_dur=T_dur)
+    _, g = synkin.simulate(gate, params, SPIKES[:, None], dt, state=state, method="exact")
+    return jnp.sum(g[:, 0] * jnp.cos(jnp.arange(STEPS)))
+
+
+@jax.jit
+def derivatives(at, direction):
+    return jax.grad(loss)(at), jax.jvp(loss, (at,), (direction,))[1]
+
+
+value = jax.jit(loss)
+# Rates, and the x of the start.
+POINTS = {
+    "off a table": ((1.0, 0.5, 2.0, 0.01, 0.3), 0.4),
+    "nothing there, and nothing closes by itself": ((1.0, 0.5, 2.0, 0.0, 0.3), 0.0),
+    "beyond a table": ((1.0, 0.5, 2.0, 0.5, 0.0), 80.0),
+    "no table is good enough": ((100.0, 50.0, 400.0, 50.0, 0.0), 0.4),
+    "all rates 0": ((0.0, 0.0, 0.0, 0.0, 0.0), 0.0),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_derivatives_on_a_table_and_beyond(point, x64):
+    """Forward and reverse, of rates, the x of the start, dt and T_dur; where one is 0 from the right."""
+    rates, x = POINTS[point]
+    at = np.array([*rates, x, 0.2, 0.25, 0.6])
+    direction = np.where(at == 0, 1.0, at) * np.cos(np.arange(len(at)))
+    direction = np.where(at == 0, np.abs(direction), direction)
+    reverse, forward = derivatives(at, direction)
+    rule = differences.CENTRAL if at.all() else differences.RIGHT
+    (wanted,) = differences.gradient(lambda s: value(at + s[0] * direction), [0.0], rule=rule, one_by_one=True)
+    size = np.abs(reverse) @ np.abs(direction)
+    assert np.isfinite(reverse).all()
+    assert abs(forward - reverse @ direction) < 1e-9 * size
+    assert abs(forward - wanted) < 1e-6 * size
