@@ -34,9 +34,9 @@ FAULTS = (
     ),
     Fault(
         "arguments/bind.py",
-        "times = nan_if_invalid_times(times, start, sort=False)\n    if state is None:\n        state = rest(kernel, params, wanted)\n    inputs",
-        "if state is None:\n        state = rest(kernel, params, wanted)\n    inputs",
-        "a traced time before the start of `respond` gives a plausible g",
+        "if start is not None:",
+        "if False:",
+        "a spike before the time of the given state is taken for one at that time",
     ),
     # tracing
     Fault(
