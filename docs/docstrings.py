@@ -87,7 +87,7 @@ def describe(item: griffe.Class, kind: Any) -> None:
         attribute = item.members[name]
         annotation = attribute.annotation
         attribute.annotation = annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
-        lines.append(f"    {name}: {fields.worded(meaning, unit)}")
+        lines.append(f"    {name}: {fields.describe_field(meaning, unit)}")
     item.docstring.value = "\n".join([item.docstring.value, "", "Attributes:", *lines])
 
 

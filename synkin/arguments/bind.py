@@ -120,10 +120,10 @@ def bind_step(
     """
     has_units = units.among(params, state, t, spike, dt)
     params, state = units.params(declared, params), check_state(declared, units.state(state, declared))
-    units.plain("t", t, "ms")
+    units.strip_unit("t", t, "ms")
     dt = _dt(dt)
     params = nan_if_invalid(check_params(params, state[0].shape, declared), declared)
-    plain = units.plain("spike", spike, declared.input.unit)
+    plain = units.strip_unit("spike", spike, declared.input.unit)
     checked = declared.input.check_spike(plain, state[0])
     state = declared.input.nan_if_invalid_state(state, params, plain)
     dtype = state[0].dtype
@@ -147,8 +147,8 @@ def bind_train(
     """
     has_units = units.among(params, spikes, dt, state, t0)
     params, state = units.params(declared, params), units.state(state, declared)
-    plain, dt = units.plain("spikes", spikes, declared.input.unit), units.plain("dt", dt, "ms")
-    check_number("t0", units.plain("t0", t0, "ms"), np.isfinite, "a finite number of ms")
+    plain, dt = units.strip_unit("spikes", spikes, declared.input.unit), units.strip_unit("dt", dt, "ms")
+    check_number("t0", units.strip_unit("t0", t0, "ms"), np.isfinite, "a finite number of ms")
     dt = _dt(dt)
     at_rest = state is None
     if not at_rest:
@@ -185,15 +185,15 @@ def bind_events(
     check_kernel(kernel)
     has_units = units.among(params, spike_times, times, weights, delay, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
-    spike_times, times = units.plain("spike_times", spike_times, "ms"), units.plain("times", times, "ms")
-    weights, t0 = units.plain("weights", weights, "mS"), units.plain("t0", t0, "ms")
+    spike_times, times = units.strip_unit("spike_times", spike_times, "ms"), units.strip_unit("times", times, "ms")
+    weights, t0 = units.strip_unit("weights", weights, "mS"), units.strip_unit("t0", t0, "ms")
     kernel.input.check_overlap(overlap)
     params = check_params(params, (), kernel)
     if state is not None:
         state = check_state(kernel, state, ())
     wanted = float_dtype(dtype) if state is None else state[0].dtype
     spike_times = check_times("spike_times", spike_times, sort=True)
-    spike_times = arrivals(spike_times, check_delay(units.plain("delay", delay, "ms")))
+    spike_times = arrivals(spike_times, check_delay(units.strip_unit("delay", delay, "ms")))
     times = check_times("times", times, sort=False)
     t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:
@@ -240,8 +240,8 @@ def bind_protocol(
         )
     has_units = units.among(params, edges, concentrations, times, state)
     params, state = units.params(kernel, params), units.state(state, kernel)
-    edges, times = units.plain("edges", edges, "ms"), units.plain("times", times, "ms")
-    concentrations = units.plain("concentrations", concentrations, "mM")
+    edges, times = units.strip_unit("edges", edges, "ms"), units.strip_unit("times", times, "ms")
+    concentrations = units.strip_unit("concentrations", concentrations, "mM")
     params = nan_if_invalid(check_params(params, (), kernel), kernel)
     edges = check_times("edges", edges, sort=False)
     times = check_times("times", times, sort=False)
@@ -271,4 +271,4 @@ def cast(params: AnyParams, dtype: DTypeLike) -> AnyParams:
 
 
 def _dt(dt: object) -> Any:
-    return nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
+    return nan_if_invalid_dt(check_dt(units.strip_unit("dt", dt, "ms")))

@@ -49,7 +49,7 @@ def units(*kinds: Any) -> dict[str, str]:
     return {name: unit for kind in kinds for name, (_, unit) in said(kind).items() if unit is not None}
 
 
-def worded(meaning: str, unit: str | None) -> str:
+def describe_field(meaning: str, unit: str | None) -> str:
     """Such as "binding rate (/ms/mM)"; where nothing is known, "" or one of the two."""
     unit = "" if unit is None else "dimensionless" if unit == "1" and not meaning else unit.removeprefix("1")
     return f"{meaning} ({unit})" if meaning and unit else meaning or unit
@@ -66,7 +66,7 @@ def document(kind: Any, units: Mapping[str, str | None], meanings: Mapping[str, 
     known = said(kind)
     for name in kind._fields:
         meaning, unit = known.get(name, ((meanings or {}).get(name, ""), None))
-        text = worded(meaning, units.get(name) or unit)
+        text = describe_field(meaning, units.get(name) or unit)
         field = getattr(kind, name)
         if text and (getattr(field, "__doc__", None) or "").startswith(_NOTHING):
             field.__doc__ = text
@@ -77,7 +77,7 @@ def document(kind: Any, units: Mapping[str, str | None], meanings: Mapping[str, 
 def described(kind: Kind) -> Kind:
     """Decorator: a NamedTuple's or dataclass's fields say in ``help`` what is said of them."""
     if dataclasses.is_dataclass(kind):
-        lines = [f"    {name}: {worded(*about)}" for name, about in said(kind).items()]
+        lines = [f"    {name}: {describe_field(*about)}" for name, about in said(kind).items()]
         kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__ or ""), "", "Attributes:", *lines])
         kind.__init__.__annotations__ = {}  # as `document` does
     else:

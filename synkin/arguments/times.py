@@ -157,7 +157,7 @@ def as_sweeps(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray]:
         TypeError: not real numbers, or traced ones.
         ValueError: shapes that do not fit, fewer than 3 samples, or a time that is not finite.
     """
-    times, trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
+    times, trace = as_float64("times", units.strip_unit("times", times, "ms")), as_float64("trace", trace)
     if times.ndim != 1:
         raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
     if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):

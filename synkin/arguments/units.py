@@ -1,10 +1,10 @@
 """The boundary where quantities with units (saiunit) become plain arrays, and g a quantity again.
 
-    tau = units.plain("tau", 0.008 * u.second, "ms", "Parameter")      # 8.0; all that is no quantity stays as it is
+    tau = units.strip_unit("tau", 0.008 * u.second, "ms", "Parameter")  # 8.0; what is no quantity stays as it is
     g = units.quantity(g, "mS")
 
-Inside there are plain arrays in ms, mM, mS and mV. A public function takes quantities in with `plain`, `params` and
-`state`, and gives g back as a quantity where `among` found one in what it was given. saiunit is optional and never
+Inside there are plain arrays in ms, mM, mS and mV. A public function takes quantities in with `strip_unit`, `params`
+and `state`, and gives g back as a quantity where `among` found one in what it was given. saiunit is optional and never
 imported here: where a program has not imported it, nothing is a quantity. brainunit's quantities are saiunit's.
 """
 
@@ -36,7 +36,7 @@ def among(*values: Any) -> bool:
     return any(is_quantity(value) or are_quantities(value) for value in values)
 
 
-def plain(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
+def strip_unit(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
     """``value`` without its unit.
 
     Args:
@@ -49,12 +49,12 @@ def plain(name: str, value: Any, unit: str, kind: str = "Argument") -> Any:
         TypeError: a quantity of another dimension.
     """
     if are_quantities(value):
-        return [plain(name, element, unit, kind) for element in value]
+        return [strip_unit(name, element, unit, kind) for element in value]
     if not is_quantity(value):
         return value
     wanted, came = unit_of(unit), value.unit
     if not wanted.has_same_dim(came):
-        raise TypeError(f"{kind} `{name}` must be {worded(unit)}, but is {worded(came)}.")
+        raise TypeError(f"{kind} `{name}` must be {describe_unit(unit)}, but is {describe_unit(came)}.")
     number, factor = value.mantissa, came.magnitude / wanted.magnitude
     if factor == 1:
         return number
@@ -99,7 +99,7 @@ def parameter(kernel: Any, name: str, value: Any) -> Any:
             f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), "
             "but is a quantity."
         )
-    return plain(name, value, unit, "Parameter")
+    return strip_unit(name, value, unit, "Parameter")
 
 
 def state(values: Any, kernel: Any) -> Any:
@@ -111,7 +111,9 @@ def state(values: Any, kernel: Any) -> Any:
     if not among(values) or getattr(values, "_fields", None) != kernel.State._fields:
         return values
     fields = values._asdict().items()
-    return values._replace(**{name: plain(f"state.{name}", value, kernel.variables[name]) for name, value in fields})
+    return values._replace(
+        **{name: strip_unit(f"state.{name}", value, kernel.variables[name]) for name, value in fields}
+    )
 
 
 @functools.cache
@@ -129,6 +131,6 @@ def unit_of(name: str) -> Any:
     return functools.reduce(operator.mul, factors, saiunit.UNITLESS)
 
 
-def worded(unit: object) -> str:
+def describe_unit(unit: object) -> str:
     """A unit, ours or saiunit's, as a sentence has it."""
     return "dimensionless" if str(unit) == "1" else f"in {unit}"

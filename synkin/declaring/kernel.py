@@ -34,7 +34,7 @@ from synkin.arguments.params_and_states import (
 )
 from synkin.arguments.shapes import check_shape, float_dtype
 from synkin.solving import limits, structure
-from synkin.solving.stepper import carry_from_state, prepared, warn_of_rounding
+from synkin.solving.stepper import carry_from_state, make_stepper, warn_of_rounding
 
 Equations = Callable[..., Mapping[str, Any]]
 
@@ -171,7 +171,7 @@ class Kernel:
         state = check_state(self, units.state(state, self))
         like = state[0]
         params = aligned_params(units.params(self, params), like, self)
-        T = as_array(as_real("T", units.plain("T", T, "mM")), like.dtype)
+        T = as_array(as_real("T", units.strip_unit("T", T, "mM")), like.dtype)
         y = tuple(getattr(state, name) for name in self.order)
         derivatives = dict(zip(self.order, self.derivatives(params, y, T), strict=True))
         zero = jnp.zeros_like(like)
@@ -282,7 +282,7 @@ def _one_step(
     kernel: Kernel, params: AnyParams, state: AnyState, spike: Array, dt: Array, method: str, overlap: str
 ) -> tuple[AnyState, Array]:
     """`Kernel.step` of arguments that have been checked."""
-    ready = prepared(kernel, params, dt, method, overlap, dt.dtype, once=True)
+    ready = make_stepper(kernel, params, dt, method, overlap, dt.dtype, single_step=True)
     carry, g = ready.step(carry_from_state(ready, state, at_rest=False), spike)
     return ready.state(carry), g
 

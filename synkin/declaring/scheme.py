@@ -165,7 +165,7 @@ class Scheme(Kernel):
         """Checked parameters and concentration, as arrays of one rank."""
         params = units.params(self, params)
         shape = common_shape(params, self)
-        T = check_concentration("T", units.plain("T", T, "mM"))
+        T = check_concentration("T", units.strip_unit("T", T, "mM"))
         try:
             shape = np.broadcast_shapes(shape, np.shape(T))
         except ValueError:

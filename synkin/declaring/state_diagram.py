@@ -14,7 +14,7 @@ from synkin.arguments.declaration import AnyParams
 from synkin.arguments.known import concrete_value
 from synkin.declaring.scheme_text import Transition
 from synkin.solving.coefficients import stacked
-from synkin.solving.propagator import steady
+from synkin.solving.propagator import stationary_distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,4 +96,4 @@ def _steady(diagram: StateDiagram, first: int, params: AnyParams, T: Array) -> A
     n = len(diagram.states)
     order = np.array([first, *(i for i in range(n) if i != first)])
     generator = diagram.matrix(params, T)
-    return steady(generator[..., order, :][..., :, order])[..., np.argsort(order)]
+    return stationary_distribution(generator[..., order, :][..., :, order])[..., np.argsort(order)]

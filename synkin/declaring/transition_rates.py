@@ -133,8 +133,8 @@ def check_units(rate: Product, known_units: Mapping[str, str], line: str, *, is_
     if len(found) > 1:
         (unit, name), (other, another) = [*found.items()][:2]
         raise ValueError(
-            f"{line} must add up what is of one unit, but {name} is {units.worded(unit)} and {another} "
-            f"{units.worded(other)}."
+            f"{line} must add up what is of one unit, but {name} is {units.describe_unit(unit)} and {another} "
+            f"{units.describe_unit(other)}."
         )
 
 

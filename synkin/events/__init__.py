@@ -118,7 +118,9 @@ def deconvolve(
     if drift is None:
         drift = _DRIFT * template.length
     else:
-        drift = _as_number("drift", units.plain("drift", drift, "ms"), lambda v: 0 < v < inf, "a positive number of ms")
+        drift = _as_number(
+            "drift", units.strip_unit("drift", drift, "ms"), lambda v: 0 < v < inf, "a positive number of ms"
+        )
     # A baseline wider than the trace is its mean at any width.
     width = min(drift / interval, float(len(times)))
     places = ceil(max(template.rise / interval, 2.0) * len(template.samples))

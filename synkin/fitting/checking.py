@@ -47,7 +47,10 @@ def as_problem(
     if isinstance(spike_times, Jumps):
         spike_times, weights = samples.as_protocol(kernel, spike_times, weights)
     else:
-        spike_times, weights = units.plain("spike_times", spike_times, "ms"), units.plain("weights", weights, "mS")
+        spike_times, weights = (
+            units.strip_unit("spike_times", spike_times, "ms"),
+            units.strip_unit("weights", weights, "mS"),
+        )
     if units.is_quantity(trace):
         trace, unit = trace.mantissa, str(trace.unit)
     check_params(params, (), kernel)
@@ -142,7 +145,7 @@ def _as_delay(value: Any) -> float:
             "Argument `delay` must be a number of ms, but is "
             f"{value}: one that is to be fitted is an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
         )
-    value = units.plain("delay", value, "ms")
+    value = units.strip_unit("delay", value, "ms")
     as_float64("delay", value)
     return float(check_delay(value))
 

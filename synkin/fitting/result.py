@@ -91,7 +91,7 @@ class Fit:
         Raises:
             TypeError, ValueError: not real numbers, or another shape.
         """
-        times = as_float64("times", units.plain("times", times, "ms"))
+        times = as_float64("times", units.strip_unit("times", times, "ms"))
         if times.ndim != 1:
             raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
         check_times("times", times, sort=False)

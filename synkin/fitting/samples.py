@@ -33,7 +33,7 @@ def as_samples(
                 f"{written[0]} and {written[1]}."
             )
         given_times, given_trace = _extended(*lists)
-    times, trace = as_float64("times", units.plain("times", given_times, "ms")), as_float64("trace", given_trace)
+    times, trace = as_float64("times", units.strip_unit("times", given_times, "ms")), as_float64("trace", given_trace)
     if times.ndim not in (1, 2) or not times.size:
         raise ValueError(f"Argument `times` must have shape (M,), M at least 1, but has shape {times.shape}.")
     if times.ndim == 2 and trace.shape != times.shape:
@@ -62,7 +62,7 @@ def _as_rows(value: Any) -> Sequence[Any]:
 
 def _extended(times: Sequence[ArrayLike], trace: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
     """Rows of one length: NaN, at times that go on with the last interval."""
-    rows = [as_float64("times", units.plain("times", row, "ms")) for row in times]
+    rows = [as_float64("times", units.strip_unit("times", row, "ms")) for row in times]
     longest = max(map(len, rows))
     extended = np.full((2, len(rows), longest), np.nan)
     for r, (own, values) in enumerate(zip(rows, trace, strict=True)):
@@ -157,13 +157,13 @@ def as_protocol(kernel: Kernel, given: Jumps, weights: ArrayLike | None) -> tupl
             "Argument `spike_times` must be spike times for a linear kernel, or where there are weights, but is a "
             "protocol of concentrations."
         )
-    concentrations = as_float64("concentrations", units.plain("concentrations", given.concentrations, "mM"))
+    concentrations = as_float64("concentrations", units.strip_unit("concentrations", given.concentrations, "mM"))
     check_concentration("concentrations", concentrations)
     if concentrations.ndim not in (1, 2):
         raise ValueError(
             f"Argument `concentrations` must have shape (K,) or (R, K), but has shape {concentrations.shape}."
         )
-    edges = as_float64("edges", units.plain("edges", given.edges, "ms"))
+    edges = as_float64("edges", units.strip_unit("edges", given.edges, "ms"))
     after = np.concatenate([concentrations, np.zeros((*concentrations.shape[:-1], 1))], axis=-1)
     if edges.shape[-1:] != after.shape[-1:] or edges.ndim not in (1, 2):
         raise ValueError(

@@ -63,9 +63,9 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     """
     unit = "mS" if units.has_dimension(spikes, "mS") else "1"
     has_unit = units.is_quantity(spikes)
-    spikes = _ANY_NUMBERS.check_train(units.plain("spikes", spikes, unit), None)
-    dt = nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
-    delay = check_delays(units.plain("delay", delay, "ms"), spikes.shape[1:])
+    spikes = _ANY_NUMBERS.check_train(units.strip_unit("spikes", spikes, unit), None)
+    dt = nan_if_invalid_dt(check_dt(units.strip_unit("dt", dt, "ms")))
+    delay = check_delays(units.strip_unit("delay", delay, "ms"), spikes.shape[1:])
     moved = _moved(spikes, delay, dt)
     return units.quantity(moved, unit) if has_unit else moved
 

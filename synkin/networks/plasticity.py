@@ -251,7 +251,7 @@ class TsodyksMarkram:
         params = units.params(self, params)
         params = nan_if_invalid(check_params(params, (), self), self)
         dtype = float_dtype(dtype)
-        spike_times = check_times("spike_times", units.plain("spike_times", spike_times, "ms"), sort=True)
+        spike_times = check_times("spike_times", units.strip_unit("spike_times", spike_times, "ms"), sort=True)
         spike_times = nan_if_invalid_times(spike_times, sort=True)
         n = _sites(key, n)
         rest = self.input.nan_if_invalid_state(self.rest_state(params, (), dtype), params, True)

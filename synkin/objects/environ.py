@@ -105,7 +105,7 @@ def checked_dt(dt: ArrayLike) -> Any:
     if type(dt) is float:
         check_dt(dt)
         return dt
-    value = units.plain("dt", dt, "ms")
+    value = units.strip_unit("dt", dt, "ms")
     check_dt(value)
     return _as_known(value, units.is_quantity(dt))
 
@@ -122,7 +122,7 @@ def _checked(t: ArrayLike | EllipsisType | None, dt: ArrayLike | EllipsisType | 
 def _checked_t(t: ArrayLike) -> Any:
     if type(t) is float and math.isfinite(t):
         return t
-    value = units.plain("t", t, "ms")
+    value = units.strip_unit("t", t, "ms")
     check_number("t", value, np.isfinite, "a finite number of ms")
     return _as_known(value, units.is_quantity(t))
 

@@ -27,7 +27,7 @@ from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import environ
 from synkin.objects.constructors import check_has_parameter, completed
 from synkin.solving.carry import Carry, CarryOfSum
-from synkin.solving.stepper import Stepper, carry_from_state, prepared, warn_of_rounding
+from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
@@ -37,7 +37,7 @@ _serial_numbers = itertools.count()
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _stepper(kernel: Kernel, method: str, overlap: str, params: Any, dt: ArrayLike, like: Array) -> Stepper:
-    return prepared(kernel, params, dt, method, overlap, like.dtype)
+    return make_stepper(kernel, params, dt, method, overlap, like.dtype)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -371,7 +371,7 @@ class Synapse:
         """``value`` without its unit. Once it has been given a quantity, the object gives quantities."""
         if not units.is_quantity(value):
             return value
-        value = units.plain(name, value, unit)
+        value = units.strip_unit(name, value, unit)
         self._has_units = True
         return value
 

@@ -120,7 +120,7 @@ def _as_numbers(kernel: Scheme, params: Any) -> Any:
 
 
 def _concentration(T: ArrayLike) -> float:
-    found = as_float64("T", check_concentration("T", units.plain("T", T, "mM")))
+    found = as_float64("T", check_concentration("T", units.strip_unit("T", T, "mM")))
     if found.shape != ():
         raise ValueError(f"Argument `T` must be a scalar, but has shape {found.shape}.")
     return float(found)

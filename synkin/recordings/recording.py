@@ -41,7 +41,7 @@ class Recording:
     labels: Annotated[tuple[str, ...], "R names of the sweeps, as the file has them"] = ()
 
     def __post_init__(self) -> None:
-        times, traces = as_float64("times", units.plain("times", self.times, "ms")), self.traces
+        times, traces = as_float64("times", units.strip_unit("times", self.times, "ms")), self.traces
         traces = np.atleast_2d(as_float64("traces", traces))
         if times.ndim != 1 or traces.ndim != 2 or traces.shape[1] != len(times):
             expected = f"(R, {len(times)})" if times.ndim == 1 else "(R, M)"
@@ -218,7 +218,7 @@ def window_ms(name: str, value: object) -> tuple[float, float] | None:
     """
     if value is None:
         return None
-    ends = as_float64(name, units.plain(name, value, "ms"))
+    ends = as_float64(name, units.strip_unit(name, value, "ms"))
     if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]:
         raise ValueError(
             f"Argument `{name}` must be two times in ms, the first not after the second, but is {describe(value)}."

@@ -47,7 +47,7 @@ def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) ->
     """
     has_units = units.among(g, V, E, g_max)
     g, g_max = _conductance(g, g_max)
-    V, E = units.plain("V", V, "mV"), units.plain("E", E, "mV")
+    V, E = units.strip_unit("V", V, "mV"), units.strip_unit("E", E, "mV")
     g, V, E, g_max = _broadcast(g=g, V=V, E=E, g_max=g_max)
     return _current(g_max * g * (V - E), has_units)
 
@@ -71,7 +71,7 @@ def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
     """
     has_units = units.among(g, scale)
-    g, scale = _broadcast(g=units.plain("g", g, "mS"), scale=units.plain("scale", scale, "mV"))
+    g, scale = _broadcast(g=units.strip_unit("g", g, "mS"), scale=units.strip_unit("scale", scale, "mV"))
     return _current(g * scale, has_units)
 
 
@@ -103,8 +103,8 @@ def mg_block(
 
     Source: Jahr and Stevens 1990, J. Neurosci. 10:3178.
     """
-    V, V_offset = units.plain("V", V, "mV"), units.plain("V_offset", V_offset, "mV")
-    Mg, b, a = units.plain("Mg", Mg, "mM"), units.plain("b", b, "mM"), units.plain("a", a, "1/mV")
+    V, V_offset = units.strip_unit("V", V, "mV"), units.strip_unit("V_offset", V_offset, "mV")
+    Mg, b, a = units.strip_unit("Mg", Mg, "mM"), units.strip_unit("b", b, "mM"), units.strip_unit("a", a, "1/mV")
     Mg, b = check_concentration("Mg", Mg), check_concentration("b", b, positive=True)
     known = concrete_value(Mg)
     V, Mg, a, b, V_offset = _broadcast(V=V, Mg=Mg, a=a, b=b, V_offset=V_offset)
@@ -134,7 +134,7 @@ def _conductance(g: Any, g_max: Any) -> tuple[Any, Any]:
     of_g, of_g_max = ("1", "mS") if is_fraction else ("mS", "1")
     if is_fraction and units.has_dimension(g_max, "1"):
         of_g_max = "1"  # a fraction of a maximum without a unit is that of 1 mS
-    return units.plain("g", g, of_g), units.plain("g_max", g_max, of_g_max)
+    return units.strip_unit("g", g, of_g), units.strip_unit("g_max", g_max, of_g_max)
 
 
 def _broadcast(**arguments: Any) -> list[Array]:

@@ -132,7 +132,7 @@ def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tu
     """g of one part of a sum, or of a kernel that is none."""
     inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
-    evolve = partial(_evolve, kernel, coefficients.evolution(kernel, params))
+    evolve = partial(_evolve, kernel, coefficients.propagation(kernel, params))
     state = loops.match_varying(state, (params, state, inputs, real, before))
 
     def event(state: AnyState, spike: tuple[Array, Array]) -> tuple[Any, Any]:
@@ -145,7 +145,7 @@ def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tu
 
     moved = evolve(jax.tree.map(lambda h: h[latest], held), since)
     y = tuple(getattr(moved, name) for name in kernel.order)
-    return coefficients.output(kernel, coefficients.output_weights(kernel, params), y)
+    return coefficients.conductance(kernel, coefficients.output_weights(kernel, params), y)
 
 
 def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> Any:

@@ -19,7 +19,7 @@ from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.numbers import check_whole
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
-from synkin.solving.stepper import Stepper, initial_carry, prepared, state_of, warn_of_rounding
+from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of, warn_of_rounding
 from synkin.tracing import readouts
 from synkin.tracing.readouts import Program
 
@@ -98,10 +98,10 @@ def simulate(
     if given.has_units:
         readout = partial(_read_quantity, readout)
     # Within shard_map it is to read what a step gives, which varies as the inputs do.
-    program, closed_over, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
+    program, readout_constants, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
     if program.compiled is None:
         program.compiled = _compiled(program)
-    final, kept = program.compiled(kernel, *arrays, closed_over, *options)
+    final, kept = program.compiled(kernel, *arrays, readout_constants, *options)
     return final, jax.tree.unflatten(structure, kept)
 
 
@@ -123,17 +123,17 @@ def _run(
     spikes: Array,
     dt: Array,
     state: AnyState,
-    closed_over: list[Any],
+    readout_constants: list[Any],
     method: str,
     overlap: str,
     checkpoint: int | None,
     parallel: bool,
     at_rest: bool,
 ) -> tuple[Any, Any]:
-    ready = prepared(kernel, params, dt, method, overlap, state[0].dtype)
+    ready = make_stepper(kernel, params, dt, method, overlap, state[0].dtype)
     states = zip(ready.parts, kernel.states_of(state), strict=True)
     begins = [initial_carry(part, at, at_rest=at_rest) for part, at in states]
-    inside = _reads_inside(readout, ready.parts)
+    inside = _readout_of_parts(readout, ready.parts)
 
     def block(carry: list[Any], spikes: Array, checkpoint: int | None = None) -> tuple[list[Any], Any]:
         runs = [
@@ -141,16 +141,16 @@ def _run(
                 part.kernel,
                 part.method,
                 part.overlap,
-                own,
+                coefs,
                 y,
                 count,
                 spikes,
                 inside,
-                closed_over if inside is readout else [],
+                readout_constants if inside is readout else [],
                 checkpoint=checkpoint,
                 in_parallel=parallel,
             )
-            for part, (own, *_), (y, count) in zip(ready.parts, begins, carry, strict=True)
+            for part, (coefs, *_), (y, count) in zip(ready.parts, begins, carry, strict=True)
         ]
         kept: Any = [kept for *_, kept in runs]
         if readout is None:
@@ -158,7 +158,7 @@ def _run(
         elif inside is readout:
             (kept,) = kept
         else:
-            kept = _read_together(ready, kept, readout, closed_over)
+            kept = _read_together(ready, kept, readout, readout_constants)
         return [(y, count) for y, count, _ in runs], kept
 
     carry = [(y, count) for _, y, count in begins]
@@ -173,24 +173,24 @@ def _run(
             length, whole = min(length, checkpoint), jax.checkpoint(block, prevent_cse=False)
         carry, kept = loops.in_blocks(whole, carry, spikes, len(spikes), length)
     ends = zip(ready.parts, begins, carry, strict=True)
-    return kernel.state_of(state_of(part.kernel, own, y, count) for part, (own, *_), (y, count) in ends), kept
+    return kernel.state_of(state_of(part.kernel, coefs, y, count) for part, (coefs, *_), (y, count) in ends), kept
 
 
-def _reads_inside(readout: Program | None, parts: tuple[Stepper, ...]) -> Any:
+def _readout_of_parts(readout: Program | None, parts: tuple[Stepper, ...]) -> Any:
     """What the run of each part reads off its steps.
 
     The readout of a kernel of one part runs within the scan, which keeps nothing else. One of several parts needs the
     states of all of them: each run keeps its states and g, a block of steps at a time.
     """
-    return readout if readout is None or len(parts) == 1 else _all
+    return readout if readout is None or len(parts) == 1 else _keep_state_and_g
 
 
-def _read_together(ready: Stepper, kept: list[Any], readout: Program, closed_over: list[Any]) -> Any:
+def _read_together(ready: Stepper, kept: list[Any], readout: Program, readout_constants: list[Any]) -> Any:
     """What a readout keeps of each step, of the states and g that the runs of all parts kept."""
     kernel = ready.kernel
 
     def read(states: Any, gs: Any) -> Any:
-        return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *closed_over)
+        return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *readout_constants)
 
     states_and_gs = tuple(zip(*kept, strict=True))
     # What calls Python is called as it is in a run of one kernel: for one step at a time.
@@ -202,5 +202,5 @@ def _read_together(ready: Stepper, kept: list[Any], readout: Program, closed_ove
 _keeps_g = _compiled(None)
 
 
-def _all(state: AnyState, g: Array) -> tuple[AnyState, Array]:
+def _keep_state_and_g(state: AnyState, g: Array) -> tuple[AnyState, Array]:
     return state, g

@@ -122,22 +122,22 @@ def _answer_of_part(
     """g of one part of a sum, or of a kernel that is none."""
     lengths, which, since = stretches
     y = tuple(getattr(state, name) for name in kernel.order)
-    systems = coefficients.systems(kernel, params, T)
+    systems = coefficients.systems_at(kernel, params, T)
     y = loops.match_varying(y, (params, T, y, lengths))
 
     def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
         length, system = step
         if at is None:
-            y = coefficients.evolve(kernel, params, coefficients.one_system(kernel, system), y, length, 0)
+            y = coefficients.propagate(kernel, params, coefficients.single_system(kernel, system), y, length, 0)
         else:
-            y = coefficients.evolve(kernel, params, systems, y, length, system)
+            y = coefficients.propagate(kernel, params, systems, y, length, system)
         return y, y
 
     # Where there are many systems each comes with its stretch: a loop that had all of them at hand would go through all
     # of them in each stretch of its derivative.
-    steps = coefficients.each_system(systems, len(lengths)) if at is None else at[:-1]
+    steps = coefficients.split_systems(systems, len(lengths)) if at is None else at[:-1]
     _, ends = jax.lax.scan(stretch, y, (lengths, steps))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
     y = tuple(start[which] for start in starts)
-    y = coefficients.evolve(kernel, params, systems, y, since, which if at is None else at[which])
-    return coefficients.output(kernel, coefficients.output_weights(kernel, params), y)
+    y = coefficients.propagate(kernel, params, systems, y, since, which if at is None else at[which])
+    return coefficients.conductance(kernel, coefficients.output_weights(kernel, params), y)

@@ -106,7 +106,7 @@ class CarryOfSum(NamedTuple):
 def make(
     kernel: Kernel,
     method: str,
-    own: coefficients.Moves,
+    coefs: coefficients.StepCoefficients,
     y: tuple[Array, ...],
     count: Array | None,
     carried_pulse: pulses.Pulse | None = None,
@@ -116,7 +116,7 @@ def make(
 
     Args:
         kernel, method: of the stepper.
-        own: its coefficients, as `match_state` gives them.
+        coefs: its coefficients, as `match_state` gives them.
         y: variables.
         count: see `synkin.solving.pulses`; None for a linear kernel.
         carried_pulse: how the pulses lie that were under way at the start; None if none were.
@@ -125,23 +125,23 @@ def make(
     owner = owner_of(kernel, method)
     if count is None:
         return Carry(y, None, None, (), owner, None)
-    leaves_table = coefficients.for_run_from(own, y[0]).beyond
+    leaves_table = coefficients.with_leaves_table(coefs, y[0]).leaves_table
     # Arrays of its own, which may be donated.
-    grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid_of(own))
-    if own.last is None:  # pulses of whole steps: all that is of its own is how much of a pulse they stand for
-        last = jnp.zeros(count.shape, own.dt.dtype)
+    grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid_of(coefs))
+    if coefs.last is None:  # pulses of whole steps: all that is of its own is how much of a pulse they stand for
+        last = jnp.zeros(count.shape, coefs.dt.dtype)
         last = last if carried_pulse is None else jnp.broadcast_to(carried_pulse.last, count.shape)
         return Carry(y, count, last, grid, owner, leaves_table)
     given = None if carried_pulse is None else (carried_pulse.last, carried_pulse.over, last_of_carried)
     return Carry(y, count, given, grid, owner, leaves_table)
 
 
-def check(carry: Any, kernel: Kernel, method: str, own: coefficients.Moves) -> None:
+def check(carry: Any, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients) -> None:
     """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does.
 
     Args:
         carry: anything.
-        kernel, method, own: of the stepper.
+        kernel, method, coefs: of the stepper.
     """
     if not isinstance(carry, Carry):
         refuse(carry)
@@ -149,19 +149,19 @@ def check(carry: Any, kernel: Kernel, method: str, own: coefficients.Moves) -> N
     if owner.kernel is not kernel or owner.method != method:
         raise ValueError(f"Argument `carry` must be of a stepper of {owner_of(kernel, method)}, but is of {owner}.")
     size = len(carry.grid)
-    given = (own.dt, *(own.pulse or ())[:2]) if size > 1 else (own.dt,)
+    given = (coefs.dt, *(coefs.pulse or ())[:2]) if size > 1 else (coefs.dt,)
     known: list[Any] = [concrete_value(value) for value in (*carry.grid, *given)]
     if not size or any(value is None for value in known):
         return
-    grid, mine = known[:size], known[size:]
+    grid, expected = known[:size], known[size:]
     if size > 1:
-        mine = [*_grid(*mine)]
-    if not all(one.shape == other.shape and (one == other).all() for one, other in zip(grid, mine, strict=True)):
-        if _is_same(grid, mine, np).all():
+        expected = [*_grid(*expected)]
+    if not all(one.shape == other.shape and (one == other).all() for one, other in zip(grid, expected, strict=True)):
+        if _is_same(grid, expected, np).all():
             return
-        of = "another T_dur" if _is_same(grid[:1], mine[:1], np) else f"dt = {grid[0]:.6g} ms"
+        of = "another T_dur" if _is_same(grid[:1], expected[:1], np) else f"dt = {grid[0]:.6g} ms"
         raise ValueError(
-            f"Argument `carry` must be of a stepper with this one's dt = {mine[0]:.6g} ms and T_dur, as it counts "
+            f"Argument `carry` must be of a stepper with this one's dt = {expected[0]:.6g} ms and T_dur, as it counts "
             f"pulses in steps, but is of one with {of}: go on from its state, init(state=its_stepper.state(carry))."
         )
 
@@ -171,33 +171,33 @@ def refuse(carry: object) -> None:
     raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {describe(carry)}.")
 
 
-def with_carried_pulse(own: coefficients.Moves, carried_pulse: Any) -> coefficients.Moves:
+def with_carried_pulse(coefs: coefficients.StepCoefficients, carried_pulse: Any) -> coefficients.StepCoefficients:
     """Coefficients, and those of the pulses that were under way at the start, which a carry holds."""
     if carried_pulse is None:
-        return own
-    if own.last is None:
-        return own._replace(before=own.pulse._replace(last=carried_pulse))
+        return coefs
+    if coefs.last is None:
+        return coefs._replace(carried_pulse=coefs.pulse._replace(last=carried_pulse))
     last, over, last_of_carried = carried_pulse
-    return own._replace(before=pulses.Pulse(own.pulse.full, last, over), last_before=last_of_carried)
+    return coefs._replace(carried_pulse=pulses.Pulse(coefs.pulse.full, last, over), last_of_carried=last_of_carried)
 
 
-def nan_unless_same_grid(carry: Carry, own: coefficients.Moves) -> Array:
+def nan_unless_same_grid(carry: Carry, coefs: coefficients.StepCoefficients) -> Array:
     """0 where the pulses of a carry are counted as this stepper counts them, else NaN.
 
     XLA takes it out of a loop; added, and not multiplied by, it costs a derivative nothing.
     """
-    good = _is_same(carry.grid, jax.lax.stop_gradient(_grid_of(own)), jnp)
+    good = _is_same(carry.grid, jax.lax.stop_gradient(_grid_of(coefs)), jnp)
     return jnp.where(good, jnp.zeros((), carry.grid[0].dtype), np.asarray(np.nan, carry.grid[0].dtype))
 
 
 def match_state(tree: object, like: Array) -> Any:
     """Arrays of a state's dtype and, if they are no scalars, of its rank: JAX may have been told to promote neither."""
 
-    def matched(x: Array) -> Array:
+    def match(x: Array) -> Array:
         x = x.reshape((1,) * (like.ndim - x.ndim) + x.shape) if 0 < x.ndim < like.ndim else x
         return x.astype(like.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    return jax.tree.map(matched, tree)
+    return jax.tree.map(match, tree)
 
 
 def _grid(dt: Any, full: Any, last: Any) -> tuple[Any, ...]:
@@ -205,9 +205,9 @@ def _grid(dt: Any, full: Any, last: Any) -> tuple[Any, ...]:
     return dt, (full // 2 - 1).astype(dt.dtype) * dt + last
 
 
-def _grid_of(own: coefficients.Moves) -> tuple[Array, ...]:
-    grid = _grid(own.dt, own.pulse.full, own.pulse.last)
-    return grid[:1] if own.last is None else grid
+def _grid_of(coefs: coefficients.StepCoefficients) -> tuple[Array, ...]:
+    grid = _grid(coefs.dt, coefs.pulse.full, coefs.pulse.last)
+    return grid[:1] if coefs.last is None else grid
 
 
 def _is_same(grid: Sequence[Any], own: Sequence[Any], xp: Any) -> Any:

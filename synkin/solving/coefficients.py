@@ -1,8 +1,8 @@
 """What a step of a kernel does to its variables: the coefficients, computed once, and the step that uses them.
 
-`synkin.stepper` and `synkin.solving.run` step with these, `synkin.respond` moves over stretches of any length. A step
-comes in four kinds, by how far the transmitter reaches into it (see `synkin.solving.pulses`); each is one `Move`, and a
-step picks among them. Variables are tuples in the order of the kernel's `synkin.solving.structure.Structure`.
+`synkin.stepper` and `synkin.solving.run` step with these, `synkin.respond` over stretches of any length. A step
+comes in four kinds, by how far the transmitter reaches into it (see `synkin.solving.pulses`); each is a `StepKind`, and
+a step picks among them. Variables are tuples in the order of the kernel's `synkin.solving.structure.Structure`.
 """
 
 from collections.abc import Callable
@@ -15,23 +15,23 @@ from jax import Array
 
 from synkin.solving import gate, loops, pulses
 from synkin.solving.propagator import (
-    Ladder,
+    SquaringTable,
     affine_change,
-    climb,
+    apply_by_squaring,
+    cascade_response,
     decay,
-    ladder,
-    occupancies,
+    markov_propagator,
     open_gate,
-    passed_on,
     phi,
     relaxation,
+    squaring_table,
 )
 
 Variables = tuple[Array, ...]
 Maybe = Any  # an Array, or None where the structure says that nothing can be
 
 
-class Flow(NamedTuple):
+class Propagator(NamedTuple):
     """``y_i <- y_i + (source_i r + sum over j of drive_ij y_j - lost_i y_i)``; None where nothing can be.
 
     r is 1, or for occupancies what is left of 1: the part in the resting state.
@@ -42,126 +42,134 @@ class Flow(NamedTuple):
     lost: tuple[Maybe, ...]  # None where it is that of a variable before, see `Structure.decays_as`
 
 
-class Move(NamedTuple):
+class StepKind(NamedTuple):
     """What one kind of step does."""
 
-    flow: Flow  # of all variables, or of all but the gate
+    propagator: Propagator  # of all variables, or of all but the gate
     gate: gate.Integrals | None
 
 
-class Moves(NamedTuple):
+class StepCoefficients(NamedTuple):
     """All that a step needs to know."""
 
     dt: Array  # ms
     pulse: Any  # `pulses.Pulse`; None for a linear kernel
-    before: pulses.Pulse | None  # of pulses that were under way when the run began; None at rest
-    whole: Move  # with transmitter, or for a linear kernel any step
-    last: Move | None  # the last step of a pulse; None where pulses last whole steps
-    last_before: Move | None  # the same of the pulses that were under way
-    none: Move | None  # without transmitter
-    rates: gate.Rates | None  # of a gate, where a step integrates them by itself
-    range: gate.Range | None  # of a gate's tables; None where there are none
-    beyond: Any  # whether a run may leave that range, bool; None where it is not known, and is looked at in each step
-    output: Any  # see `output_weights`
+    carried_pulse: pulses.Pulse | None  # of pulses that were under way when the run began; None at rest
+    whole: StepKind  # with transmitter, or for a linear kernel any step
+    last: StepKind | None  # the last step of a pulse; None where pulses last whole steps
+    last_of_carried: StepKind | None  # the same of the pulses that were under way
+    resting: StepKind | None  # without transmitter
+    gate_rates: gate.Rates | None  # of a gate, where a step integrates them by itself
+    table_range: gate.TableRange | None  # of a gate's tables; None where there are none
+    leaves_table: (
+        Any  # whether a run may leave that range, bool; None where it is not known, and is looked at in each step
+    )
+    output_weights: Any  # see `output_weights`
 
 
-def prepare(kernel: Any, params: Any, dt: Array, method: str, *, once: bool) -> Moves:
-    """The moves of a run from rest.
+def compute(kernel: Any, params: Any, dt: Array, method: str, *, single_step: bool) -> StepCoefficients:
+    """The coefficients of a run from rest.
 
     Args:
         kernel: a `synkin.declaring.kernel.Kernel`.
         params: its ``Params``, arrays of one dtype.
         dt: ms, of that dtype.
         method: "exp_euler" or "exact".
-        once: whether there is but one step to come, for which tables of a gate's integrals would not pay.
+        single_step: whether there is but one step to come, for which tables of a gate's integrals would not pay.
     """
-    output = output_weights(kernel, params)
+    weights = output_weights(kernel, params)
     if kernel.input.takes_weights:
-        flow = _held if method == "exp_euler" else _flow
-        whole = Move(flow(kernel, params, [(dt, False)]), None)
-        return Moves(dt, None, None, whole, None, None, None, None, None, None, output)
+        propagator = _exp_euler_propagator if method == "exp_euler" else _exact_propagator
+        whole = StepKind(propagator(kernel, params, [(dt, False)]), None)
+        return StepCoefficients(dt, None, None, whole, None, None, None, None, None, None, weights)
     pulse = pulses.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
-        held = gate.held(gate.rates(kernel, params), dt) if kernel.structure.gated else None
-        active, resting = (_held(kernel, params, [(dt, with_T)]) for with_T in (True, False))
+        integrals = gate.integrals_of_held_x(gate.gate_rates(kernel, params), dt) if kernel.structure.gated else None
+        active, resting = (_exp_euler_propagator(kernel, params, [(dt, with_T)]) for with_T in (True, False))
         # One gate for both: it sees no transmitter.
-        return Moves(dt, pulse, None, Move(active, held), None, None, Move(resting, None), None, None, None, output)
+        return StepCoefficients(
+            dt, pulse, None, StepKind(active, integrals), None, None, StepKind(resting, None), None, None, None, weights
+        )
     off = dt - pulse.last
     kinds = [[(dt, True)], [(pulse.last, True), (off, False)], [(dt, False)]]
-    flows = [_flow(kernel, params, stretches) for stretches in kinds]
-    rates = reach = None
+    propagators = [_exact_propagator(kernel, params, stretches) for stretches in kinds]
+    gate_rates = table_range = None
     gates: list[gate.Integrals | None] = [None] * len(kinds)
     if kernel.structure.gated:
-        rates = gate.rates(kernel, params)
-        if not once:
-            found, reach = gate.tables(rates, dt, [dt, pulse.last, jnp.zeros_like(dt)], params.T_dur)
-            gates = [*found]
-    moves = [Move(flow, table) for flow, table in zip(flows, gates, strict=True)]
-    return Moves(dt, pulse, None, moves[0], moves[1], None, moves[2], rates, reach, None, output)
+        gate_rates = gate.gate_rates(kernel, params)
+        if not single_step:
+            tables, table_range = gate.tables(gate_rates, dt, [dt, pulse.last, jnp.zeros_like(dt)], params.T_dur)
+            gates = [*tables]
+    steps = [StepKind(propagator, table) for propagator, table in zip(propagators, gates, strict=True)]
+    return StepCoefficients(dt, pulse, None, steps[0], steps[1], None, steps[2], gate_rates, table_range, None, weights)
 
 
-def continued(kernel: Any, params: Any, moves: Moves, pulse_left: Array, method: str) -> tuple[Moves, Array]:
-    """The moves of a run that begins with ``pulse_left`` ms of transmitter still to come, and the count of that."""
-    count, before = pulses.under_way(moves.pulse, params.T_dur, pulse_left, moves.dt, method)
-    last_before = None
+def add_carried_pulse(
+    kernel: Any, params: Any, coefs: StepCoefficients, pulse_left: Array, method: str
+) -> tuple[StepCoefficients, Array]:
+    """Coefficients of a run that begins with ``pulse_left`` ms of transmitter still to come, and the count of these."""
+    count, carried = pulses.count_carried(coefs.pulse, params.T_dur, pulse_left, coefs.dt, method)
+    last_of_carried = None
     if method == "exp_euler":  # all steps of a pulse are whole, the last one too
-        before = before._replace(over=moves.pulse.over)
+        carried = carried._replace(over=coefs.pulse.over)
     else:
-        last_before = Move(_flow(kernel, params, [(before.last, True), (moves.dt - before.last, False)]), None)
-    return moves._replace(before=before, last_before=last_before), count
+        last_of_carried = StepKind(
+            _exact_propagator(kernel, params, [(carried.last, True), (coefs.dt - carried.last, False)]), None
+        )
+    return coefs._replace(carried_pulse=carried, last_of_carried=last_of_carried), count
 
 
-def for_run_from(moves: Moves, x: Array) -> Moves:
-    """The moves of a run whose first variable is ``x`` at the start: it is known whether a gate leaves its table."""
-    if moves.range is None:
-        return moves
-    return moves._replace(beyond=gate.may_go_beyond(_rates(moves), moves.range, x))
+def with_leaves_table(coefs: StepCoefficients, x: Array) -> StepCoefficients:
+    """Coefficients that say whether a run whose first variable starts at ``x`` may leave the range of the tables."""
+    if coefs.table_range is None:
+        return coefs
+    return coefs._replace(leaves_table=gate.may_leave_table(_rates(coefs), coefs.table_range, x))
 
 
-def advance(kernel: Any, method: str, moves: Moves, y: Variables, drive: Any) -> Variables:
+def step(kernel: Any, method: str, coefs: StepCoefficients, y: Variables, drive: Any) -> Variables:
     """One step.
 
     Args:
-        kernel, method: as for `prepare`.
-        moves: what that returned.
+        kernel, method: as for `compute`.
+        coefs: what that returned.
         y: variables at the start of the step.
         drive: the count of the pulse (see `synkin.solving.pulses`), or the row at which it ends and that of the step,
             from which the count follows; or the weight of an input, mS.
     """
     structure = kernel.structure
-    if moves.range is not None:
+    if coefs.table_range is not None:
         ends, row = drive if isinstance(drive, tuple) else (drive, None)
-        return _through_gate(structure, moves._replace(output=None), y, ends, row)
+        return _step_gate(structure, coefs._replace(output_weights=None), y, ends, row)
     if isinstance(drive, tuple):
         drive = pulses.count(*drive)
     in_turn = kernel.in_turn and method == "exp_euler"
     conserved = structure.kind == "occupancies" and method == "exact"
     if kernel.input.takes_weights:
-        moved = _follow(structure, moves.whole.flow, y, in_turn, conserved=conserved)
+        after = _apply(structure, coefs.whole.propagator, y, in_turn, conserved=conserved)
         (variable,) = kernel.input.variables
         i = kernel.order.index(variable)
-        return (*moved[:i], moved[i] + drive.astype(moved[i].dtype), *moved[i + 1 :])
-    moved = _follow(structure, _pick(moves, drive), y, in_turn, conserved=conserved)
+        return (*after[:i], after[i] + drive.astype(after[i].dtype), *after[i + 1 :])
+    after = _apply(structure, _select_propagator(coefs, drive), y, in_turn, conserved=conserved)
     if not structure.gated:
-        return moved
-    x, g = moved[0] if in_turn else y[0], y[1]
+        return after
+    x, g = after[0] if in_turn else y[0], y[1]
     if method == "exp_euler":
-        assert moves.whole.gate is not None
-        opened, closed = gate.look_up(moves.whole.gate, None, x)
+        assert coefs.whole.gate is not None
+        opened, closed = gate.look_up(coefs.whole.gate, None, x)
     else:
-        opened, closed = gate.integrals_of_step(_rates(moves), x, _stretches(moves, drive))
-    return *moved, open_gate(g, opened, closed)
+        opened, closed = gate.integrals_of_step(_rates(coefs), x, _stretches_of_step(coefs, drive))
+    return *after, open_gate(g, opened, closed)
 
 
-def advance_drivers(kernel: Any, method: str, moves: Moves, y: Variables, drive: Array) -> Variables:
-    """`advance` of all variables but a last one that drives no other, and of whose value none of it depends."""
-    if moves.range is None:
-        return advance(kernel, method, moves, y, drive)[:-1]
-    return _follow(kernel.structure, _pick(moves, drive), y, False, conserved=False)
+def step_drivers(kernel: Any, method: str, coefs: StepCoefficients, y: Variables, drive: Array) -> Variables:
+    """`step` of all variables but a last one that drives no other, and of whose value none of it depends."""
+    if coefs.table_range is None:
+        return step(kernel, method, coefs, y, drive)[:-1]
+    return _apply(kernel.structure, _select_propagator(coefs, drive), y, False, conserved=False)
 
 
-def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
-    """What exact stretches of any length do to variables: ``evolve(y, duration, at)``, of any one shape.
+def propagation(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Variables, Array, Any], Variables]:
+    """What exact stretches of any length do to variables: ``propagate(y, duration, at)``, of any one shape.
 
     Args:
         kernel: a `synkin.declaring.kernel.Kernel`.
@@ -170,59 +178,61 @@ def evolution(kernel: Any, params: Any, T: Array | None = None) -> Callable[[Var
             there, True or False.
     """
     if T is not None:
-        return partial(evolve, kernel, params, systems(kernel, params, T))
+        return partial(propagate, kernel, params, systems_at(kernel, params, T))
     if not kernel.structure.has_matrix:
-        return lambda y, duration, at: _evolve(kernel, params, y, duration, with_transmitter=at)
-    matrix = _MATRICES[kernel.structure.kind]
+        return lambda y, duration, at: _propagate_closed_form(kernel, params, y, duration, with_transmitter=at)
+    matrix = _MATRIX_OF_KIND[kernel.structure.kind]
     if kernel.input.takes_weights:
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
-    rungs = ladder(matrices, conserved=_is_conserved(kernel))
-    return lambda y, duration, at: evolve(kernel, params, rungs, y, duration, int(at))
+    table = squaring_table(matrices, conserved=_is_conserved(kernel))
+    return lambda y, duration, at: propagate(kernel, params, table, y, duration, int(at))
 
 
-def systems(kernel: Any, params: Any, T: Array) -> Any:
-    """What `evolve` takes of each of the concentrations ``T`` (C,) mM: a ladder, or T itself."""
+def systems_at(kernel: Any, params: Any, T: Array) -> Any:
+    """What `propagate` takes of each of the concentrations ``T`` (C,) mM: a table of squarings, or T itself."""
     if not kernel.structure.has_matrix:
         return T
-    matrix = _MATRICES[kernel.structure.kind]
+    matrix = _MATRIX_OF_KIND[kernel.structure.kind]
     matrices = jax.vmap(lambda T: matrix(kernel, params._replace(T=T), with_transmitter=True))(T)
-    return ladder(matrices, conserved=_is_conserved(kernel))
+    return squaring_table(matrices, conserved=_is_conserved(kernel))
 
 
-def each_system(given: Any, count: int) -> Any:
-    """The first ``count`` of the `systems`, an axis in front of all arrays."""
-    if isinstance(given, Ladder):
-        return given.generator[:count], given.step[:count], jnp.moveaxis(given.rungs, 1, 0)[:count]
+def split_systems(given: Any, count: int) -> Any:
+    """The first ``count`` of the `systems_at`, an axis in front of all arrays."""
+    if isinstance(given, SquaringTable):
+        return given.generator[:count], given.step[:count], jnp.moveaxis(given.powers, 1, 0)[:count]
     return given[:count]
 
 
-def one_system(kernel: Any, given: Any) -> Any:
-    """`systems` of a single one, of what `each_system` gave."""
+def single_system(kernel: Any, given: Any) -> Any:
+    """`systems_at` of a single one, of what `split_systems` gave."""
     if isinstance(given, tuple):
-        generator, step, rungs = given
-        return Ladder(generator[None], step[None], rungs[:, None], _is_conserved(kernel))
+        generator, step, powers = given
+        return SquaringTable(generator[None], step[None], powers[:, None], _is_conserved(kernel))
     return given[None]
 
 
-def evolve(kernel: Any, params: Any, given: Any, y: Variables, duration: Array, at: Any) -> Variables:
-    """Variables after exact stretches of ``duration`` ms; ``at`` selects among the ``given`` `systems` by index."""
+def propagate(kernel: Any, params: Any, given: Any, y: Variables, duration: Array, at: Any) -> Variables:
+    """Variables after exact stretches of ``duration`` ms; ``at`` selects among the ``given`` `systems_at` by index."""
     if not kernel.structure.has_matrix:
-        return _evolve(kernel, params._replace(T=given[at]), y, duration, with_transmitter=True)
+        return _propagate_closed_form(kernel, params._replace(T=given[at]), y, duration, with_transmitter=True)
     if _is_conserved(kernel):
-        return tuple(climb(given, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
-    return tuple(climb(given, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
+        return tuple(apply_by_squaring(given, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
+    return tuple(apply_by_squaring(given, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
 
 
-def _evolve(kernel: Any, params: Any, y: Variables, duration: Array, *, with_transmitter: bool) -> Variables:
+def _propagate_closed_form(
+    kernel: Any, params: Any, y: Variables, duration: Array, *, with_transmitter: bool
+) -> Variables:
     """Variables after ``duration`` ms by closed forms; all of it with transmitter or all without."""
     structure, stretch = kernel.structure, [(duration, with_transmitter)]
-    moved = _follow(structure, _flow(kernel, params, stretch), y, False, conserved=False)
+    after = _apply(structure, _exact_propagator(kernel, params, stretch), y, False, conserved=False)
     if not structure.gated:
-        return moved
-    opened, closed = gate.integrals(gate.rates(kernel, params), y[0], stretch)
-    return *moved, open_gate(y[1], opened, closed)
+        return after
+    opened, closed = gate.integrals(gate.gate_rates(kernel, params), y[0], stretch)
+    return *after, open_gate(y[1], opened, closed)
 
 
 def output_weights(kernel: Any, params: Any) -> Any:
@@ -233,12 +243,14 @@ def output_weights(kernel: Any, params: Any) -> Any:
     zero = jnp.zeros((), _dtype(params))
     at_0 = (zero,) * structure.size
     return tuple(
-        jax.jvp(lambda y: kernel.conductance_of(params, y), (at_0,), (_unit(at_0, i),))[1] if weight is True else None
+        jax.jvp(lambda y: kernel.conductance_of(params, y), (at_0,), (_unit_vector(at_0, i),))[1]
+        if weight is True
+        else None
         for i, weight in enumerate(structure.output)
     )
 
 
-def output(kernel: Any, weights: Any, y: Variables) -> Array:
+def conductance(kernel: Any, weights: Any, y: Variables) -> Array:
     """g in mS (or as a fraction of the maximum) of variables of any shape; ``weights`` as in `output_weights`."""
     structure = kernel.structure
     if not structure.linear_output:
@@ -252,7 +264,7 @@ def output(kernel: Any, weights: Any, y: Variables) -> Array:
     return jnp.zeros_like(y[0]) if total is None else total
 
 
-def linearized(kernel: Any, params: Any, *, with_transmitter: bool) -> tuple[list[Array], list[list[Array]]]:
+def linearize(kernel: Any, params: Any, *, with_transmitter: bool) -> tuple[list[Array], list[list[Array]]]:
     """Inflow of each variable and the matrix of the equations, as arrays of the parameters' shapes."""
     zero = jnp.zeros((), _dtype(params))
     at_0 = (zero,) * kernel.structure.size
@@ -261,65 +273,67 @@ def linearized(kernel: Any, params: Any, *, with_transmitter: bool) -> tuple[lis
     def f(y: Variables) -> tuple[Array, ...]:
         return tuple(jnp.asarray(d) for d in kernel.derivatives(params, y, T))
 
-    columns = [jax.jvp(f, (at_0,), (_unit(at_0, j),)) for j in range(len(at_0))]
+    columns = [jax.jvp(f, (at_0,), (_unit_vector(at_0, j),)) for j in range(len(at_0))]
     return list(columns[0][0]), [[column[1][i] for column in columns] for i in range(len(at_0))]
 
 
-def _held(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
-    """A step in which every variable moves by its own exponential, the others held still."""
+def _exp_euler_propagator(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Propagator:
+    """A step in which every variable relaxes by its own exponential, the others held still."""
     structure, ((dt, with_transmitter),) = kernel.structure, stretches
-    source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
+    source, matrix = linearize(kernel, params, with_transmitter=with_transmitter)
     sources = structure.source if with_transmitter else structure.source_at_rest
     linear = range(structure.size - structure.gated)
     mean = [dt * phi(matrix[i][i] * dt) for i in linear]
-    return Flow(
-        source=tuple(_where(sources[i], source[i] * mean[i]) for i in linear),
-        drive=tuple(tuple(_where(structure.drive[i][j], matrix[i][j] * mean[i]) for j in linear) for i in linear),
-        lost=tuple(_where(structure.decays_as[i] == i, decay(-matrix[i][i], dt)) for i in linear),
+    return Propagator(
+        source=tuple(_value_if(sources[i], source[i] * mean[i]) for i in linear),
+        drive=tuple(tuple(_value_if(structure.drive[i][j], matrix[i][j] * mean[i]) for j in linear) for i in linear),
+        lost=tuple(_value_if(structure.decays_as[i] == i, decay(-matrix[i][i], dt)) for i in linear),
     )
 
 
-def _flow(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
+def _exact_propagator(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Propagator:
     """What stretches of time do one after the other, each (ms, whether with transmitter), exactly."""
-    return _FLOWS[kernel.structure.kind](kernel, params, stretches)
+    return _EXACT_PROPAGATORS[kernel.structure.kind](kernel, params, stretches)
 
 
-def _relaxation(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
+def _relaxation_propagator(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Propagator:
     lost: Any = None
     gained: Any = None
     for duration, with_transmitter in stretches:
-        source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
+        source, matrix = linearize(kernel, params, with_transmitter=with_transmitter)
         rate, has_source = (
             -matrix[0][0],
             (kernel.structure.source if with_transmitter else kernel.structure.source_at_rest)[0],
         )
-        later = decay(rate, duration)
-        own = relaxation(source[0], rate, duration).gained if has_source else None
+        lost_here = decay(rate, duration)
+        gained_here = relaxation(source[0], rate, duration).gained if has_source else None
         if lost is None:
-            lost, gained = later, own
+            lost, gained = lost_here, gained_here
             continue
-        lost = lost + later * (1 - lost)
-        gained = own if gained is None else gained - later * gained + (0 if own is None else own)
-    return Flow((gained,), ((None,),), (lost,))
+        lost = lost + lost_here * (1 - lost)
+        gained = (
+            gained_here if gained is None else gained - lost_here * gained + (0 if gained_here is None else gained_here)
+        )
+    return Propagator((gained,), ((None,),), (lost,))
 
 
-def _chain(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
+def _chain_propagator(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Propagator:
     ((duration, _),) = stretches
-    _, matrix = linearized(kernel, params, with_transmitter=False)
+    _, matrix = linearize(kernel, params, with_transmitter=False)
     rates, structure = (-matrix[0][0], -matrix[1][1]), kernel.structure
-    drive = _where(structure.drive[1][0], matrix[1][0] * passed_on(*rates, duration))
-    lost = tuple(_where(structure.decays_as[i] == i, decay(rate, duration)) for i, rate in enumerate(rates))
-    return Flow((None, None), ((None, None), (drive, None)), lost)
+    drive = _value_if(structure.drive[1][0], matrix[1][0] * cascade_response(*rates, duration))
+    lost = tuple(_value_if(structure.decays_as[i] == i, decay(rate, duration)) for i, rate in enumerate(rates))
+    return Propagator((None, None), ((None, None), (drive, None)), lost)
 
 
-def _occupancies(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
+def _markov_kind_propagator(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Propagator:
     total: Any = None
     for duration, with_transmitter in stretches:
-        p = occupancies(generator(kernel, params, with_transmitter=with_transmitter), duration)
+        p = markov_propagator(generator(kernel, params, with_transmitter=with_transmitter), duration)
         total = p if total is None else jnp.matmul(p, total, precision=jax.lax.Precision.HIGHEST)
     states = range(1, kernel.structure.size + 1)
     off = {(i, j): total[..., i, j] for i in range(len(states) + 1) for j in range(len(states) + 1) if i != j}
-    return Flow(
+    return Propagator(
         source=tuple(off[i, 0] for i in states),
         drive=tuple(tuple(off[i, j] if i != j else None for j in states) for i in states),
         # All that leaves, and not 1 less what stays, which is next to 1.
@@ -327,36 +341,36 @@ def _occupancies(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) 
     )
 
 
-def _affine(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Flow:
+def _affine_propagator(kernel: Any, params: Any, stretches: list[tuple[Array, bool]]) -> Propagator:
     structure = kernel.structure
     total: Any = None
     for duration, with_transmitter in stretches:
-        change = affine_change(_augmented(kernel, params, with_transmitter=with_transmitter), duration)
+        change = affine_change(_augmented_matrix(kernel, params, with_transmitter=with_transmitter), duration)
         total = (
             change if total is None else total + change + jnp.matmul(change, total, precision=jax.lax.Precision.HIGHEST)
         )
     n = structure.size
-    reach = _reach(structure.drive)
+    reach = _reachable(structure.drive)
     has_source = [any(structure.source[j] and (i == j or reach[i][j]) for j in range(n)) for i in range(n)]
-    return Flow(
-        source=tuple(_where(has_source[i], total[..., i, n]) for i in range(n)),
-        drive=tuple(tuple(_where(reach[i][j] and i != j, total[..., i, j]) for j in range(n)) for i in range(n)),
+    return Propagator(
+        source=tuple(_value_if(has_source[i], total[..., i, n]) for i in range(n)),
+        drive=tuple(tuple(_value_if(reach[i][j] and i != j, total[..., i, j]) for j in range(n)) for i in range(n)),
         lost=tuple(-total[..., i, i] for i in range(n)),
     )
 
 
-_FLOWS = {
-    "relaxation": _relaxation,
-    "gate": _relaxation,
-    "chain": _chain,
-    "occupancies": _occupancies,
-    "affine": _affine,
+_EXACT_PROPAGATORS = {
+    "relaxation": _relaxation_propagator,
+    "gate": _relaxation_propagator,
+    "chain": _chain_propagator,
+    "occupancies": _markov_kind_propagator,
+    "affine": _affine_propagator,
 }
 
 
-def _augmented(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
+def _augmented_matrix(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
     """The matrix of affine equations, (..., n + 1, n + 1), in which a last variable, always 1, brings the inflow."""
-    source, matrix = linearized(kernel, params, with_transmitter=with_transmitter)
+    source, matrix = linearize(kernel, params, with_transmitter=with_transmitter)
     rows = [[*row, inflow] for row, inflow in zip(matrix, source, strict=True)]
     return stacked([*rows, [jnp.zeros_like(source[0])] * (len(source) + 1)])
 
@@ -374,12 +388,12 @@ def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
         return kernel.matrix(params, T)
     columns = []
     for j in range(-1, structure.size):
-        y = at_0 if j < 0 else _unit(at_0, j)
+        y = at_0 if j < 0 else _unit_vector(at_0, j)
         column: list[Any] = [jnp.asarray(d) for d in kernel.derivatives(params, y, T)]
         # None is negative, as `structure.find` has seen, but by rounding next to nothing may come out below 0.
-        column = [_at_least_0(d) if i != j else d for i, d in enumerate(column)]
+        column = [_clip_at_0(d) if i != j else d for i, d in enumerate(column)]
         if j >= 0:
-            to_rest = _at_least_0(-sum(column))
+            to_rest = _clip_at_0(-sum(column))
             others = [d for i, d in enumerate(column) if i != j]
             column[j] = -sum([to_rest, *others])
             columns.append([to_rest, *column])
@@ -388,30 +402,34 @@ def generator(kernel: Any, params: Any, *, with_transmitter: bool) -> Array:
     return jnp.swapaxes(stacked(columns), -1, -2)
 
 
-_MATRICES = {"occupancies": generator, "affine": _augmented}
+_MATRIX_OF_KIND = {"occupancies": generator, "affine": _augmented_matrix}
 
 
-def _follow(structure: Any, flow: Flow, y: Variables, in_turn: bool, *, conserved: bool) -> Variables:
-    """Variables after a flow; with ``in_turn`` each is driven by the new values of those before it."""
-    rest = 1 - sum(y[: len(flow.lost)]) if conserved else None
-    moved: list[Array] = []
-    for i in range(len(flow.lost)):
-        lost = flow.lost[structure.decays_as[i]]
-        parts = [] if flow.source[i] is None else [flow.source[i] if rest is None else flow.source[i] * rest]
-        for j, drive in enumerate(flow.drive[i]):
+def _apply(structure: Any, propagator: Propagator, y: Variables, in_turn: bool, *, conserved: bool) -> Variables:
+    """Variables after a propagator; with ``in_turn`` each is driven by the new values of those before it."""
+    rest = 1 - sum(y[: len(propagator.lost)]) if conserved else None
+    after: list[Array] = []
+    for i in range(len(propagator.lost)):
+        lost = propagator.lost[structure.decays_as[i]]
+        parts = (
+            []
+            if propagator.source[i] is None
+            else [propagator.source[i] if rest is None else propagator.source[i] * rest]
+        )
+        for j, drive in enumerate(propagator.drive[i]):
             if drive is not None:
-                parts.append(drive * (moved[j] if in_turn and j < i else y[j]))
-        moved.append(y[i] + (sum(parts[1:], parts[0]) - lost * y[i]) if parts else y[i] - lost * y[i])
-    return tuple(moved)
+                parts.append(drive * (after[j] if in_turn and j < i else y[j]))
+        after.append(y[i] + (sum(parts[1:], parts[0]) - lost * y[i]) if parts else y[i] - lost * y[i])
+    return tuple(after)
 
 
-def _pick(moves: Moves, count: Array) -> Flow:
-    """The flow of a step of that count."""
-    kinds = [kind for kind in (moves.whole, moves.last, moves.last_before, moves.none) if kind is not None]
-    return _picked(count, *(kind.flow for kind in kinds))
+def _select_propagator(coefs: StepCoefficients, count: Array) -> Propagator:
+    """The propagator of a step of that count."""
+    kinds = [kind for kind in (coefs.whole, coefs.last, coefs.last_of_carried, coefs.resting) if kind is not None]
+    return _select_by_count(count, *(kind.propagator for kind in kinds))
 
 
-def _picked(count: Array, *kinds: Any) -> Any:
+def _select_by_count(count: Array, *kinds: Any) -> Any:
     """Of trees for the kinds of steps, in the order in which a count falls, that of a step of that count."""
 
     def one(*kinds: Any) -> Any:
@@ -431,80 +449,94 @@ def _picked(count: Array, *kinds: Any) -> Any:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _through_gate(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array | None) -> Variables:
+def _step_gate(structure: Any, coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None) -> Variables:
     """A step of x and of the gate that it opens, by a table or, where that has no x as large, by the sum over nodes.
 
     So too in the step in which a pulse ends that was under way at the start. All of it is behind a condition: what
     XLA's CPU has to do in a step without it counts, not how much.
     """
 
-    def by_table(moves: Moves, y: Variables, ends: Array, row: Array | None) -> Variables:
-        (x, g), count = y, _count(ends, row)
-        g = open_gate(g, *_tabled(moves, x, count))
-        g = jnp.where((x >= 0) & ~_is_beyond(moves, x, count), g, jnp.nan)  # a table is never read beyond its range
-        return *_follow(structure, _pick(moves, count), y, False, conserved=False), g
+    def by_table(coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None) -> Variables:
+        (x, g), count = y, _count_of_step(ends, row)
+        g = open_gate(g, *_integrals_from_table(coefs, x, count))
+        g = jnp.where(
+            (x >= 0) & ~_is_outside_table(coefs, x, count), g, jnp.nan
+        )  # a table is never read outside its range
+        return *_apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
 
-    known = moves.beyond is not None and moves.before is None
-    may_be = moves.beyond if known else loops.any_across_batch(_is_beyond(moves, y[0], _count(ends, row)))
-    return jax.lax.cond(may_be, partial(_by_either, structure), by_table, moves, y, ends, row)
+    known = coefs.leaves_table is not None and coefs.carried_pulse is None
+    leaves_table = (
+        coefs.leaves_table
+        if known
+        else loops.any_across_batch(_is_outside_table(coefs, y[0], _count_of_step(ends, row)))
+    )
+    return jax.lax.cond(leaves_table, partial(_step_gate_by_table_or_sum, structure), by_table, coefs, y, ends, row)
 
 
-@_through_gate.defjvp
-def _through_gate_jvp(structure: Any, primals: Any, tangents: Any) -> tuple[Variables, Variables]:
+@_step_gate.defjvp
+def _step_gate_jvp(structure: Any, primals: Any, tangents: Any) -> tuple[Variables, Variables]:
     # Not through the condition above, out of which a derivative of every coefficient would come for every synapse.
-    return jax.jvp(partial(_by_either, structure), primals, tangents)
+    return jax.jvp(partial(_step_gate_by_table_or_sum, structure), primals, tangents)
 
 
-def _by_either(structure: Any, moves: Moves, y: Variables, ends: Array, row: Array | None) -> Variables:
-    """`_through_gate`, so that nothing but the sum is behind a condition."""
-    (x, g), count = y, _count(ends, row)
+def _step_gate_by_table_or_sum(
+    structure: Any, coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None
+) -> Variables:
+    """`_step_gate`, so that nothing but the sum is behind a condition."""
+    (x, g), count = y, _count_of_step(ends, row)
 
     @jax.checkpoint  # a derivative keeps of a step what goes into this, and nothing for each of its nodes
-    def integrate(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
-        return gate.integrals(_rates(moves), x, _stretches(moves, count))
+    def integrate(coefs: StepCoefficients, x: Array, count: Array) -> tuple[Array, Array]:
+        return gate.integrals(_rates(coefs), x, _stretches_of_step(coefs, count))
 
-    beyond = _is_beyond(moves, x, count)
-    own = jax.lax.cond(loops.any_across_batch(beyond), integrate, lambda moves, x, count: (x, x), moves, x, count)
-    opened, closed = (jnp.where(beyond, *pair) for pair in zip(own, _tabled(moves, x, count), strict=True))
+    outside = _is_outside_table(coefs, x, count)
+    exact = jax.lax.cond(loops.any_across_batch(outside), integrate, lambda coefs, x, count: (x, x), coefs, x, count)
+    opened, closed = (
+        jnp.where(outside, *pair) for pair in zip(exact, _integrals_from_table(coefs, x, count), strict=True)
+    )
     g = jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))  # what opens by less than nothing is not solved
-    return *_follow(structure, _pick(moves, count), y, False, conserved=False), g
+    return *_apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
 
 
-def _count(ends: Array, row: Array | None) -> Array:
+def _count_of_step(ends: Array, row: Array | None) -> Array:
     """The count of a step, which is ``ends`` itself where no row is given."""
     return ends if row is None else pulses.count(ends, row)
 
 
-def _is_beyond(moves: Moves, x: Array, count: Array) -> Array:
+def _is_outside_table(coefs: StepCoefficients, x: Array, count: Array) -> Array:
     """Where no table has the integrals of a step."""
-    assert moves.range is not None
-    beyond = gate.beyond(moves.range, x)
-    return beyond if moves.before is None else beyond | (count == 3)
+    assert coefs.table_range is not None
+    outside = gate.is_outside(coefs.table_range, x)
+    return outside if coefs.carried_pulse is None else outside | (count == 3)
 
 
-def _tabled(moves: Moves, x: Array, count: Array) -> tuple[Array, Array]:
+def _integrals_from_table(coefs: StepCoefficients, x: Array, count: Array) -> tuple[Array, Array]:
     """The integrals of a gate over a step of that count, by its table."""
-    kinds = [kind.gate for kind in (moves.whole, moves.last, moves.none) if kind is not None]
-    return gate.look_up(_picked(count, *kinds), moves.range, x)
+    kinds = [kind.gate for kind in (coefs.whole, coefs.last, coefs.resting) if kind is not None]
+    return gate.look_up(_select_by_count(count, *kinds), coefs.table_range, x)
 
 
-def _stretches(moves: Moves, count: Array) -> gate.Stretches:
-    on = _transmitter_in_step(moves, count)
-    return [(on, True), (moves.dt - on, False)]
+def _stretches_of_step(coefs: StepCoefficients, count: Array) -> gate.Stretches:
+    on = _transmitter_of_step(coefs, count)
+    return [(on, True), (coefs.dt - on, False)]
 
 
-def _transmitter_in_step(moves: Moves, count: Array) -> Array:
+def _transmitter_of_step(coefs: StepCoefficients, count: Array) -> Array:
     """The ms of transmitter in a step of that count."""
-    last = moves.pulse.last if moves.before is None else jnp.where(count % 2 == 0, moves.pulse.last, moves.before.last)
-    return jnp.where(count >= 4, moves.dt, jnp.where(count >= 2, last, jnp.zeros_like(last)))
+    last = (
+        coefs.pulse.last
+        if coefs.carried_pulse is None
+        else jnp.where(count % 2 == 0, coefs.pulse.last, coefs.carried_pulse.last)
+    )
+    return jnp.where(count >= 4, coefs.dt, jnp.where(count >= 2, last, jnp.zeros_like(last)))
 
 
-def _rates(moves: Moves) -> gate.Rates:
-    assert moves.rates is not None
-    return moves.rates
+def _rates(coefs: StepCoefficients) -> gate.Rates:
+    assert coefs.gate_rates is not None
+    return coefs.gate_rates
 
 
-def _reach(drive: tuple[tuple[bool, ...], ...]) -> list[list[bool]]:
+def _reachable(drive: tuple[tuple[bool, ...], ...]) -> list[list[bool]]:
     """[i][j], whether j acts on i, directly or through others."""
     reach = [list(row) for row in drive]
     for k in range(len(drive)):
@@ -520,11 +552,11 @@ def stacked(rows: list[list[Array]]) -> Array:
     return jnp.stack([jnp.stack([jnp.broadcast_to(e, shape) for e in row], axis=-1) for row in rows], axis=-2)
 
 
-def _unit(zeros: Variables, j: int) -> Variables:
+def _unit_vector(zeros: Variables, j: int) -> Variables:
     return tuple(jnp.ones_like(zero) if i == j else zero for i, zero in enumerate(zeros))
 
 
-def _at_least_0(rate: Array) -> Array:
+def _clip_at_0(rate: Array) -> Array:
     """0 where it is below, with the derivative of ``rate`` all the same."""
     return rate + jax.lax.stop_gradient(jnp.maximum(rate, 0) - rate)
 
@@ -533,7 +565,7 @@ def _is_conserved(kernel: Any) -> bool:
     return kernel.structure.kind == "occupancies"
 
 
-def _where(there: bool, value: Array) -> Maybe:
+def _value_if(there: bool, value: Array) -> Maybe:
     return value if there else None
 
 

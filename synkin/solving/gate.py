@@ -66,7 +66,7 @@ class Integrals(NamedTuple):
 
     ``opened[0] + opened[1] x`` and ``closed[0] + closed[1] x`` are the integrals of the two rates. As much as the first
     is less than what opens, the second is more: ``bend[0] + w p(z)``, with p a polynomial, ``w = x / (x + scale)``,
-    and z and the scale as in `Range`.
+    and z and the scale as in `TableRange`.
     """
 
     opened: tuple[Array | None, Array]
@@ -74,7 +74,7 @@ class Integrals(NamedTuple):
     bend: tuple[Array, ...]  # bend[0], and the coefficients of p from the constant on; none where x is held still
 
 
-class Range(NamedTuple):
+class TableRange(NamedTuple):
     """From which x to which tables are good, and their variable, ``z = (spread x - scale) / (x + scale)``.
 
     It goes from -1 at x = 0 to 1 at the largest x.
@@ -85,12 +85,12 @@ class Range(NamedTuple):
     spread: Array
 
 
-def rates(kernel: Any, params: Any) -> Rates:
+def gate_rates(kernel: Any, params: Any) -> Rates:
     """The constants, read off the kernel's equations; NaN where they are not those of a gate."""
-    found, bad = _read(kernel, params)
+    result, bad = _rates_and_violations(kernel, params)
     for violated in bad.values():
-        found = found._replace(a=jnp.where(violated, jnp.nan, found.a))
-    return found
+        result = result._replace(a=jnp.where(violated, jnp.nan, result.a))
+    return result
 
 
 def violations(kernel: Any, params: Any) -> dict[str, tuple[Array, Array]]:
@@ -98,9 +98,9 @@ def violations(kernel: Any, params: Any) -> dict[str, tuple[Array, Array]]:
 
     No rate must be negative, by more than rounding, and x must have no source at rest ("at_rest").
     """
-    found, bad = _read(kernel, params)
+    result, bad = _rates_and_violations(kernel, params)
     at_rest = _source(kernel, params, jnp.zeros_like(params.T))
-    return {name: (at_rest if name == "at_rest" else getattr(found, name), wrong) for name, wrong in bad.items()}
+    return {name: (at_rest if name == "at_rest" else getattr(result, name), wrong) for name, wrong in bad.items()}
 
 
 def _source(kernel: Any, params: Any, T: Array) -> Array:
@@ -108,7 +108,7 @@ def _source(kernel: Any, params: Any, T: Array) -> Array:
     return jnp.asarray(kernel.derivatives(params, (zero, zero), T)[0])
 
 
-def _read(kernel: Any, params: Any) -> tuple[Rates, dict[str, Array]]:
+def _rates_and_violations(kernel: Any, params: Any) -> tuple[Rates, dict[str, Array]]:
     """The constants, and where what is to be checked of them is wrong."""
     dtype = jax.tree.leaves(params)[0].dtype
     zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
@@ -120,7 +120,7 @@ def _read(kernel: Any, params: Any) -> tuple[Rates, dict[str, Array]]:
         at = x if by == 0 else v
         return jax.jvp(f, (at,), (jnp.ones_like(at),))[1]
 
-    found = Rates(
+    result = Rates(
         source=_source(kernel, params, params.T),
         rate=-slope(params.T, zero, zero, 0, 0),
         rate_at_rest=-slope(zero, zero, zero, 0, 0),
@@ -133,21 +133,23 @@ def _read(kernel: Any, params: Any) -> tuple[Rates, dict[str, Array]]:
         if name == "at_rest":
             bad[name] = _source(kernel, params, zero) != 0
         else:
-            rounding = _ROUNDINGS * jnp.finfo(dtype).eps * functools.reduce(jnp.maximum, map(jnp.abs, _present(found)))
-            bad[name] = getattr(found, name) < -rounding
-    return found, bad
+            rounding = (
+                _ROUNDINGS * jnp.finfo(dtype).eps * functools.reduce(jnp.maximum, map(jnp.abs, _given_rates(result)))
+            )
+            bad[name] = getattr(result, name) < -rounding
+    return result, bad
 
 
-def _present(found: Rates) -> list[Array]:
-    return [rate for rate in (found.source, found.a, found.b, found.c) if rate is not None]
+def _given_rates(result: Rates) -> list[Array]:
+    return [rate for rate in (result.source, result.a, result.b, result.c) if rate is not None]
 
 
-def held(r: Rates, dt: Array) -> Integrals:
+def integrals_of_held_x(r: Rates, dt: Array) -> Integrals:
     """Over a step of ``dt`` ms in which x is held still."""
     return Integrals((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
 
 
-def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array) -> tuple[list[Integrals], Range]:
+def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array) -> tuple[list[Integrals], TableRange]:
     """Over steps of ``dt`` ms from any x, the first ``on`` ms of each with transmitter: one table a step.
 
     ``T_dur`` ms of transmitter are a pulse. All tables have one range.
@@ -156,13 +158,13 @@ def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array) -> tuple[list[Int
     stacked = jnp.stack([jnp.broadcast_to(each, shape) for each in on])
     at = _range(r, dt, T_dur)
     # All of them at once, which compiles in the time of one.
-    found, off = jax.vmap(lambda on: _table(r, [(on, True), (dt - on, False)], at, shape))(stacked)
+    result, off = jax.vmap(lambda on: _table(r, [(on, True), (dt - on, False)], at, shape))(stacked)
     # A number that is none stays within the range, whose table makes it known.
     good = at._replace(most=jnp.where((off > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(on))], good
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], result) for i in range(len(on))], good
 
 
-def _range(r: Rates, dt: Array, T_dur: Array) -> Range:
+def _range(r: Rates, dt: Array, T_dur: Array) -> TableRange:
     """The x that a run is likely to see, and a scale of what changes most."""
     r, dt, T_dur = jax.lax.stop_gradient((r, dt, T_dur))
     tiny = float(jnp.finfo(dt.dtype).tiny)
@@ -177,10 +179,10 @@ def _range(r: Rates, dt: Array, T_dur: Array) -> Range:
     by_itself = r.b * dt
     scale = 1 / (1 / (64 * most) + by_x / (_SCALE * (1 + by_itself)))
     most, scale = jnp.broadcast_arrays(most, scale)
-    return Range(most, scale, 1 + 2 * scale / most)
+    return TableRange(most, scale, 1 + 2 * scale / most)
 
 
-def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) -> tuple[Integrals, Array]:
+def _table(r: Rates, stretches: Stretches, at: TableRange, shape: tuple[int, ...]) -> tuple[Integrals, Array]:
     """One table, and how far it is off, in units of what is tolerated."""
     dtype = r.a.dtype
     degree = _DEGREE.get(dtype.name, _DEGREE_OTHER)
@@ -195,29 +197,29 @@ def _table(r: Rates, stretches: Stretches, at: Range, shape: tuple[int, ...]) ->
     long = _is_long(r, jnp.broadcast_to(at.most, shape), stretches)
     r = jax.tree.map(lambda rate: jnp.where(long, jnp.zeros_like(rate), rate), r)
     points = jnp.concatenate([x, zero[None]])
-    found = jax.lax.map(lambda x: _integrals(r, x, stretches, graded=False)[0], points)
-    found, at_0 = found[:-1], found[-1]
+    result = jax.lax.map(lambda x: _integrals(r, x, stretches, graded=False)[0], points)
+    result, at_0 = result[:-1], result[-1]
 
-    (to_x, to_base), elapsed = _integral_of_x(r, stretches), sum(duration for duration, _ in stretches)
+    (to_x, to_base), elapsed = _affine_integral_of_x(r, stretches), sum(duration for duration, _ in stretches)
     opened = r.a * to_base, r.a * to_x
     closed: tuple[Array, Array | None] = r.b * elapsed, None
     if r.c is not None:
         closed = r.b * elapsed + r.c * to_base, r.c * to_x
     # The bend is ``first + w p(z)``, so that it is right relative to x where x is next to nothing.
     first = at_0 - opened[0]
-    slopes = jax.vmap(lambda found, x: ((found - at_0) - opened[1] * x) / x * (x + at.scale))(found, x)
+    slopes = jax.vmap(lambda result, x: ((result - at_0) - opened[1] * x) / x * (x + at.scale))(result, x)
     exactly = partial(jnp.tensordot, axes=1, precision=jax.lax.Precision.HIGHEST)
     coefficients = exactly(jnp.asarray(matrix, dtype), slopes[: degree + 1])
     coefficients = exactly(jnp.asarray(powers, dtype), coefficients)
     table = Integrals(opened, closed, (first, *coefficients))
     read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
-    right = found[degree + 1 :]
+    right = result[degree + 1 :]
     off = jnp.abs(read - right) / (_TOLERANCE.get(dtype.name, _TOLERANCE_OTHER) * right + jnp.finfo(dtype).tiny)
     off = jnp.where(long, jnp.inf, off.max(axis=0))
     return table, jax.lax.stop_gradient(off)
 
 
-def look_up(given: Integrals, at: Range | None, x: Array) -> tuple[Array, Array]:
+def look_up(given: Integrals, at: TableRange | None, x: Array) -> tuple[Array, Array]:
     """The integrals of opening and closing over a step that starts at ``x`` (or, where x is held, with that x)."""
     opened = given.opened[1] * x if given.opened[0] is None else given.opened[0] + given.opened[1] * x
     closed = given.closed[0] if given.closed[1] is None else given.closed[0] + given.closed[1] * x
@@ -231,7 +233,7 @@ def look_up(given: Integrals, at: Range | None, x: Array) -> tuple[Array, Array]
 
 
 @jax.custom_jvp
-def _polynomial(coefficients: tuple[Array, ...], at: Range, x: Array) -> Array:
+def _polynomial(coefficients: tuple[Array, ...], at: TableRange, x: Array) -> Array:
     """``w p(z)``, see `Integrals`."""
     z = (at.spread * x - at.scale) / (x + at.scale)
     total = jnp.broadcast_to(coefficients[-1], x.shape)
@@ -258,16 +260,16 @@ def _polynomial_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     return x * inverse * p, x * d / (x + at.scale) + by_x * inverse * dx
 
 
-def beyond(at: Range, x: Array) -> Array:
+def is_outside(at: TableRange, x: Array) -> Array:
     """Where ``x`` is beyond the tables, and `integrals` is to be taken."""
     return x > at.most
 
 
-def may_go_beyond(r: Rates, at: Range, x: Array) -> Array:
+def may_leave_table(r: Rates, at: TableRange, x: Array) -> Array:
     """Whether any x is beyond the tables at some time of a run that begins with ``x``."""
     # x relaxes towards where a pulse without end would bring it, or towards 0.
     tiny = float(jnp.finfo(x.dtype).tiny)
-    return loops.any_across_batch(beyond(at, jnp.maximum(x, r.source / jnp.maximum(r.rate, tiny))))
+    return loops.any_across_batch(is_outside(at, jnp.maximum(x, r.source / jnp.maximum(r.rate, tiny))))
 
 
 def integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
@@ -348,21 +350,21 @@ def _parts(r: Rates, one: _Stretch) -> _Part:
 def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tuple[Array, Array]:
     x, k = jnp.where(x < 0, jnp.nan, x), _total_rate(r)  # of what opens by less than nothing nothing here is sure
     own: list[_Stretch] = []
-    for duration, fed in stretches:
-        start = _later(own[-1], own[-1].duration) if own else x
-        source = r.source if fed else None if len(stretches) == 1 else jnp.zeros_like(r.source)
-        one = _Stretch(start, duration, r.rate if fed else r.rate_at_rest, source)
+    for duration, with_transmitter in stretches:
+        start = _x_after(own[-1], own[-1].duration) if own else x
+        source = r.source if with_transmitter else None if len(stretches) == 1 else jnp.zeros_like(r.source)
+        one = _Stretch(start, duration, r.rate if with_transmitter else r.rate_at_rest, source)
         own.append(jax.tree.map(lambda part: jnp.broadcast_to(part, x.shape), one))
     several: _Stretch = jax.tree.map(lambda *each: jnp.stack(each), *own)
     # The integral of R over each, and from its end to the end of all.
-    totals = jax.vmap(lambda one: r.b * one.duration + k * _integral(one, one.start, one.duration))(several)
+    totals = jax.vmap(lambda one: r.b * one.duration + k * _integral_of_x(one, one.start, one.duration))(several)
     total = totals.sum(axis=0)
     after = jnp.stack([totals[i + 1 :].sum(axis=0) for i in range(len(own))])
 
     def summed(one: _Stretch, after: Array, since: Array, left: Array, weight: Array) -> tuple[Array, Array]:
         since, left = one.duration * since, one.duration * left
-        then = _later(one, since)
-        is_open = jnp.exp(-(r.b * left + k * _integral(one, then, left) + after))
+        then = _x_after(one, since)
+        is_open = jnp.exp(-(r.b * left + k * _integral_of_x(one, then, left) + after))
         weight = jnp.broadcast_to(one.duration * weight * is_open, x.shape)
         return weight * then, weight
 
@@ -371,11 +373,11 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
         return by_x.sum(axis=0), by_time.sum(axis=0)
 
     if not graded:
-        nodes, weights = _rule(x, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
-        found = jax.vmap(lambda *given: of_nodes((nodes, 1 - nodes, weights), *given))(several, after)
-        by_x, by_time = (part.sum(axis=0) for part in found)
+        nodes, weights = _nodes_and_weights(x, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
+        result = jax.vmap(lambda *given: of_nodes((nodes, 1 - nodes, weights), *given))(several, after)
+        by_x, by_time = (part.sum(axis=0) for part in result)
     else:
-        nodes, weights = _rule(x, _NODES.get(x.dtype.name, _NODES_OTHER))
+        nodes, weights = _nodes_and_weights(x, _NODES.get(x.dtype.name, _NODES_OTHER))
         parts = jax.vmap(lambda one: _parts(r, one))(several)
 
         def add(sums: Any, given: tuple[_Part, Array]) -> tuple[Any, None]:
@@ -388,8 +390,8 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
                 return part.since + part.sign * away, part.left - part.sign * away, weight
 
             one, later = jax.tree.map(lambda each: each[i], (several, after))
-            found = of_nodes(jax.vmap(place)(nodes, weights), one, later)
-            return jax.tree.map(jnp.add, sums, found), None
+            result = of_nodes(jax.vmap(place)(nodes, weights), one, later)
+            return jax.tree.map(jnp.add, sums, result), None
 
         parts = jax.tree.map(lambda each: each.reshape(-1, *x.shape), parts)
         which = jnp.arange(3 * len(own), dtype=jnp.int32) // 3
@@ -405,7 +407,7 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
     return opened * factor, closed * factor
 
 
-def _rule(x: Array, number: int) -> tuple[Array, Array]:
+def _nodes_and_weights(x: Array, number: int) -> tuple[Array, Array]:
     nodes, weights = gauss_legendre(number)
     return jnp.asarray(nodes, x.dtype), jnp.asarray(weights, x.dtype)
 
@@ -414,28 +416,28 @@ def _total_rate(r: Rates) -> Array:
     return r.a if r.c is None else r.a + r.c
 
 
-def _later(one: _Stretch, s: Array) -> Array:
+def _x_after(one: _Stretch, s: Array) -> Array:
     """x after ``s`` ms."""
     x = one.start * jnp.exp(-one.rate * s)
     return x if one.source is None else x + one.source * (s * phi(-one.rate * s))
 
 
-def _integral(one: _Stretch, x: Array, s: Array) -> Array:
+def _integral_of_x(one: _Stretch, x: Array, s: Array) -> Array:
     """The integral of x over ``s`` ms."""
-    found = x * (s * phi(-one.rate * s))
-    return found if one.source is None else found + one.source * (s**2 * phi2(-one.rate * s))
+    result = x * (s * phi(-one.rate * s))
+    return result if one.source is None else result + one.source * (s**2 * phi2(-one.rate * s))
 
 
-def _integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
+def _affine_integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
     """The integral of x over the stretches is the first of the two times x at their start, and the second."""
     zero = jnp.zeros((), r.a.dtype)
     decayed, brought, slope, base = jnp.ones_like(zero), zero, zero, zero
-    for duration, fed in stretches:
-        rate = r.rate if fed else r.rate_at_rest
+    for duration, with_transmitter in stretches:
+        rate = r.rate if with_transmitter else r.rate_at_rest
         lost, mean = decay(rate, duration), duration * phi(-rate * duration)
         slope, base = slope + mean * decayed, base + mean * brought
         decayed, brought = decayed - lost * decayed, brought - lost * brought
-        if fed:
+        if with_transmitter:
             base = base + r.source * (duration**2 * phi2(-rate * duration))
             brought = brought + r.source * mean
     return slope, base
@@ -444,8 +446,8 @@ def _integral_of_x(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
 def _is_long(r: Rates, x: Array, stretches: Stretches) -> Array:
     """Whether few nodes will not do."""
     r, x = jax.lax.stop_gradient((r, x))
-    stretches = [(jax.lax.stop_gradient(duration), fed) for duration, fed in stretches]
+    stretches = [(jax.lax.stop_gradient(duration), with_transmitter) for duration, with_transmitter in stretches]
     elapsed = sum(duration for duration, _ in stretches)
-    slope, base = _integral_of_x(r, stretches)
+    slope, base = _affine_integral_of_x(r, stretches)
     relaxed = r.b * elapsed + _total_rate(r) * (slope * x + base)
     return relaxed + jnp.maximum(r.rate, r.rate_at_rest) * elapsed >= _SHORT

@@ -18,7 +18,7 @@ def trace(
     kernel: Kernel,
     method: str,
     overlap: str,
-    own: coefficients.Moves,
+    coefs: coefficients.StepCoefficients,
     y: tuple[Array, ...],
     count: Array | None,
     spikes: Array,
@@ -26,10 +26,10 @@ def trace(
     """Variables and count at the end, and both after every step, (T, *shape)."""
     drive, after = spikes, None
     if count is not None:
-        drive = _counts(overlap, own, count, spikes)
+        drive = _counts(overlap, coefs, count, spikes)
         after = jnp.maximum(pulses.pass_step(drive), 0)
         count = after[-1]
-    step = _Step(kernel, method, own)
+    step = _Step(kernel, method, coefs)
     passed = step.all_at_once(y, drive) if kernel.structure.coupled else step.in_turn(y, drive)
     return tuple(each[-1] for each in passed), count, (passed, after)
 
@@ -37,8 +37,8 @@ def trace(
 class _Step:
     """One step as affine maps."""
 
-    def __init__(self, kernel: Kernel, method: str, own: coefficients.Moves) -> None:
-        self.advance = lambda y, drive: coefficients.advance(kernel, method, own, y, drive)
+    def __init__(self, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients) -> None:
+        self.step = lambda y, drive: coefficients.step(kernel, method, coefs, y, drive)
 
     def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
         """The variables one after the other, each with the finished trace of those that drive it."""
@@ -48,7 +48,7 @@ class _Step:
 
             def affine(before: list[Array], drive: Array, i: int = i) -> tuple[Array, Array]:
                 def step(y: Array) -> Array:
-                    return self.advance((*before[:i], y, *before[i + 1 :]), drive)[i]
+                    return self.step((*before[:i], y, *before[i + 1 :]), drive)[i]
 
                 zero = jnp.zeros_like(before[i])
                 b, a = jax.jvp(step, (zero,), (jnp.ones_like(zero),))
@@ -66,7 +66,7 @@ class _Step:
         def affine(drive: Array) -> tuple[Array, Array]:
             def along(j: int) -> tuple[Any, Any]:
                 ones = tuple(jnp.ones_like(zero) if i == j else zero for i, zero in enumerate(zeros))
-                return jax.jvp(lambda *y: self.advance(y, drive), zeros, ones)
+                return jax.jvp(lambda *y: self.step(y, drive), zeros, ones)
 
             columns = [along(j) for j in range(len(zeros))]
             matrix = jnp.stack([jnp.stack(column, axis=-1) for _, column in columns], axis=-1)
@@ -92,23 +92,23 @@ def _times(matrix: Array, vector: Array) -> Array:
     return jnp.sum(matrix * vector[..., None, :], axis=-1)
 
 
-def _counts(overlap: str, own: coefficients.Moves, under_way: Array, spikes: Array) -> Array:
+def _counts(overlap: str, coefs: coefficients.StepCoefficients, first_count: Array, spikes: Array) -> Array:
     """The pulse's count in every step, (T, *shape)."""
-    assert own.pulse is not None
-    pulse = own.pulse
+    assert coefs.pulse is not None
+    pulse = coefs.pulse
     rows = jnp.arange(len(spikes), dtype=jnp.int32)
     if overlap == "ignore":  # whether a spike counts depends on those before it: one cheap scan
 
         def body(ends: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
             row, spike = step
-            ends = pulses.on_spike(pulse, own.before, ends, spike, row, overlap)
+            ends = pulses.on_spike(pulse, coefs.carried_pulse, ends, spike, row, overlap)
             return ends, pulses.count(ends, row)
 
-        return jax.lax.scan(body, under_way, (rows, spikes))[1]
+        return jax.lax.scan(body, first_count, (rows, spikes))[1]
     since = jax.vmap(lambda row, spike: jnp.where(spike, row, -1))(rows, spikes.astype(bool))
     latest = jax.lax.associative_scan(jnp.maximum, since)  # the row of the latest spike, -1 before the first
 
     def count(row: Array, latest: Array) -> Array:
-        return pulses.count(jnp.where(latest >= 0, pulse.full + 2 * latest, under_way), row)
+        return pulses.count(jnp.where(latest >= 0, pulse.full + 2 * latest, first_count), row)
 
     return jax.vmap(count)(rows, latest)

@@ -3,11 +3,11 @@
 `synkin.solving.coefficients` calls these with the coefficients of a kernel. Each solves its kind of equations exactly:
 
     relaxation        one variable,    y' = source - rate y
-    passed_on         two in a chain,  what the first hands to the second
+    cascade_response         two in a chain,  what the first hands to the second
     occupancies       n states of a receptor, whose sum stays 1
     steady            what these settle to
     affine_change     any affine system
-    ladder, climb     either, over many stretches of any length
+    squaring_table, apply_by_squaring  either, over many stretches of any length
     open_gate         y' = opening (1 - y) - closing y, for rates that are known integrals
 
 A change is written as what is lost and what is gained, ``y <- y + (gained - lost y)``, and not as ``a y + b``: in
@@ -136,7 +136,7 @@ def decay(rate: Array, dt: ArrayLike) -> Array:
     return -jnp.expm1(-rate * dt)
 
 
-def passed_on(rate: Array, next_rate: Array, dt: ArrayLike) -> Array:
+def cascade_response(rate: Array, next_rate: Array, dt: ArrayLike) -> Array:
     """How much of a decaying variable is in the one that it feeds, ``z' = y - next_rate z``, after ``dt``.
 
     Args:
@@ -168,11 +168,11 @@ def open_gate(g: Array, opened: Array, closed: Array) -> Array:
         all that it costs, which matters for rates that change from step to step.
     """
     total = opened + closed
-    settled = opened / jnp.where(total == 0, jnp.ones_like(total), total)
+    target = opened / jnp.where(total == 0, jnp.ones_like(total), total)
     # exp by way of tanh: half the time of `jnp.expm1` and as exact, as nothing cancels.
     t = jnp.tanh(-total / 2)
-    settling = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
-    return g + jnp.where(total == 0, opened, settling * (g - settled))
+    approach = 2 * t / (1 - t)  # exp(-total) - 1, and -1 where nothing is left: what closes entirely is 0
+    return g + jnp.where(total == 0, opened, approach * (g - target))
 
 
 @open_gate.defjvp
@@ -184,17 +184,17 @@ def _open_gate_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> t
     safe = jnp.where(small, jnp.ones_like(total), total)
     # All else is made of the tanh, of g and of three divisions: XLA's CPU computes these once, and what lies between
     # again for every parameter that a gradient has.
-    settled, mean = opened / safe, 2 * t / safe
-    moved = (1 + t) * (settled - g)
+    target, mean = opened / safe, 2 * t / safe
+    change = (1 + t) * (target - g)
     # Near 0 the first two terms of a series, so that this has the right derivative too; the total is -2 t there.
-    near = -g * (1 + 2 * t) - settled / 2
-    by_closed = jnp.where(small, near * (1 - t), moved + mean * settled)
-    by_opened = jnp.where(small, (near + 1 + t) * (1 - t), moved + mean * (settled - 1))
+    near = -g * (1 + 2 * t) - target / 2
+    by_closed = jnp.where(small, near * (1 - t), change + mean * target)
+    by_opened = jnp.where(small, (near + 1 + t) * (1 - t), change + mean * (target - 1))
     dy = ((1 + t) * dg + by_opened * d_opened + by_closed * d_closed) / (1 - t)
     return open_gate(g, opened, closed), dy
 
 
-def occupancies(generator: Array, duration: Array) -> Array:
+def markov_propagator(generator: Array, duration: Array) -> Array:
     """The propagator ``exp(generator duration)`` of states whose occupancies sum to 1.
 
     Args:
@@ -211,18 +211,18 @@ def occupancies(generator: Array, duration: Array) -> Array:
     Source: uniformisation, Jensen 1953, Skand. Aktuarietidskr. 36:87; with squarings, Higham 2008, Functions of
     Matrices, SIAM, ch. 10.
     """
-    scaled = _times_duration(generator, duration)
-    leaving = jax.lax.stop_gradient(_leaving(scaled))
-    squarings, scale = _scaling(leaving)
-    start = _short_occupancies(scaled * scale[..., None, None], leaving * scale)
-    return _squared(start, squarings, _twice_as_long)
+    scaled = _scale_by_duration(generator, duration)
+    leaving = jax.lax.stop_gradient(_fastest_exit_rate(scaled))
+    squarings, scale = _count_squarings(leaving)
+    start = _short_markov_propagator(scaled * scale[..., None, None], leaving * scale)
+    return _square_repeatedly(start, squarings, _double_markov_propagator)
 
 
-def steady(generator: Array) -> Array:
+def stationary_distribution(generator: Array) -> Array:
     """What occupancies settle to, the null vector of ``generator``.
 
     Args:
-        generator: (..., n, n) /ms, as for `occupancies`; every state must lead to the first one.
+        generator: (..., n, n) /ms, as for `markov_propagator`; every state must lead to the first one.
 
     Returns:
         (..., n), which sums to 1, each right to rounding; NaN where some state does not lead to the first.
@@ -236,88 +236,88 @@ def steady(generator: Array) -> Array:
         inflow = a[..., k, :k] / out.sum(axis=-1)[..., None]  # what is in k for each that is in the others
         inflows.append(inflow)
         a = a[..., :k, :k] + out[..., :, None] * inflow[..., None, :]
-    found = jnp.ones((*generator.shape[:-2], 1), generator.dtype)
+    distribution = jnp.ones((*generator.shape[:-2], 1), generator.dtype)
     for inflow in reversed(inflows):
-        found = jnp.concatenate([found, (inflow * found).sum(axis=-1)[..., None]], axis=-1)
-    found = found / found.sum(axis=-1)[..., None]
-    return found + (0 * found).sum(axis=-1)[..., None]  # NaN in one state is NaN in all
+        distribution = jnp.concatenate([distribution, (inflow * distribution).sum(axis=-1)[..., None]], axis=-1)
+    distribution = distribution / distribution.sum(axis=-1)[..., None]
+    return distribution + (0 * distribution).sum(axis=-1)[..., None]  # NaN in one state is NaN in all
 
 
-class Ladder(NamedTuple):
+class SquaringTable(NamedTuple):
     """What doubling stretches of time do to a system, so that any stretch is a few products with a vector."""
 
     generator: Array  # (..., n, n) /ms
     step: Array  # (...) ms, the shortest stretch
-    rungs: Array  # (60, ..., n, n), the propagators (or changes) of step, 2 step, 4 step, ...
+    powers: Array  # (60, ..., n, n), the propagators (or changes) of step, 2 step, 4 step, ...
     conserved: bool  # whether it is of occupancies
 
 
-def ladder(generator: Array, *, conserved: bool) -> Ladder:
-    """The rungs for `climb`.
+def squaring_table(generator: Array, *, conserved: bool) -> SquaringTable:
+    """The table for `apply_by_squaring`.
 
     Args:
-        generator: (..., n, n) /ms; as for `occupancies` if ``conserved``, else as for `affine_change`.
+        generator: (..., n, n) /ms; as for `markov_propagator` if ``conserved``, else as for `affine_change`.
         conserved: whether occupancies are moved, whose sum stays 1.
     """
-    norm = jax.lax.stop_gradient(_leaving(generator) if conserved else _norm(generator))
+    norm = jax.lax.stop_gradient(_fastest_exit_rate(generator) if conserved else _norm(generator))
     step = 1 / jnp.maximum(norm, float(jnp.finfo(norm.dtype).tiny))
     scaled = generator * step[..., None, None]
-    first = _short_occupancies(scaled, norm * step) if conserved else _short_change(scaled)
+    first = _short_markov_propagator(scaled, norm * step) if conserved else _short_change(scaled)
 
     def double(p: Array, _: None) -> tuple[Array, Array]:
-        return _twice_as_long(p) if conserved else _twice_the_change(p), p
+        return _double_markov_propagator(p) if conserved else _double_change(p), p
 
-    return Ladder(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
+    return SquaringTable(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
 
 
-def climb(given: Ladder, which: int | Array, y: Array, duration: Array) -> Array:
+def apply_by_squaring(table: SquaringTable, which: int | Array, y: Array, duration: Array) -> Array:
     """Systems after ``duration`` ms.
 
     Args:
-        given: the ladder, with one leading axis.
-        which: index of the ladder to climb: a number, or int32, a scalar or (...).
+        table: from `squaring_table`, with one leading axis.
+        which: index of the system: a number, or int32, a scalar or (...).
         y: (n, ...) at the start.
         duration: (...) ms, 0 and above.
 
     Returns:
         (n, ...), with right derivatives of every order also in ``duration``.
     """
-    if not isinstance(which, int) and not which.ndim:  # or the loop over the rungs would go through those of all
-        chosen = partial(jnp.take, indices=which, mode="clip")
-        generator, step, rungs = (
-            chosen(given.generator, axis=0),
-            chosen(given.step, axis=0),
-            chosen(given.rungs, axis=1),
+    if not isinstance(which, int) and not which.ndim:  # or the loop over the powers would go through those of all
+        select = partial(jnp.take, indices=which, mode="clip")
+        generator, step, powers = (
+            select(table.generator, axis=0),
+            select(table.step, axis=0),
+            select(table.powers, axis=1),
         )
-        given, which = Ladder(generator[None], step[None], rungs[:, None], given.conserved), 0
-    step = given.step[which]
+        table, which = SquaringTable(generator[None], step[None], powers[:, None], table.conserved), 0
+    step = table.step[which]
 
-    def take(left: Array, k: Array) -> tuple[Array, Array]:
-        height = step * jnp.exp2(k)
-        taken = left >= height  # nothing is rounded, as what is left is less than twice the height
-        return jnp.where(taken, left - height, left), taken
+    def choose(left: Array, k: Array) -> tuple[Array, Array]:
+        length = step * jnp.exp2(k)
+        taken = left >= length  # nothing is rounded, as what is left is less than twice the length
+        return jnp.where(taken, left - length, left), taken
 
-    heights = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
-    left, taken = jax.lax.scan(take, loops.match_varying(jax.lax.stop_gradient(duration), step), heights)
-    # What the rungs leave over is a series; all of the derivative in time is in it. Beyond the last rung all is still.
+    lengths = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
+    left, taken = jax.lax.scan(choose, loops.match_varying(jax.lax.stop_gradient(duration), step), lengths)
+    # What the powers leave over is a series, which has all of the derivative in time.
     left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))
-    matrix = given.generator
-    if given.conserved:  # with what `_summing_as` takes away again, so that nothing is negative
-        matrix = matrix + jax.lax.stop_gradient(_leaving(matrix))[..., None, None] * _identity(matrix)
-    matrix = _chosen(matrix, which)
-    after = _summed(lambda total: _applied(matrix, total) * left[None], y, 1)
-    y = _summing_as(y, after) if given.conserved else after
+    matrix = table.generator
+    if table.conserved:  # with what `_rescale_to_sum` takes away again, so that nothing is negative
+        matrix = matrix + jax.lax.stop_gradient(_fastest_exit_rate(matrix))[..., None, None] * _identity(matrix)
+    matrix = _select_matrix(matrix, which)
+    after = _horner_sum(lambda total: _apply_matrix(matrix, total) * left[None], y, 1)
+    y = _rescale_to_sum(y, after) if table.conserved else after
 
-    def rise(y: Array, rung: tuple[Array, Array]) -> tuple[Array, None]:
-        taken, p = rung
+    def apply_power(y: Array, power: tuple[Array, Array]) -> tuple[Array, None]:
+        taken, p = power
 
-        def moved(y: Array) -> Array:
-            after = _applied(_chosen(p, which), y)
-            return jnp.where(taken[None], _summing_as(y, after) if given.conserved else y + after, y)
+        def applied(y: Array) -> Array:
+            after = _apply_matrix(_select_matrix(p, which), y)
+            return jnp.where(taken[None], _rescale_to_sum(y, after) if table.conserved else y + after, y)
 
-        return jax.lax.cond(loops.any_across_batch(taken), moved, lambda y: y, y), None
+        return jax.lax.cond(loops.any_across_batch(taken), applied, lambda y: y, y), None
 
-    return jax.lax.scan(rise, y, (taken[::-1], given.rungs))[0]
+    return jax.lax.scan(apply_power, y, (taken[::-1], table.powers))[0]
 
 
 def affine_change(matrix: Array, duration: Array) -> Array:
@@ -331,12 +331,12 @@ def affine_change(matrix: Array, duration: Array) -> Array:
         (..., n, n), the change of each variable from each; kept as a change all through, so that a slow variable beside
         fast ones keeps its digits: ``E(2t) = 2 E(t) + E(t) E(t)``.
     """
-    scaled = _times_duration(matrix, duration)
-    squarings, scale = _scaling(jax.lax.stop_gradient(_norm(scaled)))
-    return _squared(_short_change(scaled * scale[..., None, None]), squarings, _twice_the_change)
+    scaled = _scale_by_duration(matrix, duration)
+    squarings, scale = _count_squarings(jax.lax.stop_gradient(_norm(scaled)))
+    return _square_repeatedly(_short_change(scaled * scale[..., None, None]), squarings, _double_change)
 
 
-def _leaving(generator: Array) -> Array:
+def _fastest_exit_rate(generator: Array) -> Array:
     """The fastest rate at which a state is left."""
     return jnp.max(-jnp.diagonal(generator, axis1=-2, axis2=-1), axis=-1)
 
@@ -345,53 +345,53 @@ def _norm(matrix: Array) -> Array:
     return jnp.abs(matrix).sum(axis=-2).max(axis=-1)
 
 
-def _short_occupancies(scaled: Array, leaving: Array) -> Array:
+def _short_markov_propagator(scaled: Array, leaving: Array) -> Array:
     """The propagator of ``scaled``, whose states are left at rates up to ``leaving``, 1 at most."""
     # `leaving` as a plain number to the derivative: whatever it is, it cancels when columns are made to sum to 1.
     identity = _identity(scaled)
-    return _normalized(_series(scaled + leaving[..., None, None] * identity, identity))
+    return _normalize_columns(_exponential_series(scaled + leaving[..., None, None] * identity, identity))
 
 
-def _twice_as_long(p: Array) -> Array:
-    return _normalized(_product(p, p))
+def _double_markov_propagator(p: Array) -> Array:
+    return _normalize_columns(_matmul(p, p))
 
 
-def _normalized(p: Array) -> Array:
+def _normalize_columns(p: Array) -> Array:
     return p / p.sum(axis=-2, keepdims=True)
 
 
 def _short_change(scaled: Array) -> Array:
     """``exp(scaled) - 1`` of a matrix whose norm is 1 at most."""
-    return _product(scaled, _series(scaled, _identity(scaled), first=2))
+    return _matmul(scaled, _exponential_series(scaled, _identity(scaled), first=2))
 
 
-def _twice_the_change(change: Array) -> Array:
-    return 2 * change + _product(change, change)
+def _double_change(change: Array) -> Array:
+    return 2 * change + _matmul(change, change)
 
 
 def _identity(like: Array) -> Array:
     return jnp.broadcast_to(jnp.eye(like.shape[-1], dtype=like.dtype), like.shape)
 
 
-def _times_duration(matrix: Array, duration: ArrayLike) -> Array:
+def _scale_by_duration(matrix: Array, duration: ArrayLike) -> Array:
     """Each matrix times its duration; their shapes broadcast, whatever rank either has."""
     duration = jnp.asarray(duration)
     shape = jnp.broadcast_shapes(matrix.shape[:-2], duration.shape)
     return jnp.broadcast_to(matrix, (*shape, *matrix.shape[-2:])) * jnp.broadcast_to(duration, shape)[..., None, None]
 
 
-def _scaling(norm: Array) -> tuple[Array, Array]:
+def _count_squarings(norm: Array) -> tuple[Array, Array]:
     """How often to halve so that the norm is 1 at most, int32, and the factor of that."""
     squarings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(norm, 1))), 0, _SQUARINGS)
     return squarings.astype(jnp.int32), jnp.exp2(-squarings)
 
 
-def _series(a: Array, identity: Array, first: int = 1) -> Array:
+def _exponential_series(a: Array, identity: Array, first: int = 1) -> Array:
     """``1 + a/first (1 + a/(first + 1) (1 + ...))``, for a norm of 1 at most."""
-    return _summed(lambda total: _product(a, total), identity, first)
+    return _horner_sum(lambda total: _matmul(a, total), identity, first)
 
 
-def _summed(times_a: Callable[[Array], Array], start: Array, first: int) -> Array:
+def _horner_sum(times_a: Callable[[Array], Array], start: Array, first: int) -> Array:
     terms = _MATRIX_TERMS.get(start.dtype.name, _MATRIX_TERMS_OTHER)
 
     def add(total: Array, k: Array) -> tuple[Array, None]:
@@ -403,28 +403,28 @@ def _summed(times_a: Callable[[Array], Array], start: Array, first: int) -> Arra
     return jax.lax.scan(add, total, counts[1:])[0]
 
 
-def _chosen(matrices: Array, which: int | Array) -> Array:
+def _select_matrix(matrices: Array, which: int | Array) -> Array:
     """Of (C, n, n) one matrix, or with many to choose (n, n, ...)."""
     if isinstance(which, int):
         return matrices[which]
     # By a mode that compares no index with 0, which JAX cannot do in a branch within shard_map.
-    chosen = jnp.take(matrices, which, axis=0, mode="clip")
-    return jnp.moveaxis(chosen, (-2, -1), (0, 1))
+    matrix = jnp.take(matrices, which, axis=0, mode="clip")
+    return jnp.moveaxis(matrix, (-2, -1), (0, 1))
 
 
-def _applied(matrix: Array, y: Array) -> Array:
+def _apply_matrix(matrix: Array, y: Array) -> Array:
     """Each matrix times its vector, (n, ...); one matrix may serve for many."""
     if matrix.ndim == 2:
-        return _product(matrix, y.reshape(len(y), -1)).reshape(y.shape)
+        return _matmul(matrix, y.reshape(len(y), -1)).reshape(y.shape)
     return (matrix * y[None]).sum(axis=1)
 
 
-def _summing_as(y: Array, after: Array) -> Array:
+def _rescale_to_sum(y: Array, after: Array) -> Array:
     """``after``, its sum put right to that of ``y``."""
     return after * (y.sum(axis=0, keepdims=True) / after.sum(axis=0, keepdims=True))
 
 
-def _squared(p: Array, squarings: Array, square: Any) -> Array:
+def _square_repeatedly(p: Array, squarings: Array, square: Callable[[Array], Array]) -> Array:
     """``p`` after as many squarings; each of a fixed number is taken or not, so that it has a reverse."""
 
     def maybe(p: Array, k: Array) -> tuple[Array, None]:
@@ -433,7 +433,7 @@ def _squared(p: Array, squarings: Array, square: Any) -> Array:
     return jax.lax.scan(maybe, p, jnp.arange(_SQUARINGS, dtype=jnp.int32))[0]
 
 
-def _product(a: Array, b: Array) -> Array:
+def _matmul(a: Array, b: Array) -> Array:
     # In full precision on accelerators too.
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 

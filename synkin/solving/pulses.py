@@ -55,7 +55,7 @@ def on_grid(T_dur: Array, dt: ArrayLike, method: str) -> Pulse:
     return Pulse(2 * steps, last, _over(last, T_dur, dt))
 
 
-def under_way(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[Array, Pulse]:
+def count_carried(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, method: str) -> tuple[Array, Pulse]:
     """Count a pulse that has begun before the run.
 
     Args:
@@ -73,18 +73,18 @@ def under_way(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, meth
     steps, last = _steps(pulse_left, dt, method)
     at, length = jax.lax.stop_gradient(pulse_left), jax.lax.stop_gradient(T_dur)
     steps_on_grid = jnp.rint((at - jax.lax.stop_gradient(pulse.last)) / dt).astype(jnp.int32) + 1
-    off = at - _left(steps_on_grid, jax.lax.stop_gradient(pulse.last), dt)
+    off = at - _remaining_after(steps_on_grid, jax.lax.stop_gradient(pulse.last), dt)
     rounding = float(4 * jnp.finfo(at.dtype).eps) * jnp.maximum(at, length)
     is_on_grid = (jnp.abs(off) <= rounding) & (steps_on_grid >= 1) & (2 * steps_on_grid <= pulse.full)
     steps = jnp.where(is_on_grid, steps_on_grid, steps)
     own = pulse_left - (steps - 1).astype(at.dtype) * dt
-    last = jnp.where(is_on_grid, _valued(own, pulse.last), last)
+    last = jnp.where(is_on_grid, _with_derivative_of(own, pulse.last), last)
     count = jnp.where(pulse_left > 0, 2 * steps + 1, 0)
     over = jnp.where(is_on_grid, pulse.over, _over(last, T_dur, dt))
     return count, Pulse(jnp.broadcast_to(pulse.full, count.shape), last, over)
 
 
-def counted(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
+def count_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
     """The count of pulses that earlier steps of this grid have counted down to ``pulse_left`` ms.
 
     It undoes `remaining`.
@@ -96,16 +96,16 @@ def counted(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
     return jnp.where(at > 0, 2 * steps, jnp.zeros_like(steps))
 
 
-def on_spike(pulse: Pulse, before: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
+def on_spike(pulse: Pulse, carried: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
     """``ends`` from the step ``row`` on, which begins with ``spike`` (true where not 0, shape of the state).
 
     "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
-    ``before`` is how the pulses lie that were under way when the run began, if any were.
+    ``carried`` is how the pulses lie that were under way when the run began, if any were.
     """
     spike = spike.astype(bool)
     if overlap == "ignore":
         left = count(ends, row)
-        over = pulse.over if before is None else jnp.where(left % 2 == 0, pulse.over, before.over)
+        over = pulse.over if carried is None else jnp.where(left % 2 == 0, pulse.over, carried.over)
         spike = spike & (left < over)
     return jnp.where(spike, pulse.full + 2 * row, ends)
 
@@ -122,18 +122,18 @@ def pass_step(count: Array) -> Array:
 
 def is_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
     """Whether pulses of ``pulse_left`` ms end as those of ``pulse`` do, but for rounding: those that its steps left."""
-    steps = counted(pulse, pulse_left, dt) // 2
-    off = pulse_left - _left(steps, pulse.last, dt)
+    steps = count_on_grid(pulse, pulse_left, dt) // 2
+    off = pulse_left - _remaining_after(steps, pulse.last, dt)
     rounding = float(4 * jnp.finfo(pulse_left.dtype).eps) * jnp.maximum(
-        pulse_left, _left(pulse.full // 2, pulse.last, dt)
+        pulse_left, _remaining_after(pulse.full // 2, pulse.last, dt)
     )
     return (pulse_left <= 0) | ((jnp.abs(off) <= rounding) & (2 * steps <= pulse.full))
 
 
-def remaining(pulse: Pulse, before: Pulse | None, count: Array, dt: ArrayLike) -> Array:
+def remaining(pulse: Pulse, carried: Pulse | None, count: Array, dt: ArrayLike) -> Array:
     """``pulse_left`` in ms at the start of a step of that count: the way back from steps to time."""
-    last = pulse.last if before is None else jnp.where(count % 2 == 0, pulse.last, before.last)
-    return jnp.where(count < 2, jnp.zeros_like(last), _left(count // 2, last, dt))
+    last = pulse.last if carried is None else jnp.where(count % 2 == 0, pulse.last, carried.last)
+    return jnp.where(count < 2, jnp.zeros_like(last), _remaining_after(count // 2, last, dt))
 
 
 def whole_steps(T_dur: np.ndarray, dt: np.ndarray) -> np.ndarray:
@@ -173,11 +173,11 @@ def _steps(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
     last = duration - (steps - 1) * dt
     if method == "exact":
         # By rounding it may be a little below 0 or above dt, which matters to rates of thousands.
-        last = _valued(last, jnp.clip(last, 0, jnp.asarray(dt, last.dtype)))
+        last = _with_derivative_of(last, jnp.clip(last, 0, jnp.asarray(dt, last.dtype)))
     return steps.astype(jnp.int32), last
 
 
-def _left(steps: Array, last: Array, dt: ArrayLike) -> Array:
+def _remaining_after(steps: Array, last: Array, dt: ArrayLike) -> Array:
     """The ms of a pulse that reaches into so many more steps."""
     return (steps - 1).astype(last.dtype) * dt + last
 
@@ -189,7 +189,7 @@ def _over(last: Array, T_dur: Array, dt: ArrayLike) -> Array:
     return 2 * jnp.clip(slivers, 0, _MOST_STEPS).astype(jnp.int32) + 2
 
 
-def _valued(x: Array, value: Array) -> Array:
+def _with_derivative_of(x: Array, value: Array) -> Array:
     """``value`` with the derivative of ``x``."""
     return jax.lax.stop_gradient(value) + (x - jax.lax.stop_gradient(x))
 

@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     kernel: Kernel
     method: str
     overlap: str
-    readout: Callable[..., Any] | None  # (state, g, *closed_over) -> what is kept; None keeps g
+    readout: Callable[..., Any] | None  # (state, g, *readout_constants) -> what is kept; None keeps g
 
     @property
     def rematerialised(self) -> int:
@@ -61,12 +61,12 @@ def run(
     kernel: Kernel,
     method: str,
     overlap: str,
-    own: coefficients.Moves,
+    coefs: coefficients.StepCoefficients,
     y: tuple[Array, ...],
     count: Array | None,
     spikes: Array,
     readout: Callable[..., Any] | None,
-    closed_over: Any,
+    readout_constants: Any,
     *,
     checkpoint: int | None = None,
     in_parallel: bool = False,
@@ -75,25 +75,25 @@ def run(
 
     Args:
         kernel, method, overlap: of the stepper.
-        own, y, count: what `synkin.solving.stepper.initial_carry` returned.
+        coefs, y, count: what `synkin.solving.stepper.initial_carry` returned.
         spikes: (T, *shape).
-        readout: ``readout(state, g, *closed_over)``, what to keep; None keeps g.
-        closed_over: arrays.
+        readout: ``readout(state, g, *readout_constants)``, what to keep; None keeps g.
+        readout_constants: arrays.
         checkpoint: steps a block, of which a gradient keeps only the start; None for no blocks.
         in_parallel: whether to go through time in parallel.
     """
-    plan, constants = Plan(kernel, method, overlap, readout), (own, closed_over)
+    plan, constants = Plan(kernel, method, overlap, readout), (coefs, readout_constants)
     y, count = loops.match_varying((y, count), (constants, y, count, spikes))
     if not len(spikes):
-        one = jax.eval_shape(partial(_kept, plan, constants), y, count)
+        one = jax.eval_shape(partial(_read, plan, constants), y, count)
         return y, count, jax.tree.map(lambda kept: jnp.zeros((0, *kept.shape), kept.dtype), one)
 
     def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[tuple[Any, Array | None], Any]:
         if in_parallel:
-            y, count, passed = parallel_in_time.trace(kernel, method, overlap, own, *carry, spikes)
+            y, count, passed = parallel_in_time.trace(kernel, method, overlap, coefs, *carry, spikes)
             if isinstance(readout, Program) and readout.calls_python:  # for one step at a time, as in a scan
-                return (y, count), jax.lax.map(lambda step: _kept(plan, constants, *step), passed)
-            return (y, count), jax.vmap(lambda y, count: _kept(plan, constants, y, count))(*passed)
+                return (y, count), jax.lax.map(lambda step: _read(plan, constants, *step), passed)
+            return (y, count), jax.vmap(lambda y, count: _read(plan, constants, y, count))(*passed)
         y, count, _, kept = _run(plan, False, constants, *carry, spikes)
         return (y, count), kept
 
@@ -118,16 +118,16 @@ def _run(
         drive: Array = spike
         given: Any = spike
         if ends is not None:
-            own = constants[0]
-            ends = pulses.on_spike(own.pulse, own.before, ends, spike, row, plan.overlap)
+            coefs = constants[0]
+            ends = pulses.on_spike(coefs.pulse, coefs.carried_pulse, ends, spike, row, plan.overlap)
             drive, given = pulses.count(ends, row), (ends, row)
-        y = _advance(plan, constants, y, given)
+        y = _step(plan, constants, y, given)
         after = None if ends is None else pulses.pass_step(drive)
         if not keep_trace:
-            return (y, ends), _kept(plan, constants, y, after)
-        counted = None if ends is None else _small(plan, constants[0], drive)
+            return (y, ends), _read(plan, constants, y, after)
+        counted = None if ends is None else _compact_count(plan, constants[0], drive)
         last = y[-1] if plan.rematerialised < len(y) else None
-        return (y, ends), (last, counted, _kept(plan, constants, y, after) if plan.reads else None)
+        return (y, ends), (last, counted, _read(plan, constants, y, after) if plan.reads else None)
 
     def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[Any, Any]:
         start = jax.tree.map(lambda x: x[None], carry[0][: plan.rematerialised])
@@ -141,7 +141,7 @@ def _run(
         return loops.batch_first((y, count, None, kept))
     total = len(spikes)
     (y, count), (*trace, kept) = loops.in_blocks(block, (y, count), spikes, total, _length(plan, total))
-    kept = kept if plan.reads else _outputs(plan, constants[0].output, trace[1])
+    kept = kept if plan.reads else _outputs(plan, constants[0].output_weights, trace[1])
     return loops.batch_first((y, count, Trace(*trace), kept))
 
 
@@ -155,7 +155,7 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     if isinstance(plan.readout, Program):
         plan = plan._replace(readout=plan.readout.without_effects())
 
-    d_moved, moved, whole = _differentiated(constants, d_constants, first[-1].shape)
+    d_leaves, leaves, whole = _differentiated(constants, d_constants, first[-1].shape)
     drives = spikes if trace.drives is None else trace.drives
     d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
 
@@ -166,14 +166,14 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
         if trace.last is not None:
             before = (*before, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
-        def move(moved: list[Array], y: object, *weight: Array) -> tuple[Any, Any]:
-            constants = whole(moved)
-            y = _advance(plan, constants, y, *weight or (drive,))
+        def step_and_read(leaves: list[Array], y: object, *weight: Array) -> tuple[Any, Any]:
+            constants = whole(leaves)
+            y = _step(plan, constants, y, *weight or (drive,))
             after = None if trace.drives is None else pulses.pass_step(drive)
-            return y, _kept(plan, constants, y, after) if plan.reads else None
+            return y, _read(plan, constants, y, after) if plan.reads else None
 
-        at, d_at = (moved(), before, *(drive for _ in d_drive)), (d_moved, d_y, *d_drive)
-        _, (d_y, d_kept) = jax.jvp(move, at, d_at)
+        at, d_at = (leaves(), before, *(drive for _ in d_drive)), (d_leaves, d_y, *d_drive)
+        _, (d_y, d_kept) = jax.jvp(step_and_read, at, d_at)
         return d_y, (d_y[-1] if trace.last is not None and (keep_trace or not plan.reads) else None, d_kept)
 
     @partial(jax.checkpoint, prevent_cse=False)
@@ -186,12 +186,12 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
 
     total = len(spikes)
     d_first = jax.tree.map(_instantiate, d_first, is_leaf=_is_zero)
-    d_first = loops.match_varying(d_first, (d_first, d_moved, d_drives, trace, first))
+    d_first = loops.match_varying(d_first, (d_first, d_leaves, d_drives, trace, first))
     steps = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
     d_y, (d_starts, d_last, d_kept) = loops.in_blocks(block, d_first, steps, total, _length(plan, total))
     if not plan.reads:
-        d_output = jax.tree.map(_instantiate, d_constants[0].output, is_leaf=_is_zero)
-        _, d_kept = jax.jvp(partial(_outputs, plan), (constants[0].output, trace.last), (d_output, d_last))
+        d_output = jax.tree.map(_instantiate, d_constants[0].output_weights, is_leaf=_is_zero)
+        _, d_kept = jax.jvp(partial(_outputs, plan), (constants[0].output_weights, trace.last), (d_output, d_last))
 
     # No tangent to what is counted.
     d_count, d_counts = jax.tree.map(_no_tangent, (count, trace.drives))
@@ -209,11 +209,11 @@ def _differentiated(
     of its steps. The leaves come from a function so that they are spread out within a step, which XLA does for nothing.
     """
     leaves, structure = jax.tree.flatten(constants)
-    coefficients, closed_over = map(jax.tree.leaves, constants)
+    coefs, readout_constants = map(jax.tree.leaves, constants)
     # Those that a step seldom looks at stay as they are: it costs less to sum them in those steps.
-    seldom = {id(x) for x in jax.tree.leaves(constants[0].rates)}
-    shapes = [x.shape if id(x) in seldom else jnp.broadcast_shapes(x.shape, shape) for x in coefficients]
-    shapes += [x.shape for x in closed_over]
+    seldom = {id(x) for x in jax.tree.leaves(constants[0].gate_rates)}
+    shapes = [x.shape if id(x) in seldom else jnp.broadcast_shapes(x.shape, shape) for x in coefs]
+    shapes += [x.shape for x in readout_constants]
     tangents = dict(enumerate(jax.tree.leaves(d_constants, is_leaf=_is_zero)))
     tangents = {
         i: jnp.broadcast_to(tangent, shapes[i])
@@ -221,14 +221,14 @@ def _differentiated(
         if not _is_zero(tangent) and tangent.dtype != jax.dtypes.float0
     }
 
-    def moved() -> list[Array]:
+    def differentiated() -> list[Array]:
         return [jnp.broadcast_to(leaves[i], shapes[i]) for i in tangents]
 
-    def whole(moved: list[Array]) -> Any:
-        given = dict(enumerate(leaves)) | dict(zip(tangents, moved, strict=True))
+    def whole(replaced: list[Array]) -> Any:
+        given = dict(enumerate(leaves)) | dict(zip(tangents, replaced, strict=True))
         return jax.tree.unflatten(structure, given.values())
 
-    return list(tangents.values()), moved, whole
+    return list(tangents.values()), differentiated, whole
 
 
 def _rematerialised(plan: Plan, constants: Any, first: Any, start: Any, drives: Array, rows: Array) -> Any:
@@ -240,8 +240,8 @@ def _rematerialised(plan: Plan, constants: Any, first: Any, start: Any, drives: 
         # A last variable that was kept drives none of them: whatever it is, nothing of it is computed.
         y_and_last = (*y, *first[len(y) :])
         if len(y) == len(y_and_last):
-            return _advance(plan, constants, y, drives[row]), y
-        return coefficients.advance_drivers(plan.kernel, plan.method, constants[0], y_and_last, drives[row]), y
+            return _step(plan, constants, y, drives[row]), y
+        return coefficients.step_drivers(plan.kernel, plan.method, constants[0], y_and_last, drives[row]), y
 
     return jax.lax.scan(body, start, rows)[1]
 
@@ -253,29 +253,29 @@ def _length(plan: Plan, total: int) -> int:
     return next((n for n in range(math.isqrt(max(total - 1, 0)) + 1, total) if total % n == 0), total)
 
 
-def _advance(plan: Plan, constants: Any, y: Any, drive: Any) -> Any:
-    return coefficients.advance(plan.kernel, plan.method, constants[0], y, drive)
+def _step(plan: Plan, constants: Any, y: Any, drive: Any) -> Any:
+    return coefficients.step(plan.kernel, plan.method, constants[0], y, drive)
 
 
-def _kept(plan: Plan, constants: Any, y: Any, count: Array | None) -> Any:
+def _read(plan: Plan, constants: Any, y: Any, count: Array | None) -> Any:
     """What is kept of one step: the readout's choice, or g."""
-    own, closed_over = constants
-    g = coefficients.output(plan.kernel, own.output, y)
-    return g if plan.readout is None else plan.readout(state_of(plan.kernel, own, y, count), g, *closed_over)
+    coefs, readout_constants = constants
+    g = coefficients.conductance(plan.kernel, coefs.output_weights, y)
+    return g if plan.readout is None else plan.readout(state_of(plan.kernel, coefs, y, count), g, *readout_constants)
 
 
 def _outputs(plan: Plan, weights: object, last: Array) -> Array:
     """g of a whole trace of the last variable: one pass after the run, and none at all where that is g."""
     others = (jnp.zeros((), last.dtype),) * plan.rematerialised
-    return jax.vmap(lambda last: coefficients.output(plan.kernel, weights, (*others, last)))(last)
+    return jax.vmap(lambda last: coefficients.conductance(plan.kernel, weights, (*others, last)))(last)
 
 
-def _small(plan: Plan, own: coefficients.Moves, count: Array) -> Array:
+def _compact_count(plan: Plan, coefs: coefficients.StepCoefficients, count: Array) -> Array:
     """A count as small as the derivative can do with: only a readout may need more than what a step looks at."""
     if plan.readout is not None:
         return count
     small = jnp.clip(count, 0, 4)
-    if own.before is not None:  # an odd count stays odd: it is of a pulse that was under way at the start
+    if coefs.carried_pulse is not None:  # an odd count stays odd: it is of a pulse that was under way at the start
         small = jnp.where(count > 4, 4 + count % 2, small)
     return small.astype(jnp.int8)
 

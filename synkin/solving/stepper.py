@@ -50,7 +50,7 @@ class Stepper:
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
-    coefficients: Any  # `synkin.solving.coefficients.Moves`; None of a sum, whose parts have their own
+    coefficients: Any  # `synkin.solving.coefficients.StepCoefficients`; None of a sum, whose parts have their own
     method: str
     overlap: str
 
@@ -112,17 +112,17 @@ class Stepper:
         What is traced gives NaN instead: a spike for a receptor that is neither 0 nor 1, a carry of another dt.
         """
         self.check_carry(carry)
-        spike = units.plain("spike", spike, self.kernel.input.unit)
+        spike = units.strip_unit("spike", spike, self.kernel.input.unit)
         return _stepped(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
 
     def state(self, carry: Carry) -> AnyState:
         """The kernel's ``State`` that a carry stands for; errors are as of `step`."""
         self.check_carry(carry)
-        own = carries.with_carried_pulse(self.matched(carry.y[0]), carry.carried_pulse)
+        coefs = carries.with_carried_pulse(self.matched(carry.y[0]), carry.carried_pulse)
         y = carry.y
         if carry.grid:
-            y = tuple(variable + carries.nan_unless_same_grid(carry, own) for variable in y)
-        return state_of(self.kernel, own, y, carry.count)
+            y = tuple(variable + carries.nan_unless_same_grid(carry, coefs) for variable in y)
+        return state_of(self.kernel, coefs, y, carry.count)
 
     @property
     def dt(self) -> Array:
@@ -152,7 +152,7 @@ class Stepper:
         """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
         carries.check(carry, self.kernel, self.method, self.coefficients)
 
-    def matched(self, like: Array) -> coefficients.Moves:
+    def matched(self, like: Array) -> coefficients.StepCoefficients:
         """The coefficients as `synkin.solving.carry.match_state` has them."""
         return carries.match_state(self.coefficients, like)
 
@@ -224,26 +224,26 @@ def _stepped(stepper: Stepper, carry: object, spike: Array) -> tuple[Any, Array]
 
 def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
     kernel = stepper.kernel
-    own = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
-    own = own._replace(beyond=carry.leaves_table)
+    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
+    coefs = coefs._replace(leaves_table=carry.leaves_table)
     y, count, drive = carry.y, carry.count, spike
     if count is not None:
-        wrong = carries.nan_unless_same_grid(carry, own)
+        wrong = carries.nan_unless_same_grid(carry, coefs)
         if spike.dtype != bool:
             wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
         y = tuple(variable + wrong for variable in y)
-        drive = pulses.on_spike(own.pulse, own.before, count, spike, 0, stepper.overlap)
+        drive = pulses.on_spike(coefs.pulse, coefs.carried_pulse, count, spike, 0, stepper.overlap)
         count = jnp.maximum(pulses.pass_step(drive), 0)
-    y = _advance(kernel, stepper.method, own, y, drive)
-    return carry._replace(y=y, count=count), coefficients.output(kernel, own.output, y)
+    y = _checkpointed_step(kernel, stepper.method, coefs, y, drive)
+    return carry._replace(y=y, count=count), coefficients.conductance(kernel, coefs.output_weights, y)
 
 
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
-def _advance(
-    kernel: Kernel, method: str, own: coefficients.Moves, y: tuple[Array, ...], drive: Array
+def _checkpointed_step(
+    kernel: Kernel, method: str, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], drive: Array
 ) -> tuple[Array, ...]:
-    return coefficients.advance(kernel, method, own, y, drive)
+    return coefficients.step(kernel, method, coefs, y, drive)
 
 
 def stepper(
@@ -279,7 +279,7 @@ def stepper(
     kernel.check_options(method, overlap)
     given = bind_steps(kernel, params, dt, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
-    return prepared(kernel, given.params, given.dt, method, overlap, given.dtype)
+    return make_stepper(kernel, given.params, given.dt, method, overlap, given.dtype)
 
 
 _warned: set[str] = set()
@@ -317,7 +317,7 @@ def warn_of_rounding(kernel: Kernel, params: AnyParams, dt: object, method: str 
             _warned.add(text)
 
 
-def prepared(
+def make_stepper(
     kernel: Kernel,
     params: AnyParams,
     dt: ArrayLike,
@@ -325,9 +325,9 @@ def prepared(
     overlap: str,
     dtype: DTypeLike,
     *,
-    once: bool = False,
+    single_step: bool = False,
 ) -> Stepper:
-    """A `Stepper` of arguments that have been checked; see `synkin.solving.coefficients.prepare` for ``once``."""
+    """A `Stepper` of checked arguments; see `synkin.solving.coefficients.compute` for ``single_step``."""
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
@@ -335,7 +335,7 @@ def prepared(
         # Parameters of several ranks meet in the coefficients.
         ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
         solved_by = part.solved_by(method)  # a part may be exact with any
-        ready = coefficients.prepare(part, ranked, as_array(dt, dtype), solved_by, once=once)
+        ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
         parts.append(Stepper(part, own, ready, solved_by, overlap))
     if parts[0].kernel is kernel:  # a kernel of one part, which is its own
         return parts[0]
@@ -344,26 +344,30 @@ def prepared(
 
 def initial_carry(
     stepper: Stepper, state: AnyState, *, at_rest: bool
-) -> tuple[coefficients.Moves, tuple[Array, ...], Array | None]:
+) -> tuple[coefficients.StepCoefficients, tuple[Array, ...], Array | None]:
     """The coefficients, variables and count of the pulse with which a run of one part begins at ``state``."""
     kernel = stepper.kernel
     y = tuple(getattr(state, name) for name in kernel.order)
-    own = stepper.matched(y[0])
+    coefs = stepper.matched(y[0])
     if not isinstance(kernel.input, StartsPulse):
-        return own, y, None
-    own = coefficients.for_run_from(own, y[0])
+        return coefs, y, None
+    coefs = coefficients.with_leaves_table(coefs, y[0])
     if at_rest:
-        return own, y, jnp.zeros(y[0].shape, jnp.int32)
+        return coefs, y, jnp.zeros(y[0].shape, jnp.int32)
     params = carries.match_state(stepper.params, y[0])
-    own, count = coefficients.continued(kernel, params, own, state.pulse_left, stepper.method)
-    return own, y, count
+    coefs, count = coefficients.add_carried_pulse(kernel, params, coefs, state.pulse_left, stepper.method)
+    return coefs, y, count
 
 
-def state_of(kernel: Kernel, own: coefficients.Moves, y: tuple[Array, ...], count: Array | None) -> AnyState:
+def state_of(
+    kernel: Kernel, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], count: Array | None
+) -> AnyState:
     """The kernel's ``State`` of variables and the count of the step to come."""
     fields = dict(zip(kernel.order, y, strict=True))
     if count is not None:
-        fields["pulse_left"] = jnp.broadcast_to(pulses.remaining(own.pulse, own.before, count, own.dt), count.shape)
+        fields["pulse_left"] = jnp.broadcast_to(
+            pulses.remaining(coefs.pulse, coefs.carried_pulse, count, coefs.dt), count.shape
+        )
     return kernel.State(**fields)
 
 
@@ -371,8 +375,8 @@ def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Any
     """The carry of a run that begins at ``state``, no pulse being under way if it is at rest."""
 
     def begin(part: Stepper, state: AnyState) -> Carry:
-        own, y, count = initial_carry(part, state, at_rest=at_rest)
-        return carries.make(part.kernel, part.method, own, y, count, own.before, own.last_before)
+        coefs, y, count = initial_carry(part, state, at_rest=at_rest)
+        return carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
 
     return _of_each_part(begin, stepper, state)
 
@@ -386,10 +390,10 @@ def resume_carry(stepper: Stepper, state: AnyState) -> Any:
     def resume(part: Stepper, state: AnyState) -> Carry:
         kernel, state = part.kernel, part.nan_if_invalid(state)
         y = tuple(getattr(state, name) for name in kernel.order)
-        own, count = part.matched(y[0]), None
+        coefs, count = part.matched(y[0]), None
         if isinstance(kernel.input, StartsPulse):
-            count = pulses.counted(own.pulse, state.pulse_left, own.dt)
-        return carries.make(kernel, part.method, own, y, count)
+            count = pulses.count_on_grid(coefs.pulse, state.pulse_left, coefs.dt)
+        return carries.make(kernel, part.method, coefs, y, count)
 
     return _of_each_part(resume, stepper, state)
 
@@ -407,8 +411,8 @@ def _carry_on_grid(stepper: Stepper, state: AnyState) -> Any:
 def _part_on_grid(stepper: Stepper, state: AnyState) -> Any:
     if stepper.method == "exp_euler" or not isinstance(stepper.kernel.input, StartsPulse):
         return carry_from_state(stepper, state, at_rest=False)
-    own = stepper.matched(state[0])
-    given = jax.lax.stop_gradient((own.pulse, state.pulse_left, own.dt))
+    coefs = stepper.matched(state[0])
+    given = jax.lax.stop_gradient((coefs.pulse, state.pulse_left, coefs.dt))
     if all(map(is_concrete, jax.tree.leaves(given))):
         with jax.ensure_compile_time_eval():
             good = np.asarray(pulses.is_on_grid(*given))
@@ -419,7 +423,7 @@ def _part_on_grid(stepper: Stepper, state: AnyState) -> Any:
                 f"has a pulse_left of {left:.6g} ms: leave `on_grid` out."
             )
         return resume_carry(stepper, state)
-    one = jnp.where(pulses.is_on_grid(*given), jnp.ones((), own.dt.dtype), np.asarray(np.nan, own.dt.dtype))
+    one = jnp.where(pulses.is_on_grid(*given), jnp.ones((), coefs.dt.dtype), np.asarray(np.nan, coefs.dt.dtype))
     return resume_carry(stepper, jax.tree.map(lambda field: field * one, state))
 
 

@@ -35,15 +35,15 @@ _PLAIN_OPERANDS = {"pow": (1,)}
 
 
 class Program:
-    """The operations of a readout, as a function of arrays: ``program(state, g, *closed_over)`` gives a list."""
+    """The operations of a readout, as a function of arrays: ``program(state, g, *constants)`` gives a list."""
 
     def __init__(self, jaxpr: Any, key: Any = None) -> None:
         self._jaxpr, self.key = jaxpr, key
         self.calls_python = any(map(_calls_python, jaxpr.eqns))
         self.compiled: Callable[..., Any] | None = None  # the run that keeps what this reads
 
-    def __call__(self, state: Any, g: Array, *closed_over: Any) -> list[Any]:
-        return jax.core.eval_jaxpr(self._jaxpr, closed_over, *state, g)
+    def __call__(self, state: Any, g: Array, *constants: Any) -> list[Any]:
+        return jax.core.eval_jaxpr(self._jaxpr, constants, *state, g)
 
     def without_effects(self) -> "Program":
         """The same without what only acts on the world outside, for where a value is computed a second time."""
@@ -69,7 +69,7 @@ class Opened(NamedTuple):
     """A readout of one call."""
 
     program: Program
-    closed_over: list[Any]  # the inputs of the program that it closes over
+    constants: list[Any]  # the inputs of the program that it closes over
     structure: Any  # of what it returns
 
 
@@ -79,7 +79,7 @@ class _Before(NamedTuple):
     surroundings: Any  # a key of all that the function could see
     asked: Any  # the answer of JAX to `_nothing`, which is a new one wherever JAX would trace anew
     program: Any  # a weak reference
-    closed_over: list[Any]  # large arrays by weak references, so that they are free when their owner lets them go
+    constants: list[Any]  # large arrays by weak references, so that they are free when their owner lets them go
     structure: Any
 
 
@@ -108,7 +108,7 @@ def opened(readout: Callable[..., Any], state: Any) -> Opened:
         name = id(code)
         weakref.finalize(code, _known.pop, name, None)
         known = _known[name] = []
-    held = [weakref.ref(x) if isinstance(x, jax.Array) and x.nbytes > _BYTES else x for x in found.closed_over]
+    held = [weakref.ref(x) if isinstance(x, jax.Array) and x.nbytes > _BYTES else x for x in found.constants]
     known.insert(0, _Before(surroundings, asked, weakref.ref(found.program), held, found.structure))
     del known[_OF_ONE_CODE:]
     return found
@@ -127,12 +127,12 @@ def _code(readout: object) -> Any:
 def _again(before: _Before) -> Opened | None:
     """What was opened before, if all of it is still there."""
     program = before.program()
-    closed_over = [x() if isinstance(x, weakref.ref) else x for x in before.closed_over]
-    if program is None or any(x is None for x in closed_over):
+    constants = [x() if isinstance(x, weakref.ref) else x for x in before.constants]
+    if program is None or any(x is None for x in constants):
         return None
     if program.key in _kept:
         _kept.move_to_end(program.key)
-    return Opened(program, closed_over, before.structure)
+    return Opened(program, constants, before.structure)
 
 
 def _traced(readout: Callable[..., Any], state: Any) -> Opened:

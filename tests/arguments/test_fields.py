@@ -161,7 +161,7 @@ def test_annotations_that_cannot_be_read_say_nothing():
     ],
 )
 def test_words(meaning, unit, text):
-    assert fields.worded(meaning, unit) == text
+    assert fields.describe_field(meaning, unit) == text
 
 
 def public():

@@ -853,7 +853,7 @@ def test_a_receptor_takes_no_delta_input(receptor_name):
 
 def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
     traces = []
-    advance = coefficients.advance
+    advance = coefficients.step
 
     def counted(*args, **kwargs):
         traces.append("step")

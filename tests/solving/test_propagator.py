@@ -92,7 +92,7 @@ def test_passed_on(rates, dtype):
             a, b, h = Decimal(first), Decimal(then), Decimal(dt)
             exact = (-a * h).exp() * h if a == b else ((-a * h).exp() - (-b * h).exp()) / (b - a)
         for one, other in ((first, then), (then, first)):
-            got = propagator.passed_on(*(jnp.asarray(value, dtype) for value in (one, other, dt)))
+            got = propagator.cascade_response(*(jnp.asarray(value, dtype) for value in (one, other, dt)))
             assert got.dtype == dtype
             # exp(-z) is as right as z, whose rounding is z roundings.
             rounding = (8 + 2 * min(first, then) * dt) * np.finfo(dtype).eps
@@ -105,7 +105,7 @@ def test_passed_on_has_derivatives_at_equal_rates(x64):
     decayed = np.exp(-rate * h)
     at = jnp.asarray([rate, rate])
     for first, second in [(f, s) for f in (jax.jacfwd, jax.jacrev) for s in (jax.jacfwd, jax.jacrev)]:
-        slope = first(lambda r: propagator.passed_on(r[0], r[1], h))
+        slope = first(lambda r: propagator.cascade_response(r[0], r[1], h))
         one, two = jax.jit(lambda at, slope=slope, second=second: (slope(at), second(slope)(at)))(at)
         np.testing.assert_allclose(one, -(h**2) / 2 * decayed * np.ones(2), rtol=1e-13)
         expected = h**3 * decayed * np.array([[1 / 3, 1 / 6], [1 / 6, 1 / 3]])
@@ -226,7 +226,7 @@ def test_occupancies(name, dtype):
     eps, tiny = np.finfo(dtype).eps, float(np.finfo(dtype).tiny)
     for duration in DURATIONS:
         given = jnp.asarray(matrices.generator(rates), dtype), jnp.asarray(duration, dtype)
-        got = np.asarray(compiled(propagator.occupancies)(*given))
+        got = np.asarray(compiled(propagator.markov_propagator)(*given))
         assert got.dtype == dtype
         assert got.min() >= 0
         np.testing.assert_allclose(got.sum(axis=0), 1, rtol=4 * eps)
@@ -251,7 +251,7 @@ def test_occupancies_derivatives(name, x64):
 
     @jax.jit
     def both(duration):
-        f = lambda values: propagator.occupancies(build(values), duration)  # noqa: E731
+        f = lambda values: propagator.markov_propagator(build(values), duration)  # noqa: E731
         _, forward = jax.jvp(f, (at,), (towards,))
         p, pullback = jax.vjp(f, at)
         weights = jnp.cos(jnp.arange(p.size, dtype=float)).reshape(p.shape)
@@ -270,7 +270,7 @@ def test_occupancies_derivatives(name, x64):
 def test_steady(name, dtype):
     """Relative to each occupancy, however small, against the null vector in 100 digits."""
     rates = as_they_are_in(RATES[name], dtype)
-    got = np.asarray(compiled(propagator.steady)(jnp.asarray(matrices.generator(rates), dtype)))
+    got = np.asarray(compiled(propagator.stationary_distribution)(jnp.asarray(matrices.generator(rates), dtype)))
     assert got.dtype == dtype
     with localcontext() as context:
         context.prec = 100
@@ -294,25 +294,27 @@ def test_steady(name, dtype):
 def test_steady_of_many_and_where_there_is_none(x64):
     """A matrix each; NaN where a state does not lead to the first. Its derivative is that of the null vector."""
     one, none = np.array([[-2.0, 0.5], [2.0, -0.5]]), np.array([[-2.0, 0.0], [2.0, 0.0]])
-    got = propagator.steady(jnp.asarray([[one], [none]]))
+    got = propagator.stationary_distribution(jnp.asarray([[one], [none]]))
     assert got.shape == (2, 1, 2)
     np.testing.assert_allclose(got[0, 0], [0.2, 0.8], rtol=1e-15)
     assert np.isnan(got[1, 0].sum())
     slope = jax.grad(
-        lambda k: propagator.steady(jnp.asarray([[-1.0, 0.5], [1.0, -0.5]]) * jnp.stack([k, 1.0])[None])[0]
+        lambda k: propagator.stationary_distribution(
+            jnp.asarray([[-1.0, 0.5], [1.0, -0.5]]) * jnp.stack([k, 1.0])[None]
+        )[0]
     )(2.0)
     np.testing.assert_allclose(slope, -0.5 / 2.5**2, rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_climb(name, dtype):
+def test_apply_by_squaring(name, dtype):
     """A start of all states over any duration, against 120 digits; what they sum to is kept."""
     rates = as_they_are_in(RATES[name], dtype)
     eps, n = np.finfo(dtype).eps, max(map(max, rates)) + 1
     y = jnp.asarray(np.arange(1, n + 1) / sum(range(n + 1)), dtype)
     given = jnp.asarray(matrices.generator(rates), dtype)
     durations = jnp.asarray([*DURATIONS, 1e-12, 0.3, 12345.678], dtype)
-    got = np.asarray(climbed(given[None], y, durations))
+    got = np.asarray(applied_by_squaring(given[None], y, durations))
     assert got.dtype == dtype
     assert got.min() >= 0
     exactly = matrices.exact_generator(rates)
@@ -322,12 +324,12 @@ def test_climb(name, dtype):
 
 
 @jax.jit
-def climbed(matrix, y, durations):
-    ladder = propagator.ladder(matrix, conserved=True)
-    return jax.vmap(lambda t: propagator.climb(ladder, jnp.int32(0), y, t))(durations)
+def applied_by_squaring(matrix, y, durations):
+    table = propagator.squaring_table(matrix, conserved=True)
+    return jax.vmap(lambda t: propagator.apply_by_squaring(table, jnp.int32(0), y, t))(durations)
 
 
-def test_climb_s_derivatives(x64):
+def test_derivatives_of_apply_by_squaring(x64):
     """Of first and second order in time: Q y and Q Q y, also where a rung begins and at 0; in a rate as Fréchet's."""
     q = matrices.generator(RATES["AMPA, Destexhe et al. 1998"])
     y = np.array([0.1, 0.3, 0.2, 0.1, 0.2, 0.1])
@@ -336,8 +338,11 @@ def test_climb_s_derivatives(x64):
     @jax.jit
     @partial(jax.vmap, in_axes=(0, None))
     def slopes(t, size):
-        f = lambda t: propagator.climb(propagator.ladder((q * size)[None], conserved=True), 0, jnp.asarray(y), t)  # noqa: E731
-        in_size = lambda s: propagator.climb(propagator.ladder((q * s)[None], conserved=True), 0, jnp.asarray(y), t)  # noqa: E731
+        def at(t, size):
+            table = propagator.squaring_table((q * size)[None], conserved=True)
+            return propagator.apply_by_squaring(table, 0, jnp.asarray(y), t)
+
+        f, in_size = partial(at, size=size), partial(at, t)
         return jax.jacfwd(f)(t), jax.jacrev(f)(t), jax.jacfwd(jax.jacrev(f))(t), jax.jacrev(in_size)(size)
 
     times = np.array([0.0, step, 4 * step, 0.3, 37.0, 2e3])
@@ -350,14 +355,14 @@ def test_climb_s_derivatives(x64):
         np.testing.assert_allclose(in_size, t * (q @ now), rtol=1e-8, atol=1e-9)
 
 
-def test_climb_of_affine_systems(dtype):
+def test_apply_by_squaring_of_affine_systems(dtype):
     """A change and not a state: the oscillator and GABA-B over short and long stretches."""
     for name in ("an oscillator", "a chain", "GABA-B", "slow beside fast"):
         matrix = np.asarray(AFFINE[name], dtype)
         y = jnp.asarray(np.arange(1.0, len(matrix) + 1), dtype)
-        ladder = propagator.ladder(jnp.asarray(matrix)[None], conserved=False)
+        table = propagator.squaring_table(jnp.asarray(matrix)[None], conserved=False)
         durations = jnp.asarray([0.0, 0.01, 1.0, 37.0], dtype)
-        got = jax.jit(jax.vmap(lambda t, ladder=ladder, y=y: propagator.climb(ladder, 0, y, t)))(durations)
+        got = jax.jit(jax.vmap(lambda t, table=table, y=y: propagator.apply_by_squaring(table, 0, y, t)))(durations)
         for row, t in zip(got, durations, strict=True):
             expected = np.asarray(y, float) + matrices.change(matrix, float(t)) @ np.asarray(y, float)
             np.testing.assert_allclose(row, expected, rtol=60 * np.finfo(dtype).eps, atol=60 * np.finfo(dtype).eps)
@@ -422,7 +427,7 @@ def test_affine_change_derivatives(name, x64):
             assert np.abs(forward - theirs).max() < 1e-9 * scale
 
 
-@pytest.mark.parametrize("function", [propagator.occupancies, propagator.affine_change])
+@pytest.mark.parametrize("function", [propagator.markov_propagator, propagator.affine_change])
 def test_matrices_of_many_synapses(function, dtype):
     """Under vmap, and with axes in front that broadcast against those of the durations, of whatever rank."""
     rates = np.random.default_rng(1).uniform(0.01, 20, (2, 1, 3, 3))

@@ -58,9 +58,9 @@ class Receptor(Synapse):
 
         When dt or T_dur changes during a pulse, the pulse ends with the nearest step of the new dt.
         """
-        t = units.plain("t", environ("t"), "ms")
-        arrival = units.plain("spike_arrival_time", self.spike_arrival_time.value, "ms")
-        plain = units.plain("pre_spike", event_array(pre_spike), "1")
+        t = units.strip_unit("t", environ("t"), "ms")
+        arrival = units.strip_unit("spike_arrival_time", self.spike_arrival_time.value, "ms")
+        plain = units.strip_unit("pre_spike", event_array(pre_spike), "1")
         spike = self.kernel.input.check_spike(plain, arrival, "pre_spike")
         g = self._step(spike)
         arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)

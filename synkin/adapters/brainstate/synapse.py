@@ -27,7 +27,7 @@ from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.declaring.kernel import Kernel
 from synkin.objects.constructors import completed
 from synkin.objects.synapse import as_state
-from synkin.solving.stepper import Stepper, prepared, resume_carry, warn_of_rounding
+from synkin.solving.stepper import Stepper, make_stepper, resume_carry, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
@@ -37,7 +37,7 @@ NO_G = braintools.init.Constant(0.0 * u.mS)
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _stepper(kernel: Kernel, method: str, overlap: str, dtype: np.dtype, params: Any, dt: ArrayLike) -> Stepper:
-    return prepared(kernel, params, dt, method, overlap, dtype)
+    return make_stepper(kernel, params, dt, method, overlap, dtype)
 
 
 class Synapse(brainpy.state.Synapse):
@@ -163,7 +163,7 @@ class Synapse(brainpy.state.Synapse):
 
     def _stepper(self, dtype: np.dtype) -> Stepper:
         """The stepper for the parameters as they are and for the dt in force."""
-        dt = check_dt(units.plain("dt", environ("dt"), "ms"))
+        dt = check_dt(units.strip_unit("dt", environ("dt"), "ms"))
         params = check_params(self._params(), self.varshape, self.kernel)
         warn_of_rounding(self.kernel, self._params_for_kernel(params), dt, self.method)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
@@ -233,7 +233,9 @@ def in_unit(unit: Any, name: str, value: Any) -> Any:
     if not units.is_quantity(value):
         return value
     if not unit.has_same_dim(value.unit):
-        raise TypeError(f"Argument `{name}` must be {units.worded(unit)}, but is {units.worded(value.unit)}.")
+        raise TypeError(
+            f"Argument `{name}` must be {units.describe_unit(unit)}, but is {units.describe_unit(value.unit)}."
+        )
     return value.mantissa if unit.has_same_magnitude(value.unit) else value.to(unit).mantissa
 
 
