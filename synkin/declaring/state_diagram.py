@@ -13,8 +13,8 @@ from jax import Array
 from synkin.arguments.declaration import AnyParams
 from synkin.arguments.known import concrete_value
 from synkin.declaring.scheme_text import Transition
-from synkin.solving.coefficients import stacked
-from synkin.solving.propagator import stationary_distribution
+from synkin.solving.propagators.equations import stack_matrix
+from synkin.solving.propagators.matrix_exponential import stationary_distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class StateDiagram:
             out = [rows[i][j] for i in range(n) if i != j and rows[i][j] is not zero]
             if out:
                 rows[j][j] = -sum(out[1:], out[0])
-        return stacked(rows)
+        return stack_matrix(rows)
 
     def possible(self, rates: Sequence[Any] | None, *, binding: bool) -> list[Transition]:
         """The transitions that are not known to be of rate 0; those that bind only with ``binding``."""

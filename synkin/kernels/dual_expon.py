@@ -14,7 +14,7 @@ from jax import numpy as jnp
 from jax.typing import ArrayLike
 
 from synkin.declaring.declare import linear
-from synkin.solving.propagator import phi
+from synkin.solving.propagators.closed_forms import phi
 
 
 class Params(NamedTuple):

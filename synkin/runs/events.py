@@ -19,8 +19,9 @@ from synkin.arguments import units
 from synkin.arguments.bind import bind_events
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
-from synkin.solving import coefficients, limits, loops, pulses
+from synkin.solving import limits, loops, pulses
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import any_duration, equations
 
 
 def respond(
@@ -132,7 +133,7 @@ def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tu
     """g of one part of a sum, or of a kernel that is none."""
     inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
-    evolve = partial(_evolve, kernel, coefficients.propagation(kernel, params))
+    evolve = partial(_evolve, kernel, any_duration.propagation(kernel, params))
     state = loops.match_varying(state, (params, state, inputs, real, before))
 
     def event(state: AnyState, spike: tuple[Array, Array]) -> tuple[Any, Any]:
@@ -145,7 +146,7 @@ def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tu
 
     moved = evolve(jax.tree.map(lambda h: h[latest], held), since)
     y = tuple(getattr(moved, name) for name in kernel.order)
-    return coefficients.conductance(kernel, coefficients.output_weights(kernel, params), y)
+    return equations.conductance(kernel, equations.output_weights(kernel, params), y)
 
 
 def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> Any:

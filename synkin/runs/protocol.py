@@ -16,8 +16,9 @@ from synkin.arguments.bind import bind_protocol
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
 from synkin.arguments.numbers import as_array
-from synkin.solving import coefficients, limits, loops
+from synkin.solving import limits, loops
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import any_duration, equations
 
 # Up to so many different concentrations all stretches share what is computed of each.
 _MOST_DISTINCT = 16
@@ -122,22 +123,22 @@ def _answer_of_part(
     """g of one part of a sum, or of a kernel that is none."""
     lengths, which, since = stretches
     y = tuple(getattr(state, name) for name in kernel.order)
-    systems = coefficients.systems_at(kernel, params, T)
+    systems = any_duration.systems_at(kernel, params, T)
     y = loops.match_varying(y, (params, T, y, lengths))
 
     def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
         length, system = step
         if at is None:
-            y = coefficients.propagate(kernel, params, coefficients.single_system(kernel, system), y, length, 0)
+            y = any_duration.propagate(kernel, params, any_duration.single_system(kernel, system), y, length, 0)
         else:
-            y = coefficients.propagate(kernel, params, systems, y, length, system)
+            y = any_duration.propagate(kernel, params, systems, y, length, system)
         return y, y
 
     # Where there are many systems each comes with its stretch: a loop that had all of them at hand would go through all
     # of them in each stretch of its derivative.
-    steps = coefficients.split_systems(systems, len(lengths)) if at is None else at[:-1]
+    steps = any_duration.stack_systems(systems, len(lengths)) if at is None else at[:-1]
     _, ends = jax.lax.scan(stretch, y, (lengths, steps))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
     y = tuple(start[which] for start in starts)
-    y = coefficients.propagate(kernel, params, systems, y, since, which if at is None else at[which])
-    return coefficients.conductance(kernel, coefficients.output_weights(kernel, params), y)
+    y = any_duration.propagate(kernel, params, systems, y, since, which if at is None else at[which])
+    return equations.conductance(kernel, equations.output_weights(kernel, params), y)

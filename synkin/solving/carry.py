@@ -176,9 +176,11 @@ def with_carried_pulse(coefs: coefficients.StepCoefficients, carried_pulse: Any)
     if carried_pulse is None:
         return coefs
     if coefs.last is None:
-        return coefs._replace(carried_pulse=coefs.pulse._replace(last=carried_pulse))
+        return coefs._replace(carried_pulse=coefficients.pulse_of(coefs)._replace(last=carried_pulse))
     last, over, last_of_carried = carried_pulse
-    return coefs._replace(carried_pulse=pulses.Pulse(coefs.pulse.full, last, over), last_of_carried=last_of_carried)
+    return coefs._replace(
+        carried_pulse=pulses.Pulse(coefficients.pulse_of(coefs).full, last, over), last_of_carried=last_of_carried
+    )
 
 
 def nan_unless_same_grid(carry: Carry, coefs: coefficients.StepCoefficients) -> Array:
@@ -206,7 +208,8 @@ def _grid(dt: Any, full: Any, last: Any) -> tuple[Any, ...]:
 
 
 def _grid_of(coefs: coefficients.StepCoefficients) -> tuple[Array, ...]:
-    grid = _grid(coefs.dt, coefs.pulse.full, coefs.pulse.last)
+    pulse = coefficients.pulse_of(coefs)
+    grid = _grid(coefs.dt, pulse.full, pulse.last)
     return grid[:1] if coefs.last is None else grid
 
 

@@ -17,8 +17,8 @@ from jax.typing import DTypeLike
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value, double_precision
 from synkin.arguments.numbers import as_array, as_real
-from synkin.solving import gate
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import gate_rates
 
 
 def check(kernel: Kernel, params: AnyParams) -> None:
@@ -31,7 +31,7 @@ def check(kernel: Kernel, params: AnyParams) -> None:
     given = known(params) if kernel.structure.to_check else None
     if given is None:
         return
-    for name, (value, wrong) in computed(gate.violations, kernel, given).items():
+    for name, (value, wrong) in computed(gate_rates.violations, kernel, given).items():
         if wrong.any():
             x, v = kernel.order
             what = {

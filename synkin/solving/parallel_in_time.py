@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from synkin.solving import coefficients, pulses
+from synkin.solving import coefficients, pulses, steps
 from synkin.solving.kernel_protocol import Kernel
 
 
@@ -38,7 +38,7 @@ class _Step:
     """One step as affine maps."""
 
     def __init__(self, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients) -> None:
-        self.step = lambda y, drive: coefficients.step(kernel, method, coefs, y, drive)
+        self.step = lambda y, drive: steps.step(kernel, method, coefs, y, drive)
 
     def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
         """The variables one after the other, each with the finished trace of those that drive it."""

@@ -20,8 +20,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from synkin.solving import coefficients, loops, parallel_in_time, pulses
+from synkin.solving import coefficients, loops, parallel_in_time, pulses, steps
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import equations
 from synkin.solving.stepper import state_of
 from synkin.tracing.readouts import Program
 
@@ -241,7 +242,7 @@ def _rematerialised(plan: Plan, constants: Any, first: Any, start: Any, drives: 
         y_and_last = (*y, *first[len(y) :])
         if len(y) == len(y_and_last):
             return _step(plan, constants, y, drives[row]), y
-        return coefficients.step_drivers(plan.kernel, plan.method, constants[0], y_and_last, drives[row]), y
+        return steps.step_drivers(plan.kernel, plan.method, constants[0], y_and_last, drives[row]), y
 
     return jax.lax.scan(body, start, rows)[1]
 
@@ -254,20 +255,20 @@ def _length(plan: Plan, total: int) -> int:
 
 
 def _step(plan: Plan, constants: Any, y: Any, drive: Any) -> Any:
-    return coefficients.step(plan.kernel, plan.method, constants[0], y, drive)
+    return steps.step(plan.kernel, plan.method, constants[0], y, drive)
 
 
 def _read(plan: Plan, constants: Any, y: Any, count: Array | None) -> Any:
     """What is kept of one step: the readout's choice, or g."""
     coefs, readout_constants = constants
-    g = coefficients.conductance(plan.kernel, coefs.output_weights, y)
+    g = equations.conductance(plan.kernel, coefs.output_weights, y)
     return g if plan.readout is None else plan.readout(state_of(plan.kernel, coefs, y, count), g, *readout_constants)
 
 
 def _outputs(plan: Plan, weights: object, last: Array) -> Array:
     """g of a whole trace of the last variable: one pass after the run, and none at all where that is g."""
     others = (jnp.zeros((), last.dtype),) * plan.rematerialised
-    return jax.vmap(lambda last: coefficients.conductance(plan.kernel, weights, (*others, last)))(last)
+    return jax.vmap(lambda last: equations.conductance(plan.kernel, weights, (*others, last)))(last)
 
 
 def _compact_count(plan: Plan, coefs: coefficients.StepCoefficients, count: Array) -> Array:

@@ -34,9 +34,10 @@ from synkin.arguments.params_and_states import (
     check_state,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, pulses
+from synkin.solving import coefficients, pulses, steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import equations
 
 
 @partial(
@@ -232,10 +233,10 @@ def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, 
         if spike.dtype != bool:
             wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
         y = tuple(variable + wrong for variable in y)
-        drive = pulses.on_spike(coefs.pulse, coefs.carried_pulse, count, spike, 0, stepper.overlap)
+        drive = pulses.on_spike(coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
         count = jnp.maximum(pulses.pass_step(drive), 0)
     y = _checkpointed_step(kernel, stepper.method, coefs, y, drive)
-    return carry._replace(y=y, count=count), coefficients.conductance(kernel, coefs.output_weights, y)
+    return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
 
 
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
@@ -243,7 +244,7 @@ def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, 
 def _checkpointed_step(
     kernel: Kernel, method: str, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], drive: Array
 ) -> tuple[Array, ...]:
-    return coefficients.step(kernel, method, coefs, y, drive)
+    return steps.step(kernel, method, coefs, y, drive)
 
 
 def stepper(
@@ -366,7 +367,7 @@ def state_of(
     fields = dict(zip(kernel.order, y, strict=True))
     if count is not None:
         fields["pulse_left"] = jnp.broadcast_to(
-            pulses.remaining(coefs.pulse, coefs.carried_pulse, count, coefs.dt), count.shape
+            pulses.remaining(coefficients.pulse_of(coefs), coefs.carried_pulse, count, coefs.dt), count.shape
         )
     return kernel.State(**fields)
 
