@@ -9,7 +9,7 @@ from synkin import program  # noqa: F401  # first: it says what Ctrl-C does whil
 from synkin.declaring.declare import linear, receptor
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme
-from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa
+from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
 from synkin.networks.delays import delayed
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.runs import currents
@@ -74,6 +74,7 @@ __all__ = [
     "simulate",
     "stepper",
     "tsodyks_markram",
+    "wang_nmda",
 ]
 
 # The public names that are imported when they are first used, by the module that has them. A program that simulates

@@ -45,7 +45,11 @@ class Input(ABC):
 
     takes_weights: ClassVar[bool]
     acts_at_end: ClassVar[bool]
-    unit: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """The unit of an input."""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -133,7 +137,10 @@ class StartsPulse(Input):
 
     takes_weights = False
     acts_at_end = False
-    unit = "1"
+
+    @property
+    def unit(self) -> str:
+        return "1"
 
     def check_values(self, name: str, values: Any) -> Any:
         """Spikes must be 0 or 1 and have no derivative: it would be 0, without a word.
@@ -179,13 +186,13 @@ class StartsPulse(Input):
 
 @dataclass(frozen=True)
 class AddsWeight(Input):
-    """An input of so many mS is added to variables at the end of its step: of a sum, to one of each part."""
+    """An input is added to variables at the end of its step: of a sum, to one of each part."""
 
     added_to: tuple[str, ...]
+    unit: str = "mS"  # of the variables
 
     takes_weights = True
     acts_at_end = True
-    unit = "mS"
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -35,8 +35,12 @@ def receptor(
     in_turn: bool = False,
     methods: Sequence[str] = METHODS,
     source: str | None = None,
+    input: str | None = None,
 ) -> Kernel:
     """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
+
+    With ``input`` a spike adds its weight to that variable instead, as in the NMDA receptor of Brunel and Wang 2001,
+    where a spike adds to x and x opens a gate that saturates.
 
     Args:
         equations: ``equations(p, y, T)`` or ``equations(p, y)``, the derivatives per ms as a dict, one for each field
@@ -55,6 +59,9 @@ def receptor(
         in_turn: for "exp_euler": whether a variable sees the new values of those that drive it, and not the old ones.
         methods: "exp_euler" and "exact", the default first; or one of them alone.
         source: what ``help`` says first; by default the docstring of the equations.
+        input: the variable that a spike adds its weight to. Then the equations are of p and y alone and 0 at rest, and
+            there is no ``T``, ``T_dur`` or ``pulse_left``. Weights have the unit of that variable, may be of any size
+            and have derivatives; a gate is not solved where a negative weight brings its variable below 0 (NaN).
 
     Returns:
         `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
@@ -66,14 +73,16 @@ def receptor(
     "exact" solves the equations in closed form over any step. "exp_euler" moves each variable by its own exponential,
     the others held still.
     """
-    given = {name: unit for name, (_, unit) in fields.PULSE.items()} | dict(units or {})
+    given = dict(units or {})
+    if input is None:
+        given = {name: unit for name, (_, unit) in fields.PULSE.items()} | given
     for method in methods:
         check_choice("methods", method, METHODS)
     return _declared(
         equations,
         Params,
         State,
-        input=None,
+        input=input,
         conductance=conductance,
         given_units=given,
         name=name,
@@ -127,6 +136,7 @@ def linear(
         positive=positive,
         signed=signed,
         always_exact=bool(always_exact),
+        is_linear=True,
     )
 
 
@@ -144,9 +154,10 @@ def _declared(
     about: str | None = None,
     in_turn: bool = False,
     always_exact: bool = False,
+    is_linear: bool = False,
     methods: tuple[str, ...] = METHODS,
 ) -> Kernel:
-    """A linear kernel whose input is added to the variable ``input``, or where that is None a receptor."""
+    """A kernel whose input is added to the variable ``input``, or where that is None starts a pulse."""
     check_function("equations", equations)
     for role, kind in (("Params", Params), ("State", State)):
         if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
@@ -156,7 +167,6 @@ def _declared(
     if not (isinstance(name, str) and name.isidentifier()):
         raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
     names = variables_of(State)
-    what_spikes_do: Input = StartsPulse() if input is None else AddsWeight((input,))
     given_units = fields.units(Params, State) | dict(given_units)
     _check_names(name, Params, State, names, given_units, (*positive, *signed), input)
     equations = _with_T(equations) if input is None else equations
@@ -190,9 +200,11 @@ def _declared(
             Params,
             signed,
             has_transmitter=input is None,
+            may_be_gate=not is_linear,
         )
-    default = what_spikes_do.unit
+    default = "mS" if is_linear else "1"
     variables = {field: given_units.get(field, "mS" if field == "g" else default) for field in State._fields}
+    what_spikes_do: Input = StartsPulse() if input is None else AddsWeight((input,), variables[input])
     return Kernel(
         name=name,
         equations=equations,

@@ -206,7 +206,10 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
 def _input_of(parts: tuple[Kernel, ...], names: tuple[str, ...]) -> Input:
     """What a spike does to all parts, which are of one kind."""
     variables = tuple(f"{name}_{own}" for name, part in zip(names, parts, strict=True) for own in part.input.variables)
-    return AddsWeight(variables) if variables else parts[0].input
+    if not variables:
+        return parts[0].input
+    units = {part.input.unit for part in parts}
+    return AddsWeight(variables, units.pop() if len(units) == 1 else "1")
 
 
 def _rebuilt(parts: tuple[Kernel, ...], role: str, values: tuple[AnyParams, ...]) -> Any:

@@ -11,10 +11,13 @@ from synkin.kernels.bionmda import bionmda
 from synkin.kernels.dual_expon import dual_expon
 from synkin.kernels.expon import expon
 from synkin.kernels.gabaa import gabaa
+from synkin.kernels.wang_nmda import wang_nmda
 
-KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in (alpha, ampa, gabaa, bionmda, expon, dual_expon)}
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel for kernel in (alpha, ampa, gabaa, bionmda, expon, dual_expon, wang_nmda)
+}
 
-__all__ = ["KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa"]
+__all__ = ["KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"]
 
 
 def __dir__() -> list[str]:

@@ -54,11 +54,7 @@ def compute(kernel: Kernel, params: AnyParams, dt: Array, method: str, *, single
     """
     weights = output_weights(kernel, params)
     if isinstance(kernel.input, AddsWeight):
-        if method == "exp_euler":
-            propagator = exp_euler_propagator(kernel, params, dt, with_transmitter=False)
-        else:
-            propagator = exact_propagator(kernel, params, [(dt, False)])
-        return _without_pulses(dt, StepKind(propagator, None), weights)
+        return _where_spikes_add(kernel, params, dt, method, single_step, weights)
     pulse = pulses.on_grid(params.T_dur, dt, method)
     if method == "exp_euler":
         # Transmitter acts on no gate, so that one table is right for both kinds of steps.
@@ -106,7 +102,7 @@ def add_carried_pulse(
 
 def with_leaves_table(coefs: StepCoefficients, x: Array) -> StepCoefficients:
     """Coefficients that know whether a run whose first variable starts at ``x`` may leave the range of the tables."""
-    if coefs.table_range is None:
+    if coefs.table_range is None or coefs.pulse is None:  # of weights to come nothing is known
         return coefs
     return coefs._replace(leaves_table=gate_tables.may_leave_table(rates_of(coefs), coefs.table_range, x))
 
@@ -123,8 +119,25 @@ def rates_of(coefs: StepCoefficients) -> Rates:
     return coefs.gate_rates
 
 
+def _where_spikes_add(
+    kernel: Kernel, params: AnyParams, dt: Array, method: str, single_step: bool, weights: AnyParams
+) -> StepCoefficients:
+    """`compute` of a kernel whose spikes add to a variable: there is one kind of steps."""
+    rates = gate_rates(kernel, params) if kernel.structure.gated else None
+    table = table_range = None
+    if method == "exp_euler":
+        propagator = exp_euler_propagator(kernel, params, dt, with_transmitter=False)
+        table = None if rates is None else gate_tables.table_of_held_x(rates, dt)
+    else:
+        propagator = exact_propagator(kernel, params, [(dt, False)])
+        if rates is not None and not single_step:
+            (table,), table_range = gate_tables.tables(rates, dt, [jnp.zeros_like(dt)], None)
+    coefs = _without_pulses(dt, StepKind(propagator, table), weights)
+    return coefs._replace(gate_rates=rates, table_range=table_range)
+
+
 def _without_pulses(dt: Array, whole: StepKind, weights: AnyParams) -> StepCoefficients:
-    """The coefficients of a linear kernel."""
+    """The coefficients where there are no pulses."""
     return StepCoefficients(
         dt=dt,
         pulse=None,

@@ -18,7 +18,7 @@ from synkin.solving.propagators.of_kernel import Propagator, Stretches, apply
 from synkin.solving.structure import Structure
 
 # What drives a step. For a receptor it is the count of its pulse (see `synkin.solving.pulses`), or ``ends`` and the row
-# of the step, from which the count follows; for a linear kernel the weight of an input, mS.
+# of the step, from which the count follows; where spikes add to a variable it is what they add.
 Drive: TypeAlias = Array | tuple[Array, Array]
 
 Tree = TypeVar("Tree")
@@ -36,39 +36,49 @@ def step(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, dri
     Returns:
         The variables at the end of the step.
     """
-    structure = kernel.structure
-    if coefs.table_range is not None:
-        ends, row = drive if isinstance(drive, tuple) else (drive, None)
-        return _step_gate(structure, coefs._replace(output_weights=None), y, ends, row)
-    if isinstance(drive, tuple):
-        drive = pulses.count(*drive)
-    in_turn = kernel.in_turn and method == "exp_euler"
-    conserved = structure.kind == "occupancies" and method == "exact"
-    if coefs.pulse is None:  # a linear kernel
-        after = apply(structure, coefs.whole.propagator, y, in_turn, conserved=conserved)
+    if coefs.pulse is None:  # spikes add to a variable
+        assert not isinstance(drive, tuple)
+        after = _step_by_count(kernel, method, coefs, y, None)
         (variable,) = kernel.input.variables
         i = kernel.order.index(variable)
         return (*after[:i], after[i] + drive.astype(after[i].dtype), *after[i + 1 :])
-    after = apply(structure, _select_propagator(coefs, drive), y, in_turn, conserved=conserved)
+    if coefs.table_range is not None:
+        ends, row = drive if isinstance(drive, tuple) else (drive, None)
+        return _step_gate(kernel.structure, coefs._replace(output_weights=None), y, ends, row)
+    return _step_by_count(kernel, method, coefs, y, pulses.count(*drive) if isinstance(drive, tuple) else drive)
+
+
+def _step_by_count(
+    kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, count: Array | None
+) -> Variables:
+    """A step of that count, which is None where there are no pulses; without what a spike adds."""
+    structure = kernel.structure
+    if coefs.table_range is not None:
+        return _step_gate(structure, coefs._replace(output_weights=None), y, count, None)
+    in_turn = kernel.in_turn and method == "exp_euler"
+    conserved = structure.kind == "occupancies" and method == "exact"
+    after = apply(structure, _select_propagator(coefs, count), y, in_turn, conserved=conserved)
     if not structure.gated:
         return after
     x, g = after[0] if in_turn else y[0], y[1]
     if coefs.whole.gate is not None:  # "exp_euler"
         opened, closed = gate_tables.look_up(coefs.whole.gate, None, x)
     else:
-        opened, closed = integrals_of_step(rates_of(coefs), x, _stretches_of_step(coefs, drive))
+        opened, closed = integrals_of_step(rates_of(coefs), x, _stretches_of_step(coefs, count))
     return *after, open_gate(g, opened, closed)
 
 
 def step_drivers(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Array) -> Variables:
     """The step of all variables but the last, where that drives no other variable; its value may be anything."""
-    if coefs.table_range is None:
+    if coefs.table_range is None or coefs.pulse is None:
         return step(kernel, method, coefs, y, drive)[:-1]
     return apply(kernel.structure, _select_propagator(coefs, drive), y, False, conserved=False)
 
 
-def _select_propagator(coefs: StepCoefficients, count: Array) -> Propagator:
+def _select_propagator(coefs: StepCoefficients, count: Array | None) -> Propagator:
     """The propagator of a step of that count."""
+    if count is None:
+        return coefs.whole.propagator
     kinds = [kind for kind in (coefs.whole, coefs.last, coefs.last_of_carried, coefs.resting) if kind is not None]
     return _select_by_count(count, *(kind.propagator for kind in kinds))
 
@@ -95,7 +105,7 @@ def _select_by_count(count: Array, *kinds: Tree) -> Tree:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _step_gate(
-    structure: Structure, coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None
+    structure: Structure, coefs: StepCoefficients, y: Variables, ends: Array | None, row: Array | None
 ) -> Variables:
     """A step of x and of the gate that it opens: by a table or, where x is outside of its range, by the integrals.
 
@@ -103,7 +113,7 @@ def _step_gate(
     condition, because on XLA's CPU the number of operations outside of it counts, not their size.
     """
 
-    def by_table(coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None) -> Variables:
+    def by_table(coefs: StepCoefficients, y: Variables, ends: Array | None, row: Array | None) -> Variables:
         (x, g), count = y, _count_of_step(ends, row)
         g = open_gate(g, *_integrals_from_table(coefs, x, count))
         g = jnp.where((x >= 0) & ~_is_outside_table(coefs, x, count), g, jnp.nan)  # nothing is extrapolated
@@ -116,7 +126,7 @@ def _step_gate(
     return jax.lax.cond(outside, partial(_step_gate_by_table_or_integrals, structure), by_table, coefs, y, ends, row)
 
 
-_GateInputs = tuple[StepCoefficients, Variables, Array, Array | None]
+_GateInputs = tuple[StepCoefficients, Variables, Array | None, Array | None]
 
 
 @_step_gate.defjvp
@@ -126,13 +136,13 @@ def _step_gate_jvp(structure: Structure, primals: _GateInputs, tangents: _GateIn
 
 
 def _step_gate_by_table_or_integrals(
-    structure: Structure, coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None
+    structure: Structure, coefs: StepCoefficients, y: Variables, ends: Array | None, row: Array | None
 ) -> Variables:
     """`_step_gate` with only the integrals behind a condition."""
     (x, g), count = y, _count_of_step(ends, row)
 
     @jax.checkpoint  # a derivative keeps the inputs of this, and nothing for each of its nodes
-    def integrate(coefs: StepCoefficients, x: Array, count: Array) -> tuple[Array, Array]:
+    def integrate(coefs: StepCoefficients, x: Array, count: Array | None) -> tuple[Array, Array]:
         return gate_integrals(rates_of(coefs), x, _stretches_of_step(coefs, count))
 
     outside = _is_outside_table(coefs, x, count)
@@ -143,27 +153,32 @@ def _step_gate_by_table_or_integrals(
     return *apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
 
 
-def _count_of_step(ends: Array, row: Array | None) -> Array:
+def _count_of_step(ends: Array | None, row: Array | None) -> Array | None:
     """The count of a step, which is ``ends`` itself where no row is given."""
-    return ends if row is None else pulses.count(ends, row)
+    return ends if row is None or ends is None else pulses.count(ends, row)
 
 
-def _is_outside_table(coefs: StepCoefficients, x: Array, count: Array) -> Array:
+def _is_outside_table(coefs: StepCoefficients, x: Array, count: Array | None) -> Array:
     """Where no table has the integrals of a step."""
     assert coefs.table_range is not None
     outside = gate_tables.is_outside(coefs.table_range, x)
     return outside if coefs.carried_pulse is None else outside | (count == 3)
 
 
-def _integrals_from_table(coefs: StepCoefficients, x: Array, count: Array) -> tuple[Array, Array]:
+def _integrals_from_table(coefs: StepCoefficients, x: Array, count: Array | None) -> tuple[Array, Array]:
     """The integrals of a gate over a step of that count, by its table."""
+    if count is None:
+        assert coefs.whole.gate is not None
+        return gate_tables.look_up(coefs.whole.gate, coefs.table_range, x)
     kinds = (coefs.whole, coefs.last, coefs.resting)
     tables = [kind.gate for kind in kinds if kind is not None and kind.gate is not None]
     return gate_tables.look_up(_select_by_count(count, *tables), coefs.table_range, x)
 
 
-def _stretches_of_step(coefs: StepCoefficients, count: Array) -> Stretches:
+def _stretches_of_step(coefs: StepCoefficients, count: Array | None) -> Stretches:
     """The stretches of a step of that count: first with transmitter, then without."""
+    if count is None:
+        return [(coefs.dt, False)]
     last = pulse_of(coefs).last
     if coefs.carried_pulse is not None:
         last = jnp.where(count % 2 == 0, last, coefs.carried_pulse.last)

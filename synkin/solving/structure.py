@@ -79,6 +79,7 @@ def find(
     signed: Sequence[str],
     *,
     has_transmitter: bool,
+    may_be_gate: bool = True,
 ) -> Structure:
     """The structure of equations.
 
@@ -90,6 +91,7 @@ def find(
         Params: the class of the parameters.
         signed: names of those that may be negative.
         has_transmitter: whether the equations depend on T.
+        may_be_gate: whether they may end in a gate.
 
     Raises:
         ValueError: equations of no kind that is solved here, or that JAX cannot trace.
@@ -122,7 +124,7 @@ def find(
     to_check: tuple[str, ...] = ()
     rates: Mapping[str, Polynomial] | None = None
     if any(bent):
-        rates = _gate(order, active, resting, none) if has_transmitter else None
+        rates = _gate(order, active, resting, none) if may_be_gate else None
         if rates is None:
             # Of several the first, as it is what the others follow from.
             which = names[order[0] if bent[order[0]] else bent.index(True)]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin.arguments.declaration import AnyParams
+from synkin.arguments.inputs import StartsPulse
 from synkin.solving.kernel_protocol import Kernel
 
 # A rate counts as 0 if it is below 0 by at most this number of roundings of the largest rate.
@@ -43,7 +44,7 @@ def violations(kernel: Kernel, params: AnyParams) -> dict[str, tuple[Array, Arra
     No rate may be negative by more than rounding, and x must have no source without transmitter ("at_rest").
     """
     rates, bad = _rates_and_violations(kernel, params)
-    at_rest = _source(kernel, params, jnp.zeros_like(params.T))
+    at_rest = _source(kernel, params, jnp.zeros_like(_transmitter(kernel, params)))
     return {name: (at_rest if name == "at_rest" else getattr(rates, name), wrong) for name, wrong in bad.items()}
 
 
@@ -55,6 +56,11 @@ def total_rate(rates: Rates) -> Array:
 def _source(kernel: Kernel, params: AnyParams, T: Array) -> Array:
     zero = jnp.zeros((), T.dtype)
     return jnp.asarray(kernel.derivatives(params, (zero, zero), T)[0])
+
+
+def _transmitter(kernel: Kernel, params: AnyParams) -> Array:
+    """The concentration during a pulse; 0 where spikes add to x."""
+    return params.T if isinstance(kernel.input, StartsPulse) else jnp.zeros((), jax.tree.leaves(params)[0].dtype)
 
 
 def _rates_and_violations(kernel: Kernel, params: AnyParams) -> tuple[Rates, dict[str, Array]]:
@@ -71,9 +77,10 @@ def _rates_and_violations(kernel: Kernel, params: AnyParams) -> tuple[Rates, dic
         at = x if by == 0 else v
         return jax.jvp(f, (at,), (jnp.ones_like(at),))[1]
 
+    T = _transmitter(kernel, params)
     rates = Rates(
-        source=_source(kernel, params, params.T),
-        rate=-slope(params.T, zero, zero, 0, 0),
+        source=_source(kernel, params, T),
+        rate=-slope(T, zero, zero, 0, 0),
         rate_at_rest=-slope(zero, zero, zero, 0, 0),
         a=slope(zero, zero, zero, 1, 0),
         b=-slope(zero, zero, zero, 1, 1),

@@ -25,6 +25,9 @@ _DEGREE, _DEGREE_OTHER = {"float64": 16}, 7
 _TOLERANCE, _TOLERANCE_OTHER = {"float64": 2e-13}, 5e-7
 # A table reaches no farther than this multiple of the x after one pulse from rest.
 _PULSES = 8
+# Where spikes add to x, a table reaches to the x at which the integral of its rates over a step is this, if that is no
+# larger than the second number.
+_FAR, _LARGEST = 10.0, 1e12
 # The scale near x = 0 of a table's variable, in units of the x at which x closes the gate as fast as b does; found by
 # trial.
 _SCALE = 8.0
@@ -59,14 +62,14 @@ def table_of_held_x(r: Rates, dt: Array) -> GateTable:
     return GateTable((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
 
 
-def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array) -> tuple[list[GateTable], TableRange]:
+def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array | None) -> tuple[list[GateTable], TableRange]:
     """One table for each kind of step, and the range of all.
 
     Args:
         r: the rates.
         dt: the step, ms.
         on: for each kind of step, how many ms of transmitter it begins with.
-        T_dur: the length of a pulse, ms.
+        T_dur: the length of a pulse, ms; None where spikes add to x.
     """
     shape = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves((r, dt, on, T_dur))))
     stacked = jnp.stack([jnp.broadcast_to(each, shape) for each in on])
@@ -128,18 +131,21 @@ def chebyshev(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.cos(angles), matrix, powers
 
 
-def _range(r: Rates, dt: Array, T_dur: Array) -> TableRange:
+def _range(r: Rates, dt: Array, T_dur: Array | None) -> TableRange:
     """The range of x that a run is likely to see, and the scale on which the integrals change most."""
     r, dt, T_dur = jax.lax.stop_gradient((r, dt, T_dur))
     tiny = float(jnp.finfo(dt.dtype).tiny)
-    # Twice the x in an endless pulse, or many times the x after a single pulse, whichever is less.
-    target = r.source / jnp.maximum(r.rate, tiny)
-    most = 2 * jnp.minimum(target, _PULSES * r.source * (T_dur * phi(-r.rate * T_dur)))
-    most = jnp.where(most > 0, most, jnp.ones_like(most))
+    by_x = total_rate(r) * (dt * phi(-r.rate_at_rest * dt))
+    if T_dur is None:  # nothing is known of the weights
+        most = _FAR / jnp.maximum(by_x, tiny)
+    else:
+        # Twice the x in an endless pulse, or many times the x after a single pulse, whichever is less.
+        target = r.source / jnp.maximum(r.rate, tiny)
+        most = 2 * jnp.minimum(target, _PULSES * r.source * (T_dur * phi(-r.rate * T_dur)))
+    most = jnp.where((most > 0) & (most < _LARGEST), most, jnp.ones_like(most))
     # The fraction still remembered is a sum of ``exp(-k x)``, with k up to the integral of the rate that x brings. It
     # falls on a scale of 1 / k, or on a larger one where b closes the gate fast; far beyond it is like a power of x. A
     # polynomial of x itself would need a degree of about the root of k.
-    by_x = total_rate(r) * (dt * phi(-r.rate_at_rest * dt))
     by_itself = r.b * dt
     scale = 1 / (1 / (64 * most) + by_x / (_SCALE * (1 + by_itself)))
     most, scale = jnp.broadcast_arrays(most, scale)
