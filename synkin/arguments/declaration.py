@@ -77,3 +77,6 @@ class Declaration(Protocol):
 
 class KernelDeclaration(Declaration, HasMethods, Protocol):
     """What is declared of a kernel."""
+
+    def bare(self, name: str) -> str:
+        """What a parameter is called in the part of a sum that it belongs to."""

@@ -185,6 +185,37 @@ class StartsPulse(Input):
 
 
 @dataclass(frozen=True)
+class StartsWeightedPulse(StartsPulse):
+    """A spike starts a pulse whose height is ``T`` times its weight; a weight of 0 is no spike."""
+
+    def check_values(self, name: str, values: Any) -> Any:
+        """Weights must be finite and not negative."""
+        if is_boolean(values):
+            return values
+        check_finite(name, values)
+        if not holds_for_known(_is_not_negative, values):
+            known: Any = concrete_value(values)
+            raise ValueError(f"Argument `{name}` must have weights of 0 or more, but has one of {known.min()}.")
+        return values
+
+    def nan_if_invalid_state(self, state: Any, params: Any, inputs: Any) -> Any:
+        """NaN where a traced parameter is, or a traced weight is negative or not finite."""
+        state = super().nan_if_invalid_state(state, params, True)
+        if is_concrete(inputs):
+            return state
+        inputs = as_floating(as_real("spikes", inputs))
+        good = (inputs >= 0) & jnp.isfinite(inputs)
+        like = jax.tree.leaves(state)[0]
+        good = good.all(axis=0) if inputs.ndim > like.ndim else good
+        good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
+        return jax.tree.map(lambda field: nan_unless(field, good), state)
+
+
+def _is_not_negative(values: Any, xp: Any) -> Any:
+    return values >= 0
+
+
+@dataclass(frozen=True)
 class AddsWeight(Input):
     """An input is added to variables at the end of its step: of a sum, to one of each part."""
 

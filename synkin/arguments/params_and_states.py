@@ -93,11 +93,11 @@ def _check_parameter(name: str, value: Any, shape: Shape, kernel: Declaration) -
         raise ValueError(f"Parameter `{name}` must broadcast against shape {shape}, but has shape {got}{several}.")
     known = concrete_value(value)
     if known is not None:
-        _check_range(name, known, kernel.parameters[name])
+        check_range(name, known, kernel.parameters[name])
     return value
 
 
-def _check_range(name: str, value: np.ndarray, record: Range) -> None:
+def check_range(name: str, value: np.ndarray, record: Range) -> None:
     # What single precision, in which most runs are done, turns into 0 or infinity is out of range everywhere.
     good = in_range(record, cast_by_numpy(value, np.dtype("float32")), np)
     if not good.all():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,8 @@ from synkin.solving import limits, structure
 from synkin.solving.stepper import carry_from_state, make_stepper, warn_of_rounding
 
 Equations = Callable[..., Mapping[str, Any]]
+
+Value = TypeVar("Value")
 
 PULSE_LEFT = "pulse_left"
 
@@ -185,6 +187,10 @@ class Kernel:
     def params_of(self, params: AnyParams) -> tuple[AnyParams, ...]:
         """The ``Params`` of each part."""
         return (params,)
+
+    def values_of(self, values: Mapping[str, Value]) -> tuple[dict[str, Value], ...]:
+        """Of values of some of the parameters, by name, those of each part."""
+        return (dict(values),)
 
     def states_of(self, state: AnyState) -> tuple[AnyState, ...]:
         """The ``State`` of each part."""

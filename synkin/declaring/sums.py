@@ -13,7 +13,7 @@ beside them nothing is there twice.
 import collections
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from jax.typing import ArrayLike, DTypeLike
 
@@ -23,6 +23,8 @@ from synkin.arguments.inputs import AddsWeight, Input
 from synkin.arguments.messages import describe
 from synkin.arguments.params_and_states import check_params, check_state
 from synkin.declaring.kernel import Equations, Kernel
+
+Value = TypeVar("Value")
 
 
 def _none(*given: Any) -> NoReturn:
@@ -74,6 +76,13 @@ class Sum(Kernel):
         """The ``Params`` of each part."""
         return tuple(
             part.Params(*(getattr(params, f"{name}_{own}") for own in part.Params._fields))
+            for name, part in zip(self.names, self.kernels, strict=True)
+        )
+
+    def values_of(self, values: Mapping[str, Value]) -> tuple[dict[str, Value], ...]:
+        """Of values of some of the parameters, by name, those of each part."""
+        return tuple(
+            {own: values[f"{name}_{own}"] for own in part.Params._fields if f"{name}_{own}" in values}
             for name, part in zip(self.names, self.kernels, strict=True)
         )
 

@@ -71,6 +71,7 @@ class Carry(NamedTuple):
     ]
     owner: Annotated[Owner, "the kernel and the method that it is of"]
     leaves_table: Annotated[Any, "whether what opens a gate may leave the range of its table, bool; None without one"]
+    weight: Annotated[Any, "of the state's shape, the height of each pulse in units of T; None where that is 1"] = None
 
     @property
     def parts(self) -> tuple[Carry, ...]:

@@ -26,6 +26,25 @@ class StepKind(NamedTuple):
     gate: gate_tables.GateTable | None  # None without a gate, or where each step computes the integrals itself
 
 
+class PropagatorTable(NamedTuple):
+    """What a step does to the variables as a function of a parameter, see `synkin.solving.propagator_table`.
+
+    The rows lie at equal distances of ``u = p`` or, where p cannot be negative, of ``u = p / (p + scale)``.
+    """
+
+    rows: Array  # (kinds of steps * rows, 2, n, n + 1): the changes of n variables, and their slopes per row
+    start: Array  # u of the first row
+    distance: Array  # of u between two rows
+    scale: Array | None
+
+
+class VaryingParams(NamedTuple):
+    """What a step needs besides the values of the parameters that vary, see `synkin.solving.varying`."""
+
+    params: AnyParams  # arrays; those that vary are replaced in each step
+    table: PropagatorTable | None
+
+
 class StepCoefficients(NamedTuple):
     """All that a step needs of a kernel's parameters and dt."""
 
@@ -40,6 +59,7 @@ class StepCoefficients(NamedTuple):
     table_range: gate_tables.TableRange | None  # the range of a gate's tables; None where there are none
     leaves_table: Array | None  # whether a run may leave that range, bool; None if unknown, so that each step looks
     output_weights: AnyParams  # see `synkin.solving.propagators.equations.output_weights`
+    varying: "VaryingParams | None" = None  # where parameters vary from step to step
 
 
 def compute(kernel: Kernel, params: AnyParams, dt: Array, method: str, *, single_step: bool) -> StepCoefficients:
@@ -94,7 +114,7 @@ def add_carried_pulse(
     last = None
     if method == "exp_euler":  # all steps of a pulse are whole, the last one too
         carried = carried._replace(over=pulse.over)
-    else:
+    elif coefs.varying is None:
         stretches = [(carried.last, True), (coefs.dt - carried.last, False)]
         last = StepKind(exact_propagator(kernel, params, stretches), None)
     return coefs._replace(carried_pulse=carried, last_of_carried=last), count

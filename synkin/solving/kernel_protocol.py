@@ -1,13 +1,15 @@
 """What solving knows of a kernel; `synkin.Kernel` is it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from jax import Array
 from jax.typing import DTypeLike
 
 from synkin.arguments.declaration import AnyParams, AnyState, KernelDeclaration
 from synkin.solving.structure import Structure
+
+Value = TypeVar("Value")
 
 
 class Kernel(KernelDeclaration, Protocol):
@@ -29,6 +31,9 @@ class Kernel(KernelDeclaration, Protocol):
 
     def states_of(self, state: AnyState) -> tuple[AnyState, ...]:
         """The ``State`` of each part."""
+
+    def values_of(self, values: Mapping[str, Value]) -> tuple[dict[str, Value], ...]:
+        """Of values of some of the parameters, by name, those of each part."""
 
     def state_of(self, states: Iterable[AnyState]) -> AnyState:
         """The ``State`` of those of the parts."""

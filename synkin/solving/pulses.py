@@ -102,12 +102,17 @@ def on_spike(pulse: Pulse, carried: Pulse | None, ends: Array, spike: Array, row
     "restart": a spike starts a whole pulse, also during one. "ignore": a spike during a pulse does nothing.
     ``carried`` is how the pulses lie that were under way when the run began, if any were.
     """
+    return jnp.where(starts(pulse, carried, ends, spike, row, overlap), pulse.full + 2 * row, ends)
+
+
+def starts(pulse: Pulse, carried: Pulse | None, ends: Array, spike: Array, row: ArrayLike, overlap: str) -> Array:
+    """Where a pulse starts in the step ``row``, bool; arguments as of `on_spike`."""
     spike = spike.astype(bool)
     if overlap == "ignore":
         left = count(ends, row)
         over = pulse.over if carried is None else jnp.where(left % 2 == 0, pulse.over, carried.over)
         spike = spike & (left < over)
-    return jnp.where(spike, pulse.full + 2 * row, ends)
+    return spike
 
 
 def count(ends: Array, row: ArrayLike) -> Array:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,15 +26,24 @@ from synkin.arguments import units
 from synkin.arguments.bind import bind_steps
 from synkin.arguments.choices import check_flag, check_kernel
 from synkin.arguments.declaration import AnyParams, AnyState
-from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.inputs import AddsWeight, StartsPulse, StartsWeightedPulse
 from synkin.arguments.known import concrete_value, is_concrete
 from synkin.arguments.numbers import as_array
 from synkin.arguments.params_and_states import (
     check_params,
     check_state,
 )
+from synkin.arguments.shapes import check_shape
+from synkin.arguments.varying import (
+    check_spikes_given,
+    check_value,
+    check_weighted,
+    given_bounds,
+    transmitter_varies,
+)
 from synkin.solving import carry as carries
 from synkin.solving import coefficients, pulses, steps
+from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
@@ -43,7 +52,7 @@ from synkin.solving.propagators import equations
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "coefficients"],
-    meta_fields=["kernel", "method", "overlap"],
+    meta_fields=["kernel", "method", "overlap", "varying", "weighted"],
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
@@ -54,6 +63,8 @@ class Stepper:
     coefficients: Any  # `synkin.solving.coefficients.StepCoefficients`; None of a sum, whose parts have their own
     method: str
     overlap: str
+    varying: tuple[str, ...] = ()  # the parameters whose values each step is given
+    weighted: bool = False  # whether spikes are weights, which give each pulse a height
 
     @property
     def dtype(self) -> Any:
@@ -61,7 +72,12 @@ class Stepper:
         return self.dt.dtype
 
     def init(
-        self, shape: int | tuple[int, ...] | None = None, *, state: AnyState = None, on_grid: bool = False
+        self,
+        shape: int | tuple[int, ...] | None = None,
+        *,
+        state: AnyState = None,
+        on_grid: bool = False,
+        **values: ArrayLike,
     ) -> Carry:
         """What the first step takes.
 
@@ -72,6 +88,7 @@ class Stepper:
                 `state` and of a run with its ``T_dur`` and dt. Then the carry has the tree of one at rest, so that
                 `jax.lax.cond` takes the two, and a step costs as much. The derivative with respect to a pulse's end is
                 then in ``T_dur`` alone, and none is in ``pulse_left``.
+            values: of parameters that vary, at which a state of ``shape`` is at rest; by default those of the params.
 
         Returns:
             The carry. Where ``on_grid`` is False and the method "exact", pulses under way may have a last step of a
@@ -87,7 +104,13 @@ class Stepper:
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
         on_grid = check_flag("on_grid", on_grid)
         if shape is not None:
-            state = self.kernel.init(self.params, shape, dtype=self.dtype)
+            params = self.params
+            if values:
+                lengths = check_shape(shape)
+                self._check_names(values, all_of_them=False)
+                given = {name: check_value(self.kernel, name, value, None, lengths) for name, value in values.items()}
+                params = params._replace(**given)
+            state = self.kernel.init(params, shape, dtype=self.dtype)
             return carry_from_state(self, self.nan_if_invalid(state), at_rest=True)
         state = check_state(self.kernel, units.state(state, self.kernel))
         check_params(self.params, state[0].shape, self.kernel)
@@ -95,13 +118,14 @@ class Stepper:
             return _carry_on_grid(self, self.nan_if_invalid(state))
         return carry_from_state(self, self.nan_if_invalid(state), at_rest=False)
 
-    def step(self, carry: Carry, spike: ArrayLike) -> tuple[Carry, Array]:
+    def step(self, carry: Carry, spike: ArrayLike | None = None, **values: ArrayLike) -> tuple[Carry, Array]:
         """Advance by one step.
 
         Args:
             carry: from `init` or the step before.
             spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
-                mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
+                mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting. None where T varies.
+            values: of each parameter that varies, by name, held over the step; of the state's shape, or broadcasting.
 
         Returns:
             The carry and g, both at the end of the step: as `jax.lax.scan` has it.
@@ -113,8 +137,26 @@ class Stepper:
         What is traced gives NaN instead: a spike for a receptor that is neither 0 nor 1, a carry of another dt.
         """
         self.check_carry(carry)
-        spike = units.strip_unit("spike", spike, self.kernel.input.unit)
-        return _stepped(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
+        if not (self.varying or self.weighted or values):
+            spike = units.strip_unit("spike", spike, self.kernel.input.unit)
+            return _stepped(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
+        like = carry.y[0]
+        self._check_names(values, all_of_them=True)
+        checked = {name: check_value(self.kernel, name, value, None, like.shape) for name, value in values.items()}
+        check_spikes_given(spike, transmitter_varies(self.kernel, self.varying), "spike")
+        if spike is not None:
+            kind = StartsWeightedPulse() if self.weighted else self.kernel.input
+            spike = kind.check_spike(units.strip_unit("spike", spike, kind.unit), like)
+        return _stepped(self, carry, spike, checked)
+
+    def _check_names(self, values: Mapping[str, object], *, all_of_them: bool) -> None:
+        """Raise TypeError unless values are given of the parameters that vary."""
+        unknown = [name for name in values if name not in self.varying]
+        missing = [name for name in self.varying if name not in values and all_of_them]
+        if unknown or missing:
+            listed = ", ".join(f"`{name}`" for name in self.varying) or "none"
+            came = f"is given `{unknown[0]}`" if unknown else f"lacks `{missing[0]}`"
+            raise TypeError(f"This stepper must be given the parameters that vary, {listed}, but {came}.")
 
     def state(self, carry: Carry) -> AnyState:
         """The kernel's ``State`` that a carry stands for; errors are as of `step`."""
@@ -170,14 +212,14 @@ class Stepper:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "steppers", "factors"],
-    meta_fields=["kernel", "coefficients", "method", "overlap"],
+    meta_fields=["kernel", "coefficients", "method", "overlap", "varying", "weighted"],
 )
 @dataclass(frozen=True, repr=False)
 class StepperOfSum(Stepper):
     """That of a sum of kernels: one for each part, which all see the same spikes."""
 
-    steppers: tuple[Stepper, ...]
-    factors: tuple[Array, ...]  # see `relative`
+    steppers: tuple[Stepper, ...] = ()
+    factors: tuple[Array, ...] = ()  # see `relative`
 
     @property
     def dt(self) -> Array:
@@ -216,10 +258,25 @@ class StepperOfSum(Stepper):
 
 
 @jax.jit
-def _stepped(stepper: Stepper, carry: object, spike: Array) -> tuple[Any, Array]:
+def _stepped(
+    stepper: Stepper, carry: object, spike: Array | None, values: Mapping[str, Array] | None = None
+) -> tuple[Any, Array]:
     """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
-    parts = zip(stepper.parts, stepper.split(carry), strict=True)
-    after, gs = zip(*(_step_of_part(part, at, spike) for part, at in parts), strict=True)
+    return take_step(stepper, carry, spike, values)
+
+
+def take_step(
+    stepper: Stepper, carry: object, spike: Array | None, values: Mapping[str, Array] | None = None
+) -> tuple[Any, Array]:
+    """`Stepper.step` of arguments that have been checked; ``values`` are None where no parameter varies."""
+    parts = [*zip(stepper.parts, stepper.split(carry), strict=True)]
+    if values is None:
+        assert spike is not None
+        results = [_step_of_part(part, at, spike) for part, at in parts]
+    else:
+        each = stepper.kernel.values_of(values)
+        results = [_varying_step(*part, spike, own) for part, own in zip(parts, each, strict=True)]
+    after, gs = zip(*results, strict=True)
     return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
 
 
@@ -239,6 +296,47 @@ def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, 
     return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
 
 
+def _varying_step(
+    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array]
+) -> tuple[Carry, Array]:
+    """A step of one part with values of the parameters that vary, or with a pulse whose height is its weight."""
+    kernel = stepper.kernel
+    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
+    values = {name: carries.match_state(as_array(value), carry.y[0]) for name, value in values.items()}
+    y, count, weight, drive = carry.y, carry.count, carry.weight, None
+    if count is not None:
+        assert spike is not None
+        assert coefs.varying is not None
+        wrong = carries.nan_unless_same_grid(carry, coefs)
+        if spike.dtype != bool and weight is None:
+            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
+        y = tuple(variable + wrong for variable in y)
+        given = (coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
+        drive = pulses.on_spike(*given)
+        if weight is not None:
+            weight = jnp.where(pulses.starts(*given), spike.astype(weight.dtype), weight)
+            values["T"] = weight * values.get("T", coefs.varying.params.T)
+        count = jnp.maximum(pulses.pass_step(drive), 0)
+    y = _checkpointed_varying_step(kernel, stepper.method, coefs, y, drive, values)
+    if isinstance(kernel.input, AddsWeight):
+        assert spike is not None
+        names = kernel.input.variables
+        y = tuple(v + spike.astype(v.dtype) if name in names else v for name, v in zip(kernel.order, y, strict=True))
+    return carry._replace(y=y, count=count, weight=weight), varying_steps.conductance(kernel, coefs, y, values)
+
+
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
+def _checkpointed_varying_step(
+    kernel: Kernel,
+    method: str,
+    coefs: coefficients.StepCoefficients,
+    y: tuple[Array, ...],
+    count: Array | None,
+    values: Mapping[str, Array],
+) -> tuple[Array, ...]:
+    return varying_steps.step(kernel, method, coefs, y, count, values)
+
+
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
 def _checkpointed_step(
@@ -254,6 +352,8 @@ def stepper(
     *,
     method: str | None = None,
     overlap: str = "restart",
+    varying: Iterable[str] | Mapping[str, tuple[ArrayLike, ArrayLike] | None] = (),
+    weighted: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Stepper:
     """A kernel made ready for steps of one length: as fast in a loop of one's own as `synkin.simulate`.
@@ -266,6 +366,13 @@ def stepper(
         dt: step in ms.
         method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
+        varying: names of parameters that vary: each step is given their values, ``step(carry, spike, V=V)``, and
+            holds them. Where T varies, it is the concentration in the cleft, and there are no spikes. A kernel whose
+            step is a matrix, such as a scheme, reads it from a table over the one parameter that varies: give its
+            range, as in ``varying={"T": (0.0, 1.0)}``; that of a voltage is -120 to 80 mV by default. Outside of it g
+            is NaN. Without a range, or where several vary, each step computes its matrix exponential, which takes long.
+        weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
+            A weight of 0 is no spike; "restart" replaces the pulse before, its height too.
         dtype: floating dtype of states and of g; by default JAX's default float.
 
     Returns:
@@ -280,7 +387,11 @@ def stepper(
     kernel.check_options(method, overlap)
     given = bind_steps(kernel, params, dt, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
-    return make_stepper(kernel, given.params, given.dt, method, overlap, given.dtype)
+    names, bounds = given_bounds(kernel, varying, given.dtype)
+    weighted = check_weighted(kernel, check_flag("weighted", weighted), names)
+    return make_stepper(
+        kernel, given.params, given.dt, method, overlap, given.dtype, varying=names, bounds=bounds, weighted=weighted
+    )
 
 
 _warned: set[str] = set()
@@ -327,20 +438,38 @@ def make_stepper(
     dtype: DTypeLike,
     *,
     single_step: bool = False,
+    varying: tuple[str, ...] = (),
+    bounds: Mapping[str, varying_steps.Bounds] | None = None,
+    weighted: bool = False,
 ) -> Stepper:
-    """A `Stepper` of checked arguments; see `synkin.solving.coefficients.compute` for ``single_step``."""
+    """A `Stepper` of checked arguments.
+
+    Args:
+        kernel, params, dt, method, overlap, dtype, varying, weighted: as for `stepper`.
+        single_step: see `synkin.solving.coefficients.compute`.
+        bounds: the lowest and highest value of each parameter that varies, of those where that is known.
+    """
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
-    for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
+    has_pulses = isinstance(kernel.input, StartsPulse) and not transmitter_varies(kernel, varying)
+    names_of = kernel.values_of(dict.fromkeys(varying))
+    bounds_of = kernel.values_of(bounds or {})
+    for i, (part, own) in enumerate(zip(kernel.parts, kernel.params_of(params), strict=True)):
         # Parameters of several ranks meet in the coefficients.
         ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
         solved_by = part.solved_by(method)  # a part may be exact with any
-        ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-        parts.append(Stepper(part, own, ready, solved_by, overlap))
+        if not (varying or weighted):
+            ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
+        else:
+            names = (*names_of[i], *("T",) * weighted)
+            ready = varying_steps.compute(
+                part, ranked, as_array(dt, dtype), solved_by, names, bounds_of[i], has_pulses=has_pulses
+            )
+        parts.append(Stepper(part, own, ready, solved_by, overlap, tuple(names_of[i]), weighted))
     if parts[0].kernel is kernel:  # a kernel of one part, which is its own
         return parts[0]
-    return StepperOfSum(kernel, params, None, method, overlap, tuple(parts), kernel.relative(params))
+    return StepperOfSum(kernel, params, None, method, overlap, varying, weighted, tuple(parts), kernel.relative(params))
 
 
 def initial_carry(
@@ -350,7 +479,7 @@ def initial_carry(
     kernel = stepper.kernel
     y = tuple(getattr(state, name) for name in kernel.order)
     coefs = stepper.matched(y[0])
-    if not isinstance(kernel.input, StartsPulse):
+    if coefs.pulse is None:
         return coefs, y, None
     coefs = coefficients.with_leaves_table(coefs, y[0])
     if at_rest:
@@ -365,7 +494,9 @@ def state_of(
 ) -> AnyState:
     """The kernel's ``State`` of variables and the count of the step to come."""
     fields = dict(zip(kernel.order, y, strict=True))
-    if count is not None:
+    if count is None and isinstance(kernel.input, StartsPulse):  # T varies: there are no pulses
+        fields["pulse_left"] = jnp.zeros_like(y[0])
+    elif count is not None:
         fields["pulse_left"] = jnp.broadcast_to(
             pulses.remaining(coefficients.pulse_of(coefs), coefs.carried_pulse, count, coefs.dt), count.shape
         )
@@ -377,7 +508,9 @@ def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Any
 
     def begin(part: Stepper, state: AnyState) -> Carry:
         coefs, y, count = initial_carry(part, state, at_rest=at_rest)
-        return carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
+        carry = carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
+        # A pulse that is under way has the height T.
+        return carry._replace(weight=jnp.ones_like(y[0])) if part.weighted else carry
 
     return _of_each_part(begin, stepper, state)
 
@@ -392,7 +525,7 @@ def resume_carry(stepper: Stepper, state: AnyState) -> Any:
         kernel, state = part.kernel, part.nan_if_invalid(state)
         y = tuple(getattr(state, name) for name in kernel.order)
         coefs, count = part.matched(y[0]), None
-        if isinstance(kernel.input, StartsPulse):
+        if coefs.pulse is not None:
             count = pulses.count_on_grid(coefs.pulse, state.pulse_left, coefs.dt)
         return carries.make(kernel, part.method, coefs, y, count)
 

@@ -1,0 +1,159 @@
+"""Parameters that vary during a run: their names, and their values, which are held over a step or a stretch."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.arguments import units
+from synkin.arguments.declaration import AnyParams, KernelDeclaration
+from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.known import concrete_value
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import Shape, as_array, as_floating, as_real, broadcasts, in_range, nan_unless
+from synkin.arguments.params_and_states import check_range
+
+# The range of a parameter in mV where nothing else is known of it: that of membranes.
+_VOLTAGES = (-120.0, 80.0)
+
+
+def check_names(kernel: KernelDeclaration, names: Iterable[str]) -> tuple[str, ...]:
+    """The names of parameters that vary.
+
+    Raises:
+        TypeError: not names.
+        ValueError: a name that is no parameter, or that of a parameter that cannot vary.
+    """
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"Argument `varying` must be names of parameters, as in ('V',), but is {describe(names)}.")
+    for name in names:
+        if name not in kernel.parameters:
+            listed = ", ".join(kernel.parameters)
+            raise ValueError(
+                f"Argument `varying` must name parameters of {kernel.name}, which are {listed}, but has {name!r}."
+            )
+        if isinstance(kernel.input, StartsPulse) and kernel.bare(name) == "T_dur":
+            raise ValueError(
+                f"Argument `varying` must not have `{name}`, the length of a pulse, which is counted in steps: give "
+                "each synapse its own in the params, or let T vary."
+            )
+        if name.startswith("g_") and kernel.bare(name) == "g":
+            raise ValueError(
+                f"Argument `varying` must not have the relative conductance `{name}`: multiply the parts yourself."
+            )
+    return tuple(names)
+
+
+def check_value(kernel: KernelDeclaration, name: str, value: Any, rows: int | None, shape: Shape | None) -> Any:
+    """Values of one parameter, in its unit; where they are traced and out of range NaN.
+
+    Args:
+        kernel: its kernel.
+        name: of the parameter.
+        value: numbers.
+        rows: the length of the first axis, None where there is no such axis.
+        shape: to which all other axes broadcast, None where that is not known yet.
+
+    Raises:
+        TypeError, ValueError: not real numbers, of another dimension, of a shape that does not fit, or out of range.
+    """
+    value = as_real(name, units.parameter(kernel, name, value), "Parameter")
+    got = np.shape(value)
+    if rows is not None and (not got or got[0] != rows):
+        raise ValueError(f"Parameter `{name}`, which varies, must have {rows} rows, one a step, but has shape {got}.")
+    own = got if rows is None else got[1:]
+    if shape is not None and not broadcasts(own, shape):
+        expected = str(shape) if rows is None else "(" + ", ".join(map(str, (rows, *shape))) + ")"
+        raise ValueError(f"Parameter `{name}`, which varies, must broadcast to shape {expected}, but has shape {got}.")
+    record, known = kernel.parameters[name], concrete_value(value)
+    if known is None:
+        return nan_unless(value, in_range(record, as_floating(value), jnp))
+    check_range(name, known, record)
+    return value
+
+
+def bounds(kernel: KernelDeclaration, values: Mapping[str, Any], dtype: Any) -> dict[str, tuple[Array, Array]]:
+    """The lowest and highest value of each parameter of which that is known; of a voltage those of membranes."""
+    found = {}
+    for name, value in values.items():
+        known = concrete_value(value)
+        if known is not None and known.size:
+            found[name] = (float(known.min()), float(known.max()))
+        elif kernel.parameters[name].unit == "mV":
+            found[name] = _VOLTAGES
+    return {name: (as_array(low, dtype), as_array(high, dtype)) for name, (low, high) in found.items()}
+
+
+def given_bounds(
+    kernel: KernelDeclaration, given: Mapping[str, Any] | Iterable[str], dtype: Any
+) -> tuple[tuple[str, ...], dict[str, tuple[Array, Array]]]:
+    """The names that vary in a stepper, and the bounds that are given for them or known.
+
+    Raises:
+        TypeError, ValueError: names or bounds that make no sense.
+    """
+    names = check_names(kernel, given if isinstance(given, Mapping) else tuple(given))
+    found: dict[str, tuple[float, float]] = {}
+    for name in names:
+        bound = given[name] if isinstance(given, Mapping) else None
+        if bound is None:
+            if kernel.parameters[name].unit == "mV":
+                found[name] = _VOLTAGES
+            continue
+        pair = [concrete_value(check_value(kernel, name, end, None, ())) for end in bound]
+        ends = [float(end) for end in pair if end is not None]
+        if len(pair) != 2 or len(ends) != 2 or not ends[0] < ends[1]:
+            raise ValueError(
+                f"Argument `varying` must give `{name}` as (lowest, highest), two numbers that are known, but gives "
+                f"{describe(bound)}."
+            )
+        found[name] = (ends[0], ends[1])
+    return names, {name: (as_array(low, dtype), as_array(high, dtype)) for name, (low, high) in found.items()}
+
+
+def transmitter_varies(kernel: KernelDeclaration, names: Iterable[str]) -> bool:
+    """Whether the concentration in the cleft is given, in place of spikes.
+
+    Raises:
+        ValueError: it is given for some parts of a sum and not for others.
+    """
+    if not isinstance(kernel.input, StartsPulse):
+        return False
+    concentrations = [name for name in kernel.parameters if kernel.bare(name) == "T"]
+    given = [name for name in concentrations if name in (*names,)]
+    if given and len(given) < len(concentrations):
+        missing = next(name for name in concentrations if name not in given)
+        raise ValueError(
+            f"Argument `varying` must have the concentration of every part of {kernel.name}, but lacks `{missing}`."
+        )
+    return bool(given)
+
+
+def check_spikes_given(spikes: object, T_varies: bool, name: str = "spikes") -> None:
+    """Raise ValueError unless there are either spikes or a concentration that varies."""
+    if T_varies and spikes is not None:
+        raise ValueError(f"Argument `{name}` must be None where T varies, as T is the concentration in the cleft then.")
+    if not T_varies and spikes is None:
+        raise ValueError(f"Argument `{name}` must be given, but is None: only a T that varies stands in its place.")
+
+
+def first_values(params: AnyParams, values: Mapping[str, Any], *, rows: bool) -> AnyParams:
+    """``params`` with the values at the start of the run."""
+    return params._replace(**{name: value[0] if rows else value for name, value in values.items()})
+
+
+def check_weighted(kernel: KernelDeclaration, weighted: bool, names: Iterable[str]) -> bool:
+    """``weighted``, where pulses may have a height each.
+
+    Raises:
+        ValueError: a kernel whose inputs are weights anyway, or one in which T varies.
+    """
+    if weighted and not isinstance(kernel.input, StartsPulse):
+        raise ValueError(
+            f"Argument `weighted` is for receptors, whose spikes start pulses, but {kernel.name} takes weights anyway."
+        )
+    if weighted and transmitter_varies(kernel, names):
+        raise ValueError("Argument `weighted` must be False where T varies, as there are no spikes then, but is True.")
+    return weighted
