@@ -1,19 +1,35 @@
 """Parameters that vary during a run: their names, and their values, which are held over a step or a stretch."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
-from synkin.arguments.declaration import AnyParams, KernelDeclaration
-from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.choices import check_flag
+from synkin.arguments.declaration import AnyParams, AnyState, KernelDeclaration
+from synkin.arguments.inputs import StartsPulse, StartsWeightedPulse
 from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape, as_array, as_floating, as_real, broadcasts, in_range, nan_unless
-from synkin.arguments.params_and_states import check_range
+from synkin.arguments.numbers import (
+    Shape,
+    as_array,
+    as_floating,
+    as_real,
+    broadcasts,
+    check_number,
+    in_range,
+    nan_unless,
+)
+from synkin.arguments.params_and_states import check_params, check_range, check_state, nan_if_invalid
+from synkin.arguments.shapes import float_dtype
+from synkin.arguments.times import check_dt, nan_if_invalid_dt
 
 # The range of a parameter in mV where nothing else is known of it: that of membranes.
 _VOLTAGES = (-120.0, 80.0)
@@ -139,9 +155,100 @@ def check_spikes_given(spikes: object, T_varies: bool, name: str = "spikes") -> 
         raise ValueError(f"Argument `{name}` must be given, but is None: only a T that varies stands in its place.")
 
 
-def first_values(params: AnyParams, values: Mapping[str, Any], *, rows: bool) -> AnyParams:
-    """``params`` with the values at the start of the run."""
-    return params._replace(**{name: value[0] if rows else value for name, value in values.items()})
+@dataclass(frozen=True)
+class VaryingTrain:
+    """A run on a grid in which parameters vary, or in which each pulse has a height."""
+
+    params: AnyParams  # arrays of the dtype of the state
+    spikes: Array | None  # (T, *shape)
+    values: dict[str, Array]  # (T, ...) of each parameter that varies
+    bounds: dict[str, tuple[Array, Array]]
+    dt: Array
+    given_dt: Any  # ms, checked
+    state: AnyState
+    weight: Array | None  # of the pulses that are under way
+    at_rest: bool
+    has_units: bool
+    rows: int
+
+
+def bind_varying_train(
+    kernel: KernelDeclaration,
+    params: AnyParams,
+    spikes: ArrayLike | None,
+    dt: ArrayLike,
+    *,
+    varying: Mapping[str, ArrayLike],
+    weighted: bool,
+    state: AnyState,
+    t0: ArrayLike,
+    overlap: str,
+    dtype: DTypeLike | None,
+) -> VaryingTrain:
+    """The arguments of a run on a grid with ``varying=`` or ``weighted=True``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    if not isinstance(varying, Mapping):
+        raise TypeError(
+            f"Argument `varying` must be a dict of names and values, as in {{'V': values}}, but is {describe(varying)}."
+        )
+    names = check_names(kernel, varying)
+    weighted = check_weighted(kernel, check_flag("weighted", weighted), names)
+    T_varies = transmitter_varies(kernel, names)
+    check_spikes_given(spikes, T_varies)
+    has_units = units.among(params, spikes, dt, state, t0, *varying.values())
+    params, weight = units.params(kernel, params), None
+    if weighted and isinstance(state, WeightedState):
+        state, weight = state
+    state = units.state(state, kernel)
+    check_number("t0", units.strip_unit("t0", t0, "ms"), np.isfinite, "a finite number of ms")
+    dt = nan_if_invalid_dt(check_dt(units.strip_unit("dt", dt, "ms")))
+    at_rest = state is None
+    if not at_rest:
+        state = check_state(kernel, state)
+    shape = None if at_rest else state[0].shape
+    kind = StartsWeightedPulse() if weighted else kernel.input
+    train, plain = None, None
+    if spikes is not None:
+        plain = units.strip_unit("spikes", spikes, kind.unit)
+        train = kind.check_train(plain, shape)
+        rows, shape = len(train), train.shape[1:]
+    else:
+        sizes = {name: np.shape(as_real(name, units.parameter(kernel, name, varying[name]))) for name in names}
+        rows = max((size[0] for size in sizes.values() if size), default=0)
+        if shape is None:
+            shape = np.broadcast_shapes(*(size[1:] for size in sizes.values()))
+    values = {name: check_value(kernel, name, varying[name], rows, shape) for name in names}
+    begins = params
+    if rows:
+        begins = params._replace(**{name: value[0] for name, value in values.items()})
+    begins = nan_if_invalid(check_params(begins, shape, kernel), kernel)
+    if at_rest:
+        state = kernel.rest_state(begins, shape, float_dtype(dtype))
+    state = kind.nan_if_invalid_state(state, begins, True if plain is None else plain)
+    wanted = state[0].dtype
+    return VaryingTrain(
+        params=jax.tree.map(partial(as_array, dtype=wanted), begins),
+        spikes=train,
+        values={name: as_array(value, wanted) for name, value in values.items()},
+        bounds=bounds(kernel, values, wanted),
+        dt=as_array(dt, wanted),
+        given_dt=dt,
+        state=state,
+        weight=None if weight is None else as_array(as_real("state.weight", weight), wanted),
+        at_rest=at_rest,
+        has_units=has_units,
+        rows=rows,
+    )
+
+
+class WeightedState(NamedTuple):
+    """The state of a run with ``weighted=True``, which a later one may start from."""
+
+    state: Annotated[Any, "the kernel's ``State``"]
+    weight: Annotated[Array, "the height of the latest pulse of each synapse, in units of T; shape of the state"]
 
 
 def check_weighted(kernel: KernelDeclaration, weighted: bool, names: Iterable[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,8 @@ from synkin.arguments.bind import bind_train
 from synkin.arguments.choices import check_flag, check_function, check_kernel
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.numbers import check_whole
+from synkin.arguments.varying import WeightedState, bind_varying_train
+from synkin.runs import varying as varying_runs
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of, warn_of_rounding
@@ -30,9 +32,11 @@ _ELEMENTS = 2**20
 def simulate(
     kernel: Kernel,
     params: AnyParams,
-    spikes: ArrayLike,
+    spikes: ArrayLike | None,
     dt: ArrayLike,
     *,
+    varying: Mapping[str, ArrayLike] | None = None,
+    weighted: bool = False,
     state: AnyState = None,
     t0: ArrayLike = 0.0,
     method: str | None = None,
@@ -53,7 +57,14 @@ def simulate(
         spikes: (T, *shape); row i holds the input of step i. Booleans (or 0 and 1) for the receptors, where a
             spike acts from the start of its step; weights in mS for the linear kernels, added at its end.
         dt: step in ms.
-        state: the kernel's ``State`` to start from, of shape ``shape``; by default at rest.
+        varying: the values of parameters that vary, by name, as in ``{"V": V}``: each (T, *shape) or broadcasting,
+            such as (T,). Row i is held during step i, within which the solution is exact. Where T varies it is the
+            concentration in the cleft, and ``spikes`` are None. A kernel whose step is a matrix, such as a scheme,
+            reads it from a table over the one parameter that varies, as `synkin.stepper` says.
+        weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
+            A weight of 0 is no spike; "restart" replaces the pulse before, its height too. The final state is then a
+            pair, the state and the height of its pulses.
+        state: the kernel's ``State`` to start from, of shape ``shape``; by default at rest, at the values of row 0.
         t0: time of the first step's start in ms. No kernel here needs it.
         method: "exp_euler" (brainpy.state's scheme, and the default where there is one; its pulses last whole steps, so
             that the derivative with respect to T_dur is 0) or "exact".
@@ -84,6 +95,13 @@ def simulate(
     if readout is not None:
         check_function("readout", readout)
     parallel = check_flag("parallel", parallel)
+    if varying or weighted:
+        if parallel:
+            raise ValueError(
+                "Argument `parallel` must be False where parameters vary or spikes are weights, but is True."
+            )
+        options = (state, t0, method, overlap, readout, checkpoint, dtype)
+        return _simulate_varying(kernel, params, spikes, dt, varying or {}, weighted, *options)
     given = bind_train(kernel, params, spikes, dt, state=state, t0=t0, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
     if isinstance(checkpoint, bool | np.bool_):
@@ -103,6 +121,62 @@ def simulate(
         program.compiled = _compiled(program)
     final, kept = program.compiled(kernel, *arrays, readout_constants, *options)
     return final, jax.tree.unflatten(structure, kept)
+
+
+def _simulate_varying(
+    kernel: Kernel,
+    params: AnyParams,
+    spikes: ArrayLike | None,
+    dt: ArrayLike,
+    varying: Mapping[str, ArrayLike],
+    weighted: bool,
+    state: AnyState,
+    t0: ArrayLike,
+    method: str | None,
+    overlap: str,
+    readout: Callable[..., Any] | None,
+    checkpoint: bool | int,
+    dtype: DTypeLike | None,
+) -> tuple[Any, Any]:
+    given = bind_varying_train(
+        kernel,
+        params,
+        spikes,
+        dt,
+        varying=varying,
+        weighted=weighted,
+        state=state,
+        t0=t0,
+        overlap=overlap,
+        dtype=dtype,
+    )
+    if given.spikes is not None:
+        warn_of_rounding(kernel, given.params, given.given_dt, method)
+    if isinstance(checkpoint, bool | np.bool_):
+        block = varying_runs.block_length(checkpoint, given.rows)
+    else:
+        block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
+    arrays = (given.params, given.spikes, given.values, given.bounds, given.dt, given.state, given.weight)
+    options = {
+        "names": tuple(varying),
+        "weighted": bool(weighted),
+        "method": kernel.solved_by(method),
+        "overlap": overlap,
+        "checkpoint": block,
+        "at_rest": given.at_rest,
+    }
+    if readout is None:
+        final, weight, kept = varying_runs.keeps_g(kernel, *arrays, [], **options)
+        kept = units.quantity(kept, "mS") if given.has_units else kept
+    else:
+        if given.has_units:
+            readout = partial(_read_quantity, readout)
+        program, constants, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
+        if program.compiled_varying is None:
+            program.compiled_varying = varying_runs.compiled(program)
+        final, weight, kept = program.compiled_varying(kernel, *arrays, constants, **options)
+        kept = jax.tree.unflatten(structure, kept)
+    return (WeightedState(final, weight) if weighted else final), kept
 
 
 def _read_quantity(readout: Callable[[Any, Any], Any], state: AnyState, g: Array) -> Any:

@@ -41,6 +41,7 @@ class Program:
         self._jaxpr, self.key = jaxpr, key
         self.calls_python = any(map(_calls_python, jaxpr.eqns))
         self.compiled: Callable[..., Any] | None = None  # the run that keeps what this reads
+        self.compiled_varying: Callable[..., Any] | None = None  # the same where parameters vary
 
     def __call__(self, state: Any, g: Array, *constants: Any) -> list[Any]:
         return jax.core.eval_jaxpr(self._jaxpr, constants, *state, g)
