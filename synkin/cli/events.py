@@ -1,16 +1,21 @@
 """``events``: from a recording of miniature events to their times and sizes."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synkin import plot
 from synkin.cli import files, options, terminal
 from synkin.events import Events, deconvolve
-from synkin.plot.style import Figure
 from synkin.recordings import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The parameters of ampa with which the synthetic recording was made.
 SAMPLE_SET = ["alpha=1.6", "beta=0.3", "T=0.5", "T_dur=0.8"]

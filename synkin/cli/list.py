@@ -79,7 +79,7 @@ def _draw(kernel: Kernel, outputs: files.Outputs) -> None:
         plot.scheme(kernel, kernel.Params(), ax=ax)
     else:
         plot.kernel(kernel, ax=ax)
-    outputs.save_figure(bbox_inches="tight")
+    outputs.save_figure(tight=True)
 
 
 def _without_backticks(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -32,7 +32,6 @@ from synkin.plot.style import (
     PURPLE,
     SKY,
     VERMILION,
-    Axes,
     matplotlib,
 )
 from synkin.recordings.measures import crossing_down, crossing_up
@@ -40,6 +39,9 @@ from synkin.recordings.recording import mean_sweep
 from synkin.runs.events import respond
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
+
     from synkin.events import Events
     from synkin.fitting import Fit
 
@@ -133,8 +135,12 @@ def traces(
 
 
 def population(
-    times: ArrayLike, g: ArrayLike, *, spikes: Sequence[ArrayLike] | None = None, ax: Axes | None = None
-) -> Axes:
+    times: ArrayLike,
+    g: ArrayLike,
+    *,
+    spikes: Sequence[ArrayLike] | None = None,
+    ax: Sequence[Axes] | np.ndarray | None = None,
+) -> tuple[Axes, Axes, Axes]:
     """Draw many conductances: their spikes as a raster, each g as a row of an image, and below their mean.
 
     A row or column of the image that stands for several synapses or samples shows the value of largest size, so that
@@ -194,7 +200,7 @@ def population(
     return raster, image, mean
 
 
-def kernel(kernel: Kernel, params: Any = None, *, dt: float = 0.01, ax: Axes | None = None) -> Axes:
+def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01, ax: Axes | None = None) -> Axes:
     """Draw the response of a kernel to one input at time 0, and mark its peak, rise, half width and decay.
 
     Args:
@@ -238,7 +244,7 @@ def kernel(kernel: Kernel, params: Any = None, *, dt: float = 0.01, ax: Axes | N
     return ax
 
 
-def fit(result: Fit, *, ax: Axes | None = None) -> Axes:
+def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[Axes, Axes]:
     """Draw a recording with the curve that was fitted to it, and below it the residuals.
 
     Several recordings are drawn faintly, with their mean on top; recordings of concentration jumps each have a colour
@@ -359,13 +365,15 @@ def _raster(
     height: Callable[[np.ndarray], np.ndarray],
     color: str = BLACK,
     size: float = 1.0,
-    **options: Any,
+    transform: Transform | None = None,
 ) -> None:
     """Draw a dot for each spike at the ``height`` of its row, ``size`` times the usual area."""
     spikes = np.concatenate([np.empty(0), *trains])
     rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
     area = float(np.clip(4000 / max(1, len(spikes)), 0.3, 6.0))
-    ax.scatter(spikes, height(rows), size * area, color, linewidths=0, rasterized=True, **options)
+    ax.scatter(
+        spikes, height(rows), size * area, color, linewidths=0, rasterized=True, transform=transform or ax.transData
+    )
 
 
 def _bands(ax: Axes, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -401,7 +409,7 @@ def _trains(spikes: Spikes | None, n: int) -> list[np.ndarray]:
     return [np.asarray(train) for train in trains]
 
 
-def _impulse_response(kernel: Kernel, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
+def _impulse_response(kernel: Kernel, params: NamedTuple | None, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
     params = kernel.Params() if params is None else params
     check_dt(dt)

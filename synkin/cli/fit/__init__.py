@@ -5,9 +5,12 @@ requests   what is fitted of each kernel
 report     the .json file
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +23,9 @@ from synkin.cli.fit.samples import cut, described, recorded, sigma_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 from synkin.fitting.search.optimizer import LOSSES
-from synkin.plot.style import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
 
 # The options of --sample that are not given, besides --free, which depends on the kernel.
 SAMPLE_OPTIONS = {
@@ -195,10 +200,10 @@ def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
             raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
 
 
-def _draw(figure: Figure, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
+def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
     """Draw a fit or a comparison; beside it the profiles of the fit, or of the most likely kernel."""
     if profiles:
-        figure, right = figure.subfigures(1, 2, width_ratios=[2, 1])
+        figure, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[2, 1])[0]
         for found, ax in zip(profiles, np.ravel(right.subplots(len(profiles), 1)), strict=True):
             plot.profile(found, ax=ax)
     if compared is not None:
