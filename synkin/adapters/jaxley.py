@@ -7,7 +7,7 @@ conductance in uS, here ``gS`` times the kernel's g, times mV. It works with jax
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from synkin.arguments.numbers import check_number
 from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.declaring.declare import field_g
 from synkin.declaring.kernel import Kernel
+from synkin.solving.carry import Carry
 from synkin.solving.stepper import Stepper, carry_from_count, stepper
 
 try:
@@ -64,7 +65,7 @@ class KernelSynapse(Synapse):
     def __init__(
         self,
         kernel: Kernel,
-        params: Any = None,
+        params: NamedTuple | None = None,
         *,
         gS: float = 1e-4,
         e_syn: float = 0.0,
@@ -180,10 +181,11 @@ class KernelSynapse(Synapse):
         return f"{self._name}_{field}"
 
 
-def _carry(stepper: Stepper, y: dict[str, Array], counts: list[Array]) -> Any:
-    """The carry of variables, by name, and of the count of each part's pulse, if there are pulses."""
+def _carry(stepper: Stepper, y: dict[str, Array], counts: list[Array]) -> Carry:
+    """A carry with these variables, by name, and these counts, one for the pulse of each part if there are pulses."""
     variables, each = iter(y.values()), iter(counts)
-    return stepper.joined(
+    carry: Carry = stepper.joined(
         carry_from_count(part, tuple(itertools.islice(variables, len(part.kernel.order))), next(each, None))
         for part in stepper.parts
     )
+    return carry

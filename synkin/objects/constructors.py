@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from synkin.declaring.kernel import Kernel
 
 Class = TypeVar("Class", bound=type)
+_Value = TypeVar("_Value")
 
 KERNEL_DEFAULT: Any = ...
 """In the signature of a class, the place of a default that `from_kernel` takes from the kernel."""
@@ -93,7 +94,7 @@ def docstring(
     )
 
 
-def completed(kernel: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
+def completed(kernel: Kernel, given: Mapping[str, _Value]) -> dict[str, _Value]:
     """All parameters of a kernel: those given by name, and the defaults of the others.
 
     Raises:
@@ -103,7 +104,7 @@ def completed(kernel: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in kernel.Params._fields:
             listed = ", ".join(kernel.Params._fields)
             raise TypeError(f"Argument `{name}` must be a parameter of {kernel.name} ({listed}), but is none.")
-    values = kernel.Params._field_defaults | dict(given)
+    values: dict[str, _Value] = kernel.Params._field_defaults | dict(given)
     for field in kernel.Params._fields:
         if field not in values:
             raise TypeError(f"Argument `{field}` must be given, as {kernel.name} has no default for it, but is not.")

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_flag
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape
 from synkin.arguments.params_and_states import aligned_params, check_params
@@ -65,7 +66,7 @@ def _total(inputs: Iterable[Array], like: Array) -> Array:
 class Linear(Synapse):
     """What all linear synapses share: inputs in mS, added at the end of a step, and short-term plasticity."""
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         super()._construct(options, params)
         self._delta_inputs: dict[DeltaKey, DeltaInput] = {}
         self._release_state: ReleaseState | None = None
@@ -77,11 +78,11 @@ class Linear(Synapse):
         return self._release
 
     @release.setter
-    def release(self, value: ReleaseParams | None) -> None:
+    def release(self, value: object) -> None:
         if value is None:
             self._release = self._release_state = None
             return
-        if isinstance(value, type) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
+        if not isinstance(value, tuple) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
             raise TypeError(
                 f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {describe(value)}."
             )
@@ -103,11 +104,11 @@ class Linear(Synapse):
         return self._release_state
 
     @release_state.setter
-    def release_state(self, state: ReleaseState) -> None:
+    def release_state(self, state: object) -> None:
         old = self.release_state
         if old is None:
             raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
-        if getattr(state, "_fields", None) != old._fields:
+        if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
             raise TypeError(
                 f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {describe(state)}."
             )
@@ -199,7 +200,7 @@ class Linear(Synapse):
             raise ValueError(f"Argument `key` must name a delta input, but there is no {key!r}.")
         del self._delta_inputs[label, key]
 
-    def sum_delta_inputs(self, init: ArrayLike, *args: Any, label: str | None = None, **kwargs: Any) -> Array:
+    def sum_delta_inputs(self, init: ArrayLike, *args: object, label: str | None = None, **kwargs: object) -> Array:
         """``init`` plus the delta inputs. Those that are arrays are then removed.
 
         Args:
@@ -218,7 +219,9 @@ class Linear(Synapse):
         self._drop_used(added)
         return self._with_unit(jnp.asarray(total), "mS")
 
-    def _called_delta_inputs(self, label: str | None = None, *args: Any, **kwargs: Any) -> dict[DeltaKey, ArrayLike]:
+    def _called_delta_inputs(
+        self, label: str | None = None, *args: object, **kwargs: object
+    ) -> dict[DeltaKey, ArrayLike]:
         return {
             key: inp(*args, **kwargs) if callable(inp) else inp
             for key, inp in self._delta_inputs.items()
@@ -310,11 +313,8 @@ class DualExpon(Linear):
     def _options(self) -> dict[str, str]:
         return {"normalize": repr(self._normalize), **super()._options()}
 
-    def _params_for_kernel(self, given: Any) -> Any:
-        if self._normalize:
-            return given
-        like: Any = jax.ShapeDtypeStruct(self.in_size, given.amplitude.dtype)
-        return not_normalized(aligned_params(given, like, dual_expon))
+    def _params_for_kernel(self, given: AnyParams) -> AnyParams:
+        return given if self._normalize else not_normalized(given, self.in_size)
 
     def _read(self, name: str) -> Array:
         return decaying_part(self._given, self.state) if name == "g_decay" else super()._read(name)
@@ -329,23 +329,34 @@ class DualExpon(Linear):
         self._state = _from_pair(self._given, **pair)
 
 
+def not_normalized(params: AnyParams, shape: Shape) -> AnyParams:
+    """Parameters of `synkin.dual_expon` for which its g is amplitude (g_decay - g_rise).
+
+    Args:
+        params: arrays of one dtype; ``amplitude`` is the factor in that formula.
+        shape: of the synapses, to which the parameters broadcast.
+    """
+    like: Any = jax.ShapeDtypeStruct(shape, params.amplitude.dtype)
+    return _not_normalized(aligned_params(params, like, dual_expon))
+
+
 @jax.jit
-def not_normalized(params: Any) -> Any:
-    """Parameters for which the kernel's g is amplitude (g_decay - g_rise)."""
+def _not_normalized(params: AnyParams) -> AnyParams:
     return params._replace(amplitude=params.amplitude * _rate_difference(params) * peak(params))
 
 
 @jax.jit
-def decaying_part(params: Any, state: Any) -> Array:
+def decaying_part(params: AnyParams, state: AnyState) -> Array:
+    """g_decay in mS, from parameters and state of `synkin.dual_expon`."""
     return state.g_rise + _rate_difference(aligned_params(params, state.w, dual_expon)) * state.w
 
 
 @jax.jit
-def _from_pair(params: Any, g_rise: Array, g_decay: Array) -> Any:
+def _from_pair(params: AnyParams, g_rise: Array, g_decay: Array) -> AnyState:
     w = (g_decay - g_rise) / _rate_difference(aligned_params(params, g_rise, dual_expon))
     return dual_expon.State(g_rise=g_rise, w=w)
 
 
-def _rate_difference(params: Any) -> Array:
-    """1/tau_rise - 1/tau_decay, /ms, without cancellation where the two are close."""
+def _rate_difference(params: AnyParams) -> Array:
+    """1/tau_rise - 1/tau_decay in 1/ms, without cancellation if the two are close."""
     return (params.tau_decay - params.tau_rise) / (params.tau_rise * params.tau_decay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Self, cast, overload
 
 from jax import Array
 
@@ -21,7 +21,13 @@ from synkin.objects.synapse import Parameter, Value, Variable
 class Conductance:
     """g of a kernel that has no variable of that name, as an attribute, to be read as ``synapse.g.value``."""
 
-    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, synapse: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, synapse: synapse.Synapse, owner: type) -> ConductanceValue: ...
+
+    def __get__(self, synapse: synapse.Synapse | None, owner: type) -> Self | ConductanceValue:
         return self if synapse is None else ConductanceValue(synapse)
 
     def __set__(self, synapse: synapse.Synapse, value: object) -> None:
@@ -80,10 +86,11 @@ def Synapse(
 
 
 @functools.cache
-def _class_of(kernel: Kernel) -> Any:
+def _class_of(kernel: Kernel) -> type[Linear | Receptor]:
     base = Linear if kernel.input.takes_weights else Receptor
     attributes: dict[str, object] = {name: Variable() for name in kernel.order}
     attributes |= {name: Parameter() for name in kernel.Params._fields}
     attributes.setdefault("g", Conductance())
     members = {name: value for name, value in attributes.items() if not hasattr(base, name)}
-    return type(kernel.name, (base,), {**members, "kernel": kernel, "_initializers": (), "__doc__": kernel.__doc__})
+    members |= {"kernel": kernel, "_initializers": (), "__doc__": kernel.__doc__}
+    return cast("type[Linear | Receptor]", type(kernel.name, (base,), members))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ class Receptor(Synapse):
     T_duration = Parameter("T_dur")
     spike_arrival_time = Variable("ms")
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         super()._construct(options, params)
         if options["release"] is not None:
             raise TypeError(
@@ -66,7 +66,7 @@ class Receptor(Synapse):
 
     def init_state(self, batch_size: int | None = None) -> None:
         super().init_state(batch_size)
-        like = self._held_state[0]
+        like = self.state[0]
         self._arrival = jnp.full(like.shape, BEFORE_ANY_SPIKE, like.dtype)
 
     def update(self, spike: ArrayLike) -> Array:

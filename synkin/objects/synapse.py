@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Self, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_method
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape, as_real, broadcasts
@@ -34,32 +35,35 @@ Value = ArrayLike | Callable[[Shape], ArrayLike]
 
 _serial_numbers = itertools.count()
 
+_Kept = TypeVar("_Kept")
+_AnyCarry = TypeVar("_AnyCarry", Carry, CarryOfSum)
+
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _stepper(kernel: Kernel, method: str, overlap: str, params: Any, dt: ArrayLike, like: Array) -> Stepper:
+def _stepper(kernel: Kernel, method: str, overlap: str, params: AnyParams, dt: ArrayLike, like: Array) -> Stepper:
     return prepared(kernel, params, dt, method, overlap, like.dtype)
 
 
 @partial(jax.jit, static_argnums=2)
-def _initial_carry(stepper: Stepper, state: Any, at_rest: bool) -> Carry:
+def _initial_carry(stepper: Stepper, state: AnyState, at_rest: bool) -> Carry:
     return carry_from_state(stepper, state, at_rest=at_rest)
 
 
 @jax.jit
-def _state_of(stepper: Stepper, carry: Carry) -> Any:
+def _state_of(stepper: Stepper, carry: Carry) -> AnyState:
     return stepper.state(carry)
 
 
-Progress = list[tuple[tuple[Array, ...], Any]]
-"""What a step changes in a carry, for each kernel of a sum: variables, and the count of the pulse."""
+Progress = list[tuple[tuple[Array, ...], Array | None]]
+"""What a step changes in a carry, for each part of the kernel: the variables, and the count of the pulse if any."""
 
 
 def progress(carry: Carry | CarryOfSum) -> Progress:
-    """What a step has changed in a carry. A jitted function that returns the rest too copies it with every call."""
+    """What a step has changed in a carry. A jitted function that returned the rest too would copy it in each call."""
     return [(part.y, part.count) for part in carry.parts]
 
 
-def with_progress(carry: Any, changed: Progress) -> Any:
+def with_progress(carry: _AnyCarry, changed: Progress) -> _AnyCarry:
     """The carry before a step, with what the step has changed."""
     own = zip(carry.parts, changed, strict=True)
     return carry.with_parts([part._replace(y=y, count=count) for part, (y, count) in own])
@@ -74,7 +78,13 @@ class Parameter:
     def __set_name__(self, owner: type, name: str) -> None:
         self.field = self.field or name
 
-    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, synapse: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, synapse: Synapse, owner: type) -> Array: ...
+
+    def __get__(self, synapse: Synapse | None, owner: type) -> Self | Array:
         if synapse is None:
             return self
         check_has_parameter(synapse.kernel, self.field)  # every receptor's class has a T_dur, and not every sum
@@ -98,7 +108,13 @@ class Variable:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, synapse: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, synapse: Synapse, owner: type) -> VariableValue: ...
+
+    def __get__(self, synapse: Synapse | None, owner: type) -> Self | VariableValue:
         if synapse is None:
             return self
         return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
@@ -151,7 +167,7 @@ class Synapse:
         options = {"in_size": in_size, "name": name, "method": method, "overlap": overlap, "release": release}
         self._construct(options, completed(self.kernel, params))
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         """Set up the object.
 
         Args:
@@ -161,21 +177,21 @@ class Synapse:
         method, name, overlap = options["method"], options["name"], options.get("overlap", "restart")
         check_method(method, self.kernel)
         self._in_size = check_shape(options["in_size"], "in_size")
-        self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
-        self._method: str = method or self.kernel.methods[0]
+        self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else str(name)
+        self._method = str(method or self.kernel.methods[0])
         if params is None:
             params = {field: options[field] for field in self.kernel.Params._fields}
         self._given = self.kernel.Params(**params)  # as the constructor took them, until they are checked
         self._set_params(params)
         self.kernel.input.check_overlap(overlap)
-        self._overlap: str = overlap
+        self._overlap = str(overlap)
         for _, attribute in self._initializers:
             setattr(self, attribute, options[attribute])
         self._batch: Shape = ()
-        self._held_state: Any = None  # None where it is still to be computed from the carry
+        self._held_state: AnyState | None = None  # None if it is still to be computed from the carry
         self._at_rest = False
         self._stepping: tuple[Stepper, Carry] | None = None  # since the first step
-        self._stepping_for: tuple[Any, Any] = (None, None)  # the parameters and dt of that stepper
+        self._stepping_for: tuple[AnyParams, float] = (None, 0.0)  # the parameters and dt of that stepper
         self._clock = 0.0
 
     @classmethod
@@ -201,21 +217,21 @@ class Synapse:
         return self._method
 
     @property
-    def params(self) -> Any:
+    def params(self) -> AnyParams:
         """The kernel's ``Params``, as arrays, ready for ``kernel.step``."""
         return self._params
 
     @property
-    def state(self) -> Any:
+    def state(self) -> AnyState:
         """The kernel's ``State``, ready for ``kernel.step``, whose result may be set here."""
         if self._state is None:
             self.init_state()
         return self._state
 
     @state.setter
-    def state(self, state: Any) -> None:
+    def state(self, state: object) -> None:
         old = self.state
-        if getattr(state, "_fields", None) != old._fields:
+        if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
             raise TypeError(
                 f"Argument `state` must be a State with the fields {old._fields}, but is {describe(state)}."
             )
@@ -226,14 +242,14 @@ class Synapse:
         self._state = self._check_concrete(type(old)(*new))
 
     @property
-    def _state(self) -> Any:
+    def _state(self) -> AnyState | None:
         if self._held_state is None and self._stepping is not None:
             with jax.ensure_compile_time_eval():  # a concrete state, under a transformation too
                 self._held_state = _state_of(*self._stepping)
         return self._held_state
 
     @_state.setter
-    def _state(self, state: Any) -> None:
+    def _state(self, state: AnyState) -> None:
         self._held_state, self._stepping, self._at_rest = state, None, False
 
     def _stepper_and_carry(self, dt: float) -> tuple[Stepper, Carry]:
@@ -287,7 +303,7 @@ class Synapse:
         """Advance by one step and return g; see `Linear.update` and `Receptor.update`."""
         raise NotImplementedError
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Array:
+    def __call__(self, *args: object, **kwargs: object) -> Array:
         """`update`."""
         return self.update(*args, **kwargs)
 
@@ -329,7 +345,7 @@ class Synapse:
         """Options that `repr` shows besides the parameters, as text."""
         return {"method": repr(self._method)}
 
-    def _set_params(self, given: Mapping[str, Value]) -> None:
+    def _set_params(self, given: Mapping[str, object]) -> None:
         """Set parameters; none is changed unless all of them are valid."""
         arrays = {}
         for field, value in given.items():
@@ -341,8 +357,8 @@ class Synapse:
         check_params(candidates, self._in_size, self.kernel)
         self._given, self._params = candidates, self._params_for_kernel(candidates)
 
-    def _params_for_kernel(self, given: Any) -> Any:
-        """The kernel's parameters, of those of the object."""
+    def _params_for_kernel(self, given: AnyParams) -> AnyParams:
+        """The kernel's parameters, computed from those of the object."""
         return given
 
     def _read(self, name: str) -> Array:
@@ -367,21 +383,21 @@ class Synapse:
         dt = environ.get("dt") if dt is None else environ.checked_dt(dt)
         return self._strip_unit("t", t, "ms"), self._strip_unit("dt", dt, "ms")
 
-    def _strip_unit(self, name: str, value: Any, unit: str) -> Any:
-        """``value`` without its unit. Once it has been given a quantity, the object gives quantities."""
-        if not units.is_quantity(value):
-            return value
-        value = units.plain(name, value, unit)
-        self._has_units = True
+    def _strip_unit(self, name: str, value: _Kept, unit: str) -> _Kept:
+        """``value`` without its unit. An object that was given a quantity returns quantities from then on."""
+        if units.is_quantity(value):
+            value = units.plain(name, value, unit)
+            self._has_units = True
         return value
 
-    def _with_unit(self, value: Array, unit: str) -> Any:
-        """``value`` as a quantity, if the object gives quantities."""
+    def _with_unit(self, value: Array, unit: str) -> Array:
+        """``value``, as a quantity if the object returns quantities."""
         if unit == "1" or not (self._has_units or units.among(environ.get("t", None), environ.get("dt", None))):
             return value
-        return units.quantity(value, unit)
+        with_unit: Array = units.quantity(value, unit)
+        return with_unit
 
-    def _check_concrete(self, values: Any) -> Any:
+    def _check_concrete(self, values: _Kept) -> _Kept:
         """``values``, a pytree that the object is going to keep.
 
         Raises:

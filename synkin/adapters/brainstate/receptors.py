@@ -1,14 +1,15 @@
 """The receptors, where a spike starts a pulse of transmitter, for brainstate: `AMPA`, `GABAa`, `BioNMDA`."""
 
 from collections.abc import Hashable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import braintools
 import brainunit as u
 import jax.numpy as jnp
 
-from synkin.adapters.brainstate.synapse import NO_G, Synapse, Value, environ, event_array, with_unit
+from synkin.adapters.brainstate.synapse import NO_G, Numbers, Synapse, Value, environ, event_array, with_unit
 from synkin.arguments import units
+from synkin.arguments.numbers import Shape
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
@@ -28,12 +29,12 @@ class Receptor(Synapse):
     _attributes = {"T_dur": "T_duration"}  # noqa: RUF012 (never changed)
 
     @property
-    def T_dur(self) -> Any:
+    def T_dur(self) -> Numbers:
         """Length of a pulse; the attribute `T_duration` is the same."""
         return self.T_duration
 
     @T_dur.setter
-    def T_dur(self, value: Any) -> None:
+    def T_dur(self, value: Value) -> None:
         check_has_parameter(self.kernel, "T_dur")
         self.T_duration = value
 
@@ -42,7 +43,7 @@ class Receptor(Synapse):
         """What a spike during a pulse does: "restart" or "ignore"."""
         return self._overlap
 
-    def update(self, pre_spike: Any) -> Any:
+    def update(self, pre_spike: Numbers) -> Numbers:
         """Advance by one step of brainstate's dt.
 
         Args:
@@ -78,7 +79,7 @@ class Receptor(Synapse):
             "projection that aligns it with the presynaptic neurons."
         )
 
-    def _initial(self, batch_size: int | None) -> dict[str, Any]:
+    def _initial(self, batch_size: int | None) -> dict[str, Numbers]:
         values = super()._initial(batch_size)
         like = u.get_mantissa(values[self.kernel.order[0]])
         values["spike_arrival_time"] = with_unit(u.ms, jnp.full(like.shape, BEFORE_ANY_SPIKE, like.dtype))
@@ -93,7 +94,7 @@ class AMPA(Receptor):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         alpha: Value = KERNEL_DEFAULT,
         beta: Value = KERNEL_DEFAULT,
@@ -123,7 +124,7 @@ class BioNMDA(Receptor):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         alpha1: Value = KERNEL_DEFAULT,
         beta1: Value = KERNEL_DEFAULT,
