@@ -5,6 +5,8 @@ conductance in uS, here ``gS`` times the kernel's g, times mV. It works with jax
 `make_trainable`, and gradients through `jaxley.integrate`.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
