@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from synkin.cli.parser import called_as
 from synkin.cli.suggestions import did_you_mean
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme
-from synkin.declaring.sums import Sum, added
+from synkin.declaring.sums import added
 from synkin.kernels import KERNELS
 from synkin.recordings import Recording, formats, time_unit
 from synkin.recordings.recording import checked_part, cut
@@ -105,10 +105,10 @@ def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
     )
 
 
-def add_scheme(parser: argparse._ActionsContainer, **given: Any) -> None:
+def add_scheme(parser: argparse._ActionsContainer, dest: str = "scheme", default: str | None = None) -> None:
     """Add the option --scheme, whose value is a kernel."""
     text = "a receptor of your own: a text file of its states and transitions, as `list --help` shows"
-    parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, **given)
+    parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, dest=dest, default=default)
 
 
 def add_time_unit(parser: argparse.ArgumentParser) -> None:
@@ -225,7 +225,7 @@ def kernels(names: str) -> Kernel | list[Kernel]:
     return [kernel(name) for name in listed]
 
 
-def params(kernel: Kernel, settings: Iterable[str]) -> Any:
+def params(kernel: Kernel, settings: Iterable[str]) -> NamedTuple:
     """The kernel's ``Params`` with the ``settings``, each ``NAME=VALUE``.
 
     Raises:
@@ -253,7 +253,7 @@ def params(kernel: Kernel, settings: Iterable[str]) -> Any:
     return changed
 
 
-def table(kernel: Kernel, params: Any) -> list[tuple[str, str, str]]:
+def table(kernel: Kernel, params: NamedTuple) -> list[tuple[str, str, str]]:
     """Each parameter, its value and its unit, if it has one."""
     units = ["" if unit in (None, "1") else unit for unit in kernel.UNITS]
     return [(name, f"{value:g}", unit) for name, value, unit in zip(params._fields, params, units, strict=True)]
@@ -272,14 +272,18 @@ def check_parameter(kernel: Kernel, name: str) -> None:
 
 
 def typical_free(kernel: Kernel) -> list[str]:
-    """The parameters that are fitted by default: not T, which acts as alpha does, nor the amplitude.
+    """The parameters that are fitted by default: those of each part, and the relative conductances of a sum."""
+    names = kernel.Params(*kernel.Params._fields)  # of each parameter its name, also in the `Params` of a part
+    parts = zip(kernel.parts, kernel.params_of(names), strict=True)
+    wanted = {getattr(own, name) for part, own in parts for name in _typical_free_of_part(part)}
+    return [name for name in names if name in wanted or name in kernel.relative_names]
 
-    Of a scheme, which has more rates than one recording determines, those of opening and closing.
+
+def _typical_free_of_part(kernel: Kernel) -> list[str]:
+    """All parameters but T, which has the same effect as alpha, and the amplitude.
+
+    A scheme has more rates than one recording determines. Of a scheme they are only the rates of opening and closing.
     """
-    if isinstance(kernel, Sum):
-        own = {f"{name}_{free}" for name, part in zip(kernel.names, kernel.parts, strict=True)
-               for free in typical_free(part)}  # fmt: skip
-        return [name for name in kernel.Params._fields if name in own or kernel.bare(name) == "g"]
     known = [name for name in kernel.Params._fields if name not in ("T", "amplitude")]
     if not isinstance(kernel, Scheme):
         return known

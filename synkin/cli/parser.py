@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from synkin.cli import UsageError
 from synkin.cli.suggestions import did_you_mean
@@ -28,13 +28,15 @@ def called_as() -> str:
 class Parser(argparse.ArgumentParser):
     """An argument parser that does not take a file for the value of an option, and whose errors are sentences."""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """As in argparse, which also calls this for a command; but unknown words are an error."""
         words = self._joined(deque(sys.argv[1:] if args is None else args))
-        namespace, left = super().parse_known_args(words, namespace)
+        parsed, left = super().parse_known_args(words, namespace or argparse.Namespace())
         if left:
             raise UsageError(self._unknown(left[0]))
-        return namespace, []
+        return parsed, []
 
     def error(self, message: str) -> NoReturn:
         """Raise the error of argparse as a sentence."""

@@ -1,7 +1,7 @@
 """The arguments of a fit, checked and turned into a `Problem`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -21,10 +21,10 @@ from synkin.solving import limits
 
 def as_problem(
     kernel: Kernel,
-    params: Any,
+    params: NamedTuple,
     spike_times: ArrayLike | Jumps,
     times: ArrayLike | Sequence[ArrayLike],
-    trace: Any,  # an array, a list of arrays, or a quantity
+    trace: ArrayLike | Sequence[ArrayLike],
     *,
     free: str | Sequence[str],
     held: Mapping[str, bool | float | str],
@@ -48,8 +48,7 @@ def as_problem(
         spike_times, weights = samples.as_protocol(kernel, spike_times, weights)
     else:
         spike_times, weights = units.plain("spike_times", spike_times, "ms"), units.plain("weights", weights, "mS")
-    if units.is_quantity(trace):
-        trace, unit = trace.mantissa, str(trace.unit)
+    trace, own_unit = samples.split_unit(trace)
     check_params(params, (), kernel)
     kernel.input.check_overlap(overlap)
     params = params._make(float(as_float64(f"params.{name}", value)) for name, value in params._asdict().items())
@@ -89,7 +88,7 @@ def as_problem(
         importance=samples.importance(sigma, present, is_single),
         is_single=is_single,
         overlap=overlap,
-        unit=unit,
+        unit=own_unit or unit,
         free=free,
         logarithmic=tuple(not kernel.parameters[name].signed for name in free),
         ties=ties,
@@ -123,7 +122,7 @@ def _check_free(kernel: Kernel, params: NamedTuple, free: str | Sequence[str]) -
     return free
 
 
-def _as_held(name: str, value: Any) -> float | None:
+def _as_held(name: str, value: object) -> float | None:
     """The value at which scale, offset or onset is held; None for True and "shared", which mean that it is fitted."""
     if isinstance(value, str) and value == "shared":
         return None
@@ -131,11 +130,10 @@ def _as_held(name: str, value: Any) -> float | None:
         return None if value else OWN[name]
     if isinstance(value, str):
         raise TypeError(f"Argument `{name}` must be True, False, 'shared' or a finite number, but is {value!r}.")
-    check_number(name, value, np.isfinite, "True, False, 'shared' or a finite number")
-    return float(value)
+    return float(check_number(name, value, np.isfinite, "True, False, 'shared' or a finite number"))
 
 
-def _as_delay(value: Any) -> float:
+def _as_delay(value: object) -> float:
     """``value``, a delay in ms that is known now."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(

@@ -6,7 +6,7 @@ import html
 import os
 import textwrap
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
@@ -127,7 +127,7 @@ class Fit:
         with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
             return profile(self.problem, self.point, self.width, self.alike, name, stderr)
 
-    def bootstrap(self, n: int = 200, key: Any = 0, *, over: str | None = None) -> Bootstrap:
+    def bootstrap(self, n: int = 200, key: int | jax.Array = 0, *, over: str | None = None) -> Bootstrap:
         """Fits of recordings that are drawn at random from this one.
 
         Args:

@@ -1,7 +1,7 @@
 """The recording and what evoked it, checked: samples, their errors, spike times, protocols of concentrations."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -11,6 +11,8 @@ from synkin.arguments.numbers import as_float64, check_concentration
 from synkin.arguments.times import check_in_order, check_increasing, check_times
 from synkin.declaring.kernel import Kernel
 from synkin.runs.protocol import Jumps
+
+_Value = TypeVar("_Value")
 
 
 def as_samples(
@@ -54,10 +56,11 @@ def as_samples(
     return times, trace, is_single
 
 
-def _as_rows(value: Any) -> Sequence[Any]:
+def _as_rows(value: object) -> Sequence[Any]:
     """``value`` if it is a list of vectors, else an empty list."""
-    is_list = isinstance(value, list | tuple) and all(np.ndim(row) == 1 for row in value)
-    return value if is_list else []
+    if isinstance(value, list | tuple) and all(np.ndim(row) == 1 for row in value):
+        return value
+    return []
 
 
 def _extended(times: Sequence[ArrayLike], trace: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +76,13 @@ def _extended(times: Sequence[ArrayLike], trace: Sequence[ArrayLike]) -> tuple[n
     return extended[0], extended[1]
 
 
-def importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
+def split_unit(value: _Value) -> tuple[_Value, str]:
+    """The numbers of a quantity and the name of its unit; of anything else itself and ""."""
+    quantity: Any = value
+    return (quantity.mantissa, str(quantity.unit)) if units.is_quantity(value) else (value, "")
+
+
+def importance(sigma: ArrayLike | None, present: np.ndarray, is_single: bool) -> np.ndarray:
     """1 over each sample's error ``sigma``, if it is given, (R, M), scaled so that the mean of its square is 1.
 
     Raises:
@@ -81,7 +90,7 @@ def importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
     """
     if sigma is None:
         return np.ones(present.shape)
-    errors = as_float64("sigma", sigma.mantissa if units.is_quantity(sigma) else sigma)
+    errors = as_float64("sigma", split_unit(sigma)[0])
     recordings, length = present.shape
     shapes = [(length,)] if is_single else [(length,), (recordings,), (recordings, length)]
     if errors.shape not in shapes:

@@ -145,10 +145,11 @@ def run(arguments: argparse.Namespace) -> None:
         drawn = result.bootstrap(arguments.bootstrap) if arguments.bootstrap else None
 
     if outputs.out:
-        written = [report.of_fit(found, samples) for found in (compared.fits if compared else results)]
-        for each in written:
-            if of_kernel := profiles.get(each["kernel"]):
-                each["profiles"] = {found.name: report.of_profile(found) for found in of_kernel}
+        fits = compared.fits if compared else results
+        written = [report.of_fit(found, samples) for found in fits]
+        for found, each in zip(fits, written, strict=True):
+            if of_kernel := profiles.get(found.kernel.name):
+                each["profiles"] = {one.name: report.of_profile(one) for one in of_kernel}
         if drawn is not None:  # the most likely is the first
             written[0]["bootstrap"] = report.of_bootstrap(drawn)
         whole = written[0] if compared is None else report.of_comparison(compared) | {"fits": written}

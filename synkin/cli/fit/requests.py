@@ -6,7 +6,7 @@ parameter of that kernel alone.
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from synkin.arguments.number_text import decimal_or_not_finite
 from synkin.cli import UsageError, options
@@ -19,7 +19,7 @@ class Request(NamedTuple):
     """What is fitted of one kernel, and from where."""
 
     kernel: Kernel
-    params: Any  # of the kernel: the start
+    params: NamedTuple  # of the kernel: the start
     free: list[str]
     tie: dict[str, str]
     bounds: dict[str, tuple[float, float]]

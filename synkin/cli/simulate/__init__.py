@@ -9,7 +9,7 @@ import argparse
 import sys
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def _steps(duration: float, dt: float) -> int:
     return max(1, ceil(steps - 1e-6))
 
 
-def _warn_of_pulse(kernel: Kernel, params: Any, dt: float) -> None:
+def _warn_of_pulse(kernel: Kernel, params: NamedTuple, dt: float) -> None:
     """Warn on stderr if whole steps change the length of a pulse of transmitter."""
     # A sum has one pulse for each part.
     for length in dict.fromkeys(value for name, value in params._asdict().items() if kernel.bare(name) == "T_dur"):

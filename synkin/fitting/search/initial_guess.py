@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.declaring.sums import Sum
 from synkin.fitting.model import conductance_of_parts, with_free
 from synkin.fitting.problem import Form, Problem
 from synkin.recordings.measures import crossing_down, crossing_up, measure
@@ -79,8 +78,7 @@ def match_amplitudes(problem: Problem, point: np.ndarray) -> np.ndarray:
     They are found by linear least squares in each recording, together with scale and offset if these are free, and
     averaged over recordings. One that would be negative stays as it was. It is ``point`` itself if none is free.
     """
-    kernel = problem.kernel
-    names = [f"g_{name}" for name in kernel.names[1:]] if isinstance(kernel, Sum) else []
+    names = problem.kernel.relative_names
     free = [name for name in names if name in problem.free]
     if not free:
         return point

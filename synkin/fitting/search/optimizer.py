@@ -6,7 +6,7 @@ descent that ends at a steep response: see `synkin.fitting.search.onset`.
 
 import itertools
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class SearchResult(NamedTuple):
     nfev: int
 
 
-def check_options(loss: Any, starts: Any, max_nfev: Any) -> None:
+def check_options(loss: object, starts: object, max_nfev: object) -> None:
     """Raise ValueError or TypeError unless the options of the search make sense."""
     check_choice("loss", loss, LOSSES)
     for name, value in (("starts", starts), ("max_nfev", max_nfev)):

@@ -7,9 +7,10 @@ sum has grown by more than noise explains.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from synkin.arguments import fields
 from synkin.arguments.choices import check_choice
@@ -27,7 +28,7 @@ _BEYOND, _PARTS, _STEPS, _FIRST = 1.15, 1 / 7, 40, 0.1
 _LOWER = 1e-4
 
 # From a coordinate, or an array of them, to the quantity.
-_Value = Callable[[Any], Any]
+_Value = Callable[[ArrayLike], np.ndarray]
 
 
 @fields.described
@@ -92,8 +93,8 @@ def profile(
     quantiles = [float(students_t.ppf((1 + level) / 2, freedom)) for level in LEVELS]
     lowest, start = refine(held_at(coordinate), np.delete(point, index))
     is_logarithm = bool(problem.are_logarithms[index])
-    value_of: _Value = np.exp if is_logarithm else lambda x: x
-    relative = stderr / abs(value_of(coordinate)) if is_logarithm else stderr
+    value_of: _Value = np.exp if is_logarithm else np.asarray
+    relative = stderr / abs(float(value_of(coordinate))) if is_logarithm else stderr
     first = relative if np.isfinite(relative) and relative > 0 else _FIRST * (1.0 if is_logarithm else abs(coordinate))
     best = _Place(coordinate, lowest, start)
     steps = _Steps(lowest, freedom, first or 1.0, quantiles[1])

@@ -6,7 +6,7 @@ It assumes nothing about the noise except that the recording is representative o
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +85,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    problem: Problem, point: np.ndarray, width: float, correlated: float, n: int, key: Any, over: str | None
+    problem: Problem, point: np.ndarray, width: float, correlated: float, n: int, key: int | jax.Array, over: str | None
 ) -> Bootstrap:
     """Fits of ``n`` recordings drawn at random.
 
@@ -181,8 +181,8 @@ def _block_length(problem: Problem, correlated: float) -> int:
     return block
 
 
-def _as_seed(key: Any) -> Any:
-    """A whole number, or a key of JAX, as a seed of NumPy's generator."""
+def _as_seed(key: int | jax.Array) -> int | list[int]:
+    """A seed of NumPy's generator, from a whole number or a key of JAX."""
     if isinstance(key, jax.Array):
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             key = jax.random.key_data(key)
