@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Self, cast, overload
+from typing import cast
 
 from jax import Array
 
@@ -15,20 +15,14 @@ from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import synapse
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
-from synkin.objects.synapse import Parameter, Value, Variable
+from synkin.objects.synapse import Attribute, Parameter, Value, Variable
 
 
-class Conductance:
+class Conductance(Attribute["ConductanceValue"]):
     """g of a kernel that has no variable of that name, as an attribute, to be read as ``synapse.g.value``."""
 
-    @overload
-    def __get__(self, synapse: None, owner: type) -> Self: ...
-
-    @overload
-    def __get__(self, synapse: synapse.Synapse, owner: type) -> ConductanceValue: ...
-
-    def __get__(self, synapse: synapse.Synapse | None, owner: type) -> Self | ConductanceValue:
-        return self if synapse is None else ConductanceValue(synapse)
+    def of(self, synapse: synapse.Synapse) -> ConductanceValue:
+        return ConductanceValue(synapse)
 
     def __set__(self, synapse: synapse.Synapse, value: object) -> None:
         raise AttributeError("Attribute `g` cannot be set: it follows from the state, whose variables can.")

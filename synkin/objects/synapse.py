@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ Value = ArrayLike | Callable[[Shape], ArrayLike]
 _serial_numbers = itertools.count()
 
 _Kept = TypeVar("_Kept")
+_Read = TypeVar("_Read", covariant=True)
 _AnyCarry = TypeVar("_AnyCarry", Carry, CarryOfSum)
 
 
@@ -69,8 +70,25 @@ def with_progress(carry: _AnyCarry, changed: Progress) -> _AnyCarry:
     return carry.with_parts([part._replace(y=y, count=count) for part, (y, count) in own])
 
 
-class Parameter:
-    """A parameter of the kernel as an attribute. A new value is checked and acts from the next step on."""
+class Attribute(Generic[_Read]):
+    """Base of the attributes that are read from an object. As an attribute of the class it is itself."""
+
+    @overload
+    def __get__(self, synapse: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, synapse: Synapse, owner: type) -> _Read: ...
+
+    def __get__(self, synapse: Synapse | None, owner: type) -> Self | _Read:
+        return self if synapse is None else self.of(synapse)
+
+    def of(self, synapse: Synapse) -> _Read:
+        """What the attribute is for one object."""
+        raise NotImplementedError
+
+
+class Parameter(Attribute[Array]):
+    """A parameter of the kernel as an attribute. A new value is checked, and is used from the next step on."""
 
     def __init__(self, field: str = "") -> None:
         self.field = field
@@ -78,16 +96,8 @@ class Parameter:
     def __set_name__(self, owner: type, name: str) -> None:
         self.field = self.field or name
 
-    @overload
-    def __get__(self, synapse: None, owner: type) -> Self: ...
-
-    @overload
-    def __get__(self, synapse: Synapse, owner: type) -> Array: ...
-
-    def __get__(self, synapse: Synapse | None, owner: type) -> Self | Array:
-        if synapse is None:
-            return self
-        check_has_parameter(synapse.kernel, self.field)  # every receptor's class has a T_dur, and not every sum
+    def of(self, synapse: Synapse) -> Array:
+        check_has_parameter(synapse.kernel, self.field)  # the class of a sum of receptors has a T_dur, but not the sum
         return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
     def __set__(self, synapse: Synapse, value: Value) -> None:
@@ -95,7 +105,7 @@ class Parameter:
         synapse._set_params({self.field: value})
 
 
-class Variable:
+class Variable(Attribute["VariableValue"]):
     """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``.
 
     Args:
@@ -108,15 +118,7 @@ class Variable:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    @overload
-    def __get__(self, synapse: None, owner: type) -> Self: ...
-
-    @overload
-    def __get__(self, synapse: Synapse, owner: type) -> VariableValue: ...
-
-    def __get__(self, synapse: Synapse | None, owner: type) -> Self | VariableValue:
-        if synapse is None:
-            return self
+    def of(self, synapse: Synapse) -> VariableValue:
         return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
 
     def __set__(self, synapse: Synapse, value: object) -> None:
