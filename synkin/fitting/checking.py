@@ -123,7 +123,7 @@ def _check_free(kernel: Kernel, params: NamedTuple, free: str | Sequence[str]) -
 
 
 def _as_held(name: str, value: object) -> float | None:
-    """The value at which scale, offset or onset is held; None for True and "shared", which mean that it is fitted."""
+    """The value at which scale, offset or onset is held. None if it is fitted, for which True and "shared" stand."""
     if isinstance(value, str) and value == "shared":
         return None
     if isinstance(value, bool | np.bool_):
@@ -138,7 +138,7 @@ def _as_delay(value: object) -> float:
     if isinstance(value, bool | np.bool_):
         raise TypeError(
             "Argument `delay` must be a number of ms, but is "
-            f"{value}: one that is to be fitted is an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
+            f"{value}: to fit a delay, fit an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
         )
     value = units.plain("delay", value, "ms")
     as_float64("delay", value)
@@ -148,7 +148,7 @@ def _as_delay(value: object) -> float:
 def _as_ties(
     kernel: Kernel, params: NamedTuple, free: tuple[str, ...], tie: Mapping[str, str] | None
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of a parameter and the free one whose value it has."""
+    """Each tied parameter with the free parameter whose value it has."""
     if tie is None:
         return ()
     if not isinstance(tie, Mapping):
@@ -162,7 +162,9 @@ def _as_ties(
         if other not in free:
             raise ValueError(f"Argument `tie` must tie to what is free ({', '.join(free)}), but has {other!r}.")
         if kernel.parameters[name].signed != kernel.parameters[other].signed:
-            raise ValueError(f"Parameters `{name}` and `{other}` must have the same range to be tied, but have not.")
+            raise ValueError(
+                f"Parameters `{name}` and `{other}` must both be signed or both be positive to be tied, but are not."
+            )
     return tuple(tie.items())
 
 

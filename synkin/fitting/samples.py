@@ -1,4 +1,4 @@
-"""The recording and what evoked it, checked: samples, their errors, spike times, protocols of concentrations."""
+"""Checks of a recording and of what evoked it: samples, their errors, spike times, protocols of concentrations."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ def as_samples(
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Times (M,) or (R, M) and trace (R, M), and whether the trace came as (M,).
 
-    Lists of recordings of different lengths are extended to the longest: NaN at times that go on.
+    If lists hold recordings of different lengths, these are extended to the longest one by NaN samples at later times.
 
     Raises:
         TypeError, ValueError: not real numbers, times that do not increase, or shapes that do not fit.
@@ -64,7 +64,7 @@ def _as_rows(value: object) -> Sequence[Any]:
 
 
 def _extended(times: Sequence[ArrayLike], trace: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of one length: NaN, at times that go on with the last interval."""
+    """Rows of one length: shorter ones are extended by NaN samples, whose times go on with the last interval."""
     rows = [as_float64("times", units.plain("times", row, "ms")) for row in times]
     longest = max(map(len, rows))
     extended = np.full((2, len(rows), longest), np.nan)
@@ -107,10 +107,10 @@ def importance(sigma: ArrayLike | None, present: np.ndarray, is_single: bool) ->
 
 
 def check_trace(trace: np.ndarray, present: np.ndarray, is_single: bool, shared: int, own: int) -> None:
-    """Check that there are samples enough for ``shared`` numbers and ``own`` numbers of each recording.
+    """Check that there are enough samples to fit ``shared`` numbers, and ``own`` numbers of each recording.
 
     Raises:
-        ValueError: too few samples, or a trace that is infinite somewhere or constant.
+        ValueError: too few samples, a constant trace, or an infinite sample.
     """
     if np.isinf(trace).any():
         r, m = np.argwhere(np.isinf(trace))[0]
@@ -156,7 +156,7 @@ def check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, recor
 
 
 def as_protocol(kernel: Kernel, given: Jumps, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    """The edges of a protocol in ms, and the concentration in mM after each of them; after the last it is 0.
+    """The edges of a protocol in ms, and the concentration in mM after each edge: 0 after the last one.
 
     Raises:
         TypeError, ValueError: a kernel that takes no concentration, or arrays that do not fit.

@@ -1,4 +1,4 @@
-"""A `Fit` as a JSON file, so that what is read back equals what was written to the last bit.
+"""A `Fit` as a JSON file. What is read equals what was written, to the last bit.
 
 The file identifies its kernel (`synkin.fitting.serialization.identity`). It is read only with a kernel of the same
 equations: the library's kernel of that name, a scheme made from the text in the file, or a kernel that is given. A
@@ -113,7 +113,7 @@ class _RefusedError(Exception):
 
 
 def _not_a_fit(path: _Path) -> ValueError:
-    return ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or not a whole one.")
+    return ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or is incomplete.")
 
 
 def _checksum(content: Record) -> str:
@@ -123,7 +123,7 @@ def _checksum(content: Record) -> str:
 
 
 def _with_scheme(record: Record, kernel: Kernel) -> Record:
-    """``record`` with the text of each scheme that is not one of the library's kernels."""
+    """``record``, with the text of each scheme in it that is not in the library."""
     if "parts" in record:
         parts = zip(record["parts"], kernel.parts, strict=True)
         return record | {"parts": [_with_scheme(one, part) for one, part in parts]}
@@ -193,7 +193,7 @@ def _check_curve(fit: Record, problem: Problem, path: _Path) -> None:
     ):
         raise _RefusedError(
             f"File {path} must hold the curve that {problem.kernel.name} gives with the parameters in it, but holds "
-            "another one: it was changed since, or fitted with another kernel, which `kernel=` gives."
+            "another one: the file was changed, or another kernel was fitted, which must be given as `kernel=`."
         )
 
 

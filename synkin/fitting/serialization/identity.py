@@ -1,12 +1,12 @@
-"""What identifies a kernel in a file, so that one of the same name but with other equations is not taken for it.
+"""What identifies a kernel in a file, so that a kernel of the same name with other equations is recognised as another.
 
     names        of the kernel, its parameters, their units, its variables, and which of these takes an input
     values       derivatives, g and the state at rest, at points spread around the parameters of a fit
     operations   a fingerprint of the equations as JAX traces them; of a scheme its states, transitions and open states
 
 Values alone would miss a threshold between the points, and operations alone would miss what a callback does. Another
-version of JAX may trace the same equations to other operations, and another version of synkin may write a kernel in
-another way: between versions only the values are compared.
+version of JAX may trace the same equations to other operations, and another version of synkin may write the equations
+in another way. Between different versions therefore only the values are compared.
 """
 
 from collections.abc import Iterator, Sequence
