@@ -356,7 +356,9 @@ def test_ties_that_make_no_sense(tie, message):
 
 
 def test_a_signed_parameter_is_tied_to_none():
-    with pytest.raises(ValueError, match=r"^Parameters `amplitude` and `tau_decay` must have the same range"):
+    with pytest.raises(
+        ValueError, match=r"^Parameters `amplitude` and `tau_decay` must both be positive, or both of any sign, to"
+    ):
         fitted(kernel=dual_expon, free="tau_decay", tie={"amplitude": "tau_decay"})
 
 

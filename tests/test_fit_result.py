@@ -178,7 +178,7 @@ def test_verdict_on_a_recording(recordings):
     options = {"free": ("beta", "T_dur"), "scale": True, "offset": True, "starts": 3}
     arguments = data["time_ms"], data["mean_pA"]
     good = fit(ampa, ampa.Params(alpha=4.4), [2.91], *arguments, **options)
-    assert good.verdict.startswith("The curve explains 97.8 % of the recording's variance and fast noise 0.")
+    assert good.verdict.startswith("The curve explains 97.8 % of the recording's variance, and fast noise 0.")
     bad = fit(ampa, ampa.Params(alpha=4.4), [6.0], *arguments, **options)
     assert bad.r_squared < 0.6
     assert re.match(BAD.format(r"\d\d %", r"\d\.\d+ %", "ampa"), bad.verdict)

@@ -157,12 +157,12 @@ class KernelSynapse(Synapse):
         y = {field: states[key(field)] for field in kernel.order}
         above = pre_voltage >= params[key("v_th")]
         fired = above & (states[key("above")] < 0.5)
-        # This depends on parameters and delta_t only, so XLA moves it out of jaxley's loop, except for the matrix
-        # exponential of a scheme, which is a loop itself.
+        # This depends only on parameters and delta_t, so that XLA moves it out of jaxley's loop. The matrix exponential
+        # of a scheme stays, because it is itself a loop.
         ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
         for field in kernel.inputs:
             y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
-        # What is left of a pulse goes from step to step as a whole number of steps, and stays exact.
+        # The rest of a pulse is passed from step to step as a whole number of steps, which stays exact.
         counts = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
         carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.input.takes_weights else fired)
         new = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}

@@ -1,4 +1,4 @@
-"""Files that a command writes, and what it says of those that it cannot read or write."""
+"""Files that a command writes, and sentences about files that it cannot read or write."""
 
 import argparse
 import os
@@ -31,7 +31,7 @@ def usage_errors() -> Iterator[None]:
 
 
 class Outputs:
-    """The files that --out and --plot name: checked before the command computes, written when it has."""
+    """The files that --out and --plot name: checked before the command computes, and written after that."""
 
     def __init__(
         self,

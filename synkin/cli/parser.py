@@ -1,8 +1,8 @@
-"""From the words of a command line to options, with an error message for words that are none.
+"""From the words of a command line to options, with an error message for words that belong to no option.
 
-argparse gives an option with a variable number of values every word up to the next option, even the name of the file,
-as in ``fit --scale recording.csv``; and it reads ``-1e-3`` as an option. Here a word goes to an option only if it can
-be its value, and the two are joined with a ``=`` before argparse sees them.
+If an option may have several values, argparse gives it every word up to the next option, even the name of the file, as
+in ``fit --scale recording.csv``. It also reads ``-1e-3`` as an option. Here a word belongs to an option only if it can
+be its value. The option and its value are then joined with ``=`` for argparse.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import NoReturn
 from synkin.cli import UsageError
 from synkin.cli.suggestions import did_you_mean
 
-# The form of the values of --set and --bounds, which may have several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
+# How values of --set and --bounds begin, of which there may be several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
 _SETTING = re.compile(r"[^\W\d][\w+.]*=")
 
 

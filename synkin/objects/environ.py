@@ -31,7 +31,7 @@ _KEYS = ("t", "dt")
 
 _Default = TypeVar("_Default")
 
-# A context variable belongs to a thread (or asyncio task); what `set` stores is for all of them.
+# A context variable belongs to a thread (or asyncio task). What `set` stores holds in all threads.
 _everywhere: dict[str, float | None] = {}
 _here: ContextVar[Mapping[str, float | None]] = ContextVar("synkin.environ", default={})  # noqa: B039 (never mutated)
 
@@ -53,14 +53,14 @@ class context:
     """Set t, dt or both within a ``with`` block, for the thread that runs it. The innermost block overrides the others.
 
     Args:
-        t: time in ms, a finite scalar; None for not set within the block; if left out, it is as outside.
-        dt: step in ms, a positive scalar; None for not set within the block; if left out, it is as outside.
+        t: time in ms, a finite scalar; None removes it within the block; if left out, it stays as outside the block.
+        dt: step in ms, a positive scalar; None removes it within the block; if left out, it stays as outside the block.
 
     Raises:
         TypeError, ValueError: not such a number.
     """
 
-    # A class and no generator, which would be the slowest part of an update in a Python loop.
+    # A class, because a generator would be the slowest part of an update in a Python loop.
     def __init__(self, *, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> None:
         self._given = _checked(t, dt)
         self._tokens: list[Token] = []

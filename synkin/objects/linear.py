@@ -1,4 +1,4 @@
-"""The synapses to which inputs are added: `Alpha`, `Expon`, `DualExpon`."""
+"""The linear synapses, whose inputs are weights: `Alpha`, `Expon`, `DualExpon`."""
 
 from __future__ import annotations
 
@@ -172,12 +172,12 @@ class Linear(Synapse):
         return {**super()._options(), "release": f"{tsodyks_markram.name}({parts})"}
 
     def add_delta_input(self, key: Hashable, inp: DeltaInput, label: str | None = None) -> None:
-        """Let `update` add an input of its own, in mS.
+        """Store an input in mS, which `update` adds to its own.
 
         Args:
             key: its name.
-            inp: an array, which the next update adds and removes; or a callable without arguments, which every
-                update calls.
+            inp: an array, which the next update adds and removes; or a callable without arguments, whose result every
+                update adds.
             label: a group, for `sum_delta_inputs`. Several groups may have the same key.
 
         Raises:

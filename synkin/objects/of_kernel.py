@@ -56,7 +56,7 @@ def Synapse(
     release: ReleaseParams | None = None,
     **params: Value,
 ) -> Linear | Receptor:
-    """Any kernel as an object, as `AMPA` is of `ampa`: also a scheme, or a receptor of one's own.
+    """An object of any kernel, such as a scheme or a receptor of your own, as `AMPA` is an object of `ampa`.
 
     Args:
         kernel: such as `synkin.schemes.nmda5`.
@@ -68,9 +68,9 @@ def Synapse(
         params: the kernel's parameters: numbers, arrays that broadcast, or callables of the shape.
 
     Returns:
-        An object with ``update``, ``run``, ``init_state``, the kernel's parameters as attributes, and its variables and
-        g as ``synapse.g.value``. A parameter or variable whose name is taken by something else, such as ``state``, is
-        in ``params`` or ``state`` only.
+        An object with ``update``, ``run`` and ``init_state``. The kernel's parameters are attributes, and its variables
+        and g are read as ``synapse.g.value``. If the object has another attribute of that name, such as ``state``, the
+        parameter or variable is only in ``params`` or ``state``.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.

@@ -72,8 +72,8 @@ class Receptor(Synapse):
     def update(self, spike: ArrayLike) -> Array:
         """Advance by one step of `synkin.environ`'s dt.
 
-        `spike_arrival_time` takes its time from `synkin.environ` too. Where t is not set there, the object counts its
-        own time: 0 at `init_state`, and dt more after every step, from the latest t that was set.
+        `spike_arrival_time` takes t from `synkin.environ`. If t is not set there, the object counts its own time: 0 at
+        `init_state`, and dt more after every step, starting from the latest t that was set.
 
         Args:
             spike: booleans (or 0 and 1), of the state's shape or broadcasting to it.

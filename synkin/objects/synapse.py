@@ -1,4 +1,4 @@
-"""What all synapse objects share: parameters and state variables as attributes, initial values, the clock."""
+"""What all synapse objects share: parameters and state variables as attributes, initial values, and time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.stepper import Stepper, carry_from_state, prepared, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
-"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
+"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape; also with a unit."""
 
 _serial_numbers = itertools.count()
 
@@ -148,7 +148,7 @@ class VariableValue:
 
 
 class Synapse:
-    """The base of the objects; `synkin.objects.linear` and `synkin.objects.receptors` say what a step is."""
+    """The base of the objects. `synkin.objects.linear` and `synkin.objects.receptors` define their steps."""
 
     kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
@@ -255,7 +255,7 @@ class Synapse:
         self._held_state, self._stepping, self._at_rest = state, None, False
 
     def _stepper_and_carry(self, dt: float) -> tuple[Stepper, Carry]:
-        """The stepper for ``dt`` ms and the carry to go on from. Both are made anew only after a change."""
+        """The stepper for ``dt`` ms, and the carry. They are made again only if parameters, dt or state change."""
         if self._stepping is not None:
             params, last = self._stepping_for
             if params is self._params and (last is dt or (is_concrete(dt) and last == dt)):
@@ -265,7 +265,7 @@ class Synapse:
         stepper = _stepper(self.kernel, self._method, self._overlap, self._params, dt, state[0])
         self._held_state, self._stepping, self._stepping_for = state, None, (self._params, dt)
         carry = _initial_carry(stepper, state, at_rest)
-        # A step needs no parameters besides the coefficients, and passing arrays to a jitted function takes time.
+        # A step needs only the coefficients, and passing the parameters to a jitted function would take time.
         return dataclasses.replace(stepper, params=None), carry
 
     def _keep(self, stepper: Stepper, carry: Carry) -> None:
@@ -279,7 +279,7 @@ class Synapse:
             batch_size: length of a batch axis in front of `varshape`; None for no such axis.
 
         Raises:
-            TypeError, ValueError: a batch size or an initial value that makes no sense.
+            TypeError, ValueError: a batch size or an initial value of the wrong kind, shape or range.
         """
         batch = () if batch_size is None else check_shape(batch_size, "batch_size")
         if len(batch) > 1:
@@ -298,7 +298,7 @@ class Synapse:
         self._clock = 0.0
 
     def reset_state(self, batch_size: int | None = None) -> None:
-        """As `init_state`, but without ``batch_size`` the batch stays as it is."""
+        """As `init_state`, but without ``batch_size`` the batch axis stays as it is."""
         self.init_state(self.batch_size if batch_size is None else batch_size)
 
     def update(self, *args: Any, **kwargs: Any) -> Array:

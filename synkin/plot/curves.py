@@ -143,8 +143,8 @@ def population(
 ) -> tuple[Axes, Axes, Axes]:
     """Draw many conductances: their spikes as a raster, each g as a row of an image, and below their mean.
 
-    A row or column of the image that stands for several synapses or samples shows the value of largest size, so that
-    no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
+    If a row or column of the image stands for several synapses or samples, it shows the value that is farthest from 0,
+    so that no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
 
     Args:
         times: (T,), ms, evenly spaced.
@@ -206,7 +206,7 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``, of scalars; by default the kernel's defaults.
-        dt: interval in ms of the samples that are drawn and measured; small beside the kernel's time constants.
+        dt: interval in ms of the samples that are drawn and measured; much smaller than the kernel's time constants.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -221,7 +221,7 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
     top = int(np.argmax(np.abs(g)))
     peak, peak_time = g[top], times[top]
     height = g / peak if peak else np.zeros(len(g))
-    # A g that jumps at time 0 rises there.
+    # A g that jumps at time 0 has its rise there.
     up = {part: max(times[0], np.nan_to_num(crossing_up(times, height, top, part))) for part in (0.1, 0.5, 0.9)}
     marks = [
         ("10-90 % rise", up[0.1], up[0.9], None, GREEN),
@@ -335,7 +335,7 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
     ax.plot(times, found.baseline + found.curve, color=VERMILION, linewidth=1.5 * thin, label="events and baseline")
     at_top = ax.get_xaxis_transform()
     ax.vlines(found.times, 1 - _TICKS_ROW, 1, BLACK, linewidth=0.7, transform=at_top, label="events")
-    # The trace fills the height, as its baseline may be far from 0.
+    # The limits do not include 0, because the baseline may be far from it.
     set_limits(ax, float(np.nanmin(trace)), float(np.nanmax(trace)), _TICKS_ROW)
     label_axes(ax)
     label_recording(ax, found.unit)
@@ -410,7 +410,7 @@ def _trains(spikes: Spikes | None, n: int) -> list[np.ndarray]:
 
 
 def _impulse_response(kernel: Kernel, params: NamedTuple | None, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
+    """Times in ms from 0, the time of one input, and g in mS at these times until it is nearly 0 again."""
     params = kernel.Params() if params is None else params
     check_dt(dt)
     parts: list[np.ndarray] = []

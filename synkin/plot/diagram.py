@@ -48,14 +48,14 @@ def scheme(
 ) -> Axes:
     """Draw the states of a scheme and the transitions between them, binding to the right.
 
-    To the left of each arrow, seen along it, is the name of its rate. Arrows of binding are blue, and their rates have
-    the factor T. Open states are orange. States that are occupied at rest have a thick frame, and the fraction of the
-    receptors in them if it is not 1.
+    The name of each rate is to the left of its arrow, seen in the direction of the arrow. Arrows of binding are blue,
+    and their rates have the factor T. Open states are orange. States that are occupied at rest have a thick frame, and
+    show the fraction of the receptors in them if it is not 1.
 
     Args:
         kernel: a `synkin.Scheme`, such as `synkin.schemes.nmda5`.
-        params: its ``Params``, scalars: each arrow also has the value of its rate, in /ms (binding: /ms/mM), and is
-            wider the larger that is. By default only the names.
+        params: its ``Params``, scalars: each arrow then also shows the value of its rate, in /ms (binding: /ms/mM), and
+            arrows with larger rates are wider. By default only the names are shown.
         T: transmitter in mM: binding rates are then in /ms, too, at that concentration.
         ax: matplotlib Axes to draw on, in whose present size the picture is made to fit; by default those of a new
             pyplot figure of a fitting size.
@@ -133,7 +133,7 @@ def _concentration(T: ArrayLike) -> float:
 
 def _at_rest(kernel: Scheme, params: NamedTuple) -> dict[str, float]:
     """The fraction of the receptors in each state at rest; 0 where it is less than 0.05 %."""
-    # With several stationary distributions the compiled function gives NaN, and the other one raises the error.
+    # With several stationary distributions the compiled function gives NaN, and the one that is not compiled raises.
     at_rest = _resting(kernel, params)
     if not all(map(np.isfinite, at_rest)):
         at_rest = kernel.init(params, ())
@@ -160,7 +160,7 @@ def _arrows(kernel: Scheme, params: NamedTuple | None, T: float | None) -> list[
     leads = {frozenset((way.source, way.target)) for way in kernel.transitions if way.rate.factor}
     for way in kernel.transitions:
         if not way.rate.factor and frozenset((way.source, way.target)) in leads:
-            continue  # NMODL writes a one-way step with a rate of 0 on the way back
+            continue  # NMODL writes a one-way transition with a rate of 0 for the way back
         ways.setdefault((way.source, way.target), []).append(way)
     arrows = []
     for (source, target), several in ways.items():
@@ -282,7 +282,7 @@ def _fitted(ax: Axes | None, extent: tuple[float, float, float, float]) -> tuple
 def _draw_arrow(ax: Axes, line: labels.Line, width: float, paired: bool, color: str) -> None:
     (x0, y0), (x1, y1) = line.start, line.end
     length, breadth = _HEAD
-    # Of a pair each has the half of an arrow that is on its outer side, which matplotlib calls the right one.
+    # Each arrow of a pair is drawn as its outer half, which matplotlib calls the right one.
     whole = 2 * width if paired else width
     arrow = matplotlib("matplotlib.patches").FancyArrow(
         x0,

@@ -1,4 +1,4 @@
-"""The synapses to which inputs are added, for brainstate: `Alpha`, `Expon`, `DualExpon`."""
+"""The linear synapses, whose inputs are weights, for brainstate: `Alpha`, `Expon`, `DualExpon`."""
 
 import brainstate
 import brainunit as u

@@ -25,7 +25,8 @@ def Synapse(
     g_unit: u.Unit = u.mS,
     **params: Value,
 ) -> Linear | Receptor:
-    """Any kernel as a synapse for brainstate, as `AMPA` is of `synkin.ampa`: also a scheme, or a receptor of one's own.
+    """A synapse for brainstate of any kernel, such as a scheme or a receptor of your own, as `AMPA` is of
+    `synkin.ampa`.
 
     Args:
         kernel: such as `synkin.schemes.nmda5`, or a sum such as ``synkin.ampa + synkin.schemes.nmda5``.
@@ -38,7 +39,7 @@ def Synapse(
 
     Returns:
         A ``brainstate.nn.Dynamics`` with the kernel's parameters as attributes and its variables as states, which begin
-        at rest. Where the kernel has no variable g, there is a state g too: what the latest step returned.
+        at rest. If the kernel has no variable g, there is also a state g, which holds what the latest step returned.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
@@ -47,7 +48,7 @@ def Synapse(
 
 
 def class_of(kernel: Kernel) -> type[Linear | Receptor]:
-    """The class of which `Synapse` makes an object, for ``class_of(kernel).desc(in_size, ...)`` in a projection.
+    """The class of the objects that `Synapse` makes, for ``class_of(kernel).desc(in_size, ...)`` in a projection.
 
     Args:
         kernel: such as `synkin.schemes.nmda5`.
@@ -57,7 +58,7 @@ def class_of(kernel: Kernel) -> type[Linear | Receptor]:
 
     Raises:
         TypeError: not a kernel.
-        ValueError: a kernel whose parameters or variables have the names of something else, such as ``name``.
+        ValueError: a kernel with a parameter or variable whose name a synapse already has, such as ``name``.
     """
     check_kernel(kernel)
     return _class_of(kernel)

@@ -47,8 +47,8 @@ class Receptor(Synapse):
         """Advance by one step of brainstate's dt.
 
         Args:
-            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. brainpy.state takes any other
-                number for a whole spike, and gives spikes with a surrogate gradient one of 0: both are refused here.
+            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. Other numbers are refused, and
+                spikes with a surrogate gradient, for which brainpy.state gives a gradient of 0.
 
         Returns:
             g at the end of the step, shape of the state, in the unit of `g_initializer`.

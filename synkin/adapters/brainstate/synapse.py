@@ -47,7 +47,7 @@ def _stepper(kernel: Kernel, method: str, overlap: str, dtype: np.dtype, params:
 
 
 class Synapse(brainpy.state.Synapse):
-    """The base of the synapses for brainstate; `Linear` and `Receptor` say what a step is."""
+    """The base of the synapses for brainstate. `Linear` and `Receptor` define their steps."""
 
     kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
@@ -113,7 +113,7 @@ class Synapse(brainpy.state.Synapse):
             batch_size: length of a batch axis in front of `varshape`; None for no such axis.
 
         Raises:
-            TypeError, ValueError: an initial value that makes no sense.
+            TypeError, ValueError: an initial value of the wrong kind, shape or unit.
         """
         for field, value in self._initial(batch_size).items():
             kind = brainstate.HiddenState if field in self.kernel.order else brainstate.ShortTermState
@@ -174,8 +174,8 @@ class Synapse(brainpy.state.Synapse):
         warn_of_rounding(self.kernel, self._params_for_kernel(params), dt, self.method)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
         if self.method == "exact" and all(map(is_concrete, (*params, dt))):
-            # Tables, and powers of matrices: constants of the program that is traced. The few exponentials of
-            # "exp_euler" XLA itself takes out of a loop, which spares a compilation.
+            # Tables and powers of matrices become constants of the program that is traced. XLA takes the few
+            # exponentials of "exp_euler" out of a loop by itself, which saves a compilation.
             with jax.ensure_compile_time_eval():
                 return _stepper(*options, self._params_for_kernel(params), dt)
         params = nan_if_invalid(params, self.kernel)
@@ -192,7 +192,7 @@ class Synapse(brainpy.state.Synapse):
         return given
 
     def _unit(self, field: str) -> u.Unit:
-        """The unit of a state: where the kernel's unit has mS in it, that of g takes its place."""
+        """The unit of a state: that of the kernel, in which the unit of g takes the place of mS."""
         name = self.kernel.variables[field]
         if "mS" not in name:
             return units.unit_of(name)

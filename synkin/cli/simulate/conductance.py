@@ -74,7 +74,7 @@ def exact(kernel: Kernel, params: NamedTuple, spikes: Spikes, times: np.ndarray,
     g = _empty(len(times), spikes.shape)  # first, because it raises the error if there are too many synapses
     trains = spikes.trains()
     flat = g.reshape(len(times), len(trains))
-    # Each block goes through all spikes of its synapses, so it has as many times as it can before several synapses.
+    # Each block goes through all spikes of its synapses. So it takes as many times as it can, and then more synapses.
     length = min(len(times), _SAMPLES)
 
     @jax.jit

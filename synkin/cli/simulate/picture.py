@@ -1,4 +1,4 @@
-"""What ``simulate --plot`` draws: a few synapses as traces, many as a population, a long run with its peak close up."""
+"""What ``simulate --plot`` draws: traces of a few synapses or a population of many; of a long run also its peak."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def draw(figure: Figure, times: np.ndarray, g: np.ndarray, spikes: Spikes, name:
         shaded = tops[:1]
     tops[0].set_title(title, loc="left")
     if len(parts) > 1:
-        tops[1].set_title("around the peak, shaded in the whole", loc="left")
+        tops[1].set_title("around the peak, shaded in the whole run", loc="left")
         for ax in shaded:
             ax.axvspan(start, start + _CLOSE_UP, color=plot.GREY, alpha=0.15, linewidth=0)
 

@@ -10,7 +10,7 @@ _ON_TERMINAL, _ELSEWHERE = 0.2, 10.0
 
 
 class Progress:
-    """Counts evaluations of the curve and reports them from time to time; as a context, it clears its line at the end."""
+    """Counts evaluations of the curve and reports them from time to time; a context that clears its line at the end."""
 
     def __init__(self, starts: int, *, enabled: bool) -> None:
         self.starts, self.start, self.evaluations = starts, 0, 0
