@@ -163,7 +163,8 @@ def _as_ties(
             raise ValueError(f"Argument `tie` must tie to what is free ({', '.join(free)}), but has {other!r}.")
         if kernel.parameters[name].signed != kernel.parameters[other].signed:
             raise ValueError(
-                f"Parameters `{name}` and `{other}` must both be positive, or both of any sign, to be tied, but are not."
+                f"Parameters `{name}` and `{other}` must both be positive, or both of any sign, to be tied, but are "
+                "not."
             )
     return tuple(tie.items())
 

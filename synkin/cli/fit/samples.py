@@ -164,7 +164,8 @@ def sigma_of(path: Path, samples: Samples, arguments: argparse.Namespace) -> tup
         cells = table.head(Path(given)).width
         if cells < 2:
             raise UsageError(
-                f"File {given} of option --sigma must have a column of times and at least one of errors, but has {cells}."
+                f"File {given} of option --sigma must have a column of times and at least one of errors, but has "
+                f"{cells}."
             )
         columns = ",".join(map(str, range(2, cells + 1)))
         found, said = read(Path(given), "1", columns, arguments.time_unit), f"from {given}"
