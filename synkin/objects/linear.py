@@ -74,7 +74,7 @@ class Linear(Synapse):
 
     @property
     def release(self) -> ReleaseParams | None:
-        """Short-term plasticity, `synkin.tsodyks_markram`'s ``Params``, as arrays, or None; it may be set anew."""
+        """Short-term plasticity: `synkin.tsodyks_markram`'s ``Params``, as arrays, or None. It may be set."""
         return self._release
 
     @release.setter
@@ -97,7 +97,7 @@ class Linear(Synapse):
 
     @property
     def release_state(self) -> ReleaseState | None:
-        """`synkin.tsodyks_markram`'s ``State``, or None without short-term plasticity; it may be set."""
+        """The state of `synkin.tsodyks_markram`, or None if `release` is None. It may be set."""
         state = self.state
         if self._release is not None and self._release_state is None:
             self._release_state = tsodyks_markram.init(self._release, state[0].shape, dtype=state[0].dtype)
@@ -124,8 +124,8 @@ class Linear(Synapse):
 
         Args:
             x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none. With
-                short-term plasticity the sum of a step's inputs, if it is not 0, is one spike: it is multiplied by
-                what the spike releases, and then added.
+                short-term plasticity a spike occurs whenever the sum of a step's inputs is not 0: that sum is then
+                multiplied by what the spike releases.
 
         Returns:
             g in mS at the end of the step, shape of the state.
@@ -279,9 +279,9 @@ class Expon(Linear):
 class DualExpon(Linear):
     """The dual exponential synapse, `synkin.dual_expon`, as an object.
 
-    Its variables are g_rise and g_decay, which decay separately after every input, and have the same initial value;
-    ``state`` holds the same as g_rise and w. Without ``normalize`` ``params.amplitude`` is the peak of
-    amplitude (g_decay - g_rise) after a unit input, 0 where the time constants are equal.
+    Its variables are g_rise and g_decay, which decay separately after every input and have the same initial value.
+    ``state`` holds g_rise and w, from which g_decay is computed. Without ``normalize``, ``params.amplitude`` is the
+    peak of amplitude (g_decay - g_rise) after a unit input, which is 0 if the time constants are equal.
     """
 
     kernel = dual_expon
@@ -322,8 +322,8 @@ class DualExpon(Linear):
     def _write(self, name: str, value: Array) -> None:
         if np.any(np.asarray(self._given.tau_rise) == np.asarray(self._given.tau_decay)):
             raise ValueError(
-                "Attributes `g_rise` and `g_decay` cannot be set where tau_rise = tau_decay, because they "
-                "are equal there whatever the state: set `state` instead."
+                "Attributes `g_rise` and `g_decay` cannot be set if tau_rise = tau_decay, because they "
+                "are then equal in every state: set `state` instead."
             )
         pair = {"g_rise": self._read("g_rise"), "g_decay": self._read("g_decay"), name: value}
         self._state = _from_pair(self._given, **pair)

@@ -115,7 +115,7 @@ class DualExpon(Linear):
     """The dual exponential synapse, `synkin.dual_expon`, for brainstate.
 
     Its states are ``g_rise`` and ``w``, which have a limit at tau_rise = tau_decay. ``g_decay.value`` is computed from
-    them, and equal to g_rise in the beginning.
+    them. Its initial value is that of g_rise.
     """
 
     kernel = dual_expon
@@ -138,7 +138,7 @@ class DualExpon(Linear):
 
     @property
     def g_decay(self) -> "DecayingPart":
-        """The part that decays, of brainpy.state's pair, to be read."""
+        """g_decay of brainpy.state, which can be read but not set."""
         return DecayingPart(self)
 
     def _params_for_kernel(self, given: AnyParams) -> AnyParams:

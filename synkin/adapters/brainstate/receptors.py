@@ -1,4 +1,4 @@
-"""The receptors, where a spike starts a pulse of transmitter, for brainstate: `AMPA`, `GABAa`, `BioNMDA`."""
+"""The receptors, in which a spike starts a pulse of transmitter, for brainstate: `AMPA`, `GABAa`, `BioNMDA`."""
 
 from collections.abc import Hashable
 from typing import NoReturn
@@ -20,10 +20,10 @@ _NO_X = braintools.init.Constant(0.0)
 
 
 class Receptor(Synapse):
-    """What all receptors share: spikes, which act from the start of a step, and when the latest one came.
+    """What all receptors share: spikes, which act from the start of a step, and the time of the latest spike.
 
-    Besides its variables a receptor has the states ``pulse_left``, the ms of transmitter still to come, and
-    ``spike_arrival_time``, when the latest spike came (-1e7 ms before the first): a record, on which nothing depends.
+    Besides its variables a receptor has the states ``pulse_left``, the ms for which there will still be transmitter,
+    and ``spike_arrival_time``, the time of the latest spike (-1e7 ms before the first), on which nothing depends.
     """
 
     _attributes = {"T_dur": "T_duration"}  # noqa: RUF012 (never changed)
@@ -57,7 +57,7 @@ class Receptor(Synapse):
             TypeError, ValueError: t or dt is not set, a spike of the wrong kind, shape or value, or one that is
                 differentiated.
 
-        When dt or T_dur changes during a pulse, the pulse ends with the nearest step of the new dt.
+        If dt or T_dur changes during a pulse, the pulse ends at the nearest step of the new dt.
         """
         t = units.plain("t", environ("t"), "ms")
         arrival = units.plain("spike_arrival_time", self.spike_arrival_time.value, "ms")
