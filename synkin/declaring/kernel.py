@@ -195,9 +195,14 @@ class Kernel:
         (state,) = states
         return state
 
+    @property
+    def relative_names(self) -> tuple[str, ...]:
+        """The parameters that `relative` gives: one for each part but the first."""
+        return ()
+
     def relative(self, params: AnyParams) -> tuple[Any, ...]:
         """The conductance of each part but the first, relative to that of the first."""
-        return ()
+        return tuple(getattr(params, name) for name in self.relative_names)
 
     def total(self, relative: Sequence[Any], gs: Sequence[Array]) -> Array:
         """g of those of the parts; ``relative``, as that of `relative`, are arrays of a dtype with g.

@@ -1224,7 +1224,7 @@ WRONG = {
     "fit: a delay to be fitted": (
         fit(delay=True),
         TypeError,
-        "Argument `delay` must be a number of ms, but is True: one that is to be fitted is an onset with bounds, "
+        "Argument `delay` must be a number of ms, but is True: to fit a delay, fit an onset with bounds, "
         "as onset=True, bounds={'onset': (0.0, 5.0)}.",
     ),
     "fit: a delay traced": (
