@@ -25,14 +25,13 @@ from synkin.arguments.bind import bind_step
 from synkin.arguments.choices import check_method
 from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import Input, StartsPulse
-from synkin.arguments.numbers import align, as_array, as_real
+from synkin.arguments.numbers import align, as_array, as_real, check_shape, float_dtype
 from synkin.arguments.params_and_states import (
     aligned_params,
     check_params,
     check_state,
     nan_if_invalid,
 )
-from synkin.arguments.shapes import check_shape, float_dtype
 from synkin.solving import limits, structure
 from synkin.solving.stepper import carry_from_state, prepared, warn_of_rounding
 

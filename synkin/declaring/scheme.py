@@ -32,9 +32,8 @@ from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import double_precision
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import align, as_float64, check_concentration
+from synkin.arguments.numbers import align, as_float64, check_concentration, float_dtype
 from synkin.arguments.params_and_states import aligned_params, check_state, common_shape, nan_if_invalid
-from synkin.arguments.shapes import float_dtype
 from synkin.declaring import reversibility, scheme_text, transition_rates
 from synkin.declaring.expression import own_names
 from synkin.declaring.kernel import Kernel

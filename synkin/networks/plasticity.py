@@ -33,14 +33,13 @@ from synkin.arguments.choices import check_random_key
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import as_real, check_whole
+from synkin.arguments.numbers import as_real, check_whole, float_dtype
 from synkin.arguments.params_and_states import (
     aligned_params,
     check_layout,
     check_params,
     nan_if_invalid,
 )
-from synkin.arguments.shapes import float_dtype
 from synkin.arguments.times import check_times, nan_if_invalid_times
 from synkin.networks.recovery import after_release, kept, lost
 from synkin.solving import loops

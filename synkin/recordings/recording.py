@@ -9,12 +9,12 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from synkin.arguments import fields, number_text, units
+from synkin.arguments import fields, units
 from synkin.arguments.choices import check_choice, check_flag
 from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64, as_real
-from synkin.recordings import formats, time_unit
+from synkin.recordings import formats, number_text, time_unit
 
 # Times that differ by less than this fraction of the interval between samples are the same.
 _SAME = 1e-3

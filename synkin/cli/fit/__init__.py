@@ -12,7 +12,6 @@ import math
 import numpy as np
 
 from synkin import plot
-from synkin.arguments import number_text
 from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.fit import report
 from synkin.cli.fit.requests import read_requests
@@ -21,6 +20,7 @@ from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 from synkin.fitting.search.optimizer import LOSSES
 from synkin.plot.style import Figure
+from synkin.recordings import number_text
 
 # The options of --sample that are not given, besides --free, which depends on the kernel.
 SAMPLE_OPTIONS = {
