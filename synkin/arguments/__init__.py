@@ -12,10 +12,10 @@
     fields              meaning and unit of a field, written beside its type
     messages            words for messages: what a value is, what a class is called
 
-The message about a wrong argument is one sentence: what was expected and what came. Shapes, dtypes and names are checked
-whenever a function is traced. Values are checked if they are concrete, by NumPy: only `concrete_value` and
-`holds_for_known` read them, because a call of ``jnp`` is staged under ``jax.jit`` even on a concrete array. If a value is
-traced, no error can be raised, and this happens instead:
+The message about a wrong argument is one sentence: what was expected, and what was given. Shapes, dtypes and names are
+checked whenever a function is traced. Values are checked if they are concrete, by NumPy: only `concrete_value` and
+`holds_for_known` read them, because a call of ``jnp`` is staged under ``jax.jit`` even on a concrete array. If a value
+is traced, no error can be raised, and this happens instead:
 
 | invalid traced value | would be refused by | what happens |
 | --- | --- | --- |
@@ -34,8 +34,8 @@ traced, no error can be raised, and this happens instead:
 | a time before ``t0``, or ``t0`` not finite | `check_not_before`, `check_number` | NaN, by `nan_if_invalid_times` |
 | a state that is not finite | never, as NaN may be intended | NaN or inf |
 | ``t``, and ``t0`` of a run on a grid | `check_number` | right: no kernel needs them |
-| a number or option that decides how to compute | `check_whole`, `check_choice`, `check_flag` | TypeError or ValueError |
-| a value for a computation outside JAX, as in a fit | `as_float64` | TypeError |
+| an option or count that decides how to compute | `check_whole`, `check_choice`, `check_flag` | an error all the same |
+| a value for a computation outside JAX, as in a fit | `as_float64` | an error all the same |
 
 An array of which this process holds only a part is treated like a traced one.
 """

@@ -226,7 +226,7 @@ def broadcasts(small: Shape, target: Shape) -> bool:
 
 
 def align(value: ArrayLike, like: Array) -> Array:
-    """``value``, which broadcasts to ``like``, as an array of the dtype of ``like``, and of its rank unless a scalar."""
+    """``value``, which broadcasts to ``like``, as an array of its dtype: a scalar, or of the rank of ``like``."""
     value = as_array(value, like.dtype)
     return value.reshape((1,) * (like.ndim - value.ndim) + value.shape) if value.ndim else value
 
