@@ -7,13 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
-import numpy as np
-from jax import Array
 from synkin.arguments import fields
+from synkin.arguments.numbers import AnyArray
 
 Sum: TypeAlias = tuple["Product", ...]
-# What a name stands for: a parameter, or a number while a scheme is declared.
-Value: TypeAlias = Array | np.ndarray | float
+
 
 # The maximum number of names in a rate. Names that stand for products of names can make a rate grow without bound.
 _MOST_NAMES = 10_000
@@ -69,16 +67,16 @@ class Product(NamedTuple):
         inside = [term for terms in (*self.times, *self.over) for term in terms]
         return self.factor < 0 or bool(self.over) or any(term.may_be_no_rate for term in inside)
 
-    def of(self, values: Mapping[str, Value], start: Value | None = None) -> Value:
+    def of(self, values: Mapping[str, AnyArray], start: AnyArray | None = None) -> AnyArray | float:
         """Its value.
 
         Args:
-            values: numbers or arrays by name.
+            values: arrays by name.
             start: a further factor, or None.
         """
         factors = [] if start is None else [start]
         factors += [values[name] for name in self.names]
-        found = factors[0] if factors else self.factor
+        found: AnyArray | float = factors[0] if factors else self.factor
         for factor in factors[1:]:
             found = factor * found
         if factors and self.factor != 1:
@@ -213,7 +211,7 @@ def _names(given: Product) -> Iterator[str]:
             yield from _names(term)
 
 
-def _total(terms: Sum, values: Mapping[str, Value]) -> Value:
+def _total(terms: Sum, values: Mapping[str, AnyArray]) -> AnyArray | float:
     total = terms[0].of(values)
     for term in terms[1:]:
         total = total + term.of(values)

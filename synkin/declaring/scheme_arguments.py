@@ -34,8 +34,7 @@ def class_of(role: str, name: str, home: str, fields: list[str], defaults: list[
 
 
 def frozen(value: object) -> Any:
-    """An option in a form that can be hashed, with names as in the text: a dict as a tuple of pairs, a list as a tuple.
-    """
+    """An option in a form that can be hashed, names as in the text: a dict as a tuple of pairs, a list as a tuple."""
     if isinstance(value, str):
         return own_names(scheme_text.normal(value)) if value.isidentifier() else scheme_text.normal(value)
     if isinstance(value, Mapping):
@@ -177,5 +176,6 @@ def occupied_at_rest(
     if not math.isclose(total, 1, rel_tol=1e-6):
         raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
     leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
-    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
+    values = {name: np.asarray(value) for name, value in at_defaults.items()}
+    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(values)) for transition in leaks])
     return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks

@@ -1,10 +1,11 @@
 """GABA-A receptors, and GABA-B receptors with a G protein, of which four molecules open a channel."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
 
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.declaring.declare import receptor
 from synkin.declaring.kernel import Equations, Kernel
 from synkin.declaring.scheme import scheme
@@ -94,11 +95,12 @@ class GABAb3State(NamedTuple):
     pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
-def _channel(p: Any, y: Any) -> Any:
+def _channel(p: GABAbParams | GABAb3Params, y: GABAbState | GABAb3State) -> Array:
+    """g: the fraction of channels that are open, each opened by four molecules of G protein."""
     return y.G**4 / (y.G**4 + p.KD)
 
 
-def _gabab(p: Any, y: Any, T: Any) -> dict[str, Any]:
+def _gabab(p: GABAbParams, y: GABAbState, T: Array) -> dict[str, ArrayLike]:
     """The GABA-B receptor: ``R' = K1 T (1 - R) - K2 R``, ``G' = K3 R - K4 G``, ``g = G^4 / (G^4 + KD)``.
 
     Source: Destexhe, Bal, McCormick and Sejnowski 1996, J. Neurophysiol. 76:2049; numbers of gabab.mod, ModelDB 18198.
@@ -107,7 +109,7 @@ def _gabab(p: Any, y: Any, T: Any) -> dict[str, Any]:
     return {"R": p.K1 * T * (1 - y.R) - p.K2 * y.R, "G": p.K3 * y.R - p.K4 * y.G}
 
 
-def _gabab3(p: Any, y: Any, T: Any) -> dict[str, Any]:
+def _gabab3(p: GABAb3Params, y: GABAb3State, T: Array) -> dict[str, ArrayLike]:
     """The GABA-B receptor with desensitisation, K2 being all that leaves the bound state.
 
     ``R' = K1 T (1 - R - D) - K2 R + d2 D``, ``D' = d1 R - d2 D``, ``G' = K3 R - K4 G``, ``g = G^4 / (G^4 + KD)``.
@@ -122,7 +124,7 @@ def _gabab3(p: Any, y: Any, T: Any) -> dict[str, Any]:
     }
 
 
-def _gabab3_conserving(p: Any, y: Any, T: Any) -> dict[str, Any]:
+def _gabab3_conserving(p: GABAb3Params, y: GABAb3State, T: Array) -> dict[str, ArrayLike]:
     """The GABA-B receptor with desensitisation, K2 being unbinding alone and d1 coming on top of it.
 
     The same numbers as `gabab3`, of which this is the other reading: its peak comes at 60 ms and is 7 times smaller,
@@ -137,7 +139,7 @@ def _gabab3_conserving(p: Any, y: Any, T: Any) -> dict[str, Any]:
     }
 
 
-def _with_g_protein(name: str, equations: Equations, Params: Any, State: Any) -> Kernel:
+def _with_g_protein(name: str, equations: Equations, Params: type[AnyParams], State: type[AnyState]) -> Kernel:
     return receptor(equations, Params, State, conductance=_channel, name=name, methods=("exact",))
 
 
