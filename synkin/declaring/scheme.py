@@ -37,9 +37,8 @@ from synkin.declaring import reversibility, scheme_text, transition_rates
 from synkin.declaring.expression import own_names
 from synkin.declaring.kernel import Kernel, set_pickling
 from synkin.declaring.scheme_arguments import (
-    PULSE_PARAMETERS,
     Frozen,
-    are_pairs,
+    check_options,
     check_rates,
     class_of,
     frozen,
@@ -47,6 +46,7 @@ from synkin.declaring.scheme_arguments import (
     number,
     occupied_at_rest,
     open_weights,
+    parameter_values,
 )
 from synkin.declaring.scheme_text import Transition
 from synkin.declaring.state_diagram import StateDiagram
@@ -266,12 +266,7 @@ def scheme_from_record(
             return _made[said]
     except TypeError:  # an argument that cannot be hashed, which is refused below
         pass
-    if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
-    for role, option, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
-        several = isinstance(option, tuple) and all(isinstance(part, str) for part in option) and role == "open"
-        if not (option is None or isinstance(option, str) or several or are_pairs(option)):
-            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {describe(option)}.")
+    check_options(name, open, rest)
     at_rest_in = rest if isinstance(rest, str) else None
     read = scheme_text.parse(text, ligand, [key for key, _ in rates], at_rest_in)
     states, transitions = read.states, read.transitions
@@ -281,23 +276,10 @@ def scheme_from_record(
     used = [key for transition in transitions for key in transition.rate.parameters]
     own, found = check_rates(read, used, computed, given)
     signed = (*signed, *(key for key in read.signed if key not in signed))
-    values = {key: given[key] for key in own if key not in PULSE_PARAMETERS} | {
-        key: given.get(key, 1.0) for key in PULSE_PARAMETERS
-    }
-    for key, value in values.items():
-        if key not in signed and not value >= 0:
-            may_be = "" if key in PULSE_PARAMETERS else f": signed={key!r} is for one that may be, such as a voltage"
-            raise ValueError(f"Rate `{key}` must not be negative, but is {value}{may_be}.")
-    for key in signed:
-        if key not in values:
-            raise ValueError(f"Argument `signed` must name parameters of {name}, but has {key!r}.")
-
+    values = parameter_values(name, own, given, signed, dict(units))
     Params = class_of("Params", name, home, list(values), list(values.values()))
     State = class_of("State", name, home, [*states[1:], "pulse_left"], [])
     known_units = transition_rates.units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
-    for key in dict(units):
-        if key not in values:
-            raise ValueError(f"Argument `units` must name parameters of {name}, but has {key!r}.")
     parameters = {
         key: Parameter(key, value, known_units.get(key), False, key in signed) for key, value in values.items()
     }
@@ -318,21 +300,6 @@ def scheme_from_record(
     rates_of = partial(transition_rates.values, transitions, may_be_none, computed)
     diagram = StateDiagram(name, states, transitions, rates_of)
 
-    def equations(p: AnyParams, y: AnyState, T: Array) -> dict[str, Array | float]:
-        left = [getattr(y, state) for state in states[1:]]
-        occupied = dict(zip(states, [1 - sum(left[1:], left[0]), *left], strict=True))
-        slopes: dict[str, Array | float] = dict.fromkeys(states, 0.0)
-        for transition, rate in zip(transitions, rates_of(p, T), strict=True):
-            flow = rate * occupied[transition.source]
-            slopes[transition.source] = slopes[transition.source] - flow
-            slopes[transition.target] = slopes[transition.target] + flow
-        return {state: slopes[state] for state in states[1:]}
-
-    def conductance(p: AnyParams, y: AnyState) -> Array:
-        parts = [] if linear else [weights[states[0]] * (1 - sum(getattr(y, state) for state in states[1:]))]
-        parts += [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
-        return sum(parts[1:], parts[0])
-
     at_rest: Callable[[AnyParams], Sequence[ArrayLike]] | None = None
     if isinstance(resting, str):
         diagram.closed(diagram.possible(None, binding=False))  # raises unless there is one steady state
@@ -342,7 +309,7 @@ def scheme_from_record(
     listed = "\n".join(f"    {transition}" for transition in transitions)
     kernel = Scheme(
         name=name,
-        equations=equations,
+        equations=diagram.derivatives,
         Params=Params,
         State=State,
         input=StartsPulse(),
@@ -356,7 +323,7 @@ def scheme_from_record(
             tuple(weights.get(state, 0) if linear else True for state in states[1:]),
             linear=linear,
         ),
-        conductance=conductance,
+        conductance=partial(_conductance, states, weights),
         matrix=diagram.matrix,
         rest=at_rest,
         home=home,
@@ -375,6 +342,13 @@ def scheme_from_record(
         set_pickling(kind, _rebuilt, kernel, role)
     _made[said] = kernel
     return kernel
+
+
+def _conductance(states: tuple[str, ...], weights: Mapping[str, float], p: AnyParams, y: AnyState) -> Array:
+    """g: the sum of the occupancies, each times the relative conductance of its state."""
+    first = [weights[states[0]] * (1 - sum(getattr(y, state) for state in states[1:]))] if states[0] in weights else []
+    parts = first + [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
+    return sum(parts[1:], parts[0])
 
 
 def _rebuilt(kernel: Scheme, role: str, values: tuple[object, ...]) -> AnyParams | AnyState:

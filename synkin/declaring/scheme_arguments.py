@@ -33,6 +33,16 @@ def class_of(role: str, name: str, home: str, fields: list[str], defaults: list[
         ) from None
 
 
+def check_options(name: object, open: object, rest: object) -> None:
+    """Raise TypeError or ValueError unless the options of `scheme` that are not read with the text are of a right kind."""
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+    for role, option, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
+        several = isinstance(option, tuple) and all(isinstance(part, str) for part in option) and role == "open"
+        if not (option is None or isinstance(option, str) or several or are_pairs(option)):
+            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {describe(option)}.")
+
+
 def frozen(value: object) -> Any:
     """An option in a form that can be hashed, names as in the text: a dict as a tuple of pairs, a list as a tuple."""
     if isinstance(value, str):
@@ -123,6 +133,34 @@ def check_rates(
         if key in read.states:
             raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
     return own, found
+
+
+def parameter_values(
+    name: str, own: Sequence[str], given: Mapping[str, float], signed: Sequence[str], units: Mapping[str, str]
+) -> dict[str, float]:
+    """The default of each parameter: those of rates in the order of ``own``, then ``T`` and ``T_dur``.
+
+    Args:
+        name: that of the scheme, for messages.
+        own: the names of the parameters, as `check_rates` returns them.
+        given: the value of each name that has one.
+        signed, units: the arguments of `scheme`, whose names must be those of parameters.
+
+    Raises:
+        ValueError: a value that is negative and not ``signed``, or an unknown name.
+    """
+    values = {key: given[key] for key in own if key not in PULSE_PARAMETERS} | {
+        key: given.get(key, 1.0) for key in PULSE_PARAMETERS
+    }
+    for key, value in values.items():
+        if key not in signed and not value >= 0:
+            may_be = "" if key in PULSE_PARAMETERS else f": signed={key!r} is for one that may be, such as a voltage"
+            raise ValueError(f"Rate `{key}` must not be negative, but is {value}{may_be}.")
+    for role, names in (("signed", signed), ("units", units)):
+        for key in names:
+            if key not in values:
+                raise ValueError(f"Argument `{role}` must name parameters of {name}, but has {key!r}.")
+    return values
 
 
 def notes_on_calls(read: scheme_text.Notation, given: Sequence[str]) -> list[str]:

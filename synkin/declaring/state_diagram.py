@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.arguments.declaration import AnyParams
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
 from synkin.declaring.scheme_text import Transition
 from synkin.solving.coefficients import stacked
@@ -38,6 +38,17 @@ class StateDiagram:
             if out:
                 rows[j][j] = -sum(out[1:], out[0])
         return stacked(rows)
+
+    def derivatives(self, p: AnyParams, y: AnyState, T: Array) -> dict[str, Array | float]:
+        """The equations of a scheme: the derivative of the occupancy of each state but the first, per ms."""
+        left = [getattr(y, state) for state in self.states[1:]]
+        occupied = dict(zip(self.states, [1 - sum(left[1:], left[0]), *left], strict=True))
+        slopes: dict[str, Array | float] = dict.fromkeys(self.states, 0.0)
+        for transition, rate in zip(self.transitions, self.rates_of(p, T), strict=True):
+            flow = rate * occupied[transition.source]
+            slopes[transition.source] = slopes[transition.source] - flow
+            slopes[transition.target] = slopes[transition.target] + flow
+        return {state: slopes[state] for state in self.states[1:]}
 
     def possible(self, rates: Sequence[Array] | None, *, binding: bool) -> list[Transition]:
         """The transitions whose rate may be above 0; those that bind only if ``binding`` is True."""
