@@ -152,7 +152,7 @@ def _declared(
     home = Params.__module__
     name = name or _name_of(equations, home, "linear" if input is not None else "receptor")
     if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+        raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
     names = variables_of(State)
     what_spikes_do: Input = StartsPulse() if input is None else AddsWeight((input,))
     given_units = fields.units(Params, State) | dict(given_units)

@@ -34,9 +34,9 @@ def class_of(role: str, name: str, home: str, fields: list[str], defaults: list[
 
 
 def check_options(name: object, open: object, rest: object) -> None:
-    """Raise TypeError or ValueError unless the options of `scheme` that are not read with the text are of a right kind."""
+    """Raise TypeError or ValueError if ``name``, ``open`` or ``rest`` is of a wrong kind."""
     if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+        raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
     for role, option, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
         several = isinstance(option, tuple) and all(isinstance(part, str) for part in option) and role == "open"
         if not (option is None or isinstance(option, str) or several or are_pairs(option)):
@@ -128,10 +128,10 @@ def check_rates(
         own += [name for name in recorder.names if name not in own]
     for key in given:
         if key not in own and key not in PULSE_PARAMETERS and key not in read.spare:
-            raise ValueError(f"Rate `{key}` must be used by a transition, but is by none.")
+            raise ValueError(f"Rate `{key}` must be used by a transition, but no transition uses it.")
     for key in own:
         if key in read.states:
-            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
+            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is the name of both.")
     return own, found
 
 
