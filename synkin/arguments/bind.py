@@ -113,7 +113,6 @@ class Releases:
     """The spikes of one synapse with short-term plasticity, from rest."""
 
     given_params: AnyParams  # checked, of any dtype; still concrete if they were given so
-    params: AnyParams  # arrays
     state: AnyState
     spike_times: Times  # (K,) ms, in the order in which they were given
     dtype: np.dtype
@@ -314,7 +313,7 @@ def bind_releases(
     times = nan_if_invalid_times(times, sort=True)
     rest = declared.rest_state(params, (), wanted)
     state = declared.input.nan_if_invalid_state(rest, params, True)
-    return Releases(params, cast(params, wanted), state, times, wanted)
+    return Releases(params, state, times, wanted)
 
 
 def bind_random(key: object, n: object) -> int | None:

@@ -9,6 +9,8 @@
 is a `synkin.Kernel`. The kernels of the library are in `synkin.kernels`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
