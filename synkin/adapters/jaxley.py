@@ -107,7 +107,7 @@ class KernelSynapse(Synapse):
         if block is not None:
             check_function("block", block)
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
-            raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+            raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
         params = check_params(units.params(kernel, kernel.Params() if params is None else params), (), kernel)
         own = {
             "gS": check_number("gS", gS, lambda v: np.isfinite(v) and v >= 0, "a finite number of uS, 0 or more"),

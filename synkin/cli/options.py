@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from synkin.arguments import number_text
 from synkin.arguments.params_and_states import check_params
 from synkin.cli import UsageError, files, scheme_file
 from synkin.cli.parser import called_as
@@ -17,7 +16,7 @@ from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme
 from synkin.declaring.sums import added
 from synkin.kernels import KERNELS
-from synkin.recordings import Recording, formats, time_unit
+from synkin.recordings import Recording, formats, number_text, time_unit
 from synkin.recordings.recording import checked_part, cut
 
 # What `argparse.ArgumentParser.add_subparsers` returns.

@@ -1,14 +1,15 @@
-"""A kinetic scheme as it is written down: from text to states and transitions. `synkin.scheme` makes a kernel of them.
+"""The text of a kinetic scheme: from text to states and transitions, of which `synkin.scheme` makes a kernel.
 
-One transition a line, in either spelling; a ligand that binds stands beside the state, or as a factor of the rate:
+Each line is one transition, in either of two notations. A ligand that binds stands beside the state, or as a factor of
+the rate:
 
     C0 + glu <-> C1 : 2*kon, koff       # forward and backward rate
     C1 -> D : kd                        # one way
     ~ C1 <-> C2 (kon*glu, 2*koff)       # as NMODL has it
-    CONSERVE C0 + C1 + C2 + D + O = 1   # checked, and otherwise not needed
+    CONSERVE C0 + C1 + C2 + D + O = 1   # checked, and otherwise ignored
 
-A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` a product a name, ``open = O1, 0.5*O2`` says what
-conducts, ``rest = C0`` where a receptor rests. Text is parsed and never run.
+A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` gives a product a name, ``open = O1, 0.5*O2`` says which
+states conduct, ``rest = C0`` where a receptor rests. The text is parsed and never run.
 """
 
 import re
@@ -18,46 +19,43 @@ from typing import Annotated, NamedTuple
 
 from synkin.arguments import fields
 from synkin.declaring import expression, statements
-from synkin.declaring.expression import (
-    Product,  # which was here first
-    own_names,
-)
+from synkin.declaring.expression import Product, own_names
 from synkin.declaring.statements import ARROW
 
-# What names a factor of a rate that is the transmitter, where no ligand stands beside a state.
+# The name of the transmitter as a factor of a rate, if no ligand stands beside a state.
 TRANSMITTER = "T"
-# The pulse's own: a rate that had one of them as a number would be there without transmitter, too.
+# Parameters of the pulse. They cannot be factors of other rates, which act without transmitter too.
 PULSE = (TRANSMITTER, "T_dur")
-# What files call a transmitter, in small letters; the short ones may be rates, too.
+# Names of transmitters in published files, in lower case. The short ones may also be names of rates.
 _SHORT = {"c", "l", "tr", "conc"}
 _LIGANDS = {
     *("ligand", "agonist", "trans", "transmitter", "xmtr", *_SHORT),
     *("ach", "gaba", "glu", "glut", "glutamate", "gly", "glycine"),
 }
 
-# What to do where a rate is more than is read here.
+# What a user can do if a rate is more than this parser reads.
 _HELD = "its value at the held voltage, or a function of the parameters"
 
 _NMODL = re.compile(r"^~\s*(?P<sides>[^(]*?)\s*\((?P<rates>.*)\)$")
 _CALL = re.compile(r"^\w+\s*\(.*\)$")
 _ASSIGNED = re.compile(r"^(?P<name>\w+)\s*=\s*(?P<value>[^=]+)$")
 _OPTIONS = ("open", "rest")
-# These are options where names follow, else values as any other.
+# These are options if names follow, else names of rates.
 _OPTIONS_OF_NAMES = ("ligand", "signed")
 
 
 @fields.described
 class Transition(NamedTuple):
-    """A way from one state to another."""
+    """A transition from one state to another, in one direction."""
 
     source: Annotated[str, "the state that it leaves"]
     target: Annotated[str, "the state that it leads to"]
     rate: Annotated[Product, "products and sums of numbers and parameters", "/ms, or /ms/mM where it binds"]
-    ligand: Annotated[str | None, "what it binds, as the text calls it: the transmitter, or None"]
+    ligand: Annotated[str | None, "the transmitter's name in the text if the transition binds it, else None"]
 
     @property
     def binds(self) -> bool:
-        """Whether it is driven by transmitter."""
+        """Whether it binds transmitter."""
         return self.ligand is not None
 
     def __str__(self) -> str:
@@ -68,18 +66,18 @@ class Transition(NamedTuple):
 
 
 class Notation(NamedTuple):
-    """What a text says."""
+    """The content of a text."""
 
     states: tuple[str, ...]  # in the order of the text
     transitions: tuple[Transition, ...]
-    lines: tuple[str, ...]  # where each transition stands, for messages
-    values: dict[str, float]  # of all names that were given one
+    lines: tuple[str, ...]  # the line of each transition, for messages
+    values: dict[str, float]  # the value of each name that has one
     open: dict[str, float] | None
     rest: str | None
     signed: tuple[str, ...]
-    calls: tuple[str, ...]  # where procedures are called, which are not run
-    unused: tuple[str, ...]  # what was passed over as no transition has it
-    spare: frozenset[str]  # names that stand only there, or in what a value elsewhere takes the place of
+    calls: tuple[str, ...]  # the lines that call procedures, which are not run
+    unused: tuple[str, ...]  # a sentence for each named product that no transition uses
+    spare: frozenset[str]  # names that occur only in these, or in values that an argument overrides
 
 
 class _Arrow(NamedTuple):
@@ -104,12 +102,12 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
     Args:
         text: the lines.
-        ligand: the name of the transmitter in it; by default what stands beside states, or the one factor that may be.
-        given: names that have a value elsewhere, which takes the place of the one in the text.
-        rest: the state that it rests in, if that is said elsewhere.
+        ligand: the name of the transmitter in it; by default the name beside states, or the only possible factor.
+        given: names whose value is given by an argument, which overrides the one in the text.
+        rest: the state that it rests in, if an argument gives it.
 
     Raises:
-        ValueError: a line that is none of those above, two ligands or none that binds, states that no path joins.
+        ValueError: a line of another form, two ligands or none that binds, states that no path joins.
     """
     arrows: list[_Arrow] = []
     conserved: list[tuple[str, str]] = []
@@ -193,7 +191,7 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
 
 def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], used: set[str]) -> list[_Way]:
-    """Both directions of an arrow, or one; names of products that they have are added to ``used``."""
+    """The one or two directions of an arrow; the names of products in their rates are added to ``used``."""
     one, other = (next(name for name in side if name in states) for side in (arrow.left, arrow.right))
     if one == other:
         raise ValueError(f"{arrow.line} must lead from one state to another, but stays in {one}.")
@@ -210,7 +208,7 @@ def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], 
 
 
 def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transition]:
-    """A transition, or two where a rate is a sum of one with the ligand and one without."""
+    """A transition, or two if the rate is a sum of a part with the ligand and a part without."""
     bound, free = expression.without(way.line, way.rate, ligand)
     if way.beside and bound is not None:
         raise ValueError(f"{way.line} must have its ligand once, but has it twice.")
@@ -232,13 +230,14 @@ def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transi
 
 
 def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection[str], rest: str) -> str:
-    """The factor of rates that is the transmitter, where there is no doubt which one is.
+    """The factor of rates that is the transmitter, if only one name is possible.
 
-    That is T; else of the names without a value that lead out of rest, and drive no two states both ways, the one that
-    is called as a transmitter is, or the only one that stands beside another factor wherever it stands.
+    That is T if it occurs. Otherwise these names are possible: those without a value that are in the rate of a
+    transition out of rest, and not in the rates of both directions between two states. Of these it is the one with a
+    usual name of a transmitter, else the only one that has another factor beside it in all its rates.
 
     Raises:
-        ValueError: several that may be.
+        ValueError: several names are possible.
     """
     driven: dict[str, list[_Way]] = {}
     for way in ways:
@@ -276,7 +275,7 @@ def _both_ways(ways: list[_Way]) -> bool:
 
 
 def normal(text: str) -> str:
-    """Names as Python reads them: a micro sign is the Greek letter there, and C₀ is C0."""
+    """``text`` with names as Python reads them: a micro sign becomes the Greek letter, and C₀ becomes C0."""
     return unicodedata.normalize("NFKC", text)
 
 
@@ -304,7 +303,7 @@ def _arrow(where: str, line: str) -> _Arrow:
 
 
 def _split(rates: str) -> list[str]:
-    """What stands between commas, but for those within parentheses."""
+    """The parts between commas, except commas within parentheses."""
     parts, depth = [""], 0
     for sign in rates:
         depth += (sign == "(") - (sign == ")")
@@ -327,7 +326,7 @@ def _terms(where: str, side: str) -> tuple[str, ...]:
 
 
 def _ligand(arrows: list[_Arrow], given: str | None) -> str | None:
-    """The name of the transmitter: what stands beside a state in every pair; None where nothing does."""
+    """The name of the transmitter, which stands beside a state in every such pair; None without any pair."""
     pairs = [(arrow.line, side) for arrow in arrows for side in (arrow.left, arrow.right) if len(side) == 2]
     if given is not None or not pairs:
         return given

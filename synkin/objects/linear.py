@@ -20,7 +20,7 @@ from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
-from synkin.networks import plasticity
+from synkin.networks import release_on_grid
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
 from synkin.networks.plasticity import tsodyks_markram
@@ -53,8 +53,8 @@ def _releasing_step(
     """One update of an object with short-term plasticity: the carry, the state of the release and g."""
     like = carry.y[0]
     total = _total(inputs, like)
-    prepared = plasticity.prepared(params, state, jnp.asarray(dt, like.dtype))
-    state, released = plasticity.advance(*prepared, total != 0)
+    prepared = release_on_grid.prepared(params, state, jnp.asarray(dt, like.dtype))
+    state, released = release_on_grid.step(*prepared, total != 0)
     carry, g = stepper.step(carry, released * total)
     return carry, state, g
 
@@ -93,7 +93,7 @@ class Linear(Synapse):
         params = self._check_concrete(tsodyks_markram.Params(*arrays))
         check_params(params, self._in_size, tsodyks_markram)
         self._has_units = self._has_units or units.among(given)
-        self._release, self._release_used = params, plasticity.without_unused(params)
+        self._release, self._release_used = params, release_on_grid.without_unused(params)
 
     @property
     def release_state(self) -> ReleaseState | None:
@@ -158,7 +158,7 @@ class Linear(Synapse):
         if released is not None:
             total = spikes.astype(self.state[0].dtype)
             step = jnp.asarray(dt, total.dtype)
-            released, part = plasticity.trace(self._release_used, released, total != 0, step)
+            released, part = release_on_grid.run(self._release_used, released, total != 0, step)
             spikes = part * total
         state, g = simulate(self.kernel, self._params, spikes, dt, state=self.state, method=self._method)
         self._check_concrete((state, released, g, t))

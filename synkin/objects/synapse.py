@@ -20,9 +20,8 @@ from synkin.arguments.choices import check_method
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape, as_real, broadcasts
+from synkin.arguments.numbers import Shape, as_real, broadcasts, check_shape
 from synkin.arguments.params_and_states import check_params
-from synkin.arguments.shapes import check_shape
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import environ

@@ -21,9 +21,8 @@ from synkin.arguments.choices import check_method
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape, as_array
+from synkin.arguments.numbers import Shape, as_array, check_shape
 from synkin.arguments.params_and_states import aligned_params, check_params, nan_if_invalid
-from synkin.arguments.shapes import check_shape
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.declaring.kernel import Kernel
 from synkin.objects.constructors import completed

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synkin import plot
-from synkin.arguments import number_text
 from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.fit import report
 from synkin.cli.fit.requests import read_requests
@@ -23,9 +22,8 @@ from synkin.cli.fit.samples import cut, described, recorded, sigma_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 from synkin.fitting.search.optimizer import LOSSES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import FigureBase
+from synkin.plot.style import Figure
+from synkin.recordings import number_text
 
 # The options of --sample that are not given, besides --free, which depends on the kernel.
 SAMPLE_OPTIONS = {

@@ -8,11 +8,11 @@ import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from synkin.arguments.number_text import decimal_or_not_finite
 from synkin.cli import UsageError, options
 from synkin.cli.suggestions import did_you_mean
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.problem import OWN
+from synkin.recordings.number_text import decimal_or_not_finite
 
 
 class Request(NamedTuple):

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synkin.arguments import number_text
 from synkin.cli import UsageError, files, options
 from synkin.cli.suggestions import did_you_mean
-from synkin.recordings import formats, table
+from synkin.recordings import formats, number_text, table
 
 # Times that differ by less than this, in ms, are the same.
 _SAME_TIME = 1e-6
