@@ -309,7 +309,7 @@ def bind_releases(
     params = units.params(declared, params)
     params = nan_if_invalid(check_params(params, (), declared), declared)
     wanted = float_dtype(dtype)
-    times = check_times("spike_times", units.plain("spike_times", spike_times, "ms"), sort=True)
+    times = check_times("spike_times", units.strip_unit("spike_times", spike_times, "ms"), sort=True)
     times = nan_if_invalid_times(times, sort=True)
     rest = declared.rest_state(params, (), wanted)
     state = declared.input.nan_if_invalid_state(rest, params, True)
@@ -339,9 +339,9 @@ def bind_delays(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Delays:
     """
     unit = "mS" if units.has_dimension(spikes, "mS") else "1"
     has_units = units.is_quantity(spikes)
-    train = _ANY_NUMBERS.check_train(units.plain("spikes", spikes, unit), None)
+    train = _ANY_NUMBERS.check_train(units.strip_unit("spikes", spikes, unit), None)
     step = _dt(dt)
-    checked = check_delays(units.plain("delay", delay, "ms"), train.shape[1:])
+    checked = check_delays(units.strip_unit("delay", delay, "ms"), train.shape[1:])
     return Delays(train, checked, step, unit, has_units)
 
 
@@ -351,4 +351,4 @@ def cast(params: AnyParams, dtype: DTypeLike) -> AnyParams:
 
 
 def _dt(dt: object) -> Real:
-    return nan_if_invalid_dt(check_dt(units.plain("dt", dt, "ms")))
+    return nan_if_invalid_dt(check_dt(units.strip_unit("dt", dt, "ms")))

@@ -49,7 +49,7 @@ def units(*kinds: type) -> dict[str, str]:
     return {name: unit for kind in kinds for name, (_, unit) in said(kind).items() if unit is not None}
 
 
-def worded(meaning: str, unit: str | None) -> str:
+def describe_field(meaning: str, unit: str | None) -> str:
     """Meaning and unit as text, such as "binding rate (/ms/mM)"; if one is missing, the other, and if both, ""."""
     unit = "" if unit is None else "dimensionless" if unit == "1" and not meaning else unit.removeprefix("1")
     return f"{meaning} ({unit})" if meaning and unit else meaning or unit

@@ -163,7 +163,7 @@ def as_sweeps(times: object, trace: object) -> tuple[np.ndarray, np.ndarray]:
         TypeError: not real numbers, or traced ones.
         ValueError: shapes that do not fit, fewer than 3 samples, or a time that is not finite.
     """
-    known_times, known_trace = as_float64("times", units.plain("times", times, "ms")), as_float64("trace", trace)
+    known_times, known_trace = as_float64("times", units.strip_unit("times", times, "ms")), as_float64("trace", trace)
     if known_times.ndim != 1:
         raise ValueError(f"Argument `times` must have shape (M,), but has shape {known_times.shape}.")
     count = len(known_times)

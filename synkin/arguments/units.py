@@ -1,6 +1,6 @@
 """Quantities with units (of saiunit) become plain arrays here, and results become quantities again.
 
-    tau = units.plain("tau", 0.008 * u.second, "ms", "Parameter")      # 8.0; what is no quantity comes back unchanged
+    tau = units.strip_unit("tau", 0.008 * u.second, "ms", "Parameter")  # 8.0; what is no quantity comes back unchanged
     g = units.quantity(g, "mS")
 
 Inside synkin all arrays are plain, in ms, mM, mS and mV. A public function removes the units of its arguments with
@@ -190,6 +190,6 @@ def unit_of(name: str) -> Any:
     return functools.reduce(operator.mul, factors, saiunit.UNITLESS)
 
 
-def worded(unit: object) -> str:
+def describe_unit(unit: object) -> str:
     """A unit, given as text or as saiunit's object, for a message: "in ms", or "dimensionless"."""
     return "dimensionless" if str(unit) == "1" else f"in {unit}"

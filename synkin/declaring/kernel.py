@@ -173,7 +173,7 @@ class Kernel:
         state = check_state(self, units.state(state, self))
         like = state[0]
         params = aligned_params(units.params(self, params), like, self)
-        concentration = as_array(as_real("T", units.plain("T", T, "mM")), like.dtype)
+        concentration = as_array(as_real("T", units.strip_unit("T", T, "mM")), like.dtype)
         y = tuple(getattr(state, name) for name in self.order)
         derivatives = dict(zip(self.order, self.derivatives(params, y, concentration), strict=True))
         zero = jnp.zeros_like(like)
@@ -196,6 +196,11 @@ class Kernel:
         """The ``State`` of the kernel from the ``State`` of each part."""
         (state,) = states
         return state
+
+    @property
+    def relative_names(self) -> tuple[str, ...]:
+        """The parameters that `relative` gives: one for each part but the first."""
+        return ()
 
     def relative(self, params: AnyParams) -> tuple[ArrayLike, ...]:
         """The conductance of each part but the first, relative to that of the first."""

@@ -162,7 +162,7 @@ class Scheme(Kernel):
         """Checked parameters and concentration, as arrays of one rank."""
         params = units.params(self, params)
         shape = common_shape(params, self)
-        concentration = check_concentration("T", units.plain("T", T, "mM"))
+        concentration = check_concentration("T", units.strip_unit("T", T, "mM"))
         got = np.shape(concentration)
         try:
             shape = np.broadcast_shapes(shape, got)

@@ -92,9 +92,10 @@ class Sum(Kernel):
         """The ``State`` of the sum from the ``State`` of each part."""
         return self.State(*(value for state in states for value in state))
 
-    def relative(self, params: AnyParams) -> tuple[ArrayLike, ...]:
-        """The conductance of each part but the first, relative to that of the first."""
-        return tuple(getattr(params, f"g_{name}") for name in self.names[1:])
+    @property
+    def relative_names(self) -> tuple[str, ...]:
+        """The parameters that `relative` gives: one for each part but the first."""
+        return tuple(f"g_{name}" for name in self.names[1:])
 
     def rest_state(self, params: AnyParams, shape: tuple[int, ...], dtype: DTypeLike) -> AnyState:
         """`init` of arguments that have been checked."""

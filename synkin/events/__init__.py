@@ -158,7 +158,7 @@ def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
     return interval
 
 
-def _as_number(name: str, value: object, condition: Callable[[float], bool], expected: str) -> float:
+def _as_number(name: str, value: object, condition: Callable[[np.ndarray], object], expected: str) -> float:
     """``value``, which must be a number that is known now and meets the condition."""
     return float(as_float64(name, check_number(name, value, condition, expected)))
 

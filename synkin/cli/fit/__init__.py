@@ -22,7 +22,9 @@ from synkin.cli.fit.samples import cut, described, recorded, sigma_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 from synkin.fitting.search.optimizer import LOSSES
-from synkin.plot.style import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
 from synkin.recordings import number_text
 
 # The options of --sample that are not given, besides --free, which depends on the kernel.

@@ -10,13 +10,12 @@ in another way. Between different versions therefore only the values are compare
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 import synkin
 from synkin.arguments.known import double_precision
@@ -41,8 +40,8 @@ class _Point(NamedTuple):
     """Arguments of a kernel's equations."""
 
     params: NamedTuple
-    y: tuple[np.float64, ...]
-    T: np.float64
+    y: tuple[Array, ...]
+    T: Array
 
 
 def versions() -> dict[str, str]:
@@ -124,10 +123,12 @@ def _points(kernel: Kernel, params: NamedTuple) -> _Points:
 
 def _rows(kernel: Kernel, points: _Points) -> Iterator[_Point]:
     for params, y, T in zip(points["params"], points["variables"], points["T"], strict=True):
-        yield _Point(kernel.Params(*map(np.float64, params)), tuple(map(np.float64, y)), np.float64(T[0]))
+        # NumPy's numbers serve as JAX's arrays here, and nothing is compiled for them.
+        variables = cast("tuple[Array, ...]", tuple(map(np.float64, y)))
+        yield _Point(kernel.Params(*map(np.float64, params)), variables, cast(Array, np.float64(T[0])))
 
 
-def _equations(kernel: Kernel, params: NamedTuple, y: tuple[ArrayLike, ...], T: ArrayLike) -> tuple[Array, ...]:
+def _equations(kernel: Kernel, params: NamedTuple, y: tuple[Array, ...], T: Array) -> tuple[Array, ...]:
     return (*kernel.derivatives(params, y, T), kernel.conductance_of(params, y))
 
 
