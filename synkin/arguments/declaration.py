@@ -12,6 +12,8 @@ from synkin.arguments.inputs import Input
 # A kernel's NamedTuples, whose fields are its own: numbers, arrays, tracers, or pytrees of what JAX makes of these.
 AnyParams: TypeAlias = Any
 AnyState: TypeAlias = Any
+# Any pytree of arrays, such as what a readout returns.
+Pytree: TypeAlias = Any
 
 
 @fields.described

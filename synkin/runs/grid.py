@@ -20,8 +20,7 @@ from synkin.arguments.numbers import check_whole
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of, warn_of_rounding
-from synkin.tracing import readouts
-from synkin.tracing.readouts import Program
+from synkin.tracing.program import Program
 
 # Synapses times steps of which a sum's variables are kept at once for a readout: some tens of MB.
 _ELEMENTS = 2**20
@@ -97,7 +96,9 @@ def simulate(
         return final, units.quantity(kept, "mS") if given.has_units else kept
     if given.has_units:
         readout = partial(_read_quantity, readout)
-    # Within shard_map it is to read what a step gives, which varies as the inputs do.
+    from synkin.tracing import readouts  # it needs parts of JAX that are slow to import
+
+    # Within shard_map the readout gets what a step returns, which varies as the inputs do.
     program, readout_constants, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
     if program.compiled is None:
         program.compiled = _compiled(program)
