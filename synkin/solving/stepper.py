@@ -3,8 +3,8 @@
     stepper = synkin.stepper(synkin.ampa, params, dt=0.1)
     carry, g = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
 
-All that depends on parameters and dt alone is computed here, once. `synkin.simulate` is a scan of the same step with a
-derivative of its own, `kernel.step` is one of them, the objects hold one.
+All that depends only on parameters and dt is computed once, when the stepper is made. `synkin.simulate` is a scan of
+the same step with its own derivative rule, `kernel.step` is one such step, and the objects hold a stepper.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ from synkin.arguments.params_and_states import (
 from synkin.solving import carry as carries
 from synkin.solving import coefficients, pulses, steps
 from synkin.solving.carry import Carry, CarryOfSum
+from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
 
@@ -51,12 +52,18 @@ class Stepper:
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
-    coefficients: Any  # `synkin.solving.coefficients.StepCoefficients`; None of a sum, whose parts have their own
+    coefficients: StepCoefficients | None  # None for a sum, whose parts have their own
     method: str
     overlap: str
 
     @property
-    def dtype(self) -> Any:
+    def own_coefficients(self) -> StepCoefficients:
+        """The coefficients of a kernel of one part."""
+        assert self.coefficients is not None
+        return self.coefficients
+
+    @property
+    def dtype(self) -> jnp.dtype:
         """The floating dtype in which the coefficients were computed, and that of a state at rest."""
         return self.dt.dtype
 
@@ -128,7 +135,7 @@ class Stepper:
     @property
     def dt(self) -> Array:
         """The step, ms."""
-        return self.coefficients.dt
+        return self.own_coefficients.dt
 
     @property
     def parts(self) -> tuple[Stepper, ...]:
@@ -140,22 +147,22 @@ class Stepper:
         """The conductance of each part but the first, relative to that of the first."""
         return ()
 
-    def split(self, carry: Any) -> tuple[Carry, ...]:
+    def split(self, carry: Carry) -> tuple[Carry, ...]:
         """The carry of each part."""
-        return (carry,)
+        return carry.parts
 
-    def joined(self, parts: Iterable[Carry]) -> Any:
-        """The carry of those of the parts."""
+    def joined(self, parts: Iterable[Carry]) -> Carry:
+        """The carry of the kernel, from those of its parts."""
         (carry,) = parts
         return carry
 
     def check_carry(self, carry: object) -> None:
         """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
-        carries.check(carry, self.kernel, self.method, self.coefficients)
+        carries.check(carry, self.kernel, self.method, self.own_coefficients)
 
-    def matched(self, like: Array) -> coefficients.StepCoefficients:
+    def matched(self, like: Array) -> StepCoefficients:
         """The coefficients as `synkin.solving.carry.match_state` has them."""
-        return carries.match_state(self.coefficients, like)
+        return carries.match_state(self.own_coefficients, like)
 
     def nan_if_invalid(self, state: AnyState) -> AnyState:
         """``state``, NaN where a traced parameter is."""
@@ -194,20 +201,20 @@ class StepperOfSum(Stepper):
         """The conductance of each part but the first, relative to that of the first."""
         return self.factors
 
-    def split(self, carry: Any) -> tuple[Carry, ...]:
+    def split(self, carry: Carry) -> tuple[Carry, ...]:
         """The carry of each part."""
         return carry.parts
 
-    def joined(self, parts: Iterable[Carry]) -> Any:
-        """The carry of those of the parts."""
-        return CarryOfSum(tuple(parts))
+    def joined(self, parts: Iterable[Carry]) -> Carry:
+        """The carry of the kernel, from those of its parts."""
+        return cast(Carry, CarryOfSum(tuple(parts)))  # it has all that is used of a carry
 
-    def state(self, carry: Any) -> AnyState:
+    def state(self, carry: Carry) -> AnyState:
         """The sum's ``State`` that a carry stands for."""
         self.check_carry(carry)
         return self.kernel.state_of(part.state(own) for part, own in zip(self.steppers, carry.parts, strict=True))
 
-    def check_carry(self, carry: Any) -> None:
+    def check_carry(self, carry: object) -> None:
         """Raise TypeError or ValueError unless ``carry`` has a good one for each part."""
         if not isinstance(carry, CarryOfSum) or len(carry.parts) != len(self.steppers):
             carries.refuse(carry)
@@ -216,7 +223,7 @@ class StepperOfSum(Stepper):
 
 
 @jax.jit
-def _stepped(stepper: Stepper, carry: object, spike: Array) -> tuple[Any, Array]:
+def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
     """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
     parts = zip(stepper.parts, stepper.split(carry), strict=True)
     after, gs = zip(*(_step_of_part(part, at, spike) for part, at in parts), strict=True)
@@ -242,7 +249,7 @@ def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, 
 # A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
 def _checkpointed_step(
-    kernel: Kernel, method: str, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], drive: Array
+    kernel: Kernel, method: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
 ) -> tuple[Array, ...]:
     return steps.step(kernel, method, coefs, y, drive)
 
@@ -345,7 +352,7 @@ def make_stepper(
 
 def initial_carry(
     stepper: Stepper, state: AnyState, *, at_rest: bool
-) -> tuple[coefficients.StepCoefficients, tuple[Array, ...], Array | None]:
+) -> tuple[StepCoefficients, tuple[Array, ...], Array | None]:
     """The coefficients, variables and count of the pulse with which a run of one part begins at ``state``."""
     kernel = stepper.kernel
     y = tuple(getattr(state, name) for name in kernel.order)
@@ -360,9 +367,7 @@ def initial_carry(
     return coefs, y, count
 
 
-def state_of(
-    kernel: Kernel, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], count: Array | None
-) -> AnyState:
+def state_of(kernel: Kernel, coefs: StepCoefficients, y: tuple[Array, ...], count: Array | None) -> AnyState:
     """The kernel's ``State`` of variables and the count of the step to come."""
     fields = dict(zip(kernel.order, y, strict=True))
     if count is not None:
@@ -372,7 +377,7 @@ def state_of(
     return kernel.State(**fields)
 
 
-def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Any:
+def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Carry:
     """The carry of a run that begins at ``state``, no pulse being under way if it is at rest."""
 
     def begin(part: Stepper, state: AnyState) -> Carry:
@@ -382,7 +387,7 @@ def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Any
     return _of_each_part(begin, stepper, state)
 
 
-def resume_carry(stepper: Stepper, state: AnyState) -> Any:
+def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
     """The carry of a run that goes on at ``state``, of which steps of this very stepper have counted down the pulses.
 
     It costs no exponential: no pulse has a last step of its own, as those may have that `carry_from_state` begins with.
@@ -393,7 +398,7 @@ def resume_carry(stepper: Stepper, state: AnyState) -> Any:
         y = tuple(getattr(state, name) for name in kernel.order)
         coefs, count = part.matched(y[0]), None
         if isinstance(kernel.input, StartsPulse):
-            count = pulses.count_on_grid(coefs.pulse, state.pulse_left, coefs.dt)
+            count = pulses.count_on_grid(coefficients.pulse_of(coefs), state.pulse_left, coefs.dt)
         return carries.make(kernel, part.method, coefs, y, count)
 
     return _of_each_part(resume, stepper, state)
@@ -404,16 +409,16 @@ def carry_from_count(stepper: Stepper, y: tuple[Array, ...], count: Array | None
     return carries.make(stepper.kernel, stepper.method, stepper.matched(y[0]), y, count)
 
 
-def _carry_on_grid(stepper: Stepper, state: AnyState) -> Any:
+def _carry_on_grid(stepper: Stepper, state: AnyState) -> Carry:
     """`resume_carry`, refused or NaN where a pulse of ``state`` does not lie on the stepper's grid."""
     return _of_each_part(_part_on_grid, stepper, state)
 
 
-def _part_on_grid(stepper: Stepper, state: AnyState) -> Any:
+def _part_on_grid(stepper: Stepper, state: AnyState) -> Carry:
     if stepper.method == "exp_euler" or not isinstance(stepper.kernel.input, StartsPulse):
         return carry_from_state(stepper, state, at_rest=False)
     coefs = stepper.matched(state[0])
-    given = jax.lax.stop_gradient((coefs.pulse, state.pulse_left, coefs.dt))
+    given = jax.lax.stop_gradient((coefficients.pulse_of(coefs), state.pulse_left, coefs.dt))
     if all(map(is_concrete, jax.tree.leaves(given))):
         with jax.ensure_compile_time_eval():
             good = np.asarray(pulses.is_on_grid(*given))
@@ -428,7 +433,7 @@ def _part_on_grid(stepper: Stepper, state: AnyState) -> Any:
     return resume_carry(stepper, jax.tree.map(lambda field: field * one, state))
 
 
-def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Any:
+def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Carry:
     """A carry from what ``carry_of`` gives of each part and its state."""
     states = stepper.kernel.states_of(state)
     return stepper.joined([carry_of(part, own) for part, own in zip(stepper.parts, states, strict=True)])
