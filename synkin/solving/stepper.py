@@ -48,7 +48,7 @@ from synkin.solving.propagators import equations
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
-    """See `stepper`. A pytree: it may be closed over, or be an argument and a result of transformed functions."""
+    """See `stepper`. It is a pytree: transformed functions may close over it, take it or return it."""
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
@@ -70,25 +70,25 @@ class Stepper:
     def init(
         self, shape: int | tuple[int, ...] | None = None, *, state: AnyState = None, on_grid: bool = False
     ) -> Carry:
-        """What the first step takes.
+        """The carry for the first step.
 
         Args:
             shape: of the state, for example (1000,), which is then at rest.
             state: the kernel's ``State`` to start from instead, whose dtype the steps keep.
-            on_grid: whether the pulses under way in ``state`` end as all pulses of this stepper do, as those of its own
-                `state` and of a run with its ``T_dur`` and dt. Then the carry has the tree of one at rest, so that
-                `jax.lax.cond` takes the two, and a step costs as much. The derivative with respect to a pulse's end is
-                then in ``T_dur`` alone, and none is in ``pulse_left``.
+            on_grid: whether the pulses under way in ``state`` end as all pulses of this stepper do. That is true for
+                a state from its own `state`, or of a run with its ``T_dur`` and dt. Then the carry has the same pytree
+                structure as one at rest, so that `jax.lax.cond` accepts both, and a step costs no more. The
+                derivative with respect to the end of a pulse is then in ``T_dur``, and none is in ``pulse_left``.
 
         Returns:
-            The carry. Where ``on_grid`` is False and the method "exact", pulses under way may have a last step of a
-            length of their own, for which there is more in the carry, and a step costs more. Else all carries of a
-            stepper have one tree. Within `jax.shard_map` a loop's carry must vary as its spikes do:
+            The carry. If ``on_grid`` is False and the method is "exact", the last step of pulses under way may have
+            another length; the carry then holds more, and a step costs more. All other carries of a stepper have the
+            same pytree structure. Within `jax.shard_map` a loop's carry must vary as its spikes do:
             ``jax.lax.pcast(carry, "axis", to="varying")``.
 
         Raises:
-            TypeError, ValueError: neither or both of the two, one that does not fit the kernel and its parameters, or
-                with ``on_grid`` pulses that do not end so (NaN where they are traced).
+            TypeError, ValueError: not exactly one of shape and state, one that does not fit the kernel and its
+                parameters, or with ``on_grid`` pulses that end otherwise (NaN where they are traced).
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
@@ -111,20 +111,20 @@ class Stepper:
                 mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
 
         Returns:
-            The carry and g, both at the end of the step: as `jax.lax.scan` has it.
+            The carry and g, both at the end of the step, as `jax.lax.scan` expects them.
 
         Raises:
-            TypeError, ValueError: a spike of the wrong kind, shape or value, one for a receptor that is differentiated,
-                or the carry of a stepper of another kernel, method, dt or (with "exact") ``T_dur``.
+            TypeError, ValueError: a spike of the wrong kind, shape or value, a derivative with respect to a receptor's
+                spike, or a carry of another kernel, method, dt or (with "exact") ``T_dur``.
 
-        What is traced gives NaN instead: a spike for a receptor that is neither 0 nor 1, a carry of another dt.
+        g is NaN where a traced spike of a receptor is neither 0 nor 1, or a traced carry is of another dt or ``T_dur``.
         """
         self.check_carry(carry)
         spike = units.strip_unit("spike", spike, self.kernel.input.unit)
         return _stepped(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` that a carry stands for; errors are as of `step`."""
+        """The kernel's ``State`` of a carry; raises as `step` does."""
         self.check_carry(carry)
         coefs = carries.with_carried_pulse(self.matched(carry.y[0]), carry.carried_pulse)
         y = carry.y
@@ -157,15 +157,15 @@ class Stepper:
         return carry
 
     def check_carry(self, carry: object) -> None:
-        """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
+        """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses in the same way."""
         carries.check(carry, self.kernel, self.method, self.own_coefficients)
 
     def matched(self, like: Array) -> StepCoefficients:
-        """The coefficients as `synkin.solving.carry.match_state` has them."""
+        """The coefficients in the dtype and rank of a state; ``like`` is one of its arrays."""
         return carries.match_state(self.own_coefficients, like)
 
     def nan_if_invalid(self, state: AnyState) -> AnyState:
-        """``state``, NaN where a traced parameter is."""
+        """``state``, with NaN where a traced parameter is NaN."""
         return self.kernel.input.nan_if_invalid_state(state, self.params, True)
 
     def __repr__(self) -> str:
@@ -181,7 +181,7 @@ class Stepper:
 )
 @dataclass(frozen=True, repr=False)
 class StepperOfSum(Stepper):
-    """That of a sum of kernels: one for each part, which all see the same spikes."""
+    """The stepper of a sum of kernels: one for each part, and all get the same spikes."""
 
     steppers: tuple[Stepper, ...]
     factors: tuple[Array, ...]  # see `relative`
@@ -210,12 +210,12 @@ class StepperOfSum(Stepper):
         return cast(Carry, CarryOfSum(tuple(parts)))  # it has all that is used of a carry
 
     def state(self, carry: Carry) -> AnyState:
-        """The sum's ``State`` that a carry stands for."""
+        """The ``State`` of the sum, of a carry."""
         self.check_carry(carry)
         return self.kernel.state_of(part.state(own) for part, own in zip(self.steppers, carry.parts, strict=True))
 
     def check_carry(self, carry: object) -> None:
-        """Raise TypeError or ValueError unless ``carry`` has a good one for each part."""
+        """Raise TypeError or ValueError unless ``carry`` has a valid carry for each part."""
         if not isinstance(carry, CarryOfSum) or len(carry.parts) != len(self.steppers):
             carries.refuse(carry)
         for part, own in zip(self.steppers, carry.parts, strict=True):
@@ -224,7 +224,7 @@ class StepperOfSum(Stepper):
 
 @jax.jit
 def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
-    """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
+    """`Stepper.step` after its checks, compiled for calls outside of a compiled loop."""
     parts = zip(stepper.parts, stepper.split(carry), strict=True)
     after, gs = zip(*(_step_of_part(part, at, spike) for part, at in parts), strict=True)
     return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
@@ -246,7 +246,7 @@ def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, 
     return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
 
 
-# A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
+# The derivative of a loop keeps the variables and the drive of each step, and computes the rest again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
 def _checkpointed_step(
     kernel: Kernel, method: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
@@ -263,9 +263,9 @@ def stepper(
     overlap: str = "restart",
     dtype: DTypeLike | None = None,
 ) -> Stepper:
-    """A kernel made ready for steps of one length: as fast in a loop of one's own as `synkin.simulate`.
+    """A kernel made ready for steps of one length; in a loop of your own it is as fast as `synkin.simulate`.
 
-    Works under jit, vmap, grad, scan and sharding, and is itself a pytree. Steps may go on for ever.
+    Works under jit, vmap, grad, scan and sharding, and is itself a pytree. The number of steps is not limited.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
@@ -294,7 +294,7 @@ _warned: set[str] = set()
 
 
 def warn_of_rounding(kernel: Kernel, params: AnyParams, dt: object, method: str | None) -> None:
-    """Say, once in a process, that "exp_euler" makes a pulse longer by more than 1 %, where T_dur and dt are known.
+    """Warn, once in a process, where "exp_euler" changes the length of a pulse by more than 1 %, if T_dur and dt are known.
 
     Args:
         kernel, method: as for `stepper`.
@@ -340,12 +340,12 @@ def make_stepper(
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
     for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
-        # Parameters of several ranks meet in the coefficients.
+        # The coefficients combine parameters of several ranks.
         ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
-        solved_by = part.solved_by(method)  # a part may be exact with any
+        solved_by = part.solved_by(method)  # a part may be exact with either method
         ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
         parts.append(Stepper(part, own, ready, solved_by, overlap))
-    if parts[0].kernel is kernel:  # a kernel of one part, which is its own
+    if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, tuple(parts), kernel.relative(params))
 
@@ -353,7 +353,7 @@ def make_stepper(
 def initial_carry(
     stepper: Stepper, state: AnyState, *, at_rest: bool
 ) -> tuple[StepCoefficients, tuple[Array, ...], Array | None]:
-    """The coefficients, variables and count of the pulse with which a run of one part begins at ``state``."""
+    """The coefficients, the variables and the count with which a run of one part begins at ``state``."""
     kernel = stepper.kernel
     y = tuple(getattr(state, name) for name in kernel.order)
     coefs = stepper.matched(y[0])
@@ -368,7 +368,7 @@ def initial_carry(
 
 
 def state_of(kernel: Kernel, coefs: StepCoefficients, y: tuple[Array, ...], count: Array | None) -> AnyState:
-    """The kernel's ``State`` of variables and the count of the step to come."""
+    """The kernel's ``State``, from variables and the count of the next step."""
     fields = dict(zip(kernel.order, y, strict=True))
     if count is not None:
         fields["pulse_left"] = jnp.broadcast_to(
@@ -378,7 +378,7 @@ def state_of(kernel: Kernel, coefs: StepCoefficients, y: tuple[Array, ...], coun
 
 
 def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Carry:
-    """The carry of a run that begins at ``state``, no pulse being under way if it is at rest."""
+    """The carry of a run that begins at ``state``; no pulse is under way in it if ``at_rest``."""
 
     def begin(part: Stepper, state: AnyState) -> Carry:
         coefs, y, count = initial_carry(part, state, at_rest=at_rest)
@@ -388,9 +388,9 @@ def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Car
 
 
 def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
-    """The carry of a run that goes on at ``state``, of which steps of this very stepper have counted down the pulses.
+    """The carry of a run that continues at ``state``, whose pulses were counted down by steps of the same stepper.
 
-    It costs no exponential: no pulse has a last step of its own, as those may have that `carry_from_state` begins with.
+    All its pulses end as those of the stepper do. So it needs no further coefficients, unlike `carry_from_state`.
     """
 
     def resume(part: Stepper, state: AnyState) -> Carry:
@@ -405,12 +405,12 @@ def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
 
 
 def carry_from_count(stepper: Stepper, y: tuple[Array, ...], count: Array | None) -> Carry:
-    """The carry of one part's variables and the count of the step to come, no pulse with a last step of its own."""
+    """The carry of one part, from its variables and the count of the next step, without carried pulses."""
     return carries.make(stepper.kernel, stepper.method, stepper.matched(y[0]), y, count)
 
 
 def _carry_on_grid(stepper: Stepper, state: AnyState) -> Carry:
-    """`resume_carry`, refused or NaN where a pulse of ``state`` does not lie on the stepper's grid."""
+    """`resume_carry`; it raises, or gives NaN, where a pulse of ``state`` does not end as those of the stepper do."""
     return _of_each_part(_part_on_grid, stepper, state)
 
 
