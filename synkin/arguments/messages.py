@@ -1,14 +1,19 @@
 """What came in place of what was expected, in the words of a message."""
 
+from __future__ import annotations
+
 import numbers
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from synkin.arguments.known import is_concrete
+
+if TYPE_CHECKING:
+    from synkin.arguments.declaration import Declaration
 
 
 def describe(value: Any) -> str:
@@ -62,7 +67,7 @@ def describe_tuple(value: object) -> str:
     return with_article(type_name(type(value))) if isinstance(value, tuple) else describe(value)
 
 
-def member_name(kernel: Any, member: str) -> str:
+def member_name(kernel: Declaration, member: str) -> str:
     """A kernel's ``Params`` or ``State`` as a person writes it."""
     kind = getattr(kernel, member)
     ours = kind.__module__.startswith(("synkin.kernels.", "synkin.networks.plasticity"))

@@ -8,13 +8,18 @@ and `state`, and gives g back as a quantity where `among` found one in what it w
 imported here: where a program has not imported it, nothing is a quantity. brainunit's quantities are saiunit's.
 """
 
+from __future__ import annotations
+
 import functools
 import operator
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+
+if TYPE_CHECKING:
+    from synkin.arguments.declaration import Declaration
 
 
 def is_quantity(value: object) -> bool:
@@ -80,7 +85,7 @@ def has_dimension(value: Any, unit: str) -> bool:
     return is_quantity(value) and unit_of(unit).has_same_dim(value.unit)
 
 
-def params(kernel: Any, values: Any) -> Any:
+def params(kernel: Declaration, values: Any) -> Any:
     """A kernel's ``Params`` without units; what is no such ``Params`` comes back as it is, for `checks` to refuse.
 
     Raises:
@@ -91,18 +96,20 @@ def params(kernel: Any, values: Any) -> Any:
     return values._replace(**{name: parameter(kernel, name, value) for name, value in values._asdict().items()})
 
 
-def parameter(kernel: Any, name: str, value: Any) -> Any:
+def parameter(kernel: Declaration, name: str, value: Any) -> Any:
     """One parameter without its unit; see `params`."""
     unit = kernel.parameters[name].unit
-    if unit is None and (is_quantity(value) or are_quantities(value)):
+    if unit is not None:
+        return strip_unit(name, value, unit, "Parameter")
+    if is_quantity(value) or are_quantities(value):
         raise TypeError(
             f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), "
             "but is a quantity."
         )
-    return strip_unit(name, value, unit, "Parameter")
+    return value
 
 
-def state(values: Any, kernel: Any) -> Any:
+def state(values: Any, kernel: Declaration) -> Any:
     """A kernel's ``State`` without units; what is none comes back as it is, for `checks` to refuse.
 
     Raises:

@@ -294,7 +294,7 @@ _warned: set[str] = set()
 
 
 def warn_of_rounding(kernel: Kernel, params: AnyParams, dt: object, method: str | None) -> None:
-    """Warn, once in a process, where "exp_euler" changes the length of a pulse by more than 1 %, if T_dur and dt are known.
+    """Warn, once in a process, if "exp_euler" changes the known length of a pulse by more than 1 %.
 
     Args:
         kernel, method: as for `stepper`.
