@@ -15,6 +15,8 @@ from synkin.arguments.units import HasUnits
 # can know nothing of them. A field holds numbers, an array, a tracer, or what JAX puts in place of these in a pytree.
 AnyParams: TypeAlias = Any
 AnyState: TypeAlias = Any
+# Any pytree of arrays, such as what a readout returns.
+Pytree: TypeAlias = Any
 
 
 @fields.described

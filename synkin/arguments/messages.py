@@ -1,5 +1,7 @@
 """Words for messages: what a value is, what a class is called."""
 
+from __future__ import annotations
+
 import numbers
 import sys
 from types import ModuleType

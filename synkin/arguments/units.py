@@ -9,6 +9,8 @@ optional and never imported here: if the program has not imported it, no value i
 one of saiunit.
 """
 
+from __future__ import annotations
+
 import functools
 import operator
 import sys
@@ -59,7 +61,7 @@ class Unit(Protocol):
     def magnitude(self) -> float:
         """How many of the base unit it is."""
 
-    def has_same_dim(self, other: "Unit", /) -> bool:
+    def has_same_dim(self, other: Unit, /) -> bool:
         """Whether both are units of one dimension, as ms and s are."""
 
 
@@ -74,7 +76,7 @@ class Quantity(Protocol):
     def unit(self) -> Unit:
         """Its unit."""
 
-    def to(self, unit: Unit, /) -> "Quantity":
+    def to(self, unit: Unit, /) -> Quantity:
         """The same quantity in another unit of its dimension."""
 
 
@@ -162,7 +164,7 @@ def parameter(kernel: HasUnits, name: str, value: object) -> Any:
             f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), "
             "but is a quantity."
         )
-    return strip_unit(name, value, unit, "Parameter")
+    return value
 
 
 def state(values: Any, kernel: HasUnits) -> Any:

@@ -202,11 +202,11 @@ class Kernel:
         """The parameters that `relative` gives: one for each part but the first."""
         return ()
 
-    def relative(self, params: AnyParams) -> tuple[ArrayLike, ...]:
+    def relative(self, params: AnyParams) -> tuple[Array, ...]:
         """The conductance of each part but the first, relative to that of the first."""
         return tuple(getattr(params, name) for name in self.relative_names)
 
-    def total(self, relative: Sequence[ArrayLike], gs: Sequence[Array]) -> Array:
+    def total(self, relative: Sequence[Array], gs: Sequence[Array]) -> Array:
         """g of the kernel from the g of each part.
 
         Args:

@@ -1,15 +1,15 @@
-"""The text of a kinetic scheme: from text to states and transitions, of which `synkin.scheme` makes a kernel.
+"""The text of a kinetic scheme, parsed into states and transitions. `synkin.scheme` makes a kernel of them.
 
-Each line is one transition, in either of two notations. A ligand that binds stands beside the state, or as a factor of
-the rate:
+Each line has one transition, in either notation. A ligand that binds stands beside the state, or is a factor of the
+rate:
 
     C0 + glu <-> C1 : 2*kon, koff       # forward and backward rate
     C1 -> D : kd                        # one way
-    ~ C1 <-> C2 (kon*glu, 2*koff)       # as NMODL has it
-    CONSERVE C0 + C1 + C2 + D + O = 1   # checked, and otherwise ignored
+    ~ C1 <-> C2 (kon*glu, 2*koff)       # the notation of NMODL
+    CONSERVE C0 + C1 + C2 + D + O = 1   # only checked
 
-A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` gives a product a name, ``open = O1, 0.5*O2`` says which
-states conduct, ``rest = C0`` where a receptor rests. The text is parsed and never run.
+A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` gives a product a name, ``open = O1, 0.5*O2`` lists the
+states that conduct, and ``rest = C0`` is the state at rest. The text is parsed and never executed.
 """
 
 import re
@@ -22,31 +22,31 @@ from synkin.declaring import expression, statements
 from synkin.declaring.expression import Product, own_names
 from synkin.declaring.statements import ARROW
 
-# The name of the transmitter as a factor of a rate, if no ligand stands beside a state.
+# The name of the transmitter as a factor of a rate, where no ligand stands beside a state.
 TRANSMITTER = "T"
-# Parameters of the pulse. They cannot be factors of other rates, which act without transmitter too.
+# Parameters of the pulse. They are no factors of rates, which would then act without transmitter too.
 PULSE = (TRANSMITTER, "T_dur")
-# Names of transmitters in published files, in lower case. The short ones may also be names of rates.
+# Names that published files use for a transmitter, in lower case; the short ones may also be names of rates.
 _SHORT = {"c", "l", "tr", "conc"}
 _LIGANDS = {
     *("ligand", "agonist", "trans", "transmitter", "xmtr", *_SHORT),
     *("ach", "gaba", "glu", "glut", "glutamate", "gly", "glycine"),
 }
 
-# What a user can do if a rate is more than this parser reads.
+# The end of the messages for rates that are not products of numbers and names.
 _HELD = "its value at the held voltage, or a function of the parameters"
 
 _NMODL = re.compile(r"^~\s*(?P<sides>[^(]*?)\s*\((?P<rates>.*)\)$")
 _CALL = re.compile(r"^\w+\s*\(.*\)$")
 _ASSIGNED = re.compile(r"^(?P<name>\w+)\s*=\s*(?P<value>[^=]+)$")
 _OPTIONS = ("open", "rest")
-# These are options if names follow, else names of rates.
+# These are options if names follow, else values.
 _OPTIONS_OF_NAMES = ("ligand", "signed")
 
 
 @fields.described
 class Transition(NamedTuple):
-    """A transition from one state to another, in one direction."""
+    """A transition from one state to another."""
 
     source: Annotated[str, "the state that it leaves"]
     target: Annotated[str, "the state that it leads to"]
@@ -71,13 +71,13 @@ class Notation(NamedTuple):
     states: tuple[str, ...]  # in the order of the text
     transitions: tuple[Transition, ...]
     lines: tuple[str, ...]  # the line of each transition, for messages
-    values: dict[str, float]  # the value of each name that has one
+    values: dict[str, float]  # of all names with a value
     open: dict[str, float] | None
     rest: str | None
     signed: tuple[str, ...]
-    calls: tuple[str, ...]  # the lines that call procedures, which are not run
-    unused: tuple[str, ...]  # a sentence for each named product that no transition uses
-    spare: frozenset[str]  # names that occur only in these, or in values that an argument overrides
+    calls: tuple[str, ...]  # messages on calls of procedures, which are not executed
+    unused: tuple[str, ...]  # messages on products that no transition uses
+    spare: frozenset[str]  # names in such products, and in values that `given` replaces
 
 
 class _Arrow(NamedTuple):
@@ -88,12 +88,12 @@ class _Arrow(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """One direction of an arrow, its rate spelled out."""
+    """One direction of an arrow, with the products in its rate written out."""
 
     line: str
     source: str
     target: str
-    beside: bool  # whether the ligand stands beside the state that it leaves
+    beside: bool  # whether the ligand stands beside the source
     rate: Product
 
 
@@ -102,12 +102,13 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
     Args:
         text: the lines.
-        ligand: the name of the transmitter in it; by default the name beside states, or the only possible factor.
-        given: names whose value is given by an argument, which overrides the one in the text.
-        rest: the state that it rests in, if an argument gives it.
+        ligand: the name of the transmitter in the text; by default the name beside states, or the only factor of rates
+            that can be it.
+        given: names whose values are given elsewhere and replace those in the text.
+        rest: the state at rest, if it is given elsewhere.
 
     Raises:
-        ValueError: a line of another form, two ligands or none that binds, states that no path joins.
+        ValueError: a line in none of the forms above, two ligands, no ligand that binds, or states that no path joins.
     """
     arrows: list[_Arrow] = []
     conserved: list[tuple[str, str]] = []
@@ -191,7 +192,7 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
 
 def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], used: set[str]) -> list[_Way]:
-    """The one or two directions of an arrow; the names of products in their rates are added to ``used``."""
+    """One or both directions of an arrow; the names of products that they use are added to ``used``."""
     one, other = (next(name for name in side if name in states) for side in (arrow.left, arrow.right))
     if one == other:
         raise ValueError(f"{arrow.line} must lead from one state to another, but stays in {one}.")
@@ -208,7 +209,7 @@ def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], 
 
 
 def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transition]:
-    """A transition, or two if the rate is a sum of a part with the ligand and a part without."""
+    """The transitions of one direction: two if its rate is the sum of a part with the ligand and one without."""
     bound, free = expression.without(way.line, way.rate, ligand)
     if way.beside and bound is not None:
         raise ValueError(f"{way.line} must have its ligand once, but has it twice.")
@@ -230,14 +231,14 @@ def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transi
 
 
 def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection[str], rest: str) -> str:
-    """The factor of rates that is the transmitter, if only one name is possible.
+    """The factor of rates that is the transmitter, if only one can be.
 
-    That is T if it occurs. Otherwise these names are possible: those without a value that are in the rate of a
-    transition out of rest, and not in the rates of both directions between two states. Of these it is the one with a
-    usual name of a transmitter, else the only one that has another factor beside it in all its rates.
+    It is T, if that is a factor. Else it has no value, is in a rate that leads out of rest, and is not in both rates of
+    a pair of states. Of such names it is the one that is usual for a transmitter, or else the only one that always
+    multiplies something.
 
     Raises:
-        ValueError: several names are possible.
+        ValueError: several names can be the transmitter.
     """
     driven: dict[str, list[_Way]] = {}
     for way in ways:
@@ -275,7 +276,7 @@ def _both_ways(ways: list[_Way]) -> bool:
 
 
 def normal(text: str) -> str:
-    """``text`` with names as Python reads them: a micro sign becomes the Greek letter, and C₀ becomes C0."""
+    """The text with names as Python normalises them: a micro sign becomes the Greek letter, and C₀ becomes C0."""
     return unicodedata.normalize("NFKC", text)
 
 
@@ -303,7 +304,7 @@ def _arrow(where: str, line: str) -> _Arrow:
 
 
 def _split(rates: str) -> list[str]:
-    """The parts between commas, except commas within parentheses."""
+    """The parts between commas that are not within parentheses."""
     parts, depth = [""], 0
     for sign in rates:
         depth += (sign == "(") - (sign == ")")
@@ -326,7 +327,7 @@ def _terms(where: str, side: str) -> tuple[str, ...]:
 
 
 def _ligand(arrows: list[_Arrow], given: str | None) -> str | None:
-    """The name of the transmitter, which stands beside a state in every such pair; None without any pair."""
+    """The name that stands beside a state wherever two names are added; None if there are no such pairs."""
     pairs = [(arrow.line, side) for arrow in arrows for side in (arrow.left, arrow.right) if len(side) == 2]
     if given is not None or not pairs:
         return given

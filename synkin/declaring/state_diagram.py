@@ -12,8 +12,8 @@ from jax import Array
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
 from synkin.declaring.scheme_text import Transition
-from synkin.solving.coefficients import stacked
-from synkin.solving.propagator import stationary_distribution
+from synkin.solving.propagators.equations import stack_matrix
+from synkin.solving.propagators.matrix_exponential import stationary_distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class StateDiagram:
             out = [rows[i][j] for i in range(n) if i != j and rows[i][j] is not zero]
             if out:
                 rows[j][j] = -sum(out[1:], out[0])
-        return stacked(rows)
+        return stack_matrix(rows)
 
     def derivatives(self, p: AnyParams, y: AnyState, T: Array) -> dict[str, Array | float]:
         """The equations of a scheme: the derivative of the occupancy of each state but the first, per ms."""

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from synkin.arguments.declaration import AnyParams
 from synkin.declaring.declare import linear
-from synkin.solving.propagator import phi
+from synkin.solving.propagators.closed_forms import phi
 
 
 class Params(NamedTuple):

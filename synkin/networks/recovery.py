@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from synkin.solving.propagator import phi
+from synkin.solving.propagators.closed_forms import phi
 
 # exp(-z) is 0 from here on, in every precision.
 _GONE = 800.0

@@ -115,7 +115,7 @@ def _random_release(params: AnyParams, start: Array, gap: _Gap, key: Array, n: i
         count = released.sum(dtype="int32").astype(u.dtype)
         return (u, filled & ~released, active | released), jnp.where(known, count / len(filled), jnp.nan)
 
-    carry = (start, jnp.ones(n, bool), jnp.zeros(n, bool))
+    carry: tuple[Array, ...] = (start, jnp.ones(n, bool), jnp.zeros(n, bool))
     rows = (gap, jax.random.split(key, len(gap.kept)))
     return jax.lax.scan(spike, loops.match_varying(carry, (params, carry, rows)), rows)[1]
 

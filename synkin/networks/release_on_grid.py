@@ -34,7 +34,7 @@ def without_unused(params: AnyParams) -> AnyParams:
     return params if known is None or known.any() else params._replace(tau_psc=None)
 
 
-def make_stepper(params: AnyParams, state: AnyState, dt: Array) -> tuple[StepCoefficients, AnyState]:
+def compute_coefficients(params: AnyParams, state: AnyState, dt: Array) -> tuple[StepCoefficients, AnyState]:
     """The coefficients of a step of ``dt`` ms, and the state that the first step starts from.
 
     Args:
@@ -57,8 +57,8 @@ def step(
     """The state one step later, and the release.
 
     Args:
-        coefficients: as `make_stepper` returns them.
-        state: as `make_stepper` or an earlier step returns it.
+        coefficients: as `compute_coefficients` returns them.
+        state: as `compute_coefficients` or an earlier step returns it.
         spike: booleans, of the state's shape.
         key, n: for random release.
     """
@@ -125,7 +125,7 @@ def one_step(
     params: AnyParams, state: AnyState, spike: Array, dt: Array, key: Array | None, n: int | None
 ) -> tuple[AnyState, Array]:
     """`synkin.tsodyks_markram.step` of arguments that have been checked."""
-    return step(*make_stepper(params, state, dt), spike, key, n)
+    return step(*compute_coefficients(params, state, dt), spike, key, n)
 
 
 @partial(jax.jit, static_argnames="n")
@@ -133,7 +133,7 @@ def run(
     params: AnyParams, state: AnyState, spikes: Array, dt: Array, key: Array | None = None, n: int | None = None
 ) -> tuple[AnyState, Array]:
     """`synkin.tsodyks_markram.run` of arguments that have been checked."""
-    coefficients, state = make_stepper(params, state, dt)
+    coefficients, state = compute_coefficients(params, state, dt)
     state = loops.match_varying(state, (coefficients, state, spikes))
 
     def body(state: AnyState, row: tuple[Array, Array | None]) -> tuple[AnyState, Array]:

@@ -16,10 +16,13 @@ from synkin.arguments.bind import bind_protocol
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
 from synkin.arguments.numbers import as_array
-from synkin.solving import coefficients, limits, loops
+from synkin.solving import limits, loops
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import any_duration, equations
+from synkin.solving.propagators.any_duration import StackedSystems
+from synkin.solving.propagators.equations import Variables
 
-# Up to so many different concentrations all stretches share what is computed of each.
+# The maximum number of different concentrations whose systems all stretches share.
 _MOST_DISTINCT = 16
 
 
@@ -73,16 +76,16 @@ def concentration_jumps(
     return units.quantity(g, "mS") if given.has_units else g
 
 
-def _distinct(concentrations: Any, dtype: DTypeLike) -> tuple[Array, Array | None]:
+def _distinct(concentrations: ArrayLike, dtype: DTypeLike) -> tuple[Array, Array | None]:
     """Concentrations in mM, (C,), and the index of that of each stretch, (K + 1,), the last without transmitter.
 
-    Where they are not known, or are many, there is one for each stretch, (K + 1,), and no index.
+    Where they are traced, or are many, there is one for each stretch, (K + 1,), and no index.
     """
     known = concrete_value(concentrations)
     if known is not None:
         different, index = np.unique(np.append(known, 0).astype(dtype), return_inverse=True)
         if len(different) <= _MOST_DISTINCT:
-            # To a power of 2, so that protocols of one length are compiled once.
+            # Padded to a power of 2, so that protocols of one length are compiled once.
             different = np.pad(different, (0, (1 << (len(different) - 1).bit_length()) - len(different)))
             return jnp.asarray(different, dtype), jnp.asarray(index, jnp.int32)
     T = as_array(concentrations, dtype)
@@ -119,25 +122,25 @@ def _answer(
 def _answer_of_part(
     kernel: Kernel, params: AnyParams, state: AnyState, T: Array, at: Array | None, stretches: tuple[Array, ...]
 ) -> Array:
-    """g of one part of a sum, or of a kernel that is none."""
+    """g of one part of a kernel."""
     lengths, which, since = stretches
     y = tuple(getattr(state, name) for name in kernel.order)
-    systems = coefficients.systems_at(kernel, params, T)
+    systems = any_duration.systems_at(kernel, params, T)
     y = loops.match_varying(y, (params, T, y, lengths))
 
-    def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
+    def stretch(y: Variables, step: tuple[Array, StackedSystems]) -> tuple[Variables, Variables]:
         length, system = step
-        if at is None:
-            y = coefficients.propagate(kernel, params, coefficients.single_system(kernel, system), y, length, 0)
+        if at is None or isinstance(system, tuple):
+            y = any_duration.propagate(kernel, params, any_duration.single_system(kernel, system), y, length, 0)
         else:
-            y = coefficients.propagate(kernel, params, systems, y, length, system)
+            y = any_duration.propagate(kernel, params, systems, y, length, system)
         return y, y
 
-    # Where there are many systems each comes with its stretch: a loop that had all of them at hand would go through all
-    # of them in each stretch of its derivative.
-    steps = coefficients.split_systems(systems, len(lengths)) if at is None else at[:-1]
+    # Many systems are scanned over, one for each stretch: the derivative of a loop that indexes all of them would visit
+    # all of them in each stretch.
+    steps = any_duration.stack_systems(systems, len(lengths)) if at is None else at[:-1]
     _, ends = jax.lax.scan(stretch, y, (lengths, steps))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
     y = tuple(start[which] for start in starts)
-    y = coefficients.propagate(kernel, params, systems, y, since, which if at is None else at[which])
-    return coefficients.conductance(kernel, coefficients.output_weights(kernel, params), y)
+    y = any_duration.propagate(kernel, params, systems, y, since, which if at is None else at[which])
+    return equations.conductance(kernel, equations.output_weights(kernel, params), y)

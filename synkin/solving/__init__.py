@@ -1,11 +1,13 @@
-"""What time does to a kernel's variables: which algorithm solves them, the coefficients of a step, and runs of steps.
+"""How a kernel's variables change in time: structure, propagators, the coefficients of a step, and runs of steps.
 
 structure          what kind of equations a kernel has
-limits             what is left to the parameters in use
-propagator         the exponential of a matrix, and its relatives in closed form
-gate               the exact step of a gate that another variable opens
+kernel_protocol    what this package knows of a kernel
+limits             what must hold of the parameters in use
+propagators        solutions of the equations over a stretch of time
 pulses             how much of a step the transmitter is there
-coefficients       the coefficients of a step, and the step
+coefficients       the coefficients of a step
+steps              one step
+carry              what a stepper hands from step to step
 stepper            a kernel made ready for one dt
 loops              scans over the rows of a run
 run                the run over a grid, with its derivative

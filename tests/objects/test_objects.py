@@ -853,13 +853,13 @@ def test_a_receptor_takes_no_delta_input(receptor_name):
 
 def test_objects_of_equal_shape_share_one_compilation(name, monkeypatch, rng):
     traces = []
-    advance = coefficients.step
+    step = steps.step
 
     def counted(*args, **kwargs):
         traces.append("step")
-        return advance(*args, **kwargs)
+        return step(*args, **kwargs)
 
-    monkeypatch.setattr(coefficients, "advance", counted)
+    monkeypatch.setattr(steps, "step", counted)
     shape = (23,)  # of no other test, so that nothing is compiled yet
     spikes = jnp.asarray(train(name, rng, (4, *shape)))
     field = OBJECTS[name].Params._fields[0]

@@ -35,7 +35,7 @@ def exact(z, order, derivative):
 
 
 @pytest.mark.parametrize("derivative", [0, 1, 2])
-@pytest.mark.parametrize(("function", "order"), [(propagator.phi, 1), (propagator.phi2, 2)], ids=["phi", "phi2"])
+@pytest.mark.parametrize(("function", "order"), [(closed_forms.phi, 1), (closed_forms.phi2, 2)], ids=["phi", "phi2"])
 def test_phi_and_its_derivatives(function, order, derivative, dtype):
     z = np.array(POINTS, dtype)
     for _ in range(derivative):
@@ -51,34 +51,34 @@ def test_phi_and_its_derivatives(function, order, derivative, dtype):
 def test_phi_far_out(dtype):
     """For a step of very many time constants phi is -1/z, without an infinity or NaN on the way."""
     z = jnp.asarray([-700.0, -1e5, -1e30], dtype)
-    np.testing.assert_allclose(propagator.phi(z), -1 / z, rtol=1e-6)
-    assert np.isfinite(jax.vmap(jax.grad(propagator.phi))(z)).all()
-    assert np.isfinite(jax.vmap(jax.grad(propagator.phi2))(z)).all()
+    np.testing.assert_allclose(closed_forms.phi(z), -1 / z, rtol=1e-6)
+    assert np.isfinite(jax.vmap(jax.grad(closed_forms.phi))(z)).all()
+    assert np.isfinite(jax.vmap(jax.grad(closed_forms.phi2))(z)).all()
 
 
 def test_phi_keeps_shape_and_dtype(dtype):
     for shape in ((), (3,), (2, 3)):
-        assert propagator.phi(jnp.zeros(shape, dtype)).shape == shape
-        assert propagator.phi2(jnp.zeros(shape, dtype)).dtype == dtype
+        assert closed_forms.phi(jnp.zeros(shape, dtype)).shape == shape
+        assert closed_forms.phi2(jnp.zeros(shape, dtype)).dtype == dtype
 
 
 def test_phi_in_half_precision():
-    got = propagator.phi(jnp.asarray([-2.0, -0.1, 0.0], "bfloat16"))
+    got = closed_forms.phi(jnp.asarray([-2.0, -0.1, 0.0], "bfloat16"))
     np.testing.assert_allclose(np.asarray(got, float), [0.432332, 0.951626, 1], rtol=2e-2)
 
 
 def test_relaxation_solves_its_equation(x64):
     """y' = source - rate y from y(0) = 2, its solution written about the steady state source / rate."""
     source, rate, dt = jnp.asarray([0.0, 0.4, 1.5]), jnp.asarray([0.2, 3.0, 1e-3]), jnp.asarray(0.7)
-    lost, gained = propagator.relaxation(source, rate, dt)
+    lost, gained = closed_forms.relaxation(source, rate, dt)
     steady = source / rate
     np.testing.assert_allclose(2 + (gained - lost * 2), steady + (2 - steady) * np.exp(-rate * dt), rtol=1e-12)
 
 
 def test_relaxation_at_rate_zero_and_over_no_time(x64):
     source, zero, dt = jnp.asarray(0.4), jnp.asarray(0.0), jnp.asarray(0.7)
-    np.testing.assert_allclose(propagator.relaxation(source, zero, dt), (0, 0.28), rtol=1e-15)
-    np.testing.assert_array_equal(propagator.relaxation(source, jnp.asarray(3.0), zero), (0, 0))
+    np.testing.assert_allclose(closed_forms.relaxation(source, zero, dt), (0, 0.28), rtol=1e-15)
+    np.testing.assert_array_equal(closed_forms.relaxation(source, jnp.asarray(3.0), zero), (0, 0))
 
 
 @pytest.mark.parametrize("rates", [(0.2, 0.2), (0.2, 0.2 + 1e-9), (3.0, 1e-5), (1e-5, 8000.0), (0.0, 0.0), (0.0, 2.0)])
@@ -92,7 +92,7 @@ def test_passed_on(rates, dtype):
             a, b, h = Decimal(first), Decimal(then), Decimal(dt)
             exact = (-a * h).exp() * h if a == b else ((-a * h).exp() - (-b * h).exp()) / (b - a)
         for one, other in ((first, then), (then, first)):
-            got = propagator.cascade_response(*(jnp.asarray(value, dtype) for value in (one, other, dt)))
+            got = closed_forms.cascade_response(*(jnp.asarray(value, dtype) for value in (one, other, dt)))
             assert got.dtype == dtype
             # exp(-z) is as right as z, whose rounding is z roundings.
             rounding = (8 + 2 * min(first, then) * dt) * np.finfo(dtype).eps
@@ -105,7 +105,7 @@ def test_passed_on_has_derivatives_at_equal_rates(x64):
     decayed = np.exp(-rate * h)
     at = jnp.asarray([rate, rate])
     for first, second in [(f, s) for f in (jax.jacfwd, jax.jacrev) for s in (jax.jacfwd, jax.jacrev)]:
-        slope = first(lambda r: propagator.cascade_response(r[0], r[1], h))
+        slope = first(lambda r: closed_forms.cascade_response(r[0], r[1], h))
         one, two = jax.jit(lambda at, slope=slope, second=second: (slope(at), second(slope)(at)))(at)
         np.testing.assert_allclose(one, -(h**2) / 2 * decayed * np.ones(2), rtol=1e-13)
         expected = h**3 * decayed * np.array([[1 / 3, 1 / 6], [1 / 6, 1 / 3]])
@@ -127,7 +127,7 @@ def in_digits(f, *values, digits=100):
 def test_open_gate_is_right_to_rounding_for_any_rates_and_however_few_are_open(dtype):
     g, opening, closing = np.meshgrid([0, 1e-6, 0.3, 1], [0, 1e-5, 0.05, 4], [0, 1e-3, 0.3], indexing="ij")
     g, opening, closing = (np.asarray(value, dtype) for value in (g, opening, closing))
-    got = propagator.open_gate(*map(jnp.asarray, (g, opening, closing)))
+    got = closed_forms.open_gate(*map(jnp.asarray, (g, opening, closing)))
     assert got.dtype == dtype
     expected = np.vectorize(lambda *at: float(in_digits(opened, *at)))(g, opening, closing)
     np.testing.assert_allclose(got, expected, rtol=16 * np.finfo(dtype).eps)
@@ -173,7 +173,7 @@ GATES = [
 @pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
 def test_open_gate_s_first_and_second_derivatives(inner, outer, x64):
-    slope = inner(lambda at: propagator.open_gate(at[0], at[1], at[2]))
+    slope = inner(lambda at: closed_forms.open_gate(at[0], at[1], at[2]))
     slopes, curves = jax.jit(jax.vmap(lambda at: (slope(at), outer(slope)(at))))(jnp.asarray(GATES))
     for at, one, two in zip(GATES, slopes, curves, strict=True):
         expected_slope, expected_curve = decimal_derivatives(opened, at)
@@ -226,7 +226,7 @@ def test_occupancies(name, dtype):
     eps, tiny = np.finfo(dtype).eps, float(np.finfo(dtype).tiny)
     for duration in DURATIONS:
         given = jnp.asarray(matrices.generator(rates), dtype), jnp.asarray(duration, dtype)
-        got = np.asarray(compiled(propagator.markov_propagator)(*given))
+        got = np.asarray(compiled(matrix_exponential.markov_propagator)(*given))
         assert got.dtype == dtype
         assert got.min() >= 0
         np.testing.assert_allclose(got.sum(axis=0), 1, rtol=4 * eps)
@@ -251,7 +251,7 @@ def test_occupancies_derivatives(name, x64):
 
     @jax.jit
     def both(duration):
-        f = lambda values: propagator.markov_propagator(build(values), duration)  # noqa: E731
+        f = lambda values: matrix_exponential.markov_propagator(build(values), duration)  # noqa: E731
         _, forward = jax.jvp(f, (at,), (towards,))
         p, pullback = jax.vjp(f, at)
         weights = jnp.cos(jnp.arange(p.size, dtype=float)).reshape(p.shape)
@@ -270,7 +270,9 @@ def test_occupancies_derivatives(name, x64):
 def test_steady(name, dtype):
     """Relative to each occupancy, however small, against the null vector in 100 digits."""
     rates = as_they_are_in(RATES[name], dtype)
-    got = np.asarray(compiled(propagator.stationary_distribution)(jnp.asarray(matrices.generator(rates), dtype)))
+    got = np.asarray(
+        compiled(matrix_exponential.stationary_distribution)(jnp.asarray(matrices.generator(rates), dtype))
+    )
     assert got.dtype == dtype
     with localcontext() as context:
         context.prec = 100
@@ -294,12 +296,12 @@ def test_steady(name, dtype):
 def test_steady_of_many_and_where_there_is_none(x64):
     """A matrix each; NaN where a state does not lead to the first. Its derivative is that of the null vector."""
     one, none = np.array([[-2.0, 0.5], [2.0, -0.5]]), np.array([[-2.0, 0.0], [2.0, 0.0]])
-    got = propagator.stationary_distribution(jnp.asarray([[one], [none]]))
+    got = matrix_exponential.stationary_distribution(jnp.asarray([[one], [none]]))
     assert got.shape == (2, 1, 2)
     np.testing.assert_allclose(got[0, 0], [0.2, 0.8], rtol=1e-15)
     assert np.isnan(got[1, 0].sum())
     slope = jax.grad(
-        lambda k: propagator.stationary_distribution(
+        lambda k: matrix_exponential.stationary_distribution(
             jnp.asarray([[-1.0, 0.5], [1.0, -0.5]]) * jnp.stack([k, 1.0])[None]
         )[0]
     )(2.0)
@@ -325,8 +327,8 @@ def test_apply_by_squaring(name, dtype):
 
 @jax.jit
 def applied_by_squaring(matrix, y, durations):
-    table = propagator.squaring_table(matrix, conserved=True)
-    return jax.vmap(lambda t: propagator.apply_by_squaring(table, jnp.int32(0), y, t))(durations)
+    table = matrix_exponential.squaring_table(matrix, conserved=True)
+    return jax.vmap(lambda t: matrix_exponential.apply_by_squaring(table, jnp.int32(0), y, t))(durations)
 
 
 def test_derivatives_of_apply_by_squaring(x64):
@@ -339,8 +341,8 @@ def test_derivatives_of_apply_by_squaring(x64):
     @partial(jax.vmap, in_axes=(0, None))
     def slopes(t, size):
         def at(t, size):
-            table = propagator.squaring_table((q * size)[None], conserved=True)
-            return propagator.apply_by_squaring(table, 0, jnp.asarray(y), t)
+            table = matrix_exponential.squaring_table((q * size)[None], conserved=True)
+            return matrix_exponential.apply_by_squaring(table, 0, jnp.asarray(y), t)
 
         f, in_size = partial(at, size=size), partial(at, t)
         return jax.jacfwd(f)(t), jax.jacrev(f)(t), jax.jacfwd(jax.jacrev(f))(t), jax.jacrev(in_size)(size)
@@ -360,9 +362,11 @@ def test_apply_by_squaring_of_affine_systems(dtype):
     for name in ("an oscillator", "a chain", "GABA-B", "slow beside fast"):
         matrix = np.asarray(AFFINE[name], dtype)
         y = jnp.asarray(np.arange(1.0, len(matrix) + 1), dtype)
-        table = propagator.squaring_table(jnp.asarray(matrix)[None], conserved=False)
+        table = matrix_exponential.squaring_table(jnp.asarray(matrix)[None], conserved=False)
         durations = jnp.asarray([0.0, 0.01, 1.0, 37.0], dtype)
-        got = jax.jit(jax.vmap(lambda t, table=table, y=y: propagator.apply_by_squaring(table, 0, y, t)))(durations)
+        got = jax.jit(jax.vmap(lambda t, table=table, y=y: matrix_exponential.apply_by_squaring(table, 0, y, t)))(
+            durations
+        )
         for row, t in zip(got, durations, strict=True):
             expected = np.asarray(y, float) + matrices.change(matrix, float(t)) @ np.asarray(y, float)
             np.testing.assert_allclose(row, expected, rtol=60 * np.finfo(dtype).eps, atol=60 * np.finfo(dtype).eps)
@@ -385,7 +389,7 @@ def test_affine_change(name, dtype):
     matrix = np.asarray(AFFINE[name], dtype)
     for duration in (0.0, 0.025, 0.1, 1.0, 37.0):
         given = jnp.asarray(matrix), jnp.asarray(duration, dtype)
-        got = np.asarray(compiled(propagator.affine_change)(*given))
+        got = np.asarray(compiled(matrix_exponential.affine_change)(*given))
         assert got.dtype == dtype
         expected = matrices.change(matrix, float(given[1]))
         size = np.abs(expected).max(axis=1, keepdims=True)
@@ -397,7 +401,7 @@ def test_affine_change(name, dtype):
 def test_affine_change_over_ten_million_ms(name, dtype):
     """All is at rest, but for what a source holds up."""
     matrix = np.asarray(AFFINE[name], dtype)
-    got = np.asarray(compiled(propagator.affine_change)(jnp.asarray(matrix), jnp.asarray(1e7, dtype)))
+    got = np.asarray(compiled(matrix_exponential.affine_change)(jnp.asarray(matrix), jnp.asarray(1e7, dtype)))
     expected = matrices.change(matrix, 1e7)
     np.testing.assert_allclose(got, expected, rtol=0, atol=8 * np.finfo(dtype).eps)
 
@@ -410,7 +414,7 @@ def test_affine_change_derivatives(name, x64):
 
     @jax.jit
     def both(duration):
-        f = lambda matrix: propagator.affine_change(matrix, duration)  # noqa: E731
+        f = lambda matrix: matrix_exponential.affine_change(matrix, duration)  # noqa: E731
         _, forward = jax.jvp(f, (jnp.asarray(matrix),), (jnp.asarray(direction),))
         return forward, jax.vjp(f, jnp.asarray(matrix))[1](jnp.asarray(weights))[0]
 
@@ -427,13 +431,13 @@ def test_affine_change_derivatives(name, x64):
             assert np.abs(forward - theirs).max() < 1e-9 * scale
 
 
-@pytest.mark.parametrize("function", [propagator.markov_propagator, propagator.affine_change])
+@pytest.mark.parametrize("function", [matrix_exponential.markov_propagator, matrix_exponential.affine_change])
 def test_matrices_of_many_synapses(function, dtype):
     """Under vmap, and with axes in front that broadcast against those of the durations, of whatever rank."""
     rates = np.random.default_rng(1).uniform(0.01, 20, (2, 1, 3, 3))
     rates[..., np.arange(3), np.arange(3)] = 0
     many = rates - np.eye(3) * rates.sum(axis=-2)[..., None, :]
-    if function is propagator.affine_change:
+    if function is matrix_exponential.affine_change:
         many = many - np.eye(3)  # by rounding a generator's columns would have a sum, which grows
     function = compiled(function)
     many, durations = jnp.asarray(many, dtype), jnp.asarray([[0.1, 1.0, 30.0]], dtype)
@@ -451,7 +455,7 @@ def test_matrices_of_many_synapses(function, dtype):
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 9, 16])
 def test_chebyshev_is_exact_for_polynomials(degree):
-    nodes, matrix, powers = propagator.chebyshev(degree)
+    nodes, matrix, powers = gate_tables.chebyshev(degree)
     assert nodes.shape == (degree + 1,)
     assert (np.abs(nodes) < 1).all()
     for power in range(degree + 1):
@@ -465,7 +469,7 @@ def test_chebyshev_is_exact_for_polynomials(degree):
 
 
 def test_chebyshev_of_what_is_no_polynomial():
-    nodes, matrix, powers = propagator.chebyshev(16)
+    nodes, matrix, powers = gate_tables.chebyshev(16)
     x = np.linspace(-1, 1, 23)
     got = np.polynomial.polynomial.polyval(x, powers @ (matrix @ np.exp(-1.5 * nodes)))
     np.testing.assert_allclose(got, np.exp(-1.5 * x), rtol=0, atol=1e-14)
@@ -473,7 +477,7 @@ def test_chebyshev_of_what_is_no_polynomial():
 
 @pytest.mark.parametrize("nodes", [1, 4, 6])
 def test_gauss_legendre_is_exact_for_polynomials(nodes):
-    x, w = propagator.gauss_legendre(nodes)
+    x, w = gate_integrals.gauss_legendre(nodes)
     assert ((x > 0) & (x < 1)).all()
     for degree in range(2 * nodes):
         np.testing.assert_allclose((w * x**degree).sum(), 1 / (degree + 1), rtol=1e-13)

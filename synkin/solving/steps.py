@@ -1,0 +1,171 @@
+"""One step of a kernel's variables, with coefficients from `synkin.solving.coefficients`."""
+
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from synkin.solving import loops, pulses
+from synkin.solving.coefficients import StepCoefficients, pulse_of, rates_of
+from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import gate_tables
+from synkin.solving.propagators.closed_forms import open_gate
+from synkin.solving.propagators.equations import Variables
+from synkin.solving.propagators.gate_integrals import gate_integrals, integrals_of_step
+from synkin.solving.propagators.of_kernel import Propagator, Stretches, apply
+from synkin.solving.structure import Structure
+
+# What drives a step. For a receptor it is the count of its pulse (see `synkin.solving.pulses`), or ``ends`` and the row
+# of the step, from which the count follows; for a linear kernel the weight of an input, mS.
+Drive: TypeAlias = Array | tuple[Array, Array]
+
+Tree = TypeVar("Tree")
+
+
+def step(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Drive) -> Variables:
+    """One step.
+
+    Args:
+        kernel, method: as for `synkin.solving.coefficients.compute`.
+        coefs: what that returned.
+        y: variables at the start of the step.
+        drive: see `Drive`.
+
+    Returns:
+        The variables at the end of the step.
+    """
+    structure = kernel.structure
+    if coefs.table_range is not None:
+        ends, row = drive if isinstance(drive, tuple) else (drive, None)
+        return _step_gate(structure, coefs._replace(output_weights=None), y, ends, row)
+    if isinstance(drive, tuple):
+        drive = pulses.count(*drive)
+    in_turn = kernel.in_turn and method == "exp_euler"
+    conserved = structure.kind == "occupancies" and method == "exact"
+    if coefs.pulse is None:  # a linear kernel
+        after = apply(structure, coefs.whole.propagator, y, in_turn, conserved=conserved)
+        (variable,) = kernel.input.variables
+        i = kernel.order.index(variable)
+        return (*after[:i], after[i] + drive.astype(after[i].dtype), *after[i + 1 :])
+    after = apply(structure, _select_propagator(coefs, drive), y, in_turn, conserved=conserved)
+    if not structure.gated:
+        return after
+    x, g = after[0] if in_turn else y[0], y[1]
+    if coefs.whole.gate is not None:  # "exp_euler"
+        opened, closed = gate_tables.look_up(coefs.whole.gate, None, x)
+    else:
+        opened, closed = integrals_of_step(rates_of(coefs), x, _stretches_of_step(coefs, drive))
+    return *after, open_gate(g, opened, closed)
+
+
+def step_drivers(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Array) -> Variables:
+    """The step of all variables but the last, where that drives no other variable; its value may be anything."""
+    if coefs.table_range is None:
+        return step(kernel, method, coefs, y, drive)[:-1]
+    return apply(kernel.structure, _select_propagator(coefs, drive), y, False, conserved=False)
+
+
+def _select_propagator(coefs: StepCoefficients, count: Array) -> Propagator:
+    """The propagator of a step of that count."""
+    kinds = [kind for kind in (coefs.whole, coefs.last, coefs.last_of_carried, coefs.resting) if kind is not None]
+    return _select_by_count(count, *(kind.propagator for kind in kinds))
+
+
+def _select_by_count(count: Array, *kinds: Tree) -> Tree:
+    """Of pytrees for the kinds of steps, from the highest count to the lowest, that of a step of that count."""
+
+    def select(whole: Array | None, *others: Array | None) -> Array | None:
+        if whole is None:
+            return None
+        partly, resting = [kind for kind in others[:-1] if kind is not None], others[-1]
+        if resting is None:  # without transmitter nothing is gained
+            resting = jnp.zeros_like(whole)
+        if all(kind is whole for kind in (*partly, resting)):
+            return whole
+        if not partly:
+            return jnp.where(count >= 2, whole, resting)
+        ending = partly[0] if len(partly) == 1 else jnp.where(count % 2 == 0, partly[0], partly[1])
+        return jnp.where(count >= 4, whole, jnp.where(count >= 2, ending, resting))
+
+    selected: Tree = jax.tree.map(select, *kinds, is_leaf=lambda x: x is None)
+    return selected
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _step_gate(
+    structure: Structure, coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None
+) -> Variables:
+    """A step of x and of the gate that it opens: by a table or, where x is outside of its range, by the integrals.
+
+    The last step of a pulse that was under way at the start has no table either. All of that case is behind one
+    condition, because on XLA's CPU the number of operations outside of it counts, not their size.
+    """
+
+    def by_table(coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None) -> Variables:
+        (x, g), count = y, _count_of_step(ends, row)
+        g = open_gate(g, *_integrals_from_table(coefs, x, count))
+        g = jnp.where((x >= 0) & ~_is_outside_table(coefs, x, count), g, jnp.nan)  # nothing is extrapolated
+        return *apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
+
+    if coefs.leaves_table is not None and coefs.carried_pulse is None:
+        outside = coefs.leaves_table
+    else:
+        outside = loops.any_across_batch(_is_outside_table(coefs, y[0], _count_of_step(ends, row)))
+    return jax.lax.cond(outside, partial(_step_gate_by_table_or_integrals, structure), by_table, coefs, y, ends, row)
+
+
+_GateInputs = tuple[StepCoefficients, Variables, Array, Array | None]
+
+
+@_step_gate.defjvp
+def _step_gate_jvp(structure: Structure, primals: _GateInputs, tangents: _GateInputs) -> tuple[Variables, Variables]:
+    # A derivative of the condition above would give one derivative of every coefficient for every synapse.
+    return jax.jvp(partial(_step_gate_by_table_or_integrals, structure), primals, tangents)
+
+
+def _step_gate_by_table_or_integrals(
+    structure: Structure, coefs: StepCoefficients, y: Variables, ends: Array, row: Array | None
+) -> Variables:
+    """`_step_gate` with only the integrals behind a condition."""
+    (x, g), count = y, _count_of_step(ends, row)
+
+    @jax.checkpoint  # a derivative keeps the inputs of this, and nothing for each of its nodes
+    def integrate(coefs: StepCoefficients, x: Array, count: Array) -> tuple[Array, Array]:
+        return gate_integrals(rates_of(coefs), x, _stretches_of_step(coefs, count))
+
+    outside = _is_outside_table(coefs, x, count)
+    exact = jax.lax.cond(loops.any_across_batch(outside), integrate, lambda coefs, x, count: (x, x), coefs, x, count)
+    tabled = _integrals_from_table(coefs, x, count)
+    opened, closed = (jnp.where(outside, *pair) for pair in zip(exact, tabled, strict=True))
+    g = jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))  # the integrals are not right for a negative x
+    return *apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
+
+
+def _count_of_step(ends: Array, row: Array | None) -> Array:
+    """The count of a step, which is ``ends`` itself where no row is given."""
+    return ends if row is None else pulses.count(ends, row)
+
+
+def _is_outside_table(coefs: StepCoefficients, x: Array, count: Array) -> Array:
+    """Where no table has the integrals of a step."""
+    assert coefs.table_range is not None
+    outside = gate_tables.is_outside(coefs.table_range, x)
+    return outside if coefs.carried_pulse is None else outside | (count == 3)
+
+
+def _integrals_from_table(coefs: StepCoefficients, x: Array, count: Array) -> tuple[Array, Array]:
+    """The integrals of a gate over a step of that count, by its table."""
+    kinds = (coefs.whole, coefs.last, coefs.resting)
+    tables = [kind.gate for kind in kinds if kind is not None and kind.gate is not None]
+    return gate_tables.look_up(_select_by_count(count, *tables), coefs.table_range, x)
+
+
+def _stretches_of_step(coefs: StepCoefficients, count: Array) -> Stretches:
+    """The stretches of a step of that count: first with transmitter, then without."""
+    last = pulse_of(coefs).last
+    if coefs.carried_pulse is not None:
+        last = jnp.where(count % 2 == 0, last, coefs.carried_pulse.last)
+    on = jnp.where(count >= 4, coefs.dt, jnp.where(count >= 2, last, jnp.zeros_like(last)))
+    return [(on, True), (coefs.dt - on, False)]
