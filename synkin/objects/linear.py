@@ -53,8 +53,8 @@ def _releasing_step(
     """One update of an object with short-term plasticity: the carry, the state of the release and g."""
     like = carry.y[0]
     total = _total(inputs, like)
-    make_stepper = release_on_grid.make_stepper(params, state, jnp.asarray(dt, like.dtype))
-    state, released = release_on_grid.step(*make_stepper, total != 0)
+    coefficients, state = release_on_grid.compute_coefficients(params, state, jnp.asarray(dt, like.dtype))
+    state, released = release_on_grid.step(coefficients, state, total != 0)
     carry, g = stepper.step(carry, released * total)
     return carry, state, g
 
