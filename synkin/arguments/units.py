@@ -164,7 +164,7 @@ def parameter(kernel: HasUnits, name: str, value: object) -> Any:
             f"Parameter `{name}` must be a plain number, as {kernel.name} was declared without its unit (units=), "
             "but is a quantity."
         )
-    return value
+    return strip_unit(name, value, unit, "Parameter")
 
 
 def state(values: Any, kernel: HasUnits) -> Any:
