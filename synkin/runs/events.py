@@ -127,9 +127,9 @@ def _respond(
     since: Array,
     overlap: str,
 ) -> Array:
-    own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+    parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
     events = inputs, real, before, latest, since
-    gs = [_respond_part(part, given, at, events, overlap) for part, given, at in own]
+    gs = [_respond_part(part, given, at, events, overlap) for part, given, at in parts]
     return kernel.total(kernel.relative(params), gs)
 
 

@@ -114,8 +114,8 @@ def _answer(
     which: Array,
     since: Array,
 ) -> Array:
-    own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-    gs = [_answer_of_part(part, given, start, T, at, (lengths, which, since)) for part, given, start in own]
+    parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+    gs = [_answer_of_part(part, given, start, T, at, (lengths, which, since)) for part, given, start in parts]
     return kernel.total(kernel.relative(params), gs)
 
 

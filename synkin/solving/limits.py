@@ -65,12 +65,12 @@ def rests(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> Array 
         if not may_move or part.rest is not None:
             continue
         given = known(own)
-        found = _sources(part, own, dtype) if given is None else computed(_sources, part, given)
+        sources = _sources(part, own, dtype) if given is None else computed(_sources, part, given)
         for name in may_move:
             if given is None:
-                still = found[name] == 0
+                still = sources[name] == 0
                 good = still if good is None else good & still
-            elif found[name].any():
+            elif sources[name].any():
                 raise ValueError(
                     f"Kernel `{part.name}` must be at rest where its variables are 0, as no state is given, but there "
                     f"`{name}` changes without transmitter."
@@ -120,5 +120,5 @@ def _sources(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> dic
     """The inflow of each variable without transmitter, /ms."""
     params = jax.tree.map(partial(as_array, dtype=dtype), params)
     zero = jnp.zeros((), dtype)
-    found = kernel.derivatives(params, (zero,) * kernel.structure.size, zero)
-    return dict(zip(kernel.order, map(jnp.asarray, found), strict=True))
+    sources = kernel.derivatives(params, (zero,) * kernel.structure.size, zero)
+    return dict(zip(kernel.order, map(jnp.asarray, sources), strict=True))

@@ -78,8 +78,8 @@ def count_carried(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, 
     rounding = float(4 * jnp.finfo(at.dtype).eps) * jnp.maximum(at, length)
     is_on_grid = (jnp.abs(off) <= rounding) & (steps_on_grid >= 1) & (2 * steps_on_grid <= pulse.full)
     steps = jnp.where(is_on_grid, steps_on_grid, steps)
-    own = pulse_left - (steps - 1).astype(at.dtype) * dt
-    last = jnp.where(is_on_grid, _with_derivative_of(own, pulse.last), last)
+    exact_last = pulse_left - (steps - 1).astype(at.dtype) * dt
+    last = jnp.where(is_on_grid, _with_derivative_of(exact_last, pulse.last), last)
     count = jnp.where(pulse_left > 0, 2 * steps + 1, 0)
     over = jnp.where(is_on_grid, pulse.over, _over(last, T_dur, dt))
     return count, Pulse(jnp.broadcast_to(pulse.full, count.shape), last, over)

@@ -339,12 +339,12 @@ def make_stepper(
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
-    for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
+    for part, part_params in zip(kernel.parts, kernel.params_of(params), strict=True):
         # The coefficients combine parameters of several ranks.
-        ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
+        ranked = carries.match_state(part_params, jnp.zeros((1,) * max(value.ndim for value in part_params), dtype))
         solved_by = part.solved_by(method)  # a part may be exact with either method
         ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-        parts.append(Stepper(part, own, ready, solved_by, overlap))
+        parts.append(Stepper(part, part_params, ready, solved_by, overlap))
     if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, tuple(parts), kernel.relative(params))

@@ -135,11 +135,11 @@ class Keys:
     def operation(self, equation: core.JaxprEqn, operands: Sequence[Key]) -> Key:
         """The key of one operation, given those of its operands."""
         if equation.primitive.name in _RULES and "call_jaxpr" in equation.params:
-            own = self._with_rule(equation)
+            params = self._with_rule(equation)
         else:
-            own = tuple((name, self.value(given)) for name, given in equation.params.items())
+            params = tuple((name, self.value(given)) for name, given in equation.params.items())
         context = self._context(equation.ctx)
-        return Identity(equation.primitive), own, tuple(operands), len(equation.outvars), context
+        return Identity(equation.primitive), params, tuple(operands), len(equation.outvars), context
 
     def literal(self, literal: core.Literal) -> Key:
         """The key of a number among the operands."""
@@ -195,16 +195,16 @@ class Keys:
         params = equation.params
         traced = {"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees"}
         plain = tuple((name, self.value(given)) for name, given in params.items() if name not in traced)
-        own = equation.primitive.name, plain
+        key = equation.primitive.name, plain
         if len(self._rules) == _ORDERS:
             # The rule of a function whose derivative is made of the function itself would be traced without end.
-            return (own, self._rules.index(own)) if own in self._rules else Identity(equation)
-        self._rules.append(own)
+            return (key, self._rules.index(key)) if key in self._rules else Identity(equation)
+        self._rules.append(key)
         try:
             rule = _derivative(equation)
-            return own, self.value(rule)
+            return key, self.value(rule)
         except Exception:  # it has no derivative of this kind, so that it is compared by identity
-            return own, Identity(equation)
+            return key, Identity(equation)
         finally:
             self._rules.pop()
 

@@ -286,13 +286,13 @@ class Walk:
             return _cell(np.frompyfunc(function, len(cells), 1)(*cells))
 
     def _inputs(self, given: Iterable[Value | Polynomial]) -> frozenset[int]:
-        found: set[int] = set()
+        inputs: set[int] = set()
         for value in given:
             if isinstance(value, Unread | Polynomial):
-                found |= value.inputs
+                inputs |= value.inputs
             elif value.dtype == object:
-                found = found.union(*(each.inputs for each in value.flat))
-        return frozenset(found)
+                inputs = inputs.union(*(each.inputs for each in value.flat))
+        return frozenset(inputs)
 
 
 def _aval(var: core.Var | core.Literal) -> jax.core.ShapedArray:
@@ -414,10 +414,10 @@ _COMPUTED: dict[str, Callable[..., np.ndarray]] = {
 
 
 def _broadcast(cells: list[np.ndarray], params: Params, shape: tuple[int, ...]) -> np.ndarray:
-    own = [1] * len(shape)
+    lengths = [1] * len(shape)
     for axis, length in zip(params["broadcast_dimensions"], cells[0].shape, strict=True):
-        own[axis] = length
-    return np.broadcast_to(cells[0].reshape(own), shape)
+        lengths[axis] = length
+    return np.broadcast_to(cells[0].reshape(lengths), shape)
 
 
 def _slice(cells: list[np.ndarray], params: Params, shape: tuple[int, ...]) -> np.ndarray:
