@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from synkin import program  # noqa: F401  # first: it says what Ctrl-C does while all that follows is imported
+from synkin import program  # noqa: F401  # first, because it handles Ctrl-C while the rest is imported
 
 # isort: split
 from synkin.declaring.declare import linear, receptor
@@ -77,9 +77,9 @@ __all__ = [
     "wang_nmda",
 ]
 
-# The public names that are imported when they are first used, by the module that has them. A program that simulates
-# needs none of them, and together they take longer to import than all else. `TYPE_CHECKING` above says the same to
-# type checkers and editors.
+# The public names that are imported when they are first used, by the module that defines them. A program that only
+# simulates needs none of them, and together they take longer to import than the rest. For type checkers and editors
+# they are also listed under `TYPE_CHECKING` above.
 _IMPORTED_WHEN_USED = {
     "synkin.events": ("Events", "deconvolve"),
     "synkin.fitting": ("Comparison", "Fit", "compare", "fit"),
@@ -96,7 +96,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module 'synkin' has no attribute {name!r}")
     value = import_module(f"synkin.{name}") if home == "synkin" else getattr(import_module(home), name)
-    globals()[name] = value  # so that this function is not called for it again
+    globals()[name] = value  # so that this function is not called again for this name
     return value
 
 

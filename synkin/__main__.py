@@ -10,10 +10,10 @@ from synkin.cli import UsageError
 from synkin.cli.parser import Parser, called_as
 from synkin.cli.suggestions import did_you_mean
 
-# Each is the module of `synkin.cli` of that name, which is imported when the command is used.
+# For each command the module of this name in `synkin.cli` is imported when the command is used.
 COMMANDS = ("simulate", "measure", "events", "fit", "list")
 
-# Printed when there are no arguments.
+# Printed if there are no arguments.
 _WELCOME = """\
 synkin {version}: synapse kinetics, from presynaptic spikes to the conductance g(t).
 
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; by default those of this process.
 
     Returns:
-        The exit code: 0; 2 if the command line or a file is wrong, which a sentence on stderr says; or 130 if the
-        program was interrupted.
+        The exit code: 0; 2 if the command line or a file is wrong, with a message on stderr; or 130 if the program was
+        interrupted.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> Parser:
-    """The parser of the command that comes first; of all commands where none does.
+    """The parser of the command among ``words``; of all commands if there is none.
 
     Raises:
         UsageError: the first word that is no option is no command.

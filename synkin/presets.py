@@ -9,22 +9,23 @@ needs the block by magnesium, `MG_BLOCK_JAHR_STEVENS_1990`.
 
 Two notes on the sources:
 
-- There are two readings of AMPA receptors with short pulses, 0.5 mM for 0.3 ms. In `AMPA_S_DESTEXHE_1995` the binding
-  rate is 0.94 /ms/mM times 0.5 mM. The ampa.mod of NEURON has no concentration and a binding rate of 0.94 /ms, as with
-  1 mM: `AMPA_NEURON`. One spike then peaks at 0.2395 instead of 0.1281, 1.87 times as high.
-- For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here; the demonstration in ModelDB has 0.53, which is
+- AMPA receptors with short pulses, 0.5 mM for 0.3 ms, have been implemented in two ways. In `AMPA_S_DESTEXHE_1995` the
+  binding rate is 0.94 /ms/mM times 0.5 mM. The ampa.mod of NEURON has no concentration, and a binding rate of 0.94 /ms,
+  as at 1 mM: `AMPA_NEURON`. One spike then peaks at 0.2395 instead of 0.1281, which is 1.87 times as high.
+- For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here. The demonstration in ModelDB has 0.53, which is
   the default of `synkin.gabaa`.
 
-The sets of short-term plasticity, which says what a spike releases, are in `RELEASE`:
+`RELEASE` holds the sets of short-term plasticity, which determines how much a spike releases:
 
     release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
 
-The two sets of 2000 have a ``tau_psc``, the tau_1 of their tmgsyn.mod; those of 1998 were fitted without one.
+The two sets of 2000 have a ``tau_psc``, which is tau_1 of their tmgsyn.mod. Those of 1998 were fitted without one.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from synkin.arguments import fields
+from synkin.arguments.declaration import AnyParams
 from synkin.declaring.kernel import Kernel
 from synkin.kernels.ampa import ampa
 from synkin.kernels.gabaa import gabaa
@@ -33,10 +34,10 @@ from synkin.networks.plasticity import Params as Release
 
 @fields.described
 class Preset(NamedTuple):
-    """One receptor."""
+    """The parameters of one receptor."""
 
-    kernel: Annotated[Kernel, "which receptor"]
-    params: Annotated[Any, "the kernel's ``Params``, units as in its ``UNITS``"]
+    kernel: Annotated[Kernel, "which kernel they are for"]
+    params: Annotated[AnyParams, "the kernel's ``Params``, units as in its ``UNITS``"]
     E: Annotated[float, "reversal potential", "mV"]
     source: Annotated[str, "where the numbers are from"]
 
@@ -55,8 +56,8 @@ class MgBlock(NamedTuple):
 class ShortTerm(NamedTuple):
     """Short-term plasticity of one kind of synapse."""
 
-    params: Annotated[Release, "of `synkin.tsodyks_markram`: U without unit, time constants in ms"]
-    tau: Annotated[float, "decay of the current that a release gives, that of `synkin.expon`", "ms"]
+    params: Annotated[Release, "``Params`` of `synkin.tsodyks_markram`: U without unit, time constants in ms"]
+    tau: Annotated[float, "decay time constant of the current after a release, for `synkin.expon`", "ms"]
     source: Annotated[str, "where the numbers are from"]
 
 
@@ -87,7 +88,7 @@ GABAA_DESTEXHE_1998 = Preset(
     source=f"{_KINETIC_MODELS}; fitted to currents of Otis et al. 1993, J. Physiol. 463:391",
 )
 
-# First order: one long pulse stands for the cascade of the G protein, which is explicit in the full model.
+# First order: one long pulse replaces the cascade of the G protein, which the full model contains.
 GABAB_DESTEXHE_1998 = Preset(
     kernel=gabaa,
     params=gabaa.Params(alpha=0.016, beta=0.0047, T=1.0, T_dur=84.0),
@@ -142,7 +143,8 @@ FACILITATING_MARKRAM_1998 = ShortTerm(
     source=f"Markram, Wang and Tsodyks 1998, PNAS 95:5323; {_DYNAMIC}, Fig. 1B",
 )
 
-# Excitatory and inhibitory are the names in the source. Released transmitter is active for 3 ms before it recovers.
+# The source calls the two synapses excitatory and inhibitory. Released transmitter is active for 3 ms before it
+# recovers.
 EXCITATORY_TSODYKS_2000 = ShortTerm(
     params=Release(U=0.5, tau_rec=800.0, tau_fac=0.0, tau_psc=3.0), tau=3.0, source=f"{_SYNCHRONY}, tmgsyn.mod"
 )

@@ -1,7 +1,7 @@
-"""Ctrl-C ends ``synkin``, run as a program, without a traceback.
+"""Ctrl-C ends the program ``synkin`` without a traceback.
 
-The imports take a second, during which no function of synkin could catch an interrupt. So the first import of the
-package sets a handler, and `synkin.__main__` removes it, because it catches later interrupts itself.
+The imports take a second, in which no function of synkin can catch an interrupt. So the first import of the package
+sets a handler of the signal. `synkin.__main__` removes the handler, because it catches later interrupts itself.
 """
 
 import os
@@ -9,13 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
-# The exit code of an interrupted program, as shells have it.
+# The exit code that shells use for an interrupted program.
 INTERRUPTED = 130
 
 
 def is_running() -> bool:
     """Whether this process was started as ``synkin`` or ``python -m synkin``."""
-    if sys.argv[:1] == ["-m"]:  # Python is still looking for the module
+    if sys.argv[:1] == ["-m"]:  # Python has not found the module yet
         words = sys.orig_argv
         return "-msynkin" in words or ("-m" in words and words[words.index("-m") + 1 :][:1] == ["synkin"])
     return bool(sys.argv) and Path(sys.argv[0]).stem == "synkin"
@@ -26,7 +26,7 @@ def _leave(number: int, frame: object) -> None:
 
 
 def raise_again() -> None:
-    """Let an interrupt raise KeyboardInterrupt again."""
+    """Let Ctrl-C raise KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -5,9 +5,11 @@ conductance in uS, here ``gS`` times the kernel's g, times mV. It works with jax
 `make_trainable`, and gradients through `jaxley.integrate`.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from synkin.arguments.numbers import check_number
 from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.declaring.declare import field_g
 from synkin.declaring.kernel import Kernel
+from synkin.solving.carry import Carry
 from synkin.solving.stepper import Stepper, carry_from_count, stepper
 
 try:
@@ -39,32 +42,33 @@ _OWN_PARAMETERS = ("gS", "e_syn", "v_th")
 class KernelSynapse(Synapse):
     """A kernel as a synapse of jaxley: one object for all synapses of a kind, which jaxley connects.
 
-    There is a spike where the presynaptic voltage crosses ``v_th`` upward: it is below at one of the solver's steps,
-    and at or above it at the next, at the time ti. The spike acts at ti, as in `synkin.respond`: a receptor's pulse of
-    transmitter begins (a pulse under way starts anew), or 1 is added to the input of a linear kernel. From there
-    `synkin.stepper` advances g. With "exact" g equals that of `synkin.respond` at every step, to rounding, also where
-    ``T_dur`` is no multiple of the step. A voltage that begins above ``v_th`` has not crossed it.
+    There is a spike when the presynaptic voltage crosses ``v_th`` upward: it is below ``v_th`` at one step of the
+    solver, and at or above it at the next, whose time is ti. The spike acts at ti, as in `synkin.respond`: a receptor's
+    pulse of transmitter begins (and replaces a pulse that has not ended), or 1 is added to the input of a linear
+    kernel. From there `synkin.stepper` advances g. With "exact" g equals that of `synkin.respond` at every step, except
+    for rounding, also if ``T_dur`` is not a multiple of the step. A voltage that is above ``v_th`` at the start has not
+    crossed it.
 
     In a jaxley network a synapse with the name "ampa" has:
 
     - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and those of the kernel, such as
       ``ampa_beta``.
-    - states: the kernel's variables, ``ampa_g``; ``ampa_above``, 1 where the voltage was at or above ``v_th``; and for
-      a receptor ``ampa_steps_left``, the number of the solver's steps with transmitter still to come, in place of the
-      kernel's ``pulse_left``. A run that starts from the states of another must have the same step. Each part of a sum
-      has its own: ``ampa_nmda5_nmda5_steps_left`` for the name "ampa_nmda5".
+    - states: the kernel's variables, ``ampa_g``; ``ampa_above``, 1 if the voltage was at or above ``v_th``; and
+      for a receptor ``ampa_steps_left``, the number of steps for which there will still be transmitter, in place of the
+      kernel's ``pulse_left``. A run that starts from the states of another run must have the same step. Each part of a
+      sum has its own: ``ampa_nmda5_nmda5_steps_left`` if the name is "ampa_nmda5".
     - ``ampa_g``, the kernel's conductance: 0 to 1 for a receptor; for a linear kernel the response to spikes of weight
-      1, so that ``gS`` is the weight. Where a kernel has a variable g that is not its conductance, the conductance is
+      1, so that ``gS`` is the weight. If a kernel has a variable g that is not its conductance, the conductance is
       ``ampa_conductance``.
 
-    There are derivatives with respect to all parameters and both voltages. Those through the time of a spike are 0:
-    ``v_th`` and the presynaptic voltage decide only whether there is a spike.
+    There are derivatives with respect to all parameters and both voltages. Derivatives through the time of a spike are
+    0, because ``v_th`` and the presynaptic voltage decide only whether there is a spike.
     """
 
     def __init__(
         self,
         kernel: Kernel,
-        params: Any = None,
+        params: NamedTuple | None = None,
         *,
         gS: float = 1e-4,
         e_syn: float = 0.0,
@@ -84,8 +88,8 @@ class KernelSynapse(Synapse):
             e_syn: reversal potential in mV.
             v_th: threshold in mV: the presynaptic voltage crosses it at a spike. The default is 0, as in the NMODL
                 files of Destexhe, Mainen and Sejnowski (ModelDB 18500).
-            method: "exact" or "exp_euler"; by default "exact" where the kernel has it, so that pulses may end within
-                a step and ``T_dur`` has a derivative.
+            method: "exact" or "exp_euler"; by default "exact" if the kernel has it, so that pulses may end within a
+                step and ``T_dur`` has a derivative.
             overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
             block: a function of the postsynaptic voltage in mV, by whose value g is multiplied: for NMDA receptors
                 `synkin.currents.mg_block`, or `functools.partial` of it. For a sum it multiplies all parts.
@@ -93,8 +97,8 @@ class KernelSynapse(Synapse):
                 kernel's, "ampa_nmda5" for ampa + nmda5. Two kinds in one network need two names.
 
         Raises:
-            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel whose names
-                are already taken here.
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel with a name
+                that the synapse in jaxley already has.
         """
         check_kernel(kernel)
         if method is None and "exact" in kernel.methods:
@@ -103,7 +107,7 @@ class KernelSynapse(Synapse):
         if block is not None:
             check_function("block", block)
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
-            raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+            raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
         params = check_params(units.params(kernel, kernel.Params() if params is None else params), (), kernel)
         own = {
             "gS": check_number("gS", gS, lambda v: np.isfinite(v) and v >= 0, "a finite number of uS, 0 or more"),
@@ -154,12 +158,12 @@ class KernelSynapse(Synapse):
         y = {field: states[key(field)] for field in kernel.order}
         above = pre_voltage >= params[key("v_th")]
         fired = above & (states[key("above")] < 0.5)
-        # This depends on parameters and delta_t only, so XLA moves it out of jaxley's loop, except for the matrix
-        # exponential of a scheme, which is a loop itself.
+        # This depends only on parameters and delta_t, so that XLA moves it out of jaxley's loop. The matrix exponential
+        # of a scheme stays, because it is itself a loop.
         ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
         for field in kernel.inputs:
             y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
-        # What is left of a pulse goes from step to step as a whole number of steps, and stays exact.
+        # The rest of a pulse is passed from step to step as a whole number of steps, which stays exact.
         counts = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
         carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.input.takes_weights else fired)
         new = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
@@ -180,10 +184,11 @@ class KernelSynapse(Synapse):
         return f"{self._name}_{field}"
 
 
-def _carry(stepper: Stepper, y: dict[str, Array], counts: list[Array]) -> Any:
-    """The carry of variables, by name, and of the count of each part's pulse, if there are pulses."""
+def _carry(stepper: Stepper, y: dict[str, Array], counts: list[Array]) -> Carry:
+    """A carry with these variables, by name, and these counts, one for the pulse of each part if there are pulses."""
     variables, each = iter(y.values()), iter(counts)
-    return stepper.joined(
+    carry: Carry = stepper.joined(
         carry_from_count(part, tuple(itertools.islice(variables, len(part.kernel.order))), next(each, None))
         for part in stepper.parts
     )
+    return carry

@@ -1,13 +1,13 @@
-"""The one door: all of a function's arguments at once, without units, checked, guarded and cast.
+"""All arguments of a public function at once: units removed, values checked and cast.
 
-Every function here takes the arguments of a public function as they came, and gives a small record of what to compute
-with. Values that are traced cannot be refused; where they are invalid the record has NaN.
+Each function here takes the arguments of a public function as they were given, and returns a small record of the values
+to compute with. A traced value cannot be refused: the record holds NaN in place of an invalid one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,24 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
-from synkin.arguments.choices import check_kernel
+from synkin.arguments.choices import check_kernel, check_random_key
 from synkin.arguments.declaration import AnyParams, AnyState, Declaration, KernelDeclaration
-from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.inputs import AddsWeight, StartsPulse
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import as_array, check_concentration, check_number
+from synkin.arguments.numbers import (
+    Real,
+    as_array,
+    check_concentration,
+    check_number,
+    check_whole,
+    float_dtype,
+)
 from synkin.arguments.params_and_states import check_params, check_state, common_shape, nan_if_invalid
-from synkin.arguments.shapes import float_dtype
 from synkin.arguments.times import (
+    Times,
     arrivals,
     check_delay,
+    check_delays,
     check_dt,
     check_in_order,
     check_not_before,
@@ -37,19 +45,23 @@ from synkin.arguments.times import (
     padded,
 )
 
-RestState = Callable[[Any, AnyParams, DTypeLike], AnyState]
+AnyKernel = TypeVar("AnyKernel", bound=KernelDeclaration)
+# A train whose spikes are delayed may hold any finite numbers, or booleans.
+_ANY_NUMBERS = AddsWeight(())
+# Takes the kernel, its checked parameters and a dtype.
+RestState: TypeAlias = Callable[[AnyKernel, AnyParams, DTypeLike], AnyState]
 
 
 @dataclass(frozen=True)
 class Steps:
     """The parameters and dt of steps on a grid."""
 
-    given_params: AnyParams  # checked, of any dtype: what is known of them can be looked at
+    given_params: AnyParams  # checked, of any dtype; still concrete if they were given so
     params: AnyParams  # arrays of the dtype of the state
-    given_dt: Any  # ms, checked
-    dt: Array  # of the dtype of the state
-    dtype: Any
-    has_units: bool  # whether g is to be a quantity
+    given_dt: Real  # ms, checked; still concrete if it was given so
+    dt: Array  # ms, of the dtype of the state
+    dtype: np.dtype
+    has_units: bool  # whether the result is to be a quantity
 
 
 @dataclass(frozen=True)
@@ -75,12 +87,12 @@ class Events:
 
     params: AnyParams  # arrays
     state: AnyState
-    spike_times: Any  # (K,) ms, sorted and padded; NumPy's float64 where that is how they came
+    spike_times: Times  # (K,) ms, sorted and padded
     inputs: Array  # (K,) weights, or True for spikes of a receptor
-    times: Any  # (M,) ms
-    start: Any  # ms, the time of the given state; None at rest
-    dtype: Any
-    has_units: bool
+    times: Times  # (M,) ms
+    start: Real | None  # ms, the time of the given state; None if none was given
+    dtype: np.dtype
+    has_units: bool  # whether the result is to be a quantity
 
 
 @dataclass(frozen=True)
@@ -89,11 +101,32 @@ class Protocol:
 
     params: AnyParams  # arrays
     state: AnyState
-    edges: Any  # (K + 1,) ms
-    concentrations: Any  # (K,) mM
-    times: Any  # (M,) ms
-    dtype: Any
-    has_units: bool
+    edges: Times  # (K + 1,) ms
+    concentrations: Real  # (K,) mM
+    times: Times  # (M,) ms
+    dtype: np.dtype
+    has_units: bool  # whether the result is to be a quantity
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The spikes of one synapse with short-term plasticity, from rest."""
+
+    given_params: AnyParams  # checked, of any dtype; still concrete if they were given so
+    state: AnyState
+    spike_times: Times  # (K,) ms, in the order in which they were given
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class Delays:
+    """A spike train on a grid, whose spikes are to arrive later."""
+
+    spikes: Array  # (T, *shape)
+    delay: Real  # ms
+    dt: Real  # ms
+    unit: str  # of the spikes: "mS" or "1"
+    has_units: bool  # whether the result is to be a quantity
 
 
 def bind_steps(kernel: KernelDeclaration, params: AnyParams, dt: ArrayLike, *, dtype: DTypeLike | None) -> Steps:
@@ -164,7 +197,7 @@ def bind_train(
 
 
 def bind_events(
-    kernel: KernelDeclaration,
+    kernel: AnyKernel,
     params: AnyParams,
     spike_times: ArrayLike,
     times: ArrayLike,
@@ -175,7 +208,7 @@ def bind_events(
     t0: ArrayLike,
     overlap: str,
     dtype: DTypeLike | None,
-    rest: RestState,
+    rest: RestState[AnyKernel],
 ) -> Events:
     """The arguments of `synkin.respond`; ``rest`` gives the state at rest of checked parameters.
 
@@ -218,7 +251,7 @@ def bind_events(
 
 
 def bind_protocol(
-    kernel: KernelDeclaration,
+    kernel: AnyKernel,
     params: AnyParams,
     edges: ArrayLike,
     concentrations: ArrayLike,
@@ -226,7 +259,7 @@ def bind_protocol(
     *,
     state: AnyState,
     dtype: DTypeLike | None,
-    rest: RestState,
+    rest: RestState[AnyKernel],
 ) -> Protocol:
     """The arguments of `synkin.concentration_jumps`; ``rest`` as for `bind_events`.
 
@@ -252,7 +285,7 @@ def bind_protocol(
             f"{np.shape(edges)} and {np.shape(concentrations)}."
         )
     check_in_order("edges", edges)
-    start: Any = None
+    start = None
     if state is not None:
         state = check_state(kernel, state, ())
         start = as_array(edges)[0] if concrete_value(edges) is None else np.asarray(edges)[0]
@@ -265,10 +298,57 @@ def bind_protocol(
     return Protocol(cast(params, wanted), state, edges, concentrations, times, wanted, has_units)
 
 
+def bind_releases(
+    declared: Declaration, params: AnyParams, spike_times: ArrayLike, *, dtype: DTypeLike | None
+) -> Releases:
+    """The arguments of `synkin.tsodyks_markram.release`, without those of random release.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    params = units.params(declared, params)
+    params = nan_if_invalid(check_params(params, (), declared), declared)
+    wanted = float_dtype(dtype)
+    times = check_times("spike_times", units.strip_unit("spike_times", spike_times, "ms"), sort=True)
+    times = nan_if_invalid_times(times, sort=True)
+    rest = declared.rest_state(params, (), wanted)
+    state = declared.input.nan_if_invalid_state(rest, params, True)
+    return Releases(params, state, times, wanted)
+
+
+def bind_random(key: object, n: object) -> int | None:
+    """The number of release sites ``n``, or None if release is not random, when neither ``key`` nor ``n`` is given.
+
+    Raises:
+        TypeError, ValueError: no random key, no whole number of sites, or one without the other.
+    """
+    if key is None and n is None:
+        return None
+    if key is None or n is None:
+        missing = "key" if key is None else "n"
+        raise ValueError(f"Arguments `key` and `n` must be given together, but `{missing}` is not.")
+    check_random_key("key", key)
+    return check_whole("n", n)
+
+
+def bind_delays(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Delays:
+    """The arguments of `synkin.delayed`.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+    """
+    unit = "mS" if units.has_dimension(spikes, "mS") else "1"
+    has_units = units.is_quantity(spikes)
+    train = _ANY_NUMBERS.check_train(units.strip_unit("spikes", spikes, unit), None)
+    step = _dt(dt)
+    checked = check_delays(units.strip_unit("delay", delay, "ms"), train.shape[1:])
+    return Delays(train, checked, step, unit, has_units)
+
+
 def cast(params: AnyParams, dtype: DTypeLike) -> AnyParams:
     """Checked parameters as arrays of ``dtype``."""
     return jax.tree.map(partial(as_array, dtype=dtype), params)
 
 
-def _dt(dt: object) -> Any:
+def _dt(dt: object) -> Real:
     return nan_if_invalid_dt(check_dt(units.strip_unit("dt", dt, "ms")))

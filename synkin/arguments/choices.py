@@ -1,7 +1,7 @@
-"""Arguments that choose: options, flags, functions, kernels."""
+"""Arguments that are no numbers: options, flags, functions, random keys, kernels."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -37,13 +37,13 @@ def check_function(name: str, value: object) -> None:
         raise TypeError(f"Argument `{name}` must be a function, but is {describe(value)}.")
 
 
-def check_random_key(name: str, value: Any) -> None:
-    """Raise TypeError unless ``value`` is one key of `jax.random`, new-style or a vector of uint32."""
-    dtype = getattr(value, "dtype", None)
+def check_random_key(name: str, value: object) -> None:
+    """Raise TypeError unless ``value`` is one key of `jax.random`, typed or a vector of uint32."""
+    good = False
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         good = value.shape == ()
-    else:
-        good = dtype == np.dtype("uint32") and np.shape(value) in ((2,), (4,))
+    elif isinstance(value, jax.Array | np.ndarray):
+        good = value.dtype == np.dtype("uint32") and value.shape in ((2,), (4,))
     if not good:
         raise TypeError(f"Argument `{name}` must be a single key such as jax.random.key(0), but is {describe(value)}.")
 
@@ -55,7 +55,7 @@ def check_kernel(value: object) -> None:
 
 
 class HasMethods(Protocol):
-    """What has a name and methods: a kernel."""
+    """A kernel, as far as its name and methods are concerned."""
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class HasMethods(Protocol):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods there are, the default first."""
+        """The methods that it has, the default first."""
 
 
 def check_method(value: object, kernel: HasMethods) -> None:

@@ -1,11 +1,11 @@
-"""What is said of a field beside its type is what ``help`` says of it.
+"""Meaning and unit of a field, written beside its type and shown by ``help``.
 
     class Params(NamedTuple):
         tau: Annotated[ArrayLike, "time constant", "ms"] = 8.0
 
-The meaning and, where there is one, the unit are written there and nowhere else: `synkin.receptor` and `synkin.linear`
-read units from it and set ``Params.tau.__doc__``, and the decorator `described` does so for what a function returns.
-A field with a plain type, as ``tau: float = 8.0``, is a field all the same: of it the unit is said, where it is known.
+Meaning and unit are written only there. `synkin.receptor` and `synkin.linear` read the unit and set
+``Params.tau.__doc__``; the decorator `described` sets the docstrings of the fields of any NamedTuple or dataclass. A
+field with a plain type, such as ``tau: float = 8.0``, is allowed: ``help`` shows its unit if it is known otherwise.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ from typing import Annotated, Any, TypeVar
 
 Kind = TypeVar("Kind", bound=type)
 
-# What Python says of the field of a NamedTuple by itself.
+# The docstring of a NamedTuple's field begins so by default.
 _NOTHING = "Alias for field number"
-# The fields that every receptor has: what is said of them where their own declaration says nothing.
+# Meaning and unit of the fields that every receptor has, used if their own declaration gives none.
 PULSE = {
     "T": ("transmitter concentration during a pulse", "mM"),
     "T_dur": ("length of a pulse", "ms"),
@@ -27,14 +27,14 @@ PULSE = {
 
 
 def said(kind: object) -> dict[str, tuple[str, str | None]]:
-    """Meaning and unit of each field that has them, by name.
+    """Meaning and unit of each field that declares them, by name.
 
     Args:
         kind: a class whose fields are annotated.
     """
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
-    except (AttributeError, NameError, SyntaxError, TypeError):  # an annotation as text, of names that are not there
+    except (AttributeError, NameError, SyntaxError, TypeError):  # an annotation as text, with unknown names
         return {}
     found = {}
     for name, hint in hints.items():
@@ -44,24 +44,24 @@ def said(kind: object) -> dict[str, tuple[str, str | None]]:
     return found
 
 
-def units(*kinds: Any) -> dict[str, str]:
-    """The unit of each field that has one, of several classes."""
+def units(*kinds: type) -> dict[str, str]:
+    """The unit of each field that declares one, of several classes."""
     return {name: unit for kind in kinds for name, (_, unit) in said(kind).items() if unit is not None}
 
 
 def describe_field(meaning: str, unit: str | None) -> str:
-    """Such as "binding rate (/ms/mM)"; where nothing is known, "" or one of the two."""
+    """Meaning and unit as text, such as "binding rate (/ms/mM)"; if one is missing, the other, and if both, ""."""
     unit = "" if unit is None else "dimensionless" if unit == "1" and not meaning else unit.removeprefix("1")
     return f"{meaning} ({unit})" if meaning and unit else meaning or unit
 
 
-def document(kind: Any, units: Mapping[str, str | None], meanings: Mapping[str, str] | None = None) -> None:
-    """Set the docstrings of a NamedTuple's fields, but for those that have one.
+def document(kind: type[Any], units: Mapping[str, str | None], meanings: Mapping[str, str] | None = None) -> None:
+    """Set the docstrings of a NamedTuple's fields, except those that are set already.
 
     Args:
         kind: NamedTuple class.
-        units: by name, where they are known.
-        meanings: by name, of fields whose declaration says none.
+        units: by name, if they are known; they take the place of those that are declared.
+        meanings: by name, for fields whose declaration gives none.
     """
     known = said(kind)
     for name in kind._fields:
@@ -71,11 +71,11 @@ def document(kind: Any, units: Mapping[str, str | None], meanings: Mapping[str, 
         if text and (getattr(field, "__doc__", None) or "").startswith(_NOTHING):
             field.__doc__ = text
     if known:
-        kind.__new__.__annotations__ = {}  # the signature is names and defaults: the rest stands with the fields
+        kind.__new__.__annotations__ = {}  # so that the signature shows names and defaults alone
 
 
 def described(kind: Kind) -> Kind:
-    """Decorator: a NamedTuple's or dataclass's fields say in ``help`` what is said of them."""
+    """Decorator of a NamedTuple or dataclass: ``help`` shows the meanings and units of its fields."""
     if dataclasses.is_dataclass(kind):
         lines = [f"    {name}: {describe_field(*about)}" for name, about in said(kind).items()]
         kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__ or ""), "", "Attributes:", *lines])

@@ -5,19 +5,22 @@ the input of a linear kernel adds its weight to a variable (`AddsWeight`).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from synkin.arguments.choices import check_overlap
 from synkin.arguments.known import concrete_value, holds_for_known, is_concrete
 from synkin.arguments.numbers import (
     INT32,
+    Real,
     Shape,
     as_array,
     as_floating,
@@ -31,16 +34,18 @@ from synkin.arguments.numbers import (
 
 _RECEPTOR = " for a receptor kernel, which takes no weights"
 
+AnyState = TypeVar("AnyState")
+
 
 @dataclass(frozen=True)
 class Input(ABC):
     """What a spike does to a kernel: the base of `StartsPulse` and `AddsWeight`.
 
     Attributes:
-        takes_weights: whether an input is a number of mS, and not a spike that is there or not.
-        acts_at_end: whether an input acts at the end of its step, and not from its start on.
-        unit: of an input.
-        variables: those that an input is added to.
+        takes_weights: True if an input is a weight in mS, False if it is a spike (0 or 1).
+        acts_at_end: True if an input acts at the end of its step, False if from the start of the step on.
+        unit: the unit of an input.
+        variables: the variables that an input is added to.
     """
 
     takes_weights: ClassVar[bool]
@@ -56,21 +61,21 @@ class Input(ABC):
         return ()
 
     @abstractmethod
-    def check_values(self, name: str, values: object) -> Any:
-        """``values``, an array of numbers or booleans, where it is known a valid input.
+    def check_values(self, name: str, values: Real) -> Real:
+        """``values``, numbers or booleans, which must be valid inputs if they are concrete.
 
         Raises:
-            TypeError: values that are differentiated where nothing of a derivative would be passed on.
+            TypeError: values that are differentiated, if their derivative would be lost.
             ValueError: values that are no input of this kind.
         """
 
     @abstractmethod
     def check_overlap(self, value: object) -> None:
-        """Raise ValueError unless ``value`` is a way in which pulses may overlap, and there are pulses."""
+        """Raise ValueError unless ``value`` is a way in which pulses of this kind of input may overlap."""
 
     @abstractmethod
-    def check_weights(self, value: object, expected: Shape) -> Any:
-        """``value``, which must be one finite weight a spike, if inputs have weights.
+    def check_weights(self, value: object, expected: Shape) -> Real:
+        """``value``, which must be one finite weight for each spike.
 
         Raises:
             TypeError: not real numbers.
@@ -78,46 +83,46 @@ class Input(ABC):
         """
 
     @abstractmethod
-    def nan_if_invalid_state(self, state: object, params: object, inputs: object) -> Any:
-        """A kernel's ``state``, NaN for each synapse whose traced parameters or inputs would be taken for valid ones.
+    def nan_if_invalid_state(self, state: AnyState, params: Iterable[ArrayLike], inputs: object) -> AnyState:
+        """A kernel's ``state``, NaN for each synapse with invalid traced parameters or inputs that would go unnoticed.
 
         Args:
             state: the kernel's ``State`` at the start, arrays.
-            params: its ``Params``, as `synkin.arguments.params_and_states.nan_if_invalid` gives them.
-            inputs: the spikes as they were given, traced or not; of a run with a time axis in front.
+            params: its ``Params``, as `synkin.arguments.params_and_states.nan_if_invalid` returns them.
+            inputs: the spikes as they were given, traced or not; those of a run have time as their first axis.
         """
 
-    def check_spike(self, spike: Any, like: Array, name: str = "spike") -> Array:
-        """One step's ``spike`` broadcast to the shape of the state.
+    def check_spike(self, spike: object, like: Array, name: str = "spike") -> Array:
+        """The ``spike`` of one step, broadcast to the shape of the state.
 
         Args:
             spike: booleans, or numbers.
             like: an array of the state's shape.
-            name: what it is called, for the message.
+            name: the argument's name, for the message.
 
         Raises:
             TypeError: not numbers or booleans, or a receptor's spike that is differentiated.
             ValueError: a shape that does not broadcast to the state's, or values that are no input of this kind.
         """
-        spike = as_real(name, spike)
-        if not broadcasts(np.shape(spike), like.shape):
-            raise ValueError(f"Argument `{name}` must have shape {like.shape}, but has shape {np.shape(spike)}.")
-        return jnp.broadcast_to(as_array(self.check_values(name, spike)), like.shape)
+        real = as_real(name, spike)
+        if not broadcasts(np.shape(real), like.shape):
+            raise ValueError(f"Argument `{name}` must have shape {like.shape}, but has shape {np.shape(real)}.")
+        return jnp.broadcast_to(as_array(self.check_values(name, real)), like.shape)
 
-    def check_train(self, spikes: Any, shape: Shape | None) -> Array:
+    def check_train(self, spikes: object, shape: Shape | None) -> Array:
         """``spikes`` as an array of shape (T, *shape).
 
         Args:
             spikes: booleans, or numbers.
-            shape: shape of the state, or None where the spikes decide it.
+            shape: shape of the state; None if the spikes decide it.
 
         Raises:
             TypeError: not numbers or booleans, or spikes of a receptor that are differentiated.
             ValueError: no time axis, 2**31 rows and more, a shape that is not the state's, or values that are no input
                 of this kind.
         """
-        spikes = as_real("spikes", spikes)
-        got = np.shape(spikes)
+        real = as_real("spikes", spikes)
+        got = np.shape(real)
         if not got or (shape is not None and got[1:] != shape):
             expected = "(T, ...)" if shape is None else "(" + ", ".join(["T", *map(str, shape)]) + ")"
             raise ValueError(f"Argument `spikes` must have shape {expected}, but has shape {got}.")
@@ -126,12 +131,12 @@ class Input(ABC):
                 f"Argument `spikes` must have at most {INT32.max} rows, but has {got[0]}: run it in pieces, each from "
                 "the final state of the one before."
             )
-        return as_array(self.check_values("spikes", spikes))
+        return as_array(self.check_values("spikes", real))
 
 
 @dataclass(frozen=True)
 class StartsPulse(Input):
-    """A spike starts a pulse of transmitter with its step."""
+    """A spike starts a pulse of transmitter at the start of its step."""
 
     because: str = _RECEPTOR  # why a spike must be 0 or 1, for the message
 
@@ -142,16 +147,16 @@ class StartsPulse(Input):
     def unit(self) -> str:
         return "1"
 
-    def check_values(self, name: str, values: Any) -> Any:
-        """Spikes must be 0 or 1 and have no derivative: it would be 0, without a word.
+    def check_values(self, name: str, values: Real) -> Real:
+        """Spikes must be 0 or 1, and must have no derivative, because it would be 0 without a warning.
 
-        What a comparison gives has no derivative, whatever dtype it is cast to.
+        The result of a comparison has no derivative, even if it is cast to a floating dtype.
         """
         if is_boolean(values):
             return values
         if getattr(values, "size", 1) and not holds_for_known(is_binary, values):
             check_finite(name, values)
-            known: Any = concrete_value(values)
+            known = np.asarray(concrete_value(values))
             raise ValueError(
                 f"Argument `{name}` must be 0 or 1{self.because}, but has values from {known.min()} to {known.max()}."
             )
@@ -162,22 +167,23 @@ class StartsPulse(Input):
     def check_overlap(self, value: object) -> None:
         check_overlap(value)
 
-    def check_weights(self, value: object, expected: Shape) -> Any:
+    def check_weights(self, value: object, expected: Shape) -> Real:
         as_real("weights", value)
         raise ValueError("Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.")
 
-    def nan_if_invalid_state(self, state: Any, params: Any, inputs: Any) -> Any:
-        """A pulse of NaN ms, counted in steps, would be none, and 0.5 or NaN would be a spike: g would be plausible.
+    def nan_if_invalid_state(self, state: AnyState, params: Iterable[ArrayLike], inputs: object) -> AnyState:
+        """NaN for invalid traced parameters and spikes, which would otherwise give a plausible g.
 
-        Known values and booleans cost nothing.
+        Counted in steps, a pulse of NaN ms would be no pulse; and 0.5 or NaN would count as a spike. Concrete values
+        and booleans are not looked at.
         """
         like = jax.tree.leaves(state)[0]
         tests = [~jnp.isnan(as_floating(value)) for value in params if not is_concrete(value)]
         if not is_concrete(inputs):
-            inputs = as_array(as_real("spikes", inputs))
-            if inputs.dtype != bool:
-                good = is_binary(inputs, jnp)
-                tests.append(good.all(axis=0) if inputs.ndim > like.ndim else good)
+            traced = as_array(as_real("spikes", inputs))
+            if traced.dtype != bool:
+                good = (traced == 0) | (traced == 1)
+                tests.append(good.all(axis=0) if traced.ndim > like.ndim else good)
         for good in tests:
             good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
             state = jax.tree.map(lambda field, good=good: nan_unless(field, good), state)
@@ -217,7 +223,7 @@ def _is_not_negative(values: Any, xp: Any) -> Any:
 
 @dataclass(frozen=True)
 class AddsWeight(Input):
-    """An input is added to variables at the end of its step: of a sum, to one of each part."""
+    """The weight of an input (mS) is added to a variable at the end of its step; in a sum, to one of each part."""
 
     added_to: tuple[str, ...]
     unit: str = "mS"  # of the variables
@@ -229,7 +235,7 @@ class AddsWeight(Input):
     def variables(self) -> tuple[str, ...]:
         return self.added_to
 
-    def check_values(self, name: str, values: object) -> Any:
+    def check_values(self, name: str, values: Real) -> Real:
         """Weights must be finite."""
         check_finite(name, values)
         return values
@@ -241,15 +247,15 @@ class AddsWeight(Input):
                 f"Argument `overlap` is for receptors, as a linear kernel has no pulses, but is {value!r}."
             )
 
-    def check_weights(self, value: Any, expected: Shape) -> Any:
+    def check_weights(self, value: object, expected: Shape) -> Real:
         value = as_real("weights", value)
         if np.shape(value) != expected:
             raise ValueError(f"Argument `weights` must have shape {expected}, but has shape {np.shape(value)}.")
         check_finite("weights", value)
         return value
 
-    def nan_if_invalid_state(self, state: object, params: object, inputs: object) -> Any:
-        """As it is: in a linear kernel every NaN shows."""
+    def nan_if_invalid_state(self, state: AnyState, params: Iterable[ArrayLike], inputs: object) -> AnyState:
+        """``state`` unchanged: in a linear kernel g is NaN wherever an input or a parameter is."""
         return state
 
 

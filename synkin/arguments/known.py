@@ -1,8 +1,10 @@
-"""What is known now, and what is traced by a transformation of JAX."""
+"""Which values are concrete, so that they can be checked, and which are traced by a transformation of JAX."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from types import ModuleType
+from typing import TypeAlias
 
 import jax
 import jax.experimental
@@ -13,51 +15,54 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 
+# Takes an array and its module (NumPy or `jax.numpy`), and gives an array of booleans.
+Test: TypeAlias = Callable[[Array | np.ndarray, ModuleType], ArrayLike]
+
 # From this many elements on, one reduction on an accelerator costs less than a copy of them to the host.
 _LARGE = 1 << 20
 
 
-def double_precision() -> Any:
-    """JAX's 64-bit mode as a context; it has moved between versions."""
-    home = jax if hasattr(jax, "enable_x64") else jax.experimental
+def double_precision() -> AbstractContextManager[object]:
+    """A context in which JAX's 64-bit mode is on. Its place in JAX differs between versions."""
+    home: ModuleType = jax if hasattr(jax, "enable_x64") else jax.experimental
     return home.enable_x64(True)
 
 
 def is_concrete(x: object) -> bool:
-    """Whether ``x``, an array or a list of them, has no tracer of a JAX transformation in it."""
+    """Whether ``x``, an array or a list of them, contains no tracer of a JAX transformation."""
     if isinstance(x, list | tuple) or units.is_quantity(x):
         return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x))
     return not isinstance(x, jax.core.Tracer)
 
 
 def concrete_value(x: object) -> np.ndarray | None:
-    """The numbers in ``x`` as NumPy has them, or None where they cannot be looked at.
+    """``x`` as a NumPy array, or None if its numbers cannot be read.
 
-    That is where ``x`` is traced, or lies in part on another machine. No ``jnp`` call is made, so that nothing is
-    staged, whatever transformation is under way.
+    They cannot be read if ``x`` is traced, or if another process holds a part of it. This calls no function of
+    ``jnp``, which a surrounding transformation would stage.
     """
     if not is_concrete(x) or (isinstance(x, jax.Array) and not x.is_fully_addressable):
         return None
     return np.asarray(x)
 
 
-def holds_for_known(test: Callable[[Any, Any], Any], x: ArrayLike) -> bool:
-    """Whether ``test``, of an array and its module (NumPy or `jax.numpy`), holds for all numbers that are known."""
-    if _is_far(x):
-        # As in `values` nothing is staged, but the array stays where it is: a copy would wait for all of it.
+def holds_for_known(test: Test, x: ArrayLike) -> bool:
+    """Whether ``test`` holds for all numbers in ``x``; True if ``x`` is not concrete."""
+    if isinstance(x, jax.Array) and _is_far(x):
+        # Nothing is staged, as in `concrete_value`, but the array stays on its device: copying it would be slow.
         with jax.ensure_compile_time_eval():
             return bool(_all_there(test, x))
     known = concrete_value(x)
     return known is None or bool(np.all(test(known, np)))
 
 
-def _is_far(x: object) -> bool:
-    """Whether ``x`` is a large array on an accelerator."""
-    if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer) or x.size < _LARGE:
+def _is_far(x: Array) -> bool:
+    """Whether ``x`` is a large concrete array on an accelerator."""
+    if isinstance(x, jax.core.Tracer) or x.size < _LARGE:
         return False
     return x.is_fully_addressable and any(device.platform != "cpu" for device in x.devices())
 
 
 @partial(jax.jit, static_argnums=0)
-def _all_there(test: Callable[[Any, Any], Any], x: Array) -> Array:
-    return test(x, jnp).all()
+def _all_there(test: Test, x: Array) -> Array:
+    return jnp.all(test(x, jnp))

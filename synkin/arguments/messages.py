@@ -1,18 +1,20 @@
-"""What came in place of what was expected, in the words of a message."""
+"""Words for messages: what a value is, what a class is called."""
+
+from __future__ import annotations
 
 import numbers
 import sys
 from types import ModuleType
-from typing import Any
 
 import jax
 import numpy as np
 
 from synkin.arguments.known import is_concrete
+from synkin.arguments.units import HasUnits
 
 
-def describe(value: Any) -> str:
-    """What came, for the end of a sentence: short, on one line, without the inside of JAX or of a module."""
+def describe(value: object) -> str:
+    """``value`` for the end of a message: short, on one line, without internals of JAX or of a module."""
     if isinstance(value, jax.core.Tracer):
         return f"a traced array of {value.dtype.name} with shape {value.shape}"
     if isinstance(value, jax.Array | np.ndarray):
@@ -25,7 +27,7 @@ def describe(value: Any) -> str:
         return f"the module {value.__name__.rpartition('.')[2]}"
     if value is None or isinstance(value, str | bytes | numbers.Number | np.generic):
         return _short(value)
-    if type(value) in (list, tuple, dict, set):
+    if isinstance(value, list | tuple | dict | set) and type(value) in (list, tuple, dict, set):
         leaves = jax.tree.leaves([*value.values()] if isinstance(value, dict) else [*value])
         if all(isinstance(leaf, str | bytes | numbers.Number) for leaf in leaves):
             return _short(value)
@@ -40,7 +42,7 @@ def _short(value: object) -> str:
 
 
 def type_name(kind: type) -> str:
-    """A class as a person writes it, such as "synkin.ampa.Params"."""
+    """The name of a class as users write it, such as "synkin.ampa.Params"."""
     home = kind.__module__.replace("synkin.kernels.", "synkin.").replace(
         "synkin.networks.plasticity", "synkin.tsodyks_markram"
     )
@@ -54,16 +56,17 @@ def type_name(kind: type) -> str:
 
 
 def with_article(noun: str) -> str:
+    """Such as "an array"."""
     return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def describe_tuple(value: object) -> str:
-    """What came in place of a ``Params`` or ``State``."""
+    """A value that should be a ``Params`` or ``State``, for the end of a message."""
     return with_article(type_name(type(value))) if isinstance(value, tuple) else describe(value)
 
 
-def member_name(kernel: Any, member: str) -> str:
-    """A kernel's ``Params`` or ``State`` as a person writes it."""
+def member_name(kernel: HasUnits, member: str) -> str:
+    """The name of a kernel's ``Params`` or ``State`` as users write it; ``member`` is one of the two."""
     kind = getattr(kernel, member)
     ours = kind.__module__.startswith(("synkin.kernels.", "synkin.networks.plasticity"))
     return type_name(kind) if ours else f"{kernel.name}.{member}"

@@ -1,17 +1,19 @@
-"""A kernel's parameters and states."""
+"""Checks of a kernel's parameters and states."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
-from synkin.arguments.declaration import AnyParams, AnyState, Declaration, Range
+from synkin.arguments.declaration import AnyParams, AnyState, Declaration
 from synkin.arguments.known import concrete_value, is_concrete
 from synkin.arguments.messages import describe_tuple, member_name, type_name, with_article
 from synkin.arguments.numbers import (
+    Range,
+    Real,
     Shape,
     align,
     as_array,
@@ -19,20 +21,22 @@ from synkin.arguments.numbers import (
     as_real,
     broadcasts,
     cast_by_numpy,
+    check_shape,
+    float_dtype,
     in_range,
     nan_unless,
+    too_coarse,
     upper_limit,
 )
-from synkin.arguments.shapes import check_shape, float_dtype, too_coarse
 
 
 def check_layout(
-    kernel_params: AnyParams, state_shape: object, dtype: object, kernel: Declaration
+    kernel_params: AnyParams, state_shape: object, dtype: DTypeLike | None, kernel: Declaration
 ) -> tuple[Shape, np.dtype]:
-    """Shape and dtype of a state, once both and the parameters have been found sound.
+    """Shape and dtype of a state; checks both, and the parameters.
 
     Raises:
-        TypeError, ValueError: see `shape`, `float_dtype` and `params`.
+        TypeError, ValueError: see `check_shape`, `float_dtype` and `check_params`.
     """
     state_shape = check_shape(state_shape)
     check_params(kernel_params, state_shape, kernel)
@@ -40,12 +44,12 @@ def check_layout(
 
 
 def check_params(kernel_params: AnyParams, shape: Shape, kernel: Declaration) -> AnyParams:
-    """The parameters, lists made arrays, once every one broadcasts to ``shape`` and, where known, is meaningful.
+    """The parameters as `as_real` returns them; each must broadcast to ``shape`` and, if concrete, be in range.
 
     Args:
         kernel_params: a kernel's ``Params``.
         shape: shape of the state.
-        kernel: theirs.
+        kernel: the kernel.
 
     Raises:
         TypeError: not this kernel's parameters, or one that is not a number.
@@ -60,7 +64,7 @@ def check_params(kernel_params: AnyParams, shape: Shape, kernel: Declaration) ->
 
 
 def common_shape(kernel_params: AnyParams, kernel: Declaration) -> Shape:
-    """The shape to which parameters broadcast where there is no state yet.
+    """The shape to which the parameters broadcast, for a run that is given no state.
 
     Raises:
         TypeError: not this kernel's parameters.
@@ -85,7 +89,7 @@ def _check_kind(given: AnyParams, kernel: Declaration) -> None:
     raise TypeError(f"Argument `params` must be {expected}, but is {describe_tuple(given)}.")
 
 
-def _check_parameter(name: str, value: Any, shape: Shape, kernel: Declaration) -> Any:
+def _check_parameter(name: str, value: object, shape: Shape, kernel: Declaration) -> Real:
     value = as_real(name, value, "Parameter")
     got = np.shape(value)
     if not broadcasts(got, shape):
@@ -97,8 +101,8 @@ def _check_parameter(name: str, value: Any, shape: Shape, kernel: Declaration) -
     return value
 
 
-def check_range(name: str, value: np.ndarray, record: Range) -> None:
-    # What single precision, in which most runs are done, turns into 0 or infinity is out of range everywhere.
+def _check_range(name: str, value: np.ndarray, record: Range) -> None:
+    # A value that float32 turns into 0 or infinity is out of range in float64 too, as most runs are in float32.
     good = in_range(record, cast_by_numpy(value, np.dtype("float32")), np)
     if not good.all():
         bound = "" if record.signed else " and not negative"
@@ -109,27 +113,26 @@ def check_range(name: str, value: np.ndarray, record: Range) -> None:
 
 
 def aligned_params(kernel_params: AnyParams, like: Array, kernel: Declaration) -> AnyParams:
-    """The parameters as arrays of ``like``'s dtype, their rank 0 or that of ``like``.
+    """The parameters as arrays of the dtype of ``like``, each a scalar or of the rank of ``like``.
 
     So one set of parameters serves a state of any batch rank, under strict dtype promotion and with rank
     promotion forbidden.
 
     Raises:
-        TypeError, ValueError: see `params`.
+        TypeError, ValueError: see `check_params`.
     """
-
     return jax.tree.map(lambda value: align(value, like), check_params(kernel_params, like.shape, kernel))
 
 
 def nan_if_invalid(kernel_params: AnyParams, kernel: Declaration) -> AnyParams:
-    """The parameters, NaN wherever one is traced and out of range; those that are known are `params`' to check.
+    """The parameters, NaN wherever one is traced and out of range. `check_params` refuses concrete ones.
 
-    A run takes them once, before its first step, so that a wrong parameter gives NaN instead of a plausible g. Where
-    the parameter is in range it is multiplied by 1: neither it nor its derivatives change by a bit.
+    A run calls this once, before its first step, so that an invalid parameter gives NaN instead of a plausible g. A
+    parameter in range is multiplied by 1, which changes neither its value nor its derivatives.
 
     Args:
-        kernel_params: a kernel's ``Params``, as `params` or `aligned_params` give them.
-        kernel: theirs.
+        kernel_params: a kernel's ``Params``, as `check_params` or `aligned_params` return them.
+        kernel: the kernel.
     """
     return kernel_params._replace(
         **{
@@ -140,16 +143,16 @@ def nan_if_invalid(kernel_params: AnyParams, kernel: Declaration) -> AnyParams:
     )
 
 
-def check_state(kernel: Declaration, value: Any, expected_shape: Shape | None = None) -> AnyState:
-    """The state as arrays of one floating dtype that JAX has, once its kind, shape and dtype have been found sound.
+def check_state(kernel: Declaration, value: AnyState, expected_shape: Shape | None = None) -> AnyState:
+    """The state as arrays of one floating dtype of JAX; checks its kind, shape and dtype.
 
     Args:
         kernel: the kernel.
         value: the state; Python numbers and lists of them take the dtype of the other fields.
-        expected_shape: its shape, where that is decided.
+        expected_shape: the shape that it must have; None if it may have any.
 
     Raises:
-        TypeError: not this State, or not of one floating dtype.
+        TypeError: not this kernel's ``State``, or not of one floating dtype.
         ValueError: fields of different shapes, or not of ``expected_shape``.
     """
     dtype = state_dtype(kernel, value, expected_shape)
@@ -157,7 +160,7 @@ def check_state(kernel: Declaration, value: Any, expected_shape: Shape | None = 
 
 
 def state_dtype(kernel: Declaration, state: AnyState, expected_shape: Shape | None = None) -> np.dtype:
-    """The dtype that `state` gives, and its checks alone."""
+    """The dtype of the state that `check_state` returns; the checks are those of `check_state`."""
     if not isinstance(state, kernel.State):
         raise TypeError(
             f"Argument `state` must be {with_article(member_name(kernel, 'State'))}, but is {describe_tuple(state)}."
@@ -171,12 +174,12 @@ def state_dtype(kernel: Declaration, state: AnyState, expected_shape: Shape | No
             raise ValueError(
                 f"Argument `state` must have fields of shape {expected}, but `{name}` has shape {got}{several}."
             )
-    # Python's numbers, alone or in lists, have no dtype of their own.
-    own = {
-        jax.dtypes.canonicalize_dtype(fields[name].dtype) if hasattr(value, "dtype") else None
-        for name, value in state._asdict().items()
-    }
-    dtypes = {dtype for dtype in own if dtype is not None} or {jnp.result_type(float)}
+    # Python numbers, alone or in lists, have no dtype of their own.
+    dtypes = {
+        jax.dtypes.canonicalize_dtype(field.dtype)
+        for name, field in fields.items()
+        if not isinstance(field, float | int) and hasattr(getattr(state, name), "dtype")
+    } or {jnp.result_type(float)}
     if len(dtypes) > 1 or not jnp.issubdtype(next(iter(dtypes)), jnp.floating):
         names = ", ".join(sorted(dtype.name for dtype in dtypes))
         raise TypeError(f"Argument `state` must be of one floating dtype, but has {names}.")

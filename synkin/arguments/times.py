@@ -1,7 +1,7 @@
 """Times in ms: of spikes, samples, steps and delays."""
 
 import math
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import (
     NOT_NEGATIVE,
     POSITIVE,
+    Real,
     Shape,
     as_array,
     as_float64,
@@ -26,8 +27,11 @@ from synkin.arguments.numbers import (
     nan_unless,
 )
 
+# Times in ms: NumPy's float64 where they are concrete and came as numbers, else JAX's.
+Times: TypeAlias = Array | np.ndarray
 
-def check_dt(dt: object) -> Any:
+
+def check_dt(dt: object) -> Real:
     """``dt`` in ms, which must be a positive finite scalar; a traced scalar passes."""
     # The test of a plain float comes first because `step` runs it at every call outside jit.
     if type(dt) is float and 0.0 < dt < math.inf:
@@ -35,8 +39,8 @@ def check_dt(dt: object) -> Any:
     return check_number("dt", dt, lambda v: np.isfinite(v) and v > 0, "a positive number of ms")
 
 
-def check_delay(value: object) -> Any:
-    """``value``, a scalar delay in ms, finite and not negative; NaN where it is traced and is no such number.
+def check_delay(value: object) -> Real:
+    """A delay in ms, which must be a finite scalar and not negative. A traced delay that is not so becomes NaN.
 
     Raises:
         TypeError, ValueError: see `check_number`.
@@ -47,13 +51,13 @@ def check_delay(value: object) -> Any:
     return value if is_concrete(value) else nan_unless(value, in_range(NOT_NEGATIVE, as_floating(value), jnp))
 
 
-def nan_if_invalid_dt(dt: object) -> Any:
-    """``dt`` as it is where it is known, and NaN where it is traced and not a positive finite number."""
+def nan_if_invalid_dt(dt: Real) -> Real:
+    """``dt`` unchanged if it is concrete; NaN if it is traced and not a positive finite number."""
     return dt if is_concrete(dt) else nan_unless(dt, in_range(POSITIVE, as_floating(dt), jnp))
 
 
-def check_delays(value: Any, shape: Shape) -> Any:
-    """Delays in ms that broadcast to ``shape``, finite and not negative; NaN where they are traced and are not.
+def check_delays(value: object, shape: Shape) -> Real:
+    """Delays in ms, which must broadcast to ``shape``, be finite and not negative. Traced ones that are not so are NaN.
 
     Raises:
         TypeError: not real numbers.
@@ -71,16 +75,16 @@ def check_delays(value: Any, shape: Shape) -> Any:
     return value
 
 
-def check_times(name: str, value: Any, *, sort: bool) -> Any:
-    """``value``, which must be a vector of times in ms in any order: of spikes, with inf as padding, or finite.
+def check_times(name: str, value: object, *, sort: bool) -> Times:
+    """Times in ms, which must be a vector, in any order: those of spikes, padded with inf, or finite ones.
 
     Args:
-        name: what they are called, for the message.
+        name: the argument's name, for the message.
         value: the times.
-        sort: whether they are a spike train's, which is sorted later on and may be padded.
+        sort: whether they are spike times, which are sorted later and may be padded with inf.
 
     Returns:
-        A JAX array where it is one or has tracers, else a NumPy array of float64, with all the digits that came.
+        A JAX array if the times are one or contain tracers, else a NumPy array of float64, which keeps all digits.
 
     Raises:
         TypeError: not real numbers, or booleans.
@@ -107,20 +111,22 @@ def check_times(name: str, value: Any, *, sort: bool) -> Any:
                 f"Argument `{name}` must be times in ms, but is {known.size} times 0 or 1, as a train on a grid is: of "
                 f"that, {_TIMES_OF_TRAIN}."
             )
-    return value if isinstance(value, jax.Array) else known
+    if isinstance(value, jax.Array):
+        return value
+    return np.asarray(value, float)
 
 
 _TIMES_OF_TRAIN = "give np.flatnonzero(train) * dt, or the train itself to synkin.simulate"
 
 
 def _is_train(known: np.ndarray) -> bool:
-    """Whether what should be times can only be a train on a grid: 0 and 1 alone, and out of order or many."""
-    alone = known.size > 2 and bool(np.all((known == 0) | (known == 1)))
-    return alone and (known.size > 10 or bool((np.diff(known) < 0).any()))
+    """Whether the values must be a train on a grid instead of times: all 0 or 1, and unsorted or more than 10."""
+    binary = known.size > 2 and bool(np.all((known == 0) | (known == 1)))
+    return binary and (known.size > 10 or bool((np.diff(known) < 0).any()))
 
 
 def check_not_before(name: str, value: object, t0: object) -> None:
-    """Raise ValueError if a time, where it is known, comes before ``t0``, that of the given state."""
+    """Raise ValueError if a concrete time comes before ``t0``, the time of the given state."""
     known, start = concrete_value(value), concrete_value(t0)
     if known is not None and start is not None and known.size:
         earliest = np.min(np.asarray(known, float))
@@ -131,7 +137,7 @@ def check_not_before(name: str, value: object, t0: object) -> None:
 
 
 def check_in_order(name: str, value: object) -> None:
-    """Raise ValueError if times, where they are known, decrease."""
+    """Raise ValueError if concrete times decrease."""
     known = concrete_value(value)
     if known is not None and (np.diff(known) < 0).any():
         i = int((np.diff(known) < 0).argmax())
@@ -141,7 +147,7 @@ def check_in_order(name: str, value: object) -> None:
 
 
 def check_increasing(name: str, value: np.ndarray) -> None:
-    """Raise ValueError unless each of the times is above the one before."""
+    """Raise ValueError unless each time is above the one before."""
     rises = np.diff(value) > 0
     if not rises.all():
         i = int(rises.argmin())
@@ -150,73 +156,72 @@ def check_increasing(name: str, value: np.ndarray) -> None:
         )
 
 
-def as_sweeps(times: Any, trace: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Times (M,) in ms, finite, and a trace (M,) or (R, M) at these times, M at least 3, as arrays of float64.
+def as_sweeps(times: object, trace: object) -> tuple[np.ndarray, np.ndarray]:
+    """Finite times (M,) in ms, and a trace (M,) or (R, M) at these times, as arrays of float64; M is at least 3.
 
     Raises:
         TypeError: not real numbers, or traced ones.
         ValueError: shapes that do not fit, fewer than 3 samples, or a time that is not finite.
     """
-    times, trace = as_float64("times", units.strip_unit("times", times, "ms")), as_float64("trace", trace)
-    if times.ndim != 1:
-        raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
-    if trace.ndim not in (1, 2) or trace.shape[-1] != len(times):
-        expected = f"({len(times)},) or (R, {len(times)})"
-        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {trace.shape}.")
-    if len(times) < 3:
-        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {len(times)}.")
-    check_times("times", times, sort=False)
-    return times, trace
+    known_times, known_trace = as_float64("times", units.strip_unit("times", times, "ms")), as_float64("trace", trace)
+    if known_times.ndim != 1:
+        raise ValueError(f"Argument `times` must have shape (M,), but has shape {known_times.shape}.")
+    count = len(known_times)
+    if known_trace.ndim not in (1, 2) or known_trace.shape[-1] != count:
+        expected = f"({count},) or (R, {count})"
+        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {known_trace.shape}.")
+    if count < 3:
+        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {count}.")
+    check_times("times", known_times, sort=False)
+    return known_times, known_trace
 
 
-def nan_if_unordered(times: Any) -> Any:
-    """Times in ms that are to be in order: NaN, all of them, where they are traced and are not."""
+def nan_if_unordered(times: Times) -> Times:
+    """Times in ms unchanged if they are concrete; all NaN if they are traced and not in order."""
     if is_concrete(times):
         return times
-    times = as_floating(as_array(times))
-    return nan_unless(times, (jnp.isfinite(times).all() & (times[1:] >= times[:-1]).all()))
+    traced = as_floating(as_array(times))
+    return nan_unless(traced, (jnp.isfinite(traced).all() & (traced[1:] >= traced[:-1]).all()))
 
 
-def nan_if_invalid_times(times: Any, t0: Any = None, *, sort: bool) -> Any:
-    """Times in ms, NaN wherever they or ``t0`` are traced and wrong; where all are known, as they came.
+def nan_if_invalid_times(times: Times, t0: Real | None = None, *, sort: bool) -> Times:
+    """Times in ms unchanged if they and ``t0`` are concrete, else NaN for each that is invalid.
 
     Args:
-        times: (K,) or (M,), as `check_times` gives them.
-        t0: the time that none of them may come before, or None.
+        times: (K,) or (M,), as `check_times` returns them.
+        t0: the time before which there may be none, or None.
         sort: as in `check_times`: whether inf is padding.
     """
     if is_concrete(times) and is_concrete(t0):
         return times
-    times = as_floating(as_array(times))
-    good = (times > -jnp.inf) if sort else jnp.isfinite(times)
+    traced = as_floating(as_array(times))
+    good = (traced > -jnp.inf) if sort else jnp.isfinite(traced)
     if t0 is not None:
-        start = as_array(t0, times.dtype)
-        good &= (times >= start) & jnp.isfinite(start)
-    return nan_unless(times, good)
+        start = as_array(t0, traced.dtype)
+        good &= (traced >= start) & jnp.isfinite(start)
+    return nan_unless(traced, good)
 
 
-def arrivals(spike_times: Any, delay: Any) -> Any:
-    """Spike times in ms with a delay added: in float64 where both are known and the times are a NumPy array.
+def arrivals(spike_times: Times, delay: Real) -> Times:
+    """Spike times in ms with a delay added, in float64 if the delay is concrete and the times are a NumPy array.
 
     Args:
-        spike_times: (K,), as `check_times` gives them; inf stays inf.
-        delay: a scalar, as `check_delay` gives it.
+        spike_times: (K,), as `check_times` returns them; inf stays inf.
+        delay: a scalar, as `check_delay` returns it.
     """
     known = concrete_value(delay)
     if known is not None and isinstance(spike_times, np.ndarray):
         return spike_times + float(known) if known else spike_times
     if known is not None and not known:
         return spike_times
-    spike_times = as_array(spike_times)
-    if not jnp.issubdtype(spike_times.dtype, jnp.floating):
-        spike_times = spike_times.astype(float)
+    spike_times = as_floating(as_array(spike_times))
     return spike_times + as_array(delay, spike_times.dtype)
 
 
-def padded(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
-    """Spikes that are known, padded to one of a few lengths: for each length the answer is compiled.
+def padded(spike_times: Times, weights: Array | None) -> tuple[Times, Array | None]:
+    """Concrete spikes, padded to one of a few lengths, because a function is compiled for each length.
 
-    That is a power of 2 up to 64, and beyond it at most a sixteenth more.
+    The length becomes a power of 2 up to 64; beyond 64 at most a sixteenth is added.
     """
     count = len(spike_times)
     if concrete_value(spike_times) is None or not count:
@@ -230,8 +235,8 @@ def padded(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
     return spike_times, None if weights is None else jnp.concatenate([weights, jnp.zeros_like(weights, shape=more)])
 
 
-def ordered(spike_times: Any, weights: Array | None) -> tuple[Any, Array | None]:
-    """Spikes in the order of time, padding and NaN at the end; times that are sorted already stay as they are."""
+def ordered(spike_times: Times, weights: Array | None) -> tuple[Times, Array | None]:
+    """Spikes in the order of time, padding and NaN at the end; concrete times in order come back unchanged."""
     known = concrete_value(spike_times)
     if known is not None and not (known[1:] < known[:-1]).any():
         return spike_times, weights

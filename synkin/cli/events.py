@@ -1,34 +1,40 @@
 """``events``: from a recording of miniature events to their times and sizes."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synkin import plot
 from synkin.cli import files, options, terminal
 from synkin.events import Events, deconvolve
-from synkin.plot.style import Figure
 from synkin.recordings import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The parameters of ampa with which the synthetic recording was made.
 SAMPLE_SET = ["alpha=1.6", "beta=0.3", "T=0.5", "T_dur=0.8"]
-# The number of sweeps that are drawn, one below the other; and the length in ms of the close-up, which is drawn of a
-# single sweep that is more than twice as long.
+# The number of sweeps that are drawn, one below the other. A single sweep that is more than twice as long as the second
+# number, in ms, has a close-up of that length.
 _DRAWN, _CLOSE_UP = 6, 300.0
 
 _NOTES = """\
-RECORDING is a table (.csv, .tsv, .txt: times in the first column, a sweep in
-each other), an .npz, .abf or .nwb file, or of a format that neo reads; its
-samples are evenly spaced. The kernel with its parameters is the form of the
-answer to one event: fit it to the mean of some that stand alone.
+RECORDING is a table (.csv, .tsv, .txt: times in the first column, one sweep in
+each other column), an .npz, .abf or .nwb file, or a file in a format that neo
+reads. Its samples must be evenly spaced. The kernel and its parameters give the
+shape of the response to one event: fit them to the mean of some separate events.
 
-The trace is deconvolved by that answer, each frequency weighed by the noise in
-it. Events may overlap; those too close to be told apart are one, with the sum of
-their sizes. Sizes are peaks, in the recording's unit. The baseline is what
-varies more slowly than --drift, so --baseline is seldom needed. With the default
-threshold, noise alone makes an event or none in two minutes.
+The trace is deconvolved with that response. Each frequency is weighted by the
+noise at that frequency. Events may overlap. Events that are too close to be told
+apart are reported as one, with the sum of their sizes. The size of an event is
+its peak in the recording's unit. The baseline is what varies more slowly than
+--drift, so that --baseline is seldom needed. With the default threshold, noise
+alone gives about one event in two minutes.
 
   %(prog)s cell.abf --kernel dual_expon --set tau_rise=0.5 tau_decay=5 \\
       --out events.csv --plot events.png
@@ -37,27 +43,27 @@ threshold, noise alone makes an event or none in two minutes.
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``events``."""
-    text = "find miniature events in a recording, by deconvolution: times and sizes"
+    text = "find the times and sizes of miniature events in a recording by deconvolution"
     parser = options.add_command(subparsers, "events", run, text, _NOTES)
     add = parser.add_argument
     options.add_recording_input(parser)
     options.add_recording(parser)
     options.add_kernel(parser)
-    text = "how far an event stands out, in standard deviations of deconvolved noise (default: 4.5)"
+    text = "smallest height of an event, in standard deviations of the deconvolved noise (default: 4.5)"
     add("--threshold", type=options.number, default=4.5, metavar="SD", help=text)
-    text = "leave out events that are smaller, in the recording's unit (default: 0)"
+    text = "leave out events that are smaller than this, in the recording's unit (default: 0)"
     add("--smallest", type=options.number, default=0.0, metavar="SIZE", help=text)
-    text = "up or down, the way that events go (default: the way that more of the trace goes)"
+    text = "direction of events, up or down (default: that of the larger events)"
     add("--direction", type=options.one_of(("up", "down")), metavar="WAY", help=text)
-    text = "what varies more slowly is baseline (default: 4 times as long as an answer)"
+    text = "what varies more slowly than this is baseline (default: 4 times the length of a response)"
     add("--drift", type=options.positive_ms, metavar="MS", help=text)
-    text = "part by which answers may differ in form, 0 to 1 (default: 0.1)"
-    add("--mismatch", type=options.number, default=0.1, metavar="PART", help=text)
+    text = "fraction, 0 to 1, by which the shapes of responses may differ (default: 0.1)"
+    add("--mismatch", type=options.number, default=0.1, metavar="FRACTION", help=text)
     options.add_outputs(parser, out="times and sizes to a .csv", plot="trace, events and their sum")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Find the events, write and draw them, print a summary."""
+    """Find the events, write and draw them, and print a summary."""
     path = options.recording_file(arguments)
     if arguments.sample and arguments.kernel.name == "ampa":
         arguments.set = [*SAMPLE_SET, *arguments.set]
@@ -84,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = ", ".join(" ".join(filter(None, row)) for row in options.table(arguments.kernel, params))
     rows = [
         *options.recording_rows(recording, arguments),
-        ("answer", f"{arguments.kernel.name}: {settings}"),
+        ("response", f"{arguments.kernel.name}: {settings}"),
         *_summary(found),
         *(("written", path) for path in outputs.written()),
     ]
@@ -104,7 +110,9 @@ def _summary(found: list[Events]) -> list[tuple[str, str]]:
     if intervals.size:
         rows.append(("interval", f"{np.median(intervals):.4g} ms (median), {intervals.mean():.4g} ms (mean)"))
     noise, least = (np.median([getattr(events, name) for events in found]) for name in ("noise", "threshold"))
-    rows.append(("noise", f"{noise:.3g}{unit} a sample; events alone are found from {least:.3g}{unit} on"))
+    rows.append(
+        ("noise", f"{noise:.3g}{unit} a sample; the smallest event that is found by itself has {least:.3g}{unit}")
+    )
     return rows
 
 
@@ -138,7 +146,7 @@ def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:
             times=found[0].times[inside], curve=found[0].curve[part], baseline=found[0].baseline[part]
         )
         plot.events(times[part], recording.traces[0, part], cut, ax=axes[1])
-        axes[1].set_title("where most happens, shaded in the whole", loc="left")
+        axes[1].set_title("where most events are, shaded above", loc="left")
         axes[0].axvspan(first, first + _CLOSE_UP, color=plot.GREY, alpha=0.3, linewidth=0)
     for ax in axes[:-1]:
         ax.set_xlabel("")

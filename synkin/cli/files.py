@@ -1,4 +1,4 @@
-"""Files that a command writes, and what it says of those that it cannot read or write."""
+"""Files that a command writes, and sentences about files that it cannot read or write."""
 
 import argparse
 import os
@@ -31,7 +31,7 @@ def usage_errors() -> Iterator[None]:
 
 
 class Outputs:
-    """The files that --out and --plot name: checked before the command computes, written when it has."""
+    """The files that --out and --plot name: checked before the command computes, and written after that."""
 
     def __init__(
         self,
@@ -71,15 +71,16 @@ class Outputs:
         with replacing(self.out) as file:
             file.write(text.encode())
 
-    def save_figure(self, **options: str) -> None:
-        """Write --plot, which must have been given, with options of matplotlib's ``savefig``.
+    def save_figure(self, *, tight: bool = False) -> None:
+        """Write --plot, which must have been given; cut to what is drawn if ``tight``.
 
         Raises:
             UsageError: the file cannot be written.
         """
         assert self.picture is not None
         with replacing(self.picture) as file:
-            self.figure.savefig(file, format=self.picture.suffix[1:].lower(), **options)
+            box = "tight" if tight else None
+            self.figure.savefig(file, format=self.picture.suffix[1:].lower(), bbox_inches=box)
 
     def written(self) -> list[str]:
         """The files, for the summary."""

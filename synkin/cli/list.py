@@ -1,4 +1,4 @@
-"""``list``: the kernels; of one its equations or transitions, parameters, defaults and units, and its picture."""
+"""``list``: all kernels, or the equations or transitions, parameters, defaults, units and picture of one."""
 
 import argparse
 import inspect
@@ -15,12 +15,18 @@ from synkin.kernels import KERNELS
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``list``."""
-    text = "show the kernels; of one its parameters, defaults and units"
+    text = "show all kernels, or the parameters, defaults and units of one"
     parser = options.add_command(subparsers, "list", run, text, scheme_file.NOTES)
     add = parser.add_argument
-    add("name", nargs="?", type=options.kernel, metavar="NAME", help="a kernel, of which all is shown")
+    add(
+        "name",
+        nargs="?",
+        type=options.kernel,
+        metavar="NAME",
+        help="the kernel to show (default: a list of all kernels)",
+    )
     options.add_scheme(parser)
-    text = "draw its states and transitions, or its answer to one spike, to a .png, .pdf or .svg file"
+    text = "draw its states and transitions, or its response to one spike, to a .png, .pdf or .svg file"
     add("--plot", type=Path, metavar="FILE", help=text)
 
 
@@ -49,12 +55,12 @@ def _print_all() -> None:
     for title, part in (("Kernels", lines[: len(KERNELS)]), ("Published schemes", lines[len(KERNELS) :])):
         print(f"{title}:\n")
         print("\n".join(f"  {line}" for line in part), end="\n\n")
-    print(f"`{called_as()} list NAME` shows the parameters of one, `--plot FILE` with it draws a picture.")
+    print(f"`{called_as()} list NAME` shows the parameters of one, and with `--plot FILE` draws a picture of it.")
 
 
 def _description(kernel: Kernel) -> str:
     """One line that says what a kernel is."""
-    # The module of a kernel of the library says it; the docstring may be about equations that two kernels share.
+    # For a kernel of the library it is in its module. Its docstring may be about equations that two kernels share.
     text = sys.modules[kernel.home].__doc__ if kernel in KERNELS.values() else kernel.__doc__
     return _without_backticks(str(text).strip().partition("\n")[0])
 
@@ -79,7 +85,7 @@ def _draw(kernel: Kernel, outputs: files.Outputs) -> None:
         plot.scheme(kernel, kernel.Params(), ax=ax)
     else:
         plot.kernel(kernel, ax=ax)
-    outputs.save_figure(bbox_inches="tight")
+    outputs.save_figure(tight=True)
 
 
 def _without_backticks(text: str) -> str:

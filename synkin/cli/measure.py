@@ -1,4 +1,4 @@
-"""``measure``: from a recording to what papers say of it, a row a sweep."""
+"""``measure``: from a recording to the peak, times and charge of each sweep, in a table."""
 
 import argparse
 import csv
@@ -12,7 +12,7 @@ from synkin.cli import files, options, terminal
 from synkin.recordings import Recording
 from synkin.recordings.measures import Measured, measure, off_zero
 
-# The part of the synthetic recording with the response to one spike, and what comes before it.
+# The window of the synthetic recording that holds the response to one spike, and the window before it.
 SAMPLE_OPTIONS = {"window": (0.0, 24.0), "baseline": (0.0, 4.9)}
 
 # The columns of the table and their units: "" is the unit of the recording.
@@ -32,18 +32,20 @@ _COLUMNS = {
 }
 
 _NOTES = """\
-RECORDING is a table (.csv, .tsv, .txt: times in the first column, a sweep in
-each other), an .npz, .abf or .nwb file, or of a format that neo reads. Columns
-of one unit are a channel. Times are in ms, or in the unit that the column's name
-ends in: time_s, t (us). What is typed here is always in ms.
+RECORDING is a table (.csv, .tsv, .txt: times in the first column, one sweep in
+each other column), an .npz, .abf or .nwb file, or a file in a format that neo
+reads. Columns with the same unit are one channel. Times are in ms, or in the unit
+at the end of the column's name: time_s, t (us). Times on the command line are
+always in ms.
 
-A sweep is measured less its baseline, which is 0 unless --baseline is given or
-the file has it subtracted, on straight lines between samples: its farthest sample
-is the peak; rise is from 10 to 90 %% of it; the onset is where a line through 20
-and 80 %% meets the baseline. One and two exponentials are fitted from 90 %% of the
-peak to the end, so let --window end before the next response; two are shown where
-they do better. The charge is the integral of the window. Noise is the standard
-deviation in --baseline. What cannot be told is -.
+The baseline is subtracted from each sweep. It is 0 unless --baseline is given.
+Samples are joined by straight lines. The peak is the sample that is farthest from
+the baseline. The rise is the time from 10 to 90 %% of the peak. The onset is where
+a line through 20 and 80 %% of the peak meets the baseline. One exponential and two
+exponentials are fitted from 90 %% of the peak to the end of the sweep, so --window
+should end before the next response. The two are shown if they fit better. The
+charge is the integral over the window. The noise is the standard deviation within
+--baseline. A value that cannot be measured is shown as -.
 
   %(prog)s cell.abf --sweeps 0:20 --window 95:180 --baseline 90:99 --plot m.png
 """
@@ -51,15 +53,17 @@ deviation in --baseline. What cannot be told is -.
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``measure``."""
-    text = "measure peak, rise, width, decay and charge of a recording's sweeps"
+    text = "measure peak, rise, width, decay and charge of each sweep of a recording"
     parser = options.add_command(subparsers, "measure", run, text, _NOTES)
     options.add_recording_input(parser)
     options.add_recording(parser)
-    options.add_outputs(parser, out="the table, with all its digits, to a .csv", plot="the sweeps and their marks")
+    options.add_outputs(
+        parser, out="the table, with all digits, to a .csv", plot="the sweeps with the measurements on them"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure, write and draw the measurements, print them as a table."""
+    """Measure, write and draw the measurements, and print them as a table."""
     path = options.recording_file(arguments)
     if arguments.sample:
         for name, value in SAMPLE_OPTIONS.items():

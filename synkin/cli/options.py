@@ -1,23 +1,22 @@
-"""What several commands take: kernels, parameters, recordings and numbers, as a person types them."""
+"""Options that several commands have, and the values that a person types: kernels, parameters, recordings, numbers."""
 
 import argparse
 from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from synkin.arguments import number_text
 from synkin.arguments.params_and_states import check_params
 from synkin.cli import UsageError, files, scheme_file
 from synkin.cli.parser import called_as
 from synkin.cli.suggestions import did_you_mean
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme
-from synkin.declaring.sums import Sum, added
+from synkin.declaring.sums import added
 from synkin.kernels import KERNELS
-from synkin.recordings import Recording, formats, time_unit
+from synkin.recordings import Recording, formats, number_text, time_unit
 from synkin.recordings.recording import checked_part, cut
 
 # What `argparse.ArgumentParser.add_subparsers` returns.
@@ -59,7 +58,7 @@ def add_command(
 def add_input(parser: argparse.ArgumentParser, name: str, metavar: str, text: str, sample: str) -> None:
     """Add the file that a command reads, and --sample, which stands for one of synkin's own; `input_file` chooses."""
     parser.add_argument(name, nargs="?", type=Path, metavar=metavar, help=text)
-    parser.add_argument("--sample", action="store_true", help=f"run on {sample} with synkin")
+    parser.add_argument("--sample", action="store_true", help=f"use {sample} with synkin instead of a file")
 
 
 def input_file(arguments: argparse.Namespace, name: str, what: str, sample: Path) -> Path:
@@ -89,7 +88,7 @@ def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
     """
     either = parser.add_mutually_exclusive_group()
     names = ", ".join(KERNELS)
-    text = f"{names}, or a published scheme such as nmda5: `list` shows all; ampa+nmda5 is a sum (default: ampa)"
+    text = f"{names}, a published scheme such as nmda5 (`list` shows all), or a sum such as ampa+nmda5 (default: ampa)"
     if several:
         text += "; several, with commas between them, are compared"
     form = "NAME,..." if several else "NAME"
@@ -101,14 +100,14 @@ def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="parameters other than the defaults, which `list NAME` shows: --set beta=0.2 T_dur=1",
+        help="values of parameters, such as --set beta=0.2 T_dur=1 (`list NAME` shows the defaults)",
     )
 
 
-def add_scheme(parser: argparse._ActionsContainer, **given: Any) -> None:
+def add_scheme(parser: argparse._ActionsContainer, dest: str = "scheme", default: str | None = None) -> None:
     """Add the option --scheme, whose value is a kernel."""
-    text = "a receptor of your own: a text file of its states and transitions, as `list --help` shows"
-    parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, **given)
+    text = "a receptor of your own, in a text file of its states and transitions (`list --help` shows the format)"
+    parser.add_argument("--scheme", type=scheme_file.read, metavar="FILE", help=text, dest=dest, default=default)
 
 
 def add_time_unit(parser: argparse.ArgumentParser) -> None:
@@ -117,13 +116,13 @@ def add_time_unit(parser: argparse.ArgumentParser) -> None:
         "--time-unit",
         type=one_of(time_unit.IN_MS),
         metavar="UNIT",
-        help=f"of the file's times: {', '.join(time_unit.IN_MS)} (default: as the column's name says, or ms)",
+        help=f"unit of the times in the file: {', '.join(time_unit.IN_MS)} (default: that in the column's name, or ms)",
     )
 
 
 def add_recording_input(parser: argparse.ArgumentParser) -> None:
     """Add the recording that a command reads, and --sample."""
-    add_input(parser, "recording", "RECORDING", "see below", "the synthetic recording that comes")
+    add_input(parser, "recording", "RECORDING", "file of a recording, see below", "the synthetic recording that comes")
 
 
 def recording_file(arguments: argparse.Namespace) -> Path:
@@ -134,11 +133,11 @@ def recording_file(arguments: argparse.Namespace) -> Path:
 def add_recording(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which part of a recording is wanted, which `recording` reads."""
     add = parser.add_argument
-    add("--channel", default="0", metavar="CHANNEL", help="its number, from 0, or its name (default: 0)")
-    add("--sweeps", metavar="A:B", help="those to keep, such as 0:20 (without 20) or 0,3,5 (default: all)")
-    add("--window", type=window, metavar="A:B", help="keep what lies from A to B ms")
-    add("--baseline", type=window, metavar="A:B", help="subtract from each sweep its mean from A to B ms")
-    add("--average", action="store_true", help="keep the mean of the sweeps alone")
+    add("--channel", default="0", metavar="CHANNEL", help="number, from 0, or name of the channel (default: 0)")
+    add("--sweeps", metavar="A:B", help="sweeps to keep, such as 0:20 (without 20) or 0,3,5 (default: all)")
+    add("--window", type=window, metavar="A:B", help="keep samples from A to B ms")
+    add("--baseline", type=window, metavar="A:B", help="subtract from each sweep its mean between A and B ms")
+    add("--average", action="store_true", help="use the mean of the sweeps instead of the sweeps")
     add_time_unit(parser)
 
 
@@ -225,7 +224,7 @@ def kernels(names: str) -> Kernel | list[Kernel]:
     return [kernel(name) for name in listed]
 
 
-def params(kernel: Kernel, settings: Iterable[str]) -> Any:
+def params(kernel: Kernel, settings: Iterable[str]) -> NamedTuple:
     """The kernel's ``Params`` with the ``settings``, each ``NAME=VALUE``.
 
     Raises:
@@ -253,7 +252,7 @@ def params(kernel: Kernel, settings: Iterable[str]) -> Any:
     return changed
 
 
-def table(kernel: Kernel, params: Any) -> list[tuple[str, str, str]]:
+def table(kernel: Kernel, params: NamedTuple) -> list[tuple[str, str, str]]:
     """Each parameter, its value and its unit, if it has one."""
     units = ["" if unit in (None, "1") else unit for unit in kernel.UNITS]
     return [(name, f"{value:g}", unit) for name, value, unit in zip(params._fields, params, units, strict=True)]
@@ -272,14 +271,18 @@ def check_parameter(kernel: Kernel, name: str) -> None:
 
 
 def typical_free(kernel: Kernel) -> list[str]:
-    """The parameters that are fitted by default: not T, which acts as alpha does, nor the amplitude.
+    """The parameters that are fitted by default: those of each part, and the relative conductances of a sum."""
+    names = kernel.Params(*kernel.Params._fields)  # of each parameter its name, also in the `Params` of a part
+    parts = zip(kernel.parts, kernel.params_of(names), strict=True)
+    wanted = {getattr(own, name) for part, own in parts for name in _typical_free_of_part(part)}
+    return [name for name in names if name in wanted or name in kernel.relative_names]
 
-    Of a scheme, which has more rates than one recording determines, those of opening and closing.
+
+def _typical_free_of_part(kernel: Kernel) -> list[str]:
+    """All parameters but T, which has the same effect as alpha, and the amplitude.
+
+    A scheme has more rates than one recording determines. Of a scheme they are only the rates of opening and closing.
     """
-    if isinstance(kernel, Sum):
-        own = {f"{name}_{free}" for name, part in zip(kernel.names, kernel.parts, strict=True)
-               for free in typical_free(part)}  # fmt: skip
-        return [name for name in kernel.Params._fields if name in own or kernel.bare(name) == "g"]
     known = [name for name in kernel.Params._fields if name not in ("T", "amplitude")]
     if not isinstance(kernel, Scheme):
         return known

@@ -1,8 +1,8 @@
-"""From the words of a command line to options, with an error message for words that are none.
+"""From the words of a command line to options, with an error message for words that belong to no option.
 
-argparse gives an option with a variable number of values every word up to the next option, even the name of the file,
-as in ``fit --scale recording.csv``; and it reads ``-1e-3`` as an option. Here a word goes to an option only if it can
-be its value, and the two are joined with a ``=`` before argparse sees them.
+If an option may have several values, argparse gives it every word up to the next option, even the name of the file, as
+in ``fit --scale recording.csv``. It also reads ``-1e-3`` as an option. Here a word belongs to an option only if it can
+be its value. The option and its value are then joined with ``=`` for argparse.
 """
 
 import argparse
@@ -11,12 +11,12 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from synkin.cli import UsageError
 from synkin.cli.suggestions import did_you_mean
 
-# The form of the values of --set and --bounds, which may have several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
+# How values of --set and --bounds begin, of which there may be several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
 _SETTING = re.compile(r"[^\W\d][\w+.]*=")
 
 
@@ -28,13 +28,15 @@ def called_as() -> str:
 class Parser(argparse.ArgumentParser):
     """An argument parser that does not take a file for the value of an option, and whose errors are sentences."""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """As in argparse, which also calls this for a command; but unknown words are an error."""
         words = self._joined(deque(sys.argv[1:] if args is None else args))
-        namespace, left = super().parse_known_args(words, namespace)
+        parsed, left = super().parse_known_args(words, namespace or argparse.Namespace())
         if left:
             raise UsageError(self._unknown(left[0]))
-        return namespace, []
+        return parsed, []
 
     def error(self, message: str) -> NoReturn:
         """Raise the error of argparse as a sentence."""

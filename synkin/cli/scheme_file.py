@@ -16,10 +16,10 @@ from synkin.recordings import table
 
 # Shown by `list --help`.
 NOTES = """\
-FILE has a transition a line, with its rates, the forward one first; what stands
-beside a state binds to it. Rates are in /ms, those of binding in /ms/mM, and may
-be products, sums and quotients, as 2*kon or koff + 1/tau. The KINETIC and PARAMETER
-blocks of a .mod file paste in. Comments begin with #.
+FILE has one transition in each line, with its rates, the forward one first. What
+is added to a state binds to it. Rates are in /ms, rates of binding in /ms/mM. They
+may be products, sums and quotients, such as 2*kon or koff + 1/tau. The KINETIC and
+PARAMETER blocks of a .mod file can be pasted in. Comments begin with #.
 
   # The NMDA receptor with two binding sites.
   C0 + glu <-> C1 : kon, koff
@@ -32,11 +32,11 @@ blocks of a .mod file paste in. Comments begin with #.
   kr = 0.0068
   beta = 0.0465
   alpha = 0.0738
-  open = O                  # what conducts; several: O1, 0.5*O2
-  rest = C0                 # the first state unless said; or: steady
+  open = O                  # the state that conducts; several: O1, 0.5*O2
+  rest = C0                 # by default the first state; or: steady
 
-ligand = glu says what binds where it is but a factor, signed = V which parameters
-may be negative.
+ligand = glu names the ligand if it only appears as a factor of rates. signed = V
+names parameters that may be negative.
 """
 
 
@@ -53,7 +53,7 @@ def read(name: str) -> Scheme:
         if scheme_text.parse(text).open is None:
             raise UsageError(f"File {path} must say what conducts, in a line such as `open = O`, but does not.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the notes, which are printed below
+            warnings.simplefilter("ignore")  # the notes are printed below
             kernel = scheme(text, name=_name(path), source=_head(text))
     except ValueError as error:
         raise UsageError(_about(path, str(error))) from None
@@ -75,7 +75,7 @@ def _head(text: str) -> str | None:
 
 
 def _about(path: Path, sentence: str) -> str:
-    """A sentence about the text, as one about the file."""
+    """A sentence about the text, made one about the file."""
     if sentence.startswith("Line "):
         return sentence.replace(" of the scheme,", f" of {path},", 1)
     return f"In {path}, {sentence[0].lower()}{sentence[1:]}"

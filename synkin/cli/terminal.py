@@ -15,11 +15,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 class Progress:
     """Progress of a long job on stderr: one line that is rewritten on a terminal, else a line every 10 s.
 
-    A context manager: the rewritten line is removed at its end, or at an error.
+    A context manager, which removes the rewritten line at its end and at an error.
     """
 
     def __init__(self, total: int, unit: str) -> None:
-        """A job of ``total`` of ``unit``, such as 300,000 steps."""
+        """A job of ``total`` units of work, which are called ``unit``, such as "steps"."""
         self.total, self.unit = total, unit
         self.rewrites = sys.stderr.isatty()
         # Seconds between two reports, and before the first.

@@ -1,33 +1,37 @@
-"""Kernels from their equations.
+"""`receptor` and `linear`: kernels from their equations.
 
     def equations(p, y, T):
         return {"g": p.alpha * T * (1 - y.g) - p.beta * y.g}
 
     ampa = synkin.receptor(equations, Params, State)
 
-`receptor` is for spikes that start a pulse of transmitter, `linear` for inputs that are added. What comes back is a
-`synkin.Kernel`. Those of the library are in `synkin.kernels`.
+`receptor` is for spikes that start a pulse of transmitter, `linear` for inputs that are added to a variable. The result
+is a `synkin.Kernel`. The kernels of the library are in `synkin.kernels`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from jax import Array
 
 from synkin.arguments import fields
 from synkin.arguments.choices import METHODS, check_choice, check_function
-from synkin.arguments.declaration import Parameter
+from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import AddsWeight, Input, StartsPulse
 from synkin.arguments.known import double_precision
 from synkin.arguments.messages import describe
-from synkin.declaring.kernel import PULSE_LEFT, Equations, Kernel, variables_of
+from synkin.declaring.kernel import PULSE_LEFT, Conductance, Equations, Kernel, variables_of
 from synkin.solving import structure
 
 
 def receptor(
     equations: Equations,
-    Params: Any,
-    State: Any,
+    Params: type[AnyParams],
+    State: type[AnyState],
     *,
-    conductance: Callable[[Any, Any], Any] | None = None,
+    conductance: Conductance | None = None,
     units: Mapping[str, str] | None = None,
     name: str | None = None,
     positive: Sequence[str] = (),
@@ -43,35 +47,35 @@ def receptor(
     where a spike adds to x and x opens a gate that saturates.
 
     Args:
-        equations: ``equations(p, y, T)`` or ``equations(p, y)``, the derivatives per ms as a dict, one for each field
-            of ``State`` but ``pulse_left``; T is the transmitter in mM, 0 between pulses. They are linear in the
-            variables (T and the parameters may stand in them in any way), or end in a gate that one variable opens.
+        equations: ``equations(p, y, T)`` or ``equations(p, y)``, which returns the derivatives per ms as a dict, one
+            for each field of ``State`` except ``pulse_left``. T is the transmitter in mM, 0 between pulses. The
+            equations are linear in the variables (and any function of T and the parameters), or they are so except for
+            a last variable, a gate, that another variable opens.
         Params: NamedTuple class with a default for each parameter, among them ``T`` and ``T_dur``.
         State: NamedTuple class of the variables, and ``pulse_left``.
-        conductance: ``conductance(p, y)``, which may be of any form; by default the field ``g``.
-        units: the units of parameters and variables by name, such as "1/ms/mM". T and pulses have theirs, a variable
-            called g is in mS and others are fractions; a parameter of which nothing is said takes no quantities. They
-            may stand with the fields instead, ``alpha: Annotated[float, "binding rate", "1/ms/mM"] = 0.98``, and
-            ``help`` says both.
-        name: by default that of the function ``equations`` if it has one of its own, else of the module.
+        conductance: ``conductance(p, y)``, any function; by default the field ``g``.
+        units: the units of parameters and variables by name, such as "1/ms/mM". They may stand with the fields instead,
+            ``alpha: Annotated[float, "binding rate", "1/ms/mM"] = 0.98``; then ``help`` shows both. By default ``T`` is
+            in mM, ``T_dur`` and ``pulse_left`` are in ms, a variable g is in mS, and other variables are fractions. A
+            parameter without a unit cannot be given as a quantity.
+        name: by default the name of the function ``equations``, or that of the module if the function is called
+            ``equations``.
         positive: names of parameters for which 0 is out of range.
         signed: names of parameters that may be negative.
-        in_turn: for "exp_euler": whether a variable sees the new values of those that drive it, and not the old ones.
-        methods: "exp_euler" and "exact", the default first; or one of them alone.
-        source: what ``help`` says first; by default the docstring of the equations.
-        input: the variable that a spike adds its weight to. Then the equations are of p and y alone and 0 at rest, and
-            there is no ``T``, ``T_dur`` or ``pulse_left``. Weights have the unit of that variable, may be of any size
-            and have derivatives; a gate is not solved where a negative weight brings its variable below 0 (NaN).
+        in_turn: for "exp_euler": whether a variable sees the new values of the variables that drive it, instead of the
+            old ones.
+        methods: "exp_euler" and "exact", the default first; or only one of them.
+        source: the first lines of the kernel's docstring; by default the docstring of the equations.
 
     Returns:
         `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
 
     Raises:
-        TypeError: functions or classes that are none.
-        ValueError: names that do not fit each other, or equations of a kind that is not solved.
+        TypeError: an argument that should be a function or a class, and is not.
+        ValueError: names that do not match, or equations of a kind that cannot be solved.
 
-    "exact" solves the equations in closed form over any step. "exp_euler" moves each variable by its own exponential,
-    the others held still.
+    "exact" solves the equations in closed form over any step. "exp_euler" advances each variable by its own
+    exponential, with the other variables held constant.
     """
     given = dict(units or {})
     if input is None:
@@ -82,12 +86,8 @@ def receptor(
         equations,
         Params,
         State,
-        input=input,
-        conductance=conductance,
-        given_units=given,
-        name=name,
-        positive=positive,
-        signed=signed,
+        None,
+        _Options(conductance, given, name, positive, signed),
         about=source,
         in_turn=bool(in_turn),
         methods=tuple(methods),
@@ -96,68 +96,63 @@ def receptor(
 
 def linear(
     equations: Equations,
-    Params: Any,
-    State: Any,
+    Params: type[AnyParams],
+    State: type[AnyState],
     *,
     input: str,
-    conductance: Callable[[Any, Any], Any] | None = None,
+    conductance: Conductance | None = None,
     units: Mapping[str, str] | None = None,
     name: str | None = None,
     positive: Sequence[str] = (),
     signed: Sequence[str] = (),
     always_exact: bool = False,
 ) -> Kernel:
-    """A linear synapse from its equations: an input of so many mS is added to one of its variables.
+    """A linear synapse from its equations: the weight of an input, in mS, is added to one of its variables.
 
     Args:
-        equations: ``equations(p, y)``, the derivatives per ms as a dict, one for each field of ``State``, linear in
-            the variables and 0 at rest.
+        equations: ``equations(p, y)``, which returns the derivatives per ms as a dict, one for each field of ``State``.
+            They are linear in the variables and 0 at rest.
         Params: NamedTuple class with a default for each parameter.
         State: NamedTuple class of the variables.
         input: name of the variable that an input is added to.
         conductance, units, name, positive, signed: as for `receptor`; variables are in mS by default.
-        always_exact: whether "exp_euler" is "exact" here, too.
+        always_exact: whether "exp_euler" is solved as "exact" is.
 
     Returns:
         `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
 
     Raises:
-        TypeError: functions or classes that are none.
-        ValueError: names that do not fit each other, or equations of a kind that is not solved.
+        TypeError: an argument that should be a function or a class, and is not.
+        ValueError: names that do not match, or equations of a kind that cannot be solved.
     """
-    return _declared(
-        equations,
-        Params,
-        State,
-        input=input,
-        conductance=conductance,
-        given_units=units or {},
-        name=name,
-        positive=positive,
-        signed=signed,
-        always_exact=bool(always_exact),
-        is_linear=True,
-    )
+    options = _Options(conductance, units or {}, name, positive, signed)
+    return _declared(equations, Params, State, input, options, always_exact=bool(always_exact))
+
+
+class _Options(NamedTuple):
+    """What `receptor` and `linear` are given alike."""
+
+    conductance: Conductance | None
+    units: Mapping[str, str]
+    name: str | None
+    positive: Sequence[str]
+    signed: Sequence[str]
 
 
 def _declared(
     equations: Equations,
-    Params: Any,
-    State: Any,
-    *,
+    Params: type[AnyParams],
+    State: type[AnyState],
     input: str | None,
-    conductance: Callable[[Any, Any], Any] | None,
-    given_units: Mapping[str, str],
-    name: str | None,
-    positive: Sequence[str],
-    signed: Sequence[str],
+    options: _Options,
+    *,
     about: str | None = None,
-    in_turn: bool = False,
-    always_exact: bool = False,
-    is_linear: bool = False,
     methods: tuple[str, ...] = METHODS,
+    always_exact: bool = False,
+    in_turn: bool = False,
 ) -> Kernel:
-    """A kernel whose input is added to the variable ``input``, or where that is None starts a pulse."""
+    """A linear kernel whose input is added to the variable ``input``, or a receptor if ``input`` is None."""
+    conductance, given_units, name, positive, signed = options
     check_function("equations", equations)
     for role, kind in (("Params", Params), ("State", State)):
         if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
@@ -165,7 +160,7 @@ def _declared(
     home = Params.__module__
     name = name or _name_of(equations, home, "linear" if input is not None else "receptor")
     if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
+        raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
     names = variables_of(State)
     given_units = fields.units(Params, State) | dict(given_units)
     _check_names(name, Params, State, names, given_units, (*positive, *signed), input)
@@ -175,21 +170,23 @@ def _declared(
             raise ValueError(f"Argument `conductance` must be given, as {name} has no variable g, but is not.")
         conductance = field_g
 
-    def derivatives(p: Any, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
-        state = State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True))))
-        found = equations(p, state, *((T,) if input is None else ()))
+    def state_of(y: tuple[Array, ...]) -> AnyState:
+        return State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True))))
+
+    def derivatives(p: AnyParams, y: tuple[Array, ...], T: Array) -> tuple[Array, ...]:
+        found = equations(p, state_of(y), *((T,) if input is None else ()))
         if not isinstance(found, Mapping) or set(found) != set(names):
             came = sorted(found) if isinstance(found, Mapping) else describe(found)
             raise ValueError(f"The equations of {name} must be a dict with the keys {sorted(names)}, but give {came}.")
         return tuple(found[n] for n in names)
 
-    def output(p: Any, y: tuple[Any, ...]) -> Any:
-        return conductance(p, State(**(dict.fromkeys(State._fields) | dict(zip(names, y, strict=True)))))
+    def output(p: AnyParams, y: tuple[Array, ...]) -> Array:
+        return conductance(p, state_of(y))
 
     defaults = {field: Params._field_defaults.get(field) for field in Params._fields}
     parameters = {
-        field: Parameter(field, defaults[field], given_units.get(field), field in positive, field in signed)
-        for field in Params._fields
+        field: Parameter(field, default, given_units.get(field), field in positive, field in signed)
+        for field, default in defaults.items()
     }
     with double_precision():
         found = structure.find(
@@ -225,13 +222,14 @@ def _declared(
 
 def _check_names(
     name: str,
-    Params: Any,
-    State: Any,
+    Params: type[AnyParams],
+    State: type[AnyState],
     names: tuple[str, ...],
     given_units: Mapping[str, str],
     flagged: tuple[str, ...],
     input: str | None,
 ) -> None:
+    """Raise ValueError unless the names of fields match: those of T and pulses, the input, the flags and the units."""
     if not names:
         raise ValueError(f"Argument `State` must have a variable, but {name} has none besides {PULSE_LEFT}.")
     if input is None:
@@ -254,6 +252,7 @@ def _check_names(
 
 
 def _name_of(equations: Equations, home: str, otherwise: str) -> str:
+    """The name of a kernel that is given none: that of its equations, else that of its module ``home``."""
     given = getattr(equations, "__name__", "equations")
     if given.isidentifier() and given != "equations":
         return given
@@ -261,18 +260,18 @@ def _name_of(equations: Equations, home: str, otherwise: str) -> str:
 
 
 def _with_T(equations: Equations) -> Equations:
-    """Equations as a function of p, y and T, whether they were written with T or without."""
+    """Equations as a function of p, y and T, even if they were written without T."""
     code = getattr(equations, "__code__", None)
     if code is None or code.co_argcount != 2 or code.co_flags & 0x04:
         return equations
 
-    def with_T(p: object, y: object, T: object) -> Mapping[str, Any]:
+    def with_T(p: AnyParams, y: AnyState, T: Array) -> Mapping[str, Array]:
         return equations(p, y)
 
     with_T.__doc__ = equations.__doc__
     return with_T
 
 
-def field_g(p: Any, y: Any) -> Any:
-    """The conductance where none is given."""
+def field_g(p: AnyParams, y: AnyState) -> Array:
+    """The conductance of a kernel that is declared without one: the variable g."""
     return y.g

@@ -1,22 +1,24 @@
-"""What a rate may be: products, sums and quotients of numbers and names, from text that is parsed and never run."""
+"""Rates: products, sums and quotients of numbers and names, from text that is parsed and never run."""
 
 import ast
 import keyword
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from synkin.arguments import fields
+from synkin.arguments.numbers import AnyArray
 
-Sum = tuple["Product", ...]
+Sum: TypeAlias = tuple["Product", ...]
 
-# No text by hand is longer; names that stand for products of names may grow beyond all bounds.
+
+# The maximum number of names in a rate. Names that stand for products of names can make a rate grow without bound.
 _MOST_NAMES = 10_000
-# Words that Python keeps for itself: no attribute and no keyword argument can have such a name.
+# Python keywords: no attribute and no keyword argument can have such a name.
 _KEPT = {*keyword.kwlist} - {"True", "False", "None"}
 _WORD = re.compile(r"\b[^\W\d]\w*\b")
-# A number as it begins; Python would read 1_0 and 0x10, too.
+# The beginning of a number. Python would also read 1_0 and 0x10, which are refused.
 _DIGITS = re.compile(r"(?<![\w.])\d\w*")
 _DECIMAL = re.compile(r"\d+([eE]\d*)?")
 _CALLED = (ast.Call, ast.Pow, ast.BitXor)
@@ -27,15 +29,15 @@ class Product(NamedTuple):
     """A number times names, such as ``2*kon``; also times sums, or divided by names and sums, as ``k*(a + b)/tau``."""
 
     factor: Annotated[float, "the number"]
-    names: Annotated[tuple[str, ...], "of the rates that it is multiplied with"]
-    times: Annotated[tuple[tuple[Any, ...], ...], "the sums that it is multiplied with, each of its terms"] = ()
-    over: Annotated[tuple[tuple[Any, ...], ...], "the sums, or single names, that it is divided by"] = ()
+    names: Annotated[tuple[str, ...], "names of the parameters that it is multiplied with"]
+    times: Annotated[tuple[tuple[Any, ...], ...], "sums that it is multiplied with, each a tuple of products"] = ()
+    over: Annotated[tuple[tuple[Any, ...], ...], "sums that it is divided by, each a tuple of products"] = ()
 
     def __str__(self) -> str:
         return self.written("*")
 
     def written(self, sign: str) -> str:
-        """As text, with ``sign`` for a multiplication."""
+        """The product as text, with ``sign`` for a multiplication."""
         if self.is_sum:
             return _added(self.times[0], sign)
         above = [*self.names, *(f"({_added(terms, sign)})" for terms in self.times)]
@@ -46,38 +48,38 @@ class Product(NamedTuple):
 
     @property
     def is_sum(self) -> bool:
-        """Whether it is nothing but one sum."""
+        """Whether it is a single sum, without other factors."""
         return self.factor == 1 and not self.names and len(self.times) == 1 and not self.over
 
     @property
     def terms(self) -> Sum:
-        """Those that it is the sum of; itself where it is none."""
+        """The terms if it is a single sum, else itself."""
         return self.times[0] if self.is_sum else (self,)
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """All names in it, as often as they stand there."""
+        """All names in it; a name that occurs twice is listed twice."""
         return tuple(_names(self))
 
     @property
     def may_be_no_rate(self) -> bool:
-        """Whether parameters that are not negative may make it negative or infinite."""
+        """Whether it may be negative or infinite although no parameter is negative."""
         inside = [term for terms in (*self.times, *self.over) for term in terms]
         return self.factor < 0 or bool(self.over) or any(term.may_be_no_rate for term in inside)
 
-    def of(self, values: Mapping[str, Any], start: Any = None) -> Any:
+    def of(self, values: Mapping[str, AnyArray], start: AnyArray | None = None) -> AnyArray | float:
         """Its value.
 
         Args:
-            values: by name, numbers or arrays.
-            start: what it is multiplied with, if anything.
+            values: arrays by name.
+            start: a further factor, or None.
         """
-        found = start
-        for name in self.names:
-            found = values[name] if found is None else values[name] * found
-        if found is None:
-            found = self.factor
-        elif self.factor != 1:
+        factors = [] if start is None else [start]
+        factors += [values[name] for name in self.names]
+        found: AnyArray | float = factors[0] if factors else self.factor
+        for factor in factors[1:]:
+            found = factor * found
+        if factors and self.factor != 1:
             found = self.factor * found
         for terms in self.times:
             found = found * _total(terms, values)
@@ -92,7 +94,7 @@ def product(where: str, text: str, instead: str = "") -> Product:
     Args:
         where: the line, for messages.
         text: the rate.
-        instead: what to do where it is no such rate, for messages.
+        instead: what to do if it calls a function or has a power, for messages.
 
     Raises:
         ValueError: anything but names, numbers, + - * / and parentheses; a number that is not finite, a division by 0.
@@ -128,12 +130,12 @@ def product(where: str, text: str, instead: str = "") -> Product:
 
 
 def own_names(text: str) -> str:
-    """Text in which a word that Python keeps for itself has a ``_`` behind it: ``in_``."""
+    """``text`` with a ``_`` after each word that is a Python keyword: ``in_`` for ``in``."""
     return _WORD.sub(lambda word: f"{word[0]}_" if word[0] in _KEPT else word[0], text)
 
 
 def check_names(lines: Iterable[str]) -> None:
-    """Raise ValueError if a name is there as Python keeps it and with a ``_`` behind it, too."""
+    """Raise ValueError if a name occurs both as a Python keyword and with a ``_`` after it."""
     names = {name for line in lines for name in _WORD.findall(line)}
     for name in sorted(names & _KEPT):
         if f"{name}_" in names:
@@ -143,7 +145,15 @@ def check_names(lines: Iterable[str]) -> None:
 def spelled_out(
     where: str, given: Product, named: Mapping[str, Product], used: set[str], inside: tuple[str, ...] = ()
 ) -> Product:
-    """A product in which names of other products are replaced by these, which are added to ``used``."""
+    """A product in which each name of another product is replaced by that product.
+
+    Args:
+        where: the line, for messages.
+        given: the product.
+        named: the other products by name.
+        used: the names that were replaced are added to this set.
+        inside: the names that are being replaced, so that none contains itself.
+    """
 
     def replaced(name: str) -> Product:
         if name in inside:
@@ -173,7 +183,7 @@ def spelled_out(
 
 
 def without(where: str, given: Product, ligand: str) -> tuple[Product | None, Product | None]:
-    """What a rate is a multiple of ``ligand`` by, and what is left of it without; None where there is nothing.
+    """A rate as ``bound * ligand + free``: the products ``bound`` and ``free``, None for one that is missing.
 
     Raises:
         ValueError: a rate that is not linear in the ligand.
@@ -190,7 +200,7 @@ def without(where: str, given: Product, ligand: str) -> tuple[Product | None, Pr
     i = own.index(True) - 1
     parts = [without(where, term, ligand) for term in given.times[i]]
     others = given._replace(times=given.times[:i] + given.times[i + 1 :])
-    bound, free = ([part[k] for part in parts if part[k] is not None] for k in (0, 1))
+    bound, free = ([found for part in parts if (found := part[k]) is not None] for k in (0, 1))
     return _times(others, _sum(bound)), _times(others, _sum(free)) if free else None
 
 
@@ -201,7 +211,7 @@ def _names(given: Product) -> Iterator[str]:
             yield from _names(term)
 
 
-def _total(terms: Sum, values: Mapping[str, Any]) -> Any:
+def _total(terms: Sum, values: Mapping[str, AnyArray]) -> AnyArray | float:
     total = terms[0].of(values)
     for term in terms[1:]:
         total = total + term.of(values)
@@ -209,7 +219,7 @@ def _total(terms: Sum, values: Mapping[str, Any]) -> Any:
 
 
 def _added(terms: Sum, sign: str) -> str:
-    """A sum as text."""
+    """A sum as text, with ``sign`` for a multiplication."""
     first, *others = (term.written(sign) for term in terms)
     return first + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in others)
 
@@ -235,8 +245,8 @@ def _plus(one: Product, other: Product) -> Product:
     return _sum((*one.terms, *other.terms))
 
 
-def _sum(terms: Iterable[Any]) -> Product:
-    """The sum of terms, its numbers added up."""
+def _sum(terms: Iterable[Product]) -> Product:
+    """The sum of terms, with all plain numbers added to one."""
     numbers, others = 0.0, list[Product]()
     place = None
     for term in terms:
@@ -264,7 +274,7 @@ def _is_finite(given: Product) -> bool:
 
 
 def _is_called(text: str) -> bool:
-    """Whether there is a function or a power in it, which a value may stand for."""
+    """Whether it calls a function or has a power, in whose place a name with a value can stand."""
     try:
         tree = ast.parse(own_names(text), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,19 +1,20 @@
-"""What a kernel is: equations, written down once, from which all else follows.
+"""`Kernel`: the equations of a synapse, and all that is derived from them.
 
-`synkin.declaring.declare` makes kernels of equations, `synkin.declaring.scheme` of states and transitions, and
-`synkin.declaring.sums` of other kernels. Every function of synkin takes them: `synkin.simulate`, `synkin.respond`,
-`synkin.stepper`, `synkin.fit`.
+`synkin.declaring.declare` makes kernels from equations, `synkin.declaring.scheme` from states and transitions, and
+`synkin.declaring.sums` from other kernels. `synkin.simulate`, `synkin.respond`, `synkin.stepper` and `synkin.fit` take
+any kernel.
 """
 
 from __future__ import annotations
 
+import collections
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -25,18 +26,19 @@ from synkin.arguments.bind import bind_step
 from synkin.arguments.choices import check_method
 from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import Input, StartsPulse
-from synkin.arguments.numbers import align, as_array, as_real
+from synkin.arguments.numbers import align, as_array, as_real, check_shape, float_dtype
 from synkin.arguments.params_and_states import (
     aligned_params,
     check_params,
     check_state,
     nan_if_invalid,
 )
-from synkin.arguments.shapes import check_shape, float_dtype
 from synkin.solving import limits, structure
 from synkin.solving.stepper import carry_from_state, make_stepper, warn_of_rounding
 
-Equations = Callable[..., Mapping[str, Any]]
+# ``equations(p, y)`` or ``equations(p, y, T)``, to the derivatives by name.
+Equations: TypeAlias = Callable[..., Mapping[str, Any]]
+Conductance: TypeAlias = Callable[[AnyParams, AnyState], Array]
 
 Value = TypeVar("Value")
 
@@ -45,7 +47,7 @@ PULSE_LEFT = "pulse_left"
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Kernel:
-    """A synapse's kinetics: made by `receptor` or `linear`, and equal to itself alone.
+    """The kinetics of a synapse, made by `receptor`, `linear` or `scheme`. Two kernels are equal only if identical.
 
     Attributes:
         name: such as "ampa".
@@ -53,28 +55,28 @@ class Kernel:
         input: what a spike does: it starts a pulse of transmitter, or adds its weight (mS) to a variable.
         parameters: what is known of each parameter, a `Parameter` by name.
         variables: the unit of each field of ``State``, by name.
-        structure: what kind of equations they are.
+        structure: which algorithm solves the equations.
     """
 
     name: str
     equations: Equations
-    Params: Any  # NamedTuple class
-    State: Any
+    Params: type[AnyParams]  # NamedTuple class
+    State: type[AnyState]  # NamedTuple class
     input: Input
     parameters: Mapping[str, Parameter]
     variables: Mapping[str, str]
-    methods: tuple[str, ...]  # those there are, the default first
-    always_exact: bool = False  # whether all of them are "exact"
+    methods: tuple[str, ...]  # those that it has, the default first
+    always_exact: bool = False  # whether "exp_euler" is solved as "exact" is
     in_turn: bool = False  # whether with "exp_euler" a variable sees the new values of those that drive it
     structure: structure.Structure
-    conductance: Callable[[Any, Any], Any]
-    # From parameters and T to the rates between states, where these are known one by one.
-    matrix: Callable[[AnyParams, Any], Array] | None = None
-    # From parameters to the variables at rest, in solving order; None where all are 0.
-    rest: Callable[[AnyParams], Sequence[Any]] | None = None
+    conductance: Conductance
+    # Takes parameters and T, gives the matrix of the rates between states; None if there are no such rates.
+    matrix: Callable[[AnyParams, Array], Array] | None = None
+    # Takes parameters, gives the variables at rest in solving order; None if all are 0.
+    rest: Callable[[AnyParams], Sequence[ArrayLike]] | None = None
     home: str  # the module that holds it
-    about: InitVar[str | None]  # what `help` says first
-    meanings: InitVar[Mapping[str, str]] = MappingProxyType({})  # of parameters and variables that say none themselves
+    about: InitVar[str | None]  # the first lines of its docstring
+    meanings: InitVar[Mapping[str, str]] = MappingProxyType({})  # of fields whose declaration gives none
 
     def __post_init__(self, about: str | None, meanings: Mapping[str, str]) -> None:
         if isinstance(self.input, StartsPulse):
@@ -85,16 +87,16 @@ class Kernel:
 
     @property
     def UNITS(self) -> AnyParams:
-        """A ``Params`` of the units' names."""
+        """A ``Params`` whose values are the names of the units."""
         return self.Params(*(known.unit for known in self.parameters.values()))
 
     @property
     def TAKES_WEIGHTS(self) -> bool:
-        """Whether an input is a weight (mS), and not a spike that is there or not: ``input.takes_weights``."""
+        """Whether an input is a weight (mS) and not a spike (0 or 1): ``input.takes_weights``."""
         return self.input.takes_weights
 
     def init(self, params: AnyParams, shape: int | tuple[int, ...], *, dtype: DTypeLike | None = None) -> AnyState:
-        """State at rest: zeros, unless the kernel says otherwise.
+        """State at rest: zeros, unless the kernel was declared with another state at rest.
 
         Args:
             params: ``Params``, checked here.
@@ -105,7 +107,7 @@ class Kernel:
             ``State``, each field an array of its own.
 
         Raises:
-            TypeError, ValueError: a shape, dtype or parameter that makes no sense.
+            TypeError, ValueError: a wrong shape or dtype, or an invalid parameter.
         """
         lengths = check_shape(shape)
         params = check_params(units.params(self, params), lengths, self)
@@ -130,7 +132,7 @@ class Kernel:
         method: str | None = None,
         overlap: str = "restart",
     ) -> tuple[AnyState, Array]:
-        """Advance by one step: one of a `synkin.stepper`, which a loop should make once and use.
+        """Advance by one step. In a loop, make a `synkin.stepper` once and use its ``step``, which is faster.
 
         Args:
             params: ``Params``, units as in ``UNITS``.
@@ -156,16 +158,16 @@ class Kernel:
         after, g = _one_step(self, given.params, given.state, given.spike, given.dt, self.solved_by(method), overlap)
         return after, units.quantity(g, "mS") if given.has_units else g
 
-    def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> Any:
-        """The equations themselves, for other solvers.
+    def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
+        """The right-hand side of the equations, for other solvers.
 
         Args:
             params: ``Params``, units as in ``UNITS``.
             state: ``State``.
-            T: transmitter in the cleft, mM; for a linear kernel it has no meaning.
+            T: transmitter in the cleft, mM; ignored by a linear kernel.
 
         Returns:
-            ``State`` of the derivatives, per ms; that of ``pulse_left`` is 0.
+            ``State`` of the derivatives per ms; the one of ``pulse_left`` is 0.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape or range.
@@ -173,15 +175,15 @@ class Kernel:
         state = check_state(self, units.state(state, self))
         like = state[0]
         params = aligned_params(units.params(self, params), like, self)
-        T = as_array(as_real("T", units.strip_unit("T", T, "mM")), like.dtype)
+        concentration = as_array(as_real("T", units.strip_unit("T", T, "mM")), like.dtype)
         y = tuple(getattr(state, name) for name in self.order)
-        derivatives = dict(zip(self.order, self.derivatives(params, y, T), strict=True))
+        derivatives = dict(zip(self.order, self.derivatives(params, y, concentration), strict=True))
         zero = jnp.zeros_like(like)
         return self.State(*(zero + derivatives.get(name, zero) for name in self.State._fields))
 
     @property
     def parts(self) -> tuple[Kernel, ...]:
-        """What it is the sum of: itself alone, unless it is a `synkin.declaring.sums.Sum`."""
+        """The kernels that it is the sum of: itself alone, unless it is a `synkin.declaring.sums.Sum`."""
         return (self,)
 
     def params_of(self, params: AnyParams) -> tuple[AnyParams, ...]:
@@ -197,18 +199,25 @@ class Kernel:
         return (state,)
 
     def state_of(self, states: Iterable[AnyState]) -> AnyState:
-        """The ``State`` of those of the parts."""
+        """The ``State`` of the kernel from the ``State`` of each part."""
         (state,) = states
         return state
 
-    def relative(self, params: AnyParams) -> tuple[Any, ...]:
-        """The conductance of each part but the first, relative to that of the first."""
+    @property
+    def relative_names(self) -> tuple[str, ...]:
+        """The parameters that `relative` gives: one for each part but the first."""
         return ()
 
-    def total(self, relative: Sequence[Any], gs: Sequence[Array]) -> Array:
-        """g of those of the parts; ``relative``, as that of `relative`, are arrays of a dtype with g.
+    def relative(self, params: AnyParams) -> tuple[Array, ...]:
+        """The conductance of each part but the first, relative to that of the first."""
+        return tuple(getattr(params, name) for name in self.relative_names)
 
-        Parameters of several synapses have the last axes of g.
+    def total(self, relative: Sequence[Array], gs: Sequence[Array]) -> Array:
+        """g of the kernel from the g of each part.
+
+        Args:
+            relative: as `relative` returns them. Those of several synapses have the last axes of g.
+            gs: g of each part.
         """
         g = gs[0]
         for factor, own in zip(relative, gs[1:], strict=True):
@@ -216,18 +225,18 @@ class Kernel:
         return g
 
     def check_params(self, params: AnyParams) -> None:
-        """Raise ValueError if parameters, where they are known, do not fit what the equations leave to them."""
+        """Raise ValueError if concrete parameters give a rate that is negative, which the equations cannot have."""
         limits.check(self, params)
 
     def bare(self, name: str) -> str:
-        """What a parameter is called in the part of a sum that it belongs to."""
+        """The name of a parameter within the part of a sum that it belongs to."""
         return name
 
     def __add__(self, other: object) -> Kernel:
-        """The two side by side at one synapse, as one kernel: see `synkin.declaring.sums`."""
+        """The sum of two kernels, which act side by side at one synapse: see `synkin.declaring.sums`."""
         return self.sum_of(self, other)
 
-    # `synkin.declaring.sums.added`, which that module puts here: it stands on this one.
+    # `synkin.declaring.sums.added`. That module sets it, because it imports this one.
     sum_of: ClassVar[Callable[..., Kernel]]
 
     @property
@@ -238,28 +247,28 @@ class Kernel:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The variable that an input is added to: of a sum, one of each part; of a receptor none."""
+        """The variables that an input is added to: one for each part of a sum, none for a receptor."""
         return self.input.variables
 
-    def derivatives(self, params: AnyParams, y: tuple[Any, ...], T: object) -> tuple[Any, ...]:
-        """The equations, from variables in solving order to their derivatives."""
+    def derivatives(self, params: AnyParams, y: tuple[Array, ...], T: object) -> tuple[Array, ...]:
+        """The derivatives of the variables, both in solving order."""
         given = self.equations(params, self._state(y), *((T,) if isinstance(self.input, StartsPulse) else ()))
         return tuple(given[name] for name in self.order)
 
-    def conductance_of(self, params: AnyParams, y: tuple[Any, ...]) -> Any:
-        """g of variables in solving order."""
+    def conductance_of(self, params: AnyParams, y: tuple[Array, ...]) -> Array:
+        """g from the variables in solving order."""
         return self.conductance(params, self._state(y))
 
     def solved_by(self, method: str | None) -> str:
-        """The method that is used where ``method`` is asked for, or none is."""
+        """The method that is used for the argument ``method``; None is the default."""
         return "exact" if self.always_exact else method or self.methods[0]
 
     def check_options(self, method: object, overlap: object) -> None:
-        """Raise ValueError unless ``method`` and ``overlap`` are among what there is."""
+        """Raise ValueError unless ``method`` and ``overlap`` are options that the kernel has."""
         check_method(method, self)
         self.input.check_overlap(overlap)
 
-    def _state(self, y: tuple[Any, ...]) -> Any:
+    def _state(self, y: tuple[Array, ...]) -> AnyState:
         fields = dict.fromkeys(self.State._fields) | dict(zip(self.order, y, strict=True))
         return self.State(**fields)
 
@@ -267,8 +276,8 @@ class Kernel:
         listed = ", ".join(f"{name}={known.default}" for name, known in self.parameters.items())
         return f"{self.name}({listed})"
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        # By name, as functions pickle: the equations are code.
+    def __reduce__(self) -> tuple[Callable[..., Kernel], tuple[object, ...]]:
+        # A kernel is pickled by name, as functions are, because its equations are code.
         if getattr(sys.modules.get(self.home), self.name, None) is not self:
             raise TypeError(
                 f"Kernel `{self.name}` must be a global of its module to be pickled or copied, but {self.home} has no "
@@ -293,13 +302,13 @@ def _one_step(
     return ready.state(carry), g
 
 
-def variables_of(State: Any) -> tuple[str, ...]:
-    """The fields of a ``State`` that the equations are of."""
+def variables_of(State: type[AnyState]) -> tuple[str, ...]:
+    """The fields of a ``State`` that have an equation: all but ``pulse_left``."""
     return tuple(field for field in State._fields if field != PULSE_LEFT)
 
 
 def _documented(kernel: Kernel, text: str | None) -> str:
-    """The docstring: that of the equations, the parameters with their defaults and units, and the variables."""
+    """The docstring: ``text``, then the parameters with their defaults and units, and the variables."""
     lines = [inspect.cleandoc(text) if text else f"The {kernel.name} synapse.", "", "Parameters:"]
     said = fields.said(kernel.Params)
     for name, known in kernel.parameters.items():
@@ -310,7 +319,21 @@ def _documented(kernel: Kernel, text: str | None) -> str:
     return "\n".join(lines)
 
 
-def _named(home: str, name: str) -> Any:
+def named_tuple(
+    role: str, name: str, home: str, fields: Sequence[str], defaults: Sequence[object] = ()
+) -> type[AnyParams]:
+    """A class ``Params`` or ``State``, whichever ``role`` says, for the kernel ``name`` of the module ``home``."""
+    kind = collections.namedtuple(role, fields, defaults=defaults, module=home)  # type: ignore[misc]
+    kind.__qualname__ = f"{name}.{role}"
+    return kind
+
+
+def set_pickling(kind: Any, rebuild: Callable[..., AnyParams], *origin: object) -> None:
+    """Let the tuples of the class ``kind`` be pickled as a call of ``rebuild`` with ``origin`` and their values."""
+    kind.__reduce__ = lambda values: (rebuild, (*origin, tuple(values)))
+
+
+def _named(home: str, name: str) -> Kernel:
     """The kernel of that name, for `pickle`."""
     __import__(home)
     return getattr(sys.modules[home], name)

@@ -12,21 +12,21 @@ _Edge = frozenset[int]
 
 @fields.described
 class Cycle(NamedTuple):
-    """A way around through states that ends where it began."""
+    """A cycle of states."""
 
-    states: Annotated[tuple[str, ...], "their names in order; from the last it goes back to the first"]
-    ratio: Annotated[float, "product of the rates around it over that of those back; 1 where reversible", "1"]
+    states: Annotated[tuple[str, ...], "their names in order; the last is joined to the first"]
+    ratio: Annotated[float, "product of the rates around it over that of the rates back; 1 if reversible", "1"]
 
 
 def find(states: tuple[str, ...], matrix: np.ndarray) -> tuple[Cycle, ...]:
-    """A basis of the cycles, the shortest that there are.
+    """A basis of the cycles: the shortest cycles from which all others can be combined.
 
     Args:
         states: their names.
         matrix: (n, n) /ms; element [i, j] is the rate from state j to state i.
 
     Returns:
-        As many cycles as there are pairs of joined states, less states, plus 1; the shortest first.
+        The cycles, the shortest first. Their number is that of joined pairs of states, minus that of states, plus 1.
 
     Source: of the basis, Horton 1987, SIAM J. Comput. 16:358; of the criterion, Colquhoun et al. 2004, Biophys. J.
     86:3510.
@@ -56,7 +56,7 @@ def find(states: tuple[str, ...], matrix: np.ndarray) -> tuple[Cycle, ...]:
 
 
 def _rank(cycle: frozenset[_Edge]) -> list[list[int]]:
-    """What orders sums of cycles so that a reduced one has lost its leading edge."""
+    """A key that orders sums of cycles, so that reducing a sum removes its leading edge."""
     return sorted(map(sorted, cycle), reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""A receptor written down as its states and transitions, as papers print them.
+"""`scheme`: a receptor from its states and transitions, written as papers print them.
 
     nmda5 = synkin.scheme('''
         C0 + glu <-> C1 : kon, koff
@@ -7,7 +7,7 @@
         C2       <-> O  : beta, alpha
     ''', open="O", kon=5.0, koff=0.0129, kd=0.0084, kr=0.0068, beta=0.0465, alpha=0.0738)
 
-`synkin.declaring.scheme_text` reads the text; what comes back is a kernel as any other, solved exactly.
+`synkin.declaring.scheme_text` reads the text. The result is a kernel like any other, and is solved exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,53 +31,53 @@ from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.known import double_precision
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import align, as_float64, check_concentration
+from synkin.arguments.numbers import align, as_float64, check_concentration, float_dtype
 from synkin.arguments.params_and_states import aligned_params, check_state, common_shape, nan_if_invalid
-from synkin.arguments.shapes import float_dtype
 from synkin.declaring import reversibility, scheme_text, transition_rates
 from synkin.declaring.expression import own_names
-from synkin.declaring.kernel import Kernel
+from synkin.declaring.kernel import Kernel, set_pickling
 from synkin.declaring.scheme_arguments import (
-    PULSE_PARAMETERS,
-    STEADY,
-    are_pairs,
+    Frozen,
+    check_options,
     check_rates,
+    class_of,
     frozen,
-    named_tuple,
     notes_on_calls,
     number,
     occupied_at_rest,
     open_weights,
+    parameter_values,
 )
 from synkin.declaring.scheme_text import Transition
 from synkin.declaring.state_diagram import StateDiagram
 from synkin.declaring.transition_rates import Computed
 from synkin.solving import limits, structure
 
-# Schemes by all that was said of them: what is written twice is compiled once.
-_made: weakref.WeakValueDictionary[Any, Scheme] = weakref.WeakValueDictionary()
+# Schemes by the arguments they were made of, so that equal arguments give the same scheme, which is compiled once.
+_made: weakref.WeakValueDictionary[tuple[object, ...], Scheme] = weakref.WeakValueDictionary()
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Scheme(Kernel):
-    """A kernel of states and transitions, made by `scheme`. It has what `synkin.Kernel` has, and more.
+    """A kernel of states and transitions, made by `scheme`. It has all that `synkin.Kernel` has, and more.
 
     Attributes:
-        states: their names in the order of the text; the first is what is left over, and no field of ``State``.
-        transitions: each way from one state to another, with its rate.
-        open: the relative conductance of each state that has one.
+        states: their names in the order of the text. The first is no field of ``State``: it has the receptors that are
+            in no other state.
+        transitions: each direction between two states, with its rate.
+        open: the relative conductance of each state that conducts.
         computed: the rates that are functions of the parameters.
-        notes: what of the text was passed over, a sentence each: `scheme` warns of them.
+        notes: a sentence for each part of the text that was ignored; `scheme` warns of them.
     """
 
     states: tuple[str, ...]
     transitions: tuple[Transition, ...]
     open: Mapping[str, float]
-    computed: Mapping[str, Computed]  # rates that are functions of the parameters
-    said: tuple[Any, ...]  # what `scheme_from_record` was given
+    computed: Mapping[str, Computed]
+    said: tuple[object, ...]  # the arguments of `scheme_from_record`
     notes: tuple[str, ...]
     diagram: StateDiagram
-    checked: tuple[Transition, ...]  # those whose rate parameters in range may make negative or infinite
+    checked: tuple[Transition, ...]  # those whose rate may be negative or infinite although all parameters are in range
 
     def generator(self, params: AnyParams, T: ArrayLike = 0.0) -> Array:
         """The matrix of rates Q, of ``dp/dt = Q p``.
@@ -94,14 +93,13 @@ class Scheme(Kernel):
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
         """
-        params, T = self._arrays(params, T)
-        return self.diagram.matrix(params, T)
+        return self.diagram.matrix(*self._arrays(params, T))
 
     def occupancies(self, state: AnyState) -> Array:
-        """The parts of the receptors in all states, the first one's too.
+        """The fractions of the receptors in all states, including the first.
 
         Args:
-            state: ``State``, of any shape; of a whole run, say.
+            state: ``State``, of any shape, for example of a whole run.
 
         Returns:
             (..., n), as `states` orders them; they add up to 1.
@@ -113,22 +111,21 @@ class Scheme(Kernel):
         occupied = [getattr(state, name) for name in self.states[1:]]
         return jnp.stack([1 - sum(occupied[1:], occupied[0]), *occupied], axis=-1)
 
-    def steady_state(self, params: AnyParams, T: ArrayLike = 0.0) -> Any:
-        """The state that a constant concentration leads to in the end, where there is but one.
+    def steady_state(self, params: AnyParams, T: ArrayLike = 0.0) -> AnyState:
+        """The state that a constant concentration leads to in the end, if there is only one such state.
 
         Args:
             params: ``Params``, scalars or arrays that broadcast.
             T: transmitter in mM, a scalar or an array that broadcasts with them.
 
         Returns:
-            ``State`` of occupancies, right to rounding, no pulse under way; NaN where rates that are traced, or are 0
-            in some synapses only, leave more than one.
+            ``State`` of occupancies, right to rounding, without a pulse; NaN where there is more than one steady state
+            because of rates that are traced, or that are 0 in some synapses only.
 
         Raises:
-            TypeError, ValueError: an argument that makes no sense, or several steady states.
+            TypeError, ValueError: a wrong argument, or several steady states.
         """
-        params, T = self._arrays(params, T)
-        found = self.diagram.steady_occupancies(params, T)
+        found = self.diagram.steady_occupancies(*self._arrays(params, T))
         zero = jnp.zeros_like(found[..., 0])
         occupancies = {state: found[..., i] for i, state in enumerate(self.states) if i}
         return self.State(**occupancies, pulse_left=zero)
@@ -138,11 +135,11 @@ class Scheme(Kernel):
 
         Args:
             params: ``Params``, scalars; by default the defaults.
-            T: transmitter in mM, which matters to a cycle that binds more than it lets go.
+            T: transmitter in mM; it matters for a cycle that binds more molecules than it releases.
 
         Returns:
-            The smallest cycles of which all others are made, each with its states and the product of the rates around
-            it over that of the rates back: 1 for a cycle that is reversible. None for a scheme that has no cycles.
+            The smallest cycles from which all others can be combined. Each has its states, and the product of the rates
+            around it divided by the product of the rates back, which is 1 for a reversible cycle. Empty without cycles.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
@@ -153,7 +150,7 @@ class Scheme(Kernel):
         return reversibility.find(self.states, matrix)
 
     def check_params(self, params: AnyParams) -> None:
-        """Raise ValueError if a rate is known to be negative or infinite, where parameters in range allow that."""
+        """Raise ValueError if concrete parameters, although in range, make a rate negative or infinite."""
         values = params._asdict()
         given = limits.known(params) if self.checked and self.computed else None
         if given is not None:
@@ -161,23 +158,24 @@ class Scheme(Kernel):
         for transition in self.checked:
             transition_rates.check(transition, values)
 
-    def _arrays(self, params: AnyParams, T: Any) -> tuple[Any, Array]:
+    def _arrays(self, params: AnyParams, T: ArrayLike) -> tuple[AnyParams, Array]:
         """Checked parameters and concentration, as arrays of one rank."""
         params = units.params(self, params)
         shape = common_shape(params, self)
-        T = check_concentration("T", units.strip_unit("T", T, "mM"))
+        concentration = check_concentration("T", units.strip_unit("T", T, "mM"))
+        got = np.shape(concentration)
         try:
-            shape = np.broadcast_shapes(shape, np.shape(T))
+            shape = np.broadcast_shapes(shape, got)
         except ValueError:
             raise ValueError(
-                f"Argument `T` must broadcast with the parameters, of shape {shape}, but has shape {np.shape(T)}."
+                f"Argument `T` must broadcast with the parameters, of shape {shape}, but has shape {got}."
             ) from None
         like = jnp.zeros(shape, float_dtype(None))
         params = nan_if_invalid(aligned_params(params, like, self), self)
-        return params, align(T, like)
+        return params, align(concentration, like)
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        # By name where it has one; else by what was said of it, which is text and numbers.
+    def __reduce__(self) -> tuple[Callable[..., Kernel], tuple[object, ...]]:
+        # By name if it is a global of its module, else by the arguments of `scheme`, which are text and numbers.
         if getattr(sys.modules.get(self.home), self.name, None) is self:
             return super().__reduce__()
         return scheme_from_record, self.said
@@ -199,32 +197,33 @@ def scheme(
 
     Args:
         text: one transition a line, ``A <-> B : forward, backward`` or ``A -> B : rate``; ``A + glu <-> B : kon, koff``
-            binds a ligand. A rate is made of names and numbers, with ``+ - * /`` and parentheses, such as ``2*kon``.
-            What stands in a KINETIC or PARAMETER block of NMODL is taken too: ``~ A <-> B (f, b)``, there with the
-            ligand as a factor, ``~ A <-> B (kon*T, koff)``, CONSERVE, comments, units behind numbers, and lines such as
-            ``kon = 5.0`` and ``rb = 2*kon*T``; a call of a procedure is passed over with a warning. Comments begin with
-            "#". Lines ``open = O``, ``rest = C0``, ``ligand = glu`` and ``signed = V`` stand for the arguments. A state
-            or a rate called as a word that Python keeps, such as ``in``, is ``in_``.
-        open: the state that conducts, several, or ``{state: relative conductance}``. g is the sum of their occupancies,
-            weighted so.
+            binds a ligand. A rate consists of names and numbers, with ``+ - * /`` and parentheses, such as ``2*kon``.
+            The content of a KINETIC or PARAMETER block of NMODL is read too: ``~ A <-> B (f, b)``, with the ligand as a
+            factor, ``~ A <-> B (kon*T, koff)``, CONSERVE, comments, units after numbers, and lines such as
+            ``kon = 5.0`` and ``rb = 2*kon*T``; a call of a procedure is ignored with a warning. Comments begin with
+            "#". Lines ``open = O``, ``rest = C0``, ``ligand = glu`` and ``signed = V`` set the arguments of these
+            names. A state or a rate whose name is a Python keyword, such as ``in``, is called ``in_``.
+        open: the state that conducts, several states, or ``{state: relative conductance}``. g is the sum of their
+            occupancies, each times its relative conductance.
         rest: where the receptors are at rest: a state, ``{state: fraction}``, or "steady", the steady state without
             transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
-        ligand: the transmitter's name in the text; by default what stands beside the states, else "T", else the one
-            factor of rates without a value that is called as a transmitter is or leads out of rest.
-        name: what messages call it. A global of that name pickles by it.
+        ligand: the transmitter's name in the text. By default the name that stands beside states; without one, "T";
+            without that, the one factor of rates that has no value and either a usual name of a transmitter or a
+            transition out of rest.
+        name: its name in messages. A scheme that is assigned to a global of this name is pickled by name.
         units: units of parameters that are no rates, by name.
         signed: names of parameters that may be negative, such as a voltage.
-        source: what ``help`` says first: what it is, and where its numbers are from.
-        rates: the value of each rate, /ms, or /ms/mM where it binds, and of ``T`` and ``T_dur`` (1 mM and 1 ms); or a
-            function of the parameters, ``block=lambda p: p.Mg * jnp.exp(-p.V / 17)``, and the values of those that it
-            needs. They take the place of those in the text.
+        source: the first lines of its docstring: which receptor it is, and where its numbers are from.
+        rates: the value of each rate, in /ms, or in /ms/mM if it binds, and of ``T`` and ``T_dur`` (by default 1 mM and
+            1 ms). A rate may be a function of the parameters, ``block=lambda p: p.Mg * jnp.exp(-p.V / 17)``; then give
+            the values of those parameters too. These values override those in the text.
 
     Returns:
-        `Scheme`, a kernel with method "exact" alone: ``Params`` has the names in the order of the text, ``State`` the
-        occupancies of all states but the first, and ``pulse_left``. The same words give the same kernel.
+        `Scheme`, a kernel whose only method is "exact". ``Params`` has the names in the order of the text, ``State``
+        the occupancies of all states but the first, and ``pulse_left``. Equal arguments give the same kernel.
 
     Raises:
-        TypeError: text that is none, or a rate that is no number.
+        TypeError: a text that is no text, or a rate that is no number.
         ValueError: a line that is no transition, an unknown or unused rate, a rate that is negative or infinite, an
             unknown state, states that no path joins, a ligand that may be one of several, or a rest that does not last.
 
@@ -250,29 +249,24 @@ def scheme(
 
 def scheme_from_record(
     text: str,
-    open: Any,
-    rest: Any,
+    open: Frozen,
+    rest: Frozen,
     ligand: str | None,
     name: str,
     home: str,
-    units: Any,
+    units: tuple[tuple[str, str], ...],
     signed: tuple[str, ...],
     source: str | None,
-    rates: tuple[tuple[str, Any], ...],
+    rates: tuple[tuple[str, float | Computed], ...],
 ) -> Scheme:
     """`scheme` of arguments that can be hashed and pickled."""
     said = (text, open, rest, ligand, name, home, units, signed, source, rates)
     try:
         if said in _made:
             return _made[said]
-    except TypeError:  # something that cannot be hashed, and is refused
+    except TypeError:  # an argument that cannot be hashed, which is refused below
         pass
-    if not (isinstance(name, str) and name.isidentifier()):
-        raise ValueError(f"Argument `name` must be a name as Python has them, but is {describe(name)}.")
-    for role, given, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
-        several = isinstance(given, tuple) and all(isinstance(part, str) for part in given) and role == "open"
-        if not (given is None or isinstance(given, str) or several or are_pairs(given)):
-            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {describe(given)}.")
+    check_options(name, open, rest)
     at_rest_in = rest if isinstance(rest, str) else None
     read = scheme_text.parse(text, ligand, [key for key, _ in rates], at_rest_in)
     states, transitions = read.states, read.transitions
@@ -282,23 +276,10 @@ def scheme_from_record(
     used = [key for transition in transitions for key in transition.rate.parameters]
     own, found = check_rates(read, used, computed, given)
     signed = (*signed, *(key for key in read.signed if key not in signed))
-    values = {key: given[key] for key in own if key not in PULSE_PARAMETERS} | {
-        key: given.get(key, 1.0) for key in PULSE_PARAMETERS
-    }
-    for key, value in values.items():
-        if key not in signed and not value >= 0:
-            may_be = "" if key in PULSE_PARAMETERS else f": signed={key!r} is for one that may be, such as a voltage"
-            raise ValueError(f"Rate `{key}` must not be negative, but is {value}{may_be}.")
-    for key in signed:
-        if key not in values:
-            raise ValueError(f"Argument `signed` must name parameters of {name}, but has {key!r}.")
-
-    Params = named_tuple("Params", name, home, list(values), list(values.values()))
-    State = named_tuple("State", name, home, [*states[1:], "pulse_left"], [])
+    values = parameter_values(name, own, given, signed, dict(units))
+    Params = class_of("Params", name, home, list(values), list(values.values()))
+    State = class_of("State", name, home, [*states[1:], "pulse_left"], [])
     known_units = transition_rates.units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
-    for key in dict(units):
-        if key not in values:
-            raise ValueError(f"Argument `units` must name parameters of {name}, but has {key!r}.")
     parameters = {
         key: Parameter(key, value, known_units.get(key), False, key in signed) for key, value in values.items()
     }
@@ -319,31 +300,16 @@ def scheme_from_record(
     rates_of = partial(transition_rates.values, transitions, may_be_none, computed)
     diagram = StateDiagram(name, states, transitions, rates_of)
 
-    def equations(p: object, y: object, T: object) -> dict[str, Any]:
-        left = [getattr(y, state) for state in states[1:]]
-        occupied = dict(zip(states, [1 - sum(left[1:], left[0]), *left], strict=True))
-        slopes = dict.fromkeys(states, 0.0)
-        for transition, rate in zip(transitions, rates_of(p, T), strict=True):
-            flow = rate * occupied[transition.source]
-            slopes[transition.source] = slopes[transition.source] - flow
-            slopes[transition.target] = slopes[transition.target] + flow
-        return {state: slopes[state] for state in states[1:]}
-
-    def conductance(p: object, y: object) -> Any:
-        parts = [] if linear else [weights[states[0]] * (1 - sum(getattr(y, state) for state in states[1:]))]
-        parts += [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
-        return sum(parts[1:], parts[0])
-
-    at_rest: Callable[[AnyParams], Sequence[Any]] | None = None
-    if resting == STEADY:
-        diagram.closed(diagram.possible(None, binding=False))  # one there must be
+    at_rest: Callable[[AnyParams], Sequence[ArrayLike]] | None = None
+    if isinstance(resting, str):
+        diagram.closed(diagram.possible(None, binding=False))  # raises unless there is one steady state
         at_rest = partial(_steady_at_rest, diagram)
     elif resting is not None:
         at_rest = partial(_occupied_at_rest, diagram, resting, tuple(leaks))
     listed = "\n".join(f"    {transition}" for transition in transitions)
     kernel = Scheme(
         name=name,
-        equations=equations,
+        equations=diagram.derivatives,
         Params=Params,
         State=State,
         input=StartsPulse(),
@@ -357,7 +323,7 @@ def scheme_from_record(
             tuple(weights.get(state, 0) if linear else True for state in states[1:]),
             linear=linear,
         ),
-        conductance=conductance,
+        conductance=partial(_conductance, states, weights),
         matrix=diagram.matrix,
         rest=at_rest,
         home=home,
@@ -373,17 +339,24 @@ def scheme_from_record(
         checked=tuple(itertools.compress(transitions, may_be_none)),
     )
     for kind, role in ((Params, "Params"), (State, "State")):
-        kind.__reduce__ = lambda values, role=role: (_rebuilt, (kernel, role, tuple(values)))
+        set_pickling(kind, _rebuilt, kernel, role)
     _made[said] = kernel
     return kernel
 
 
-def _rebuilt(kernel: Scheme, role: str, values: tuple[Any, ...]) -> Any:
+def _conductance(states: tuple[str, ...], weights: Mapping[str, float], p: AnyParams, y: AnyState) -> Array:
+    """g: the sum of the occupancies, each times the relative conductance of its state."""
+    first = [weights[states[0]] * (1 - sum(getattr(y, state) for state in states[1:]))] if states[0] in weights else []
+    parts = first + [weight * getattr(y, state) for state, weight in weights.items() if state != states[0]]
+    return sum(parts[1:], parts[0])
+
+
+def _rebuilt(kernel: Scheme, role: str, values: tuple[object, ...]) -> AnyParams | AnyState:
     """A ``Params`` or ``State``, for `pickle`."""
     return getattr(kernel, role)(*values)
 
 
-def _steady_at_rest(diagram: StateDiagram, params: AnyParams) -> Sequence[Any]:
+def _steady_at_rest(diagram: StateDiagram, params: AnyParams) -> Sequence[Array]:
     """The variables of a scheme that rests in its steady state without transmitter."""
     found = diagram.steady_occupancies(params, jnp.zeros_like(params.T))
     return [found[..., i] for i in range(1, len(diagram.states))]
@@ -391,8 +364,8 @@ def _steady_at_rest(diagram: StateDiagram, params: AnyParams) -> Sequence[Any]:
 
 def _occupied_at_rest(
     diagram: StateDiagram, resting: Mapping[str, float], leaks: Sequence[Transition], params: AnyParams
-) -> Sequence[Any]:
-    """The variables of a scheme that rests in given states, NaN where a rate out of them (``leaks``) is not 0."""
+) -> Sequence[ArrayLike]:
+    """The variables of a scheme that rests in given states; NaN if a rate out of these (``leaks``) is not 0."""
     occupied = [resting.get(state, 0.0) for state in diagram.states[1:]]
     if not leaks:
         return occupied
@@ -401,6 +374,6 @@ def _occupied_at_rest(
     return [part + still for part in occupied]
 
 
-def _computed(kernel: Scheme, params: AnyParams) -> dict[str, Any]:
+def _computed(kernel: Scheme, params: AnyParams) -> dict[str, ArrayLike]:
     """The values of the rates that are functions of the parameters."""
     return {name: function(params) for name, function in kernel.computed.items()}

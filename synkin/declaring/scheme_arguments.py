@@ -1,38 +1,50 @@
-"""The arguments of `synkin.scheme`: read, checked, and made what can be hashed."""
+"""The arguments of `synkin.scheme`: checks, and conversion to values that can be hashed."""
 
-import collections
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
+from synkin.arguments.declaration import AnyParams
 from synkin.arguments.known import concrete_value, double_precision
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_real
 from synkin.declaring import scheme_text, transition_rates
 from synkin.declaring.expression import own_names
+from synkin.declaring.kernel import named_tuple
 from synkin.declaring.scheme_text import Transition
 from synkin.declaring.transition_rates import Computed
 
 PULSE_PARAMETERS = ("T", "T_dur")
 STEADY = "steady"
+# An option of `scheme` that names states, as `frozen` returns it.
+Frozen: TypeAlias = str | tuple[str, ...] | tuple[tuple[str, float], ...] | None
 
 
-def named_tuple(role: str, name: str, home: str, fields: list[str], defaults: list[Any]) -> Any:
+def class_of(role: str, name: str, home: str, fields: list[str], defaults: list[float]) -> type[AnyParams]:
+    """The class ``Params`` or ``State`` of a scheme; ``role`` is one of the two."""
     try:
-        kind = collections.namedtuple(role, fields, defaults=defaults, module=home)  # type: ignore[misc]
+        return named_tuple(role, name, home, fields, defaults)
     except ValueError as error:
         what = "rate" if role == "Params" else "state"
         raise ValueError(
             f"A {what} of {name} has a name that cannot be one: {str(error)[0].lower()}{str(error)[1:]}."
         ) from None
-    kind.__qualname__ = f"{name}.{role}"
-    return kind
+
+
+def check_options(name: object, open: object, rest: object) -> None:
+    """Raise TypeError or ValueError if ``name``, ``open`` or ``rest`` is of a wrong kind."""
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
+    for role, option, forms in (("open", open, "a state, several"), ("rest", rest, "a state")):
+        several = isinstance(option, tuple) and all(isinstance(part, str) for part in option) and role == "open"
+        if not (option is None or isinstance(option, str) or several or are_pairs(option)):
+            raise TypeError(f"Argument `{role}` must be {forms} or a dict of states, but is {describe(option)}.")
 
 
 def frozen(value: object) -> Any:
-    """An option as what can be hashed, names as the text has them: dicts as tuples of pairs, lists as tuples."""
+    """An option in a form that can be hashed, names as in the text: a dict as a tuple of pairs, a list as a tuple."""
     if isinstance(value, str):
         return own_names(scheme_text.normal(value)) if value.isidentifier() else scheme_text.normal(value)
     if isinstance(value, Mapping):
@@ -40,12 +52,13 @@ def frozen(value: object) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, list | tuple | set | frozenset) else value
 
 
-def are_pairs(given: object) -> bool:
+def are_pairs(given: object) -> TypeGuard[tuple[tuple[str, float], ...]]:
     """Whether an option was a dict."""
     return isinstance(given, tuple) and all(isinstance(part, tuple) and len(part) == 2 for part in given)
 
 
 def number(name: str, value: object) -> float:
+    """The value of a rate."""
     known = concrete_value(as_real(name, value, "Rate"))
     if known is None or known.shape != () or not np.isfinite(known):
         came = describe(value)
@@ -53,13 +66,13 @@ def number(name: str, value: object) -> float:
     return float(known)
 
 
-class _Asked:
-    """Parameters that remember which of them a function asked for."""
+class _Recorder:
+    """Parameters that record which of them a function reads."""
 
     def __init__(self, values: Mapping[str, float]) -> None:
         self._values, self.names = values, list[str]()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> np.float64:
         if name not in self._values:
             raise KeyError(name)
         self.names.append(name)
@@ -68,9 +81,13 @@ class _Asked:
 
 def check_rates(
     read: scheme_text.Notation, used: list[str], computed: Mapping[str, Computed], given: Mapping[str, float]
-) -> tuple[list[str], dict[str, Any]]:
-    """Parameters in the order of the text, and what functions give; every rate has a value, and every value a use."""
-    own, found = list[str](), dict[str, Any]()
+) -> tuple[list[str], dict[str, np.float64]]:
+    """The parameters in the order of the text, and the values of computed rates at the defaults.
+
+    Raises:
+        ValueError: a rate without a value, a value that no rate uses, or a computed rate that is no rate.
+    """
+    own, found = list[str](), dict[str, np.float64]()
     missing: dict[str, str] = {}
     for transition, line in zip(read.transitions, read.lines, strict=True):
         for key in transition.rate.parameters:
@@ -86,17 +103,17 @@ def check_rates(
             f"{next(iter(missing.values()))} must have rates whose values are given, but {listed} none: "
             f"{', '.join(f'{key}=...' for key in missing)}{called}."
         )
-    # Not of the pulse's: between pulses there would be as much transmitter.
+    # A computed rate cannot use T and T_dur: they would act between pulses too.
     values = {key: value for key, value in given.items() if key not in PULSE_PARAMETERS}
     for key, function in computed.items():
         if key not in used and key in read.spare:
             continue
         if key not in used:
             raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
-        asked = _Asked(values)
+        recorder = _Recorder(values)
         try:
             with double_precision():
-                came = function(asked)
+                came = function(recorder)
         except KeyError as error:
             raise ValueError(
                 f"Rate `{key}` must be a function of parameters that have values, but asks for {error}."
@@ -108,31 +125,60 @@ def check_rates(
                 f"Rate `{key}` must be a function that gives a rate, finite and not negative, but gives {given_back}."
             )
         found[key] = np.float64(known)
-        own += [name for name in asked.names if name not in own]
+        own += [name for name in recorder.names if name not in own]
     for key in given:
         if key not in own and key not in PULSE_PARAMETERS and key not in read.spare:
-            raise ValueError(f"Rate `{key}` must be used by a transition, but is by none.")
+            raise ValueError(f"Rate `{key}` must be used by a transition, but no transition uses it.")
     for key in own:
         if key in read.states:
-            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is of both.")
+            raise ValueError(f"A name must be that of a state or of a rate, but `{key}` is the name of both.")
     return own, found
 
 
+def parameter_values(
+    name: str, own: Sequence[str], given: Mapping[str, float], signed: Sequence[str], units: Mapping[str, str]
+) -> dict[str, float]:
+    """The default of each parameter: those of rates in the order of ``own``, then ``T`` and ``T_dur``.
+
+    Args:
+        name: that of the scheme, for messages.
+        own: the names of the parameters, as `check_rates` returns them.
+        given: the value of each name that has one.
+        signed, units: the arguments of `scheme`, whose names must be those of parameters.
+
+    Raises:
+        ValueError: a value that is negative and not ``signed``, or an unknown name.
+    """
+    values = {key: given[key] for key in own if key not in PULSE_PARAMETERS} | {
+        key: given.get(key, 1.0) for key in PULSE_PARAMETERS
+    }
+    for key, value in values.items():
+        if key not in signed and not value >= 0:
+            may_be = "" if key in PULSE_PARAMETERS else f": signed={key!r} is for one that may be, such as a voltage"
+            raise ValueError(f"Rate `{key}` must not be negative, but is {value}{may_be}.")
+    for role, names in (("signed", signed), ("units", units)):
+        for key in names:
+            if key not in values:
+                raise ValueError(f"Argument `{role}` must name parameters of {name}, but has {key!r}.")
+    return values
+
+
 def notes_on_calls(read: scheme_text.Notation, given: Sequence[str]) -> list[str]:
-    """A sentence for each procedure that the text calls."""
+    """A sentence for each procedure that the text calls, which is not run."""
     taken = f"{', '.join(given)} are as they were given" if given else "all have values in the text"
     return [f"{call}, which is passed over: of the rates that it would set, {taken}." for call in read.calls]
 
 
-def open_weights(given: Any, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
-    """The relative conductance of each state that has one."""
-    if given is None:
-        given = in_text
-    if not given:
+def open_weights(given: Frozen, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:
+    """The relative conductance of each state that conducts."""
+    named = in_text if given is None else given
+    if not named:
         raise ValueError("Argument `open` must name the states that conduct, such as open='O', but is not given.")
-    if isinstance(given, str):
-        given = (given,)
-    weights = dict(given) if isinstance(given, Mapping) or isinstance(given[0], tuple) else dict.fromkeys(given, 1.0)
+    weights: dict[str, float]
+    if isinstance(named, Mapping) or are_pairs(named):
+        weights = dict(named)
+    else:
+        weights = dict.fromkeys((named,) if isinstance(named, str) else map(str, named), 1.0)
     for state, weight in weights.items():
         if state not in states:
             raise ValueError(f"Argument `open` must name states ({', '.join(states)}), but has {state!r}.")
@@ -144,15 +190,20 @@ def open_weights(given: Any, in_text: Mapping[str, float] | None, states: tuple[
 
 
 def occupied_at_rest(
-    given: Any, states: tuple[str, ...], transitions: tuple[Transition, ...], at_defaults: Mapping[str, Any]
-) -> tuple[Any, list[Transition]]:
-    """None for the first state, "steady", or the occupancies at rest; and what leads out of there unless its rate is 0.
+    given: Frozen, states: tuple[str, ...], transitions: tuple[Transition, ...], at_defaults: Mapping[str, np.float64]
+) -> tuple[dict[str, float] | str | None, list[Transition]]:
+    """The occupancies at rest, and the transitions out of these states other than binding.
 
-    A rate that is 0 as it is written leads nowhere; one that is 0 at the defaults has to stay so.
+    The occupancies are None if all receptors are in the first state and no transition leads out of it, or "steady". A
+    transition whose rate is written as 0 does not count; one whose rate is 0 at the defaults must stay 0.
     """
     if given == STEADY and STEADY not in states:
         return STEADY, []
-    occupied = {states[0]: 1.0} if given is None else {given: 1.0} if isinstance(given, str) else dict(given)
+    occupied: dict[str, float]
+    if are_pairs(given):
+        occupied = dict(given)
+    else:
+        occupied = {str(states[0] if given is None else given): 1.0}
     for state, part in occupied.items():
         if state not in states:
             listed = ", ".join(states)
@@ -163,5 +214,6 @@ def occupied_at_rest(
     if not math.isclose(total, 1, rel_tol=1e-6):
         raise ValueError(f"Argument `rest` must have fractions that add up to 1, but they add up to {total}.")
     leaks = [t for t in transitions if occupied.get(t.source) and not t.binds and t.rate.factor]
-    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(at_defaults)) for transition in leaks])
+    values = {name: np.asarray(value) for name, value in at_defaults.items()}
+    transition_rates.nothing_leaves(leaks, [np.asarray(transition.rate.of(values)) for transition in leaks])
     return (None if occupied.get(states[0]) == 1 and not leaks else occupied), leaks

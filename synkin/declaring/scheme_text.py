@@ -1,14 +1,15 @@
-"""A kinetic scheme as it is written down: from text to states and transitions. `synkin.scheme` makes a kernel of them.
+"""The text of a kinetic scheme, parsed into states and transitions. `synkin.scheme` makes a kernel of them.
 
-One transition a line, in either spelling; a ligand that binds stands beside the state, or as a factor of the rate:
+Each line has one transition, in either notation. A ligand that binds stands beside the state, or is a factor of the
+rate:
 
     C0 + glu <-> C1 : 2*kon, koff       # forward and backward rate
     C1 -> D : kd                        # one way
-    ~ C1 <-> C2 (kon*glu, 2*koff)       # as NMODL has it
-    CONSERVE C0 + C1 + C2 + D + O = 1   # checked, and otherwise not needed
+    ~ C1 <-> C2 (kon*glu, 2*koff)       # the notation of NMODL
+    CONSERVE C0 + C1 + C2 + D + O = 1   # only checked
 
-A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` a product a name, ``open = O1, 0.5*O2`` says what
-conducts, ``rest = C0`` where a receptor rests. Text is parsed and never run.
+A line ``kon = 5.0`` gives a rate its value, ``rb = 2*kon*glu`` gives a product a name, ``open = O1, 0.5*O2`` lists the
+states that conduct, and ``rest = C0`` is the state at rest. The text is parsed and never executed.
 """
 
 import re
@@ -18,46 +19,43 @@ from typing import Annotated, NamedTuple
 
 from synkin.arguments import fields
 from synkin.declaring import expression, statements
-from synkin.declaring.expression import (
-    Product,  # which was here first
-    own_names,
-)
+from synkin.declaring.expression import Product, own_names
 from synkin.declaring.statements import ARROW
 
-# What names a factor of a rate that is the transmitter, where no ligand stands beside a state.
+# The name of the transmitter as a factor of a rate, where no ligand stands beside a state.
 TRANSMITTER = "T"
-# The pulse's own: a rate that had one of them as a number would be there without transmitter, too.
+# Parameters of the pulse. They are no factors of rates, which would then act without transmitter too.
 PULSE = (TRANSMITTER, "T_dur")
-# What files call a transmitter, in small letters; the short ones may be rates, too.
+# Names that published files use for a transmitter, in lower case; the short ones may also be names of rates.
 _SHORT = {"c", "l", "tr", "conc"}
 _LIGANDS = {
     *("ligand", "agonist", "trans", "transmitter", "xmtr", *_SHORT),
     *("ach", "gaba", "glu", "glut", "glutamate", "gly", "glycine"),
 }
 
-# What to do where a rate is more than is read here.
+# The end of the messages for rates that are not products of numbers and names.
 _HELD = "its value at the held voltage, or a function of the parameters"
 
 _NMODL = re.compile(r"^~\s*(?P<sides>[^(]*?)\s*\((?P<rates>.*)\)$")
 _CALL = re.compile(r"^\w+\s*\(.*\)$")
 _ASSIGNED = re.compile(r"^(?P<name>\w+)\s*=\s*(?P<value>[^=]+)$")
 _OPTIONS = ("open", "rest")
-# These are options where names follow, else values as any other.
+# These are options if names follow, else values.
 _OPTIONS_OF_NAMES = ("ligand", "signed")
 
 
 @fields.described
 class Transition(NamedTuple):
-    """A way from one state to another."""
+    """A transition from one state to another."""
 
     source: Annotated[str, "the state that it leaves"]
     target: Annotated[str, "the state that it leads to"]
     rate: Annotated[Product, "products and sums of numbers and parameters", "/ms, or /ms/mM where it binds"]
-    ligand: Annotated[str | None, "what it binds, as the text calls it: the transmitter, or None"]
+    ligand: Annotated[str | None, "the transmitter's name in the text if the transition binds it, else None"]
 
     @property
     def binds(self) -> bool:
-        """Whether it is driven by transmitter."""
+        """Whether it binds transmitter."""
         return self.ligand is not None
 
     def __str__(self) -> str:
@@ -68,18 +66,18 @@ class Transition(NamedTuple):
 
 
 class Notation(NamedTuple):
-    """What a text says."""
+    """The content of a text."""
 
     states: tuple[str, ...]  # in the order of the text
     transitions: tuple[Transition, ...]
-    lines: tuple[str, ...]  # where each transition stands, for messages
-    values: dict[str, float]  # of all names that were given one
+    lines: tuple[str, ...]  # the line of each transition, for messages
+    values: dict[str, float]  # of all names with a value
     open: dict[str, float] | None
     rest: str | None
     signed: tuple[str, ...]
-    calls: tuple[str, ...]  # where procedures are called, which are not run
-    unused: tuple[str, ...]  # what was passed over as no transition has it
-    spare: frozenset[str]  # names that stand only there, or in what a value elsewhere takes the place of
+    calls: tuple[str, ...]  # messages on calls of procedures, which are not executed
+    unused: tuple[str, ...]  # messages on products that no transition uses
+    spare: frozenset[str]  # names in such products, and in values that `given` replaces
 
 
 class _Arrow(NamedTuple):
@@ -90,12 +88,12 @@ class _Arrow(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """One direction of an arrow, its rate spelled out."""
+    """One direction of an arrow, with the products in its rate written out."""
 
     line: str
     source: str
     target: str
-    beside: bool  # whether the ligand stands beside the state that it leaves
+    beside: bool  # whether the ligand stands beside the source
     rate: Product
 
 
@@ -104,12 +102,13 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
     Args:
         text: the lines.
-        ligand: the name of the transmitter in it; by default what stands beside states, or the one factor that may be.
-        given: names that have a value elsewhere, which takes the place of the one in the text.
-        rest: the state that it rests in, if that is said elsewhere.
+        ligand: the name of the transmitter in the text; by default the name beside states, or the only factor of rates
+            that can be it.
+        given: names whose values are given elsewhere and replace those in the text.
+        rest: the state at rest, if it is given elsewhere.
 
     Raises:
-        ValueError: a line that is none of those above, two ligands or none that binds, states that no path joins.
+        ValueError: a line in none of the forms above, two ligands, no ligand that binds, or states that no path joins.
     """
     arrows: list[_Arrow] = []
     conserved: list[tuple[str, str]] = []
@@ -193,7 +192,7 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
 
 def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], used: set[str]) -> list[_Way]:
-    """Both directions of an arrow, or one; names of products that they have are added to ``used``."""
+    """One or both directions of an arrow; the names of products that they use are added to ``used``."""
     one, other = (next(name for name in side if name in states) for side in (arrow.left, arrow.right))
     if one == other:
         raise ValueError(f"{arrow.line} must lead from one state to another, but stays in {one}.")
@@ -210,7 +209,7 @@ def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], 
 
 
 def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transition]:
-    """A transition, or two where a rate is a sum of one with the ligand and one without."""
+    """The transitions of one direction: two if its rate is the sum of a part with the ligand and one without."""
     bound, free = expression.without(way.line, way.rate, ligand)
     if way.beside and bound is not None:
         raise ValueError(f"{way.line} must have its ligand once, but has it twice.")
@@ -232,13 +231,14 @@ def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transi
 
 
 def _among_factors(ways: list[_Way], states: Collection[str], valued: Collection[str], rest: str) -> str:
-    """The factor of rates that is the transmitter, where there is no doubt which one is.
+    """The factor of rates that is the transmitter, if only one can be.
 
-    That is T; else of the names without a value that lead out of rest, and drive no two states both ways, the one that
-    is called as a transmitter is, or the only one that stands beside another factor wherever it stands.
+    It is T, if that is a factor. Else it has no value, is in a rate that leads out of rest, and is not in both rates of
+    a pair of states. Of such names it is the one that is usual for a transmitter, or else the only one that always
+    multiplies something.
 
     Raises:
-        ValueError: several that may be.
+        ValueError: several names can be the transmitter.
     """
     driven: dict[str, list[_Way]] = {}
     for way in ways:
@@ -276,7 +276,7 @@ def _both_ways(ways: list[_Way]) -> bool:
 
 
 def normal(text: str) -> str:
-    """Names as Python reads them: a micro sign is the Greek letter there, and C₀ is C0."""
+    """The text with names as Python normalises them: a micro sign becomes the Greek letter, and C₀ becomes C0."""
     return unicodedata.normalize("NFKC", text)
 
 
@@ -304,7 +304,7 @@ def _arrow(where: str, line: str) -> _Arrow:
 
 
 def _split(rates: str) -> list[str]:
-    """What stands between commas, but for those within parentheses."""
+    """The parts between commas that are not within parentheses."""
     parts, depth = [""], 0
     for sign in rates:
         depth += (sign == "(") - (sign == ")")
@@ -327,7 +327,7 @@ def _terms(where: str, side: str) -> tuple[str, ...]:
 
 
 def _ligand(arrows: list[_Arrow], given: str | None) -> str | None:
-    """The name of the transmitter: what stands beside a state in every pair; None where nothing does."""
+    """The name that stands beside a state wherever two names are added; None if there are no such pairs."""
     pairs = [(arrow.line, side) for arrow in arrows for side in (arrow.left, arrow.right) if len(side) == 2]
     if given is not None or not pairs:
         return given

@@ -1,16 +1,15 @@
-"""States and transitions: the matrix of rates, and where all receptors end up."""
+"""States and transitions: the matrix of rates, and the steady state."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.arguments.declaration import AnyParams
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
 from synkin.declaring.scheme_text import Transition
 from synkin.solving.propagators.equations import stack_matrix
@@ -24,13 +23,13 @@ class StateDiagram:
     name: str  # of the scheme
     states: tuple[str, ...]
     transitions: tuple[Transition, ...]
-    rates_of: Callable[[AnyParams, Any], list[Any]]  # (params, T) -> the rate of each transition, /ms
+    rates_of: Callable[[AnyParams, Array], list[Array]]  # takes params and T, gives the rate of each transition, /ms
 
     def matrix(self, params: AnyParams, T: Array) -> Array:
-        """See `synkin.Scheme.generator`."""
+        """The matrix of rates; see `synkin.Scheme.generator`."""
         n = len(self.states)
         zero = jnp.zeros_like(params.T)
-        rows: list[list[Any]] = [[zero] * n for _ in self.states]
+        rows = [[zero] * n for _ in self.states]
         for transition, rate in zip(self.transitions, self.rates_of(params, T), strict=True):
             i, j = self.states.index(transition.target), self.states.index(transition.source)
             rows[i][j] = rate if rows[i][j] is zero else rows[i][j] + rate
@@ -40,8 +39,19 @@ class StateDiagram:
                 rows[j][j] = -sum(out[1:], out[0])
         return stack_matrix(rows)
 
-    def possible(self, rates: Sequence[Any] | None, *, binding: bool) -> list[Transition]:
-        """The transitions that are not known to be of rate 0; those that bind only with ``binding``."""
+    def derivatives(self, p: AnyParams, y: AnyState, T: Array) -> dict[str, Array | float]:
+        """The equations of a scheme: the derivative of the occupancy of each state but the first, per ms."""
+        left = [getattr(y, state) for state in self.states[1:]]
+        occupied = dict(zip(self.states, [1 - sum(left[1:], left[0]), *left], strict=True))
+        slopes: dict[str, Array | float] = dict.fromkeys(self.states, 0.0)
+        for transition, rate in zip(self.transitions, self.rates_of(p, T), strict=True):
+            flow = rate * occupied[transition.source]
+            slopes[transition.source] = slopes[transition.source] - flow
+            slopes[transition.target] = slopes[transition.target] + flow
+        return {state: slopes[state] for state in self.states[1:]}
+
+    def possible(self, rates: Sequence[Array] | None, *, binding: bool) -> list[Transition]:
+        """The transitions whose rate may be above 0; those that bind only if ``binding`` is True."""
         possible = []
         for i, transition in enumerate(self.transitions):
             known = None if rates is None else concrete_value(rates[i])
@@ -52,10 +62,10 @@ class StateDiagram:
         return possible
 
     def closed(self, possible: list[Transition]) -> set[str]:
-        """The states in which all receptors end up, one of which leads to every other.
+        """The states in which all receptors end up: a set that is never left.
 
         Raises:
-            ValueError: more than one such set.
+            ValueError: there is more than one such set.
         """
         final = self._final(possible)
         if len(final) > 1:
@@ -71,7 +81,7 @@ class StateDiagram:
         rates = self.rates_of(params, T)
         known = concrete_value(T)
         closed = self.closed(self.possible(rates, binding=known is None or bool((known != 0).any())))
-        # Without transmitter fewer states are closed: one that is so in either case serves for both.
+        # Without transmitter the set is smaller. A state that is in both sets serves with and without transmitter.
         if known is None or (known == 0).any():
             resting = self._final(self.possible(rates, binding=False))
             closed = (closed & resting[0] or closed) if len(resting) == 1 else closed
@@ -79,7 +89,7 @@ class StateDiagram:
         return _steady(self, first, params, T)
 
     def _final(self, possible: list[Transition]) -> list[set[str]]:
-        """The sets of states that are not left, each of whose states leads to all others of it."""
+        """The sets of states that are never left, and in which each state leads to all others."""
         reach = {state: {state} for state in self.states}
         for _ in self.states:
             for transition in possible:
@@ -92,7 +102,7 @@ class StateDiagram:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _steady(diagram: StateDiagram, first: int, params: AnyParams, T: Array) -> Array:
-    """Steady occupancies, where all states are known to lead to the ``first``."""
+    """Steady occupancies of a diagram in which all states lead to the ``first``."""
     n = len(diagram.states)
     order = np.array([first, *(i for i in range(n) if i != first)])
     generator = diagram.matrix(params, T)

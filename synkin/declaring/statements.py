@@ -1,6 +1,6 @@
-"""The lines of a scheme's text, and of what NMODL has in a KINETIC or PARAMETER block: one statement each.
+"""The statements in a scheme's text, or in a KINETIC or PARAMETER block of NMODL.
 
-Comments, units behind numbers and what only declares names are taken away, and what goes on over lines is joined.
+Comments, units after numbers and declarations of names are removed, and statements over several lines are joined.
 """
 
 import re
@@ -10,13 +10,13 @@ ARROW = re.compile(r"<->|->|<-|=>|<<|⇌|→")
 
 _BEGINS = re.compile(r"^(?:(?:KINETIC\s+\w+|PARAMETER)\b\s*)?(?:\{\s*)?")
 _DECLARES = re.compile(r"^(LOCAL\b|UNITSON$|UNITSOFF$)")
-# A number, and its unit in parentheses; in PARAMETER also the range that a panel of NEURON lets it have.
+# A number, and its unit in parentheses; in a PARAMETER block also the range of its value.
 _UNIT = re.compile(
     r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
     r"\s*\(\s*(?:1(?!\w)\s*)?(?:[/A-Za-zµμ%][\w\s/*^.%-]*)?\)"
 )
 _RANGE = re.compile(r"<\s*[-+.\deE]+\s*,\s*[-+.\deE]+\s*>\s*$")
-# Words that a state may be called by, too.
+# What follows these words if they are names of states.
 _NO_STATE = r"\b(?!\s*(<|=|->|\+))"
 _CODE = re.compile(r"^\}?\s*(IF|ELSE|WHILE|FROM|TABLE|VERBATIM|SOLVE|COMPARTMENT|LONGITUDINAL_DIFFUSION)" + _NO_STATE)
 _BLOCK = re.compile(
@@ -30,7 +30,7 @@ _GOES_ON, _WENT_ON = re.compile(r"([-+*/=,(]|<->|->)$"), re.compile(r"^([-+*/=,)
 class Statement(NamedTuple):
     """A transition, an assignment, a CONSERVE or a call."""
 
-    where: str  # for messages
+    where: str  # the line, for messages
     text: str
 
 
@@ -63,7 +63,7 @@ def read(text: str) -> list[Statement]:
 
 def _lines(text: str) -> list[_Line]:
     lines: list[_Line] = []
-    opened: str | None = None  # where the comment began that goes on
+    opened: str | None = None  # the line in which the current comment began
     for number, raw in enumerate(text.splitlines(), 1):
         first = raw.split(None, 1)[0] if raw.strip() else ""
         if opened is not None:
@@ -96,7 +96,7 @@ def _where(number: int, shown: str) -> str:
 
 
 def _without_comment(raw: str) -> str:
-    """A line without what follows a "#" or, as in NMODL, a "?" or a ":" that does not lead to rates."""
+    """A line without its comment, which begins with "#" or, as in NMODL, with "?" or a ":" that no rates follow."""
     line = re.split("[#?]", raw, maxsplit=1)[0].strip()
     before, _, _ = line.partition(":")
     rates_follow = ARROW.search(before) and not line.startswith("~")
@@ -104,7 +104,7 @@ def _without_comment(raw: str) -> str:
 
 
 def _goes_on(line: str, after: str) -> bool:
-    """Whether a statement goes on in the line after it."""
+    """Whether a statement continues in the next line."""
     conserves = line.startswith("CONSERVE") and "=" not in line
     starts = after.startswith(("~", "CONSERVE")) or ARROW.search(after) or _NAMED.match(after)
     if starts and not (conserves and _NAMED.match(after)) and not (after.startswith("<->") and line.startswith("~")):

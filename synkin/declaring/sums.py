@@ -4,17 +4,16 @@
     params = both.Params(ampa_beta=0.2, g_nmda5=0.3)      # g = g of ampa + 0.3 g of nmda5
     gs = synkin.respond(both, params, [10.0, 30.0], [12.0, 40.0])
 
-There are no new equations: each part is solved by its own kernel, as exactly as ever, and their g are added up. What
-belongs to a part has the part's name before its own, in ``Params`` and in ``State`` alike: ``ampa_beta``, ``nmda5_C1``.
-Each part but the first has a conductance relative to that of the first, ``g_nmda5``, so that with a ``scale`` of a fit
-beside them nothing is there twice.
+Each part is solved by its own kernel, as exactly as alone, and the conductances are added. The fields of ``Params`` and
+``State`` begin with the name of their part: ``ampa_beta``, ``nmda5_C1``. Each part but the first has a conductance
+relative to that of the first, ``g_nmda5``. The first has none, so that a fit can determine the others and ``scale``.
 """
 
-import collections
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
@@ -22,31 +21,31 @@ from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import AddsWeight, Input
 from synkin.arguments.messages import describe
 from synkin.arguments.params_and_states import check_params, check_state
-from synkin.declaring.kernel import Equations, Kernel
+from synkin.declaring.kernel import Conductance, Equations, Kernel, named_tuple, set_pickling
 
 Value = TypeVar("Value")
 
 
-def _none(*given: Any) -> NoReturn:
-    """A sum has no equations of its own: `Sum.vector_field` has those of its parts."""
+def _none(*given: object) -> NoReturn:
+    """In place of the equations and the conductance of a sum."""
     raise NotImplementedError("A sum of kernels has no equations of its own: its parts have.")
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Sum(Kernel):
-    """A kernel whose g is the sum of those of others: what ``ampa + nmda5`` gives. The same parts give the same one.
+    """A kernel whose g is the sum of those of others, as ``ampa + nmda5``. The same parts give the same sum.
 
     Attributes:
         parts: the kernels, in the order of the sum.
-        names: what stands before the names of each: its name, and a number where that comes more than once.
+        names: the prefix of each part's fields: the name of the part, with a number if several parts have this name.
     """
 
     kernels: tuple[Kernel, ...]
     names: tuple[str, ...]
-    # A sum has no equations of its own: its parts have.
+    # A sum has no equations and no structure of its own: see its parts.
     equations: Equations = _none
     structure: Any = None
-    conductance: Callable[[Any, Any], Any] = _none
+    conductance: Conductance = _none
 
     def __post_init__(self, about: str | None, meanings: Mapping[str, str]) -> None:
         super().__post_init__(about, meanings)
@@ -63,7 +62,7 @@ class Sum(Kernel):
         return tuple(f"{name}_{own}" for name, part in zip(self.names, self.kernels, strict=True) for own in part.order)
 
     def bare(self, name: str) -> str:
-        """What a parameter is called in the part that it belongs to; a relative conductance is "g"."""
+        """The name of a parameter within the part that it belongs to; "g" for a relative conductance."""
         for before, part in zip(self.names, self.kernels, strict=True):
             own = name.removeprefix(f"{before}_")
             if name == f"g_{before}":
@@ -87,66 +86,69 @@ class Sum(Kernel):
         )
 
     def check_params(self, params: AnyParams) -> None:
-        """Raise ValueError if parameters, where they are known, do not fit what equations of a part leave to them."""
+        """Raise ValueError if concrete parameters give a negative rate in one of the parts."""
         for part, own in zip(self.kernels, self.params_of(params), strict=True):
             part.check_params(own)
 
-    def states_of(self, state: AnyState) -> tuple[AnyParams, ...]:
+    def states_of(self, state: AnyState) -> tuple[AnyState, ...]:
         """The ``State`` of each part."""
         return tuple(
             part.State(*(getattr(state, f"{name}_{own}") for own in part.State._fields))
             for name, part in zip(self.names, self.kernels, strict=True)
         )
 
-    def state_of(self, states: Iterable[AnyState]) -> Any:
-        """The ``State`` of those of the parts."""
+    def state_of(self, states: Iterable[AnyState]) -> AnyState:
+        """The ``State`` of the sum from the ``State`` of each part."""
         return self.State(*(value for state in states for value in state))
 
-    def relative(self, params: AnyParams) -> tuple[AnyParams, ...]:
-        """The conductance of each part but the first, relative to that of the first."""
-        return tuple(getattr(params, f"g_{name}") for name in self.names[1:])
+    @property
+    def relative_names(self) -> tuple[str, ...]:
+        """The parameters that `relative` gives: one for each part but the first."""
+        return tuple(f"g_{name}" for name in self.names[1:])
 
     def rest_state(self, params: AnyParams, shape: tuple[int, ...], dtype: DTypeLike) -> AnyState:
         """`init` of arguments that have been checked."""
         own = zip(self.kernels, self.params_of(params), strict=True)
         return self.state_of(part.rest_state(given, shape, dtype) for part, given in own)
 
-    def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> Any:
-        """The equations of all parts, as of `Kernel.vector_field`."""
+    def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
+        """The right-hand side of the equations of all parts; see `Kernel.vector_field`."""
         state = check_state(self, units.state(state, self))
         params = check_params(units.params(self, params), state[0].shape, self)
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
         return self.state_of(part.vector_field(given, at, T) for part, given, at in own)
 
-    def __reduce__(self) -> tuple[AnyParams, ...]:
+    def __reduce__(self) -> tuple[Callable[..., Kernel], tuple[Kernel, ...]]:
         return added, self.kernels
 
-    def _sum_of_conductances(self, params: AnyParams, state: AnyState) -> Any:
+    def _sum_of_conductances(self, params: AnyParams, state: AnyState) -> Array:
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
         return self.total(self.relative(params), [part.conductance(given, at) for part, given, at in own])
 
 
-# Programs are compiled once for each kernel, so that of the same parts there is but one.
+# Sums by their parts. A function is compiled for each kernel, so equal sums must be the same object.
 _made: dict[tuple[Kernel, ...], Sum] = {}
 
 
-def added(*kernels: Any) -> Sum:
-    """The sum of two kernels or more; a sum among them counts as its parts.
+def added(*kernels: object) -> Sum:
+    """The sum of two or more kernels; a sum among them counts as its parts.
 
     Raises:
-        TypeError: what is no kernel.
-        ValueError: receptors together with linear kernels, methods that they do not share, or names that clash.
+        TypeError: an argument that is no kernel.
+        ValueError: receptors together with linear kernels, no method in common, or names that clash.
     """
+    parts: tuple[Kernel, ...] = ()
     for kernel in kernels:
         if not isinstance(kernel, Kernel):
             raise TypeError(f"A sum must be of kernels such as synkin.ampa, but has {describe(kernel)}.")
-    parts = tuple(part for kernel in kernels for part in kernel.parts)
+        parts += kernel.parts
     if parts not in _made:
         _made[parts] = _of(parts)
     return _made[parts]
 
 
 def _of(parts: tuple[Kernel, ...]) -> Sum:
+    """The sum of kernels that have one part each."""
     for part in parts[1:]:
         if type(part.input) is not type(parts[0].input):
             receptor, linear = sorted((parts[0], part), key=lambda kernel: kernel.input.takes_weights)
@@ -184,8 +186,8 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
         )
     name = "+".join(given)
     defaults = [known.default for known in parameters.values()]
-    Params = _named_tuple("Params", name, list(parameters), [] if None in defaults else defaults)
-    State = _named_tuple("State", name, list(variables), [])
+    Params = named_tuple("Params", name, __name__, list(parameters), [] if None in defaults else defaults)
+    State = named_tuple("State", name, __name__, list(variables))
     listed = " and ".join([", ".join(names[:-1]), names[-1]])
     kernel = Sum(
         name=name,
@@ -208,12 +210,12 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
         for name, part in zip(names, parts, strict=True):
             for own in getattr(part, role)._fields:
                 getattr(kind, f"{name}_{own}").__doc__ = getattr(getattr(part, role), own).__doc__
-        kind.__reduce__ = lambda values, role=role: (_rebuilt, (parts, role, tuple(values)))
+        set_pickling(kind, _rebuilt, parts, role)
     return kernel
 
 
 def _input_of(parts: tuple[Kernel, ...], names: tuple[str, ...]) -> Input:
-    """What a spike does to all parts, which are of one kind."""
+    """What a spike does to the sum; the parts are all receptors or all linear kernels."""
     variables = tuple(f"{name}_{own}" for name, part in zip(names, parts, strict=True) for own in part.input.variables)
     if not variables:
         return parts[0].input
@@ -221,15 +223,9 @@ def _input_of(parts: tuple[Kernel, ...], names: tuple[str, ...]) -> Input:
     return AddsWeight(variables, units.pop() if len(units) == 1 else "1")
 
 
-def _rebuilt(parts: tuple[Kernel, ...], role: str, values: tuple[AnyParams, ...]) -> Any:
+def _rebuilt(parts: tuple[Kernel, ...], role: str, values: tuple[object, ...]) -> AnyParams | AnyState:
     """A ``Params`` or ``State``, for `pickle`."""
     return getattr(added(*parts), role)(*values)
-
-
-def _named_tuple(role: str, name: str, fields: list[str], defaults: list[Any]) -> Any:
-    kind = collections.namedtuple(role, fields, defaults=defaults, module=__name__)  # type: ignore[misc]
-    kind.__qualname__ = f"{name}.{role}"
-    return kind
 
 
 Kernel.sum_of = staticmethod(added)

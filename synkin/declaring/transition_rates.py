@@ -1,38 +1,41 @@
-"""The rates of a scheme's transitions: their values, their units, and whether they are rates at all."""
+"""The rates of a scheme's transitions: their values, their units, and whether they are finite and not negative."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
 from synkin.arguments import units
-from synkin.arguments.declaration import Parameter
+from synkin.arguments.declaration import AnyParams, Parameter
 from synkin.arguments.known import concrete_value
 from synkin.declaring.expression import Product
 from synkin.declaring.scheme_text import Transition
 
-Computed = Callable[[Any], Any]
+# A rate that is a function of the parameters.
+Computed: TypeAlias = Callable[[AnyParams], ArrayLike]
 
 
 def may_be_none(transition: Transition, parameters: Mapping[str, Parameter], doubtful: Collection[str]) -> bool:
-    """Whether a rate may be negative or infinite where its parameters are in range.
+    """Whether a rate may be negative or infinite although its parameters are in range.
 
     Args:
-        transition: whose rate it is.
-        parameters: what is known of them.
-        doubtful: names of factors, functions of the parameters, that may be negative.
+        transition: the transition of that rate.
+        parameters: what is known of each parameter.
+        doubtful: names of computed rates that may be negative.
     """
     rate = transition.rate
     signed = {key for key, known in parameters.items() if known.signed} | {*doubtful}
     return rate.may_be_no_rate or not signed.isdisjoint(rate.parameters)
 
 
-def check(transition: Transition, values: Mapping[str, Any], line: str | None = None) -> None:
-    """Raise ValueError if a rate is known to be negative or infinite; ``line`` is where it stands in a text."""
+def check(transition: Transition, values: Mapping[str, ArrayLike], line: str | None = None) -> None:
+    """Raise ValueError if a rate is concrete and negative or infinite; ``line`` is its line in a text, if any."""
     rate = transition.rate
     used = {key: concrete_value(values[key]) if key in values else None for key in rate.parameters}
-    known = {key: np.asarray(value, float) for key, value in used.items() if value is not None}
+    known = {key: value.astype(float) for key, value in used.items() if value is not None}
     if len(known) < len(used):
         return
     with np.errstate(all="ignore"):
@@ -52,13 +55,17 @@ def check(transition: Transition, values: Mapping[str, Any], line: str | None = 
     raise ValueError(f"{where} is {found[bad].flat[0]:g}{' where ' if at else ''}{' and '.join(at)}.")
 
 
-def nothing_leaves(leaks: Sequence[Transition], rates: Sequence[Any]) -> Any:
-    """0 where nothing leads out of rest but binding, else NaN.
+def nothing_leaves(leaks: Sequence[Transition], rates: Sequence[ArrayLike]) -> ArrayLike:
+    """0 if only binding leads out of the states at rest, else NaN.
+
+    Args:
+        leaks: the other transitions out of these states.
+        rates: the rate of each.
 
     Raises:
-        ValueError: a rate is known, and not 0.
+        ValueError: a rate is concrete, and not 0.
     """
-    still: Any = 0.0
+    still: ArrayLike = 0.0
     for transition, rate in zip(leaks, rates, strict=True):
         known = concrete_value(rate)
         if known is None:
@@ -72,9 +79,13 @@ def nothing_leaves(leaks: Sequence[Transition], rates: Sequence[Any]) -> Any:
 
 
 def values(
-    transitions: tuple[Transition, ...], may_be_none: Sequence[bool], computed: Mapping[str, Computed], p: Any, T: Any
-) -> list[Any]:
-    """The rate of each transition, /ms; NaN where it is none, which ``may_be_none`` says of each."""
+    transitions: tuple[Transition, ...],
+    may_be_none: Sequence[bool],
+    computed: Mapping[str, Computed],
+    p: AnyParams,
+    T: Array,
+) -> list[Array]:
+    """The rate of each transition, /ms; NaN if it is negative or infinite, where ``may_be_none`` is True."""
     values = p._asdict() | {name: or_nan(function(p)) for name, function in computed.items()}
     rates = []
     for transition, guarded in zip(transitions, may_be_none, strict=True):
@@ -84,8 +95,8 @@ def values(
     return rates
 
 
-def or_nan(rate: object) -> Any:
-    """A rate, NaN where it is none, and its derivatives, too."""
+def or_nan(rate: ArrayLike) -> Array:
+    """A rate, NaN if it is negative or infinite; its derivatives are NaN too."""
     rate = jnp.asarray(rate)
     return rate * jnp.where((rate >= 0) & (rate < jnp.inf), jnp.ones_like(rate), jnp.nan)
 
@@ -93,7 +104,7 @@ def or_nan(rate: object) -> Any:
 def units_of(
     transitions: tuple[Transition, ...], computed: Mapping[str, Computed], values: Mapping[str, float]
 ) -> dict[str, str]:
-    """The unit of each rate that stands alone in a transition, or beside computed ones."""
+    """The unit of each parameter that follows from its place in a rate: alone, or with computed rates as factors."""
     found: dict[str, set[str]] = {}
     terms = [(term, transition.binds) for transition in transitions for term in transition.rate.terms]
     for term, binds in terms:
@@ -118,12 +129,12 @@ def units_of(
 
 
 def _single(terms: Sequence[Product]) -> list[str]:
-    """The names that are terms of a sum by themselves, or with a number."""
+    """The names that are terms of a sum, alone or with a number as a factor."""
     return [one.names[0] for one in terms if len(one.parameters) == len(one.names) == 1]
 
 
 def check_units(rate: Product, known_units: Mapping[str, str], line: str, *, is_rate: bool = True) -> None:
-    """Raise ValueError if names are added up whose units are known and differ."""
+    """Raise ValueError if a sum has terms whose units are known and differ."""
     for term in rate.terms:
         for part in (*term.times, *term.over):
             check_units(Product(1.0, (), (part,)), known_units, line, is_rate=False)
@@ -139,7 +150,7 @@ def check_units(rate: Product, known_units: Mapping[str, str], line: str, *, is_
 
 
 def uses(transitions: tuple[Transition, ...]) -> dict[str, str]:
-    """What each rate does, by name."""
+    """What each rate does, by name, such as "rate of C0 -> C1"."""
     uses: dict[str, list[str]] = {}
     for transition in transitions:
         for key in dict.fromkeys(transition.rate.parameters):

@@ -6,8 +6,8 @@
     search          which events there are, when, and how large
     deconvolution   all steps for one sweep
 
-Each imports only from those above it. All of it is NumPy and SciPy outside of JAX: that there is an event is a decision
-and not the solution of an equation, so there is nothing to differentiate.
+Each imports only from those above it. They use NumPy and SciPy instead of JAX: whether there is an event is a decision,
+and has no derivative.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Events", "deconvolve"]
 
 # Times are evenly spaced if they differ from an even grid by less than this fraction of the interval.
 _EVEN = 0.01
-# The baseline's Gaussian, in lengths of one response.
+# The standard deviation of the baseline's Gaussian, in lengths of one response.
 _DRIFT = 4.0
 
 
@@ -60,14 +60,13 @@ def deconvolve(
         params: its ``Params``, scalars, such as `fit` finds for the mean of some events.
         times: (M,) ms, evenly spaced; or a `Recording`, alone.
         trace: (M,), or (R, M) for R sweeps: a current, voltage or conductance in any unit.
-        threshold: how far an event must stand out, in standard deviations of what noise alone gives in the deconvolved
-            trace.
+        threshold: the smallest height of an event in the deconvolved trace, in standard deviations of the noise there.
         smallest: events smaller than this, in the trace's unit, are left out of the result.
-        sign: 1 for events that go up or -1 for events that go down; by default the direction of the larger events.
+        sign: 1 for events that go up, -1 for events that go down; by default the direction of the larger events.
         drift: ms; the baseline is what varies more slowly than a Gaussian of this standard deviation. By default 4
             times the length of one response, which ends at 0.1 % of its peak.
-        mismatch: the fraction, 0 to 1, by which recorded responses may differ in shape from the kernel's: an event
-            beside a large one must stand out by so much more.
+        mismatch: the fraction, 0 to 1, by which the shapes of recorded responses may differ from the kernel's. An event
+            near a large one must be higher by this fraction of the large one's response.
 
     Returns:
         `Events`, or a list of R of them if ``trace`` is (R, M) or a `Recording` is given.
@@ -78,26 +77,28 @@ def deconvolve(
             is 0 or rises for longer than the trace lasts, or a number out of range.
 
     The trace is modelled as a baseline, plus responses of any size and of one sign, plus Gaussian noise of any
-    spectrum. It is deconvolved in the frequency domain, as Pernia-Andrade et al. do, but by a matched filter that
-    weighs each frequency by the power of the noise there, instead of by a band-pass that is set by hand. The power is
-    estimated from what is left of the trace, twice. An event is placed wherever the result passes the threshold, to a
-    sixteenth of the 10-90 % rise or better. The sizes of all events are found together by least squares, none negative.
-    Then each event is moved to where it matches best what the others leave, is replaced by two events if these match
-    better, and is left out if it no longer stands out of the noise beside the others.
+    spectrum. It is deconvolved in the frequency domain, as by Pernia-Andrade et al., but by a matched filter, which
+    weights each frequency by the power of the noise there, instead of by a band-pass filter that is set by hand. The
+    power is estimated twice from what events and baseline leave of the trace. There is an event wherever the result
+    passes the threshold. Its time is found to 1/16 of the 10-90 % rise or better. The sizes of all events are found
+    together by least squares without negative sizes. Then each event is moved to the time at which it best matches what
+    the others leave. It is replaced by two events if these match better, and is left out if it is no longer above the
+    threshold beside the others.
 
-    Two events that are too close to be told apart are reported as one, with the sum of their sizes. They are too close
-    if the difference from one event stands out of the noise by less than the threshold plus ``mismatch`` of their
-    match. At a peak of 5 standard deviations of white noise at 20 kHz, rise 0.9 and decay 5 ms, events 2 ms apart are
-    two, and events 0.2 ms apart are one. Events before the first sample are not reported, nor those for which the trace
-    ends before 70 % of the response (of its energy).
+    Two events that are too close to be distinguished are reported as one, with the sum of their sizes. They are too
+    close if what distinguishes them from one event is below the threshold plus ``mismatch`` times their match. If the
+    peak is 5 standard deviations of white noise, the rise 0.9 ms, the decay 5 ms and the sampling rate 20 kHz, events
+    2 ms apart are reported as two, and events 0.2 ms apart as one. Events before the first sample are not reported, nor
+    those of whose response the trace holds less than 70 % (of its energy).
 
-    The baseline is the mean of the trace without events under a Gaussian of ``drift``, mirrored at the ends. The
-    responses lose in the same way what a baseline would follow, so that many events do not draw it towards them. In a
-    trace that is hardly longer than ``drift``, or where responses overlap all the time, the baseline takes part of them
-    and sizes are too small: of events 50 a second that last 5 ms, one in ten is missed or merged.
+    The baseline is the trace without events, smoothed by a Gaussian with the standard deviation ``drift`` and mirrored
+    at the ends. Responses are compared with the trace after the same smoothed part was subtracted from both, so that
+    many events do not pull the baseline towards them. If the trace is hardly longer than ``drift``, or if responses
+    overlap all the time, part of them counts as baseline, and sizes are too small: of 50 events a second that last
+    5 ms, one in ten is missed or merged.
 
-    A receptor's response saturates, and a spike during a pulse restarts it; here responses add up, so that where they
-    overlap `respond` gives less. White noise alone is taken for an event about once in two minutes.
+    A receptor's response saturates, and a spike during a pulse restarts it. Here responses add up, so that `respond`
+    gives less where they overlap. White noise alone gives about one event in two minutes.
 
     Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229.
     """
@@ -157,8 +158,8 @@ def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
     return interval
 
 
-def _as_number(name: str, value: Any, condition: Callable[[Any], Any], expected: str) -> float:
-    """``value``, which must be known now and meet the condition."""
+def _as_number(name: str, value: object, condition: Callable[[np.ndarray], object], expected: str) -> float:
+    """``value``, which must be a number that is known now and meets the condition."""
     return float(as_float64(name, check_number(name, value, condition, expected)))
 
 

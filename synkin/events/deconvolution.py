@@ -45,7 +45,8 @@ def events_of_sweep(
     noise, curve, baseline = filters.WHITE, np.zeros(count + length), np.zeros(count)
     direction = 1
     for stage in range(1, _MAX_STAGES + 1):
-        # The baseline is mirrored at the trace's ends and responses are cut there: what was found is added beyond them.
+        # The baseline is mirrored at the ends of the trace, and responses are cut there. So the search gets the trace
+        # without the events so far, and these are added again with what would follow beyond the ends.
         left = trace - curve[:count]
         left -= filters.baseline(left, width)
         matched = filters.matched(

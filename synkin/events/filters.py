@@ -1,7 +1,7 @@
-"""What is done in the frequency domain: the baseline, the spectrum of the noise, and the matched filter.
+"""Computations in the frequency domain: the baseline, the spectrum of the noise, and the matched filter.
 
-The trace is a baseline, plus the sum of events, plus noise. Let h be the response to one event, less what of it the
-baseline would follow, and S the spectrum of the noise. Then the search needs only
+The trace is a baseline, plus the sum of events, plus noise. Let h be the response to one event without the part that
+the baseline would follow, and S the spectrum of the noise. Then the search needs only
 
     C(t)   = <y, h(. - t)>           how well an event at t matches the trace y
     R(t,u) = <h(. - t), h(. - u)>    how much two events overlap
@@ -19,8 +19,9 @@ from scipy import fft, signal
 from synkin.events.template import Template
 
 # The lowest power of the noise at any frequency, as a fraction of its mean power at the frequencies of the events.
-# Louder frequencies, as those of drift and hum, count less. But frequencies with hardly any noise, above a low-pass
-# filter, do not count more: the shape of an event is not known there, and the sharp match would have side lobes.
+# Frequencies with more noise, such as those of drift and hum, count less. But frequencies with hardly any noise, such
+# as those above a low-pass filter, do not count more: the shape of an event is not known there, and the match would be
+# sharp, with side lobes.
 _FLOOR = 1.0
 # The spectrum is estimated from this many samples on, as the median of at least this many segments.
 _FEW, _SEGMENTS = 512, 8
@@ -57,14 +58,14 @@ def baseline(trace: np.ndarray, width: float) -> np.ndarray:
 
 
 def less_baseline(curve: np.ndarray, width: float) -> np.ndarray:
-    """A curve that is 0 outside of its samples, less what of it a baseline of an endless trace would follow."""
+    """A curve that is 0 outside of its samples, without the part that the baseline of an endless trace would follow."""
     size = fft.next_fast_len(len(curve) + int(2 * _REACH * width), real=True)
     passed = -np.expm1(-0.5 * (2 * np.pi * width * fft.rfftfreq(size)) ** 2)
     return fft.irfft(fft.rfft(curve, size) * passed, size)[: len(curve)]
 
 
 def spectrum(residuals: np.ndarray, template: Template) -> Spectrum:
-    """The spectrum of what is left of the trace: the median over segments, which few events hardly change."""
+    """The spectrum of what events and baseline leave: the median over segments, which a few events hardly change."""
     count = len(residuals)
     length = min(4 * template.samples.shape[1], count // _SEGMENTS)
     if count < _FEW:

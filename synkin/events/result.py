@@ -18,7 +18,7 @@ class Events(NamedTuple):
     noise: Annotated[float, "standard deviation of the samples without baseline and events", "the trace's unit"]
     threshold: Annotated[float, "the smallest size at which an event by itself is found", "the trace's unit"]
     curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
-    baseline: Annotated[np.ndarray, "(M,) what varies more slowly", "the trace's unit"]
+    baseline: Annotated[np.ndarray, "(M,) what varies more slowly than events", "the trace's unit"]
     duration: Annotated[float, "from the first sample to the last", "ms"]
     unit: Annotated[str, "the trace's, such as 'pA'; '' if it is not known"]
 

@@ -1,4 +1,4 @@
-"""Which events there are, when, and how large: events are added where the trace shows one, moved, and left out again.
+"""Which events there are, when, and how large: events are added where the trace shows one, moved, and removed again.
 
 Place ``n Q + q`` lies q/Q of an interval after sample n. Matches are compared in units of what noise adds to a match
 (`filters`), so that a level is a number of standard deviations.
@@ -51,7 +51,7 @@ class Rules(NamedTuple):
 
 
 def direction_of(matched: Matched, threshold: float) -> int:
-    """1 or -1: the side on which matches stand out of the noise farther."""
+    """1 or -1: the direction in which matches rise farther above the noise."""
     scores = (matched.match / matched.norm).ravel()
     up, down = (np.maximum(side - threshold * _spread(side), 0) for side in (scores, -scores))
     return 1 if up @ up >= down @ down else -1
@@ -118,10 +118,10 @@ class State:
     # The steps of a round
 
     def add(self) -> bool:
-        """Add an event at each place where what is left stands out of the noise the most; whether there was any."""
+        """Add an event at each maximum of what is left that is above the threshold. Return whether there was any."""
         scores = self.left / self.norm
         self.noise = _spread(scores)
-        # What is left beside a large event may only be due to its shape.
+        # What is left near a large event may only be due to the shape of that event.
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(
             (self.match - self.left) / self.norm, 0.0
         )
@@ -141,7 +141,7 @@ class State:
         return True
 
     def split(self) -> bool:
-        """Replace an event by two where two match much better; whether there was any."""
+        """Replace each event by two if two match much better. Return whether any was replaced."""
         places: list[int] = []
         for i, place in enumerate(self.places):
             pair = self._pair(i)
@@ -176,7 +176,7 @@ class State:
         return [int(tried[first[best]]), int(tried[second[best]])] if gain > level**2 else None
 
     def settle(self) -> None:
-        """Find sizes by least squares, move events one by one, and leave out those that are none."""
+        """Find sizes by least squares, move events one by one, and leave out those below the threshold."""
         for _ in range(_SWEEPS):
             self._join()
             self._solve()
@@ -243,7 +243,7 @@ class State:
         return np.array(bands)
 
     def _move(self) -> bool:
-        """Move each event to the nearby place where it matches best what the others leave; whether any moved."""
+        """Move each event to the nearby place where it best matches what the others leave. Return whether any moved."""
         moved = False
         last = len(self.match) - 1
         for i, place in enumerate(self.places):
@@ -260,7 +260,7 @@ class State:
         return moved
 
     def _join(self) -> None:
-        """Replace two events that cannot be told apart by one."""
+        """Replace two events that cannot be distinguished by one."""
         while len(self.places) > 1:
             overlap = self._between(self.places[:-1], self.places[1:])
             pairs = np.flatnonzero(overlap > _SAME * self.norm[self.places[:-1]] * self.norm[self.places[1:]])
@@ -273,18 +273,18 @@ class State:
             self.places, self.sizes = self.places[keep], self.sizes[keep]
 
     def _leave_out(self) -> bool:
-        """Leave out events that do not stand out of the noise, of neighbours the weakest; whether there was any."""
+        """Leave out events below the threshold, of neighbours only the weakest. Return whether there was any."""
         if not self.places.size:
             return False
         norm = self.norm[self.places]
-        # With the best sizes nothing is left at an event: the match there is its own and that of the others.
+        # With the best sizes nothing is left at an event: the match there comes from itself and from the others.
         others = self.match[self.places] / norm - self.sizes * norm
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
         excess = self.sizes * np.sqrt(self._precision()) / level
         weak = excess < 1
         if not weak.any():
             return False
-        # Of neighbours only the weakest: without it the others may stand out.
+        # Of neighbours only the weakest: without it the others may be above the threshold.
         near = np.diff(self.places) <= self.width
         weak[1:] &= ~near | (excess[1:] < excess[:-1])
         weak[:-1] &= ~near | (excess[:-1] <= excess[1:])

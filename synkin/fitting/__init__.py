@@ -5,7 +5,7 @@
     samples         recordings, spike times and protocols, checked
     checking        all arguments of a fit, checked and turned into a problem
     model           the curve and its exact derivatives
-    search          SciPy's least squares from several starts
+    search          the search for the lowest sum of squares
     uncertainty     standard errors, trade-offs, profiles and the bootstrap
     quality         how well the curve describes the recording, and what to free if it does not
     serialization   fits in files
@@ -88,26 +88,26 @@ def fit(
             ``g_nmda5`` is the conductance of a part relative to that of the first: with a ``scale`` of either sign all
             parts have that sign.
         scale: from g in mS to the trace's unit, of either sign. True: fitted, False: 1, a number: held there,
-            "shared": fitted, one for all recordings, as for jumps of one patch to several concentrations.
+            "shared": fitted, one for all recordings, such as jumps of one patch to several concentrations.
         offset: baseline in the trace's unit. True: fitted, False: 0, a number: held there, "shared" as for scale.
         onset: common shift of the spike times in ms. True: fitted, False: 0, a number: held there, "shared" as for
-            scale. It is sought around 0, within about twice the width of the response, and within 6 ms at least. For a
-            kernel that jumps, as `synkin.expon` does, the recording determines it to a sample interval, and the middle
-            of that is given.
+            scale. It is sought around 0, up to about twice the width of the response and at least up to 6 ms. If the
+            kernel jumps at a spike, as `synkin.expon` does, all onsets within one sample interval give the same curve,
+            and the result is the middle of that interval.
         weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
-        sigma: (M,), (R, M), or (R,) with one for each recording: how large the error of a sample is relative to others.
-            Only ratios count: the size of the errors comes from the residuals, and ``noise`` is that of a sample whose
-            ``sigma`` is average.
+        sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
+            count. The size of the errors is estimated from the residuals, and ``noise`` is that of a sample with an
+            average ``sigma``.
         tie: parameters that have the value of a free one, such as ``{"beta2": "beta1"}``.
         delay: ms, 0 or more, from the spike times to where they act, if it is known. A delay that is to be fitted is an
             onset with bounds, such as ``onset=True, bounds={"onset": (0.0, 5.0)}``: the two are one shift.
         bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
             default a parameter stays within a factor of 10,000 of its start.
-        loss: "linear", or "soft_l1", which large outliers hardly influence.
+        loss: "linear", or "soft_l1", on which large outliers have little influence.
         starts: the maximum number of starts. The first two thirds are ``params``, parameters at which the kernel is
-            about as fast as the recording (the fastest part of a sum as the fast one of two exponentials), and others
+            about as fast as the recording (the fastest part of a sum like the fast one of two exponentials), and others
             up to 10 times smaller or larger than these; they stop once 3 starts agree on the lowest sum of squares.
-            The last third is near the best so far. The starts are the same every time, and the best result is kept.
+            The last third are near the best so far. The starts are the same every time, and the best result is kept.
         overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
         unit: of the trace, such as "pA", for summary and pictures.
         max_nfev: the maximum number of evaluations of the curve in one start.
@@ -124,17 +124,17 @@ def fit(
     result.
 
     Standard errors are those of the linearised problem. They allow for noise that is correlated between neighbouring
-    samples, as filtered noise is, and assume that its level is the same everywhere. A quantity that the recording does
-    not determine has an infinite one; ``message`` then names the combination that can be known instead, and what to
-    hold.
+    samples, as filtered noise is, and assume that its level is the same everywhere. If the recording does not determine
+    a quantity, its standard error is infinite, and ``message`` names the combination that can be known instead and what
+    to hold.
 
     ``message`` begins with how well the curve describes the recording: how much of its variance the curve explains, how
     much is noise, and whether the rest means that the kernel does not describe the recording. The noise is estimated
-    without the kernel, from the distance of samples from the line between their neighbours, at distances up to a
-    thirty-second of the recording per spike, over which a response is nearly straight. Slower noise cannot be told from
-    a response of another shape; ``message`` says so, unless the rest is large. If the curve leaves more than fast
-    noise, and scale, offset or onset is held, they are freed in further fits of 4 starts, and ``message`` says which to
-    free if that leaves much less.
+    without the kernel, from the distance of each sample from the line between two others. These are at most 1/32 of the
+    recording per spike away, over which a response is nearly straight. Slower noise cannot be distinguished from a
+    response of another shape; ``message`` says so, unless the rest is large. If more than fast noise is left, and
+    scale, offset or onset is held, further fits of 4 starts free them, and ``message`` says which of them to free if
+    much less is then left.
 
     Source: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7.
     """

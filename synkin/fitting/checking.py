@@ -1,7 +1,7 @@
 """The arguments of a fit, checked and turned into a `Problem`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -21,10 +21,10 @@ from synkin.solving import limits
 
 def as_problem(
     kernel: Kernel,
-    params: Any,
+    params: NamedTuple,
     spike_times: ArrayLike | Jumps,
     times: ArrayLike | Sequence[ArrayLike],
-    trace: Any,  # an array, a list of arrays, or a quantity
+    trace: ArrayLike | Sequence[ArrayLike],
     *,
     free: str | Sequence[str],
     held: Mapping[str, bool | float | str],
@@ -51,8 +51,7 @@ def as_problem(
             units.strip_unit("spike_times", spike_times, "ms"),
             units.strip_unit("weights", weights, "mS"),
         )
-    if units.is_quantity(trace):
-        trace, unit = trace.mantissa, str(trace.unit)
+    trace, own_unit = samples.split_unit(trace)
     check_params(params, (), kernel)
     kernel.input.check_overlap(overlap)
     params = params._make(float(as_float64(f"params.{name}", value)) for name, value in params._asdict().items())
@@ -92,7 +91,7 @@ def as_problem(
         importance=samples.importance(sigma, present, is_single),
         is_single=is_single,
         overlap=overlap,
-        unit=unit,
+        unit=own_unit or unit,
         free=free,
         logarithmic=tuple(not kernel.parameters[name].signed for name in free),
         ties=ties,
@@ -126,24 +125,23 @@ def _check_free(kernel: Kernel, params: NamedTuple, free: str | Sequence[str]) -
     return free
 
 
-def _as_held(name: str, value: Any) -> float | None:
-    """The value at which scale, offset or onset is held; None for True and "shared", which mean that it is fitted."""
+def _as_held(name: str, value: object) -> float | None:
+    """The value at which scale, offset or onset is held. None if it is fitted, for which True and "shared" stand."""
     if isinstance(value, str) and value == "shared":
         return None
     if isinstance(value, bool | np.bool_):
         return None if value else OWN[name]
     if isinstance(value, str):
         raise TypeError(f"Argument `{name}` must be True, False, 'shared' or a finite number, but is {value!r}.")
-    check_number(name, value, np.isfinite, "True, False, 'shared' or a finite number")
-    return float(value)
+    return float(check_number(name, value, np.isfinite, "True, False, 'shared' or a finite number"))
 
 
-def _as_delay(value: Any) -> float:
+def _as_delay(value: object) -> float:
     """``value``, a delay in ms that is known now."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(
             "Argument `delay` must be a number of ms, but is "
-            f"{value}: one that is to be fitted is an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
+            f"{value}: to fit a delay, fit an onset with bounds, as onset=True, bounds={{'onset': (0.0, 5.0)}}."
         )
     value = units.strip_unit("delay", value, "ms")
     as_float64("delay", value)
@@ -153,7 +151,7 @@ def _as_delay(value: Any) -> float:
 def _as_ties(
     kernel: Kernel, params: NamedTuple, free: tuple[str, ...], tie: Mapping[str, str] | None
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of a parameter and the free one whose value it has."""
+    """Each tied parameter with the free parameter whose value it has."""
     if tie is None:
         return ()
     if not isinstance(tie, Mapping):
@@ -167,7 +165,10 @@ def _as_ties(
         if other not in free:
             raise ValueError(f"Argument `tie` must tie to what is free ({', '.join(free)}), but has {other!r}.")
         if kernel.parameters[name].signed != kernel.parameters[other].signed:
-            raise ValueError(f"Parameters `{name}` and `{other}` must have the same range to be tied, but have not.")
+            raise ValueError(
+                f"Parameters `{name}` and `{other}` must both be positive, or both of any sign, to be tied, but are "
+                "not."
+            )
     return tuple(tie.items())
 
 

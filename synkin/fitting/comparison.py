@@ -1,4 +1,4 @@
-"""Which of several kernels describes a recording best, for the number of parameters that it takes."""
+"""Which of several kernels describes a recording best, given how many numbers each fits."""
 
 import html
 import textwrap
@@ -14,7 +14,7 @@ from synkin.fitting.formatting import aligned, listed
 from synkin.fitting.quality.goodness_of_fit import Quality, assess
 from synkin.fitting.result import Fit
 
-# Evidence ratios up to this one are hardly any evidence.
+# A fit that is at most this many times as likely as another is hardly better.
 _HARDLY = 3.0
 # The width of text.
 _WIDTH = 100
@@ -25,15 +25,15 @@ _WIDTH = 100
 class Comparison:
     """Fits of one recording, the most likely first. Arrays are (n,), one element for each fit.
 
-    The number of independent samples is that of the fit whose residuals are the least correlated: a kernel that does
-    not describe the recording leaves residuals that are correlated for that reason.
+    The number of independent samples comes from the fit whose residuals are least correlated, because a kernel that
+    does not describe the recording leaves correlated residuals even if the noise is white.
     """
 
     names: Annotated[tuple[str, ...], "of the fits"]
     fits: Annotated[tuple[Fit, ...], "what `synkin.fit` returned"]
     samples: Annotated[float, "the number of independent samples"]
-    numbers: Annotated[np.ndarray, "how many numbers each fitted"]
-    r_squared: Annotated[np.ndarray, "part of the variance that each curve explains", "1"]
+    numbers: Annotated[np.ndarray, "the number of fitted numbers of each"]
+    r_squared: Annotated[np.ndarray, "fraction of the variance that each curve explains", "1"]
     aicc: Annotated[np.ndarray, "above the lowest; infinite if there are too few samples for the numbers fitted", "1"]
     bic: Annotated[np.ndarray, "above the lowest", "1"]
     weights: Annotated[np.ndarray, "Akaike weights, from AICc; they add up to 1", "1"]
@@ -74,17 +74,17 @@ class Comparison:
 
 
 def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
-    """Compare kernels that were fitted to one recording: how well each describes it for the numbers it fits.
+    """Compare kernels that were fitted to one recording: how well each describes it, given how many numbers it fits.
 
     Args:
         fits: two or more results of `synkin.fit` for the same samples, in a list or by name. In a list each is called
             by its kernel's name.
 
     Returns:
-        `Comparison`, the most likely first: a table as text, which `synkin.plot.compare` draws. AICc and BIC are those
-        of least squares with normal noise whose level is fitted too. The number of samples in them is that of
-        independent samples: all samples over how many of them count as one (`Fit.alike`, the smallest of all fits). The
-        evidence for one fit over another is exp(dAICc / 2).
+        `Comparison`, the most likely first. It is shown as a table, and `synkin.plot.compare` draws it. AICc and BIC
+        are those of least squares with normal noise whose level is fitted too. They count independent samples: the
+        number of samples, divided by the number of neighbouring samples that count as one (`Fit.alike`, the smallest of
+        all fits). One fit is exp(dAICc / 2) times as likely as another.
 
     Raises:
         TypeError: something that is not a fit.
@@ -114,7 +114,7 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
     numbers = np.array([len(fit.point) for fit in given])
     importance = np.reshape(first.importance, np.shape(given[0].residuals))
     squares = np.array([np.nansum((fit.residuals * importance) ** 2) for fit in given])
-    # Sums of squares that are only rounding are equally good.
+    # Sums of squares that are only rounding errors are equally good.
     floor = np.finfo(float).eps * float((first.trace**2).sum()) or np.finfo(float).tiny
     likely = samples * np.log(np.maximum(squares, floor) / samples)
     count = numbers + 1  # with the noise's level
@@ -155,19 +155,21 @@ def _sentences(
     else:
         sentences = [f"{names[0]} is the most likely of them."]
     if bic.argmin() != 0:
-        sentences.append(f"By BIC, which charges more for a number, it is {names[int(bic.argmin())]}.")
+        sentences.append(f"By BIC, which penalises each fitted number more, it is {names[int(bic.argmin())]}.")
     sentences.append(f"About {samples:.0f} samples are independent.")
     if not has_aicc.all():
         few = [name for name, has_own in zip(names, has_aicc, strict=True) if not has_own]
         sentences.append(
-            f"That is too few for the numbers of {listed(few)}, of which AICc says nothing"
+            f"That is too few for the AICc of {listed(few)}, which fits too many numbers"
             f"{': the weights are those of BIC' if not has_aicc.any() else ''}."
         )
     quality = _quality(best)
     if quality is Quality.SHAPE_LEFT:
-        sentences.append("Even the most likely does not describe the recording.")
+        sentences.append("Even the most likely kernel does not describe the recording.")
     elif quality is Quality.MAYBE_SHAPE_LEFT:
-        sentences.append("Even the most likely may not have quite the shape of the recording: see its residuals.")
+        sentences.append(
+            "Even the most likely kernel may not quite have the shape of the recording: look at its residuals."
+        )
     return " ".join(sentences)
 
 

@@ -48,7 +48,7 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
         g, (R, M), and its derivatives with respect to the parameters' coordinates and onset, (R, M, P + 1).
     """
     recordings, samples = problem.trace.shape
-    # Recordings with the same spikes at the same times have the same g, which is computed once.
+    # Recordings with the same spikes and sample times have the same g, which is computed once.
     shifted = "onset" in problem.own and "onset" not in problem.shared
     one = not shifted and problem.spike_times.ndim == problem.times.ndim == 1
     rows = 1 if one else recordings
@@ -196,15 +196,15 @@ def _sums_of_squares(
         scale = jnp.broadcast_to(held.get("scale", best), best.shape)
         return ((target - scale[:, None] * g) ** 2).sum(axis=1)
 
-    # One onset after the other: all at once would take n times the memory, and as long.
+    # One onset after the other: all at once would take n times the memory, and no less time.
     return jax.lax.map(sums, onsets)
 
 
 def _each(kernel: Kernel, function: Callable[..., _Result], *rows: Array) -> _Result:
     """``function`` of each row.
 
-    A kernel that is solved by matrices takes one row after the other, which is faster: each row then computes only
-    the squarings of its propagators that its own times need.
+    If the kernel is solved by matrices, rows are computed one after the other. That is faster, because each row then
+    computes only the squarings of its propagators that its own times need.
     """
     if any(part.structure.has_matrix for part in kernel.parts):
         return jax.lax.map(lambda row: function(*row), rows)

@@ -7,14 +7,14 @@ import numpy as np
 
 from synkin.declaring.kernel import Kernel
 
-# What each recording has of its own, with the value if it is neither fitted nor given.
+# Quantities of which each recording may have its own value, and their values if they are neither fitted nor given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
 # The largest factor between a parameter and its start if no bounds are given.
 REACH = 1e4
 
 
 class Form(NamedTuple):
-    """What the curve depends on besides numbers: a program is compiled for each."""
+    """What the curve depends on besides numbers. The program of the curve is compiled once for each."""
 
     kernel: Kernel
     free: tuple[str, ...]  # parameters
@@ -36,7 +36,7 @@ class Problem:
     params: NamedTuple  # floats
     spike_times: np.ndarray  # (K,) or (R, K) ms, with the delay; of a protocol its edges
     delay: float  # ms
-    sent: np.ndarray  # the spike times without the delay
+    sent: np.ndarray  # the spike times as given, without the delay
     weights: np.ndarray  # same shape, mS; of a protocol the concentrations after the edges, mM
     jumps: bool  # whether it is a protocol of concentrations
     times: np.ndarray  # (M,) or (R, M) ms
@@ -57,7 +57,7 @@ class Problem:
 
     @property
     def form(self) -> Form:
-        """What the curve depends on besides numbers."""
+        """The `Form` of this problem."""
         return Form(self.kernel, self.free, self.logarithmic, self.ties, self.overlap, self.jumps)
 
     @property
@@ -123,6 +123,6 @@ class Problem:
 
 
 def default_onset(spike_times: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-    """The bounds of an onset in ms if none are given: with it the last spike stays before the end of the recording."""
+    """The default bounds of an onset in ms, within which the last spike stays before the end of the recording."""
     last = spike_times[np.isfinite(spike_times)].max()
     return float(times[..., 0].min() - times[..., -1].max()), float(times[..., -1].max() - last)

@@ -6,7 +6,7 @@ import html
 import os
 import textwrap
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ from synkin.fitting.uncertainty.profiles import Profile, profile
 from synkin.fitting.uncertainty.resampling import Bootstrap, bootstrap
 from synkin.fitting.uncertainty.standard_errors import Uncertainty
 
-# The message mentions correlated residuals from this many samples that count as one on.
+# The message mentions correlated residuals if at least this many neighbouring samples count as one.
 _WORTH_SAYING = 2.0
 # The width of text.
 _WIDTH = 100
@@ -37,7 +37,7 @@ _ROUNDING = 1e-12
 @fields.described
 @dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class Fit:
-    """The curve ``scale * g + offset`` that follows a recording most closely, and how far it can be trusted.
+    """The curve ``scale * g + offset`` that follows a recording most closely, and how certain it is.
 
     For R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
     R elements or rows; for one recording they are numbers and vectors. A `Fit` can be pickled and copied, and `save`
@@ -50,23 +50,23 @@ class Fit:
     offset: Annotated[float | np.ndarray, "baseline", "trace's unit"]
     onset: Annotated[float | np.ndarray, "added to every spike time", "ms"]
     delay: Annotated[float, "added to every spike time too, held", "ms"]
-    free: Annotated[tuple[str, ...], "names of what was fitted"]
+    free: Annotated[tuple[str, ...], "names of the fitted quantities"]
     stderr: Annotated[
         dict[str, float | np.ndarray],
-        "standard error of what was fitted, by name, in its unit; inf where nothing is known",
+        "standard error of each fitted quantity, by name, in its unit; inf if nothing is known",
     ]
-    correlations: Annotated[np.ndarray, "(N, N) of the errors of what `labels` names", "1"]
+    correlations: Annotated[np.ndarray, "(N, N) of the errors of the numbers that `labels` names", "1"]
     labels: Annotated[
         tuple[str, ...], "the N numbers fitted: `free`, with scale[0], scale[1], ... for several recordings"
     ]
-    r_squared: Annotated[float, "part of the variance, around each recording's mean, that the curve explains", "1"]
+    r_squared: Annotated[float, "fraction of the variance, around each recording's mean, that the curve explains", "1"]
     noise: Annotated[float, "standard deviation of the residuals", "trace's unit"]
-    identifiable: Annotated[bool, "whether everything that was fitted is known to better than a factor of 2"]
+    identifiable: Annotated[bool, "whether all fitted quantities are known to better than a factor of 2"]
     verdict: Annotated[str, "how well the curve describes the recording, in a sentence"]
-    message: Annotated[str, "the verdict, and how the fit went, in sentences"]
+    message: Annotated[str, "the verdict, and sentences on the search and on what was fitted"]
     success: Annotated[bool, "whether the search ended by itself, before `max_nfev` evaluations"]
     nfev: Annotated[int, "evaluations of the curve in all starts together"]
-    seconds: Annotated[float, "how long it took, with compilation if there was any", "s"]
+    seconds: Annotated[float, "how long the fit took, compilation included", "s"]
     spike_times: Annotated[np.ndarray, "as given; or the edges of a protocol", "ms"]
     concentrations: Annotated[np.ndarray | None, "between the edges; None for spikes", "mM"]
     times: Annotated[np.ndarray, "(M,); (R, M) where each recording has its own", "ms"]
@@ -75,7 +75,7 @@ class Fit:
     predicted: Annotated[np.ndarray, "the curve, same shape", "trace's unit"]
     residuals: Annotated[np.ndarray, "trace - predicted; NaN where the trace is", "trace's unit"]
     alike: Annotated[float, "how many neighbouring samples count as one"]
-    problem: Annotated[Problem, "what was to be fitted, with all that was held"]
+    problem: Annotated[Problem, "what was to be fitted, and what was held"]
     point: Annotated[np.ndarray, "(N,) the result in the coordinates of `problem`"]
     width: Annotated[float, "the residual from which on the loss is linear; inf for 'linear'", "trace's unit"]
 
@@ -104,22 +104,23 @@ class Fit:
         return predicted[0] if self.problem.is_single else predicted
 
     def profile(self, name: str) -> Profile:
-        """How far one quantity can be moved, all others being fitted again, before the recording contradicts it.
+        """How the sum of squares grows as one quantity is held at other values and all others are fitted again.
 
         Args:
-            name: of what was fitted, such as "beta" or "onset": one that all recordings share.
+            name: what was fitted and is shared by all recordings, such as "beta" or "onset".
 
         Returns:
             `synkin.fit.Profile`: the curve and its 68 and 95 % intervals, which may be wider on one side.
             `synkin.plot.profile` draws it.
 
         Raises:
-            ValueError: another name, or one of which each recording has its own.
+            ValueError: any other name, or a quantity that each recording has its own value of.
 
-        An interval ends where the root of the sum of squares' growth, over the noise, passes the quantile of Student's
-        t. For a curve that is linear in the quantity that is the interval of the standard error. Correlated samples are
-        allowed for as in the standard errors. The steps of a parameter are logarithmic. An end is infinite, or 0, or
-        the bound, if the recording sets no limit there. Under "soft_l1" the weights stay those of the fit.
+        An interval ends where the square root of the growth, divided by the noise, passes a quantile of Student's t
+        distribution. If the curve is linear in the quantity, this is the interval that the standard error gives.
+        Correlated samples are allowed for as in the standard errors. The steps of a parameter are logarithmic. If the
+        recording sets no limit on one side, that end is infinite, or 0, or the bound. Under "soft_l1" the weights of
+        the samples are those of the fit.
 
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
         """
@@ -127,11 +128,11 @@ class Fit:
         with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
             return profile(self.problem, self.point, self.width, self.alike, name, stderr)
 
-    def bootstrap(self, n: int = 200, key: Any = 0, *, over: str | None = None) -> Bootstrap:
+    def bootstrap(self, n: int = 200, key: int | jax.Array = 0, *, over: str | None = None) -> Bootstrap:
         """Fits of recordings that are drawn at random from this one.
 
         Args:
-            n: how many.
+            n: the number of draws.
             key: a whole number or a key of `jax.random`; the same key gives the same draws.
             over: "sweeps": as many sweeps as there are, drawn with replacement, each with its own scale, offset and
                 onset; or "blocks": the fitted curve with residuals drawn in blocks, each twice as long as what counts
@@ -144,11 +145,11 @@ class Fit:
         Raises:
             TypeError, ValueError: arguments that make no sense, or recordings too short for 10 blocks.
 
-        Each draw is one descent from the fit. Drawn sweeps include whatever differs between sweeps; blocks include the
-        noise alone, are scaled up for the correlation that they lose at their ends, and are less certain the fewer
-        there are. Intervals are the middle part of the draws, made wider where there are few sweeps or samples: those
-        to 95 % held the true value in 92 to 96 % of 200 synthetic recordings with filtered noise, each of 30 blocks;
-        those of a profile in 93 to 96 %.
+        Each draw is fitted by one descent that starts at this fit. Drawn sweeps contain everything that differs between
+        sweeps. Drawn blocks contain the noise alone; they are scaled up, because correlations are lost at their ends,
+        and the intervals are less certain if there are few blocks. Intervals are the middle part of the draws, made
+        wider if there are few sweeps or samples. In 200 synthetic recordings with filtered noise, each of 30 blocks,
+        the 95 % intervals held the true value in 92 to 96 % of the recordings, and those of a profile in 93 to 96 %.
 
         Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
@@ -178,14 +179,14 @@ class Fit:
             ValueError: a file that `save` did not write or that was changed since, or a kernel that is missing or has
                 other equations than the one that was fitted.
 
-        Equations are the same if they give the same numbers at points that are in the file and, in the same versions of
-        synkin and JAX, do the same operations. A file of synkin 0.2.0 or earlier has neither: it is read if the kernel
-        gives the curve in the file.
+        Equations count as the same if they give the same values at points that are stored in the file and, if synkin
+        and JAX have the same versions, consist of the same operations. A file of synkin 0.2.0 or earlier stores
+        neither. It is read if the kernel gives the curve in the file.
         """
         return fit_files.load(cls, path, kernel)
 
     def summary(self) -> str:
-        """The verdict, a table of value, standard error and unit of each quantity, and how the fit went."""
+        """The verdict, a table of each quantity's value, standard error and unit, and the rest of the message."""
         rows, quality, rest = self._table()
         return "\n".join([textwrap.fill(self.verdict, _WIDTH), *aligned(rows), quality, textwrap.fill(rest, _WIDTH)])
 
@@ -233,7 +234,7 @@ class Fit:
 
 
 def as_fit(problem: Problem, found: SearchResult, known: Uncertainty, verdict: str, advice: str, seconds: float) -> Fit:
-    """The `Fit` of a search; ``advice`` says what to free, or is ""."""
+    """The `Fit` that a search gives. ``advice`` is a sentence on what to free, or ""."""
 
     def rows(a: np.ndarray) -> np.ndarray:
         return a[0] if problem.is_single else a
@@ -283,25 +284,25 @@ def as_fit(problem: Problem, found: SearchResult, known: Uncertainty, verdict: s
 
 
 def _sentences(problem: Problem, found: SearchResult, known: Uncertainty, advice: str) -> list[str]:
-    """How the fit went."""
-    # Sums of squares are equally good if they differ by less than one independent sample contributes, or by rounding.
+    """The sentences of the message about the search and about what was fitted."""
+    # Sums of squares count as equal if they differ by less than one independent sample contributes, or by rounding.
     one_sample = found.squares.min() / problem.present.sum() * known.inefficiency
     tolerance = one_sample + _ROUNDING * (problem.trace**2).sum()
     agreeing = int((found.squares <= found.squares.min() + tolerance).sum())
-    # This is about the search alone: starts agree on a bad curve as well as on a good one.
+    # The agreement of starts says nothing about the curve: they may agree on a poor one.
     search = f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found"
     left_out = found.asked - found.starts
     sentences = [f"{search}{f', so that {left_out} more were not needed' if left_out else ''}."]
     if not found.success:
-        sentences.append("The search stopped at `max_nfev` evaluations before it came to rest.")
+        sentences.append("The search stopped at `max_nfev` evaluations, before it converged.")
     missing = int((~problem.present).sum())
     if missing:
         sentences.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
-    # A curve that misses the recording says little about what the recording can tell apart.
+    # Trade-offs mean little if the curve does not follow the recording.
     sentences += [advice] if advice else known.trade_offs
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
-        sentences.append(f"At a bound, so that the standard errors do not hold: {', '.join(stuck)}.")
+        sentences.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")
     if known.inefficiency >= _WORTH_SAYING:
         sentences.append(
             f"The residuals of neighbouring samples are correlated: about {known.inefficiency:.0f} samples count as "

@@ -1,7 +1,7 @@
-"""The recording and what evoked it, checked: samples, their errors, spike times, protocols of concentrations."""
+"""Checks of a recording and of what evoked it: samples, their errors, spike times, protocols of concentrations."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -12,13 +12,15 @@ from synkin.arguments.times import check_in_order, check_increasing, check_times
 from synkin.declaring.kernel import Kernel
 from synkin.runs.protocol import Jumps
 
+_Value = TypeVar("_Value")
+
 
 def as_samples(
     given_times: ArrayLike | Sequence[ArrayLike], given_trace: ArrayLike | Sequence[ArrayLike]
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Times (M,) or (R, M) and trace (R, M), and whether the trace came as (M,).
 
-    Lists of recordings of different lengths are extended to the longest: NaN at times that go on.
+    If lists hold recordings of different lengths, these are extended to the longest one by NaN samples at later times.
 
     Raises:
         TypeError, ValueError: not real numbers, times that do not increase, or shapes that do not fit.
@@ -54,14 +56,15 @@ def as_samples(
     return times, trace, is_single
 
 
-def _as_rows(value: Any) -> Sequence[Any]:
+def _as_rows(value: object) -> Sequence[Any]:
     """``value`` if it is a list of vectors, else an empty list."""
-    is_list = isinstance(value, list | tuple) and all(np.ndim(row) == 1 for row in value)
-    return value if is_list else []
+    if isinstance(value, list | tuple) and all(np.ndim(row) == 1 for row in value):
+        return value
+    return []
 
 
 def _extended(times: Sequence[ArrayLike], trace: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of one length: NaN, at times that go on with the last interval."""
+    """Rows of one length: shorter ones are extended by NaN samples, whose times go on with the last interval."""
     rows = [as_float64("times", units.strip_unit("times", row, "ms")) for row in times]
     longest = max(map(len, rows))
     extended = np.full((2, len(rows), longest), np.nan)
@@ -73,7 +76,13 @@ def _extended(times: Sequence[ArrayLike], trace: Sequence[ArrayLike]) -> tuple[n
     return extended[0], extended[1]
 
 
-def importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
+def split_unit(value: _Value) -> tuple[_Value, str]:
+    """The numbers of a quantity and the name of its unit; of anything else itself and ""."""
+    quantity: Any = value
+    return (quantity.mantissa, str(quantity.unit)) if units.is_quantity(value) else (value, "")
+
+
+def importance(sigma: ArrayLike | None, present: np.ndarray, is_single: bool) -> np.ndarray:
     """1 over each sample's error ``sigma``, if it is given, (R, M), scaled so that the mean of its square is 1.
 
     Raises:
@@ -81,7 +90,7 @@ def importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
     """
     if sigma is None:
         return np.ones(present.shape)
-    errors = as_float64("sigma", sigma.mantissa if units.is_quantity(sigma) else sigma)
+    errors = as_float64("sigma", split_unit(sigma)[0])
     recordings, length = present.shape
     shapes = [(length,)] if is_single else [(length,), (recordings,), (recordings, length)]
     if errors.shape not in shapes:
@@ -98,10 +107,10 @@ def importance(sigma: Any, present: np.ndarray, is_single: bool) -> np.ndarray:
 
 
 def check_trace(trace: np.ndarray, present: np.ndarray, is_single: bool, shared: int, own: int) -> None:
-    """Check that there are samples enough for ``shared`` numbers and ``own`` numbers of each recording.
+    """Check that there are enough samples to fit ``shared`` numbers, and ``own`` numbers of each recording.
 
     Raises:
-        ValueError: too few samples, or a trace that is infinite somewhere or constant.
+        ValueError: too few samples, a constant trace, or an infinite sample.
     """
     if np.isinf(trace).any():
         r, m = np.argwhere(np.isinf(trace))[0]
@@ -147,7 +156,7 @@ def check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, recor
 
 
 def as_protocol(kernel: Kernel, given: Jumps, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    """The edges of a protocol in ms, and the concentration in mM after each of them; after the last it is 0.
+    """The edges of a protocol in ms, and the concentration in mM after each edge: 0 after the last one.
 
     Raises:
         TypeError, ValueError: a kernel that takes no concentration, or arrays that do not fit.

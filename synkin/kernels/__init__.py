@@ -1,7 +1,7 @@
-"""The kernels of the library, a file each, and the list of them.
+"""The kernels of the library, one in each file, and `KERNELS`, the dict of all of them.
 
-Each file holds ``Params`` with defaults, ``State``, the equations as the paper prints them, and their source;
-`synkin.declaring.kernel` derives the rest. A new kernel is a new file and an entry in `KERNELS`, which the tests use.
+A file holds ``Params`` with defaults, ``State``, the equations as the paper prints them, and their source. A new kernel
+needs a new file and an entry in `KERNELS`, which the tests go through.
 """
 
 from synkin.declaring.kernel import Kernel

@@ -3,7 +3,7 @@
 Source: Rall 1967, J. Neurophysiol. 30:1138.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -21,10 +21,10 @@ class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
     g: Annotated[Array, "conductance", "mS"]
-    h: Annotated[Array, "what drives it, to which an input adds", "mS"]
+    h: Annotated[Array, "what drives g, and what an input is added to", "mS"]
 
 
-def equations(p: Any, y: Any) -> dict[str, Any]:
+def equations(p: Params, y: State) -> dict[str, ArrayLike]:
     """The alpha synapse: ``h' = -h / tau``, ``g' = (h - g) / tau``; an input adds to h.
 
     A unit input gives g(s) = (s / tau) exp(-s / tau), with its peak 1/e at s = tau.

@@ -3,7 +3,7 @@
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -27,7 +27,7 @@ class State(NamedTuple):
     pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
-def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
+def equations(p: Params, y: State, T: Array) -> dict[str, ArrayLike]:
     """The AMPA receptor, first order: ``g' = alpha T (1 - g) - beta g``.
 
     Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.

@@ -3,7 +3,7 @@
 Source: the equations of brainpy.state's BioNMDA, after Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -26,11 +26,11 @@ class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
     g: Annotated[Array, "conductance as the fraction of open receptors, 0 to 1", "mS"]
-    x: Annotated[Array, "the intermediate that opens them, 0 to 1", "1"]
+    x: Annotated[Array, "what opens the receptors, 0 to 1", "1"]
     pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
-def equations(p: Any, y: Any, T: Any) -> dict[str, Any]:
+def equations(p: Params, y: State, T: Array) -> dict[str, ArrayLike]:
     """The NMDA receptor: ``x' = alpha2 T (1 - x) - beta2 x``, ``g' = alpha1 x (1 - g) - beta1 g``.
 
     Source: the equations of brainpy.state's BioNMDA, after Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
@@ -45,5 +45,5 @@ bionmda = receptor(
     equations,
     Params,
     State,
-    in_turn=True,  # as in brainpy.state's scheme, the step of g uses the new x
+    in_turn=True,  # as in brainpy.state, the step of g uses the new x
 )

@@ -1,18 +1,19 @@
 """The dual exponential synapse: separate rise and decay, its peak normalised.
 
-Written as a cascade instead of a difference of two exponentials, it has a limit and derivatives at tau_rise =
-tau_decay, where it is the alpha shape. If tau_rise is the longer one, the two exchange roles.
+The equations are a cascade instead of a difference of two exponentials, so that values and derivatives are right at
+tau_rise = tau_decay too, where g has the alpha shape. If tau_rise is longer than tau_decay, the two exchange roles.
 
 Source: Roth and van Rossum 2009, in: Computational Modeling Methods for Neuroscientists, MIT Press, ch. 6.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jax import Array
 from jax import numpy as jnp
 from jax.typing import ArrayLike
 
+from synkin.arguments.declaration import AnyParams
 from synkin.declaring.declare import linear
 from synkin.solving.propagators.closed_forms import phi
 
@@ -28,26 +29,26 @@ class Params(NamedTuple):
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g_rise: Annotated[Array, "what drives w, to which an input adds", "mS"]
-    w: Annotated[Array, "its decaying sum", "mS*ms"]
+    g_rise: Annotated[Array, "what drives w, and what an input is added to", "mS"]
+    w: Annotated[Array, "what g is proportional to", "mS*ms"]
 
 
-def equations(p: Any, y: Any) -> dict[str, Any]:
+def equations(p: Params, y: State) -> dict[str, ArrayLike]:
     """The dual exponential synapse: ``g_rise' = -g_rise / tau_rise``, ``w' = -w / tau_decay + g_rise``; an input adds
-    to g_rise, and ``g = amplitude w / peak``, peak being that of w after a unit input.
+    to g_rise, and ``g = amplitude w / peak``, where peak is the peak of w after a unit input.
 
-    So g is proportional to exp(-t/tau_decay) - exp(-t/tau_rise), with the peak ``amplitude``.
+    g is proportional to exp(-t/tau_decay) - exp(-t/tau_rise), with the peak ``amplitude``.
     Source: Roth and van Rossum 2009, in: Computational Modeling Methods for Neuroscientists, MIT Press, ch. 6.
     """
     return {"g_rise": -y.g_rise / p.tau_rise, "w": -y.w / p.tau_decay + y.g_rise}
 
 
-def conductance(p: Any, y: Any) -> Any:
+def conductance(p: AnyParams, y: State) -> Array:
     """g in mS."""
     return p.amplitude / peak(p) * y.w
 
 
-def peak(p: Any) -> Any:
+def peak(p: AnyParams) -> Array:
     """The peak of w after a unit input, in ms: smooth at tau_rise = tau_decay, where it is tau / e.
 
     Args:
@@ -57,7 +58,7 @@ def peak(p: Any) -> Any:
         Array of the parameters' broadcast shape.
     """
     # w' = 0 at the peak, so w = tau_decay exp(-t_peak / tau_rise); t_peak / tau_rise = 1 / phi(-log ratio).
-    xp = jnp if isinstance(p.tau_rise, Array) else np  # plain numbers while the kernel is declared
+    xp = jnp if isinstance(p.tau_rise, Array) else np  # parameters are plain numbers while the kernel is declared
     log_ratio = xp.log(p.tau_decay) - xp.log(p.tau_rise)
     return p.tau_decay * xp.exp(-1 / phi(-log_ratio))
 
@@ -70,5 +71,5 @@ dual_expon = linear(
     conductance=conductance,
     positive=("tau_decay", "tau_rise"),
     signed=("amplitude",),
-    always_exact=True,  # as brainpy.state's decays are
+    always_exact=True,  # as in brainpy.state
 )

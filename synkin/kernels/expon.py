@@ -3,7 +3,7 @@
 Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -20,10 +20,10 @@ class Params(NamedTuple):
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g: Annotated[Array, "conductance, to which an input adds", "mS"]
+    g: Annotated[Array, "conductance, which an input is added to", "mS"]
 
 
-def equations(p: Any, y: Any) -> dict[str, Any]:
+def equations(p: Params, y: State) -> dict[str, ArrayLike]:
     """The exponential synapse: ``g' = -g / tau``; an input adds to g.
 
     Source: Destexhe, Mainen and Sejnowski 1994, Neural Comput. 6:14.

@@ -1,6 +1,8 @@
-"""From who spiked to what arrives.
+"""From spikes of neurons to inputs of synapses: delays and short-term plasticity.
 
-delays       spikes that arrive later
-plasticity   short-term plasticity: how much of the transmitter a spike releases
-recovery     its exponentials
+delays             spikes that arrive later
+plasticity         `tsodyks_markram`: how much of its transmitter a synapse releases at a spike
+release_on_grid    its steps on a grid of times
+release_at_times   its releases at given spike times
+recovery           its exponentials
 """

@@ -12,7 +12,14 @@ one jitted pure function, which is compiled once for all objects of equal shape.
 
 Parameters, initial values, inputs, t and dt may be quantities of saiunit. An object that has been given a quantity
 returns quantities from then on, and every object does while `synkin.environ` holds one: g, the other variables and the
-parameters then have their units. ``params`` and ``state``, which are for the kernel, stay plain.
+parameters then have their units. ``params`` and ``state`` never have units, because they are for the kernel.
+
+    environ        t and dt, set once for all objects
+    constructors   defaults and docstrings of constructors, from the declaration of the kernel
+    synapse        what all objects share
+    receptors      `AMPA`, `GABAa`, `BioNMDA`
+    linear         `Alpha`, `Expon`, `DualExpon`, with delta inputs and short-term plasticity
+    of_kernel      `Synapse`, for any other kernel
 """
 
 from synkin.objects.linear import Alpha, DualExpon, Expon

@@ -1,8 +1,8 @@
 """Constructors of synapse classes, completed from the declaration of their kernel: see `synkin.objects.linear.Expon`.
 
-A class writes its signature out, so that editors and type checkers can read it, with `KERNEL_DEFAULT` for what the
-kernel knows; `from_kernel` puts in the kernel's defaults, and makes the docstring of its meanings, units and source.
-The objects and the synapses for brainstate share this.
+The signature of a class is written out, so that editors and type checkers can read it. `KERNEL_DEFAULT` stands in it
+for each default that the kernel declares. `from_kernel` replaces these, and completes the docstring with the meanings,
+units and source that the kernel declares. The objects and the synapses for brainstate share this.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from synkin.declaring.kernel import Kernel
 
 Class = TypeVar("Class", bound=type)
+_Value = TypeVar("_Value")
 
 KERNEL_DEFAULT: Any = ...
 """In the signature of a class, the place of a default that `from_kernel` takes from the kernel."""
@@ -26,8 +27,8 @@ _ARGUMENTS = {
     "normalize": "False for g = amplitude (g_decay - g_rise) instead.",
     "method": '"exp_euler" (brainpy.state\'s scheme) or "exact".',
     "overlap": '"restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).',
-    "release": "short-term plasticity, a `synkin.tsodyks_markram` ``Params``: a spike then counts as its input times\n"
-    "        what it releases, and `release_state` is the state of the release. None for none.",
+    "release": "short-term plasticity, a `synkin.tsodyks_markram` ``Params``: each input is multiplied by what the\n"
+    "        spike releases, and `release_state` is the state of the release. None for none.",
 }
 _REMARKS = {"T_dur": "; the attribute `T_duration` is the same", "tau_rise": "; it may equal tau_decay"}
 
@@ -37,8 +38,8 @@ def from_kernel(kind: Class) -> Class:
 
     Args:
         kind: has the class attributes ``kernel``; ``_initializers``, variables and the arguments with their initial
-            values; ``_values_may_be``, a paragraph on what may be given; and ``_default_of(name)``, the default of a
-            parameter. Its ``__init__``, or the one it inherits, has the kernel's parameters as arguments.
+            values; ``_values_may_be``, a paragraph on the values that may be given; and ``_default_of(name)``, the
+            default of a parameter. Its ``__init__``, or the one it inherits, has the kernel's parameters as arguments.
     """
     cls: Any = kind
     written = cls.__init__
@@ -48,7 +49,7 @@ def from_kernel(kind: Class) -> Class:
         for name, argument in arguments.items()
         if argument.kind is argument.POSITIONAL_OR_KEYWORD and argument.default is not argument.empty
     )
-    # A copy: the class that it is inherited from has defaults of its own.
+    # A copy, because the class from which it may be inherited has other defaults.
     init = FunctionType(written.__code__, written.__globals__, "__init__", defaults, written.__closure__)
     init.__kwdefaults__, init.__annotations__ = written.__kwdefaults__, written.__annotations__
     init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
@@ -93,7 +94,7 @@ def docstring(
     )
 
 
-def completed(kernel: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
+def completed(kernel: Kernel, given: Mapping[str, _Value]) -> dict[str, _Value]:
     """All parameters of a kernel: those given by name, and the defaults of the others.
 
     Raises:
@@ -103,7 +104,7 @@ def completed(kernel: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in kernel.Params._fields:
             listed = ", ".join(kernel.Params._fields)
             raise TypeError(f"Argument `{name}` must be a parameter of {kernel.name} ({listed}), but is none.")
-    values = kernel.Params._field_defaults | dict(given)
+    values: dict[str, _Value] = kernel.Params._field_defaults | dict(given)
     for field in kernel.Params._fields:
         if field not in values:
             raise TypeError(f"Argument `{field}` must be given, as {kernel.name} has no default for it, but is not.")
@@ -111,7 +112,7 @@ def completed(kernel: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_has_parameter(kernel: Kernel, name: str) -> None:
-    """Raise AttributeError unless ``name`` is a parameter of the kernel; in a sum each part has its own T_dur."""
+    """Raise AttributeError unless ``name`` is a parameter of the kernel, as T_dur is not of a sum of receptors."""
     if name not in kernel.Params._fields:
         listed = ", ".join(kernel.Params._fields)
         raise AttributeError(f"Attribute `{name}` must be a parameter of {kernel.name} ({listed}), but is none.")

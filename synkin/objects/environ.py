@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import EllipsisType
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -29,9 +29,11 @@ __all__ = ["context", "get", "set"]
 
 _KEYS = ("t", "dt")
 
-# A context variable belongs to a thread (or asyncio task); what `set` stores is for all of them.
-_everywhere: dict[str, Any] = {}
-_here: ContextVar[Mapping[str, Any]] = ContextVar("synkin.environ", default={})  # noqa: B039 (never mutated)
+_Default = TypeVar("_Default")
+
+# A context variable belongs to a thread (or asyncio task). What `set` stores holds in all threads.
+_everywhere: dict[str, float | None] = {}
+_here: ContextVar[Mapping[str, float | None]] = ContextVar("synkin.environ", default={})  # noqa: B039 (never mutated)
 
 
 def set(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> None:
@@ -51,14 +53,14 @@ class context:
     """Set t, dt or both within a ``with`` block, for the thread that runs it. The innermost block overrides the others.
 
     Args:
-        t: time in ms, a finite scalar; None for not set within the block; if left out, it is as outside.
-        dt: step in ms, a positive scalar; None for not set within the block; if left out, it is as outside.
+        t: time in ms, a finite scalar; None removes it within the block; if left out, it stays as outside the block.
+        dt: step in ms, a positive scalar; None removes it within the block; if left out, it stays as outside the block.
 
     Raises:
         TypeError, ValueError: not such a number.
     """
 
-    # A class and no generator, which would be the slowest part of an update in a Python loop.
+    # A class, because a generator would be the slowest part of an update in a Python loop.
     def __init__(self, *, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisType | None = ...) -> None:
         self._given = _checked(t, dt)
         self._tokens: list[Token] = []
@@ -70,7 +72,7 @@ class context:
         _here.reset(self._tokens.pop())
 
 
-def get(key: str, default: Any = ...) -> Any:
+def get(key: str, default: _Default | EllipsisType = ...) -> float | _Default:
     """The current value of t or dt.
 
     Args:
@@ -88,7 +90,7 @@ def get(key: str, default: Any = ...) -> Any:
     value = here[key] if key in here else _everywhere.get(key)
     if value is not None:
         return value
-    if default is not ...:
+    if not isinstance(default, EllipsisType):
         return default
     raise ValueError(
         f"`{key}` is not set: give it in ms by `synkin.environ.set({key}=...)` "
@@ -96,7 +98,7 @@ def get(key: str, default: Any = ...) -> Any:
     )
 
 
-def checked_dt(dt: ArrayLike) -> Any:
+def checked_dt(dt: ArrayLike) -> float:
     """``dt`` in ms, checked: a float, or a quantity if it was given as one. A traced value is not checked.
 
     Raises:
@@ -110,8 +112,8 @@ def checked_dt(dt: ArrayLike) -> Any:
     return _as_known(value, units.is_quantity(dt))
 
 
-def _checked(t: ArrayLike | EllipsisType | None, dt: ArrayLike | EllipsisType | None) -> dict[str, Any]:
-    given = {}
+def _checked(t: ArrayLike | EllipsisType | None, dt: ArrayLike | EllipsisType | None) -> dict[str, float | None]:
+    given: dict[str, float | None] = {}
     if not isinstance(t, EllipsisType):
         given["t"] = None if t is None else _checked_t(t)
     if not isinstance(dt, EllipsisType):
@@ -119,7 +121,7 @@ def _checked(t: ArrayLike | EllipsisType | None, dt: ArrayLike | EllipsisType | 
     return given
 
 
-def _checked_t(t: ArrayLike) -> Any:
+def _checked_t(t: ArrayLike) -> float:
     if type(t) is float and math.isfinite(t):
         return t
     value = units.strip_unit("t", t, "ms")
@@ -127,10 +129,12 @@ def _checked_t(t: ArrayLike) -> Any:
     return _as_known(value, units.is_quantity(t))
 
 
-def _as_known(value: Any, has_unit: bool) -> Any:
+def _as_known(value: float, has_unit: bool) -> float:
     """``value`` as a Python float unless it is traced, as that is quick to pass to a jitted function."""
-    value = float(value) if is_concrete(value) else value
-    return units.quantity(value, "ms") if has_unit else value
+    number: float = float(value) if is_concrete(value) else value
+    if has_unit:
+        number = units.quantity(number, "ms")
+    return number
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The synapses to which inputs are added: `Alpha`, `Expon`, `DualExpon`."""
+"""The linear synapses, whose inputs are weights: `Alpha`, `Expon`, `DualExpon`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_flag
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape
 from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
-from synkin.networks import plasticity
+from synkin.networks import release_on_grid
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
 from synkin.networks.plasticity import tsodyks_markram
@@ -52,8 +53,8 @@ def _releasing_step(
     """One update of an object with short-term plasticity: the carry, the state of the release and g."""
     like = carry.y[0]
     total = _total(inputs, like)
-    prepared = plasticity.prepared(params, state, jnp.asarray(dt, like.dtype))
-    state, released = plasticity.advance(*prepared, total != 0)
+    coefficients, state = release_on_grid.compute_coefficients(params, state, jnp.asarray(dt, like.dtype))
+    state, released = release_on_grid.step(coefficients, state, total != 0)
     carry, g = stepper.step(carry, released * total)
     return carry, state, g
 
@@ -65,7 +66,7 @@ def _total(inputs: Iterable[Array], like: Array) -> Array:
 class Linear(Synapse):
     """What all linear synapses share: inputs in mS, added at the end of a step, and short-term plasticity."""
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         super()._construct(options, params)
         self._delta_inputs: dict[DeltaKey, DeltaInput] = {}
         self._release_state: ReleaseState | None = None
@@ -73,15 +74,15 @@ class Linear(Synapse):
 
     @property
     def release(self) -> ReleaseParams | None:
-        """Short-term plasticity, `synkin.tsodyks_markram`'s ``Params``, as arrays, or None; it may be set anew."""
+        """Short-term plasticity: `synkin.tsodyks_markram`'s ``Params``, as arrays, or None. It may be set."""
         return self._release
 
     @release.setter
-    def release(self, value: ReleaseParams | None) -> None:
+    def release(self, value: object) -> None:
         if value is None:
             self._release = self._release_state = None
             return
-        if isinstance(value, type) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
+        if not isinstance(value, tuple) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
             raise TypeError(
                 f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {describe(value)}."
             )
@@ -92,22 +93,22 @@ class Linear(Synapse):
         params = self._check_concrete(tsodyks_markram.Params(*arrays))
         check_params(params, self._in_size, tsodyks_markram)
         self._has_units = self._has_units or units.among(given)
-        self._release, self._release_used = params, plasticity.without_unused(params)
+        self._release, self._release_used = params, release_on_grid.without_unused(params)
 
     @property
     def release_state(self) -> ReleaseState | None:
-        """`synkin.tsodyks_markram`'s ``State``, or None without short-term plasticity; it may be set."""
+        """The state of `synkin.tsodyks_markram`, or None if `release` is None. It may be set."""
         state = self.state
         if self._release is not None and self._release_state is None:
             self._release_state = tsodyks_markram.init(self._release, state[0].shape, dtype=state[0].dtype)
         return self._release_state
 
     @release_state.setter
-    def release_state(self, state: ReleaseState) -> None:
+    def release_state(self, state: object) -> None:
         old = self.release_state
         if old is None:
             raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
-        if getattr(state, "_fields", None) != old._fields:
+        if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
             raise TypeError(
                 f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {describe(state)}."
             )
@@ -123,8 +124,8 @@ class Linear(Synapse):
 
         Args:
             x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none. With
-                short-term plasticity the sum of a step's inputs, if it is not 0, is one spike: it is multiplied by
-                what the spike releases, and then added.
+                short-term plasticity a spike occurs whenever the sum of a step's inputs is not 0: that sum is then
+                multiplied by what the spike releases.
 
         Returns:
             g in mS at the end of the step, shape of the state.
@@ -157,7 +158,7 @@ class Linear(Synapse):
         if released is not None:
             total = spikes.astype(self.state[0].dtype)
             step = jnp.asarray(dt, total.dtype)
-            released, part = plasticity.trace(self._release_used, released, total != 0, step)
+            released, part = release_on_grid.run(self._release_used, released, total != 0, step)
             spikes = part * total
         state, g = simulate(self.kernel, self._params, spikes, dt, state=self.state, method=self._method)
         self._check_concrete((state, released, g, t))
@@ -171,12 +172,12 @@ class Linear(Synapse):
         return {**super()._options(), "release": f"{tsodyks_markram.name}({parts})"}
 
     def add_delta_input(self, key: Hashable, inp: DeltaInput, label: str | None = None) -> None:
-        """Let `update` add an input of its own, in mS.
+        """Store an input in mS, which `update` adds to its own.
 
         Args:
             key: its name.
-            inp: an array, which the next update adds and removes; or a callable without arguments, which every
-                update calls.
+            inp: an array, which the next update adds and removes; or a callable without arguments, whose result every
+                update adds.
             label: a group, for `sum_delta_inputs`. Several groups may have the same key.
 
         Raises:
@@ -199,7 +200,7 @@ class Linear(Synapse):
             raise ValueError(f"Argument `key` must name a delta input, but there is no {key!r}.")
         del self._delta_inputs[label, key]
 
-    def sum_delta_inputs(self, init: ArrayLike, *args: Any, label: str | None = None, **kwargs: Any) -> Array:
+    def sum_delta_inputs(self, init: ArrayLike, *args: object, label: str | None = None, **kwargs: object) -> Array:
         """``init`` plus the delta inputs. Those that are arrays are then removed.
 
         Args:
@@ -218,7 +219,9 @@ class Linear(Synapse):
         self._drop_used(added)
         return self._with_unit(jnp.asarray(total), "mS")
 
-    def _called_delta_inputs(self, label: str | None = None, *args: Any, **kwargs: Any) -> dict[DeltaKey, ArrayLike]:
+    def _called_delta_inputs(
+        self, label: str | None = None, *args: object, **kwargs: object
+    ) -> dict[DeltaKey, ArrayLike]:
         return {
             key: inp(*args, **kwargs) if callable(inp) else inp
             for key, inp in self._delta_inputs.items()
@@ -276,9 +279,9 @@ class Expon(Linear):
 class DualExpon(Linear):
     """The dual exponential synapse, `synkin.dual_expon`, as an object.
 
-    Its variables are g_rise and g_decay, which decay separately after every input, and have the same initial value;
-    ``state`` holds the same as g_rise and w. Without ``normalize`` ``params.amplitude`` is the peak of
-    amplitude (g_decay - g_rise) after a unit input, 0 where the time constants are equal.
+    Its variables are g_rise and g_decay, which decay separately after every input and have the same initial value.
+    ``state`` holds g_rise and w, from which g_decay is computed. Without ``normalize``, ``params.amplitude`` is the
+    peak of amplitude (g_decay - g_rise) after a unit input, which is 0 if the time constants are equal.
     """
 
     kernel = dual_expon
@@ -310,11 +313,8 @@ class DualExpon(Linear):
     def _options(self) -> dict[str, str]:
         return {"normalize": repr(self._normalize), **super()._options()}
 
-    def _params_for_kernel(self, given: Any) -> Any:
-        if self._normalize:
-            return given
-        like: Any = jax.ShapeDtypeStruct(self.in_size, given.amplitude.dtype)
-        return not_normalized(aligned_params(given, like, dual_expon))
+    def _params_for_kernel(self, given: AnyParams) -> AnyParams:
+        return given if self._normalize else not_normalized(given, self.in_size)
 
     def _read(self, name: str) -> Array:
         return decaying_part(self._given, self.state) if name == "g_decay" else super()._read(name)
@@ -322,30 +322,41 @@ class DualExpon(Linear):
     def _write(self, name: str, value: Array) -> None:
         if np.any(np.asarray(self._given.tau_rise) == np.asarray(self._given.tau_decay)):
             raise ValueError(
-                "Attributes `g_rise` and `g_decay` cannot be set where tau_rise = tau_decay, because they "
-                "are equal there whatever the state: set `state` instead."
+                "Attributes `g_rise` and `g_decay` cannot be set if tau_rise = tau_decay, because they "
+                "are then equal in every state: set `state` instead."
             )
         pair = {"g_rise": self._read("g_rise"), "g_decay": self._read("g_decay"), name: value}
         self._state = _from_pair(self._given, **pair)
 
 
+def not_normalized(params: AnyParams, shape: Shape) -> AnyParams:
+    """Parameters of `synkin.dual_expon` for which its g is amplitude (g_decay - g_rise).
+
+    Args:
+        params: arrays of one dtype; ``amplitude`` is the factor in that formula.
+        shape: of the synapses, to which the parameters broadcast.
+    """
+    like: Any = jax.ShapeDtypeStruct(shape, params.amplitude.dtype)
+    return _not_normalized(aligned_params(params, like, dual_expon))
+
+
 @jax.jit
-def not_normalized(params: Any) -> Any:
-    """Parameters for which the kernel's g is amplitude (g_decay - g_rise)."""
+def _not_normalized(params: AnyParams) -> AnyParams:
     return params._replace(amplitude=params.amplitude * _rate_difference(params) * peak(params))
 
 
 @jax.jit
-def decaying_part(params: Any, state: Any) -> Array:
+def decaying_part(params: AnyParams, state: AnyState) -> Array:
+    """g_decay in mS, from parameters and state of `synkin.dual_expon`."""
     return state.g_rise + _rate_difference(aligned_params(params, state.w, dual_expon)) * state.w
 
 
 @jax.jit
-def _from_pair(params: Any, g_rise: Array, g_decay: Array) -> Any:
+def _from_pair(params: AnyParams, g_rise: Array, g_decay: Array) -> AnyState:
     w = (g_decay - g_rise) / _rate_difference(aligned_params(params, g_rise, dual_expon))
     return dual_expon.State(g_rise=g_rise, w=w)
 
 
-def _rate_difference(params: Any) -> Array:
-    """1/tau_rise - 1/tau_decay, /ms, without cancellation where the two are close."""
+def _rate_difference(params: AnyParams) -> Array:
+    """1/tau_rise - 1/tau_decay in 1/ms, without cancellation if the two are close."""
     return (params.tau_decay - params.tau_rise) / (params.tau_rise * params.tau_decay)

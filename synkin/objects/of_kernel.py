@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import cast
 
 from jax import Array
 
@@ -15,14 +15,14 @@ from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import synapse
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
-from synkin.objects.synapse import Parameter, Value, Variable
+from synkin.objects.synapse import Attribute, Parameter, Value, Variable
 
 
-class Conductance:
+class Conductance(Attribute["ConductanceValue"]):
     """g of a kernel that has no variable of that name, as an attribute, to be read as ``synapse.g.value``."""
 
-    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
-        return self if synapse is None else ConductanceValue(synapse)
+    def of(self, synapse: synapse.Synapse) -> ConductanceValue:
+        return ConductanceValue(synapse)
 
     def __set__(self, synapse: synapse.Synapse, value: object) -> None:
         raise AttributeError("Attribute `g` cannot be set: it follows from the state, whose variables can.")
@@ -56,7 +56,7 @@ def Synapse(
     release: ReleaseParams | None = None,
     **params: Value,
 ) -> Linear | Receptor:
-    """Any kernel as an object, as `AMPA` is of `ampa`: also a scheme, or a receptor of one's own.
+    """An object of any kernel, such as a scheme or a receptor of your own, as `AMPA` is an object of `ampa`.
 
     Args:
         kernel: such as `synkin.schemes.nmda5`.
@@ -68,9 +68,9 @@ def Synapse(
         params: the kernel's parameters: numbers, arrays that broadcast, or callables of the shape.
 
     Returns:
-        An object with ``update``, ``run``, ``init_state``, the kernel's parameters as attributes, and its variables and
-        g as ``synapse.g.value``. A parameter or variable whose name is taken by something else, such as ``state``, is
-        in ``params`` or ``state`` only.
+        An object with ``update``, ``run`` and ``init_state``. The kernel's parameters are attributes, and its variables
+        and g are read as ``synapse.g.value``. If the object has another attribute of that name, such as ``state``, the
+        parameter or variable is only in ``params`` or ``state``.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
@@ -80,10 +80,11 @@ def Synapse(
 
 
 @functools.cache
-def _class_of(kernel: Kernel) -> Any:
+def _class_of(kernel: Kernel) -> type[Linear | Receptor]:
     base = Linear if kernel.input.takes_weights else Receptor
     attributes: dict[str, object] = {name: Variable() for name in kernel.order}
     attributes |= {name: Parameter() for name in kernel.Params._fields}
     attributes.setdefault("g", Conductance())
     members = {name: value for name, value in attributes.items() if not hasattr(base, name)}
-    return type(kernel.name, (base,), {**members, "kernel": kernel, "_initializers": (), "__doc__": kernel.__doc__})
+    members |= {"kernel": kernel, "_initializers": (), "__doc__": kernel.__doc__}
+    return cast("type[Linear | Receptor]", type(kernel.name, (base,), members))

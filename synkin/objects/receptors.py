@@ -1,9 +1,9 @@
-"""The receptors, where a spike starts a pulse of transmitter: `AMPA`, `GABAa`, `BioNMDA`."""
+"""The receptors, in which a spike starts a pulse of transmitter: `AMPA`, `GABAa`, `BioNMDA`."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -41,17 +41,17 @@ def _arrival_after_run(arrival: Array, spikes: Array, t: float, dt: float) -> Ar
 
 
 class Receptor(Synapse):
-    """What all receptors share: spikes, which act from the start of a step, and when the latest one came.
+    """What all receptors share: spikes, which act from the start of a step, and the time of the latest spike.
 
-    ``spike_arrival_time.value`` is a record, in ms, -1e7 before the first spike: no step reads it, as the state holds
-    the transmitter still to come, ``state.pulse_left``.
+    ``spike_arrival_time.value`` is that time in ms, -1e7 before the first spike. It is only a record. Steps depend on
+    ``state.pulse_left``, the time for which there will still be transmitter.
     """
 
     T, T_dur = Parameter(), Parameter()
     T_duration = Parameter("T_dur")
     spike_arrival_time = Variable("ms")
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         super()._construct(options, params)
         if options["release"] is not None:
             raise TypeError(
@@ -66,14 +66,14 @@ class Receptor(Synapse):
 
     def init_state(self, batch_size: int | None = None) -> None:
         super().init_state(batch_size)
-        like = self._held_state[0]
+        like = self.state[0]
         self._arrival = jnp.full(like.shape, BEFORE_ANY_SPIKE, like.dtype)
 
     def update(self, spike: ArrayLike) -> Array:
         """Advance by one step of `synkin.environ`'s dt.
 
-        `spike_arrival_time` takes its time from `synkin.environ` too. Where t is not set there, the object counts its
-        own time: 0 at `init_state`, and dt more after every step, from the latest t that was set.
+        `spike_arrival_time` takes t from `synkin.environ`. If t is not set there, the object counts its own time: 0 at
+        `init_state`, and dt more after every step, starting from the latest t that was set.
 
         Args:
             spike: booleans (or 0 and 1), of the state's shape or broadcasting to it.
@@ -125,7 +125,7 @@ class Receptor(Synapse):
         return {**super()._options(), "overlap": repr(self._overlap)}
 
     def _read(self, name: str) -> Array:
-        state = self.state  # which sets the arrival time too, where there was no state
+        state = self.state  # sets the arrival time too if there was no state
         return self._arrival if name == "spike_arrival_time" else getattr(state, name)
 
     def _write(self, name: str, value: Array) -> None:
@@ -139,8 +139,8 @@ class Receptor(Synapse):
 class AMPA(Receptor):
     """The AMPA receptor, `synkin.ampa`, as an object.
 
-    ``spike_arrival_time.value`` is when the latest spike came, in ms, -1e7 before the first. It is a record only: the
-    transmitter still to come is in ``state.pulse_left``.
+    ``spike_arrival_time.value`` is the time of the latest spike in ms, -1e7 before the first. It is only a record:
+    steps depend on ``state.pulse_left``, the time for which there will still be transmitter.
     """
 
     kernel = ampa
@@ -174,7 +174,7 @@ class GABAa(AMPA):
 class BioNMDA(Receptor):
     """The NMDA receptor, `synkin.bionmda`, as an object.
 
-    ``spike_arrival_time.value`` is as of `AMPA`.
+    ``spike_arrival_time.value`` is that of `AMPA`.
     """
 
     kernel = bionmda

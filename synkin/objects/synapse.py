@@ -1,4 +1,4 @@
-"""What all synapse objects share: parameters and state variables as attributes, initial values, the clock."""
+"""What all synapse objects share: parameters and state variables as attributes, initial values, and time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,11 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_method
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape, as_real, broadcasts
+from synkin.arguments.numbers import Shape, as_real, broadcasts, check_shape
 from synkin.arguments.params_and_states import check_params
-from synkin.arguments.shapes import check_shape
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import environ
@@ -30,43 +30,64 @@ from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
-"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape, with a unit or not."""
+"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape; also with a unit."""
 
 _serial_numbers = itertools.count()
 
+_Kept = TypeVar("_Kept")
+_Read = TypeVar("_Read", covariant=True)
+_AnyCarry = TypeVar("_AnyCarry", Carry, CarryOfSum)
+
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _stepper(kernel: Kernel, method: str, overlap: str, params: Any, dt: ArrayLike, like: Array) -> Stepper:
+def _stepper(kernel: Kernel, method: str, overlap: str, params: AnyParams, dt: ArrayLike, like: Array) -> Stepper:
     return make_stepper(kernel, params, dt, method, overlap, like.dtype)
 
 
 @partial(jax.jit, static_argnums=2)
-def _initial_carry(stepper: Stepper, state: Any, at_rest: bool) -> Carry:
+def _initial_carry(stepper: Stepper, state: AnyState, at_rest: bool) -> Carry:
     return carry_from_state(stepper, state, at_rest=at_rest)
 
 
 @jax.jit
-def _state_of(stepper: Stepper, carry: Carry) -> Any:
+def _state_of(stepper: Stepper, carry: Carry) -> AnyState:
     return stepper.state(carry)
 
 
-Progress = list[tuple[tuple[Array, ...], Any]]
-"""What a step changes in a carry, for each kernel of a sum: variables, and the count of the pulse."""
+Progress = list[tuple[tuple[Array, ...], Array | None]]
+"""What a step changes in a carry, for each part of the kernel: the variables, and the count of the pulse if any."""
 
 
 def progress(carry: Carry | CarryOfSum) -> Progress:
-    """What a step has changed in a carry. A jitted function that returns the rest too copies it with every call."""
+    """What a step has changed in a carry. A jitted function that returned the rest too would copy it in each call."""
     return [(part.y, part.count) for part in carry.parts]
 
 
-def with_progress(carry: Any, changed: Progress) -> Any:
+def with_progress(carry: _AnyCarry, changed: Progress) -> _AnyCarry:
     """The carry before a step, with what the step has changed."""
     own = zip(carry.parts, changed, strict=True)
     return carry.with_parts([part._replace(y=y, count=count) for part, (y, count) in own])
 
 
-class Parameter:
-    """A parameter of the kernel as an attribute. A new value is checked and acts from the next step on."""
+class Attribute(Generic[_Read]):
+    """Base of the attributes that are read from an object. As an attribute of the class it is itself."""
+
+    @overload
+    def __get__(self, synapse: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, synapse: Synapse, owner: type) -> _Read: ...
+
+    def __get__(self, synapse: Synapse | None, owner: type) -> Self | _Read:
+        return self if synapse is None else self.of(synapse)
+
+    def of(self, synapse: Synapse) -> _Read:
+        """What the attribute is for one object."""
+        raise NotImplementedError
+
+
+class Parameter(Attribute[Array]):
+    """A parameter of the kernel as an attribute. A new value is checked, and is used from the next step on."""
 
     def __init__(self, field: str = "") -> None:
         self.field = field
@@ -74,10 +95,8 @@ class Parameter:
     def __set_name__(self, owner: type, name: str) -> None:
         self.field = self.field or name
 
-    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
-        if synapse is None:
-            return self
-        check_has_parameter(synapse.kernel, self.field)  # every receptor's class has a T_dur, and not every sum
+    def of(self, synapse: Synapse) -> Array:
+        check_has_parameter(synapse.kernel, self.field)  # the class of a sum of receptors has a T_dur, but not the sum
         return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
     def __set__(self, synapse: Synapse, value: Value) -> None:
@@ -85,7 +104,7 @@ class Parameter:
         synapse._set_params({self.field: value})
 
 
-class Variable:
+class Variable(Attribute["VariableValue"]):
     """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``.
 
     Args:
@@ -98,9 +117,7 @@ class Variable:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, synapse: Any, owner: type | None = None) -> Any:
-        if synapse is None:
-            return self
+    def of(self, synapse: Synapse) -> VariableValue:
         return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
 
     def __set__(self, synapse: Synapse, value: object) -> None:
@@ -130,7 +147,7 @@ class VariableValue:
 
 
 class Synapse:
-    """The base of the objects; `synkin.objects.linear` and `synkin.objects.receptors` say what a step is."""
+    """The base of the objects. `synkin.objects.linear` and `synkin.objects.receptors` define their steps."""
 
     kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
@@ -151,7 +168,7 @@ class Synapse:
         options = {"in_size": in_size, "name": name, "method": method, "overlap": overlap, "release": release}
         self._construct(options, completed(self.kernel, params))
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Value] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         """Set up the object.
 
         Args:
@@ -161,21 +178,21 @@ class Synapse:
         method, name, overlap = options["method"], options["name"], options.get("overlap", "restart")
         check_method(method, self.kernel)
         self._in_size = check_shape(options["in_size"], "in_size")
-        self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else name
-        self._method: str = method or self.kernel.methods[0]
+        self.name = f"{type(self).__name__}{next(_serial_numbers)}" if name is None else str(name)
+        self._method = str(method or self.kernel.methods[0])
         if params is None:
             params = {field: options[field] for field in self.kernel.Params._fields}
         self._given = self.kernel.Params(**params)  # as the constructor took them, until they are checked
         self._set_params(params)
         self.kernel.input.check_overlap(overlap)
-        self._overlap: str = overlap
+        self._overlap = str(overlap)
         for _, attribute in self._initializers:
             setattr(self, attribute, options[attribute])
         self._batch: Shape = ()
-        self._held_state: Any = None  # None where it is still to be computed from the carry
+        self._held_state: AnyState | None = None  # None if it is still to be computed from the carry
         self._at_rest = False
         self._stepping: tuple[Stepper, Carry] | None = None  # since the first step
-        self._stepping_for: tuple[Any, Any] = (None, None)  # the parameters and dt of that stepper
+        self._stepping_for: tuple[AnyParams, float] = (None, 0.0)  # the parameters and dt of that stepper
         self._clock = 0.0
 
     @classmethod
@@ -201,21 +218,21 @@ class Synapse:
         return self._method
 
     @property
-    def params(self) -> Any:
+    def params(self) -> AnyParams:
         """The kernel's ``Params``, as arrays, ready for ``kernel.step``."""
         return self._params
 
     @property
-    def state(self) -> Any:
+    def state(self) -> AnyState:
         """The kernel's ``State``, ready for ``kernel.step``, whose result may be set here."""
         if self._state is None:
             self.init_state()
         return self._state
 
     @state.setter
-    def state(self, state: Any) -> None:
+    def state(self, state: object) -> None:
         old = self.state
-        if getattr(state, "_fields", None) != old._fields:
+        if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
             raise TypeError(
                 f"Argument `state` must be a State with the fields {old._fields}, but is {describe(state)}."
             )
@@ -226,18 +243,18 @@ class Synapse:
         self._state = self._check_concrete(type(old)(*new))
 
     @property
-    def _state(self) -> Any:
+    def _state(self) -> AnyState | None:
         if self._held_state is None and self._stepping is not None:
             with jax.ensure_compile_time_eval():  # a concrete state, under a transformation too
                 self._held_state = _state_of(*self._stepping)
         return self._held_state
 
     @_state.setter
-    def _state(self, state: Any) -> None:
+    def _state(self, state: AnyState) -> None:
         self._held_state, self._stepping, self._at_rest = state, None, False
 
     def _stepper_and_carry(self, dt: float) -> tuple[Stepper, Carry]:
-        """The stepper for ``dt`` ms and the carry to go on from. Both are made anew only after a change."""
+        """The stepper for ``dt`` ms, and the carry. They are made again only if parameters, dt or state change."""
         if self._stepping is not None:
             params, last = self._stepping_for
             if params is self._params and (last is dt or (is_concrete(dt) and last == dt)):
@@ -247,7 +264,7 @@ class Synapse:
         stepper = _stepper(self.kernel, self._method, self._overlap, self._params, dt, state[0])
         self._held_state, self._stepping, self._stepping_for = state, None, (self._params, dt)
         carry = _initial_carry(stepper, state, at_rest)
-        # A step needs no parameters besides the coefficients, and passing arrays to a jitted function takes time.
+        # A step needs only the coefficients, and passing the parameters to a jitted function would take time.
         return dataclasses.replace(stepper, params=None), carry
 
     def _keep(self, stepper: Stepper, carry: Carry) -> None:
@@ -261,7 +278,7 @@ class Synapse:
             batch_size: length of a batch axis in front of `varshape`; None for no such axis.
 
         Raises:
-            TypeError, ValueError: a batch size or an initial value that makes no sense.
+            TypeError, ValueError: a batch size or an initial value of the wrong kind, shape or range.
         """
         batch = () if batch_size is None else check_shape(batch_size, "batch_size")
         if len(batch) > 1:
@@ -280,14 +297,14 @@ class Synapse:
         self._clock = 0.0
 
     def reset_state(self, batch_size: int | None = None) -> None:
-        """As `init_state`, but without ``batch_size`` the batch stays as it is."""
+        """As `init_state`, but without ``batch_size`` the batch axis stays as it is."""
         self.init_state(self.batch_size if batch_size is None else batch_size)
 
     def update(self, *args: Any, **kwargs: Any) -> Array:
         """Advance by one step and return g; see `Linear.update` and `Receptor.update`."""
         raise NotImplementedError
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Array:
+    def __call__(self, *args: object, **kwargs: object) -> Array:
         """`update`."""
         return self.update(*args, **kwargs)
 
@@ -329,7 +346,7 @@ class Synapse:
         """Options that `repr` shows besides the parameters, as text."""
         return {"method": repr(self._method)}
 
-    def _set_params(self, given: Mapping[str, Value]) -> None:
+    def _set_params(self, given: Mapping[str, object]) -> None:
         """Set parameters; none is changed unless all of them are valid."""
         arrays = {}
         for field, value in given.items():
@@ -341,8 +358,8 @@ class Synapse:
         check_params(candidates, self._in_size, self.kernel)
         self._given, self._params = candidates, self._params_for_kernel(candidates)
 
-    def _params_for_kernel(self, given: Any) -> Any:
-        """The kernel's parameters, of those of the object."""
+    def _params_for_kernel(self, given: AnyParams) -> AnyParams:
+        """The kernel's parameters, computed from those of the object."""
         return given
 
     def _read(self, name: str) -> Array:
@@ -367,21 +384,21 @@ class Synapse:
         dt = environ.get("dt") if dt is None else environ.checked_dt(dt)
         return self._strip_unit("t", t, "ms"), self._strip_unit("dt", dt, "ms")
 
-    def _strip_unit(self, name: str, value: Any, unit: str) -> Any:
-        """``value`` without its unit. Once it has been given a quantity, the object gives quantities."""
-        if not units.is_quantity(value):
-            return value
-        value = units.strip_unit(name, value, unit)
-        self._has_units = True
+    def _strip_unit(self, name: str, value: _Kept, unit: str) -> _Kept:
+        """``value`` without its unit. An object that was given a quantity returns quantities from then on."""
+        if units.is_quantity(value):
+            value = units.strip_unit(name, value, unit)
+            self._has_units = True
         return value
 
-    def _with_unit(self, value: Array, unit: str) -> Any:
-        """``value`` as a quantity, if the object gives quantities."""
+    def _with_unit(self, value: Array, unit: str) -> Array:
+        """``value``, as a quantity if the object returns quantities."""
         if unit == "1" or not (self._has_units or units.among(environ.get("t", None), environ.get("dt", None))):
             return value
-        return units.quantity(value, unit)
+        with_unit: Array = units.quantity(value, unit)
+        return with_unit
 
-    def _check_concrete(self, values: Any) -> Any:
+    def _check_concrete(self, values: _Kept) -> _Kept:
         """``values``, a pytree that the object is going to keep.
 
         Raises:

@@ -8,7 +8,7 @@ diagram    the states and transitions of a scheme
 layout     the places of its states
 labels     its arrows and their labels
 axes       Axes, labels, limits and legends
-style      colours, figures, matplotlib
+style      colours, empty figures, the import of matplotlib
 """
 
 from synkin.plot.curves import events, fit, kernel, population, traces

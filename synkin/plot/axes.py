@@ -1,10 +1,19 @@
 """What the pictures share: the Axes to draw on, their labels, limits and legend, and colours."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from synkin.plot.style import COLORS, Axes, matplotlib
+from synkin.plot.style import COLORS, matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Its name, or its red, green, blue and opacity.
+Color: TypeAlias = str | tuple[float, float, float, float]
 
 # A legend in one line above the axes, at the right, where there is no title.
 LEGEND_ON_TOP = {"frameon": False, "loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3, "borderaxespad": 0.1}
@@ -12,14 +21,20 @@ LEGEND_ON_TOP = {"frameon": False, "loc": "lower right", "bbox_to_anchor": (1, 1
 
 def one_axes(ax: Axes | None) -> Axes:
     """``ax``; by default the Axes of a new pyplot figure."""
-    if ax is None:
-        _, ax = matplotlib("matplotlib.pyplot").subplots(figsize=(7, 3.5), layout="constrained")
-    return ax
+    if ax is not None:
+        return ax
+    new: Axes = matplotlib("matplotlib.pyplot").subplots(figsize=(7, 3.5), layout="constrained")[1]
+    return new
 
 
 def several_axes(
-    ax: Axes | None, what: str, size: tuple[float, float], ratios: Sequence[float], *, side_by_side: bool = False
-) -> Axes:
+    ax: Sequence[Axes] | np.ndarray | None,
+    what: str,
+    size: tuple[float, float],
+    ratios: Sequence[float],
+    *,
+    side_by_side: bool = False,
+) -> Sequence[Axes] | np.ndarray:
     """``ax``, which must be one Axes for each of ``ratios``; by default those of a new pyplot figure.
 
     Args:
@@ -39,7 +54,7 @@ def several_axes(
             _, ax = pyplot.subplots(1, count, figsize=size, layout="constrained", width_ratios=ratios)
         else:
             _, ax = pyplot.subplots(count, 1, figsize=size, layout="constrained", sharex=True, height_ratios=ratios)
-    if np.shape(ax) != (count,):
+    if np.asarray(ax, object).shape != (count,):
         number = {2: "two", 3: "three"}[count]
         raise ValueError(f"Argument `ax` must be {number} Axes, for {what}, but is {ax!r:.60}.")
     return ax
@@ -63,11 +78,11 @@ def remove_frame(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def colors_of(count: int) -> Sequence[object]:
+def colors_of(count: int) -> Sequence[Color]:
     """``count`` colours: of the palette if it has as many, else of a map in even steps."""
     if count <= len(COLORS):
         return COLORS[:count]
-    colors: Sequence[object] = matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, count))
+    colors: Sequence[Color] = matplotlib("matplotlib").colormaps["viridis"](np.linspace(0, 0.9, count))
     return colors
 
 

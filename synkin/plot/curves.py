@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -32,7 +32,6 @@ from synkin.plot.style import (
     PURPLE,
     SKY,
     VERMILION,
-    Axes,
     matplotlib,
 )
 from synkin.recordings.measures import crossing_down, crossing_up
@@ -40,6 +39,9 @@ from synkin.recordings.recording import mean_sweep
 from synkin.runs.events import respond
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
+
     from synkin.events import Events
     from synkin.fitting import Fit
 
@@ -133,12 +135,16 @@ def traces(
 
 
 def population(
-    times: ArrayLike, g: ArrayLike, *, spikes: Sequence[ArrayLike] | None = None, ax: Axes | None = None
-) -> Axes:
+    times: ArrayLike,
+    g: ArrayLike,
+    *,
+    spikes: Sequence[ArrayLike] | None = None,
+    ax: Sequence[Axes] | np.ndarray | None = None,
+) -> tuple[Axes, Axes, Axes]:
     """Draw many conductances: their spikes as a raster, each g as a row of an image, and below their mean.
 
-    A row or column of the image that stands for several synapses or samples shows the value of largest size, so that
-    no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
+    If a row or column of the image stands for several synapses or samples, it shows the value that is farthest from 0,
+    so that no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
 
     Args:
         times: (T,), ms, evenly spaced.
@@ -194,13 +200,13 @@ def population(
     return raster, image, mean
 
 
-def kernel(kernel: Kernel, params: Any = None, *, dt: float = 0.01, ax: Axes | None = None) -> Axes:
+def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01, ax: Axes | None = None) -> Axes:
     """Draw the response of a kernel to one input at time 0, and mark its peak, rise, half width and decay.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``, of scalars; by default the kernel's defaults.
-        dt: interval in ms of the samples that are drawn and measured; small beside the kernel's time constants.
+        dt: interval in ms of the samples that are drawn and measured; much smaller than the kernel's time constants.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -215,7 +221,7 @@ def kernel(kernel: Kernel, params: Any = None, *, dt: float = 0.01, ax: Axes | N
     top = int(np.argmax(np.abs(g)))
     peak, peak_time = g[top], times[top]
     height = g / peak if peak else np.zeros(len(g))
-    # A g that jumps at time 0 rises there.
+    # A g that jumps at time 0 has its rise there.
     up = {part: max(times[0], np.nan_to_num(crossing_up(times, height, top, part))) for part in (0.1, 0.5, 0.9)}
     marks = [
         ("10-90 % rise", up[0.1], up[0.9], None, GREEN),
@@ -238,7 +244,7 @@ def kernel(kernel: Kernel, params: Any = None, *, dt: float = 0.01, ax: Axes | N
     return ax
 
 
-def fit(result: Fit, *, ax: Axes | None = None) -> Axes:
+def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[Axes, Axes]:
     """Draw a recording with the curve that was fitted to it, and below it the residuals.
 
     Several recordings are drawn faintly, with their mean on top; recordings of concentration jumps each have a colour
@@ -329,7 +335,7 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
     ax.plot(times, found.baseline + found.curve, color=VERMILION, linewidth=1.5 * thin, label="events and baseline")
     at_top = ax.get_xaxis_transform()
     ax.vlines(found.times, 1 - _TICKS_ROW, 1, BLACK, linewidth=0.7, transform=at_top, label="events")
-    # The trace fills the height, as its baseline may be far from 0.
+    # The limits do not include 0, because the baseline may be far from it.
     set_limits(ax, float(np.nanmin(trace)), float(np.nanmax(trace)), _TICKS_ROW)
     label_axes(ax)
     label_recording(ax, found.unit)
@@ -359,13 +365,15 @@ def _raster(
     height: Callable[[np.ndarray], np.ndarray],
     color: str = BLACK,
     size: float = 1.0,
-    **options: Any,
+    transform: Transform | None = None,
 ) -> None:
     """Draw a dot for each spike at the ``height`` of its row, ``size`` times the usual area."""
     spikes = np.concatenate([np.empty(0), *trains])
     rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
     area = float(np.clip(4000 / max(1, len(spikes)), 0.3, 6.0))
-    ax.scatter(spikes, height(rows), size * area, color, linewidths=0, rasterized=True, **options)
+    ax.scatter(
+        spikes, height(rows), size * area, color, linewidths=0, rasterized=True, transform=transform or ax.transData
+    )
 
 
 def _bands(ax: Axes, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -401,8 +409,8 @@ def _trains(spikes: Spikes | None, n: int) -> list[np.ndarray]:
     return [np.asarray(train) for train in trains]
 
 
-def _impulse_response(kernel: Kernel, params: Any, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times in ms and g in mS after one input at time 0, from that time on, until it is nearly back at 0."""
+def _impulse_response(kernel: Kernel, params: NamedTuple | None, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times in ms from 0, the time of one input, and g in mS at these times until it is nearly 0 again."""
     params = kernel.Params() if params is None else params
     check_dt(dt)
     parts: list[np.ndarray] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -17,7 +17,10 @@ from synkin.arguments.params_and_states import check_params
 from synkin.declaring.scheme import Scheme
 from synkin.declaring.scheme_text import Transition
 from synkin.plot import labels, layout
-from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, Axes, matplotlib
+from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # From a text and its size to its width, in points.
 Measure: TypeAlias = Callable[[str, float], float]
@@ -40,17 +43,19 @@ class _Arrow(NamedTuple):
     rate: float | None  # /ms, at T, or else at the T of a pulse; None if rates are not shown
 
 
-def scheme(kernel: Scheme, params: Any = None, *, T: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
+def scheme(
+    kernel: Scheme, params: NamedTuple | None = None, *, T: ArrayLike | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw the states of a scheme and the transitions between them, binding to the right.
 
-    To the left of each arrow, seen along it, is the name of its rate. Arrows of binding are blue, and their rates have
-    the factor T. Open states are orange. States that are occupied at rest have a thick frame, and the fraction of the
-    receptors in them if it is not 1.
+    The name of each rate is to the left of its arrow, seen in the direction of the arrow. Arrows of binding are blue,
+    and their rates have the factor T. Open states are orange. States that are occupied at rest have a thick frame, and
+    show the fraction of the receptors in them if it is not 1.
 
     Args:
         kernel: a `synkin.Scheme`, such as `synkin.schemes.nmda5`.
-        params: its ``Params``, scalars: each arrow also has the value of its rate, in /ms (binding: /ms/mM), and is
-            wider the larger that is. By default only the names.
+        params: its ``Params``, scalars: each arrow then also shows the value of its rate, in /ms (binding: /ms/mM), and
+            arrows with larger rates are wider. By default only the names are shown.
         T: transmitter in mM: binding rates are then in /ms, too, at that concentration.
         ax: matplotlib Axes to draw on, in whose present size the picture is made to fit; by default those of a new
             pyplot figure of a fitting size.
@@ -113,10 +118,10 @@ def scheme(kernel: Scheme, params: Any = None, *, T: ArrayLike | None = None, ax
     return ax
 
 
-def _as_numbers(kernel: Scheme, params: Any) -> Any:
+def _as_numbers(kernel: Scheme, params: NamedTuple) -> NamedTuple:
     """Parameters as Python numbers."""
     checked = check_params(units.params(kernel, params), (), kernel)
-    return checked._replace(**{name: float(as_float64(name, value)) for name, value in checked._asdict().items()})
+    return kernel.Params(*(float(as_float64(name, value)) for name, value in checked._asdict().items()))
 
 
 def _concentration(T: ArrayLike) -> float:
@@ -126,9 +131,9 @@ def _concentration(T: ArrayLike) -> float:
     return float(found)
 
 
-def _at_rest(kernel: Scheme, params: Any) -> dict[str, float]:
+def _at_rest(kernel: Scheme, params: NamedTuple) -> dict[str, float]:
     """The fraction of the receptors in each state at rest; 0 where it is less than 0.05 %."""
-    # With several stationary distributions the compiled function gives NaN, and the other one raises the error.
+    # With several stationary distributions the compiled function gives NaN, and the one that is not compiled raises.
     at_rest = _resting(kernel, params)
     if not all(map(np.isfinite, at_rest)):
         at_rest = kernel.init(params, ())
@@ -138,12 +143,12 @@ def _at_rest(kernel: Scheme, params: Any) -> dict[str, float]:
 
 
 @partial(jax.jit, static_argnums=0)
-def _resting(kernel: Scheme, params: Any) -> Any:
+def _resting(kernel: Scheme, params: NamedTuple) -> NamedTuple:
     """`Scheme.init`, compiled because it consists of many small operations."""
     return kernel.init(params, ())
 
 
-def _arrows(kernel: Scheme, params: Any, T: float | None) -> list[_Arrow]:
+def _arrows(kernel: Scheme, params: NamedTuple | None, T: float | None) -> list[_Arrow]:
     """One arrow from each state to each other one to which transitions lead; their rates are added up.
 
     A rate that is written as 0 has no arrow, unless nothing else joins the two states.
@@ -155,7 +160,7 @@ def _arrows(kernel: Scheme, params: Any, T: float | None) -> list[_Arrow]:
     leads = {frozenset((way.source, way.target)) for way in kernel.transitions if way.rate.factor}
     for way in kernel.transitions:
         if not way.rate.factor and frozenset((way.source, way.target)) in leads:
-            continue  # NMODL writes a one-way step with a rate of 0 on the way back
+            continue  # NMODL writes a one-way transition with a rate of 0 for the way back
         ways.setdefault((way.source, way.target), []).append(way)
     arrows = []
     for (source, target), several in ways.items():
@@ -167,7 +172,7 @@ def _arrows(kernel: Scheme, params: Any, T: float | None) -> list[_Arrow]:
         found = {True: 0.0, False: 0.0}  # of binding, /ms/mM, and of the rest, /ms
         for way in several:
             found[way.binds] += float(np.asarray(way.rate.of(values)))
-        rate = found[False] + found[True] * (params.T if T is None else T)
+        rate = found[False] + found[True] * (values["T"] if T is None else T)
         shown = f"{rate:.3g}" if T is not None or not binds else f"{found[True]:.3g}"
         if T is None and not all(way.binds == binds for way in several):
             shown += f"·T + {found[False]:.3g}"
@@ -263,8 +268,8 @@ def _fitted(ax: Axes | None, extent: tuple[float, float, float, float]) -> tuple
         _, ax = pyplot.subplots(figsize=(width / 72, height / 72), layout="constrained")
     ax.set_axis_off()
     figure = ax.figure.canvas.figure
-    if figure.get_layout_engine() is not None:
-        figure.get_layout_engine().execute(figure)
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
     there = ax.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
     fills = min(72 * there.width / width, 72 * there.height / height)
     scale = min(fills, _LARGEST)
@@ -277,7 +282,7 @@ def _fitted(ax: Axes | None, extent: tuple[float, float, float, float]) -> tuple
 def _draw_arrow(ax: Axes, line: labels.Line, width: float, paired: bool, color: str) -> None:
     (x0, y0), (x1, y1) = line.start, line.end
     length, breadth = _HEAD
-    # Of a pair each has the half of an arrow that is on its outer side, which matplotlib calls the right one.
+    # Each arrow of a pair is drawn as its outer half, which matplotlib calls the right one.
     whole = 2 * width if paired else width
     arrow = matplotlib("matplotlib.patches").FancyArrow(
         x0,

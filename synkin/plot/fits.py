@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synkin.plot.axes import LEGEND_ON_TOP, colors_of, label_recording, one_axes, remove_frame, several_axes
-from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, Axes, matplotlib
+from synkin.plot.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, matplotlib
 from synkin.recordings.recording import mean_sweep
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from synkin.fitting import Bootstrap, Comparison, Profile
 
 # A quantity whose profile spans more than this factor is drawn on a logarithmic scale.
@@ -57,7 +60,7 @@ def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def bootstrap(result: Bootstrap, *, ax: Axes | None = None) -> Axes:
+def bootstrap(result: Bootstrap, *, ax: Axes | Sequence[Axes] | np.ndarray | None = None) -> np.ndarray:
     """Draw a histogram of each quantity over the draws of a bootstrap, with its 68 and 95 % intervals.
 
     Args:
@@ -74,12 +77,11 @@ def bootstrap(result: Bootstrap, *, ax: Axes | None = None) -> Axes:
     count = len(result.names)
     if ax is None:
         pyplot = matplotlib("matplotlib.pyplot")
-        _, ax = pyplot.subplots(1, count, figsize=(2.6 * count, 2.8), layout="constrained", squeeze=False)
-        ax = ax[0]
-    ax = np.atleast_1d(ax)
-    if ax.shape != (count,):
-        raise ValueError(f"Argument `ax` must be {count} Axes, one for each quantity, but has shape {ax.shape}.")
-    for i, (axes, name, unit) in enumerate(zip(ax, result.names, result.units, strict=True)):
+        ax = pyplot.subplots(1, count, figsize=(2.6 * count, 2.8), layout="constrained", squeeze=False)[1][0]
+    row = np.atleast_1d(np.asarray(ax, object))
+    if row.shape != (count,):
+        raise ValueError(f"Argument `ax` must be {count} Axes, one for each quantity, but has shape {row.shape}.")
+    for i, (axes, name, unit) in enumerate(zip(row, result.names, result.units, strict=True)):
         drawn = result.samples[:, i]
         axes.hist(drawn, bins="auto" if np.ptp(drawn) > _SAME * np.abs(drawn).max() else 1, color=SKY, alpha=0.6)
         for ends, color in ((result.interval95[name], GREY), (result.interval68[name], BLUE)):
@@ -88,11 +90,11 @@ def bootstrap(result: Bootstrap, *, ax: Axes | None = None) -> Axes:
         axes.axvline(result.best[i], color=VERMILION, linewidth=1.5)
         axes.set_xlabel(_label(name, unit))
         remove_frame(axes)
-    ax[0].set_ylabel("draws")
-    return ax
+    row[0].set_ylabel("draws")
+    return row
 
 
-def compare(result: Comparison, *, ax: Axes | None = None) -> Axes:
+def compare(result: Comparison, *, ax: Sequence[Axes] | np.ndarray | None = None) -> Sequence[Axes] | np.ndarray:
     """Draw a recording with the curve of each kernel, and the distance of each from the most likely one.
 
     Of several recordings the means are drawn.

@@ -1,8 +1,8 @@
 """The places of the states of a scheme in its picture: on a grid, with binding to the right.
 
-A beam search: states are placed one after the other, each tried at all free places near the states that it has a
-transition with, and the best few of these pictures are continued. The best one has the lowest cost, a sum over
-transitions, crossings, rows and columns. Nothing is random: a scheme looks the same each time.
+A beam search: states are placed one after the other. Each is tried at all free places near the states that it has
+transitions with, and only the best of the resulting pictures are continued. The best picture has the lowest cost, a sum
+over transitions, crossings, rows and columns. Nothing is random, so that a scheme always looks the same.
 """
 
 from collections.abc import Collection, Mapping, Sequence

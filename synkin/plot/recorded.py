@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from synkin.arguments.messages import describe
 from synkin.plot.axes import label_recording
 from synkin.plot.curves import Spikes, traces
-from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION, Axes
+from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
 from synkin.recordings.measures import Measured, crossing_up
 from synkin.recordings.recording import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # More sweeps than this have no marks, which would hide each other.
 _MARKED = 20

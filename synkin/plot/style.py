@@ -1,11 +1,12 @@
 """Colours, empty figures, and matplotlib, which is optional."""
 
-from importlib import import_module
-from typing import Any, TypeAlias
+from __future__ import annotations
 
-# matplotlib's: it may not be installed, so its types are not imported.
-Axes: TypeAlias = Any
-Figure: TypeAlias = Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # People with any kind of colour vision can tell them apart. Source: Okabe and Ito 2008, Color Universal Design.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS = (
@@ -27,7 +28,8 @@ def figure(width: float = 9.0, height: float = 5.0) -> Figure:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    return matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
+    empty: Figure = matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
+    return empty
 
 
 def matplotlib(module: str) -> Any:

@@ -1,5 +1,6 @@
 """Recordings from the files of amplifiers, archives and spreadsheets, and what papers measure on them.
 
+    number_text  numbers in text
     time_unit    the unit of times in a column's name
     table        tables of text
     formats      a reader for each format
@@ -7,7 +8,7 @@
     measures     `measure`: peak, rise, width, decay, charge
     writing      files that are written completely or not at all
 
-The packages that read ABF, NWB and other formats are optional; they are imported when a file needs one.
+The packages that read ABF, NWB and other formats are optional; each is imported when a file needs it.
 """
 
 from synkin.recordings.recording import Recording, read_recording

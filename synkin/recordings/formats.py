@@ -1,4 +1,4 @@
-"""One reader for each format of recordings: from a file to the `Sweeps` of one channel, uncut.
+"""One reader for each format of recordings. It reads the whole sweeps of one channel of a file.
 
 Sources of the formats: pyABF 2.3 and the NWB schema 2.11 as PyNWB 4.2 has it, in which
 ``data * conversion + offset`` is in amperes (voltage clamp) or volts (current clamp).
@@ -17,7 +17,7 @@ import numpy as np
 
 from synkin.recordings import table, time_unit
 
-# An object of a package that reads files, which may not be installed.
+# An object of an optional package that reads files, whose types are not known here.
 Foreign: TypeAlias = Any
 
 # The names of columns and arrays of times.
@@ -41,17 +41,17 @@ class Sweeps(NamedTuple):
 
 
 def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """The sweeps of a channel of a file, whose format is told by its ending.
+    """The sweeps of one channel of a file; the file's ending decides the format.
 
     Args:
         path: the file.
         channel: its number, from 0, or its name.
-        unit: of the times in a table or .npz file, if their name does not hold it.
+        unit: unit of the times in a table or .npz file, if their name does not give it.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ImportError: the package that reads it is not installed.
-        RecordingError: an unknown format, a file of another format than its ending says, or no such channel.
+        RecordingError: an unknown format, a file whose format does not match its ending, or no such channel.
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
@@ -61,7 +61,7 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is read as a table of text: told by its ending or, if no reader here has that, by its content."""
+    """Whether a file is read as a table of text. Its ending decides, or its content if the ending is unknown."""
     ending = path.suffix.lower()
     if ending in READERS or not path.is_file():
         return READERS.get(ending, _text) is _text
@@ -70,8 +70,10 @@ def is_table(path: Path) -> bool:
 
 
 def _text(path: Path, channel: int | str, unit: str | None) -> Sweeps:
-    """A table: times in the first column. The other columns with one unit are the sweeps of a channel; columns of words
-    are left out."""
+    """A table with times in its first column. The other columns of one unit are the sweeps of a channel.
+
+    Columns of words are ignored.
+    """
     head = table.head(path)
     names = head.names or [f"column {i + 1}" for i in range(head.width)]
     if len(names) < 2:
@@ -149,7 +151,7 @@ def _abf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             for sweep in file.sweepList:
                 file.setSweep(sweep, at)
                 traces.append(np.array(file.sweepY, float))
-        else:  # all at once, because the time that pyABF takes to set a sweep grows with their number
+        else:  # all at once, because setting a sweep takes pyABF longer the more sweeps there are
             samples = file.sweepCount * file.sweepPointCount
             traces = list(np.asarray(file.data[at, :samples], float).reshape(file.sweepCount, -1))
         interval = _abf_interval(file)
@@ -180,7 +182,7 @@ def _nwb(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     pynwb = _package("pynwb", "nwb", "NWB files")
     kinds = {pynwb.icephys.VoltageClampSeries: "A", pynwb.icephys.CurrentClampSeries: "V"}
     with _reading(path, "PyNWB"), catch_warnings():
-        simplefilter("ignore")  # what matters is checked below
+        simplefilter("ignore")  # the values that matter are checked below
         with pynwb.NWBHDF5IO(str(path), "r") as io:
             channels: dict[str, list[Foreign]] = {}
             for series in io.read().acquisition.values():
@@ -256,7 +258,7 @@ def _neo(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             "`pip install 'synkin[neo]'` adds it."
         ) from None
     ending = path.suffix[1:].lower()
-    # Not a pickle, which neo would read: that runs code from the file.
+    # neo would read a pickle, which runs code from the file: it is refused.
     if ending in ("pkl", "pickle") or ending not in neo.io.io_by_extension:
         raise RecordingError(f"File {path} is of no format that is known here: {known}, and those that neo reads.")
     with _reading(path, "neo"), catch_warnings():
@@ -322,7 +324,7 @@ def _package(name: str, extra: str, what: str) -> Foreign:
 
 @contextmanager
 def _reading(path: Path, reader: str) -> Iterator[None]:
-    """Turn any error of a reader into a sentence; those that are a `RecordingError` pass."""
+    """Replace any error of a reader by a `RecordingError` with a one-sentence message."""
     try:
         yield
     except RecordingError:

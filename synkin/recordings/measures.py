@@ -18,7 +18,7 @@ from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import as_sweeps, check_increasing
 from synkin.recordings.recording import Recording, arrays, window_ms, within
 
-# A trace that is off the baseline by less than this fraction of its values is flat but for rounding.
+# A trace that differs from the baseline by less than this fraction of its values is flat: the rest is rounding.
 _FLAT = 64 * float(np.finfo(float).eps)
 # The fractions of the peak through which the line goes that gives the onset.
 _FOOT = (0.2, 0.8)
@@ -41,7 +41,7 @@ Value: TypeAlias = Any
 
 @fields.described
 class Measured(NamedTuple):
-    """Values: numbers, or arrays (R,) for R sweeps. NaN where a trace does not determine one."""
+    """Measurements: numbers, or arrays (R,) for R sweeps. NaN if a trace does not determine one."""
 
     onset: Annotated[Value, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
     peak: Annotated[Value, "the sample farthest from the baseline, less the baseline, signed", "the trace's unit"]
@@ -50,11 +50,11 @@ class Measured(NamedTuple):
     rise: Annotated[Value, "from 10 to 90 % of the peak", "ms"]
     half_width: Annotated[Value, "how long it is above half of the peak", "ms"]
     tau: Annotated[Value, "time constant of one exponential", "ms"]
-    tau_fast: Annotated[Value, "the fast one of two exponentials; NaN where one does as well", "ms"]
-    tau_slow: Annotated[Value, "the slow one of two exponentials; NaN where one does as well", "ms"]
+    tau_fast: Annotated[Value, "the fast one of two exponentials; NaN if one fits as well", "ms"]
+    tau_slow: Annotated[Value, "the slow one of two exponentials; NaN if one fits as well", "ms"]
     fraction_fast: Annotated[Value, "fraction of the fast one in the sum of both at the time of the peak, 0 to 1", "1"]
     tau_weighted: Annotated[
-        Value, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau where one does as well", "ms"
+        Value, "fraction_fast tau_fast + (1 - fraction_fast) tau_slow; tau if one fits as well", "ms"
     ]
     charge: Annotated[Value, "integral of the whole trace, less the baseline, signed", "the trace's unit times ms"]
     baseline: Annotated[Value, "what was subtracted", "the trace's unit"]
@@ -62,7 +62,7 @@ class Measured(NamedTuple):
 
 
 class _Zero(float):
-    """The default baseline, which is told from a given 0."""
+    """The default baseline: 0, but distinguishable from a 0 that is given."""
 
 
 def measure(
@@ -71,16 +71,16 @@ def measure(
     *,
     baseline: float | tuple[float, float] = _Zero(),
 ) -> Measured:
-    """Peak, onset, rise, width, decay and charge of a response, or of each of several.
+    """Peak, onset, rise, width, decay and charge of a response, or of several responses.
 
     Args:
         times: (M,) ms, increasing, evenly spaced or not; or a `Recording`, alone.
         trace: (M,), or (R, M) for R sweeps at the same times: a conductance, current or voltage in any unit, of either
             sign.
-        baseline: the level before the response, in the trace's unit; or a window (a, b) in ms, with both ends, whose
-            mean in each sweep is the level of that sweep. The default is 0, as for a conductance, or for a recording
-            whose baseline was subtracted when it was read; with the default a trace that clearly begins off 0 brings a
-            warning.
+        baseline: the level before the response, in the trace's unit; or a window (a, b) in ms including its ends: the
+            mean of each sweep in the window is the baseline of that sweep. The default 0 is right for a conductance,
+            and for a recording whose baseline was subtracted when it was read. With the default, a trace that clearly
+            begins off 0 brings a warning.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
@@ -92,7 +92,7 @@ def measure(
 
     Warns:
         UserWarning: no baseline is given, and the trace before the response is level and off zero, by more than 5 % of
-            the response and more than noise explains.
+            the response and by more than noise explains.
 
     The baseline is subtracted, and the sign is chosen so that the sample farthest from it is positive; the first such
     sample is the peak. Between samples the trace is taken as a straight line. The search starts at the last crossing of
@@ -104,17 +104,18 @@ def measure(
     The onset is where the line through 20 and 80 % of the peak meets the baseline, as in Jonas et al. 1993 and Bartos
     et al. 2001. For a first-order receptor it is a little before the transmitter comes, because the rise is curved.
 
-    The decay is fitted by least squares, with one and with two exponentials that decay to the baseline, from the first
-    sample after the peak below 90 % of it to the end of the trace: cut the trace before the next response. Two are
-    reported if both have the same sign and an F test says that they fit better than one that decays to a level of its
-    own; so a slow exponential that a small error of the baseline explains is not reported. (The test is at 0.1 % for
-    all time constants that are tried, and counts fewer samples where neighbouring residuals are correlated.)
+    The decay is fitted by least squares, with one and with two exponentials that decay to the baseline. The fit begins
+    at the first sample after the peak that is below 90 % of it, and ends at the end of the trace: cut the trace before
+    the next response. Two exponentials are reported if both have the same sign and, by an F test, fit better than one
+    that decays to a level of its own. So a slow exponential that a small error of the baseline explains is not
+    reported. (The level of the test is 0.1 % for all time constants that are tried, and it counts fewer samples if
+    neighbouring residuals are correlated.)
 
-    NaN are: all but peak, charge, baseline and noise of a trace that is flat or has its peak at the last sample; onset
-    and rise of a trace with its peak at the first sample, or that does not rise from below 10 %; the width of a trace
-    that does not return to half of the peak; time constants shorter than half a sample interval or more than 10 times
-    as long as what is fitted; and all measurements of a sweep with a NaN or infinite sample. A sweep of noise has a
-    peak, too: compare it with ``noise``.
+    These are NaN: all but peak, charge, baseline and noise of a trace that is flat or has its peak at the last sample;
+    onset and rise of a trace with its peak at the first sample, or that does not rise from below 10 %; the width of a
+    trace that does not return to half of the peak; time constants shorter than half a sample interval, or more than 10
+    times as long as the fitted part; and all measurements of a sweep with a NaN or infinite sample. A sweep of noise
+    also has a peak: compare it with ``noise``.
 
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
@@ -185,7 +186,9 @@ def _between(times: np.ndarray, height: np.ndarray, i: int, level: float) -> flo
     return float(times[i] + (times[i + 1] - times[i]) * (level - height[i]) / (height[i + 1] - height[i]))
 
 
-def _baseline(times: np.ndarray, rows: np.ndarray, baseline: Any) -> tuple[np.ndarray, np.ndarray]:
+def _baseline(
+    times: np.ndarray, rows: np.ndarray, baseline: float | tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Baseline and noise of each row."""
     if not units.are_quantities(baseline) and np.ndim(baseline) == 0 and not isinstance(baseline, str | None):
         level = as_float64("baseline", baseline)
@@ -318,7 +321,7 @@ def _exponentials(t: np.ndarray, y: np.ndarray) -> tuple[_Sum | None, _Sum | Non
 
 def _refine(x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, level: bool = False) -> _Sum:
     """The least-squares fit near ``taus``, in their logarithms; with ``level``, to a fitted level instead of 0."""
-    from scipy.optimize import least_squares  # which takes longer to import than synkin
+    from scipy.optimize import least_squares  # its import takes longer than that of synkin
 
     n = len(taus)
     flat = np.ones((len(x), int(level)))

@@ -1,4 +1,4 @@
-"""A recording, and the part of a file that becomes one."""
+"""`Recording`, and `read_recording`: a recording from a part of a file."""
 
 import os
 import re
@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from jax.typing import ArrayLike
 
-from synkin.arguments import fields, number_text, units
+from synkin.arguments import fields, units
 from synkin.arguments.choices import check_choice, check_flag
 from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64, as_real
-from synkin.recordings import formats, time_unit
+from synkin.recordings import formats, number_text, time_unit
 
-# Times that differ by less than this fraction of the interval between samples are the same.
+# Times that differ by less than this fraction of the interval between samples count as equal.
 _SAME = 1e-3
 # Which sweeps are wanted; None for all.
 Sweeps: TypeAlias = slice | str | int | Sequence[int] | np.ndarray | None
@@ -91,25 +92,25 @@ def read_recording(
         path: the file.
         channel: its number, from 0, or its name. In a table the columns with one unit are a channel, whose name
             is the unit; in an .nwb file the series of one electrode and unit.
-        sweeps: those to keep: a slice, a number from 0, a list of numbers, or a text such as "0:20" or "0,3,5". All by
-            default. Negative numbers count from the end.
-        window: (a, b) ms: only the samples from a to b are kept, those at a and at b too.
-        baseline: (a, b) ms: the mean of each sweep over its samples from a to b is subtracted from it. They may lie
-            outside the window.
-        average: whether to replace the sweeps by their mean, taken at each time over the sweeps that have a sample.
-        time_unit: of the times in a table or .npz file: "s", "ms", "us" and so on; by default that in their name, as in
-            ``time_s``, or else ms.
+        sweeps: the sweeps to keep: a slice, a number from 0, a list of numbers, or a text such as "0:20" or "0,3,5". By
+            default all. Negative numbers count from the end.
+        window: (a, b) ms: only the samples from a to b are kept, including those at a and b.
+        baseline: (a, b) ms: from each sweep its mean from a to b is subtracted. The samples from a to b may lie outside
+            the window.
+        average: whether to replace the sweeps by their mean. At each time it is taken over the sweeps with a sample.
+        time_unit: unit of the times in a table or .npz file: "s", "ms", "us" and so on; by default the unit in their
+            name, as in ``time_s``, or else ms.
 
     Returns:
-        `Recording`: ``times`` (M,) in ms, as the file has them, or, of .abf, .nwb and what neo reads, from the start of
-        each sweep; ``traces`` (R, M), float64. Amperes of .nwb and neo are given in pA, volts in mV; an empty cell of
-        a table is NaN. ``source`` says what was converted.
+        `Recording`: ``times`` (M,) in ms, as in the file; for .abf, .nwb and files that neo reads, from the start of
+        each sweep. ``traces`` (R, M), float64; amperes of .nwb and neo are converted to pA, volts to mV; an empty cell
+        of a table is NaN. ``source`` says what was converted.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
-        ImportError: the package that reads it is not installed; with the extra that adds it.
-        TypeError, ValueError: an argument of the wrong kind or out of range, an unknown format, a file of
-            another format than its ending says, times that do not increase, or sweeps of different lengths.
+        ImportError: the package that reads it is not installed; the message names the extra that installs it.
+        TypeError, ValueError: an argument of the wrong kind or out of range, an unknown format, a file whose format
+            does not match its ending, times that do not increase, or sweeps of different lengths.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `path` must be the path of a file, but is {describe(path)}.")
@@ -176,13 +177,13 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
 
 
 def _map_distinct(function: Callable[[np.ndarray], np.ndarray], times: list[np.ndarray]) -> list[np.ndarray]:
-    """The result for each array, computed once for the same array: all sweeps of a table share one array of times."""
+    """The result for each array, computed once for each object: all sweeps of a table share one array of times."""
     found = {key: function(own) for key, own in {id(own): own for own in times}.items()}
     return [found[id(own)] for own in times]
 
 
-def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
-    """Times, trace or traces, and unit, of two arrays or of a `Recording` in place of both.
+def arrays(times: ArrayLike | Recording, trace: ArrayLike | None) -> tuple[ArrayLike, Any, str]:
+    """Times, trace or traces, and unit, from two arrays or from a `Recording` in place of both.
 
     Raises:
         TypeError: a recording and a trace, or neither.
@@ -197,14 +198,14 @@ def arrays(times: Any, trace: Any) -> tuple[Any, Any, str]:
 
 
 def mean_sweep(traces: np.ndarray) -> np.ndarray:
-    """The mean of the rows of (R, M), (M,), without NaN; NaN where all are."""
+    """The mean of the rows of (R, M), as (M,). NaN is left out; the mean is NaN where all rows are."""
     present = ~np.isnan(traces)
     counts = present.sum(axis=0)
     return np.where(counts, np.where(present, traces, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def within(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Which samples lie in a window, (M,), with both its ends, whatever the rounding of times."""
+    """Which samples lie in a window including its ends, (M,); rounding errors of times do not matter."""
     slack = _SAME * float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     return (times >= window[0] - slack) & (times <= window[1] + slack)
 

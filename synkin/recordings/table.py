@@ -12,8 +12,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from synkin.arguments import number_text
-from synkin.recordings import time_unit
+from synkin.recordings import number_text, time_unit
 
 _SEPARATOR = re.compile(r"\s*[,;\t]\s*")
 # A name of a column: one word, and perhaps more in brackets, as in time (ms).

@@ -22,7 +22,7 @@ from synkin.arguments.numbers import as_array, as_real, check_concentration
 
 __all__ = ["coba", "cuba", "mg_block"]
 
-# From this y of the sigmoid on less than one channel in 20,000 is blocked.
+# Above this argument of the sigmoid less than one channel in 20,000 is blocked.
 _LITTLE = 10.0
 
 
@@ -111,7 +111,7 @@ def mg_block(
     limits, driven = jnp.finfo(Mg.dtype), a * (V - V_offset)
     if known is not None and (np.asarray(known, float) >= float(limits.tiny)).all():
         return _sigmoid(driven + jnp.log(b) - jnp.log(Mg))
-    # Where next to nothing is blocked it is the formula itself: its derivatives by Mg are right at 0 too.
+    # Where almost nothing is blocked, use the formula itself: its derivatives by Mg are right at 0 too.
     margin = jax.lax.stop_gradient(driven + jnp.log(b) - jnp.log(Mg))
     little = (Mg < limits.tiny) | (margin > _LITTLE)
     driven_there = jnp.maximum(jnp.where(little, driven, 0), 1 - float(np.log(float(limits.max))))
@@ -120,14 +120,14 @@ def mg_block(
 
 
 def _sigmoid(y: Array) -> Array:
-    """``1 / (1 + exp(-y))``: nothing overflows, and what is small keeps its digits, as its derivatives do."""
+    """``1 / (1 + exp(-y))`` without overflow, right to rounding also where it is small, as are its derivatives."""
     above = y >= 0
     small = jnp.exp(jnp.where(above, -y, y))
     return jnp.where(above, 1, small) / (1 + small)
 
 
-def _conductance(g: Any, g_max: Any) -> tuple[Any, Any]:
-    """g and g_max as plain numbers whose product is in mS: one of the two carries that unit."""
+def _conductance(g: Any, g_max: Any) -> tuple[ArrayLike, ArrayLike]:
+    """g and g_max without units; one of the two is in mS."""
     if units.has_dimension(g, "mS") and units.has_dimension(g_max, "mS"):
         raise TypeError(f"Argument `g_max` must be dimensionless where `g` is in mS, but is in {g_max.unit}.")
     is_fraction = units.has_dimension(g, "1") or units.has_dimension(g_max, "mS")
@@ -137,7 +137,7 @@ def _conductance(g: Any, g_max: Any) -> tuple[Any, Any]:
     return units.strip_unit("g", g, of_g), units.strip_unit("g_max", g_max, of_g_max)
 
 
-def _broadcast(**arguments: Any) -> list[Array]:
+def _broadcast(**arguments: ArrayLike) -> list[Array]:
     """The arguments as floating arrays, their rank 0 or the highest among them."""
     arrays = [_floating(name, value) for name, value in arguments.items()]
     try:
@@ -155,13 +155,13 @@ def _broadcast(**arguments: Any) -> list[Array]:
 def _floating(name: str, value: object) -> Array:
     """``value`` as floating numbers, also where promotion is strict: integers are meant as such."""
     if isinstance(value, int | float):
-        return jnp.asarray(float(value))  # still takes the precision of what it meets
+        return jnp.asarray(float(value))  # it takes the precision of the arrays that it is combined with
     x = as_array(as_real(name, value))
-    # Numbers of 8 bits and less are kept, not computed with.
+    # Floating dtypes of 8 bits and less are for storage only.
     return x if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize > 1 else x.astype(float)
 
 
-def _current(I: Array, has_units: bool) -> Any:
+def _current(I: Array, has_units: bool) -> Array:
     return units.quantity(I, "uA") if has_units else I
 
 

@@ -1,11 +1,12 @@
 """Run a kernel over spike times: exact between events, off any grid, at whatever times are asked for.
 
-The state right after each spike comes from a scan over the spikes; each sample then evolves the state of the
-latest spike before it by the time since. The cost grows with spikes + samples, not with duration / dt.
+A scan over the spikes computes the state right after each spike. Each sample then propagates the state of the latest
+spike before it over the time since then. The cost grows with spikes + samples, not with duration / dt.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from synkin.arguments.inputs import StartsPulse
 from synkin.solving import limits, loops, pulses
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
+from synkin.solving.propagators.equations import Variables
 
 
 def respond(
@@ -86,19 +88,21 @@ def respond(
     return units.quantity(g, "mS") if given.has_units else g
 
 
-def _stretches(spike_times: Any, times: Any, t0: Any, dtype: DTypeLike) -> tuple[Array, Array, Array, Array]:
-    """The lengths in ms over which to evolve: all that a kernel gets to know of time.
+def _stretches(
+    spike_times: Any, times: Any, t0: ArrayLike | None, dtype: DTypeLike
+) -> tuple[Array, Array, Array, Array]:
+    """The lengths in ms over which to propagate; a kernel needs no other times.
 
     Returns:
-        real: (K,) False for padding. before: (K,) from the moment before to each spike. latest: (M,) the moment
-        that each sample follows: 0 the start, k the k-th spike. since: (M,) the time since then.
+        real: (K,) False for padding. before: (K,) the time from the spike before, or the start, to each spike.
+        latest: (M,) what each sample follows: 0 the start, k the k-th spike. since: (M,) the time since then.
     """
     traced = any(isinstance(t, jax.Array) for t in (spike_times, times, t0))
     xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
     spike_times, times = (xp.asarray(t, dtype if traced else float) for t in (spike_times, times))
     real = spike_times < xp.inf
     safe = xp.where(real, spike_times, xp.zeros_like(spike_times))
-    # At rest nothing moves before the first spike, so the clock starts there.
+    # At rest nothing changes before the first spike, so that this is the start.
     start = xp.asarray(t0, safe.dtype)[None] if t0 is not None else safe[:1]
     moments = xp.concatenate([start, safe])
     before = xp.where(real, safe - moments[: safe.size], xp.zeros_like(safe))
@@ -106,7 +110,7 @@ def _stretches(spike_times: Any, times: Any, t0: Any, dtype: DTypeLike) -> tuple
     since = times - moments[latest] if moments.size else xp.zeros_like(times)
     since = xp.where(since < 0, xp.zeros_like(since), since)
     if traced and spike_times.size:
-        # A time that is none sorts behind the padding, where no sample would hear of it.
+        # A time of NaN is sorted behind the padding; it must make all samples NaN.
         since = since + xp.where(xp.isnan(spike_times[-1]), xp.nan, 0).astype(since.dtype)
     return jnp.asarray(real), jnp.asarray(before, dtype), jnp.asarray(latest), jnp.asarray(since, dtype)
 
@@ -123,44 +127,46 @@ def _respond(
     since: Array,
     overlap: str,
 ) -> Array:
-    own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+    parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
     events = inputs, real, before, latest, since
-    gs = [_respond_part(part, given, at, events, overlap) for part, given, at in own]
+    gs = [_respond_part(part, given, at, events, overlap) for part, given, at in parts]
     return kernel.total(kernel.relative(params), gs)
 
 
 def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tuple[Array, ...], overlap: str) -> Array:
-    """g of one part of a sum, or of a kernel that is none."""
+    """g of one part of a kernel."""
     inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
-    evolve = partial(_evolve, kernel, any_duration.propagation(kernel, params))
+    propagate = partial(_propagate, kernel, any_duration.propagation(kernel, params))
     state = loops.match_varying(state, (params, state, inputs, real, before))
 
-    def event(state: AnyState, spike: tuple[Array, Array]) -> tuple[Any, Any]:
+    def event(state: AnyState, spike: tuple[Array, Array]) -> tuple[AnyState, AnyState]:
         duration, given = spike
-        state = _receive(kernel, params, evolve(state, duration), given, overlap)
+        state = _receive(kernel, params, propagate(state, duration), given, overlap)
         return state, state
 
     _, after = jax.lax.scan(event, state, (before, inputs))
-    held = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, after)
+    states = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, after)
 
-    moved = evolve(jax.tree.map(lambda h: h[latest], held), since)
-    y = tuple(getattr(moved, name) for name in kernel.order)
+    samples = propagate(jax.tree.map(lambda field: field[latest], states), since)
+    y = tuple(getattr(samples, name) for name in kernel.order)
     return equations.conductance(kernel, equations.output_weights(kernel, params), y)
 
 
-def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> Any:
-    """The state right after a spike (bool), or an input in mS."""
+def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> AnyState:
+    """The state right after ``given``: a spike (bool), or an input in mS."""
     if not isinstance(kernel.input, StartsPulse):
         return state._replace(**{name: getattr(state, name) + given for name in kernel.input.variables})
     return state._replace(pulse_left=pulses.restart(state.pulse_left, given, params.T_dur, overlap))
 
 
-def _evolve(kernel: Kernel, evolution: Any, state: AnyState, duration: Array) -> Any:
+def _propagate(
+    kernel: Kernel, propagation: Callable[[Variables, Array, bool], Variables], state: AnyState, duration: Array
+) -> AnyState:
     """The state ``duration`` ms later, without a spike, exactly."""
     y = tuple(getattr(state, name) for name in kernel.order)
     if not isinstance(kernel.input, StartsPulse):
-        return kernel.State(**dict(zip(kernel.order, evolution(y, duration, False), strict=True)))
+        return kernel.State(**dict(zip(kernel.order, propagation(y, duration, False), strict=True)))
     on, pulse_left = pulses.consume(state.pulse_left, duration)
-    y = evolution(evolution(y, on, True), duration - on, False)
+    y = propagation(propagation(y, on, True), duration - on, False)
     return kernel.State(pulse_left=pulse_left, **dict(zip(kernel.order, y, strict=True)))

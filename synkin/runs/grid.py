@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,17 +14,17 @@ from jax.typing import ArrayLike, DTypeLike
 from synkin.arguments import units
 from synkin.arguments.bind import bind_train
 from synkin.arguments.choices import check_flag, check_function, check_kernel
-from synkin.arguments.declaration import AnyParams, AnyState
+from synkin.arguments.declaration import AnyParams, AnyState, Pytree
 from synkin.arguments.numbers import check_whole
 from synkin.arguments.varying import WeightedState, bind_varying_train
 from synkin.runs import varying as varying_runs
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.run import Readout, RunCarry
 from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of, warn_of_rounding
-from synkin.tracing import readouts
-from synkin.tracing.readouts import Program
+from synkin.tracing.program import Program
 
-# Synapses times steps of which a sum's variables are kept at once for a readout: some tens of MB.
+# The maximum number of synapses times steps for which a sum's variables are kept for a readout: some tens of MB.
 _ELEMENTS = 2**20
 
 
@@ -41,11 +40,11 @@ def simulate(
     t0: ArrayLike = 0.0,
     method: str | None = None,
     overlap: str = "restart",
-    readout: Callable[[Any, Array], Any] | None = None,
+    readout: Callable[[AnyState, Array], Pytree] | None = None,
     checkpoint: bool | int = False,
     parallel: bool = False,
     dtype: DTypeLike | None = None,
-) -> tuple[Any, Any]:
+) -> tuple[AnyState, Pytree]:
     """The conductance of a kernel over a train of spikes on the grid ``t0 + i dt``.
 
     Works under jit, vmap, grad, shard_map and sharded inputs. Memory is what ``readout`` keeps; a gradient keeps the
@@ -115,7 +114,9 @@ def simulate(
         return final, units.quantity(kept, "mS") if given.has_units else kept
     if given.has_units:
         readout = partial(_read_quantity, readout)
-    # Within shard_map it is to read what a step gives, which varies as the inputs do.
+    from synkin.tracing import readouts  # it needs parts of JAX that are slow to import
+
+    # Within shard_map the readout gets what a step returns, which varies as the inputs do.
     program, readout_constants, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
     if program.compiled is None:
         program.compiled = _compiled(program)
@@ -123,68 +124,12 @@ def simulate(
     return final, jax.tree.unflatten(structure, kept)
 
 
-def _simulate_varying(
-    kernel: Kernel,
-    params: AnyParams,
-    spikes: ArrayLike | None,
-    dt: ArrayLike,
-    varying: Mapping[str, ArrayLike],
-    weighted: bool,
-    state: AnyState,
-    t0: ArrayLike,
-    method: str | None,
-    overlap: str,
-    readout: Callable[..., Any] | None,
-    checkpoint: bool | int,
-    dtype: DTypeLike | None,
-) -> tuple[Any, Any]:
-    given = bind_varying_train(
-        kernel,
-        params,
-        spikes,
-        dt,
-        varying=varying,
-        weighted=weighted,
-        state=state,
-        t0=t0,
-        overlap=overlap,
-        dtype=dtype,
-    )
-    if given.spikes is not None:
-        warn_of_rounding(kernel, given.params, given.given_dt, method)
-    if isinstance(checkpoint, bool | np.bool_):
-        block = varying_runs.block_length(checkpoint, given.rows)
-    else:
-        block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
-    arrays = (given.params, given.spikes, given.values, given.bounds, given.dt, given.state, given.weight)
-    options = {
-        "names": tuple(varying),
-        "weighted": bool(weighted),
-        "method": kernel.solved_by(method),
-        "overlap": overlap,
-        "checkpoint": block,
-        "at_rest": given.at_rest,
-    }
-    if readout is None:
-        final, weight, kept = varying_runs.keeps_g(kernel, *arrays, [], **options)
-        kept = units.quantity(kept, "mS") if given.has_units else kept
-    else:
-        if given.has_units:
-            readout = partial(_read_quantity, readout)
-        program, constants, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
-        if program.compiled_varying is None:
-            program.compiled_varying = varying_runs.compiled(program)
-        final, weight, kept = program.compiled_varying(kernel, *arrays, constants, **options)
-        kept = jax.tree.unflatten(structure, kept)
-    return (WeightedState(final, weight) if weighted else final), kept
-
-
-def _read_quantity(readout: Callable[[Any, Any], Any], state: AnyState, g: Array) -> Any:
+def _read_quantity(readout: Callable[[AnyState, Array], Pytree], state: AnyState, g: Array) -> Pytree:
     return readout(state, units.quantity(g, "mS"))
 
 
-def _compiled(readout: Program | None) -> Any:
-    """`_run` with a readout of its own: whoever lets go of it lets go of all that was compiled for it."""
+def _compiled(readout: Program | None) -> Callable[..., tuple[AnyState, Pytree]]:
+    """`_run` with this readout, compiled; what JAX compiled is freed with the returned function."""
     return jax.jit(
         partial(_run, readout), static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "at_rest")
     )
@@ -197,19 +142,19 @@ def _run(
     spikes: Array,
     dt: Array,
     state: AnyState,
-    readout_constants: list[Any],
+    readout_constants: list[Array],
     method: str,
     overlap: str,
     checkpoint: int | None,
     parallel: bool,
     at_rest: bool,
-) -> tuple[Any, Any]:
+) -> tuple[AnyState, Pytree]:
     ready = make_stepper(kernel, params, dt, method, overlap, state[0].dtype)
     states = zip(ready.parts, kernel.states_of(state), strict=True)
     begins = [initial_carry(part, at, at_rest=at_rest) for part, at in states]
     inside = _readout_of_parts(readout, ready.parts)
 
-    def block(carry: list[Any], spikes: Array, checkpoint: int | None = None) -> tuple[list[Any], Any]:
+    def block(carry: list[RunCarry], spikes: Array, checkpoint: int | None = None) -> tuple[list[RunCarry], Pytree]:
         runs = [
             run.run(
                 part.kernel,
@@ -226,7 +171,7 @@ def _run(
             )
             for part, (coefs, *_), (y, count) in zip(ready.parts, begins, carry, strict=True)
         ]
-        kept: Any = [kept for *_, kept in runs]
+        kept: Pytree = [kept for *_, kept in runs]
         if readout is None:
             kept = jax.vmap(lambda *gs: kernel.total(ready.relative, gs))(*kept)
         elif inside is readout:
@@ -239,10 +184,10 @@ def _run(
     if inside is readout:
         carry, kept = block(carry, spikes, checkpoint)
     else:
-        # What a readout may look at is there for a block of steps at a time, however long the run is.
+        # All that the readout may need is kept for one block of steps at a time, so that memory is bounded.
         carry = loops.match_varying(carry, (begins, carry, spikes))
         length = max(_ELEMENTS // max(math.prod(spikes.shape[1:]), 1), 1)
-        whole: Callable[..., Any] = block
+        whole: Callable[[list[RunCarry], Array], tuple[list[RunCarry], Pytree]] = block
         if checkpoint is not None:
             length, whole = min(length, checkpoint), jax.checkpoint(block, prevent_cse=False)
         carry, kept = loops.in_blocks(whole, carry, spikes, len(spikes), length)
@@ -250,8 +195,8 @@ def _run(
     return kernel.state_of(state_of(part.kernel, coefs, y, count) for part, (coefs, *_), (y, count) in ends), kept
 
 
-def _readout_of_parts(readout: Program | None, parts: tuple[Stepper, ...]) -> Any:
-    """What the run of each part reads off its steps.
+def _readout_of_parts(readout: Program | None, parts: tuple[Stepper, ...]) -> Readout | None:
+    """The readout for the run of each part.
 
     The readout of a kernel of one part runs within the scan, which keeps nothing else. One of several parts needs the
     states of all of them: each run keeps its states and g, a block of steps at a time.
@@ -259,15 +204,15 @@ def _readout_of_parts(readout: Program | None, parts: tuple[Stepper, ...]) -> An
     return readout if readout is None or len(parts) == 1 else _keep_state_and_g
 
 
-def _read_together(ready: Stepper, kept: list[Any], readout: Program, readout_constants: list[Any]) -> Any:
-    """What a readout keeps of each step, of the states and g that the runs of all parts kept."""
+def _read_together(ready: Stepper, kept: Pytree, readout: Program, readout_constants: list[Array]) -> Pytree:
+    """What a readout keeps of each step, given the states and g that the runs of all parts kept."""
     kernel = ready.kernel
 
-    def read(states: Any, gs: Any) -> Any:
+    def read(states: tuple[AnyState, ...], gs: tuple[Array, ...]) -> Pytree:
         return readout(kernel.state_of(states), kernel.total(ready.relative, gs), *readout_constants)
 
     states_and_gs = tuple(zip(*kept, strict=True))
-    # What calls Python is called as it is in a run of one kernel: for one step at a time.
+    # A callback to Python is called for one step at a time, as in the run of a single kernel.
     if readout.calls_python:
         return jax.lax.map(lambda step: read(*step), states_and_gs)
     return jax.vmap(read)(*states_and_gs)

@@ -19,8 +19,10 @@ from synkin.arguments.numbers import as_array
 from synkin.solving import limits, loops
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
+from synkin.solving.propagators.any_duration import StackedSystems
+from synkin.solving.propagators.equations import Variables
 
-# Up to so many different concentrations all stretches share what is computed of each.
+# The maximum number of different concentrations whose systems all stretches share.
 _MOST_DISTINCT = 16
 
 
@@ -74,16 +76,16 @@ def concentration_jumps(
     return units.quantity(g, "mS") if given.has_units else g
 
 
-def _distinct(concentrations: Any, dtype: DTypeLike) -> tuple[Array, Array | None]:
+def _distinct(concentrations: ArrayLike, dtype: DTypeLike) -> tuple[Array, Array | None]:
     """Concentrations in mM, (C,), and the index of that of each stretch, (K + 1,), the last without transmitter.
 
-    Where they are not known, or are many, there is one for each stretch, (K + 1,), and no index.
+    Where they are traced, or are many, there is one for each stretch, (K + 1,), and no index.
     """
     known = concrete_value(concentrations)
     if known is not None:
         different, index = np.unique(np.append(known, 0).astype(dtype), return_inverse=True)
         if len(different) <= _MOST_DISTINCT:
-            # To a power of 2, so that protocols of one length are compiled once.
+            # Padded to a power of 2, so that protocols of one length are compiled once.
             different = np.pad(different, (0, (1 << (len(different) - 1).bit_length()) - len(different)))
             return jnp.asarray(different, dtype), jnp.asarray(index, jnp.int32)
     T = as_array(concentrations, dtype)
@@ -112,30 +114,30 @@ def _answer(
     which: Array,
     since: Array,
 ) -> Array:
-    own = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-    gs = [_answer_of_part(part, given, start, T, at, (lengths, which, since)) for part, given, start in own]
+    parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
+    gs = [_answer_of_part(part, given, start, T, at, (lengths, which, since)) for part, given, start in parts]
     return kernel.total(kernel.relative(params), gs)
 
 
 def _answer_of_part(
     kernel: Kernel, params: AnyParams, state: AnyState, T: Array, at: Array | None, stretches: tuple[Array, ...]
 ) -> Array:
-    """g of one part of a sum, or of a kernel that is none."""
+    """g of one part of a kernel."""
     lengths, which, since = stretches
     y = tuple(getattr(state, name) for name in kernel.order)
     systems = any_duration.systems_at(kernel, params, T)
     y = loops.match_varying(y, (params, T, y, lengths))
 
-    def stretch(y: tuple[Array, ...], step: tuple[Array, Any]) -> tuple[Any, Any]:
+    def stretch(y: Variables, step: tuple[Array, StackedSystems]) -> tuple[Variables, Variables]:
         length, system = step
-        if at is None:
+        if at is None or isinstance(system, tuple):
             y = any_duration.propagate(kernel, params, any_duration.single_system(kernel, system), y, length, 0)
         else:
             y = any_duration.propagate(kernel, params, systems, y, length, system)
         return y, y
 
-    # Where there are many systems each comes with its stretch: a loop that had all of them at hand would go through all
-    # of them in each stretch of its derivative.
+    # Many systems are scanned over, one for each stretch: the derivative of a loop that indexes all of them would visit
+    # all of them in each stretch.
     steps = any_duration.stack_systems(systems, len(lengths)) if at is None else at[:-1]
     _, ends = jax.lax.scan(stretch, y, (lengths, steps))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)

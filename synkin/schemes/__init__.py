@@ -1,7 +1,12 @@
-"""Published kinetic schemes, each a kernel as any other: `synkin.schemes.nmda5`.
+"""Published kinetic schemes, as kernels: `synkin.schemes.nmda5`.
 
-Rates are in /ms, those of binding in /ms/mM, at the temperature of the source. A pulse is 1 mM for 1 ms unless said
-otherwise. The numbers are those of the sources' model files; the docstring says where files disagree.
+    ampa_receptors    AMPA receptors
+    nmda_receptors    NMDA receptors
+    gaba_receptors    GABA-A and GABA-B receptors
+    other_receptors   nicotinic and glycine receptors
+
+Rates are in /ms, binding rates in /ms/mM, at the temperature of the source. By default a pulse is 1 mM for 1 ms. The
+numbers are those of the sources' model files; if files disagree, the docstring says so.
 """
 
 from synkin.declaring.kernel import Kernel

@@ -1,10 +1,11 @@
 """GABA-A receptors, and GABA-B receptors with a G protein, of which four molecules open a channel."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
 
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.declaring.declare import receptor
 from synkin.declaring.kernel import Equations, Kernel
 from synkin.declaring.scheme import scheme
@@ -57,7 +58,7 @@ class GABAbParams(NamedTuple):
     K1: Annotated[ArrayLike, "binding rate", "1/ms/mM"] = 0.52
     K2: Annotated[ArrayLike, "unbinding rate", "1/ms"] = 0.0013
     K3: Annotated[ArrayLike, "production of G protein", "uM/ms"] = 0.098
-    K4: Annotated[ArrayLike, "its removal", "1/ms"] = 0.033
+    K4: Annotated[ArrayLike, "removal of G protein", "1/ms"] = 0.033
     KD: Annotated[ArrayLike, "dissociation constant of the channel", "uM^4"] = 100.0
     T: Annotated[ArrayLike, "transmitter concentration during a pulse", "mM"] = 1.0
     T_dur: Annotated[ArrayLike, "length of a pulse", "ms"] = 1.0
@@ -75,9 +76,9 @@ class GABAb3Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
     K1: Annotated[ArrayLike, "binding rate", "1/ms/mM"] = 0.66
-    K2: Annotated[ArrayLike, "all that leaves the bound state", "1/ms"] = 0.020
+    K2: Annotated[ArrayLike, "rate out of the bound state: in all, or by unbinding alone", "1/ms"] = 0.020
     K3: Annotated[ArrayLike, "production of G protein", "uM/ms"] = 0.083
-    K4: Annotated[ArrayLike, "its removal", "1/ms"] = 0.0079
+    K4: Annotated[ArrayLike, "removal of G protein", "1/ms"] = 0.0079
     d1: Annotated[ArrayLike, "desensitisation", "1/ms"] = 0.017
     d2: Annotated[ArrayLike, "recovery", "1/ms"] = 0.0053
     KD: Annotated[ArrayLike, "dissociation constant of the channel", "uM^4"] = 100.0
@@ -94,11 +95,12 @@ class GABAb3State(NamedTuple):
     pulse_left: Annotated[Array, "transmitter still to come", "ms"]
 
 
-def _channel(p: Any, y: Any) -> Any:
+def _channel(p: GABAbParams | GABAb3Params, y: GABAbState | GABAb3State) -> Array:
+    """g: the fraction of channels that are open, each opened by four molecules of G protein."""
     return y.G**4 / (y.G**4 + p.KD)
 
 
-def _gabab(p: Any, y: Any, T: Any) -> dict[str, Any]:
+def _gabab(p: GABAbParams, y: GABAbState, T: Array) -> dict[str, ArrayLike]:
     """The GABA-B receptor: ``R' = K1 T (1 - R) - K2 R``, ``G' = K3 R - K4 G``, ``g = G^4 / (G^4 + KD)``.
 
     Source: Destexhe, Bal, McCormick and Sejnowski 1996, J. Neurophysiol. 76:2049; numbers of gabab.mod, ModelDB 18198.
@@ -107,13 +109,13 @@ def _gabab(p: Any, y: Any, T: Any) -> dict[str, Any]:
     return {"R": p.K1 * T * (1 - y.R) - p.K2 * y.R, "G": p.K3 * y.R - p.K4 * y.G}
 
 
-def _gabab3(p: Any, y: Any, T: Any) -> dict[str, Any]:
-    """The GABA-B receptor with desensitisation, K2 being all that leaves the bound state.
+def _gabab3(p: GABAb3Params, y: GABAb3State, T: Array) -> dict[str, ArrayLike]:
+    """The GABA-B receptor with desensitisation, where K2 is the total rate out of the bound state.
 
     ``R' = K1 T (1 - R - D) - K2 R + d2 D``, ``D' = d1 R - d2 D``, ``G' = K3 R - K4 G``, ``g = G^4 / (G^4 + KD)``.
 
-    Source: Destexhe and Sejnowski 1995, PNAS 92:9515, fitted to Otis et al. 1993; numbers and reading of gabab3.mod,
-    ModelDB 18198, whose peak comes at 100 ms. `gabab3_conserving` is the other reading.
+    Source: Destexhe and Sejnowski 1995, PNAS 92:9515, fitted to Otis et al. 1993; numbers as gabab3.mod reads them,
+    ModelDB 18198, whose peak is at 100 ms. `gabab3_conserving` reads the equations in the other way.
     """
     return {
         "R": p.K1 * T * (1 - y.R - y.D) - p.K2 * y.R + p.d2 * y.D,
@@ -122,11 +124,11 @@ def _gabab3(p: Any, y: Any, T: Any) -> dict[str, Any]:
     }
 
 
-def _gabab3_conserving(p: Any, y: Any, T: Any) -> dict[str, Any]:
-    """The GABA-B receptor with desensitisation, K2 being unbinding alone and d1 coming on top of it.
+def _gabab3_conserving(p: GABAb3Params, y: GABAb3State, T: Array) -> dict[str, ArrayLike]:
+    """The GABA-B receptor with desensitisation, where K2 is the rate of unbinding, and desensitisation (d1) is added.
 
-    The same numbers as `gabab3`, of which this is the other reading: its peak comes at 60 ms and is 7 times smaller,
-    which is not what was fitted.
+    The numbers are those of `gabab3`, read in the other way. The peak is at 60 ms and 7 times smaller, which is not
+    what was fitted.
 
     Source: Destexhe and Sejnowski 1995, PNAS 92:9515.
     """
@@ -137,7 +139,7 @@ def _gabab3_conserving(p: Any, y: Any, T: Any) -> dict[str, Any]:
     }
 
 
-def _with_g_protein(name: str, equations: Equations, Params: Any, State: Any) -> Kernel:
+def _with_g_protein(name: str, equations: Equations, Params: type[AnyParams], State: type[AnyState]) -> Kernel:
     return receptor(equations, Params, State, conductance=_channel, name=name, methods=("exact",))
 
 

@@ -1,15 +1,16 @@
-"""What a `synkin.stepper` hands from step to step, and whether it is of that stepper.
+"""The carry that a `synkin.stepper` hands from step to step, and the check that it is one of that stepper.
 
-Pulses are counted in steps. So a carry means something only with the dt, and with "exact" the ``T_dur``, with which it
-was counted: it holds them, and a stepper with others refuses it, or gives NaN where they are traced.
+A carry counts pulses in steps, so it is valid only for the dt and, with "exact", the ``T_dur`` of its count. It holds
+these. A stepper with other values refuses it, or gives NaN where they are traced.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from types import ModuleType
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,28 +18,32 @@ import numpy as np
 from jax import Array
 
 from synkin.arguments import fields
+from synkin.arguments.declaration import Pytree
 from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
 from synkin.solving import coefficients, pulses
 from synkin.solving.kernel_protocol import Kernel
 
-# Two dt, and two lengths of a pulse, that differ by less than this part are the same but for rounding.
+Tree = TypeVar("Tree")  # a pytree of arrays
+AnyArray: TypeAlias = Any  # of JAX or of NumPy
+
+# Two dt, or two lengths of a pulse, count as equal if they differ by less than this fraction.
 _SAME = 1e-4
 
 
 @jax.tree_util.register_static
 @dataclass(frozen=True, eq=False)
 class Owner:
-    """The kernel and the method that a carry is of.
+    """The kernel and the method of a carry.
 
-    It is part of the carry's tree structure, which JAX compares with every call: `owner_of` gives the same one each
+    It is part of the carry's tree structure, which JAX compares in every call. `owner_of` returns the same object each
     time, so that this comparison is one of identity.
     """
 
     kernel: Kernel
     method: str
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[Kernel, str], Owner], tuple[Kernel, str]]:
         return owner_of, (self.kernel, self.method)
 
     def __str__(self) -> str:
@@ -46,8 +51,8 @@ class Owner:
 
 
 @functools.cache
-def owner_of(kernel: Any, method: str) -> Owner:
-    """The one `Owner` of that kernel and method."""
+def owner_of(kernel: Kernel, method: str) -> Owner:
+    """The only `Owner` of this kernel and method."""
     return Owner(kernel, method)
 
 
@@ -57,11 +62,11 @@ class Carry(NamedTuple):
 
     y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
     count: Annotated[
-        Any,
+        Any,  # not Array | None, as tuples have a method of this name
         "int32 of the state's shape, how far each pulse reaches (see `synkin.solving.pulses`); None without pulses",
     ]
     carried_pulse: Annotated[
-        Any,
+        Pytree,
         'of pulses that were under way at the start: how long their last step is (ms) and, with "exact", what it does; '
         "None without",
     ]
@@ -70,12 +75,11 @@ class Carry(NamedTuple):
         'the dt in which pulses are counted, and with "exact" how long they last (ms); none without pulses',
     ]
     owner: Annotated[Owner, "the kernel and the method that it is of"]
-    leaves_table: Annotated[Any, "whether what opens a gate may leave the range of its table, bool; None without one"]
-    weight: Annotated[Any, "of the state's shape, the height of each pulse in units of T; None where that is 1"] = None
+    leaves_table: Annotated[Array | None, "whether a gate may leave the range of its table, bool; None without tables"]
 
     @property
     def parts(self) -> tuple[Carry, ...]:
-        """The carry of each part of a sum of kernels: of any other kernel itself."""
+        """The carry of each part of the kernel; this one, as the kernel has a single part."""
         return (self,)
 
     def with_parts(self, parts: Sequence[Carry]) -> Carry:
@@ -85,7 +89,7 @@ class Carry(NamedTuple):
 
 
 class CarryOfSum(NamedTuple):
-    """The same of a sum of kernels."""
+    """The carry of a sum of kernels."""
 
     parts: tuple[Carry, ...]
 
@@ -95,7 +99,7 @@ class CarryOfSum(NamedTuple):
 
     @property
     def y(self) -> tuple[Array, ...]:
-        """Variables of all parts."""
+        """The variables of all parts."""
         return tuple(variable for part in self.parts for variable in part.y)
 
     @property
@@ -111,25 +115,25 @@ def make(
     y: tuple[Array, ...],
     count: Array | None,
     carried_pulse: pulses.Pulse | None = None,
-    last_of_carried: object = None,
+    last_of_carried: coefficients.StepKind | None = None,
 ) -> Carry:
-    """The carry of variables and the count of the step to come.
+    """The carry of variables and the count of the next step.
 
     Args:
         kernel, method: of the stepper.
         coefs: its coefficients, as `match_state` gives them.
         y: variables.
         count: see `synkin.solving.pulses`; None for a linear kernel.
-        carried_pulse: how the pulses lie that were under way at the start; None if none were.
-        last_of_carried: what the last step of these does, with "exact".
+        carried_pulse: of pulses that were under way at the start; None if there were none.
+        last_of_carried: with "exact", the coefficients of their last step.
     """
     owner = owner_of(kernel, method)
     if count is None:
         return Carry(y, None, None, (), owner, None)
     leaves_table = coefficients.with_leaves_table(coefs, y[0]).leaves_table
-    # Arrays of its own, which may be donated.
+    # These are copies, so that the carry may be donated.
     grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid_of(coefs))
-    if coefs.last is None:  # pulses of whole steps: all that is of its own is how much of a pulse they stand for
+    if coefs.last is None:  # pulses last whole steps; only how much of a pulse they stand for may differ
         last = jnp.zeros(count.shape, coefs.dt.dtype)
         last = last if carried_pulse is None else jnp.broadcast_to(carried_pulse.last, count.shape)
         return Carry(y, count, last, grid, owner, leaves_table)
@@ -137,8 +141,8 @@ def make(
     return Carry(y, count, given, grid, owner, leaves_table)
 
 
-def check(carry: Any, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients) -> None:
-    """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does.
+def check(carry: object, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients) -> None:
+    """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses in the same way.
 
     Args:
         carry: anything.
@@ -151,10 +155,11 @@ def check(carry: Any, kernel: Kernel, method: str, coefs: coefficients.StepCoeff
         raise ValueError(f"Argument `carry` must be of a stepper of {owner_of(kernel, method)}, but is of {owner}.")
     size = len(carry.grid)
     given = (coefs.dt, *(coefs.pulse or ())[:2]) if size > 1 else (coefs.dt,)
-    known: list[Any] = [concrete_value(value) for value in (*carry.grid, *given)]
-    if not size or any(value is None for value in known):
+    known = [concrete_value(value) for value in (*carry.grid, *given)]
+    values = [value for value in known if value is not None]
+    if not size or len(values) < len(known):
         return
-    grid, expected = known[:size], known[size:]
+    grid, expected = values[:size], values[size:]
     if size > 1:
         expected = [*_grid(*expected)]
     if not all(one.shape == other.shape and (one == other).all() for one, other in zip(grid, expected, strict=True)):
@@ -167,13 +172,13 @@ def check(carry: Any, kernel: Kernel, method: str, coefs: coefficients.StepCoeff
         )
 
 
-def refuse(carry: object) -> None:
+def refuse(carry: object) -> NoReturn:
     """Raise TypeError: not a carry of this stepper."""
     raise TypeError(f"Argument `carry` must be one of this stepper's `init`, but is {describe(carry)}.")
 
 
-def with_carried_pulse(coefs: coefficients.StepCoefficients, carried_pulse: Any) -> coefficients.StepCoefficients:
-    """Coefficients, and those of the pulses that were under way at the start, which a carry holds."""
+def with_carried_pulse(coefs: coefficients.StepCoefficients, carried_pulse: Pytree) -> coefficients.StepCoefficients:
+    """Coefficients with those of the pulses that were under way at the start, as a carry holds them."""
     if carried_pulse is None:
         return coefs
     if coefs.last is None:
@@ -187,24 +192,25 @@ def with_carried_pulse(coefs: coefficients.StepCoefficients, carried_pulse: Any)
 def nan_unless_same_grid(carry: Carry, coefs: coefficients.StepCoefficients) -> Array:
     """0 where the pulses of a carry are counted as this stepper counts them, else NaN.
 
-    XLA takes it out of a loop; added, and not multiplied by, it costs a derivative nothing.
+    XLA computes it outside of a loop. It is added, and not a factor, so that a derivative does not depend on it.
     """
     good = _is_same(carry.grid, jax.lax.stop_gradient(_grid_of(coefs)), jnp)
     return jnp.where(good, jnp.zeros((), carry.grid[0].dtype), np.asarray(np.nan, carry.grid[0].dtype))
 
 
-def match_state(tree: object, like: Array) -> Any:
-    """Arrays of a state's dtype and, if they are no scalars, of its rank: JAX may have been told to promote neither."""
+def match_state(tree: Tree, like: Array) -> Tree:
+    """``tree`` in the dtype and, but for scalars, the rank of a state, as JAX may be set to promote neither."""
 
     def match(x: Array) -> Array:
         x = x.reshape((1,) * (like.ndim - x.ndim) + x.shape) if 0 < x.ndim < like.ndim else x
         return x.astype(like.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    return jax.tree.map(match, tree)
+    matched: Tree = jax.tree.map(match, tree)
+    return matched
 
 
-def _grid(dt: Any, full: Any, last: Any) -> tuple[Any, ...]:
-    """What a pulse's count has a meaning with: dt and, where a pulse may end within a step, how long it lasts, ms."""
+def _grid(dt: AnyArray, full: AnyArray, last: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """The dt and the length of a pulse for which a count is valid, ms."""
     return dt, (full // 2 - 1).astype(dt.dtype) * dt + last
 
 
@@ -214,10 +220,10 @@ def _grid_of(coefs: coefficients.StepCoefficients) -> tuple[Array, ...]:
     return grid[:1] if coefs.last is None else grid
 
 
-def _is_same(grid: Sequence[Any], own: Sequence[Any], xp: Any) -> Any:
-    """Whether two `_grid` are the same but for rounding."""
+def _is_same(grid: Sequence[AnyArray], other: Sequence[AnyArray], xp: ModuleType) -> AnyArray:
+    """Whether two grids are equal but for rounding, as arrays of the module ``xp``."""
     same = _SAME + 4 * float(jnp.finfo(grid[0].dtype).eps)
-    good = xp.abs(grid[0] - own[0]) <= same * own[0]
-    for one, other in zip(grid[1:], own[1:], strict=True):
-        good = good & (xp.abs(one - other) <= same * xp.maximum(other, own[0]))
+    good = xp.abs(grid[0] - other[0]) <= same * other[0]
+    for length, other_length in zip(grid[1:], other[1:], strict=True):
+        good = good & (xp.abs(length - other_length) <= same * xp.maximum(other_length, other[0]))
     return good

@@ -1,12 +1,13 @@
-"""What a kernel's equations leave to the parameters in use, and `synkin.solving.structure` cannot read off them.
+"""What must hold of the parameters in use, which `synkin.solving.structure` cannot read off the equations.
 
-A gate's rates must not be negative, and what opens it must be at rest without transmitter, or its solution is another
-one. A run that is given no state begins where all variables are 0, and that must be rest. Where the parameters are
-known what does not hold is refused; where they are traced all is NaN.
+The rates of a gate must not be negative, and the variable that opens it must be at rest without transmitter. A run
+without a given state begins where all variables are 0, and that must be rest. Known parameters that violate this are
+refused; traced parameters give NaN.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +21,11 @@ from synkin.arguments.numbers import as_array, as_real
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import gate_rates
 
+Tree = TypeVar("Tree")  # a pytree of arrays
+
 
 def check(kernel: Kernel, params: AnyParams) -> None:
-    """Raise ValueError if parameters, where they are known, are none of the gate that the equations describe.
+    """Raise ValueError if known parameters do not make the equations those of a gate.
 
     Args:
         kernel: a kernel.
@@ -46,15 +49,15 @@ def check(kernel: Kernel, params: AnyParams) -> None:
 
 
 def rests(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> Array | None:
-    """Whether nothing moves where all variables are 0, until a spike comes; None where that is known.
+    """Whether the kernel is at rest where all variables are 0, until a spike comes; None where it surely is.
 
     Args:
         kernel: a kernel.
         params: its ``Params``, scalars.
-        dtype: of what is computed, where it is traced.
+        dtype: of the computation where parameters are traced.
 
     Raises:
-        ValueError: a receptor that moves by itself, where its parameters are known.
+        ValueError: a receptor with known parameters that is not at rest.
     """
     good = None
     for part, own in zip(kernel.parts, kernel.params_of(params), strict=True):
@@ -62,12 +65,12 @@ def rests(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> Array 
         if not may_move or part.rest is not None:
             continue
         given = known(own)
-        found = _sources(part, own, dtype) if given is None else computed(_sources, part, given)
+        sources = _sources(part, own, dtype) if given is None else computed(_sources, part, given)
         for name in may_move:
             if given is None:
-                still = found[name] == 0
+                still = sources[name] == 0
                 good = still if good is None else good & still
-            elif found[name].any():
+            elif sources[name].any():
                 raise ValueError(
                     f"Kernel `{part.name}` must be at rest where its variables are 0, as no state is given, but there "
                     f"`{name}` changes without transmitter."
@@ -76,7 +79,7 @@ def rests(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> Array 
 
 
 def at_rest(kernel: Kernel, params: AnyParams, dtype: DTypeLike) -> AnyState:
-    """The state with which a run off the grid begins if none is given: of shape (), nothing moving until a spike.
+    """The state at rest, of shape (), with which a run off the grid begins if no state is given.
 
     Args:
         kernel: a kernel.
@@ -84,8 +87,7 @@ def at_rest(kernel: Kernel, params: AnyParams, dtype: DTypeLike) -> AnyState:
         dtype: of the state.
 
     Raises:
-        ValueError: a receptor that moves by itself, where its parameters are known; where they are traced the state is
-            NaN.
+        ValueError: a receptor with known parameters that is not at rest; with traced parameters the state is NaN.
     """
     good = rests(kernel, params, dtype)
     state = kernel.rest_state(params, (), dtype)
@@ -95,21 +97,22 @@ def at_rest(kernel: Kernel, params: AnyParams, dtype: DTypeLike) -> AnyState:
 
 
 def known(params: AnyParams) -> AnyParams:
-    """Parameters as NumPy has them, of one shape and in double precision; None where one is traced."""
+    """Parameters as NumPy arrays of one shape in double precision; None where one is traced."""
     values = [concrete_value(as_real(name, value, "Parameter")) for name, value in params._asdict().items()]
     if any(value is None for value in values):
         return None
     return params._make(np.broadcast_arrays(*(np.asarray(value, float) for value in values)))
 
 
-def computed(function: object, kernel: Kernel, params: AnyParams) -> Any:
-    """What a function of a kernel and known parameters gives, known too, whatever transformation is under way."""
+def computed(function: Callable[..., Tree], kernel: Kernel, params: AnyParams) -> Tree:
+    """The result of a function of a kernel and known parameters, as NumPy arrays also under a transformation."""
     with double_precision(), jax.ensure_compile_time_eval():
-        return jax.tree.map(np.asarray, _compiled(function, kernel, jax.tree.map(jnp.asarray, params)))
+        result: Tree = jax.tree.map(np.asarray, _compiled(function, kernel, jax.tree.map(jnp.asarray, params)))
+    return result
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _compiled(function: Any, kernel: Kernel, params: AnyParams) -> Any:
+def _compiled(function: Callable[..., Tree], kernel: Kernel, params: AnyParams) -> Tree:
     return function(kernel, params)
 
 
@@ -117,5 +120,5 @@ def _sources(kernel: Kernel, params: AnyParams, dtype: DTypeLike = float) -> dic
     """The inflow of each variable without transmitter, /ms."""
     params = jax.tree.map(partial(as_array, dtype=dtype), params)
     zero = jnp.zeros((), dtype)
-    found = kernel.derivatives(params, (zero,) * kernel.structure.size, zero)
-    return dict(zip(kernel.order, map(jnp.asarray, found), strict=True))
+    sources = kernel.derivatives(params, (zero,) * kernel.structure.size, zero)
+    return dict(zip(kernel.order, map(jnp.asarray, sources), strict=True))

@@ -1,30 +1,39 @@
-"""Step through time: the loops that `synkin.solving.run` is made of, each a `jax.lax.scan` in what it computes.
+"""Loops over steps in time, for `synkin.solving.run`; each computes what `jax.lax.scan` would.
 
-On a CPU `jax.lax.scan` is what is fastest. An accelerator pays for each kernel that it starts, and for each visit of a
-state to memory, so there `scan` takes a chunk of steps at a time: XLA makes of it two kernels, through which the state
-goes in registers, and it writes the rows of the result where they belong.
+On a CPU `jax.lax.scan` is fastest. An accelerator pays for each kernel that it starts and for each access of a state in
+memory. There `scan` takes a chunk of steps at a time: XLA makes two kernels of a chunk, which keep the state in
+registers and write the rows of the result in place.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-# Steps a chunk on an accelerator: the state is read and written once for all of them, next to 5 bytes a step.
+from synkin.arguments.declaration import Pytree
+
+# Pytrees of arrays: what a loop carries, what it is given for each step, what it keeps of each step; any.
+CarryT = TypeVar("CarryT")
+StepT = TypeVar("StepT")
+KeptT = TypeVar("KeptT")
+Tree = TypeVar("Tree")
+
+# The number of steps of a chunk on an accelerator: the state is read and written once for all of them.
 _CHUNK = 8
 
 
-def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: Any) -> tuple[Any, Any]:
-    """`jax.lax.scan` that tells each step its row; not to be differentiated.
+def scan(
+    body: Callable[[CarryT, Array, StepT], tuple[CarryT, KeptT]], carry: CarryT, steps: StepT
+) -> tuple[CarryT, KeptT]:
+    """`jax.lax.scan` that also gives each step its row; it cannot be differentiated.
 
     Args:
-        body: ``body(carry, row, step)``, from the carry, the row (int32, from 0 on) and what stands in it to the carry
-            and what is kept of the step.
-        carry: a tree of arrays.
-        steps: a tree of arrays (T, ...).
+        body: ``body(carry, row, step)`` returns the carry and what to keep of the step; row is an int32 from 0 on.
+        carry: a pytree of arrays.
+        steps: a pytree of arrays (T, ...).
 
     Returns:
         The carry, and what was kept, with the time axis first.
@@ -33,15 +42,15 @@ def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: 
     chunk = min(_chunk(), total)
     if chunk <= 1:
 
-        def count(held: tuple[Array, Any], step: object) -> tuple[tuple[Array, Any], Any]:
-            row, carry = held
+        def count(row_and_carry: tuple[Array, CarryT], step: StepT) -> tuple[tuple[Array, CarryT], KeptT]:
+            row, carry = row_and_carry
             carry, kept = body(carry, row, step)
             return (row + 1, carry), kept
 
         (_, carry), kept = jax.lax.scan(count, (jnp.int32(0), carry), steps)
         return carry, kept
 
-    def take(first: Any, length: int, carry: Any, kept: Any) -> tuple[Any, Any]:
+    def take(first: Array, length: int, carry: CarryT, kept: Pytree) -> tuple[CarryT, Pytree]:
         taken = []
         for j in range(length):
             row = first + jnp.int32(j)
@@ -55,27 +64,27 @@ def scan(body: Callable[[Any, Array, Any], tuple[Any, Any]], carry: Any, steps: 
         return carry, jax.tree.map(write, kept, *taken)
 
     one = jax.eval_shape(body, carry, jnp.int32(0), jax.tree.map(lambda x: x[0], steps))[1]
-    # Zeros would be written only to be written over; but nothing else XLA splits over several devices.
+    # Empty arrays save writing zeros, but XLA splits only the zeros over several devices.
     new = jax.lax.empty if jax.device_count() == 1 else jnp.zeros
     kept = jax.tree.map(lambda x: new((total, *x.shape), x.dtype), one)
     whole, rest = divmod(total, chunk)
     carry, kept = jax.lax.fori_loop(
-        jnp.int32(0), jnp.int32(whole), lambda i, held: take(i * chunk, chunk, *held), (carry, kept)
+        jnp.int32(0), jnp.int32(whole), lambda i, both: take(i * chunk, chunk, *both), (carry, kept)
     )
     return take(jnp.int32(whole * chunk), rest, carry, kept) if rest else (carry, kept)
 
 
 def _chunk() -> int:
-    """Steps that are taken at a time."""
+    """The number of steps that `scan` takes at a time."""
     return 1 if jax.default_backend() == "cpu" else _CHUNK
 
 
 def in_blocks(
-    block: Callable[[Any, Any], tuple[Any, Any]], carry: object, steps: object, total: int, length: int
-) -> tuple[Any, Any]:
-    """``block`` over stretches of ``length`` of the ``total`` steps one after the other, and over what remains.
+    block: Callable[[CarryT, StepT], tuple[CarryT, KeptT]], carry: CarryT, steps: StepT, total: int, length: int
+) -> tuple[CarryT, KeptT]:
+    """``block`` over ``length`` steps at a time, and over the rest of the ``total`` steps.
 
-    What goes in and what is kept has a row a step or, where nothing remains, a row a block.
+    The arrays in ``steps`` and in what is kept have a row for each step or, where there is no rest, one for each block.
     """
     whole = total // length if length else 0
     if whole <= 1 and total <= length:
@@ -94,21 +103,22 @@ def in_blocks(
     return carry, kept
 
 
-def batch_first(tree: object) -> Any:
-    """``tree``, and under `jax.vmap` every array's batch axis is its first.
+def batch_first(tree: Tree) -> Tree:
+    """``tree``, in which under `jax.vmap` the batch axis of every array is the first.
 
-    JAX takes it for granted that what a stated derivative returns has its batch axes where the function has them; but a
-    scan puts them behind the axis of time. A reshape has them in front, and XLA makes nothing of two that cancel.
+    JAX assumes that the results of a derivative rule have their batch axes where the function has them, but a scan puts
+    them behind the time axis. A reshape moves them to the front; XLA removes two reshapes that cancel.
     """
-    return jax.tree.map(lambda x: jax.lax.reshape(jax.lax.reshape(x, (1, *x.shape)), x.shape), tree)
+    reshaped: Tree = jax.tree.map(lambda x: jax.lax.reshape(jax.lax.reshape(x, (1, *x.shape)), x.shape), tree)
+    return reshaped
 
 
 @jax.custom_batching.custom_vmap
 def any_across_batch(mask: Array) -> Array:
-    """Whether any of ``mask`` is true; under `jax.vmap` of the whole batch, so that a `jax.lax.cond` stays one.
+    """Whether any element of ``mask`` is true; under `jax.vmap`, any of the whole batch.
 
-    Of a condition that differs within a batch JAX makes a choice between both branches, which takes both their times;
-    and where a rule of a derivative is batched, as in ``grad(vmap(run))``, it cannot be transposed any more.
+    So a `jax.lax.cond` stays one. Where a condition differs within a batch JAX computes both branches, which takes the
+    time of both, and cannot transpose a batched derivative rule, as in ``grad(vmap(run))``.
     """
     return mask.any()
 
@@ -119,10 +129,11 @@ def _(axis_size: int, in_batched: object, mask: Array) -> tuple[Array, bool]:
     return any_across_batch(mask), False
 
 
-def match_varying(tree: object, others: object) -> Any:
-    """``tree`` with every array as varying within `jax.shard_map` as the ``others``, all of them together.
+def match_varying(tree: Tree, others: Pytree) -> Tree:
+    """``tree``, every array marked as varying within `jax.shard_map` along all axes along which any of ``others`` does.
 
-    A loop must carry on what it starts with: zeros are the same on all devices, and after a step they are not.
+    A loop's carry must vary from the start as it does at the end: zeros are the same on all devices, but a step makes
+    them differ.
     """
     axes = {name for leaf in jax.tree.leaves(others) for name in _varying(leaf)}
     if not axes:
@@ -132,11 +143,12 @@ def match_varying(tree: object, others: object) -> Any:
         missing = tuple(sorted(axes - _varying(x)))
         return jax.lax.pcast(x, missing, to="varying") if missing else x
 
-    return jax.tree.map(spread, tree)
+    spread_tree: Tree = jax.tree.map(spread, tree)
+    return spread_tree
 
 
 def _varying(x: object) -> frozenset[str]:
     """The mesh axes along which an array differs between devices, within `jax.shard_map`."""
     kind = jax.typeof(x)
-    # It has moved between versions.
+    # Versions of JAX have it in different places.
     return frozenset(kind.mat.varying if hasattr(kind, "mat") else getattr(kind, "vma", ()))

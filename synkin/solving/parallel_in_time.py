@@ -1,10 +1,9 @@
 """The run of `synkin.solving.run` in log(T) passes, for few synapses and many steps on an accelerator.
 
-Given what drives it every variable is an affine map ``y <- a y + b`` of a step, and maps of this kind compose
-associatively: numbers where a variable can be solved before those that it drives, matrices where they drive each other.
+Each step of a variable is an affine map ``y <- a y + b``, given the variables that drive it. Such maps compose
+associatively. They are numbers where each variable can be solved before those that it drives, and matrices where
+variables drive each other.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ from jax import Array
 
 from synkin.solving import coefficients, pulses, steps
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators.equations import Variables
 
 
 def trace(
@@ -19,19 +19,19 @@ def trace(
     method: str,
     overlap: str,
     coefs: coefficients.StepCoefficients,
-    y: tuple[Array, ...],
+    y: Variables,
     count: Array | None,
     spikes: Array,
-) -> tuple[Any, Array | None, tuple[Any, Array | None]]:
-    """Variables and count at the end, and both after every step, (T, *shape)."""
+) -> tuple[Variables, Array | None, tuple[Variables, Array | None]]:
+    """The variables and the count at the end, and both after every step, (T, *shape)."""
     drive, after = spikes, None
     if count is not None:
         drive = _counts(overlap, coefs, count, spikes)
         after = jnp.maximum(pulses.pass_step(drive), 0)
         count = after[-1]
     step = _Step(kernel, method, coefs)
-    passed = step.all_at_once(y, drive) if kernel.structure.coupled else step.in_turn(y, drive)
-    return tuple(each[-1] for each in passed), count, (passed, after)
+    traces = step.all_at_once(y, drive) if kernel.structure.coupled else step.in_turn(y, drive)
+    return tuple(each[-1] for each in traces), count, (traces, after)
 
 
 class _Step:
@@ -41,9 +41,9 @@ class _Step:
         self.step = lambda y, drive: steps.step(kernel, method, coefs, y, drive)
 
     def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
-        """The variables one after the other, each with the finished trace of those that drive it."""
+        """The traces of the variables one after the other, each given the traces of those that drive it."""
         before = [jnp.zeros(drive.shape, y.dtype) for y in start]
-        passed = []
+        traces = []
         for i, first in enumerate(start):
 
             def affine(before: list[Array], drive: Array, i: int = i) -> tuple[Array, Array]:
@@ -55,16 +55,16 @@ class _Step:
                 return a, b
 
             a, b = jax.lax.associative_scan(_compose, jax.vmap(affine)(before, drive))
-            passed.append(jax.vmap(lambda a, b, first=first: a * first + b)(a, b))
-            before[i] = jnp.concatenate([first[None], passed[-1][:-1]])
-        return tuple(passed)
+            traces.append(jax.vmap(lambda a, b, first=first: a * first + b)(a, b))
+            before[i] = jnp.concatenate([first[None], traces[-1][:-1]])
+        return tuple(traces)
 
     def all_at_once(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
-        """All variables together, the matrix of their maps in the last two axes."""
+        """The traces of all variables together; the last two axes of their maps are matrices."""
         zeros = tuple(jnp.zeros(drive.shape[1:], y.dtype) for y in start)
 
         def affine(drive: Array) -> tuple[Array, Array]:
-            def along(j: int) -> tuple[Any, Any]:
+            def along(j: int) -> tuple[Variables, Variables]:
                 ones = tuple(jnp.ones_like(zero) if i == j else zero for i, zero in enumerate(zeros))
                 return jax.jvp(lambda *y: self.step(y, drive), zeros, ones)
 
@@ -73,8 +73,8 @@ class _Step:
             return matrix, jnp.stack(columns[0][0], axis=-1)
 
         matrix, shift = jax.lax.associative_scan(_compose_all, jax.vmap(affine)(drive))
-        passed = _times(matrix, jnp.stack(start, axis=-1)[None]) + shift
-        return tuple(passed[..., i] for i in range(len(start)))
+        traces = _times(matrix, jnp.stack(start, axis=-1)[None]) + shift
+        return tuple(traces[..., i] for i in range(len(start)))
 
 
 def _compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -97,7 +97,7 @@ def _counts(overlap: str, coefs: coefficients.StepCoefficients, first_count: Arr
     assert coefs.pulse is not None
     pulse = coefs.pulse
     rows = jnp.arange(len(spikes), dtype=jnp.int32)
-    if overlap == "ignore":  # whether a spike counts depends on those before it: one cheap scan
+    if overlap == "ignore":  # whether a spike counts depends on earlier spikes, so this is a scan
 
         def body(ends: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
             row, spike = step

@@ -1,11 +1,11 @@
 """A whole run of a `synkin.stepper`: one scan, whose derivative costs little more than the scan itself.
 
-A scan that JAX differentiates by itself keeps every intermediate of every step. Here the derivative is stated: the
-tangent of a step depends only on the variables before it and on what drove it, its drive. Where g is read off a last
-variable, which drives no other, the run keeps that, for it is the result, and the drive; all other variables are
+A scan that JAX differentiates by itself keeps every intermediate of every step. Here the derivative is a rule of its
+own: the tangent of a step depends only on the variables before the step and on what drove it, its drive. The run keeps
+the drives and, where g is read off a last variable that drives no other, this variable. All other variables are
 rematerialised, a block of steps at a time. A second scan, which JAX can transpose for reverse mode, carries the
-tangent. As the rule is one of forward mode, `jax.jvp`, `jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap` all
-follow from it.
+tangent. The rule is one of forward mode, so that `jax.jvp`, `jax.grad`, `jax.linearize`, `jax.hessian` and `jax.vmap`
+all follow from it.
 
 `synkin.simulate` calls `run`; the loops are in `synkin.solving.loops`.
 """
@@ -13,48 +13,63 @@ follow from it.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from synkin.solving import coefficients, loops, parallel_in_time, pulses, steps
+from synkin.arguments.declaration import AnyParams, Pytree
+from synkin.solving import loops, parallel_in_time, pulses, steps
+from synkin.solving.coefficients import StepCoefficients, pulse_of
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
+from synkin.solving.propagators.equations import Variables
 from synkin.solving.stepper import state_of
-from synkin.tracing.readouts import Program
+from synkin.tracing.program import Program
 
-# Synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
+# (state, g, *readout_constants) -> what is kept of a step.
+Readout: TypeAlias = Callable[..., Pytree]
+# What goes from step to step: the variables, and the count of the pulse (or ``ends``) for a receptor.
+RunCarry: TypeAlias = tuple[Variables, Array | None]
+
+# The maximum number of synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
 _PARALLEL_ELEMENTS = 2**21
 
 
 class Trace(NamedTuple):
-    """What a derivative needs to know of a run."""
+    """What a derivative needs of a run."""
 
-    starts: Any  # the variables that are rematerialised, at the start of each block, (blocks, *shape)
-    last: Array | None  # the last variable after each step, (T, *shape), if that is kept
-    drives: Array | None  # the count of each step, (T, *shape), which drives a receptor
+    starts: Variables  # the rematerialised variables at the start of each block, (blocks, *shape)
+    last: Array | None  # the last variable after each step, (T, *shape), if it is kept
+    drives: Array | None  # for a receptor the count of each step, (T, *shape)
+
+
+class Constants(NamedTuple):
+    """The arrays that are the same in every step."""
+
+    coefs: StepCoefficients
+    readout_constants: list[Array]
 
 
 class Plan(NamedTuple):
-    """The static options of a run: all that is no array."""
+    """The static options of a run."""
 
     kernel: Kernel
     method: str
     overlap: str
-    readout: Callable[..., Any] | None  # (state, g, *readout_constants) -> what is kept; None keeps g
+    readout: Readout | None  # None keeps g
 
     @property
     def rematerialised(self) -> int:
-        """How many variables, from the first on, a derivative computes again instead of keeping them."""
-        found = self.kernel.structure
-        return found.size - 1 if found.ends_in_g else found.size
+        """The number of variables, from the first on, that a derivative computes again instead of keeping them."""
+        structure = self.kernel.structure
+        return structure.size - 1 if structure.ends_in_g else structure.size
 
     @property
     def reads(self) -> bool:
-        """Whether something is read off every step, and not off the trace of the last variable afterwards."""
+        """Whether each step is read as it is taken, and not g afterwards off the trace of the last variable."""
         return self.readout is not None or not self.kernel.structure.ends_in_g
 
 
@@ -62,44 +77,44 @@ def run(
     kernel: Kernel,
     method: str,
     overlap: str,
-    coefs: coefficients.StepCoefficients,
-    y: tuple[Array, ...],
+    coefs: StepCoefficients,
+    y: Variables,
     count: Array | None,
     spikes: Array,
-    readout: Callable[..., Any] | None,
-    readout_constants: Any,
+    readout: Readout | None,
+    readout_constants: list[Array],
     *,
     checkpoint: int | None = None,
     in_parallel: bool = False,
-) -> tuple[Any, Array | None, Any]:
+) -> tuple[Variables, Array | None, Pytree]:
     """The variables and the count of the pulse at the end, and what was kept of each step, (T, ...).
 
     Args:
         kernel, method, overlap: of the stepper.
         coefs, y, count: what `synkin.solving.stepper.initial_carry` returned.
         spikes: (T, *shape).
-        readout: ``readout(state, g, *readout_constants)``, what to keep; None keeps g.
+        readout: ``readout(state, g, *readout_constants)`` returns what to keep of a step; None keeps g.
         readout_constants: arrays.
-        checkpoint: steps a block, of which a gradient keeps only the start; None for no blocks.
+        checkpoint: the number of steps of a block, of which a gradient keeps only the start; None for no blocks.
         in_parallel: whether to go through time in parallel.
     """
-    plan, constants = Plan(kernel, method, overlap, readout), (coefs, readout_constants)
+    plan, constants = Plan(kernel, method, overlap, readout), Constants(coefs, readout_constants)
     y, count = loops.match_varying((y, count), (constants, y, count, spikes))
     if not len(spikes):
         one = jax.eval_shape(partial(_read, plan, constants), y, count)
         return y, count, jax.tree.map(lambda kept: jnp.zeros((0, *kept.shape), kept.dtype), one)
 
-    def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[tuple[Any, Array | None], Any]:
+    def block(carry: RunCarry, spikes: Array) -> tuple[RunCarry, Pytree]:
         if in_parallel:
-            y, count, passed = parallel_in_time.trace(kernel, method, overlap, coefs, *carry, spikes)
-            if isinstance(readout, Program) and readout.calls_python:  # for one step at a time, as in a scan
-                return (y, count), jax.lax.map(lambda step: _read(plan, constants, *step), passed)
-            return (y, count), jax.vmap(lambda y, count: _read(plan, constants, y, count))(*passed)
+            y, count, trace = parallel_in_time.trace(kernel, method, overlap, coefs, *carry, spikes)
+            if isinstance(readout, Program) and readout.calls_python:  # one step at a time, as in a scan
+                return (y, count), jax.lax.map(lambda step: _read(plan, constants, *step), trace)
+            return (y, count), jax.vmap(lambda y, count: _read(plan, constants, y, count))(*trace)
         y, count, _, kept = _run(plan, False, constants, *carry, spikes)
         return (y, count), kept
 
     length = min(len(spikes), pulses.MOST_ROWS)
-    if in_parallel:  # so that the memory it needs stays bounded, however long the run
+    if in_parallel:  # so that its memory is bounded, however long the run is
         length = max(_PARALLEL_ELEMENTS // max(math.prod(spikes.shape[1:]), 1), 1)
     if checkpoint is not None:
         length = min(length, checkpoint)
@@ -110,30 +125,29 @@ def run(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _run(
-    plan: Plan, keep_trace: bool, constants: Any, y: Any, count: Array | None, spikes: Array
-) -> tuple[Any, Array | None, Any, Any]:
-    """Variables and count at the end; the `Trace` of the run or None; what was kept."""
+    plan: Plan, keep_trace: bool, constants: Constants, y: Variables, count: Array | None, spikes: Array
+) -> tuple[Variables, Array | None, Trace | None, Pytree]:
+    """The variables and the count at the end; the `Trace` of the run, or None; what was kept of each step."""
 
-    def body(carry: tuple[Any, Array | None], row: Array, spike: Array) -> tuple[Any, Any]:
+    def body(carry: RunCarry, row: Array, spike: Array) -> tuple[RunCarry, Pytree]:
         y, ends = carry
-        drive: Array = spike
-        given: Any = spike
+        count, drive = spike, spike
         if ends is not None:
-            coefs = constants[0]
-            ends = pulses.on_spike(coefs.pulse, coefs.carried_pulse, ends, spike, row, plan.overlap)
-            drive, given = pulses.count(ends, row), (ends, row)
-        y = _step(plan, constants, y, given)
-        after = None if ends is None else pulses.pass_step(drive)
+            coefs = constants.coefs
+            ends = pulses.on_spike(pulse_of(coefs), coefs.carried_pulse, ends, spike, row, plan.overlap)
+            count = pulses.count(ends, row)
+        y = _step(plan, constants, y, drive if ends is None else (ends, row))
+        after = None if ends is None else pulses.pass_step(count)
         if not keep_trace:
             return (y, ends), _read(plan, constants, y, after)
-        counted = None if ends is None else _compact_count(plan, constants[0], drive)
+        compact = None if ends is None else _compact_count(plan, constants.coefs, count)
         last = y[-1] if plan.rematerialised < len(y) else None
-        return (y, ends), (last, counted, _read(plan, constants, y, after) if plan.reads else None)
+        return (y, ends), (last, compact, _read(plan, constants, y, after) if plan.reads else None)
 
-    def block(carry: tuple[Any, Array | None], spikes: Array) -> tuple[Any, Any]:
+    def block(carry: RunCarry, spikes: Array) -> tuple[RunCarry, Pytree]:
         start = jax.tree.map(lambda x: x[None], carry[0][: plan.rematerialised])
         (y, ends), kept = loops.scan(body, carry, spikes)
-        # Counted anew from the row that follows; a pulse that is over counts nothing.
+        # The next block counts its rows from 0; the count of a pulse that is over is 0.
         count = None if ends is None else jnp.maximum(pulses.count(ends, len(spikes)), 0)
         return (y, count), (start, *kept) if keep_trace else kept
 
@@ -142,17 +156,20 @@ def _run(
         return loops.batch_first((y, count, None, kept))
     total = len(spikes)
     (y, count), (*trace, kept) = loops.in_blocks(block, (y, count), spikes, total, _length(plan, total))
-    kept = kept if plan.reads else _outputs(plan, constants[0].output_weights, trace[1])
+    kept = kept if plan.reads else _outputs(plan, constants.coefs.output_weights, trace[1])
     return loops.batch_first((y, count, Trace(*trace), kept))
 
 
 @partial(_run.defjvp, symbolic_zeros=True)
-def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
+def _run_jvp(
+    plan: Plan, keep_trace: bool, primals: tuple[Constants, Variables, Array | None, Array], tangents: Pytree
+) -> tuple[Pytree, Pytree]:
     constants, first, count, spikes = primals
     d_constants, d_first, _, d_spikes = tangents
-    # By this call, and not by a plain scan, a derivative of the derivative finds this rule again.
+    # This call, in place of a plain scan, makes this rule apply to a derivative of the derivative too.
     y, count, trace, kept = _run(plan, True, constants, first, count, spikes)
-    # What a readout does to the world outside it has done by now.
+    assert trace is not None
+    # The callbacks of a readout have been called by now.
     if isinstance(plan.readout, Program):
         plan = plan._replace(readout=plan.readout.without_effects())
 
@@ -161,15 +178,15 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def body(d_y: Any, step: tuple[Any, ...]) -> tuple[Any, Any]:
+    def body(d_y: Variables, step: tuple[Array, Variables, list[Array]]) -> tuple[Variables, Pytree]:
         row, before, d_drive = step
         drive = drives[row]
         if trace.last is not None:
             before = (*before, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
-        def step_and_read(leaves: list[Array], y: object, *weight: Array) -> tuple[Any, Any]:
+        def step_and_read(leaves: list[Array], y: Variables, *weight: Array) -> tuple[Variables, Pytree]:
             constants = whole(leaves)
-            y = _step(plan, constants, y, *weight or (drive,))
+            y = _step(plan, constants, y, weight[0] if weight else drive)
             after = None if trace.drives is None else pulses.pass_step(drive)
             return y, _read(plan, constants, y, after) if plan.reads else None
 
@@ -178,8 +195,8 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
         return d_y, (d_y[-1] if trace.last is not None and (keep_trace or not plan.reads) else None, d_kept)
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def block(d_y: Any, steps: tuple[Any, ...]) -> tuple[Any, Any]:
-        start, row, d_drive = steps
+    def block(d_y: Variables, rows: tuple[Variables, Array, list[Array]]) -> tuple[Variables, Pytree]:
+        start, row, d_drive = rows
         d_start = jax.tree.map(lambda x: x[None], d_y[: plan.rematerialised])
         before = _rematerialised(plan, constants, first, jax.tree.map(lambda x: x[0], start), drives, row)
         d_y, (d_last, d_kept) = jax.lax.scan(body, d_y, (row, before, d_drive))
@@ -188,13 +205,13 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
     total = len(spikes)
     d_first = jax.tree.map(_instantiate, d_first, is_leaf=_is_zero)
     d_first = loops.match_varying(d_first, (d_first, d_leaves, d_drives, trace, first))
-    steps = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
-    d_y, (d_starts, d_last, d_kept) = loops.in_blocks(block, d_first, steps, total, _length(plan, total))
+    rows = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
+    d_y, (d_starts, d_last, d_kept) = loops.in_blocks(block, d_first, rows, total, _length(plan, total))
     if not plan.reads:
-        d_output = jax.tree.map(_instantiate, d_constants[0].output_weights, is_leaf=_is_zero)
-        _, d_kept = jax.jvp(partial(_outputs, plan), (constants[0].output_weights, trace.last), (d_output, d_last))
+        d_output = jax.tree.map(_instantiate, d_constants.coefs.output_weights, is_leaf=_is_zero)
+        _, d_kept = jax.jvp(partial(_outputs, plan), (constants.coefs.output_weights, trace.last), (d_output, d_last))
 
-    # No tangent to what is counted.
+    # Counts are integers and have no tangents.
     d_count, d_counts = jax.tree.map(_no_tangent, (count, trace.drives))
     if not keep_trace:
         return (y, count, None, kept), (d_y, d_count, None, d_kept)
@@ -202,17 +219,21 @@ def _run_jvp(plan: Plan, keep_trace: bool, primals: Any, tangents: Any) -> tuple
 
 
 def _differentiated(
-    constants: Any, d_constants: Any, shape: tuple[int, ...]
-) -> tuple[list[Array], Callable[[], list[Array]], Callable[[list[Array]], Any]]:
-    """Tangents of those leaves alone that have one, a function that gives these leaves, and one from them to all.
+    constants: Constants, d_constants: Pytree, shape: tuple[int, ...]
+) -> tuple[list[Array], Callable[[], list[Array]], Callable[[list[Array]], Constants]]:
+    """The leaves of the constants that have a tangent.
 
-    Of coefficients there is one derivative a synapse, which are summed over the synapses after the run and not at each
-    of its steps. The leaves come from a function so that they are spread out within a step, which XLA does for nothing.
+    Returns:
+        Their tangents; a function that returns the leaves; and a function that returns all constants, given the leaves.
+
+    Coefficients are broadcast to one for each synapse, so that their derivatives are summed over synapses after the run
+    and not in each step. The leaves come from a function so that they are broadcast within a step, where it costs
+    nothing.
     """
     leaves, structure = jax.tree.flatten(constants)
     coefs, readout_constants = map(jax.tree.leaves, constants)
-    # Those that a step seldom looks at stay as they are: it costs less to sum them in those steps.
-    seldom = {id(x) for x in jax.tree.leaves(constants[0].gate_rates)}
+    # Rates that few steps use are not broadcast: it costs less to sum their derivatives in those steps.
+    seldom = {id(x) for x in jax.tree.leaves(constants.coefs.gate_rates)}
     shapes = [x.shape if id(x) in seldom else jnp.broadcast_shapes(x.shape, shape) for x in coefs]
     shapes += [x.shape for x in readout_constants]
     tangents = dict(enumerate(jax.tree.leaves(d_constants, is_leaf=_is_zero)))
@@ -225,58 +246,68 @@ def _differentiated(
     def differentiated() -> list[Array]:
         return [jnp.broadcast_to(leaves[i], shapes[i]) for i in tangents]
 
-    def whole(replaced: list[Array]) -> Any:
+    def whole(replaced: list[Array]) -> Constants:
         given = dict(enumerate(leaves)) | dict(zip(tangents, replaced, strict=True))
-        return jax.tree.unflatten(structure, given.values())
+        all_constants: Constants = jax.tree.unflatten(structure, given.values())
+        return all_constants
 
     return list(tangents.values()), differentiated, whole
 
 
-def _rematerialised(plan: Plan, constants: Any, first: Any, start: Any, drives: Array, rows: Array) -> Any:
-    """The variables that were not kept, before each step of a block, from its start on."""
+def _rematerialised(
+    plan: Plan, constants: Constants, first: Variables, start: Variables, drives: Array, rows: Array
+) -> Variables:
+    """The variables that were not kept, before each step of a block.
+
+    Args:
+        first: all variables at the start of the run.
+        start: the variables that were not kept, at the start of the block.
+        drives: the drive of each step of the run.
+        rows: the rows of the block.
+    """
     if not start:
         return start
 
-    def body(y: Any, row: Array) -> tuple[Any, Any]:
-        # A last variable that was kept drives none of them: whatever it is, nothing of it is computed.
+    def body(y: Variables, row: Array) -> tuple[Variables, Variables]:
+        # A last variable that was kept drives none of the others, so that any value will do.
         y_and_last = (*y, *first[len(y) :])
         if len(y) == len(y_and_last):
             return _step(plan, constants, y, drives[row]), y
-        return steps.step_drivers(plan.kernel, plan.method, constants[0], y_and_last, drives[row]), y
+        return steps.step_drivers(plan.kernel, plan.method, constants.coefs, y_and_last, drives[row]), y
 
     return jax.lax.scan(body, start, rows)[1]
 
 
 def _length(plan: Plan, total: int) -> int:
-    """Steps a block of a derivative: where variables are rematerialised a divisor of the total, about its root."""
+    """The number of steps of a block: a divisor of the total, about its root, if variables are rematerialised."""
     if not plan.rematerialised:
         return total
     return next((n for n in range(math.isqrt(max(total - 1, 0)) + 1, total) if total % n == 0), total)
 
 
-def _step(plan: Plan, constants: Any, y: Any, drive: Any) -> Any:
-    return steps.step(plan.kernel, plan.method, constants[0], y, drive)
+def _step(plan: Plan, constants: Constants, y: Variables, drive: steps.Drive) -> Variables:
+    return steps.step(plan.kernel, plan.method, constants.coefs, y, drive)
 
 
-def _read(plan: Plan, constants: Any, y: Any, count: Array | None) -> Any:
+def _read(plan: Plan, constants: Constants, y: Variables, count: Array | None) -> Pytree:
     """What is kept of one step: the readout's choice, or g."""
     coefs, readout_constants = constants
     g = equations.conductance(plan.kernel, coefs.output_weights, y)
     return g if plan.readout is None else plan.readout(state_of(plan.kernel, coefs, y, count), g, *readout_constants)
 
 
-def _outputs(plan: Plan, weights: object, last: Array) -> Array:
-    """g of a whole trace of the last variable: one pass after the run, and none at all where that is g."""
+def _outputs(plan: Plan, weights: AnyParams, last: Array) -> Array:
+    """g of a whole trace of the last variable."""
     others = (jnp.zeros((), last.dtype),) * plan.rematerialised
     return jax.vmap(lambda last: equations.conductance(plan.kernel, weights, (*others, last)))(last)
 
 
-def _compact_count(plan: Plan, coefs: coefficients.StepCoefficients, count: Array) -> Array:
-    """A count as small as the derivative can do with: only a readout may need more than what a step looks at."""
+def _compact_count(plan: Plan, coefs: StepCoefficients, count: Array) -> Array:
+    """A count as int8, which suffices for the derivative of a step; a readout may need the whole count."""
     if plan.readout is not None:
         return count
     small = jnp.clip(count, 0, 4)
-    if coefs.carried_pulse is not None:  # an odd count stays odd: it is of a pulse that was under way at the start
+    if coefs.carried_pulse is not None:  # the count of such a pulse stays odd
         small = jnp.where(count > 4, 4 + count % 2, small)
     return small.astype(jnp.int8)
 
@@ -285,8 +316,8 @@ def _is_zero(tangent: object) -> bool:
     return isinstance(tangent, SymbolicZero)
 
 
-def _instantiate(tangent: Any) -> Any:
-    return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
+def _instantiate(tangent: Array | SymbolicZero) -> Array:
+    return jnp.zeros(tangent.shape, tangent.dtype) if isinstance(tangent, SymbolicZero) else tangent
 
 
 def _no_tangent(x: Array) -> SymbolicZero:

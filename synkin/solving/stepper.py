@@ -3,8 +3,8 @@
     stepper = synkin.stepper(synkin.ampa, params, dt=0.1)
     carry, g = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
 
-All that depends on parameters and dt alone is computed here, once. `synkin.simulate` is a scan of the same step with a
-derivative of its own, `kernel.step` is one of them, the objects hold one.
+All that depends only on parameters and dt is computed once, when the stepper is made. `synkin.simulate` is a scan of
+the same step with its own derivative rule, `kernel.step` is one such step, and the objects hold a stepper.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +45,7 @@ from synkin.solving import carry as carries
 from synkin.solving import coefficients, pulses, steps
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
+from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
 
@@ -56,18 +57,24 @@ from synkin.solving.propagators import equations
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
-    """See `stepper`. A pytree: it may be closed over, or be an argument and a result of transformed functions."""
+    """See `stepper`. It is a pytree: transformed functions may close over it, take it or return it."""
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
-    coefficients: Any  # `synkin.solving.coefficients.StepCoefficients`; None of a sum, whose parts have their own
+    coefficients: StepCoefficients | None  # None for a sum, whose parts have their own
     method: str
     overlap: str
     varying: tuple[str, ...] = ()  # the parameters whose values each step is given
     weighted: bool = False  # whether spikes are weights, which give each pulse a height
 
     @property
-    def dtype(self) -> Any:
+    def own_coefficients(self) -> StepCoefficients:
+        """The coefficients of a kernel of one part."""
+        assert self.coefficients is not None
+        return self.coefficients
+
+    @property
+    def dtype(self) -> jnp.dtype:
         """The floating dtype in which the coefficients were computed, and that of a state at rest."""
         return self.dt.dtype
 
@@ -79,26 +86,25 @@ class Stepper:
         on_grid: bool = False,
         **values: ArrayLike,
     ) -> Carry:
-        """What the first step takes.
+        """The carry for the first step.
 
         Args:
             shape: of the state, for example (1000,), which is then at rest.
             state: the kernel's ``State`` to start from instead, whose dtype the steps keep.
-            on_grid: whether the pulses under way in ``state`` end as all pulses of this stepper do, as those of its own
-                `state` and of a run with its ``T_dur`` and dt. Then the carry has the tree of one at rest, so that
-                `jax.lax.cond` takes the two, and a step costs as much. The derivative with respect to a pulse's end is
-                then in ``T_dur`` alone, and none is in ``pulse_left``.
-            values: of parameters that vary, at which a state of ``shape`` is at rest; by default those of the params.
+            on_grid: whether the pulses under way in ``state`` end as all pulses of this stepper do. That is true for
+                a state from its own `state`, or of a run with its ``T_dur`` and dt. Then the carry has the same pytree
+                structure as one at rest, so that `jax.lax.cond` accepts both, and a step costs no more. The
+                derivative with respect to the end of a pulse is then in ``T_dur``, and none is in ``pulse_left``.
 
         Returns:
-            The carry. Where ``on_grid`` is False and the method "exact", pulses under way may have a last step of a
-            length of their own, for which there is more in the carry, and a step costs more. Else all carries of a
-            stepper have one tree. Within `jax.shard_map` a loop's carry must vary as its spikes do:
+            The carry. If ``on_grid`` is False and the method is "exact", the last step of pulses under way may have
+            another length; the carry then holds more, and a step costs more. All other carries of a stepper have the
+            same pytree structure. Within `jax.shard_map` a loop's carry must vary as its spikes do:
             ``jax.lax.pcast(carry, "axis", to="varying")``.
 
         Raises:
-            TypeError, ValueError: neither or both of the two, one that does not fit the kernel and its parameters, or
-                with ``on_grid`` pulses that do not end so (NaN where they are traced).
+            TypeError, ValueError: not exactly one of shape and state, one that does not fit the kernel and its
+                parameters, or with ``on_grid`` pulses that end otherwise (NaN where they are traced).
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
@@ -128,13 +134,13 @@ class Stepper:
             values: of each parameter that varies, by name, held over the step; of the state's shape, or broadcasting.
 
         Returns:
-            The carry and g, both at the end of the step: as `jax.lax.scan` has it.
+            The carry and g, both at the end of the step, as `jax.lax.scan` expects them.
 
         Raises:
-            TypeError, ValueError: a spike of the wrong kind, shape or value, one for a receptor that is differentiated,
-                or the carry of a stepper of another kernel, method, dt or (with "exact") ``T_dur``.
+            TypeError, ValueError: a spike of the wrong kind, shape or value, a derivative with respect to a receptor's
+                spike, or a carry of another kernel, method, dt or (with "exact") ``T_dur``.
 
-        What is traced gives NaN instead: a spike for a receptor that is neither 0 nor 1, a carry of another dt.
+        g is NaN where a traced spike of a receptor is neither 0 nor 1, or a traced carry is of another dt or ``T_dur``.
         """
         self.check_carry(carry)
         if not (self.varying or self.weighted or values):
@@ -159,7 +165,7 @@ class Stepper:
             raise TypeError(f"This stepper must be given the parameters that vary, {listed}, but {came}.")
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` that a carry stands for; errors are as of `step`."""
+        """The kernel's ``State`` of a carry; raises as `step` does."""
         self.check_carry(carry)
         coefs = carries.with_carried_pulse(self.matched(carry.y[0]), carry.carried_pulse)
         y = carry.y
@@ -170,7 +176,7 @@ class Stepper:
     @property
     def dt(self) -> Array:
         """The step, ms."""
-        return self.coefficients.dt
+        return self.own_coefficients.dt
 
     @property
     def parts(self) -> tuple[Stepper, ...]:
@@ -182,25 +188,25 @@ class Stepper:
         """The conductance of each part but the first, relative to that of the first."""
         return ()
 
-    def split(self, carry: Any) -> tuple[Carry, ...]:
+    def split(self, carry: Carry) -> tuple[Carry, ...]:
         """The carry of each part."""
-        return (carry,)
+        return carry.parts
 
-    def joined(self, parts: Iterable[Carry]) -> Any:
-        """The carry of those of the parts."""
+    def joined(self, parts: Iterable[Carry]) -> Carry:
+        """The carry of the kernel, from those of its parts."""
         (carry,) = parts
         return carry
 
     def check_carry(self, carry: object) -> None:
-        """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses as this one does."""
-        carries.check(carry, self.kernel, self.method, self.coefficients)
+        """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses in the same way."""
+        carries.check(carry, self.kernel, self.method, self.own_coefficients)
 
-    def matched(self, like: Array) -> coefficients.StepCoefficients:
-        """The coefficients as `synkin.solving.carry.match_state` has them."""
-        return carries.match_state(self.coefficients, like)
+    def matched(self, like: Array) -> StepCoefficients:
+        """The coefficients in the dtype and rank of a state; ``like`` is one of its arrays."""
+        return carries.match_state(self.own_coefficients, like)
 
     def nan_if_invalid(self, state: AnyState) -> AnyState:
-        """``state``, NaN where a traced parameter is."""
+        """``state``, with NaN where a traced parameter is NaN."""
         return self.kernel.input.nan_if_invalid_state(state, self.params, True)
 
     def __repr__(self) -> str:
@@ -216,7 +222,7 @@ class Stepper:
 )
 @dataclass(frozen=True, repr=False)
 class StepperOfSum(Stepper):
-    """That of a sum of kernels: one for each part, which all see the same spikes."""
+    """The stepper of a sum of kernels: one for each part, and all get the same spikes."""
 
     steppers: tuple[Stepper, ...] = ()
     factors: tuple[Array, ...] = ()  # see `relative`
@@ -236,21 +242,21 @@ class StepperOfSum(Stepper):
         """The conductance of each part but the first, relative to that of the first."""
         return self.factors
 
-    def split(self, carry: Any) -> tuple[Carry, ...]:
+    def split(self, carry: Carry) -> tuple[Carry, ...]:
         """The carry of each part."""
         return carry.parts
 
-    def joined(self, parts: Iterable[Carry]) -> Any:
-        """The carry of those of the parts."""
-        return CarryOfSum(tuple(parts))
+    def joined(self, parts: Iterable[Carry]) -> Carry:
+        """The carry of the kernel, from those of its parts."""
+        return cast(Carry, CarryOfSum(tuple(parts)))  # it has all that is used of a carry
 
-    def state(self, carry: Any) -> AnyState:
-        """The sum's ``State`` that a carry stands for."""
+    def state(self, carry: Carry) -> AnyState:
+        """The ``State`` of the sum, of a carry."""
         self.check_carry(carry)
         return self.kernel.state_of(part.state(own) for part, own in zip(self.steppers, carry.parts, strict=True))
 
-    def check_carry(self, carry: Any) -> None:
-        """Raise TypeError or ValueError unless ``carry`` has a good one for each part."""
+    def check_carry(self, carry: object) -> None:
+        """Raise TypeError or ValueError unless ``carry`` has a valid carry for each part."""
         if not isinstance(carry, CarryOfSum) or len(carry.parts) != len(self.steppers):
             carries.refuse(carry)
         for part, own in zip(self.steppers, carry.parts, strict=True):
@@ -258,25 +264,10 @@ class StepperOfSum(Stepper):
 
 
 @jax.jit
-def _stepped(
-    stepper: Stepper, carry: object, spike: Array | None, values: Mapping[str, Array] | None = None
-) -> tuple[Any, Array]:
-    """`Stepper.step`, compiled once where it is called outside of a compiled loop."""
-    return take_step(stepper, carry, spike, values)
-
-
-def take_step(
-    stepper: Stepper, carry: object, spike: Array | None, values: Mapping[str, Array] | None = None
-) -> tuple[Any, Array]:
-    """`Stepper.step` of arguments that have been checked; ``values`` are None where no parameter varies."""
-    parts = [*zip(stepper.parts, stepper.split(carry), strict=True)]
-    if values is None:
-        assert spike is not None
-        results = [_step_of_part(part, at, spike) for part, at in parts]
-    else:
-        each = stepper.kernel.values_of(values)
-        results = [_varying_step(*part, spike, own) for part, own in zip(parts, each, strict=True)]
-    after, gs = zip(*results, strict=True)
+def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
+    """`Stepper.step` after its checks, compiled for calls outside of a compiled loop."""
+    parts = zip(stepper.parts, stepper.split(carry), strict=True)
+    after, gs = zip(*(_step_of_part(part, at, spike) for part, at in parts), strict=True)
     return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
 
 
@@ -296,51 +287,10 @@ def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, 
     return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
 
 
-def _varying_step(
-    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array]
-) -> tuple[Carry, Array]:
-    """A step of one part with values of the parameters that vary, or with a pulse whose height is its weight."""
-    kernel = stepper.kernel
-    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
-    values = {name: carries.match_state(as_array(value), carry.y[0]) for name, value in values.items()}
-    y, count, weight, drive = carry.y, carry.count, carry.weight, None
-    if count is not None:
-        assert spike is not None
-        assert coefs.varying is not None
-        wrong = carries.nan_unless_same_grid(carry, coefs)
-        if spike.dtype != bool and weight is None:
-            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
-        y = tuple(variable + wrong for variable in y)
-        given = (coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
-        drive = pulses.on_spike(*given)
-        if weight is not None:
-            weight = jnp.where(pulses.starts(*given), spike.astype(weight.dtype), weight)
-            values["T"] = weight * values.get("T", coefs.varying.params.T)
-        count = jnp.maximum(pulses.pass_step(drive), 0)
-    y = _checkpointed_varying_step(kernel, stepper.method, coefs, y, drive, values)
-    if isinstance(kernel.input, AddsWeight):
-        assert spike is not None
-        names = kernel.input.variables
-        y = tuple(v + spike.astype(v.dtype) if name in names else v for name, v in zip(kernel.order, y, strict=True))
-    return carry._replace(y=y, count=count, weight=weight), varying_steps.conductance(kernel, coefs, y, values)
-
-
-@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
-def _checkpointed_varying_step(
-    kernel: Kernel,
-    method: str,
-    coefs: coefficients.StepCoefficients,
-    y: tuple[Array, ...],
-    count: Array | None,
-    values: Mapping[str, Array],
-) -> tuple[Array, ...]:
-    return varying_steps.step(kernel, method, coefs, y, count, values)
-
-
-# A derivative of a loop keeps the variables and the drive of a step, and computes the rest of it again.
+# The derivative of a loop keeps the variables and the drive of each step, and computes the rest again.
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
 def _checkpointed_step(
-    kernel: Kernel, method: str, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], drive: Array
+    kernel: Kernel, method: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
 ) -> tuple[Array, ...]:
     return steps.step(kernel, method, coefs, y, drive)
 
@@ -356,9 +306,9 @@ def stepper(
     weighted: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Stepper:
-    """A kernel made ready for steps of one length: as fast in a loop of one's own as `synkin.simulate`.
+    """A kernel made ready for steps of one length; in a loop of your own it is as fast as `synkin.simulate`.
 
-    Works under jit, vmap, grad, scan and sharding, and is itself a pytree. Steps may go on for ever.
+    Works under jit, vmap, grad, scan and sharding, and is itself a pytree. The number of steps is not limited.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
@@ -398,7 +348,7 @@ _warned: set[str] = set()
 
 
 def warn_of_rounding(kernel: Kernel, params: AnyParams, dt: object, method: str | None) -> None:
-    """Say, once in a process, that "exp_euler" makes a pulse longer by more than 1 %, where T_dur and dt are known.
+    """Warn, once in a process, if "exp_euler" changes the known length of a pulse by more than 1 %.
 
     Args:
         kernel, method: as for `stepper`.
@@ -452,30 +402,21 @@ def make_stepper(
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
-    has_pulses = isinstance(kernel.input, StartsPulse) and not transmitter_varies(kernel, varying)
-    names_of = kernel.values_of(dict.fromkeys(varying))
-    bounds_of = kernel.values_of(bounds or {})
-    for i, (part, own) in enumerate(zip(kernel.parts, kernel.params_of(params), strict=True)):
-        # Parameters of several ranks meet in the coefficients.
-        ranked = carries.match_state(own, jnp.zeros((1,) * max(value.ndim for value in own), dtype))
-        solved_by = part.solved_by(method)  # a part may be exact with any
-        if not (varying or weighted):
-            ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-        else:
-            names = (*names_of[i], *("T",) * weighted)
-            ready = varying_steps.compute(
-                part, ranked, as_array(dt, dtype), solved_by, names, bounds_of[i], has_pulses=has_pulses
-            )
-        parts.append(Stepper(part, own, ready, solved_by, overlap, tuple(names_of[i]), weighted))
-    if parts[0].kernel is kernel:  # a kernel of one part, which is its own
+    for part, part_params in zip(kernel.parts, kernel.params_of(params), strict=True):
+        # The coefficients combine parameters of several ranks.
+        ranked = carries.match_state(part_params, jnp.zeros((1,) * max(value.ndim for value in part_params), dtype))
+        solved_by = part.solved_by(method)  # a part may be exact with either method
+        ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
+        parts.append(Stepper(part, part_params, ready, solved_by, overlap))
+    if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, varying, weighted, tuple(parts), kernel.relative(params))
 
 
 def initial_carry(
     stepper: Stepper, state: AnyState, *, at_rest: bool
-) -> tuple[coefficients.StepCoefficients, tuple[Array, ...], Array | None]:
-    """The coefficients, variables and count of the pulse with which a run of one part begins at ``state``."""
+) -> tuple[StepCoefficients, tuple[Array, ...], Array | None]:
+    """The coefficients, the variables and the count with which a run of one part begins at ``state``."""
     kernel = stepper.kernel
     y = tuple(getattr(state, name) for name in kernel.order)
     coefs = stepper.matched(y[0])
@@ -489,10 +430,8 @@ def initial_carry(
     return coefs, y, count
 
 
-def state_of(
-    kernel: Kernel, coefs: coefficients.StepCoefficients, y: tuple[Array, ...], count: Array | None
-) -> AnyState:
-    """The kernel's ``State`` of variables and the count of the step to come."""
+def state_of(kernel: Kernel, coefs: StepCoefficients, y: tuple[Array, ...], count: Array | None) -> AnyState:
+    """The kernel's ``State``, from variables and the count of the next step."""
     fields = dict(zip(kernel.order, y, strict=True))
     if count is None and isinstance(kernel.input, StartsPulse):  # T varies: there are no pulses
         fields["pulse_left"] = jnp.zeros_like(y[0])
@@ -503,8 +442,8 @@ def state_of(
     return kernel.State(**fields)
 
 
-def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Any:
-    """The carry of a run that begins at ``state``, no pulse being under way if it is at rest."""
+def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Carry:
+    """The carry of a run that begins at ``state``; no pulse is under way in it if ``at_rest``."""
 
     def begin(part: Stepper, state: AnyState) -> Carry:
         coefs, y, count = initial_carry(part, state, at_rest=at_rest)
@@ -515,38 +454,38 @@ def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Any
     return _of_each_part(begin, stepper, state)
 
 
-def resume_carry(stepper: Stepper, state: AnyState) -> Any:
-    """The carry of a run that goes on at ``state``, of which steps of this very stepper have counted down the pulses.
+def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
+    """The carry of a run that continues at ``state``, whose pulses were counted down by steps of the same stepper.
 
-    It costs no exponential: no pulse has a last step of its own, as those may have that `carry_from_state` begins with.
+    All its pulses end as those of the stepper do. So it needs no further coefficients, unlike `carry_from_state`.
     """
 
     def resume(part: Stepper, state: AnyState) -> Carry:
         kernel, state = part.kernel, part.nan_if_invalid(state)
         y = tuple(getattr(state, name) for name in kernel.order)
         coefs, count = part.matched(y[0]), None
-        if coefs.pulse is not None:
-            count = pulses.count_on_grid(coefs.pulse, state.pulse_left, coefs.dt)
+        if isinstance(kernel.input, StartsPulse):
+            count = pulses.count_on_grid(coefficients.pulse_of(coefs), state.pulse_left, coefs.dt)
         return carries.make(kernel, part.method, coefs, y, count)
 
     return _of_each_part(resume, stepper, state)
 
 
 def carry_from_count(stepper: Stepper, y: tuple[Array, ...], count: Array | None) -> Carry:
-    """The carry of one part's variables and the count of the step to come, no pulse with a last step of its own."""
+    """The carry of one part, from its variables and the count of the next step, without carried pulses."""
     return carries.make(stepper.kernel, stepper.method, stepper.matched(y[0]), y, count)
 
 
-def _carry_on_grid(stepper: Stepper, state: AnyState) -> Any:
-    """`resume_carry`, refused or NaN where a pulse of ``state`` does not lie on the stepper's grid."""
+def _carry_on_grid(stepper: Stepper, state: AnyState) -> Carry:
+    """`resume_carry`; it raises, or gives NaN, where a pulse of ``state`` does not end as those of the stepper do."""
     return _of_each_part(_part_on_grid, stepper, state)
 
 
-def _part_on_grid(stepper: Stepper, state: AnyState) -> Any:
+def _part_on_grid(stepper: Stepper, state: AnyState) -> Carry:
     if stepper.method == "exp_euler" or not isinstance(stepper.kernel.input, StartsPulse):
         return carry_from_state(stepper, state, at_rest=False)
     coefs = stepper.matched(state[0])
-    given = jax.lax.stop_gradient((coefs.pulse, state.pulse_left, coefs.dt))
+    given = jax.lax.stop_gradient((coefficients.pulse_of(coefs), state.pulse_left, coefs.dt))
     if all(map(is_concrete, jax.tree.leaves(given))):
         with jax.ensure_compile_time_eval():
             good = np.asarray(pulses.is_on_grid(*given))
@@ -561,7 +500,7 @@ def _part_on_grid(stepper: Stepper, state: AnyState) -> Any:
     return resume_carry(stepper, jax.tree.map(lambda field: field * one, state))
 
 
-def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Any:
+def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Carry:
     """A carry from what ``carry_of`` gives of each part and its state."""
     states = stepper.kernel.states_of(state)
     return stepper.joined([carry_of(part, own) for part, own in zip(stepper.parts, states, strict=True)])

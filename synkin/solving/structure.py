@@ -1,57 +1,61 @@
-"""What kind of equations a kernel has, read once, when it is declared, off the operations that they are made of.
+"""The structure of a kernel's equations, found when the kernel is declared; it decides which algorithm solves them.
 
-`synkin.declaring.kernel` calls `find` with the equations as they were written; what comes back, a `Structure`, is all
-that the rest needs to know in order to choose an algorithm. The kinds:
+`synkin.declaring.kernel` calls `find` with the equations as they were written. The kinds of equations are:
 
     relaxation   one variable with constant coefficients
     chain        two, the second driven by the first, and no transmitter: closed forms
-    occupancies  states of a receptor: nothing negative, the rest of the receptors is in the resting state
+    occupancies  the states of a receptor but the resting one: no rate is negative, and all sum to 1
     affine       any other system with constant coefficients
-    gate         one variable as in `relaxation`, x, and one that it opens: v' = a x (1 - v) - (b + c x) v
+    gate         a variable x as in `relaxation`, and one that it opens: v' = a x (1 - v) - (b + c x) v
 
-Equations of no such kind are refused: an exponential of matrices that change as the state does would be wrong in
-silence. JAX records the operations, and `synkin.tracing.polynomials` makes polynomials in the variables of them. So
-what is found holds for all values that parameters, variables and T may have. Where that cannot be told, the more
-general case is taken; what depends on the parameters in use, such as the sign of a gate's rates, is named in
-`Structure.to_check`.
+Equations of any other kind are refused. JAX records the operations of the equations, and `synkin.tracing.walk` makes
+polynomials in the variables of them. The structure is therefore right for all values of parameters, variables and T.
+Where that is not certain the more general kind is taken. What depends on the parameters in use, such as the sign of a
+gate's rates, is named in `Structure.to_check`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
+from synkin.arguments.declaration import AnyParams
 from synkin.tracing.polynomials import Atoms, Monomial, Polynomial
 from synkin.tracing.walk import Walk
 
-Derivatives = Callable[[Any, tuple[Any, ...], Any], tuple[Any, ...]]
+if TYPE_CHECKING:
+    from jax.extend import core
+
+Derivatives: TypeAlias = Callable[[AnyParams, tuple[Array, ...], Array], tuple[ArrayLike, ...]]
+# The weight of each variable in g: a number; True if it depends on the parameters; 0 if the variable is not in g.
+Output: TypeAlias = tuple[float | bool, ...]
+
+Traced: TypeAlias = ArrayLike | tuple[ArrayLike, ...]  # what a traced function returns
 
 _IN_PYTHON = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
 
 
 class Structure(NamedTuple):
-    """What is known of a kernel's equations; variables are counted in `order`."""
+    """What is known of a kernel's equations; all but `order` itself counts variables in that order."""
 
     kind: str
     order: tuple[int, ...]  # the variables as the equations list them, each after those that drive it where it can be
-    source: tuple[bool, ...]  # whether a variable may have an inflow of its own, with transmitter
-    source_at_rest: tuple[bool, ...]  # and without
+    source: tuple[bool, ...]  # whether a variable may have a source of its own, with transmitter
+    source_at_rest: tuple[bool, ...]  # the same without transmitter
     drive: tuple[tuple[bool, ...], ...]  # [i][j], whether j may drive i, with transmitter or without
-    decays_as: tuple[int, ...]  # of a chain: the first variable that decays as this one does; of all else itself
-    closing_driven: bool  # of a gate: whether its closing may depend on the variable that opens it
+    decays_as: tuple[int, ...]  # for a chain, the first variable with the same rate; else the variable itself
+    closing_driven: bool  # for a gate, whether its closing may depend on the variable that opens it
     coupled: bool  # whether variables drive each other, so that none can be solved before the others
-    output: tuple[
-        Any, ...
-    ]  # of each variable: its weight in g, if that is a plain number; True if parameters tell; or 0
-    linear_output: bool  # whether g is a sum of them at all
-    to_check: tuple[
-        str, ...
-    ] = ()  # what must hold of the parameters in use: see `gate.violations`, or of a scheme rates
+    output: Output
+    linear_output: bool  # whether g is a weighted sum of the variables
+    to_check: tuple[str, ...] = ()  # what must hold of the parameters in use, see `gate_rates.violations`
 
     @property
     def size(self) -> int:
-        """How many variables there are."""
+        """The number of variables."""
         return len(self.order)
 
     @property
@@ -61,12 +65,12 @@ class Structure(NamedTuple):
 
     @property
     def has_matrix(self) -> bool:
-        """Whether it takes an exponential of a matrix to solve it."""
+        """Whether the solution is the exponential of a matrix."""
         return self.kind in ("occupancies", "affine")
 
     @property
     def ends_in_g(self) -> bool:
-        """Whether g is read off the last variable alone, and that drives no other."""
+        """Whether g depends only on the last variable, which drives no other."""
         return not self.coupled and all(weight == 0 for weight in self.output[:-1])
 
 
@@ -74,8 +78,8 @@ def find(
     name: str,
     names: tuple[str, ...],
     derivatives: Derivatives,
-    conductance: Callable[[Any, tuple[Any, ...]], Any],
-    Params: Any,
+    conductance: Callable[[AnyParams, tuple[Array, ...]], ArrayLike],
+    Params: type[Any],
     signed: Sequence[str],
     *,
     has_transmitter: bool,
@@ -94,7 +98,7 @@ def find(
         may_be_gate: whether they may end in a gate.
 
     Raises:
-        ValueError: equations of no kind that is solved here, or that JAX cannot trace.
+        ValueError: equations of none of these kinds, or that JAX cannot trace.
     """
     n, count = len(names), len(Params._fields)
     atoms = Atoms()
@@ -104,10 +108,10 @@ def find(
     variables = range(count, count + n)
     walk = Walk(atoms, frozenset(variables))
 
-    def given(f: Callable[..., Any]) -> Callable[..., Any]:
+    def of_values(f: Callable[..., Traced]) -> Callable[..., Traced]:
         return lambda *values: f(Params(*values[:count]), values[count : count + n], *values[count + n :])
 
-    traced = _traced(f"The equations of {name}", names, given(derivatives), len(inputs) + 1)
+    traced = _traced(f"The equations of {name}", names, of_values(derivatives), len(inputs) + 1)
     active, resting = (
         [_Equation(result, variables) for result in walk.results(traced, [*inputs, T])] for T in (at_T, none)
     )
@@ -126,7 +130,7 @@ def find(
     if any(bent):
         rates = _gate(order, active, resting, none) if may_be_gate else None
         if rates is None:
-            # Of several the first, as it is what the others follow from.
+            # The message names the first one, as the others may follow from it.
             which = names[order[0] if bent[order[0]] else bent.index(True)]
             raise ValueError(
                 f"The equations of {name} must be linear in the variables, or end in a gate as in "
@@ -142,7 +146,7 @@ def find(
     else:
         kind = "chain" if n == 2 and not coupled else "affine"
 
-    traced = _traced(f"The conductance of {name}", ("g",), given(conductance), len(inputs))
+    traced = _traced(f"The conductance of {name}", ("g",), of_values(conductance), len(inputs))
     output, linear = _output(_Equation(walk.results(traced, inputs)[0], variables), order)
     return Structure(
         kind=kind,
@@ -159,11 +163,13 @@ def find(
     )
 
 
-def never_negative(what: str, function: Callable[[Any], Any], Params: Any, signed: Sequence[str]) -> bool:
-    """Whether a function of the parameters is known not to be negative, whatever they are.
+def never_negative(
+    what: str, function: Callable[[AnyParams], ArrayLike], Params: type[Any], signed: Sequence[str]
+) -> bool:
+    """Whether a function of the parameters is known not to be negative for any parameters.
 
     Args:
-        what: it is called, for messages.
+        what: the name of the function, for messages.
         function: of ``Params``.
         Params: the class of the parameters.
         signed: names of those that may be negative.
@@ -177,12 +183,12 @@ def never_negative(what: str, function: Callable[[Any], Any], Params: Any, signe
     return Walk(atoms, frozenset()).results(traced, inputs)[0].not_negative
 
 
-def of_states(names: tuple[str, ...], is_left: bool, output: tuple[Any, ...], *, linear: bool) -> Structure:
+def of_states(names: tuple[str, ...], is_left: bool, output: Output, *, linear: bool) -> Structure:
     """The structure of a receptor whose states and transitions are known.
 
     Args:
-        names: of the variables, all states but the one that is left over.
-        is_left: whether that one is left without transmitter.
+        names: of the variables: all states but the resting one.
+        is_left: whether the resting state is left without transmitter.
         output: see `Structure.output`.
         linear: see `Structure.linear_output`.
     """
@@ -236,13 +242,13 @@ class _Equation:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _traced(what: str, results: Sequence[str], function: Callable[..., Any], count: int) -> Any:
-    """The operations of a function of so many scalars.
+def _traced(what: str, results: Sequence[str], function: Callable[..., Traced], count: int) -> "core.ClosedJaxpr":
+    """The operations of a function of ``count`` scalars.
 
     Raises:
-        ValueError: it cannot be traced, or gives something else than one number each.
+        ValueError: it cannot be traced, or a result is not a single number.
     """
-    # However strict JAX is told to be, only at work is that to be heard of.
+    # A strict promotion that the user has set applies to runs, not to this trace.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         try:
             closed = jax.make_jaxpr(function)(*(np.float64(1),) * count)
@@ -258,11 +264,11 @@ def _traced(what: str, results: Sequence[str], function: Callable[..., Any], cou
 
 
 def _order(drive: np.ndarray) -> list[int]:
-    """Variables after those that drive them; of a circle, as they come."""
+    """Each variable after those that drive it; in a circle of variables, the order in which they come."""
     left, order = list(range(len(drive))), []
     while left:
         free = next((i for i in left if not any(drive[i, j] for j in left if j != i)), None)
-        # Nothing is free of the others: then one that is driven by the fewest.
+        # In a circle, where no variable is free of the others, the first one.
         order.append(left[0] if free is None else free)
         left.remove(order[-1])
     return order
@@ -271,12 +277,12 @@ def _order(drive: np.ndarray) -> list[int]:
 def _gate(
     order: Sequence[int], active: Sequence[_Equation], resting: Sequence[_Equation], none: Polynomial
 ) -> Mapping[str, Polynomial] | None:
-    """The `gate.Rates` of a linear x and of v' = a x (1 - v) - (b + c x) v after it; None where it is no such gate."""
+    """The rates of a linear x and of a gate v' = a x (1 - v) - (b + c x) v; None if the equations are no such gate."""
     if len(order) != 2:
         return None
     x, v = order
     opening, gate = active[x], active[v]
-    # The transmitter acts on x, and nothing else.
+    # Transmitter must act on x only.
     if opening.is_bent or opening.drives[v] or not gate.is_made_of(x, v) or gate != resting[v]:
         return None
     a, b = gate.slopes[x], -gate.slopes[v]
@@ -284,9 +290,9 @@ def _gate(
 
 
 def _are_occupancies(active: Sequence[_Equation], none: Polynomial) -> bool:
-    """Whether nothing that enters a state can be negative, whatever the parameters are.
+    """Whether no rate of entering a state can be negative, for any parameters.
 
-    Where nothing is in any other state, all is in the resting state: so much of each column goes there as is missing.
+    The resting state holds what is in no other state, so that its rate of entry makes each column sum to 0.
     """
     sources = [equation.source for equation in active]
     columns = [[equation.slopes[j] for equation in active] for j in range(len(active))]
@@ -301,13 +307,13 @@ def _are_occupancies(active: Sequence[_Equation], none: Polynomial) -> bool:
 
 
 def _decays_as(order: Sequence[int], equations: Sequence[_Equation]) -> tuple[int, ...]:
-    """For each variable the first whose own rate is the same whatever the parameters are."""
+    """For each variable the first one whose rate is the same for all parameters."""
     rates = [equations[i].slopes[i] for i in order]
     return tuple(rates.index(rate) for rate in rates)
 
 
-def _output(g: _Equation, order: Sequence[int]) -> tuple[tuple[Any, ...], bool]:
-    """See `Structure.output`."""
+def _output(g: _Equation, order: Sequence[int]) -> tuple[Output, bool]:
+    """`Structure.output` and `Structure.linear_output`."""
     linear = not g.is_bent and not g.source
     weights = [g.slopes[i].constant for i in order]
     output = (

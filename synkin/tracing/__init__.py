@@ -1,9 +1,10 @@
-"""What a function does that JAX has traced.
+"""What a function computes, as JAX has traced it.
 
-walk          what each result is made of, for all values of the inputs
-polynomials   the polynomials that this is said in
-sameness      whether two traced functions compute and differentiate alike
-closures      whether all that a function sees is as it was
-readouts      a readout as operations that are compiled once
-fingerprint   what operations a function does, as a hash that is the same in every process
+walk          the results of a function as polynomials of its inputs
+polynomials   these polynomials
+sameness      keys of traced functions, equal where they compute and differentiate the same
+closures      keys of all that a function can see
+program       a readout as operations that are compiled once
+readouts      the program of a readout
+fingerprint   a hash of the operations of a function, the same in every process
 """

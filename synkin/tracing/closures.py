@@ -1,7 +1,7 @@
-"""All that a function can see, as a key: while that is the same, a trace of the function is what it was.
+"""A key of all that a function can see: while it is the same, a trace of the function stays valid.
 
-Only where that can be told: what reads an object of unknown kind, imports, or asks NumPy for more than arithmetic may
-do something else with every call, and has no such key. A key keeps nothing large alive.
+A function that reads an object of an unknown kind, imports, or uses more of NumPy than arithmetic may do something else
+in every call, and has no key. A key keeps no large object alive.
 """
 
 import collections
@@ -9,20 +9,20 @@ import dis
 import functools
 import math
 import types
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
 from synkin.tracing.sameness import Identity, WeakIdentity
 
-# Arrays of NumPy up to this size are compared number by number; larger ones are not looked through with every call.
+# NumPy arrays up to this number of bytes are compared by value; a function that sees a larger one has no key.
 _BYTES = 2**16
 _BUILTINS = (
     *(abs, all, any, bool, complex, dict, enumerate, filter, float, frozenset, getattr, hasattr, int, isinstance, len),
     *(issubclass, list, map, max, min, pow, print, range, reversed, round, set, slice, sorted, str, sum, tuple, zip),
 )
-_NUMPY: tuple[Any, ...] = (
+_NUMPY: tuple[Callable[..., object], ...] = (
     np.arange,
     np.array,
     np.asarray,
@@ -35,7 +35,7 @@ _NUMPY: tuple[Any, ...] = (
     np.prod,
 )
 _NUMPY += (np.shape, np.stack, np.sum, np.zeros)
-# What a class of named values may have besides what all have.
+# What a NamedTuple class may have besides what all of them have.
 _OF_A_CLASS = {"__annotations__", "__annotate__", "__annotate_func__", "__orig_bases__", "__reduce__"}
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 _JITTED = type(jax.jit(abs))
@@ -44,18 +44,19 @@ _UNSEEN = ("IMPORT_NAME", "LOAD_BUILD_CLASS", "STORE_GLOBAL", "DELETE_GLOBAL", "
 
 
 class _UnknownError(Exception):
-    """It cannot be told what a function sees."""
+    """A function sees something that cannot be compared."""
 
 
-def surroundings(function: object) -> Any:
-    """A key of all that ``function`` can see; None where that cannot be told."""
+def surroundings(function: object) -> object:
+    """A key of all that ``function`` can see; None where it sees something that cannot be compared."""
     try:
         return _value(function, [])
     except _UnknownError:
         return None
 
 
-def _value(x: Any, within: list[Any]) -> Any:
+def _value(x: object, within: Sequence[object]) -> object:
+    """The key of an object; ``within`` are the objects and functions in which it is."""
     kind: type = type(x)
     if kind in _PLAIN:
         return kind, repr(x)  # a float's has all its digits, and the sign of a 0
@@ -63,7 +64,7 @@ def _value(x: Any, within: list[Any]) -> Any:
         raise _UnknownError
     if isinstance(x, jax.Array):
         return WeakIdentity(x)
-    if kind is np.ndarray:
+    if type(x) is np.ndarray:
         if x.nbytes > _BYTES or x.dtype.hasobject:
             raise _UnknownError
         return kind, x.dtype, x.shape, x.strides, x.__array_interface__["data"][0], x.tobytes()
@@ -78,10 +79,10 @@ def _value(x: Any, within: list[Any]) -> Any:
     if isinstance(x, type | types.FunctionType | _JITTED | jax.custom_jvp | jax.custom_vjp):
         if isinstance(x, _JITTED) or _is_pure(str(x.__module__)):
             return WeakIdentity(x)
-    elif kind in (tuple, list, dict) or _is_named_tuple(kind):
+    elif isinstance(x, tuple | list | dict) and (kind in (tuple, list, dict) or _is_named_tuple(kind)):
         if any(x is other for other in within):
             raise _UnknownError
-        entries = [*x.items()] if isinstance(x, dict) else x
+        entries: Sequence[object] = [*x.items()] if isinstance(x, dict) else x
         return Identity(kind), tuple(_value(entry, [*within, x]) for entry in entries)
     if isinstance(x, functools.partial):
         return functools.partial, tuple(_value(own, within) for own in (x.func, x.args, x.keywords))
@@ -93,13 +94,13 @@ def _value(x: Any, within: list[Any]) -> Any:
     raise _UnknownError
 
 
-def _function(f: types.FunctionType, within: list[Any]) -> Any:
+def _function(f: types.FunctionType, within: Sequence[object]) -> object:
     for i, other in enumerate(within):
         if other is f:
             return i
     within = [*within, f]
     names, attributes = _names(f.__code__)
-    seen: list[Any] = []
+    seen: list[object] = []
     builtins = getattr(f, "__builtins__")  # noqa: B009  # of all functions since Python 3.10, which types do not say
     for name in names:
         if name in f.__globals__:
@@ -108,7 +109,7 @@ def _function(f: types.FunctionType, within: list[Any]) -> Any:
             raise _UnknownError
     try:
         seen += [cell.cell_contents for cell in f.__closure__ or ()]
-    except ValueError:  # nothing is in it yet
+    except ValueError:  # an empty cell
         raise _UnknownError from None
     if any(x is np for x in seen) and not all(map(_is_arithmetic, attributes)):
         raise _UnknownError
@@ -136,19 +137,19 @@ def _names(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _is_pure(module: str) -> bool:
-    """Whether what a module of that name does depends on its arguments, and on what JAX itself keeps a trace for."""
+    """Whether the functions of a module depend only on their arguments and on settings that JAX itself compares."""
     return module.partition(".")[0] in ("jax", "jaxlib") or module == "synkin.currents"
 
 
 def _is_named_tuple(kind: type) -> bool:
-    """Whether a class has named values, and no functions of its own."""
+    """Whether a class is a NamedTuple without methods of its own."""
     if kind.__bases__ != (tuple,) or not hasattr(kind, "_fields"):
         return False
     return not vars(kind).keys() - vars(collections.namedtuple("_", kind._fields)).keys() - _OF_A_CLASS
 
 
 def _is_arithmetic(name: str) -> bool:
-    """Whether what NumPy has under a name, if anything, depends on its arguments alone."""
+    """Whether NumPy has no object of this name, or one that depends only on its arguments."""
     found = getattr(np, name, None)
     if found is None or any(found is known for known in _NUMPY) or isinstance(found, np.ufunc | float):
         return True

@@ -1,18 +1,25 @@
-"""A fingerprint of the operations that a function does: the same text in every process, so that it can go to a file.
+"""A fingerprint of the operations of a function: a text that is the same in every process and can be stored in a file.
 
-`synkin.tracing.sameness` compares operations within a process, by identity if it must; here everything is compared by
+`synkin.tracing.sameness` compares operations within one process, some of them by identity; here all are compared by
 value. Source locations and objects of this process are left out.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
+from synkin.arguments.declaration import Pytree
 
-def fingerprint(function: Callable[..., Any], *at: Any) -> str:
+if TYPE_CHECKING:
+    from jax.extend import core
+
+
+def fingerprint(function: Callable[..., Pytree], *at: Pytree) -> str:
     """A hash of the operations of a function and of its forward derivative, as JAX traces them.
 
     Args:
@@ -20,7 +27,7 @@ def fingerprint(function: Callable[..., Any], *at: Any) -> str:
         at: its arguments: pytrees of floating numbers, of which only shapes and dtypes matter.
     """
 
-    def derivative(at: Any, along: Any) -> Any:
+    def derivative(at: Pytree, along: Pytree) -> Pytree:
         return jax.jvp(function, at, along)
 
     text = _text(jax.make_jaxpr(function)(*at))
@@ -31,10 +38,10 @@ def fingerprint(function: Callable[..., Any], *at: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _text(traced: Any) -> str:
+def _text(traced: core.ClosedJaxpr | core.Jaxpr) -> str:
     """The operations of a traced function as text, nested ones too; variables are numbered in order of appearance."""
-    jaxpr = getattr(traced, "jaxpr", traced)
-    numbers: dict[Any, int] = {}
+    jaxpr: core.Jaxpr = traced.jaxpr if hasattr(traced, "jaxpr") else traced
+    numbers: dict[core.Var, int] = {}
 
     def written(variable: Any) -> str:
         kind = f"{variable.aval.dtype}{variable.aval.shape}" if hasattr(variable.aval, "dtype") else "?"
@@ -54,7 +61,7 @@ def _text(traced: Any) -> str:
     return "\n".join(lines)
 
 
-def _constant(value: Any) -> str:
+def _constant(value: np.ndarray | jax.Array) -> str:
     """A constant as dtype, shape and a hash of its numbers."""
     try:
         array = np.ascontiguousarray(value)

@@ -1,18 +1,18 @@
 """Polynomials in inputs and atoms, as `synkin.tracing.walk` makes them of the operations of a function.
 
-An atom is the result of an operation that is neither a sum nor a product, such as ``exp(V)`` or ``maximum(V, 0)``; what
-is known of it are the inputs that it depends on, and whether it can be negative.
+An atom is the result of an operation that is neither a sum nor a product, such as ``exp(V)`` or ``maximum(V, 0)``. For
+each atom it is known on which inputs it depends, and whether it can be negative.
 """
 
 import itertools
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 Monomial = tuple[tuple[int, int], ...]  # (atom, exponent) of each factor, in the order of the atoms; () is 1
 
-# A sum of more terms becomes an atom.
+# A sum with more terms than this becomes an atom.
 _MOST_TERMS = 500
 # Products of more factors than this are not multiplied out.
 MOST_FACTORS = 8
@@ -21,7 +21,7 @@ MOST_FACTORS = 8
 class Atom(NamedTuple):
     """An input, or the result of an operation that is not multiplied out."""
 
-    key: Any  # equal for what is the same
+    key: Hashable  # equal for atoms that are the same
     inputs: frozenset[int]  # the inputs that it depends on, by their atoms
     not_negative: bool  # whether it is known not to be negative
 
@@ -31,17 +31,17 @@ class Atoms:
 
     def __init__(self) -> None:
         self.known = list[Atom]()
-        self._index = dict[Any, int]()
+        self._index = dict[Hashable, int]()
 
-    def of(self, key: object, inputs: Iterable[int] = (), *, not_negative: bool = False) -> "Polynomial":
-        """The atom of that key as a polynomial; a new one if there is none yet."""
+    def of(self, key: Hashable, inputs: Iterable[int] = (), *, not_negative: bool = False) -> "Polynomial":
+        """The atom with this key as a polynomial; it is made if there is none yet."""
         if key not in self._index:
             self._index[key] = len(self.known)
             self.known.append(Atom(key, frozenset(inputs), not_negative))
         return Polynomial(self, {((self._index[key], 1),): 1.0})
 
-    def input(self, key: object, *, not_negative: bool = False) -> "Polynomial":
-        """An input of that key."""
+    def input(self, key: Hashable, *, not_negative: bool = False) -> "Polynomial":
+        """An input with this key."""
         return self.of(key, (len(self.known),), not_negative=not_negative)
 
     def number(self, value: float) -> "Polynomial":
@@ -94,7 +94,7 @@ class Polynomial:
         return bool(self.terms)
 
     @property
-    def key(self) -> Any:
+    def key(self) -> Hashable:
         """Equal for equal polynomials."""
         return frozenset(self.terms.items())
 
@@ -111,7 +111,7 @@ class Polynomial:
 
     @property
     def not_negative(self) -> bool:
-        """Whether it is known not to be negative, which NaN is not: a sum of products of what is not."""
+        """Whether it is known not to be negative, as a sum of products of factors that are not negative."""
         return all(
             not factor < 0 and all(power % 2 == 0 or self.atoms.known[atom].not_negative for atom, power in monomial)
             for monomial, factor in self.terms.items()
@@ -123,7 +123,7 @@ class Polynomial:
         return self.atoms.of(("sum", self.key), self.inputs, not_negative=self.not_negative)
 
     def power(self, exponent: int) -> "Polynomial":
-        """It to a whole power."""
+        """This to a power that is a whole number."""
         if self.constant == 0 and exponent < 0:
             return self.atoms.number(np.inf)
         if len(self.terms) == 1:
@@ -139,8 +139,7 @@ class Polynomial:
         return result
 
     def by(self, inputs: frozenset[int]) -> dict[Monomial, "Polynomial"]:
-        """It as a sum of products of atoms that depend on some inputs, each with its coefficient, a polynomial of the
-        others."""
+        """The coefficient of each product of the atoms that depend on the given inputs."""
         parts: dict[Monomial, dict[Monomial, float]] = {}
         known = self.atoms.known
         for monomial, factor in self.terms.items():
@@ -149,5 +148,5 @@ class Polynomial:
         return {own: Polynomial(self.atoms, terms) for own, terms in parts.items()}
 
     def bounded(self) -> "Polynomial":
-        """It, or where it is of too many terms one atom."""
+        """This, or one atom in its place if it has too many terms."""
         return self if len(self.terms) <= _MOST_TERMS else self.as_atom

@@ -1,9 +1,11 @@
-"""Whether two traced computations do the same: a key of each, equal only if they compute and differentiate alike.
+"""Keys of traced computations, which are equal only if the computations and their derivatives are the same.
 
 Operations are compared by their primitives, their operands and their parameters, in nested operations too. Plain data
-are compared by type and value, all else by identity: what is in doubt is different. A key keeps alive what it compares
-by identity, so that no other object takes its place. `synkin.tracing.readouts` uses these keys.
+are compared by type and value, all else by identity, so that two keys that cannot be compared differ. A key keeps alive
+what it compares by identity, so that no other object gets the same id. `synkin.tracing.readouts` uses these keys.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import enum
@@ -11,15 +13,20 @@ import functools
 import struct
 import types
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-# Constants of nested operations up to this size are compared by their numbers, larger ones by identity.
+from synkin.arguments.declaration import Pytree
+
+# A tuple of tuples of what is compared.
+Key: TypeAlias = Hashable
+
+# Constants of nested operations up to this number of bytes are compared by value, larger ones by identity.
 _BYTES = 4096
 # Derivative rules are traced and compared up to this order.
 _ORDERS = 2
@@ -30,46 +37,46 @@ _PLAIN = (type(None), bool, int, str, bytes)
 class Identity:
     """An object that equals nothing but itself."""
 
-    __slots__ = ("held",)
+    __slots__ = ("target",)
 
-    def __init__(self, held: object) -> None:
-        self.held = held
+    def __init__(self, target: object) -> None:
+        self.target = target
 
     def __hash__(self) -> int:
-        return id(self.held)
+        return id(self.target)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Identity) and self.held is other.held
+        return isinstance(other, Identity) and self.target is other.target
 
 
 class WeakIdentity:
-    """The same, without keeping it alive; once it is gone it equals nothing."""
+    """The same without keeping the object alive; once it is gone, this equals nothing."""
 
-    __slots__ = ("held",)
+    __slots__ = ("target",)
 
-    def __init__(self, held: object) -> None:
-        self.held = weakref.ref(held)
+    def __init__(self, target: object) -> None:
+        self.target = weakref.ref(target)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, WeakIdentity) and self.held() is not None and self.held() is other.held()
+        return isinstance(other, WeakIdentity) and self.target() is not None and self.target() is other.target()
 
 
 class Keys:
-    """Makes keys. ``traced`` is true once a key has a tracer in it, after which it is of no use to later calls."""
+    """Makes keys. ``traced`` is True once a key contains a tracer, so that no later call can have the same key."""
 
     def __init__(self) -> None:
         self.traced = False
-        self._contexts: dict[int, tuple[Any, Any]] = {}  # by id, with the context, which so stays alive
-        self._rules: list[Any] = []  # the functions whose derivative rules are being traced
+        self._contexts: dict[int, tuple[object, Key]] = {}  # by id; the context is kept alive, so that its id is too
+        self._rules: list[Key] = []  # the functions whose derivative rules are being traced
 
-    def value(self, x: object) -> Any:
+    def value(self, x: object) -> Key:
         """The key of a parameter of an operation."""
         kind: type = type(x)
         if kind in _PLAIN:
             return kind, x
-        if kind is float:
+        if type(x) is float:
             return kind, struct.pack("d", x)
         if isinstance(x, jax.core.Tracer):
             self.traced = True
@@ -95,8 +102,8 @@ class Keys:
             return self.function(x)
         return self._of_jax(x) if _is_of_jax(kind) else Identity(x)
 
-    def function(self, f: object) -> Any:
-        """The key of a function: two with one code and the same variables around it are one."""
+    def function(self, f: object) -> Key:
+        """The key of a function: its code, the variables that it closes over, and its defaults."""
         if isinstance(f, functools.partial):
             return functools.partial, self.value(f.func), self.value(f.args), self.value(f.keywords)
         if isinstance(f, types.MethodType):
@@ -104,54 +111,54 @@ class Keys:
         if not isinstance(f, types.FunctionType) or f.__dict__:
             return Identity(f)
         cells = f.__closure__ or ()
-        if _is_of_jax(f):  # which does not assign to them again
-            around: Any = tuple(self._inside(cell) for cell in cells)
+        if _is_of_jax(f):  # JAX does not assign to such variables again
+            around: Key = tuple(self._inside(cell) for cell in cells)
         else:
             around = (Identity(f.__globals__), *map(Identity, cells))
         return Identity(f.__code__), around, self.value(f.__defaults__), self.value(f.__kwdefaults__)
 
-    def operations(self, jaxpr: Any) -> Any:
-        """The key of operations with inputs of any values."""
-        numbers: dict[Any, Any] = {}
+    def operations(self, jaxpr: core.Jaxpr) -> Key:
+        """The key of a jaxpr."""
+        numbers: dict[core.Var, int] = {}
         for variable in (*jaxpr.constvars, *jaxpr.invars):
             numbers[variable] = len(numbers)
         inputs = tuple(self.value(variable.aval) for variable in numbers)
-        found = []
+        equations = []
         for equation in jaxpr.eqns:
             operands = [self.literal(v) if isinstance(v, core.Literal) else numbers[v] for v in equation.invars]
-            found.append(self.operation(equation, operands))
+            equations.append(self.operation(equation, operands))
             for variable in equation.outvars:
                 numbers[variable] = len(numbers)
         results = tuple(self.literal(v) if isinstance(v, core.Literal) else numbers[v] for v in jaxpr.outvars)
-        return inputs, len(jaxpr.constvars), tuple(found), results
+        return inputs, len(jaxpr.constvars), tuple(equations), results
 
-    def operation(self, equation: Any, operands: Sequence[Any]) -> Any:
+    def operation(self, equation: core.JaxprEqn, operands: Sequence[Key]) -> Key:
         """The key of one operation, given those of its operands."""
         if equation.primitive.name in _RULES and "call_jaxpr" in equation.params:
-            own = self._with_rule(equation)
+            params = self._with_rule(equation)
         else:
-            own = tuple((name, self.value(given)) for name, given in equation.params.items())
+            params = tuple((name, self.value(given)) for name, given in equation.params.items())
         context = self._context(equation.ctx)
-        return Identity(equation.primitive), own, tuple(operands), len(equation.outvars), context
+        return Identity(equation.primitive), params, tuple(operands), len(equation.outvars), context
 
-    def literal(self, literal: Any) -> Any:
-        """The key of a number that stands among the operands."""
+    def literal(self, literal: core.Literal) -> Key:
+        """The key of a number among the operands."""
         number = np.asarray(literal.val)
         return self.value(literal.aval), number.dtype.str, number.tobytes()
 
-    def _context(self, context: object) -> Any:
+    def _context(self, context: object) -> Key:
         if id(context) not in self._contexts:
             names = ("compute_type", "threefry_partitionable", "xla_metadata", "cur_abstract_mesh")
             self._contexts[id(context)] = context, tuple(self.value(getattr(context, name, None)) for name in names)
         return self._contexts[id(context)][1]
 
-    def _numbers(self, x: Any) -> Any:
+    def _numbers(self, x: np.dtype | np.generic | np.ndarray | jax.Array) -> Key:
         kind = type(x)
         if isinstance(x, np.dtype):
             return kind, x
         if isinstance(x, np.generic):
             return kind, x.dtype, x.tobytes()
-        if isinstance(x, np.ndarray):  # whose numbers may change, also after they have been looked at
+        if isinstance(x, np.ndarray):  # its numbers may change later
             if x.dtype.hasobject:
                 return Identity(x)
             owner = x if x.base is None else x.base
@@ -161,8 +168,8 @@ class Keys:
             return Identity(x)
         return kind, x.dtype, x.shape, x.weak_type, x.sharding, np.asarray(x).tobytes()
 
-    def _of_jax(self, x: object) -> Any:
-        """The key of an object of a class of JAX's own, such as a sharding or the kind of an array."""
+    def _of_jax(self, x: object) -> Key:
+        """The key of an object of one of JAX's classes, such as a sharding or an abstract value."""
         kind: type = type(x)
         if dataclasses.is_dataclass(x) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             return kind, tuple(self.value(getattr(x, field.name)) for field in dataclasses.fields(x))
@@ -174,75 +181,74 @@ class Keys:
             return Identity(x)
         return kind, x
 
-    def _inside(self, cell: Any) -> Any:
+    def _inside(self, cell: types.CellType) -> Key:
         try:
             return self.value(cell.cell_contents)
-        except ValueError:  # nothing is in it yet
+        except ValueError:  # an empty cell
             return Identity(cell)
 
-    def _with_rule(self, equation: Any) -> Any:
-        """The parameters of an operation that states its derivative, with the operations of that.
+    def _with_rule(self, equation: core.JaxprEqn) -> Key:
+        """The key of the parameters of an operation with a derivative rule, and of the operations of that rule.
 
-        The rules are functions, new ones in every trace, so they are traced, for what they close over may have changed.
+        Rules are new functions in every trace and what they close over may have changed, so they are traced.
         """
         params = equation.params
         traced = {"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees"}
         plain = tuple((name, self.value(given)) for name, given in params.items() if name not in traced)
-        own = equation.primitive.name, plain
+        key = equation.primitive.name, plain
         if len(self._rules) == _ORDERS:
-            # A rule that goes on for ever states the derivative by the function itself.
-            return (own, self._rules.index(own)) if own in self._rules else Identity(equation)
-        self._rules.append(own)
+            # The rule of a function whose derivative is made of the function itself would be traced without end.
+            return (key, self._rules.index(key)) if key in self._rules else Identity(equation)
+        self._rules.append(key)
         try:
             rule = _derivative(equation)
-            return own, self.value(rule)
-        except Exception:  # it has no derivative of this kind: all that is known of it is who it is
-            return own, Identity(equation)
+            return key, self.value(rule)
+        except Exception:  # it has no derivative of this kind, so that it is compared by identity
+            return key, Identity(equation)
         finally:
             self._rules.pop()
 
 
-def _derivative(equation: Any) -> Any:
-    """The operations that the rule of one operation's derivative does: forward, or there and back."""
+def _derivative(equation: core.JaxprEqn) -> core.ClosedJaxpr:
+    """The operations of the derivative rule of an operation: of the forward rule, or of forward and reverse."""
     params = equation.params
-    which = [
-        i
-        for i, v in enumerate(equation.invars)
-        if i >= params.get("num_consts", 0) and jnp.issubdtype(v.aval.dtype, jnp.inexact)
-    ]
-    operands = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in equation.invars]
+    given: list[Any] = [v.aval for v in equation.invars]
+    returned: list[Any] = [v.aval for v in equation.outvars]
+    first = params.get("num_consts", 0)
+    which = [i for i, aval in enumerate(given) if i >= first and jnp.issubdtype(aval.dtype, jnp.inexact)]
+    operands = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in given]
     one = core.jaxpr_as_fun(core.ClosedJaxpr(_alone(equation), []))
 
-    def at(*operands: Any) -> tuple[Any, list[Any]]:
-        def f(*moved: Any) -> Any:
-            given = dict(enumerate(operands)) | dict(zip(which, moved, strict=True))
+    def at(*operands: jax.Array) -> tuple[Callable[..., Pytree], list[jax.Array]]:
+        def f(*differentiated: jax.Array) -> Pytree:
+            given = dict(enumerate(operands)) | dict(zip(which, differentiated, strict=True))
             return one(*given.values())
 
         return f, [operands[i] for i in which]
 
-    def forward(operands: Any, tangents: Any) -> Any:
-        f, moved = at(*operands)
-        return jax.jvp(f, moved, tangents)
+    def forward(operands: Sequence[jax.Array], tangents: Pytree) -> Pytree:
+        f, differentiated = at(*operands)
+        return jax.jvp(f, differentiated, tangents)
 
-    def back(operands: Any, cotangents: Any) -> Any:
-        f, moved = at(*operands)
-        results, pull = jax.vjp(f, *moved)
+    def back(operands: Sequence[jax.Array], cotangents: Pytree) -> Pytree:
+        f, differentiated = at(*operands)
+        results, pull = jax.vjp(f, *differentiated)
         return results, pull(cotangents)
 
     if equation.primitive.name == "custom_jvp_call":
         return jax.make_jaxpr(forward)(operands, [operands[i] for i in which])
     results = [
-        jax.ShapeDtypeStruct(v.aval.shape, jax.eval_shape(lambda v=v: jnp.zeros((), v.aval.dtype)).dtype)
-        for v in equation.outvars
+        jax.ShapeDtypeStruct(aval.shape, jax.eval_shape(lambda aval=aval: jnp.zeros((), aval.dtype)).dtype)
+        for aval in returned
     ]
     return jax.make_jaxpr(back)(operands, results)
 
 
-def _alone(equation: Any) -> Any:
-    """One operation as a function of all of its operands."""
+def _alone(equation: core.JaxprEqn) -> core.Jaxpr:
+    """A jaxpr of one operation, whose inputs are all of its operands."""
     operands = [core.Var(v.aval) for v in equation.invars]
     results = [core.Var(v.aval) for v in equation.outvars]
-    return core.Jaxpr([], operands, results, [equation.replace(invars=operands, outvars=results)], equation.effects)
+    return core.Jaxpr([], operands, results, [equation.replace(invars=[*operands], outvars=results)], equation.effects)
 
 
 def _is_of_jax(x: object) -> bool:

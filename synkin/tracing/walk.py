@@ -1,17 +1,19 @@
-"""A function that JAX can trace, as polynomials: what each result is made of, for all values of the inputs at once.
+"""The results of a function as polynomials of its inputs, for all values of the inputs at once.
 
-`jax.make_jaxpr` records the operations of a function, `Walk` goes through them, into `jax.jit`, branches and custom
+`jax.make_jaxpr` records the operations of a function. `Walk` goes through them, into `jax.jit`, branches and custom
 derivatives too. A result is a sum of products of inputs and of *atoms*. An atom is the result of an operation that is
-neither a sum nor a product, such as ``exp(V)`` or ``maximum(V, 0)``; what is known of it are the inputs that it depends
-on, and whether it can be negative. The same operation on the same operands is the same atom, so that what cancels is
-gone, and polynomials that are equal are so for all values.
+neither a sum nor a product, such as ``exp(V)`` or ``maximum(V, 0)``. For each atom it is known on which inputs it
+depends, and whether it can be negative. The same operation on the same operands is the same atom. So terms that cancel
+disappear, and equal polynomials are equal for all values.
 
-No values are tried. Where the walk cannot tell, a result depends on all that went into it and may be negative.
+No values are tried. Where nothing is known of an operation, its result depends on all its operands and may be negative.
 """
 
+from __future__ import annotations
+
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +21,14 @@ import numpy as np
 
 from synkin.tracing.polynomials import MOST_FACTORS, Atoms, Polynomial
 
-# An array with more elements is not looked into.
+if TYPE_CHECKING:
+    from jax.extend import core
+
+# The elements of an array are walked through if there are at most this many.
 _MOST_ELEMENTS = 4096
 
-# Operations whose result is never negative; and where it is not if one operand is not, the first is not, or none is.
+# Operations whose result is never negative; and those whose result is not if one operand, the first operand, or none of
+# the operands is negative.
 _NEVER_NEGATIVE = {"exp", "exp2", "logistic", "abs", "square", "sqrt", "rsqrt", "cosh", "erfc"}
 _IF_ONE_IS_NOT = {"max"}
 _IF_THE_FIRST_IS_NOT = {"pow", "gather", "dynamic_slice"}
@@ -44,31 +50,32 @@ _IF_NONE_IS = {
     *("broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", "concatenate", "stack", "rev", "copy"),
     *("convert_element_type", "stop_gradient", "integer_pow", "select_n"),
 }
-# Operations that change no value, of which some change derivatives; and those that change none of a single number.
+# Operations that keep all values, though some change derivatives; and operations that keep a single number.
 _SAME = {"copy", "copy_p", "stop_gradient", "reduce_precision", "optimization_barrier"}
 _SAME_OF_ONE = {"reduce_sum", "reduce_max", "reduce_min", "broadcast_in_dim", "reshape", "squeeze", "copy", "copy_p"}
-# Operations on arrays that work on each element by itself.
+# Operations that act on each element of an array by itself.
 _BY_ELEMENT = {
     *("add", "add_any", "sub", "mul", "div", "neg", "integer_pow", "square", "pow", "max", "min", "abs", "clamp"),
     *("exp", "exp2", "log", "log1p", "expm1", "tanh", "logistic", "sqrt", "rsqrt", "sin", "cos", "select_n"),
     *("convert_element_type", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", *_SAME),
 }
-# Operations that carry out another jaxpr once, and under which parameter that is.
+# Operations that run another jaxpr once; and those that have a derivative rule besides.
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"}
 _WITH_RULES = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 
 
 class Unread(NamedTuple):
-    """An array of results that is not looked into."""
+    """An array of results whose elements are unknown."""
 
     shape: tuple[int, ...]
-    key: Any
+    key: Hashable
     inputs: frozenset[int]
     not_negative: bool
 
 
-# What stands for an array: numbers, an array of objects, which are polynomials, or `Unread`.
-Value = Any
+# What stands for an array: an array of numbers, an array of objects that are polynomials, or `Unread`.
+Value: TypeAlias = np.ndarray | Unread
+Params: TypeAlias = Mapping[str, Any]  # of an operation
 
 
 class Walk:
@@ -76,47 +83,47 @@ class Walk:
 
     Args:
         atoms: the table of atoms.
-        variables: inputs in which results are to be polynomials; what has a derivative of its own hides them, as it
-            need not be that of its value.
+        variables: the inputs in which the results must be polynomials. Operations on them that have a derivative rule
+            become atoms, as that rule need not be the derivative of the value.
     """
 
     def __init__(self, atoms: Atoms, variables: frozenset[int]) -> None:
         self.atoms, self.variables = atoms, variables
 
-    def results(self, closed: Any, inputs: Sequence[Polynomial]) -> list[Polynomial]:
+    def results(self, closed: core.ClosedJaxpr, inputs: Sequence[Polynomial]) -> list[Polynomial]:
         """The results, which must be scalars.
 
         Args:
-            closed: what `jax.make_jaxpr` gave, of scalars.
+            closed: what `jax.make_jaxpr` returned for scalar arguments.
             inputs: one polynomial for each argument.
         """
         return [self._scalar(value) for value in self._run(closed.jaxpr, closed.consts, list(map(_cell, inputs)))]
 
-    def _run(self, jaxpr: Any, constants: Sequence[Any], given: Sequence[Value]) -> list[Value]:
-        values: dict[Any, Value] = dict(zip(jaxpr.invars, given, strict=True))
+    def _run(self, jaxpr: core.Jaxpr, constants: Sequence[object], given: Sequence[Value]) -> list[Value]:
+        values: dict[core.Var, Value] = dict(zip(jaxpr.invars, given, strict=True))
         values |= zip(jaxpr.constvars, map(self._constant, constants), strict=True)
 
-        def read(var: object) -> Value:
+        def read(var: core.Var | core.Literal) -> Value:
             return self._constant(var.val) if hasattr(var, "val") else values[var]
 
         for eqn in jaxpr.eqns:
             values |= zip(eqn.outvars, self._operation(eqn, [read(var) for var in eqn.invars]), strict=True)
         return [read(var) for var in jaxpr.outvars]
 
-    def _constant(self, value: Any) -> Value:
+    def _constant(self, value: object) -> Value:
         try:
             known = np.asarray(value)
-        except Exception:  # a tracer, or what NumPy does not know: anything
-            return self._unread(np.shape(value), (object(),), frozenset(), not_negative=False)
+        except Exception:  # a tracer, or an array that NumPy does not know: it may have any value
+            return self._unread(getattr(value, "shape", ()), (object(),), frozenset(), not_negative=False)
         if known.dtype.kind not in "fiub":
             return self._unread(known.shape, (object(),), frozenset(), not_negative=False)
         return known if known.ndim else _cell(self.atoms.number(float(known)))
 
-    def _operation(self, eqn: Any, given: list[Value]) -> list[Value]:
+    def _operation(self, eqn: core.JaxprEqn, given: list[Value]) -> list[Value]:
         name, params = eqn.primitive.name, eqn.params
         hidden = name in _WITH_RULES and bool(self._inputs(given) & self.variables)
         if name in _CALLS or (name in _WITH_RULES and not hidden):
-            inner = params.get("jaxpr") or params.get("call_jaxpr") or params.get("fun_jaxpr")
+            inner = params.get("jaxpr") or params.get("call_jaxpr") or params["fun_jaxpr"]
             return self._run(*_opened(inner), given)
         if name == "cond":
             branches = [self._run(*_opened(branch), given[1:]) for branch in params["branches"]]
@@ -133,23 +140,23 @@ class Walk:
                 return [result]
         return self._opaque(eqn, given)
 
-    def _one(self, eqn: Any, name: str, given: list[Value]) -> Value | None:
-        """The result of an operation that has one, None where it is to be an atom."""
-        shape = eqn.outvars[0].aval.shape
+    def _one(self, eqn: core.JaxprEqn, name: str, given: list[Value]) -> Value | None:
+        """The result of an operation that has a single one; None where it becomes an atom."""
+        shape = _aval(eqn.outvars[0]).shape
         numbers = [known for known in map(_numbers, given) if known is not None]
         if len(numbers) == len(given):
-            computed = _MOVES[name](numbers, eqn.params, shape) if name in _MOVES else _computed(eqn, numbers)
+            computed = _REARRANGE[name](numbers, eqn.params, shape) if name in _REARRANGE else _computed(eqn, numbers)
             if computed is not None:
                 return self._constant(computed)
-        # Looking into tables that no variable is in would tell nothing.
+        # Elements of arrays without a variable need not be known.
         large = any(isinstance(value, Unread) or value.dtype != object for value in given)
         if not all(map(self._readable, given)) or (large and not self._inputs(given) & self.variables):
             return None
         if name in _BY_ELEMENT or not any([shape, *(value.shape for value in given)]):
             return self._elements(lambda *at: self._on_scalars(eqn, name, at), *map(self._cells, given))
         cells = list(map(self._cells, given))
-        if name in _MOVES:
-            return _MOVES[name](cells, eqn.params, shape)
+        if name in _REARRANGE:
+            return _REARRANGE[name](cells, eqn.params, shape)
         if name == "reduce_sum":
             return _cell(np.add.reduce(cells[0], axis=eqn.params["axes"], initial=self.atoms.number(0)))
         if name == "dot_general":
@@ -159,8 +166,8 @@ class Walk:
             return self._picked(eqn, cells)
         return None
 
-    def _on_scalars(self, eqn: Any, name: str, given: Sequence[Polynomial]) -> Polynomial:
-        floating = jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.floating)
+    def _on_scalars(self, eqn: core.JaxprEqn, name: str, given: Sequence[Polynomial]) -> Polynomial:
+        floating = jnp.issubdtype(_aval(eqn.outvars[0]).dtype, jnp.floating)
         first, last = given[0], given[-1]
         if name in _SAME_OF_ONE or (name in _SAME and not first.inputs & self.variables):
             return first
@@ -181,11 +188,11 @@ class Walk:
         if name == "pow" and last.constant is not None and last.constant in range(MOST_FACTORS):
             return first.power(int(last.constant))
         if name == "convert_element_type":
-            was = eqn.invars[0].aval.dtype
+            was = _aval(eqn.invars[0]).dtype
             if (
                 floating
                 or was.kind == "b"
-                or (np.issubdtype(was, np.integer) and eqn.outvars[0].aval.dtype.kind != "b")
+                or (np.issubdtype(was, np.integer) and _aval(eqn.outvars[0]).dtype.kind != "b")
             ):
                 return first
         if name == "select_n":
@@ -194,7 +201,7 @@ class Walk:
         return self.atoms.of(key, self._inputs(given), not_negative=_not_negative(eqn, given))
 
     def _choice(self, which: Polynomial, *cases: Polynomial) -> Polynomial:
-        """One of the cases, whatever decides: as sums of the same products, for each product one of the factors."""
+        """One of the cases. It is the sum over their products of variables, each with one of the cases' factors."""
         if which.constant is not None:
             return cases[int(which.constant)]
         if all(case == cases[0] for case in cases):
@@ -211,7 +218,7 @@ class Walk:
     def _choice_of_factors(self, which: Polynomial, cases: list[Polynomial]) -> Polynomial:
         if all(case == cases[0] for case in cases):
             return cases[0]
-        # The same of either sign is the same atom, so that what a state loses is what another one gains.
+        # Cases of opposite sign make the same atom, so that the loss of one state cancels the gain of another.
         leading = next(case for case in cases if case)
         negative = min(leading.terms.items())[1] < 0
         cases = [-case for case in cases] if negative else cases
@@ -227,29 +234,31 @@ class Walk:
         assert which.constant is not None
         return self.atoms.number(min(max(which.constant, 0), count - 1))
 
-    def _picked(self, eqn: Any, cells: list[np.ndarray]) -> Value | None:
-        """Elements of an array by indices that are known."""
+    def _picked(self, eqn: core.JaxprEqn, cells: list[np.ndarray]) -> Value | None:
+        """Elements of an array at known indices; None where an index is unknown."""
         data, indices = cells[0], cells[1:]
         numbers = [known for known in map(_numbers, indices) if known is not None]
         if len(numbers) < len(indices):
             return None
         places = [np.arange(1, data.size + 1).reshape(data.shape), *numbers]
         with jax.ensure_compile_time_eval():
-            operands = [jnp.asarray(each.astype(var.aval.dtype)) for each, var in zip(places, eqn.invars, strict=True)]
+            operands = [
+                jnp.asarray(each.astype(_aval(var).dtype)) for each, var in zip(places, eqn.invars, strict=True)
+            ]
             which = np.asarray(eqn.primitive.bind(*operands, **eqn.params))
         padded = np.array([self.atoms.number(np.nan), *data.flat], object)
         return _cell(padded[np.where((which < 1) | (which > data.size), 0, which).astype(int)])
 
-    def _opaque(self, eqn: Any, given: list[Value]) -> list[Value]:
-        """Results of which only the inputs are known, and perhaps the sign."""
+    def _opaque(self, eqn: core.JaxprEqn, given: list[Value]) -> list[Value]:
+        """Results of which only the inputs that they depend on are known, and perhaps the sign."""
         key = (eqn.primitive.name, _frozen(eqn.params), tuple(map(_key, given)))
         inputs, known = self._inputs(given), len(eqn.outvars) == 1 and _not_negative(eqn, given)
         return [
-            self._unread(var.aval.shape, (key, i), inputs, not_negative=known or var.aval.dtype.kind == "b")
+            self._unread(_aval(var).shape, (key, i), inputs, not_negative=known or _aval(var).dtype.kind == "b")
             for i, var in enumerate(eqn.outvars)
         ]
 
-    def _unread(self, shape: tuple[int, ...], key: object, inputs: frozenset[int], *, not_negative: bool) -> Value:
+    def _unread(self, shape: tuple[int, ...], key: Hashable, inputs: frozenset[int], *, not_negative: bool) -> Value:
         if shape == ():
             return _cell(self.atoms.of(key, inputs, not_negative=not_negative))
         return Unread(shape, key, inputs, not_negative)
@@ -276,23 +285,28 @@ class Walk:
         with np.errstate(all="ignore"):  # NaN is a number like others here
             return _cell(np.frompyfunc(function, len(cells), 1)(*cells))
 
-    def _inputs(self, given: Iterable[Value]) -> frozenset[int]:
-        found: set[int] = set()
+    def _inputs(self, given: Iterable[Value | Polynomial]) -> frozenset[int]:
+        inputs: set[int] = set()
         for value in given:
             if isinstance(value, Unread | Polynomial):
-                found |= value.inputs
+                inputs |= value.inputs
             elif value.dtype == object:
-                found = found.union(*(each.inputs for each in value.flat))
-        return frozenset(found)
+                inputs = inputs.union(*(each.inputs for each in value.flat))
+        return frozenset(inputs)
 
 
-def _opened(inner: Any) -> tuple[Any, Sequence[Any]]:
+def _aval(var: core.Var | core.Literal) -> jax.core.ShapedArray:
+    """The shape and dtype of an operand or result."""
+    return cast("jax.core.ShapedArray", var.aval)
+
+
+def _opened(inner: Any) -> tuple[core.Jaxpr, Sequence[object]]:
     """A jaxpr and its constants."""
     return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
 def _cell(value: object) -> np.ndarray:
-    """An array of objects, also of one polynomial by itself."""
+    """An array of objects; a single polynomial becomes an array of shape ()."""
     if isinstance(value, np.ndarray):
         return value
     cell = np.empty((), object)
@@ -305,14 +319,14 @@ def _each(values: np.ndarray, function: Callable[[Any], Any]) -> np.ndarray:
 
 
 def _numbers(value: Value) -> np.ndarray | None:
-    """An array of plain numbers, None where it is none."""
+    """The array if all its elements are numbers; else None."""
     if isinstance(value, Unread) or value.dtype != object:
         return None if isinstance(value, Unread) else value
     numbers = [each.constant for each in value.flat]
     return None if None in numbers else np.array(numbers, float).reshape(value.shape)
 
 
-def _key(value: Value) -> Any:
+def _key(value: Value) -> Hashable:
     if isinstance(value, Unread):
         return value.key
     if value.dtype == object:
@@ -320,8 +334,8 @@ def _key(value: Value) -> Any:
     return value.shape, value.dtype.str, value.tobytes()
 
 
-def _frozen(params: Any) -> Any:
-    """Parameters of an operation as what can be looked up; where they cannot be, equal to themselves alone."""
+def _frozen(params: Params) -> Hashable:
+    """A key of the parameters of an operation; where they cannot be hashed it equals no other."""
     key = tuple(sorted(params.items(), key=lambda item: item[0]))
     try:
         hash(key)
@@ -330,9 +344,9 @@ def _frozen(params: Any) -> Any:
     return key
 
 
-def _not_negative(eqn: Any, given: Sequence[Value]) -> bool:
+def _not_negative(eqn: core.JaxprEqn, given: Sequence[Value | Polynomial]) -> bool:
     name = eqn.primitive.name
-    if eqn.outvars[0].aval.dtype.kind == "b" or name in _NEVER_NEGATIVE:
+    if _aval(eqn.outvars[0]).dtype.kind == "b" or name in _NEVER_NEGATIVE:
         return True
     if name in _IF_ONE_IS_NOT:
         return any(map(_signless, given))
@@ -341,24 +355,24 @@ def _not_negative(eqn: Any, given: Sequence[Value]) -> bool:
     return name in _IF_NONE_IS and all(map(_signless, given))
 
 
-def _signless(value: Value) -> bool:
+def _signless(value: Value | Polynomial) -> bool:
     if isinstance(value, Unread | Polynomial):
         return value.not_negative
     return all(each.not_negative for each in value.flat) if value.dtype == object else not (value < 0).any()
 
 
-def _computed(eqn: Any, given: Sequence[np.ndarray]) -> np.ndarray | None:
-    """What an operation gives for plain numbers, None where NumPy has it not: JAX would compile it."""
-    name, dtype = eqn.primitive.name, eqn.outvars[0].aval.dtype
+def _computed(eqn: core.JaxprEqn, given: Sequence[np.ndarray]) -> np.ndarray | None:
+    """The result of an operation on numbers, by NumPy; None for other operations, which JAX would have to compile."""
+    name, dtype = eqn.primitive.name, _aval(eqn.outvars[0]).dtype
     if name not in _COMPUTED or (name in ("div", "pow") and not jnp.issubdtype(dtype, jnp.floating)):
         return None
-    operands = [np.asarray(each, var.aval.dtype) for each, var in zip(given, eqn.invars, strict=True)]
+    operands = [np.asarray(each, _aval(var).dtype) for each, var in zip(given, eqn.invars, strict=True)]
     with np.errstate(all="ignore"):
         return np.asarray(_COMPUTED[name](*operands)).astype(dtype)
 
 
 # Operations of the same meaning in NumPy.
-_COMPUTED: dict[str, Callable[..., Any]] = {
+_COMPUTED: dict[str, Callable[..., np.ndarray]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -399,14 +413,14 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 }
 
 
-def _broadcast(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.ndarray:
-    own = [1] * len(shape)
+def _broadcast(cells: list[np.ndarray], params: Params, shape: tuple[int, ...]) -> np.ndarray:
+    lengths = [1] * len(shape)
     for axis, length in zip(params["broadcast_dimensions"], cells[0].shape, strict=True):
-        own[axis] = length
-    return np.broadcast_to(cells[0].reshape(own), shape)
+        lengths[axis] = length
+    return np.broadcast_to(cells[0].reshape(lengths), shape)
 
 
-def _slice(cells: list[np.ndarray], params: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _slice(cells: list[np.ndarray], params: Params, shape: tuple[int, ...]) -> np.ndarray:
     strides = params["strides"] or (1,) * len(shape)
     return cells[0][tuple(map(slice, params["start_indices"], params["limit_indices"], strides))]
 
@@ -415,8 +429,8 @@ def _reshaped(cells: list[np.ndarray], params: object, shape: tuple[int, ...]) -
     return cells[0].reshape(shape)
 
 
-# Operations that move elements about: from cells, parameters and the shape of the result.
-_MOVES: dict[str, Callable[[list[np.ndarray], Any, tuple[int, ...]], np.ndarray]] = {
+# Operations that rearrange elements: from operands, parameters and the shape of the result.
+_REARRANGE: dict[str, Callable[[list[np.ndarray], Params, tuple[int, ...]], np.ndarray]] = {
     "broadcast_in_dim": _broadcast,
     "reshape": _reshaped,
     "squeeze": _reshaped,

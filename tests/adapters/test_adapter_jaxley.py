@@ -241,7 +241,7 @@ def test_bad_arguments():
         ({"kernel": ampa, "params": ampa.Params(beta=-1.0)}, "Parameter `beta` must be"),
         ({"kernel": expon, "overlap": "ignore"}, "Argument `overlap` is for receptors"),
         ({"kernel": ampa, "block": 0.5}, "Argument `block` must be a function"),
-        ({"kernel": ampa, "name": "a b"}, "Argument `name` must be a name as Python has them"),
+        ({"kernel": ampa, "name": "a b"}, "Argument `name` must be a Python identifier"),
     ):
         with pytest.raises((TypeError, ValueError), match=sentence):
             KernelSynapse(**given)

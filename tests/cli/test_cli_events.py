@@ -43,7 +43,7 @@ def test_summary(capsys, recording):
     assert len(sizes) > 20
     assert text["recording"] == "cell.csv, time_s, converted from s to ms"
     assert text["sweeps"] == "2 of 30,000 samples from 0 to 2999.9 ms"
-    assert text["answer"] == f"dual_expon: tau_decay {DECAY:g} ms, tau_rise {RISE:g} ms, amplitude 1"
+    assert text["response"] == f"dual_expon: tau_decay {DECAY:g} ms, tau_rise {RISE:g} ms, amplitude 1"
     assert text["events"] == f"{len(sizes)} in 6 s, {len(sizes) / 5.9998:.3g} a second"
     assert text["size"].startswith(f"{np.median(sizes):.4g} pA (median; the middle half from ")
     assert text["interval"] == f"{np.median(intervals):.4g} ms (median), {intervals.mean():.4g} ms (mean)"
@@ -77,7 +77,7 @@ def test_options(capsys, recording):
     options = {"threshold": 6, "smallest": 15, "sign": -1, "drift": 100, "mismatch": 0.2}
     (found,) = deconvolve(dual_expon, PARAMS, read, **options)
     assert text["events"].startswith(f"{len(found.times)} in 2 s")
-    assert text["noise"].endswith(f"from {found.threshold:.3g} pA on")
+    assert text["noise"].endswith(f"found by itself has {found.threshold:.3g} pA")
     assert rows(said(capsys, recording, *KERNEL, "--direction", "up", "--sweeps", 0))["events"].startswith("0 in 3 s")
 
 

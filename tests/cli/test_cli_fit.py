@@ -369,7 +369,7 @@ def test_sigma(said, recording, tmp_path):
     plain, _ = tau(str(table))
     same, text = tau(str(table), "--sigma", "2.5")
     assert same == plain
-    assert "sigma       2.5 pA throughout: as only proportions count, the fit is the same without\n" in text
+    assert "sigma       2.5 pA throughout: the fit is the same without it, as only ratios count\n" in text
     by_column, text = tau(str(table), "--sigma", "error")
     assert by_column == pytest.approx(5, rel=0.05)
     assert abs(plain - 5) > 0.5

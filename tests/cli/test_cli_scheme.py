@@ -113,7 +113,7 @@ def test_list_shows_all(capsys):
     assert "\n  gabaa                  The GABA-A receptor, first order: " in first
     assert "\n  ampa5                  The AMPA receptor with two binding sites and two desensitised states.\n" in text
     assert text.endswith(
-        "`python -m synkin list NAME` shows the parameters of one, `--plot FILE` with it draws a picture.\n"
+        "`python -m synkin list NAME` shows the parameters of one, and with `--plot FILE` draws a picture of it.\n"
     )
 
 

@@ -5,8 +5,7 @@ import pytest
 
 import synkin
 from synkin.__main__ import main
-from synkin.arguments import number_text
-from synkin.recordings import table
+from synkin.recordings import number_text, table
 
 NONE = ["1_0", "\uff11\uff12", "\u0661", "0x10", "1e", "e5", ".", "", "1,5", "1 0", "--1", "one", "1e1_0"]
 

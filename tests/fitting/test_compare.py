@@ -67,7 +67,7 @@ def test_words(fits):
     assert np.allclose(same.weights, 0.5)
     # A spike that is 10 ms too late.
     late = [fit(k, k.Params(), [13.0], TIMES, TRACE, free="tau", scale=True, starts=1) for k in (expon, alpha)]
-    assert "Even the most likely does not describe the recording." in synkin.compare(late).message
+    assert "Even the most likely kernel does not describe the recording." in synkin.compare(late).message
 
 
 def test_too_few_samples_are_admitted():
@@ -78,7 +78,7 @@ def test_too_few_samples_are_admitted():
     ]  # fmt: skip
     compared = synkin.compare(found)
     assert np.isinf(compared.aicc).any()
-    assert "too few for the numbers of" in compared.message
+    assert "too few for the AICc of" in compared.message
     assert compared.weights.sum() == pytest.approx(1)
 
 

@@ -276,7 +276,7 @@ def test_weights_and_overlap_are_used():
 def test_bounds_hold():
     found = fitted(bounds={"beta": (0.1, 0.25), "onset": (-1.0, 1.0)})
     assert found.params.beta == pytest.approx(0.25, rel=1e-6)
-    assert "At a bound, so that the standard errors do not hold: beta." in found.message
+    assert "At a bound, where standard errors are not valid: beta." in found.message
     found = fitted(bounds={"scale": (-20.0, 0.0)})
     assert found.scale == pytest.approx(-20, rel=1e-6)
     assert found.message.endswith("scale.")

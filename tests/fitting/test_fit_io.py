@@ -247,7 +247,7 @@ def test_files_that_were_changed(tmp_path, edit, form):
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "fit.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"^File .* must be one that `Fit.save` wrote, but is not, or not a whole one"):
+    with pytest.raises(ValueError, match=r"^File .* must be one that `Fit.save` wrote, but is not, or is incomplete"):
         Fit.load(path)
     with pytest.raises(FileNotFoundError):
         Fit.load(tmp_path / "none.json")
@@ -356,7 +356,9 @@ def test_ties_that_make_no_sense(tie, message):
 
 
 def test_a_signed_parameter_is_tied_to_none():
-    with pytest.raises(ValueError, match=r"^Parameters `amplitude` and `tau_decay` must have the same range"):
+    with pytest.raises(
+        ValueError, match=r"^Parameters `amplitude` and `tau_decay` must both be positive, or both of any sign, to"
+    ):
         fitted(kernel=dual_expon, free="tau_decay", tie={"amplitude": "tau_decay"})
 
 

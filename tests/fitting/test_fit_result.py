@@ -79,7 +79,7 @@ def noise(seed=0, smooth=1):
 
 PERCENT = r"\d+(?:\.\d+)? %"
 ALL_BUT_NOISE = r"The curve explains {} of the recording's variance, and noise the rest\."
-BAD = r"The curve explains only {} of the recording's variance, and noise accounts for {}: {}, with .* not describe"
+BAD = r"The curve explains only {} of the recording's variance, and noise accounts for {}: {} does not describe"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_is_held_is_freed_before_all_else(trace, options, freed):
         (RESPONSE + 0.1 * noise(), {}, ALL_BUT_NOISE.format(r"9\d\.\d %")),
         (RESPONSE + 0.3 * noise(), {}, ALL_BUT_NOISE.format(r"[56]\d %")),
         (RESPONSE + noise(), {}, r"The noise is larger than the response: the curve explains only 18 % .* the rest\."),
-        (noise(), {}, r"The curve explains 2\.3 % of .*, no more than it may of noise alone: no response is seen\."),
+        (noise(), {}, r"The curve explains 2\.3 % of .*, no more than it could explain of noise alone: there is no"),
         # A spike that is given too late, and a response that the kernel does not have.
         (RESPONSE, {"spike": 13.0}, BAD.format(PERCENT, r"0\.\d+ %", "alpha")),
         (RESPONSE + 0.01 * noise(), {"spike": 13.0}, BAD.format(PERCENT, r"0\.\d+ %", "alpha")),
@@ -125,14 +125,14 @@ def test_what_is_held_is_freed_before_all_else(trace, options, freed):
         (
             RESPONSE + 5 + 0.01 * noise(),
             {"scale": 1.0, "offset": False},
-            r"The curve explains none of the recording's variance, and noise accounts for 0\.\d+ %: alpha, with",
+            r"The curve explains none of the recording's variance, and noise accounts for 0\.\d+ %: alpha does not",
         ),
         # Nearly right.
         (
             RESPONSE + 0.02 * np.sin(TIMES / 2) + 0.001 * noise(),
             {},
-            r"The curve explains 99\.\d+ % of .* and fast noise 0\.00\d+ %: the remaining 0\.\d+ % is slower, either "
-            r"noise or a shape that alpha does not have\.",
+            r"The curve explains 99\.\d+ % of .*, and fast noise 0\.00\d+ %: the remaining 0\.\d+ % varies "
+            r"more slowly, and is either slow noise or a shape that alpha cannot produce\.",
         ),
     ],
 )  # fmt: skip
@@ -178,7 +178,7 @@ def test_verdict_on_a_recording(recordings):
     options = {"free": ("beta", "T_dur"), "scale": True, "offset": True, "starts": 3}
     arguments = data["time_ms"], data["mean_pA"]
     good = fit(ampa, ampa.Params(alpha=4.4), [2.91], *arguments, **options)
-    assert good.verdict.startswith("The curve explains 97.8 % of the recording's variance and fast noise 0.")
+    assert good.verdict.startswith("The curve explains 97.8 % of the recording's variance, and fast noise 0.")
     bad = fit(ampa, ampa.Params(alpha=4.4), [6.0], *arguments, **options)
     assert bad.r_squared < 0.6
     assert re.match(BAD.format(r"\d\d %", r"\d\.\d+ %", "ampa"), bad.verdict)

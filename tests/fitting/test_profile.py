@@ -120,7 +120,9 @@ def test_of_several_recordings_what_they_share():
     found = fitted(traces, onset="shared")
     assert found.profile("tau").interval68[0] < found.params.tau
     assert found.profile("onset").interval68[0] < found.onset
-    with pytest.raises(ValueError, match=r"^Argument `name` must be of what all recordings share, but is 'scale\[1\]'"):
+    with pytest.raises(
+        ValueError, match=r"^Argument `name` must be a quantity that all recordings share, but is 'scale\[1\]'"
+    ):
         found.profile("scale[1]")
     with pytest.raises(ValueError, match=r"^Argument `name` must be one of 'tau', 'scale"):
         found.profile("beta")

@@ -300,7 +300,7 @@ REFUSED = {
     "a name that is none": (
         declare(name="my receptor"),
         ValueError,
-        "Argument `name` must be a name as Python has them, but is 'my receptor'.",
+        "Argument `name` must be a Python identifier, but is 'my receptor'.",
     ),
 }
 

@@ -1224,7 +1224,7 @@ WRONG = {
     "fit: a delay to be fitted": (
         fit(delay=True),
         TypeError,
-        "Argument `delay` must be a number of ms, but is True: one that is to be fitted is an onset with bounds, "
+        "Argument `delay` must be a number of ms, but is True: to fit a delay, fit an onset with bounds, "
         "as onset=True, bounds={'onset': (0.0, 5.0)}.",
     ),
     "fit: a delay traced": (
@@ -1779,7 +1779,7 @@ WRONG = {
     "scheme: a value of no use": (
         scheme("kd = 3"),
         ValueError,
-        "Rate `kd` must be used by a transition, but is by none.",
+        "Rate `kd` must be used by a transition, but no transition uses it.",
     ),
     "scheme: CONSERVE leaves out": (
         scheme("CONSERVE C0 + C1 = 1"),
@@ -1840,7 +1840,7 @@ WRONG = {
     "scheme: a rate of no use": (
         scheme(kd=1.0),
         ValueError,
-        "Rate `kd` must be used by a transition, but is by none.",
+        "Rate `kd` must be used by a transition, but no transition uses it.",
     ),
     "scheme: a rate negative": (
         scheme(kon=-5.0),
@@ -1993,7 +1993,7 @@ WRONG = {
     "scheme: name no name": (
         scheme(name="two words"),
         ValueError,
-        "Argument `name` must be a name as Python has them, but is 'two words'.",
+        "Argument `name` must be a Python identifier, but is 'two words'.",
     ),
     "scheme: method": (
         run(kernel=schemes.nmda5, method="exp_euler"),

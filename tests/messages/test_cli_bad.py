@@ -492,8 +492,8 @@ TABLE = [
     (
         "fit --sample --kernel expon,ampa --free beta",
         "nothing to fit of one of the kernels",
-        "Option --free must name a parameter of each kernel, but none of expon, which has tau: leave it out, and each "
-        "has its own.",
+        "Option --free must name a parameter of each kernel, but names none of expon, which has tau: without "
+        "--free each kernel has free parameters of its own.",
     ),
     (
         "fit --sample --kernel expon,ampa --free tau,bta",
@@ -555,12 +555,12 @@ TABLE = [
     (
         f"{FIT} --free tau --sigma spikes.csv",
         "errors in a file without them",
-        "File spikes.csv of option --sigma must have the time and a column or more, but has 1.",
+        "File spikes.csv of option --sigma must have a column of times and at least one of errors, but has 1.",
     ),
     (
         f"{FIT} --free tau --sigma gap.csv",
         "errors at other times",
-        "Option --sigma must have the recording's times, but has none at 4 ms.",
+        "Option --sigma must have the times of the recording, but has none at 4 ms.",
     ),
     (
         f"{FIT} --free tau --sigma *_*",
@@ -637,7 +637,7 @@ TABLE = [
     (
         f"{FIT} --free tau --channel 1",
         "a channel of a table",
-        "Option --channel is for files that are no tables, but recording.csv is one: --trace names columns.",
+        "Option --channel is for files other than tables, but recording.csv is a table: name columns with --trace.",
     ),
     (
         f"{FIT} --free tau --window 50:90",
@@ -657,7 +657,7 @@ TABLE = [
     (
         "fit none.abf --kernel expon --spikes 0 --free tau --trace mean_pA",
         "a column of what is no table",
-        "Option --trace is for tables, but none.abf is none: --channel and --sweeps choose.",
+        "Option --trace is for tables, but none.abf is not one: use --channel and --sweeps.",
     ),
     (
         "fit samples.csv --kernel expon --spikes 0 --free tau",

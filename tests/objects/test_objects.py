@@ -16,7 +16,8 @@ import synkin
 from synkin import environ
 from synkin.arguments.known import is_concrete
 from synkin.objects import receptors
-from synkin.solving import steps
+from synkin.solving import coefficients
+from tests.helpers import samples
 
 DT = 0.125
 OBJECTS = {
@@ -580,7 +581,7 @@ def test_dual_expon_through_equal_time_constants(normalize):
     chex.assert_trees_all_equal(synapse.g_decay.value, synapse.g_rise.value)
     for field in ("g_rise", "g_decay"):
         with pytest.raises(
-            ValueError, match=r"^Attributes `g_rise` and `g_decay` cannot be set where tau_rise = tau_decay"
+            ValueError, match=r"^Attributes `g_rise` and `g_decay` cannot be set if tau_rise = tau_decay"
         ):
             getattr(synapse, field).value = 1.0
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from synkin.solving.propagators import closed_forms, gate_integrals, gate_tables, matrix_exponential
+from synkin.solving import propagator
+from tests.helpers import matrices
 
 # Through zero, densely where a series may end, and far out to both sides.
 POINTS = [0.0, 1e-300, 1e-16, -1e-9, 1e-4, -0.03, *np.linspace(-0.61, 0.61, 123), 1, -3, 8, -40]

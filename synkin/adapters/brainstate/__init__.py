@@ -6,9 +6,14 @@ They have the constructors, methods and states of brainpy.state's synapses, and 
 align-post projections with its outputs and delays, under every transformation of brainstate, with quantities of
 brainunit. New are ``method="exact"``, ``overlap="ignore"``, and `Synapse` for any other kernel.
 
-A step is that of a `synkin.stepper`. With "exact" the coefficients, which depend on parameters and dt only, are
-computed once, when a program is traced, if parameters and dt are not traced themselves. The extra ``brainstate``
+A step is that of a `synkin.stepper`. The coefficients of "exact" depend only on parameters and dt. Unless these are
+traced, the coefficients are computed once, while the program is traced. The extra ``brainstate``
 installs what is needed.
+
+    synapse     what all of them share
+    linear      `Alpha`, `Expon`, `DualExpon`
+    receptors   `AMPA`, `GABAa`, `BioNMDA`
+    of_kernel   `Synapse` and `class_of`, for any other kernel
 """
 
 try:

@@ -1,18 +1,15 @@
-"""The synapses to which inputs are added, for brainstate: `Alpha`, `Expon`, `DualExpon`."""
-
-from typing import Any
+"""The linear synapses, whose inputs are weights, for brainstate: `Alpha`, `Expon`, `DualExpon`."""
 
 import brainstate
 import brainunit as u
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.adapters.brainstate.synapse import NO_G, AlignPost, Synapse, Value, as_arrays, event_array, in_unit
+from synkin.adapters.brainstate.synapse import NO_G, AlignPost, Numbers, Synapse, Value, as_arrays, event_array, in_unit
 from synkin.arguments.choices import check_flag
-from synkin.arguments.numbers import as_array, as_real, broadcasts
-from synkin.arguments.params_and_states import aligned_params
+from synkin.arguments.declaration import AnyParams
+from synkin.arguments.numbers import Shape, as_array, as_real, broadcasts
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon
 from synkin.kernels.expon import expon
@@ -23,7 +20,7 @@ from synkin.objects.linear import decaying_part, not_normalized
 class Linear(Synapse, AlignPost):
     """What all linear synapses share: inputs, which are added at the end of a step."""
 
-    def update(self, x: Any = None) -> Any:
+    def update(self, x: Numbers | None = None) -> Numbers:
         """Advance by one step of brainstate's dt.
 
         Args:
@@ -42,7 +39,7 @@ class Linear(Synapse, AlignPost):
             total = total + self._input("x", x)
         return self._step(total)
 
-    def align_post_input_add(self, x: Any) -> None:
+    def align_post_input_add(self, x: Numbers) -> None:
         """Add ``x``, an input as `update` takes it, to the state now.
 
         Raises:
@@ -54,10 +51,10 @@ class Linear(Synapse, AlignPost):
             state.value = self._quantity(field, in_unit(self._unit(field), field, state.value) + added)
 
     @property
-    def _input_state(self) -> Any:
+    def _input_state(self) -> brainstate.State:
         return getattr(self, self.kernel.inputs[0])
 
-    def _input(self, name: str, value: Any) -> Array:
+    def _input(self, name: str, value: Numbers) -> Array:
         """An input as a plain array of the state's shape and dtype, in the unit of g."""
         like = u.get_mantissa(self._input_state.value)
         value = as_real(name, in_unit(self._g_unit, name, event_array(value)))
@@ -75,7 +72,7 @@ class Alpha(Linear):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         tau: Value = KERNEL_DEFAULT,
         g_initializer: Value = NO_G,
@@ -93,7 +90,7 @@ class Expon(Linear):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         tau: Value = KERNEL_DEFAULT,
         g_initializer: Value = NO_G,
@@ -102,7 +99,7 @@ class Expon(Linear):
     ) -> None:
         self._construct(locals())
 
-    def update(self, x: Any = None) -> Any:
+    def update(self, x: Numbers | None = None) -> Numbers:
         """See `Linear.update`."""
         if not self.current_inputs:
             return super().update(x)
@@ -118,7 +115,7 @@ class DualExpon(Linear):
     """The dual exponential synapse, `synkin.dual_expon`, for brainstate.
 
     Its states are ``g_rise`` and ``w``, which have a limit at tau_rise = tau_decay. ``g_decay.value`` is computed from
-    them, and equal to g_rise in the beginning.
+    them. Its initial value is that of g_rise.
     """
 
     kernel = dual_expon
@@ -126,7 +123,7 @@ class DualExpon(Linear):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         tau_decay: Value = KERNEL_DEFAULT,
         tau_rise: Value = KERNEL_DEFAULT,
@@ -141,15 +138,11 @@ class DualExpon(Linear):
 
     @property
     def g_decay(self) -> "DecayingPart":
-        """The part that decays, of brainpy.state's pair, to be read."""
+        """g_decay of brainpy.state, which can be read but not set."""
         return DecayingPart(self)
 
-    def _params_for_kernel(self, given: Any) -> Any:
-        if self.normalize:
-            return given
-        arrays = as_arrays(given, brainstate.environ.dftype())
-        like: Any = jax.ShapeDtypeStruct(self.varshape, arrays.amplitude.dtype)
-        return not_normalized(aligned_params(arrays, like, dual_expon))
+    def _params_for_kernel(self, given: AnyParams) -> AnyParams:
+        return given if self.normalize else not_normalized(as_arrays(given, brainstate.environ.dftype()), self.varshape)
 
 
 class DecayingPart:
@@ -159,7 +152,7 @@ class DecayingPart:
         self._synapse = synapse
 
     @property
-    def value(self) -> Any:
+    def value(self) -> Numbers:
         """The array, with the unit and shape of g_rise."""
         state = self._synapse._state()
         params = as_arrays(self._synapse._params(), state.w.dtype)

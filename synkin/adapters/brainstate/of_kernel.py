@@ -1,7 +1,7 @@
 """Any kernel as a synapse for brainstate: `Synapse`, `class_of`."""
 
 import functools
-from typing import Any
+from typing import cast
 
 import brainunit as u
 
@@ -9,6 +9,7 @@ from synkin.adapters.brainstate.linear import Linear
 from synkin.adapters.brainstate.receptors import Receptor
 from synkin.adapters.brainstate.synapse import Value
 from synkin.arguments.choices import check_kernel
+from synkin.arguments.numbers import Shape
 from synkin.declaring.kernel import Kernel
 
 _TAKEN = ("in_size", "name", "method", "overlap", "g_unit", "out_size", "T_duration", "spike_arrival_time")
@@ -16,15 +17,16 @@ _TAKEN = ("in_size", "name", "method", "overlap", "g_unit", "out_size", "T_durat
 
 def Synapse(
     kernel: Kernel,
-    in_size: Any,
+    in_size: int | Shape,
     name: str | None = None,
     *,
     method: str | None = None,
     overlap: str | None = None,
-    g_unit: Any = u.mS,
+    g_unit: u.Unit = u.mS,
     **params: Value,
 ) -> Linear | Receptor:
-    """Any kernel as a synapse for brainstate, as `AMPA` is of `synkin.ampa`: also a scheme, or a receptor of one's own.
+    """A synapse for brainstate of any kernel, such as a scheme or a receptor of your own, as `AMPA` is of
+    `synkin.ampa`.
 
     Args:
         kernel: such as `synkin.schemes.nmda5`, or a sum such as ``synkin.ampa + synkin.schemes.nmda5``.
@@ -37,7 +39,7 @@ def Synapse(
 
     Returns:
         A ``brainstate.nn.Dynamics`` with the kernel's parameters as attributes and its variables as states, which begin
-        at rest. Where the kernel has no variable g, there is a state g too: what the latest step returned.
+        at rest. If the kernel has no variable g, there is also a state g, which holds what the latest step returned.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
@@ -45,8 +47,8 @@ def Synapse(
     return class_of(kernel)(in_size, name, method=method, overlap=overlap, g_unit=g_unit, **params)
 
 
-def class_of(kernel: Kernel) -> Any:
-    """The class of which `Synapse` makes an object, for ``class_of(kernel).desc(in_size, ...)`` in a projection.
+def class_of(kernel: Kernel) -> type[Linear | Receptor]:
+    """The class of the objects that `Synapse` makes, for ``class_of(kernel).desc(in_size, ...)`` in a projection.
 
     Args:
         kernel: such as `synkin.schemes.nmda5`.
@@ -56,18 +58,18 @@ def class_of(kernel: Kernel) -> Any:
 
     Raises:
         TypeError: not a kernel.
-        ValueError: a kernel whose parameters or variables have the names of something else, such as ``name``.
+        ValueError: a kernel with a parameter or variable whose name a synapse already has, such as ``name``.
     """
     check_kernel(kernel)
     return _class_of(kernel)
 
 
 @functools.cache
-def _class_of(kernel: Kernel) -> Any:
+def _class_of(kernel: Kernel) -> type[Linear | Receptor]:
     base = Linear if kernel.input.takes_weights else Receptor
     names = [*kernel.Params._fields, *kernel.order]
     for name in names:
         if name != "T_dur" and (hasattr(base, name) or names.count(name) > 1 or name in _TAKEN):
             raise ValueError(f"Kernel `{kernel.name}` must have another name for its `{name}`, as a synapse has one.")
     members = {"kernel": kernel, "_initializers": (), "_keeps_g": "g" not in kernel.order, "__doc__": kernel.__doc__}
-    return type(kernel.name, (base,), members)
+    return cast("type[Linear | Receptor]", type(kernel.name, (base,), members))

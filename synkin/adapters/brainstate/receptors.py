@@ -1,14 +1,15 @@
-"""The receptors, where a spike starts a pulse of transmitter, for brainstate: `AMPA`, `GABAa`, `BioNMDA`."""
+"""The receptors, in which a spike starts a pulse of transmitter, for brainstate: `AMPA`, `GABAa`, `BioNMDA`."""
 
 from collections.abc import Hashable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import braintools
 import brainunit as u
 import jax.numpy as jnp
 
-from synkin.adapters.brainstate.synapse import NO_G, Synapse, Value, environ, event_array, with_unit
+from synkin.adapters.brainstate.synapse import NO_G, Numbers, Synapse, Value, environ, event_array, with_unit
 from synkin.arguments import units
+from synkin.arguments.numbers import Shape
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
@@ -19,21 +20,21 @@ _NO_X = braintools.init.Constant(0.0)
 
 
 class Receptor(Synapse):
-    """What all receptors share: spikes, which act from the start of a step, and when the latest one came.
+    """What all receptors share: spikes, which act from the start of a step, and the time of the latest spike.
 
-    Besides its variables a receptor has the states ``pulse_left``, the ms of transmitter still to come, and
-    ``spike_arrival_time``, when the latest spike came (-1e7 ms before the first): a record, on which nothing depends.
+    Besides its variables a receptor has the states ``pulse_left``, the ms for which there will still be transmitter,
+    and ``spike_arrival_time``, the time of the latest spike (-1e7 ms before the first), on which nothing depends.
     """
 
     _attributes = {"T_dur": "T_duration"}  # noqa: RUF012 (never changed)
 
     @property
-    def T_dur(self) -> Any:
+    def T_dur(self) -> Numbers:
         """Length of a pulse; the attribute `T_duration` is the same."""
         return self.T_duration
 
     @T_dur.setter
-    def T_dur(self, value: Any) -> None:
+    def T_dur(self, value: Value) -> None:
         check_has_parameter(self.kernel, "T_dur")
         self.T_duration = value
 
@@ -42,12 +43,12 @@ class Receptor(Synapse):
         """What a spike during a pulse does: "restart" or "ignore"."""
         return self._overlap
 
-    def update(self, pre_spike: Any) -> Any:
+    def update(self, pre_spike: Numbers) -> Numbers:
         """Advance by one step of brainstate's dt.
 
         Args:
-            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. brainpy.state takes any other
-                number for a whole spike, and gives spikes with a surrogate gradient one of 0: both are refused here.
+            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. Other numbers are refused, and
+                spikes with a surrogate gradient, for which brainpy.state gives a gradient of 0.
 
         Returns:
             g at the end of the step, shape of the state, in the unit of `g_initializer`.
@@ -56,7 +57,7 @@ class Receptor(Synapse):
             TypeError, ValueError: t or dt is not set, a spike of the wrong kind, shape or value, or one that is
                 differentiated.
 
-        When dt or T_dur changes during a pulse, the pulse ends with the nearest step of the new dt.
+        If dt or T_dur changes during a pulse, the pulse ends at the nearest step of the new dt.
         """
         t = units.strip_unit("t", environ("t"), "ms")
         arrival = units.strip_unit("spike_arrival_time", self.spike_arrival_time.value, "ms")
@@ -78,7 +79,7 @@ class Receptor(Synapse):
             "projection that aligns it with the presynaptic neurons."
         )
 
-    def _initial(self, batch_size: int | None) -> dict[str, Any]:
+    def _initial(self, batch_size: int | None) -> dict[str, Numbers]:
         values = super()._initial(batch_size)
         like = u.get_mantissa(values[self.kernel.order[0]])
         values["spike_arrival_time"] = with_unit(u.ms, jnp.full(like.shape, BEFORE_ANY_SPIKE, like.dtype))
@@ -93,7 +94,7 @@ class AMPA(Receptor):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         alpha: Value = KERNEL_DEFAULT,
         beta: Value = KERNEL_DEFAULT,
@@ -123,7 +124,7 @@ class BioNMDA(Receptor):
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         alpha1: Value = KERNEL_DEFAULT,
         beta1: Value = KERNEL_DEFAULT,

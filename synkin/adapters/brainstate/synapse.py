@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import brainevent
 import brainpy.state
@@ -18,11 +18,11 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_method
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape, as_array
+from synkin.arguments.numbers import Shape, as_array, check_shape
 from synkin.arguments.params_and_states import aligned_params, check_params, nan_if_invalid
-from synkin.arguments.shapes import check_shape
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.declaring.kernel import Kernel
 from synkin.objects.constructors import completed
@@ -32,16 +32,21 @@ from synkin.solving.stepper import Stepper, make_stepper, resume_carry, warn_of_
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
 
+Numbers: TypeAlias = ArrayLike | u.Quantity
+"""Numbers with or without a unit."""
+
+_Value = TypeVar("_Value")
+
 NO_G = braintools.init.Constant(0.0 * u.mS)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _stepper(kernel: Kernel, method: str, overlap: str, dtype: np.dtype, params: Any, dt: ArrayLike) -> Stepper:
+def _stepper(kernel: Kernel, method: str, overlap: str, dtype: np.dtype, params: AnyParams, dt: ArrayLike) -> Stepper:
     return make_stepper(kernel, params, dt, method, overlap, dtype)
 
 
 class Synapse(brainpy.state.Synapse):
-    """The base of the synapses for brainstate; `Linear` and `Receptor` say what a step is."""
+    """The base of the synapses for brainstate. `Linear` and `Receptor` define their steps."""
 
     kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
@@ -49,18 +54,18 @@ class Synapse(brainpy.state.Synapse):
         "A parameter is a number (in these units), a quantity, an array that broadcasts, a callable of the shape or a\n"
         "state or parameter of brainstate. It may be set anew. g has the unit of ``g_initializer``."
     )
-    _g_unit: Any = u.mS
+    _g_unit: u.Unit = u.mS
     _keeps_g = False  # whether there is a state g, which is no variable of the kernel
     _attributes: Mapping[str, str] = {}  # of a parameter whose attribute has another name, that name
 
     def __init__(
         self,
-        in_size: Any,
+        in_size: int | Shape,
         name: str | None = None,
         *,
         method: str | None = None,
         overlap: str | None = None,
-        g_unit: Any = u.mS,
+        g_unit: u.Unit = u.mS,
         **params: Value,
     ) -> None:
         values = completed(self.kernel, params)
@@ -70,7 +75,7 @@ class Synapse(brainpy.state.Synapse):
         overlap = "restart" if overlap is None else overlap
         self._construct({"in_size": in_size, "name": name, "method": method, "overlap": overlap}, values)
 
-    def _construct(self, options: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> None:
+    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         """Set up the module.
 
         Args:
@@ -83,8 +88,8 @@ class Synapse(brainpy.state.Synapse):
             raise ValueError("Argument `in_size` must be an int or a shape of one axis and more, but is ().")
         super().__init__(in_size=options["in_size"], name=options["name"])
         check_method(method, kernel)
-        self.method: str = method or kernel.methods[0]
-        self._overlap: str = overlap
+        self.method = str(method or kernel.methods[0])
+        self._overlap = str(overlap)
         for field in kernel.Params._fields:
             value = options[field] if params is None else params[field]
             value = value(self.varshape) if callable(value) and not _holds_value(value) else value
@@ -95,34 +100,34 @@ class Synapse(brainpy.state.Synapse):
             setattr(self, attribute, options[attribute])
 
     @classmethod
-    def _default_of(cls, name: str) -> Any:
+    def _default_of(cls, name: str) -> Numbers:
         """The default of a parameter, with its unit."""
         known = cls.kernel.parameters[name]
         return with_unit(units.unit_of(known.unit), known.default)
 
-    def init_state(self, batch_size: int | None = None, **kwargs: Any) -> None:
+    def init_state(self, batch_size: int | None = None, **kwargs: object) -> None:
         """Make the states, each with its initial value.
 
         Args:
             batch_size: length of a batch axis in front of `varshape`; None for no such axis.
 
         Raises:
-            TypeError, ValueError: an initial value that makes no sense.
+            TypeError, ValueError: an initial value of the wrong kind, shape or unit.
         """
         for field, value in self._initial(batch_size).items():
             kind = brainstate.HiddenState if field in self.kernel.order else brainstate.ShortTermState
             setattr(self, field, kind(value))
 
-    def reset_state(self, batch_size: int | None = None, **kwargs: Any) -> None:
+    def reset_state(self, batch_size: int | None = None, **kwargs: object) -> None:
         """Give every state its initial value again; see `init_state`."""
         for field, value in self._initial(batch_size).items():
             getattr(self, field).value = value
 
-    def update(self, *args: Any, **kwargs: Any) -> Any:
+    def update(self, *args: Any, **kwargs: Any) -> Numbers:
         """Advance by one step and return g; see `Linear.update` and `Receptor.update`."""
         raise NotImplementedError
 
-    def _initial(self, batch_size: int | None) -> dict[str, Any]:
+    def _initial(self, batch_size: int | None) -> dict[str, Numbers]:
         """The initial value of each state, quantities and plain arrays, by name."""
         shape = (() if batch_size is None else check_shape(batch_size, "batch_size")) + self.varshape
         given = {}
@@ -144,22 +149,22 @@ class Synapse(brainpy.state.Synapse):
             initial["g"] = with_unit(self._g_unit, jnp.broadcast_to(kernel.conductance(params, state), shape))
         return initial
 
-    def _state(self) -> Any:
+    def _state(self) -> AnyState:
         """The kernel's ``State`` as it is now, without units."""
         fields = self.kernel.State._fields
         return self.kernel.State(*(in_unit(self._unit(field), field, getattr(self, field).value) for field in fields))
 
-    def _step(self, spike: Array) -> Any:
+    def _step(self, spike: Array) -> Numbers:
         """Advance all states by one step, and return g with its unit. For a linear kernel ``spike`` is an input."""
         state = self._state()
         stepper = self._stepper(state[0].dtype)
         carry, g = stepper.step(resume_carry(stepper, state), spike)
         for field, value in stepper.state(carry)._asdict().items():
             getattr(self, field).value = self._quantity(field, value)
-        g = with_unit(self._g_unit, g)
+        returned = with_unit(self._g_unit, g)
         if self._keeps_g:
-            self.g.value = g
-        return g
+            self.g.value = returned
+        return returned
 
     def _stepper(self, dtype: np.dtype) -> Stepper:
         """The stepper for the parameters as they are and for the dt in force."""
@@ -168,36 +173,40 @@ class Synapse(brainpy.state.Synapse):
         warn_of_rounding(self.kernel, self._params_for_kernel(params), dt, self.method)
         options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
         if self.method == "exact" and all(map(is_concrete, (*params, dt))):
-            # Tables, and powers of matrices: constants of the program that is traced. The few exponentials of
-            # "exp_euler" XLA itself takes out of a loop, which spares a compilation.
+            # Tables and powers of matrices become constants of the program that is traced. XLA takes the few
+            # exponentials of "exp_euler" out of a loop by itself, which saves a compilation.
             with jax.ensure_compile_time_eval():
                 return _stepper(*options, self._params_for_kernel(params), dt)
         params = nan_if_invalid(params, self.kernel)
         return _stepper(*options, self._params_for_kernel(params), nan_if_invalid_dt(dt))
 
-    def _params(self) -> Any:
+    def _params(self) -> AnyParams:
         """The parameters without units, as they are now."""
         kernel = self.kernel
         given = (getattr(self, self._attributes.get(field, field)) for field in kernel.Params._fields)
         return units.params(kernel, kernel.Params(*map(_held_value, given)))
 
-    def _params_for_kernel(self, given: Any) -> Any:
-        """The kernel's parameters, of those of the module."""
+    def _params_for_kernel(self, given: AnyParams) -> AnyParams:
+        """The kernel's parameters, computed from those of the module."""
         return given
 
-    def _unit(self, field: str) -> Any:
-        """The unit of a state: where the kernel's unit has mS in it, that of g takes its place."""
+    def _unit(self, field: str) -> u.Unit:
+        """The unit of a state: that of the kernel, in which the unit of g takes the place of mS."""
         name = self.kernel.variables[field]
         if "mS" not in name:
             return units.unit_of(name)
         return self._g_unit * (units.unit_of(name) / u.mS)
 
-    def _quantity(self, field: str, value: Array) -> Any:
+    def _quantity(self, field: str, value: ArrayLike) -> Numbers:
         return with_unit(self._unit(field), value)
 
 
-def environ(key: str) -> Any:
-    """t or dt of brainstate."""
+def environ(key: str) -> Numbers:
+    """t or dt of brainstate.
+
+    Raises:
+        ValueError: it is not set.
+    """
     value = brainstate.environ.get(key, None)
     if value is None:
         raise ValueError(
@@ -211,26 +220,26 @@ def _holds_value(value: object) -> bool:
     return isinstance(value, brainstate.State | brainstate.nn.Param)
 
 
-def _held_value(value: Any) -> Any:
+def _held_value(value: object) -> object:
     """The current value of such a parameter; others are returned as they are."""
     if isinstance(value, brainstate.State):
         return value.value
     return value.value() if isinstance(value, brainstate.nn.Param) else value
 
 
-def as_arrays(params: Any, dtype: np.dtype) -> Any:
+def as_arrays(params: AnyParams, dtype: np.dtype) -> AnyParams:
     """A ``Params`` of arrays of one dtype."""
     return params._make(as_array(value, dtype) for value in params)
 
 
-def event_array(value: Any) -> Any:
-    """The array in an array of brainevent, in which a projection wraps spikes; others are returned as they are."""
+def event_array(value: _Value) -> _Value:
+    """The array in an array of brainevent, in which a projection wraps spikes; anything else is returned unchanged."""
     return value.value if isinstance(value, brainevent.EventRepresentation) else value
 
 
-def in_unit(unit: Any, name: str, value: Any) -> Any:
+def in_unit(unit: u.Unit, name: str, value: Numbers) -> ArrayLike:
     """``value`` without its unit, in ``unit``; a plain number is in it already."""
-    if not units.is_quantity(value):
+    if not isinstance(value, u.Quantity):
         return value
     if not unit.has_same_dim(value.unit):
         raise TypeError(
@@ -239,6 +248,6 @@ def in_unit(unit: Any, name: str, value: Any) -> Any:
     return value.mantissa if unit.has_same_magnitude(value.unit) else value.to(unit).mantissa
 
 
-def with_unit(unit: Any, value: ArrayLike) -> Any:
-    """``value`` as a quantity, unless its unit is none."""
+def with_unit(unit: u.Unit, value: ArrayLike) -> Numbers:
+    """``value`` as a quantity, or unchanged if the unit is that of plain numbers."""
     return value if unit.is_unitless else u.Quantity(value, unit=unit)

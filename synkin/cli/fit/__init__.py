@@ -1,18 +1,20 @@
 """``fit``: from a recording to the parameters of a kernel, a summary and a picture.
 
 samples    the samples that are fitted, and their errors
-requests   what is fitted of each kernel
-report     the .json file
+requests   what is fitted in each kernel
+report     the .json file of a result
 """
+
+from __future__ import annotations
 
 import argparse
 import json
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synkin import plot
-from synkin.arguments import number_text
 from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.fit import report
 from synkin.cli.fit.requests import read_requests
@@ -20,7 +22,10 @@ from synkin.cli.fit.samples import cut, described, recorded, sigma_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 from synkin.fitting.search.optimizer import LOSSES
-from synkin.plot.style import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+from synkin.recordings import number_text
 
 # The options of --sample that are not given, besides --free, which depends on the kernel.
 SAMPLE_OPTIONS = {
@@ -31,24 +36,25 @@ SAMPLE_OPTIONS = {
 }
 
 _NOTES = """\
-RECORDING is a table or an .npz, .abf or .nwb file, or of a format that neo reads.
-A table has a row a sample: its time, and one column or more of what was
-recorded. All columns in the unit of the first are fitted, but for those of words
-and of --sigma; or those of --trace. A column is given by its name or by its
-number, from 1; several by a comma between them or by a pattern such as 'event*'.
-Several recordings are fitted together: they share the parameters, each has its
-own scale, offset and onset; with --average their mean is fitted. Cells that are
-empty, NA or NaN are left out. Units are read from the columns' names where they
-end in one (mean_pA, time_s); times are in ms where they do not. What is typed
-here is always in ms, whatever the file's unit is.
+RECORDING is a table, an .npz, .abf or .nwb file, or a file in a format that neo
+reads. A table has one row for each sample: its time, and one or more columns of
+what was recorded. --trace says which columns are fitted. By default they are all
+columns of numbers in the unit of the first, without the time and the columns of
+--sigma. A column is given by its name or by its number, from 1. Several are
+separated by commas, or given by a pattern such as 'event*'. Several recordings
+are fitted together: they share the parameters, and each has its own scale,
+offset and onset. With --average their mean is fitted. Cells that are empty, NA
+or NaN are left out. Units are read from the ends of column names (mean_pA,
+time_s). Times without a unit are in ms. Times on the command line are always in
+ms, whatever the unit of the file.
 
   %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
       --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
   %(prog)s RECORDING.csv --spikes 3.0 --scale --offset --onset \\
       --kernel expon,dual_expon,ampa --plot compared.png
-A sum of kernels, such as ampa+nmda5, is fitted as one. Where several kernels are
-compared, a parameter's name is meant for each that has it, and KERNEL.NAME, as in
-ampa.beta, for that one alone.
+A sum of kernels, such as ampa+nmda5, is fitted as one kernel. If several kernels
+are compared, the name of a parameter stands for that parameter of each kernel
+that has it, and KERNEL.NAME, such as ampa.beta, for that of one kernel.
 
   %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
       --spikes 100 --free alpha,beta,T_dur --scale --onset
@@ -57,43 +63,58 @@ ampa.beta, for that one alone.
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``fit``."""
-    text = "find the parameters with which a kernel follows a recording"
+    text = "find the parameters with which a kernel follows a recording most closely"
     parser = options.add_command(subparsers, "fit", run, text, _NOTES)
     add = parser.add_argument
     options.add_recording_input(parser)
-    add("--time", default="1", metavar="COLUMN", help="the time (default: the first)")
-    text = "what was recorded (default: all columns of numbers in the unit of the first beside the time)"
+    add("--time", default="1", metavar="COLUMN", help="column of the times (default: the first)")
+    text = "columns of what was recorded (default: all other columns of numbers in the unit of the first)"
     add("--trace", metavar="COLUMN,...", help=text)
     options.add_recording(parser)
     options.add_kernel(parser, several=True)
     add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
-    add("--free", type=_names, metavar="NAME,...", help="the parameters to fit; of several kernels, those each has")
     add(
-        "--tie", action="extend", nargs="+", default=[], metavar="NAME=OTHER", help="parameters with a free one's value"
+        "--free", type=_names, metavar="NAME,...", help="parameters to fit (of several kernels: each that a kernel has)"
+    )
+    add(
+        "--tie",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=OTHER",
+        help="give parameter NAME the value of the free parameter OTHER",
     )
     for name, what in (
-        ("scale", "from mS to the recording's unit (default: 1)"),
-        ("offset", "baseline, in the recording's unit (default: 0)"),
-        ("onset", "common shift of the spikes in ms (default: 0)"),
+        ("scale", "the factor from mS to the recording's unit (default: 1)"),
+        ("offset", "the baseline in the recording's unit (default: 0)"),
+        ("onset", "the common shift of the spikes in ms (default: 0)"),
     ):
-        text = f"fit, or hold at VALUE, {what}"
+        text = f"fit {what}, or hold it at VALUE"
         add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
-    add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="of what is fitted")
+    add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="bounds of what is fitted")
     text = (
-        "error of a sample beside those of others: one number for each column, a column or several, or a file of them"
+        "relative errors of the samples: one number for each column, columns of the table, or a file with such columns"
     )
     add("--sigma", metavar="COLUMN", help=text)
-    text = "linear, or soft_l1, which hardly sees outliers (default: linear)"
+    text = "linear, or soft_l1, on which outliers have little influence (default: linear)"
     add("--loss", type=options.one_of(LOSSES), default="linear", metavar="NAME", help=text)
-    add("--starts", type=options.whole, default=12, metavar="N", help="how many starts are tried (default: 12)")
-    text = "how far these can be moved before the recording contradicts: lopsided intervals"
+    add(
+        "--starts",
+        type=options.whole,
+        default=12,
+        metavar="N",
+        help="maximum number of starts of the search (default: 12)",
+    )
+    text = "intervals of these from profiles, which may be wider on one side than on the other"
     add("--profile", type=_names, default=[], metavar="NAME,...", help=text)
-    text = "intervals from N fits of sweeps drawn at random, or of residuals in blocks"
+    text = "intervals from N fits of randomly drawn sweeps, or of randomly drawn blocks of residuals"
     add("--bootstrap", type=options.whole, metavar="N", help=text)
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--from", dest="begin", type=options.number, metavar="MS", help="leave out what comes before")
+    begin.add_argument(
+        "--from", dest="begin", type=options.number, metavar="MS", help="leave out samples before this time"
+    )
     begin.add_argument("--from-sample", type=options.whole, metavar="N", help="leave out the first N samples")
-    add("--to", dest="end", type=options.number, metavar="MS", help="leave out what comes after")
+    add("--to", dest="end", type=options.number, metavar="MS", help="leave out samples after this time")
     options.add_outputs(parser, out="the result to a .json", plot="recording, fit and residuals")
 
 
@@ -140,10 +161,11 @@ def run(arguments: argparse.Namespace) -> None:
         drawn = result.bootstrap(arguments.bootstrap) if arguments.bootstrap else None
 
     if outputs.out:
-        written = [report.of_fit(found, samples) for found in (compared.fits if compared else results)]
-        for each in written:
-            if of_kernel := profiles.get(each["kernel"]):
-                each["profiles"] = {found.name: report.of_profile(found) for found in of_kernel}
+        fits = compared.fits if compared else results
+        written = [report.of_fit(found, samples) for found in fits]
+        for found, each in zip(fits, written, strict=True):
+            if of_kernel := profiles.get(found.kernel.name):
+                each["profiles"] = {one.name: report.of_profile(one) for one in of_kernel}
         if drawn is not None:  # the most likely is the first
             written[0]["bootstrap"] = report.of_bootstrap(drawn)
         whole = written[0] if compared is None else report.of_comparison(compared) | {"fits": written}
@@ -178,7 +200,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
-    """Add the options that --sample implies, and check that those that a fit needs are there.
+    """Add the options that --sample implies, and check that the options that a fit needs are given.
 
     Raises:
         UsageError: without --spikes, or, for a single kernel, without --free.
@@ -195,10 +217,10 @@ def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
             raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
 
 
-def _draw(figure: Figure, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
-    """Draw a fit or a comparison; beside it the profiles of the fit, or of the most likely kernel."""
+def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
+    """Draw a fit or a comparison, and beside it the profiles of the fit or of the most likely kernel."""
     if profiles:
-        figure, right = figure.subfigures(1, 2, width_ratios=[2, 1])
+        figure, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[2, 1])[0]
         for found, ax in zip(profiles, np.ravel(right.subplots(len(profiles), 1)), strict=True):
             plot.profile(found, ax=ax)
     if compared is not None:

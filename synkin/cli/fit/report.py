@@ -1,7 +1,6 @@
 """The .json file of a result: what is infinite or missing becomes null."""
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -9,7 +8,7 @@ from synkin.cli.fit.samples import Samples
 from synkin.fitting import Bootstrap, Comparison, Fit, Profile
 
 
-def of_fit(result: Fit, samples: Samples) -> dict[str, Any]:
+def of_fit(result: Fit, samples: Samples) -> dict[str, object]:
     """A fit."""
     report = {
         "kernel": result.kernel.name,
@@ -23,24 +22,24 @@ def of_fit(result: Fit, samples: Samples) -> dict[str, Any]:
     return {name: _as_json(value) for name, value in report.items()}
 
 
-def of_comparison(compared: Comparison) -> dict[str, Any]:
+def of_comparison(compared: Comparison) -> dict[str, object]:
     """A comparison of kernels, without their fits."""
     names = ("names", "samples", "numbers", "r_squared", "aicc", "bic", "weights", "message")
     return {name: _as_json(getattr(compared, name)) for name in names}
 
 
-def of_bootstrap(drawn: Bootstrap) -> dict[str, Any]:
+def of_bootstrap(drawn: Bootstrap) -> dict[str, object]:
     """A bootstrap."""
     names = ("names", "units", "best", "samples", "over", "block", "stderr", "interval68", "interval95")
     return {name: _as_json(getattr(drawn, name)) for name in names}
 
 
-def of_profile(profile: Profile) -> dict[str, Any]:
+def of_profile(profile: Profile) -> dict[str, object]:
     """A profile."""
     return {name: _as_json(value) for name, value in vars(profile).items()}
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     """``value`` in the types that JSON has."""
     if isinstance(value, dict):
         return {name: _as_json(item) for name, item in value.items()}

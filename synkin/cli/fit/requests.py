@@ -1,4 +1,4 @@
-"""The options of ``fit`` that name parameters: what is fitted of each kernel.
+"""The options of ``fit`` that name parameters: what is fitted in each kernel.
 
 If several kernels are compared, a name stands for that parameter of each kernel that has it, and KERNEL.NAME for the
 parameter of that kernel alone.
@@ -6,20 +6,20 @@ parameter of that kernel alone.
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from synkin.arguments.number_text import decimal_or_not_finite
 from synkin.cli import UsageError, options
 from synkin.cli.suggestions import did_you_mean
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.problem import OWN
+from synkin.recordings.number_text import decimal_or_not_finite
 
 
 class Request(NamedTuple):
-    """What is fitted of one kernel, and from where."""
+    """What is fitted in one kernel, and where the search starts."""
 
     kernel: Kernel
-    params: Any  # of the kernel: the start
+    params: NamedTuple  # of the kernel: the start
     free: list[str]
     tie: dict[str, str]
     bounds: dict[str, tuple[float, float]]
@@ -31,16 +31,16 @@ class Request(NamedTuple):
 
 
 def read_requests(kernels: list[Kernel], arguments: argparse.Namespace) -> tuple[list[Request], list[str]]:
-    """The request for each kernel, and the options that hold for only some of them.
+    """The request for each kernel, and the options that apply to only some of the kernels.
 
     Raises:
-        UsageError: a name that none of the kernels has, or a kernel of which nothing is fitted.
+        UsageError: a name that no kernel has, or a kernel in which nothing would be fitted.
     """
     several = len(kernels) > 1
     partly: list[str] = []
 
     def matching(option: str, name: str, known: dict[str, Sequence[str]], what: str) -> tuple[list[str], str]:
-        """The kernels for which ``name`` stands, among the names that are ``known`` of each, and its name there."""
+        """The kernels whose ``known`` names include that of ``name``, and the name without its kernel."""
         of, dot, own = name.rpartition(".")
         if dot and several and of not in known:
             listed = ", ".join(known)
@@ -87,8 +87,8 @@ def read_requests(kernels: list[Kernel], arguments: argparse.Namespace) -> tuple
     for kernel in kernels:
         if not free[kernel.name]:
             raise UsageError(
-                f"Option --free must name a parameter of each kernel, but none of {kernel.name}, which has "
-                f"{', '.join(kernel.Params._fields)}: leave it out, and each has its own."
+                f"Option --free must name a parameter of each kernel, but names none of {kernel.name}, which has "
+                f"{', '.join(kernel.Params._fields)}: without --free each kernel has free parameters of its own."
             )
     by_name = {
         kernel.name: Request(kernel, options.params(kernel, settings[kernel.name]), free[kernel.name], {}, {}, [])

@@ -1,4 +1,4 @@
-"""The samples that are fitted: from the columns of a table, or a channel of another file, and their errors."""
+"""The samples that are fitted, from columns of a table or a channel of another file, and their errors."""
 
 import argparse
 from fnmatch import fnmatchcase
@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synkin.arguments import number_text
 from synkin.cli import UsageError, files, options
 from synkin.cli.suggestions import did_you_mean
-from synkin.recordings import formats, table
+from synkin.recordings import formats, number_text, table
 
-# Times that are nearer than this, in ms, are the same.
+# Times that differ by less than this, in ms, are the same.
 _SAME_TIME = 1e-6
 
 
@@ -28,7 +27,7 @@ class Samples(NamedTuple):
 
 @files.usage_errors()
 def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
-    """The columns of a table that --time and --trace name, or the --channel of another file, cut as the options say.
+    """The columns of a table that --time and --trace name, or the --channel of another file, cut by the options.
 
     Raises:
         UsageError: see `read` and `options.recording`, or options of the other kind of file.
@@ -36,7 +35,7 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     if formats.is_table(path):
         if arguments.channel != "0":
             raise UsageError(
-                f"Option --channel is for files that are no tables, but {path} is one: --trace names columns."
+                f"Option --channel is for files other than tables, but {path} is a table: name columns with --trace."
             )
         found = read(path, arguments.time, arguments.trace, arguments.time_unit, arguments.sigma)
         if not (arguments.sweeps or arguments.window or arguments.baseline or arguments.average):
@@ -47,7 +46,7 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     else:
         for name, default in (("time", "1"), ("trace", None)):
             if getattr(arguments, name) != default:
-                raise UsageError(f"Option --{name} is for tables, but {path} is none: --channel and --sweeps choose.")
+                raise UsageError(f"Option --{name} is for tables, but {path} is not one: use --channel and --sweeps.")
         known, note = options.recording(path, arguments), ""
     traces = known.traces
     return Samples(known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note)
@@ -62,7 +61,7 @@ def read(
     Args:
         path: the file.
         time: the column of the times.
-        trace: the columns of the traces; by default all in the unit of the first, without words and errors.
+        trace: the columns of the traces; by default all columns of numbers in the unit of the first, but no errors.
         time_unit: the unit of the times, if it was given.
         sigma: the columns of errors, if there are any in the file.
 
@@ -87,7 +86,7 @@ def read(
 
 
 def _sweeps(path: Path, head: table.Table, names: list[str], time: int, sigma: str | None) -> list[int]:
-    """The columns in the unit of the first one, without those of the time and of errors."""
+    """The columns in the unit of the first one, without the columns of times and errors."""
     if head.width < 2:
         raise UsageError(f"File {path} must have a column of times and at least one of a trace, but has 1 column.")
     patterns = [item.strip() for item in (sigma or "").split(",")]
@@ -149,9 +148,9 @@ def sigma_of(path: Path, samples: Samples, arguments: argparse.Namespace) -> tup
             )
         if len(numbers) == 1:
             unit = f" {samples.unit}" if samples.unit else ""
-            said = f"{given}{unit} throughout: as only proportions count, the fit is the same without"
+            said = f"{given}{unit} throughout: the fit is the same without it, as only ratios count"
             return np.full(shape[-1:], numbers[0]), said
-        return numbers, "one of each column"
+        return numbers, "one for each column"
     in_table = formats.is_table(path) and any(
         fnmatchcase(name, item.strip()) for item in given.split(",") for name in table.head(path).names or []
     )
@@ -164,7 +163,8 @@ def sigma_of(path: Path, samples: Samples, arguments: argparse.Namespace) -> tup
         cells = table.head(Path(given)).width
         if cells < 2:
             raise UsageError(
-                f"File {given} of option --sigma must have the time and a column or more, but has {cells}."
+                f"File {given} of option --sigma must have a column of times and at least one of errors, but has "
+                f"{cells}."
             )
         columns = ",".join(map(str, range(2, cells + 1)))
         found, said = read(Path(given), "1", columns, arguments.time_unit), f"from {given}"
@@ -175,12 +175,13 @@ def sigma_of(path: Path, samples: Samples, arguments: argparse.Namespace) -> tup
     off = np.abs(found.times[at] - samples.times) > _SAME_TIME
     if off.any():
         raise UsageError(
-            f"Option --sigma must have the recording's times, but has none at {samples.times[off][0]:g} ms."
+            f"Option --sigma must have the times of the recording, but has none at {samples.times[off][0]:g} ms."
         )
     rows = rows[:, at]
     return rows[0] if len(rows) == 1 else rows, said
 
 
 def described(samples: Samples) -> str:
+    """The columns, for the summary."""
     columns = samples.columns
     return columns[0] if len(columns) == 1 else f"{len(columns)} columns, {columns[0]} to {columns[-1]}"

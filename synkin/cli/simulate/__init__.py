@@ -9,7 +9,7 @@ import argparse
 import sys
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,18 +31,19 @@ _CELLS = 2**20
 _SAME_PULSE = 0.01
 
 _NOTES = """\
-SPIKES.csv has one spike a line: its time, or its time and the index (0, 1, ...)
-of its synapse; a header may say that they come the other way round. Times are in
-ms, or in the unit that the column's name ends in: time_s, t (us). The times of a
-synapse must not decrease. Lines that begin with # are passed over.
+SPIKES.csv has one spike in each line: its time, or its time and the index
+(0, 1, ...) of its synapse. A header may say that the columns come in the other
+order. Times are in ms, or in the unit at the end of the column's name: time_s,
+t (us). The times of a synapse must not decrease. Lines that begin with # are
+ignored.
 
-With --method exact, the only one that schemes have, a spike acts at its own time,
-and --dt is only how far apart the results are. With exp_euler it acts at the time
-of the grid 0, dt, 2 dt, ... that is nearest to its own; of several spikes of one
-synapse at one such time a receptor (ampa, gabaa, bionmda) sees one, a linear
-kernel (alpha, expon, dual_expon) their sum, 1 mS each; and a pulse lasts whole
-steps. Results are g at the ends of the steps; that of a receptor is for a maximal
-conductance of 1 mS.
+With --method exact, the only method of schemes, a spike acts at its own time, and
+--dt is the interval between the results. With exp_euler a spike acts at the
+nearest time of the grid 0, dt, 2 dt, ..., and a pulse lasts a whole number of
+steps. If several spikes of one synapse act at the same grid time, a receptor
+(ampa, gabaa, bionmda) responds to one spike, and a linear kernel (alpha, expon,
+dual_expon) to their sum, 1 mS each. The results are g at the ends of the steps. g
+of a receptor is for a maximal conductance of 1 mS.
 
   %(prog)s spikes.csv --kernel bionmda --set T_dur=1 beta2=0.4 \\
       --method exact --out g.csv --plot g.png
@@ -54,29 +55,37 @@ def add_parser(subparsers: options.Subparsers) -> None:
     text = "compute the conductance that spikes cause"
     parser = options.add_command(subparsers, "simulate", run, text, _NOTES)
     add = parser.add_argument
-    options.add_input(parser, "spikes", "SPIKES.csv", "spike times, see below", "the synthetic spikes that come")
+    options.add_input(
+        parser, "spikes", "SPIKES.csv", "file of spike times, see below", "the synthetic spikes that come"
+    )
     options.add_time_unit(parser)
     options.add_kernel(parser)
-    add("--dt", type=options.positive_ms, default=0.1, metavar="MS", help="step (default: 0.1)")
-    add("--duration", type=options.positive_ms, metavar="MS", help="default: 50 ms more than the last spike")
+    add("--dt", type=options.positive_ms, default=0.1, metavar="MS", help="time step (default: 0.1)")
+    add(
+        "--duration",
+        type=options.positive_ms,
+        metavar="MS",
+        help="length of the run (default: until 50 ms after the last spike)",
+    )
     add(
         "--method",
         type=options.one_of(METHODS),
         metavar="NAME",
-        help="exp_euler, on the grid of --dt, or exact, with the spikes at their own times (default: the first of "
-        "these that the kernel has)",
+        help="exp_euler, with spikes on the grid of --dt, or exact, with spikes at their own times (default: the first "
+        "of the two that the kernel has)",
     )
     add(
         "--overlap",
         type=options.one_of(OVERLAPS),
         metavar="NAME",
-        help="what a spike during a receptor's pulse of transmitter does: restart it (default) or ignore: nothing",
+        help="effect of a spike during a receptor's pulse of transmitter: restart the pulse (default), or ignore the "
+        "spike",
     )
     options.add_outputs(parser, out="time_ms and g_mS to a .csv or .npz", plot="spikes and g")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Simulate, write and draw g, print a summary."""
+    """Compute, write and draw g, and print a summary."""
     kernel = arguments.kernel
     params = options.params(kernel, arguments.set)
     method = arguments.method or kernel.methods[0]
@@ -136,7 +145,7 @@ def _steps(duration: float, dt: float) -> int:
     return max(1, ceil(steps - 1e-6))
 
 
-def _warn_of_pulse(kernel: Kernel, params: Any, dt: float) -> None:
+def _warn_of_pulse(kernel: Kernel, params: NamedTuple, dt: float) -> None:
     """Warn on stderr if whole steps change the length of a pulse of transmitter."""
     # A sum has one pulse for each part.
     for length in dict.fromkeys(value for name, value in params._asdict().items() if kernel.bare(name) == "T_dur"):

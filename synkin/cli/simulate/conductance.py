@@ -6,7 +6,7 @@ no grid: it is `synkin.respond`, in which each spike acts at its own time, and d
 
 import warnings
 from math import ceil, prod
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ _PADDED, _FACTOR = 2**20, 8
 
 
 def on_grid(
-    kernel: Kernel, params: Any, inputs: Inputs, shape: tuple[int, ...], steps: int, dt: float, overlap: str
+    kernel: Kernel, params: NamedTuple, inputs: Inputs, shape: tuple[int, ...], steps: int, dt: float, overlap: str
 ) -> np.ndarray:
     """g in mS at the ends of the steps, (steps, *shape), with spikes on the grid and "exp_euler".
 
@@ -37,7 +37,7 @@ def on_grid(
         UsageError: a run that does not fit into memory, or is not finite.
     """
     # A linear kernel adds its input at the end of a step. An input at time 0 comes at the end of a step before the run.
-    first = -1 if kernel.input.takes_weights else 0
+    first = -1 if kernel.input.acts_at_end else 0
     state = kernel.init(params, shape)
     # The input of a receptor is whether there is a spike, that of a linear kernel the sum of the weights.
     dtype = jax.tree.leaves(state)[0].dtype if kernel.input.takes_weights else np.dtype(bool)
@@ -63,7 +63,7 @@ def on_grid(
     return g[-first:]
 
 
-def exact(kernel: Kernel, params: Any, spikes: Spikes, times: np.ndarray, overlap: str) -> np.ndarray:
+def exact(kernel: Kernel, params: NamedTuple, spikes: Spikes, times: np.ndarray, overlap: str) -> np.ndarray:
     """g in mS at ``times``, (len(times), *shape), of spikes at their own times.
 
     Computed in double precision, in which a spike keeps its time within the step however long the run is.
@@ -74,7 +74,7 @@ def exact(kernel: Kernel, params: Any, spikes: Spikes, times: np.ndarray, overla
     g = _empty(len(times), spikes.shape)  # first, because it raises the error if there are too many synapses
     trains = spikes.trains()
     flat = g.reshape(len(times), len(trains))
-    # Each block goes through all spikes of its synapses, so it has as many times as it can before several synapses.
+    # Each block goes through all spikes of its synapses. So it takes as many times as it can, and then more synapses.
     length = min(len(times), _SAMPLES)
 
     @jax.jit

@@ -1,10 +1,16 @@
-"""What ``simulate --plot`` draws: a few synapses as traces, many as a population, a long run with its peak close up."""
+"""What ``simulate --plot`` draws: traces of a few synapses or a population of many; of a long run also its peak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synkin import plot
 from synkin.cli.simulate.spikes import Spikes
-from synkin.plot.style import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # A run that is more than twice as long as this, in ms, has panels that show this much around the peak.
 _CLOSE_UP = 400.0
@@ -38,7 +44,7 @@ def draw(figure: Figure, times: np.ndarray, g: np.ndarray, spikes: Spikes, name:
             column[2].get_legend().remove()
             for ax in column:
                 ax.set_ylabel("")
-        shaded, tops = grid[[0, 2], 0], list(grid[0])  # not the image, where a shade means a value
+        shaded, tops = [grid[0, 0], grid[2, 0]], list(grid[0])  # not the image, where a shade means a value
     else:
         labels = [f"synapse {i}" for i in range(g.shape[1])] if g.ndim == 2 else None
         tops = list(figure.subplots(len(parts), squeeze=False)[:, 0])
@@ -47,7 +53,7 @@ def draw(figure: Figure, times: np.ndarray, g: np.ndarray, spikes: Spikes, name:
         shaded = tops[:1]
     tops[0].set_title(title, loc="left")
     if len(parts) > 1:
-        tops[1].set_title("around the peak, shaded in the whole", loc="left")
+        tops[1].set_title("around the peak, shaded in the whole run", loc="left")
         for ax in shaded:
             ax.axvspan(start, start + _CLOSE_UP, color=plot.GREY, alpha=0.15, linewidth=0)
 

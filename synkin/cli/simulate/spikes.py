@@ -1,8 +1,8 @@
 """Spike times from a file, and on a time grid.
 
-With "exact" a spike acts at its own time. With "exp_euler" it acts at the nearest time of the grid 0, dt, 2 dt, ...,
-halfway at the later one. That time is the start of a step, when a receptor takes its input, and the end of the step
-before, when a linear kernel takes it. So a spike that a linear kernel takes at time 0 is in step -1.
+With "exact" a spike acts at its own time. With "exp_euler" it acts at the nearest time of the grid 0, dt, 2 dt, ...: at
+the later one if it is halfway between two. A receptor takes a spike at the start of a step, a linear kernel at the end
+of the step before. So a spike that a linear kernel takes at time 0 is in step -1.
 """
 
 import re

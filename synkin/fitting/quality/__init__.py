@@ -1,5 +1,5 @@
 """How well the curve describes the recording, in sentences.
 
-goodness_of_fit   compares what the curve leaves with the noise
-advice            which of scale, offset and onset to free where the curve is poor
+goodness_of_fit   compares what the curve leaves unexplained with the noise
+advice            which of scale, offset and onset to free if the curve is poor
 """

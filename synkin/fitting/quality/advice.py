@@ -1,4 +1,4 @@
-"""Advice where a curve is poor: which of scale, offset and onset to free."""
+"""Advice for a poor curve: which of scale, offset and onset to free."""
 
 import itertools
 from contextlib import suppress
@@ -12,17 +12,17 @@ from synkin.fitting.search.optimizer import SearchResult, search
 
 # The number of starts of each trial.
 _STARTS = 4
-# Freeing helps if it leaves less than the first fraction of the sum of squares. Fewer quantities are enough if they
-# leave at most the second factor times what all of them leave.
+# Freeing quantities helps if less than the first fraction of the sum of squares is left. Fewer quantities are enough if
+# they leave at most the second factor times what is left with all of them free.
 _HELPS, _ENOUGH = 0.7, 1.2
 
 
 def advise_freeing(problem: Problem, found: SearchResult, loss: str) -> str:
-    """A sentence on which of scale, offset and onset to free, and how good the curve is then; "" if that does not help.
+    """A sentence on which of scale, offset and onset to free and how good the curve then is; "" if this does not help.
 
     Args:
         problem: what was fitted.
-        found: the result, which does not follow the recording.
+        found: the result of the search, whose curve does not follow the recording.
         loss: as in `synkin.fit`.
     """
     held = tuple(name for name in ("onset", "offset", "scale") if name not in problem.own)

@@ -1,7 +1,7 @@
 """How well the curve describes the recording.
 
-What a curve leaves unexplained means nothing by itself, because the best of kernels leaves the noise. It is compared
-with the noise alone, which can be estimated without a kernel as far as it is faster than the response.
+Even the right kernel leaves the noise unexplained. What a curve leaves is therefore compared with the noise. Noise that
+is faster than the response can be estimated without a kernel.
 """
 
 import enum
@@ -13,17 +13,17 @@ from synkin.fitting.formatting import percent
 from synkin.fitting.problem import Problem
 from synkin.fitting.search.objective import robust_deviation
 
-# Noise is estimated over distances up to this fraction of the recording per spike: long enough for filtered noise, and
-# short enough for the response to be nearly straight.
+# Noise is estimated from samples that are at most this fraction of the recording per spike apart: far enough for
+# filtered noise, and near enough for the response to be almost straight between them.
 _FAST = 1 / 32
 # What is left counts as noise if its variance is at most the first factor times that of fast noise, and as something
 # else above the second factor. Between the two it may be noise as slow as the response.
 _ALMOST, _CLEARLY = 1.6, 4.0
-# What the kernel does not describe matters from this fraction of the variance on.
+# What the kernel does not describe matters if it is more than this fraction of the variance.
 _MATTERS = 0.1
-# A curve shows a response if it explains this many times as much as it could explain of noise alone.
+# There is a response if the curve explains this many times as much as it could explain of noise alone.
 _MORE = 4.0
-# Residuals under "soft_l1" are outliers from this many widths of the loss on.
+# Under "soft_l1" residuals are outliers if they are larger than this many widths of the loss.
 _OUTLIER = 2.0
 # A curve explains everything if it leaves less than this fraction of the variance.
 _NOTHING = 1e-8
@@ -76,13 +76,13 @@ def assess(problem: Problem, predicted: np.ndarray, width: float, free: int, ine
         return Assessment(
             Quality.SHAPE_LEFT,
             f"The curve explains {'only ' if explained > 0 else ''}{share}, and noise accounts for {percent(noise)}: "
-            f"{problem.kernel.name}, with these spikes and with what is held, does not describe it.",
+            f"{problem.kernel.name} does not describe the recording with these spikes and these held values.",
         )
     if left > _ALMOST * noise:
         return Assessment(
             Quality.MAYBE_SHAPE_LEFT,
-            f"The curve explains {share} and fast noise {percent(noise)}: the remaining {percent(unexplained)} is "
-            f"slower, either noise or a shape that {problem.kernel.name} does not have.",
+            f"The curve explains {share}, and fast noise {percent(noise)}: the remaining {percent(unexplained)} varies "
+            f"more slowly, and is either slow noise or a shape that {problem.kernel.name} cannot produce.",
         )
     if explained > noise:
         return Assessment(Quality.NOISE_LEFT, f"The curve explains {share}, and noise the rest.")
@@ -90,7 +90,7 @@ def assess(problem: Problem, predicted: np.ndarray, width: float, free: int, ine
     if explained < _MORE * free / independent:
         return Assessment(
             Quality.NO_RESPONSE,
-            f"The curve explains {share}, no more than it may of noise alone: no response is seen.",
+            f"The curve explains {share}, no more than it could explain of noise alone: there is no visible response.",
         )
     return Assessment(
         Quality.MOSTLY_NOISE,

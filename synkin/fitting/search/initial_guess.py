@@ -1,9 +1,9 @@
 """Initial guesses: parameters at which the kernel is about as fast as the recording.
 
-Rise, half width and decay of the recording are measured (`synkin.measure`), and those of the kernel's response to one
-spike are read off it. Gauss-Newton steps in the logarithms of the free parameters bring the two close to each other;
-each step is the shortest that does so. It need not be known which parameter makes the rise and which the decay. The
-result is only a start of the search and may be rough.
+Rise, half width and decay are measured in the recording (`synkin.measure`) and in the kernel's response to one spike.
+Gauss-Newton steps in the logarithms of the free parameters make the two similar. Each step is as short as possible, so
+that it does not matter which parameter determines the rise and which the decay. The result is only a start of the
+search and may be rough.
 
 The parts of a sum share the two exponentials of the recording's decay: the fastest part gets the rise and the fast
 exponential, the slowest part the slow one. Their relative conductances follow by linear least squares.
@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.declaring.sums import Sum
 from synkin.fitting.model import conductance_of_parts, with_free
 from synkin.fitting.problem import Form, Problem
 from synkin.recordings.measures import crossing_down, crossing_up, measure
@@ -26,13 +25,13 @@ from synkin.runs.events import respond
 
 # Times in ms after the spike at which the kernel's response is computed: on a logarithmic scale, for any kernel.
 _TIMES = np.geomspace(1e-3, 1e6, 361)
-# The number of steps, the largest factor of one, and the factor by which a derivative is estimated.
+# The number of steps, the largest factor of a step, and the factor of the finite differences.
 _STEPS, _LARGEST_STEP, _DIFFERENCE = 8, 10.0, 1.05
-# Regularisation that keeps steps short if the parameters hardly matter.
+# Damping, which keeps steps short if the parameters have little effect.
 _DAMPING = 1e-2
-# The steps end at this distance between the logarithms.
+# The steps end when the logarithms of the times differ by less than this.
 _CLOSE = 0.1
-# If one exponential describes the decay as well as two, the fast and the slow one are this factor below and above it.
+# If one exponential describes the decay as well as two, the fast one is this factor faster, the slow one slower.
 _APART = 2.0
 # The largest number of recordings that are measured.
 _RECORDINGS = 64
@@ -41,8 +40,8 @@ _RECORDINGS = 64
 def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
     """``point`` (N,) with free parameters at which the kernel is about as fast as the recording.
 
-    It is ``point`` itself if no times can be measured in the recording, under a protocol of concentrations, or if no
-    parameters are better.
+    The result is ``point`` itself if no times can be measured in the recording, if concentrations were given instead of
+    spikes, or if no parameters are better.
     """
     free = np.flatnonzero(problem.logarithmic)
     if problem.jumps or not free.size:
@@ -59,7 +58,7 @@ def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
         times = _times_of_kernel(problem, tried)
         off = target - times[0]
         finite = np.isfinite(off)
-        # Parameters at which no time can be measured, as if the response never decays, are as bad as can be.
+        # Parameters at which no time can be measured, such as those of a response that never decays, are the worst.
         distance = float(np.linalg.norm(off[finite])) if finite.any() else float("inf")
         if finite.any() and distance < least:
             best, least = at.copy(), distance
@@ -76,18 +75,18 @@ def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
 def match_amplitudes(problem: Problem, point: np.ndarray) -> np.ndarray:
     """``point`` (N,) with the best relative conductances of a sum's parts, given all other parameters.
 
-    They are found by linear least squares in each recording, together with scale and offset if these are free, and
-    averaged over recordings. One that would be negative stays as it was. It is ``point`` itself if none is free.
+    They are found by linear least squares in each recording, together with scale and offset if these are free, and are
+    averaged over recordings. A conductance that would be negative keeps its value. If none is free, the result is
+    ``point`` itself.
     """
-    kernel = problem.kernel
-    names = [f"g_{name}" for name in kernel.names[1:]] if isinstance(kernel, Sum) else []
+    names = problem.kernel.relative_names
     free = [name for name in names if name in problem.free]
     if not free:
         return point
     tied = dict(problem.ties)
     own = problem.split(point)
     g = conductance_of_parts(problem, point[: len(problem.free)], own["onset"])
-    # One column for all that is held, and one for each free conductance.
+    # One column for the first part and those with held conductances, and one for each free conductance.
     columns = np.zeros((len(free) + 1, *problem.trace.shape))
     columns[0] = g[:, 0]
     for name, part in zip(names, np.moveaxis(g, 1, 0)[1:], strict=True):
@@ -144,7 +143,7 @@ def _times_of_recording(problem: Problem) -> np.ndarray:
     found = []
     for r, has_sample, trace, train in zip(rows, present, traces, spikes, strict=False):
         train, times = train[np.isfinite(train)], problem.times_of(r)
-        # Of a response to a train only the decay after the last spike can be measured.
+        # In a response to several spikes only the decay after the last spike can be measured.
         part = has_sample & (times >= train[-1]) if len(train) > 1 else has_sample
         if part.sum() < 3:
             continue

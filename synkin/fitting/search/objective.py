@@ -1,10 +1,10 @@
 """The sum of squares as SciPy's least squares takes it: residuals and Jacobian.
 
-Scale and offset enter the curve linearly, so that the best values for given parameters and onset follow directly. The
+The curve is linear in scale and offset, so that their best values for given parameters and onset follow directly. The
 search therefore runs over the other coordinates alone (variable projection, Golub and Pereyra 1973, SIAM J. Numer.
-Anal. 10:413, with the Jacobian of Kaufman 1975, BIT 15:49). It needs no initial guess of scale and offset, and does not
-creep along the valley in which a larger scale makes up for a smaller parameter. Scale and offset are searched only if
-they have bounds or are shared by all recordings.
+Anal. 10:413, with the Jacobian of Kaufman 1975, BIT 15:49). It needs no initial guess of scale and offset, and it does
+not take many small steps along directions in which a larger scale compensates a smaller parameter. Scale and offset are
+searched only if they have bounds or are shared by all recordings.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from synkin.fitting.search.progress import Progress
 
 # The quantities in which the curve is linear.
 _LINEAR = ("scale", "offset")
-# A derivative of which less than this fraction is left is rounding.
+# If less than this fraction of a derivative is left, what is left is a rounding error.
 _ROUNDING = 1e-10
 # Two points are the same if their coordinates differ by less than this fraction.
 _SAME = 1e-6
-# Under "soft_l1" a residual loses weight from this size on, in units of the noise, and from this fraction of the
-# trace's size at least if there is no noise.
+# Under "soft_l1" residuals lose weight if they are larger than this many times the noise. If there is no noise, they
+# lose weight if they are larger than this fraction of the trace's size.
 _OUTLIER, _NARROWEST = 1.5, 1e-9
-# The number of times that the noise, which decides what is an outlier, is estimated; and that weights are computed.
+# How often the noise, which decides what is an outlier, is estimated, and how often weights are computed at most.
 _NOISE_ROUNDS, _MAX_ROUNDS = 3, 50
 
 
@@ -42,7 +42,8 @@ class Descent:
 class Objective:
     """Residuals and Jacobian as `scipy.optimize.least_squares` asks for them, in units of the trace's size.
 
-    Both are triangular factors of those of all samples, see `qr_factors`, which least squares cannot tell from them.
+    Both are the triangular factors of those of all samples, with which least squares gives the same result: see
+    `qr_factors`.
     """
 
     def __init__(self, problem: Problem, solved: list[str], progress: Progress) -> None:
@@ -82,9 +83,9 @@ class Objective:
         return Descent(found.x, float(found.cost), found.status > 0, found.active_mask != 0, found.nfev)
 
     def reweigh(self, best: Descent, max_nfev: int) -> Descent:
-        """The lowest place under the soft-L1 loss, from that under least squares.
+        """The minimum under the soft-L1 loss, starting from that under least squares.
 
-        It is found by least squares with weights that follow the residuals.
+        It is found by least squares with weights that are computed anew from the residuals until nothing changes.
 
         Source: Holland and Welsch 1977, Commun. Stat. Theory Methods 6:813.
         """
@@ -120,26 +121,26 @@ class Objective:
         others = [name for name in problem.own if name not in self.solved]
         columns = [*(basis[name] for name in self.solved), *np.moveaxis(slope[:, :, :-1], 2, 0)]
         columns += [basis[name] for name in others]
-        # The last column is what the curve leaves; what is solved for is still 0 in `own`.
+        # The last column is the residual of the curve. Scale and offset that are solved for are still 0 in `own`.
         columns += [problem.trace - own["scale"][:, None] * g - own["offset"][:, None]]
         weight = (self.importance / self.unit)[:, :, None]
         triangle = qr_factors(problem, weight * np.stack(columns, axis=2))
         if not np.isfinite(triangle).all():
             rows = triangle.shape[0] * triangle.shape[1]
             return np.full(rows, np.inf), np.full((rows, len(z)), np.inf), point
-        # In the triangular factor only the first rows depend on scale and offset: these rows give their best values.
+        # Only the first rows of the triangular factor depend on scale and offset. They give the best values of these.
         first, target = triangle[:, :solved, :solved], triangle[:, :, -1:]
         best = np.linalg.pinv(first) @ target[:, :solved]
         residuals = np.concatenate([first @ best - target[:, :solved], -target[:, solved:]], axis=1)
         for i, name in enumerate(self.solved):
             values = best[:, i, 0]
-            if name in problem.shared:  # only a guess, from which the search begins
+            if name in problem.shared:  # only an initial guess for the search
                 values = np.full_like(values, np.median(values))
             own[name] = point[problem.columns_of(name)] = values
         whole = triangle[:, :, solved:-1]
         jacobian = whole.copy()
         jacobian[:, :solved] = 0.0
-        # A parameter for which scale and offset make up entirely leaves only rounding, which gives no direction.
+        # If scale and offset can compensate a parameter entirely, its derivative is a rounding error and is set to 0.
         sizes = np.linalg.norm(jacobian, axis=1, keepdims=True)
         jacobian *= sizes > _ROUNDING * np.linalg.norm(whole, axis=1, keepdims=True)
         by_scale = np.array([True] * free + [name == "onset" for name in others], bool)
@@ -152,9 +153,9 @@ class Objective:
 
 
 def linear_quantities(problem: Problem) -> tuple[list[str], list[str]]:
-    """The free ones of scale and offset, and those of them that can be solved for recording by recording.
+    """Which of scale and offset are free, and which of these can be solved for in each recording by itself.
 
-    A shared one cannot, nor one with bounds.
+    A quantity that is shared or has bounds cannot.
     """
     bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
     free = [name for name in _LINEAR if name in problem.own]
@@ -162,14 +163,14 @@ def linear_quantities(problem: Problem) -> tuple[list[str], list[str]]:
 
 
 def robust_importance(problem: Problem, point: np.ndarray, width: float) -> np.ndarray:
-    """The importance of each sample, (R, M), with which least squares is lowest at ``point``, found with that width.
+    """The importance of each sample, (R, M), with which least squares has its minimum at ``point``.
 
-    It is the problem's own under the "linear" loss, whose width is infinite.
+    Under the "linear" loss, whose ``width`` is infinite, it is that of the problem.
     """
     residuals = (curve(problem, point).value - problem.trace) * problem.importance
     return problem.importance * (1 + (residuals / width) ** 2) ** -0.25
 
 
 def robust_deviation(residuals: np.ndarray) -> float:
-    """The standard deviation of normal residuals, from their median size, which outliers hardly change."""
+    """The standard deviation of normal residuals, from their median absolute value, which outliers hardly change."""
     return float(np.median(np.abs(residuals)) / 0.6744897501960817)

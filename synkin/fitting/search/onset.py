@@ -1,11 +1,11 @@
 """A scan for the onset, which a descent cannot find.
 
-The sum of squares as a function of the onset is not smooth where a spike crosses a sample: there it jumps if the kernel
-jumps at a spike, as expon does, and else has a kink. A kernel that jumps gives the same curve, but for the scale, at
-all onsets between two such breaks, so that a descent does not leave the interval in which it starts. Therefore the scan
-tries one onset between each two breaks: first a coarse grid over the whole range, then finer grids around the best
-onset, until no break is skipped. If g takes several samples to rise, a descent crosses the breaks by itself and needs
-only a start that is near enough.
+The sum of squares, as a function of the onset, has a break wherever a spike crosses a sample: a jump if the kernel
+jumps at a spike, as expon does, and else a kink. Between two breaks a kernel that jumps gives the same curve at all
+onsets, but for the scale, so that a descent stays between the breaks where it starts. Therefore the scan tries one
+onset between each two breaks: first a coarse grid over the whole range, then finer grids around the best onset, until
+no break is skipped. If g takes several samples to rise, a descent can cross breaks, and needs only a start that is near
+enough.
 """
 
 import itertools
@@ -64,8 +64,8 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
     high = np.minimum(upper, np.maximum(centre + distance, best))
     steep, is_shared = is_steep(problem, point), "onset" in problem.shared
     rounding = _SAME**2 * problem.present.sum() * np.var(problem.trace[problem.present])
-    # If g rises slowly, a few grids are enough: a descent does the rest. But a descent that starts from far away also
-    # changes the parameters on its way.
+    # If g rises slowly, a few grids are enough, and a descent does the rest. Without grids it would start from far away
+    # and change the parameters on its way.
     rounds = itertools.count() if steep else range(_ROUNDS)
     for _ in rounds:
         rows = range(1 if is_shared else len(low))
@@ -78,7 +78,7 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
             sums = np.broadcast_to(sums.sum(axis=0), sums.shape)
         sums = np.maximum(sums, rounding)
         steps = np.array([step for _, step in grids])
-        # All onsets between two breaks are equally good; the one in the middle is taken, as it is the nearest to all.
+        # Onsets between two breaks are equally good. The one in the middle is taken.
         better = sums[:, 1:].min(axis=1) < sums[:, 0] * np.where(steps == 0, 1 + _SAME, 1 - _SAME)
         best = np.where(better, tried[np.arange(len(tried)), 1 + sums[:, 1:].argmin(axis=1)], best)
         if not steps.any():
@@ -106,7 +106,7 @@ def _candidates(problem: Problem, r: int, low: float, high: float) -> tuple[np.n
     first, last = (np.searchsorted(times, spikes + end) for end in (low, high))
     if (last - first).sum() >= _GRID:
         onsets, step = np.linspace(low, high, _GRID, retstep=True)
-        # A grid as fine as rounding is the last one.
+        # A grid that is as fine as rounding errors is the last one.
         return onsets, float(step) if step > 1e-9 * max(abs(low), abs(high)) else 0.0
     inside = [times[i:j] - spike for i, j, spike in zip(first, last, spikes, strict=True)]
     # The first and the last interval reach beyond ``low`` and ``high``: their middles are those of whole intervals.

@@ -1,12 +1,12 @@
 """The search: SciPy's trust-region least squares from several starts.
 
-A free onset is scanned for before each descent but the first, with the parameters of that start, and again after a
-descent that ends at a steep response: see `synkin.fitting.search.onset`.
+If the onset is free, it is scanned before each descent but the first, with the parameters of that start, and again
+after each descent that ends at a steep response: see `synkin.fitting.search.onset`.
 """
 
 import itertools
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,27 +20,27 @@ from synkin.fitting.search.progress import Progress
 
 LOSSES = ("linear", "soft_l1")
 
-# The first two thirds of the starts are global: the given parameters, parameters that are as fast as the recording, and
-# others within the first factor of these. The last third lies within the second factor of the best place so far,
-# because there are low places side by side wherever a pulse ends between two samples.
+# The first two thirds of the starts are global: the given parameters, parameters at which the kernel is as fast as the
+# recording, and others within the first factor of these. The last third are within the second factor of the best point
+# so far, because there are several minima side by side wherever a pulse ends between two samples.
 _FAR, _NEAR = 10.0, 1.5
 # The global starts stop once this many starts agree on the best fit.
 _ENOUGH = 3
-# A descent stops after this many evaluations; it goes on later if it is the best.
+# A descent stops after this many evaluations. If it is the best one, it is continued later.
 _BRIEF = 25
-# Two descents ended at the same place if their sums of squares differ by less than this fraction.
+# Two descents ended at the same minimum if their sums of squares differ by less than this fraction.
 _SAME = 1e-6
-# The largest number of times that a better onset is sought after a descent.
+# A better onset is sought at most this many times after a descent.
 _SCANS = 4
 
 
 class SearchResult(NamedTuple):
-    """The best place that the search found."""
+    """The best point that the search found."""
 
     point: np.ndarray  # (N,), see `Problem`
-    curve: Curve  # there
+    curve: Curve  # at that point
     width: float  # the residual from which on the loss is linear, in the trace's unit; inf for "linear"
-    success: bool  # whether the search ended by itself
+    success: bool  # whether the search converged, before `max_nfev` evaluations
     at_bound: np.ndarray  # (N,) bool
     squares: np.ndarray  # the sum of squares at which each start ended, in the trace's unit squared
     starts: int  # the number of starts that were tried
@@ -48,7 +48,7 @@ class SearchResult(NamedTuple):
     nfev: int
 
 
-def check_options(loss: Any, starts: Any, max_nfev: Any) -> None:
+def check_options(loss: object, starts: object, max_nfev: object) -> None:
     """Raise ValueError or TypeError unless the options of the search make sense."""
     check_choice("loss", loss, LOSSES)
     for name, value in (("starts", starts), ("max_nfev", max_nfev)):
@@ -71,7 +71,7 @@ def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress:
     asked = given[: len(problem.free)]
     matched = initial_guess.match_time_course(problem, given) if starts > 1 else given
     origins = [given] if matched is given else [given, guess.complete(matched[guess.searched])]
-    # Given parameters that are right end in a wrong place if the onset is wrong: a third start scans for that.
+    # With a wrong onset even the right parameters lead to a wrong minimum: a third start repeats them after a scan.
     unchanged = [*origins, given] if "onset" in problem.own and len(origins) == 2 and starts > 2 else origins
     far = max(starts - starts // 3, min(starts, len(unchanged)))
     factors = _evenly_spread(starts, len(problem.free))
@@ -85,7 +85,7 @@ def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress:
                 left_out += 1
                 continue
             if i < far:
-                # The two origins as they are, then points around them, more of these around the matched one.
+                # The origins themselves, then points around them, two of three around the matched one.
                 point = unchanged[i] if i < len(unchanged) else origins[0 if i % 3 == 1 else -1]
                 if i >= len(unchanged):
                     point = _scaled(problem, point, _FAR ** factors[i - len(unchanged) + 1])
@@ -142,7 +142,7 @@ def refine(problem: Problem, start: np.ndarray, max_nfev: int = 100) -> tuple[fl
 
 
 def _descend(objective: Objective, z: np.ndarray, max_nfev: int, distance: float) -> Descent:
-    """A descent from ``z``, and further ones from better onsets as long as a scan finds any."""
+    """A descent from ``z``, then further descents from better onsets, as long as a scan finds one."""
     problem, end = objective.problem, objective.minimise(z, max_nfev)
     for _ in range(_SCANS):
         point = objective.complete(end.x)
@@ -161,7 +161,7 @@ def _descend(objective: Objective, z: np.ndarray, max_nfev: int, distance: float
 def _best_at_rest(
     objective: Objective, ends: list[Descent], asked: np.ndarray, max_nfev: int, distance: float
 ) -> Descent:
-    """The best of the ``ends``; one that was cut short first goes on, and is replaced in the list."""
+    """The best of the ``ends``. If it was stopped early, it is continued first, and replaced in the list."""
     while True:
         best = _best(ends, asked)
         if best.at_rest or best.nfev >= max_nfev or max_nfev <= _BRIEF:
@@ -169,7 +169,7 @@ def _best_at_rest(
         end = _descend(objective, best.x, max_nfev, distance)
         if not end.at_rest:
             end = replace(end, nfev=max(end.nfev, max_nfev))
-        # A descent that cannot get any lower is at rest too.
+        # A descent that gets no lower has converged too.
         at = [other is best for other in ends].index(True)
         ends[at] = end if end.cost <= best.cost else replace(best, at_rest=True)
 
@@ -181,7 +181,7 @@ def _agreeing(ends: list[Descent]) -> int:
 
 
 def _best(ends: list[Descent], parameters: np.ndarray) -> Descent:
-    """The lowest descent; of several that are equally low, the one whose parameters are nearest to ``parameters``.
+    """The descent with the lowest sum of squares. Of several equal ones, that which ended nearest to ``parameters``.
 
     So the two time constants of dual_expon keep their order, although exchanging them does not change the curve.
     """
@@ -191,9 +191,9 @@ def _best(ends: list[Descent], parameters: np.ndarray) -> Descent:
 
 
 def _nearest_equivalent(problem: Problem, point: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """The point with two parameters exchanged if that is nearer to those asked for and does not change the curve.
+    """``point``, with two parameters exchanged if they are then nearer to ``asked`` and the curve does not change.
 
-    `_best` cannot keep the order of dual_expon's time constants if all starts ended in the other order.
+    This keeps the order of dual_expon's time constants, also if all starts ended in the other order.
     """
     units, are_logarithms = problem.units, problem.logarithmic
     value = curve(problem, point).value

@@ -10,7 +10,7 @@ _ON_TERMINAL, _ELSEWHERE = 0.2, 10.0
 
 
 class Progress:
-    """Counts evaluations of the curve, and writes a line now and then; as a context it removes a rewritten line."""
+    """Counts evaluations of the curve and reports them from time to time; a context that clears its line at the end."""
 
     def __init__(self, starts: int, *, enabled: bool) -> None:
         self.starts, self.start, self.evaluations = starts, 0, 0
@@ -24,7 +24,7 @@ class Progress:
         """Nothing to prepare."""
 
     def count(self) -> None:
-        """Count an evaluation, and report it if it is time."""
+        """Count an evaluation, and report if the last report was long enough ago."""
         self.evaluations += 1
         now = time.monotonic()
         if self.enabled and now >= self.next:

@@ -1,4 +1,4 @@
-"""A `Fit` as a JSON file, so that what is read back equals what was written to the last bit.
+"""A `Fit` as a JSON file. What is read equals what was written, to the last bit.
 
 The file identifies its kernel (`synkin.fitting.serialization.identity`). It is read only with a kernel of the same
 equations: the library's kernel of that name, a scheme made from the text in the file, or a kernel that is given. A
@@ -8,6 +8,8 @@ Files of format 1 hold only the kernel's name and parameters, and no checksum. T
 curve in the file at the parameters in the file.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
@@ -16,10 +18,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.known import double_precision
@@ -31,6 +34,9 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.serialization.identity import Record, difference, identity, versions
 from synkin.kernels import KERNELS
 from synkin.recordings import writing
+
+if TYPE_CHECKING:
+    from synkin.fitting.result import Fit
 
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
@@ -46,7 +52,7 @@ _Fit = TypeVar("_Fit")
 _Path = str | os.PathLike[str]
 
 
-def save(fit: Any, path: _Path) -> None:
+def save(fit: Fit, path: _Path) -> None:
     """Write a `Fit` to a file."""
     values = {field.name: getattr(fit, field.name) for field in fields(fit)}
     problem = {field.name: getattr(values["problem"], field.name) for field in fields(Problem)}
@@ -107,18 +113,18 @@ class _RefusedError(Exception):
 
 
 def _not_a_fit(path: _Path) -> ValueError:
-    return ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or not a whole one.")
+    return ValueError(f"File {path} must be one that `Fit.save` wrote, but is not, or is incomplete.")
 
 
-def _checksum(content: dict[str, Any]) -> str:
-    """The checksum of JSON's content, whatever its layout."""
+def _checksum(content: Record) -> str:
+    """The checksum of the content of a JSON file, which does not depend on the layout of the file."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _with_scheme(record: Record, kernel: Kernel) -> Record:
-    """``record`` with the text of each scheme that is not one of the library's kernels."""
-    if len(kernel.parts) > 1:
+    """``record``, with the text of each scheme in it that is not in the library."""
+    if "parts" in record:
         parts = zip(record["parts"], kernel.parts, strict=True)
         return record | {"parts": [_with_scheme(one, part) for one, part in parts]}
     if KERNELS.get(kernel.name) is not kernel and isinstance(kernel, Scheme):
@@ -167,7 +173,7 @@ def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str
     return known
 
 
-def _check_curve(fit: dict[str, Any], problem: Problem, path: _Path) -> None:
+def _check_curve(fit: Record, problem: Problem, path: _Path) -> None:
     """Check the curve and parameters of a file without a checksum: they must be those of its problem.
 
     Raises:
@@ -179,7 +185,7 @@ def _check_curve(fit: dict[str, Any], problem: Problem, path: _Path) -> None:
     trace = np.where(problem.present, problem.trace, np.nan)
     height = _SAME * np.abs(value).max()
     curves = [(fit["predicted"], value), (fit["trace"], trace), (fit["residuals"], trace - value)]
-    numbers: list[tuple[Any, Any]] = [(fit["params"], params), *((fit[name], own[name]) for name in own)]
+    numbers: list[tuple[ArrayLike, ArrayLike]] = [(fit["params"], params), *((fit[name], own[name]) for name in own)]
     if not all(
         np.allclose(np.ravel(np.broadcast_to(a, np.shape(b))), np.ravel(b), _SAME, atol, equal_nan=True)
         for pairs, atol in ((curves, height), (numbers, 0.0))
@@ -187,15 +193,15 @@ def _check_curve(fit: dict[str, Any], problem: Problem, path: _Path) -> None:
     ):
         raise _RefusedError(
             f"File {path} must hold the curve that {problem.kernel.name} gives with the parameters in it, but holds "
-            "another one: it was changed since, or fitted with another kernel, which `kernel=` gives."
+            "another one: the file was changed, or another kernel was fitted, which must be given as `kernel=`."
         )
 
 
-def _as_tuple(value: Any) -> Any:
+def _as_tuple(value: object) -> Any:
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: object) -> object:
     """``value`` in the types of JSON."""
     if isinstance(value, np.ndarray):
         return {_ARRAY: _to_json(value.tolist()), "dtype": value.dtype.name}
@@ -210,7 +216,7 @@ def _to_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: object) -> Any:
     """The value that `_to_json` was given."""
     if isinstance(value, dict) and set(value) == {_ARRAY, "dtype"}:
         return np.array(value[_ARRAY], value["dtype"])

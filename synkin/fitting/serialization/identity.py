@@ -1,20 +1,21 @@
-"""What identifies a kernel in a file, so that one of the same name but with other equations is not taken for it.
+"""What identifies a kernel in a file, so that a kernel of the same name with other equations is recognised as another.
 
     names        of the kernel, its parameters, their units, its variables, and which of these takes an input
     values       derivatives, g and the state at rest, at points spread around the parameters of a fit
     operations   a fingerprint of the equations as JAX traces them; of a scheme its states, transitions and open states
 
 Values alone would miss a threshold between the points, and operations alone would miss what a callback does. Another
-version of JAX may trace the same equations to other operations, and another version of synkin may write a kernel in
-another way: between versions only the values are compared.
+version of JAX may trace the same equations to other operations, and another version of synkin may write the equations
+in another way. Between different versions therefore only the values are compared.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 import synkin
 from synkin.arguments.known import double_precision
@@ -39,8 +40,8 @@ class _Point(NamedTuple):
     """Arguments of a kernel's equations."""
 
     params: NamedTuple
-    y: tuple[np.float64, ...]
-    T: np.float64
+    y: tuple[Array, ...]
+    T: Array
 
 
 def versions() -> dict[str, str]:
@@ -72,14 +73,16 @@ def difference(record: Record, kernel: Kernel, by: dict[str, str]) -> str | None
         kernel: any.
         by: the `versions` that gave it.
     """
-    if "parts" in record or len(kernel.parts) > 1:
-        parts = record.get("parts", [record])
-        if len(parts) != len(kernel.parts):
-            return f"is the sum of {len(kernel.parts)} and not of {len(parts)}"
-        for one, part in zip(parts, kernel.parts, strict=True):
-            if other := difference(one, part, by):
-                return f"has a part {part.name} that {other}"
-        return None
+    parts = record.get("parts", [record])
+    if len(parts) != len(kernel.parts):
+        return f"is the sum of {len(kernel.parts)} and not of {len(parts)}"
+    for one, part in zip(parts, kernel.parts, strict=True):
+        if other := _difference_of_part(one, part, by):
+            return other if part is kernel else f"has a part {part.name} that {other}"
+    return None
+
+
+def _difference_of_part(record: Record, kernel: Kernel, by: dict[str, str]) -> str | None:
     if kernel.name != record["name"]:
         return f"is called {kernel.name}"
     if list(kernel.Params._fields) != record["parameters"]:
@@ -120,10 +123,12 @@ def _points(kernel: Kernel, params: NamedTuple) -> _Points:
 
 def _rows(kernel: Kernel, points: _Points) -> Iterator[_Point]:
     for params, y, T in zip(points["params"], points["variables"], points["T"], strict=True):
-        yield _Point(kernel.Params(*map(np.float64, params)), tuple(map(np.float64, y)), np.float64(T[0]))
+        # NumPy's numbers serve as JAX's arrays here, and nothing is compiled for them.
+        variables = cast("tuple[Array, ...]", tuple(map(np.float64, y)))
+        yield _Point(kernel.Params(*map(np.float64, params)), variables, cast(Array, np.float64(T[0])))
 
 
-def _equations(kernel: Kernel, params: NamedTuple, y: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
+def _equations(kernel: Kernel, params: NamedTuple, y: tuple[Array, ...], T: Array) -> tuple[Array, ...]:
     return (*kernel.derivatives(params, y, T), kernel.conductance_of(params, y))
 
 

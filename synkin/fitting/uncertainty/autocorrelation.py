@@ -1,4 +1,4 @@
-"""How strongly the noise of neighbouring samples is correlated, as filters correlate it.
+"""How strongly the noise of neighbouring samples is correlated, as it is behind a filter.
 
 The sum of N samples with autocorrelation rho has the variance of N samples of white noise times the statistical
 inefficiency 1 + 2 sum(rho): that many samples count as one independent sample. The autocorrelation is estimated from
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def autocorrelation(residuals: np.ndarray, present: np.ndarray, free: int) -> np.ndarray:
-    """The noise's autocorrelation at lags of 1, 2, ... samples, up to where it is lost in its own scatter.
+    """The noise's autocorrelation at lags of 1, 2, ... samples, up to the lag at which it is lost in random scatter.
 
     Args:
         residuals: (R, M), 0 where a sample is missing.
@@ -41,7 +41,7 @@ def inefficiency(rho: np.ndarray, present: np.ndarray, free: int) -> float:
 
 
 def largest_inefficiency(present: np.ndarray, free: int) -> float:
-    """The inefficiency at which there are only twice as many independent samples as numbers that were fitted."""
+    """The inefficiency at which there are twice as many independent samples as fitted numbers, the fewest assumed."""
     return max(present.sum() / (2 * free), 1.0)
 
 

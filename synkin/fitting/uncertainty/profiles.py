@@ -1,15 +1,16 @@
 """Profiles of the sum of squares: intervals that may be wider on one side than on the other.
 
-A standard error is the curvature of the sum of squares at its lowest point. A profile follows the sum away from there:
-one quantity is held at a series of values, all others are fitted again at each of them, and the profile ends where the
+A standard error follows from the curvature of the sum of squares at its minimum. A profile shows the sum farther away:
+one quantity is held at a series of values, and all others are fitted again at each of them. The profile ends where the
 sum has grown by more than noise explains.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from synkin.arguments import fields
 from synkin.arguments.choices import check_choice
@@ -20,23 +21,24 @@ from synkin.fitting.search.optimizer import refine
 
 # The probabilities of the intervals.
 LEVELS = (0.68, 0.95)
-# A profile goes on to this times the distance of the wider interval, in steps of about this part of it, and takes at
-# most this many steps to each side. If the standard error is infinite, the first step is this fraction of the value.
+# A profile ends at this many times the distance of the wider interval. Its steps are about this fraction of that
+# distance, at most this many to each side. If the standard error is infinite, the first step is this fraction of the
+# value.
 _BEYOND, _PARTS, _STEPS, _FIRST = 1.15, 1 / 7, 40, 0.1
-# The search missed the best place if a sum of squares is lower than the lowest by more than this fraction.
+# The search missed the best point if a profile has a sum of squares that is lower by more than this fraction.
 _LOWER = 1e-4
 
 # From a coordinate, or an array of them, to the quantity.
-_Value = Callable[[Any], Any]
+_Value = Callable[[ArrayLike], np.ndarray]
 
 
 @fields.described
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """How fast the sum of squares S grows as one quantity is moved away from its best value, all others being fitted.
+    """How the sum of squares S grows as one quantity is held away from its best value and all others are fitted again.
 
-    ``distance`` is sqrt((S / S_best - 1) ``freedom``), with the sign of the move: Student's t for curves that are not
-    linear in the quantity. An interval ends where the distance passes t's quantile.
+    ``distance`` is sqrt((S / S_best - 1) ``freedom``), negative below the best value. It takes the place of Student's t
+    for curves that are not linear in the quantity. An interval ends where it passes the quantile of Student's t.
     """
 
     name: Annotated[str, "of the quantity"]
@@ -54,7 +56,7 @@ class Profile:
     stderr: Annotated[float, "the standard error, for comparison", "`unit`"]
     freedom: Annotated[float, "the number of independent samples less that of fitted numbers"]
     passed: Annotated[float, "the distance at the ends of the 95 % interval", "1"]
-    message: Annotated[str, "a warning if the search missed the best place, else ''"]
+    message: Annotated[str, "a warning if the search missed the best point, else ''"]
 
     def __repr__(self) -> str:
         lines = [f"Profile of {self.name}: {rounded(self.best, self.stderr)[0]} {self.unit}".rstrip()]
@@ -75,7 +77,7 @@ def profile(
         point: the result.
         width: the residual from which on the loss is linear, in the trace's unit; inf for least squares.
         inefficiency: how many neighbouring samples count as one.
-        name: one of the coordinates that all recordings share.
+        name: a coordinate that all recordings share.
         stderr: its standard error.
 
     Raises:
@@ -92,8 +94,8 @@ def profile(
     quantiles = [float(students_t.ppf((1 + level) / 2, freedom)) for level in LEVELS]
     lowest, start = refine(held_at(coordinate), np.delete(point, index))
     is_logarithm = bool(problem.are_logarithms[index])
-    value_of: _Value = np.exp if is_logarithm else lambda x: x
-    relative = stderr / abs(value_of(coordinate)) if is_logarithm else stderr
+    value_of: _Value = np.exp if is_logarithm else np.asarray
+    relative = stderr / abs(float(value_of(coordinate))) if is_logarithm else stderr
     first = relative if np.isfinite(relative) and relative > 0 else _FIRST * (1.0 if is_logarithm else abs(coordinate))
     best = _Place(coordinate, lowest, start)
     steps = _Steps(lowest, freedom, first or 1.0, quantiles[1])
@@ -116,8 +118,8 @@ def profile(
     if growth.min() < -_LOWER:
         at = float(value_of(rows[int(growth.argmin()), 0]))
         message = (
-            f"At {name} = {at:.5g} the sum of squares is lower than at the best that the search found: "
-            "fit again with that as a start."
+            f"At {name} = {at:.5g} the sum of squares is lower than at the best point that the search found: "
+            "fit again, starting there."
         )
     return Profile(
         name=name,
@@ -189,11 +191,11 @@ def _one_side(
             end = at
         if reached or distance >= _BEYOND * steps.quantile or before >= steps.quantile:
             break
-        # The next step is as long as a part of the distance is expected to take.
+        # The next step is expected to increase the distance by one part.
         gained = max(distance - before, 0.0)
         longer = np.clip(_PARTS * steps.quantile / gained, 0.3, 3.0) if gained > 0 else 3.0
         step, before = step * float(longer), distance
-    # And back again: where there are low places side by side, the way back may find lower ones than the way out.
+    # If there are several minima side by side, fits on the way back may find lower ones than on the way out.
     back: list[_Place] = []
     for place in reversed(found[1:]):
         if back:
@@ -214,7 +216,7 @@ def _crossing(at: np.ndarray, distance: np.ndarray, level: float, limit: float, 
     if not over.size:
         return float(value_of(limit if np.isfinite(limit) else sign * np.inf))
     at, distance = at[: over[0] + 2], np.maximum.accumulate(distance[: over[0] + 2])
-    # Of places at the same distance the farthest counts: a jump may lie anywhere between two samples.
+    # Of places at the same distance the farthest counts, because a jump may lie anywhere between two of them.
     last = np.append(np.diff(distance) > 0, True)
     if last.sum() < 2 or distance[last][0] > level:
         return float(value_of(at[over[0]]))
@@ -224,7 +226,7 @@ def _crossing(at: np.ndarray, distance: np.ndarray, level: float, limit: float, 
 def _check_name(problem: Problem, name: str) -> None:
     check_choice("name", name, problem.labels)
     if name not in problem.names:  # a label such as "scale[3]"
-        raise ValueError(f"Argument `name` must be of what all recordings share, but is {name!r}.")
+        raise ValueError(f"Argument `name` must be a quantity that all recordings share, but is {name!r}.")
 
 
 def _is_given(problem: Problem, name: str, limit: float) -> bool:

@@ -6,7 +6,7 @@ It assumes nothing about the noise except that the recording is representative o
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,13 @@ from synkin.fitting.search.optimizer import refine
 from synkin.fitting.uncertainty.autocorrelation import autocorrelation, inefficiency, inefficiency_within
 from synkin.fitting.uncertainty.profiles import LEVELS
 
-# A block is this many times as long as what counts as one sample, and each recording has this many blocks at least.
+# A block is this many times as long as the neighbouring samples that count as one. A recording must have at least this
+# many blocks.
 _BLOCK, _BLOCKS = 2.0, 10
-# From this many recordings on, the bootstrap draws sweeps by default.
+# The bootstrap draws sweeps by default if there are at least this many recordings.
 _SWEEPS = 5
 
-# From a random generator to a drawn problem, and the start of its fit.
+# A function of a random generator that returns a drawn problem and the start of its fit.
 _Draw = Callable[[np.random.Generator], tuple[Problem, np.ndarray]]
 
 
@@ -43,7 +44,7 @@ class Bootstrap:
     samples: Annotated[np.ndarray, "(n, P) a row for each draw", "`units`"]
     over: Annotated[str, "'sweeps' or 'blocks'"]
     block: Annotated[int, "samples in a block; 0 over sweeps"]
-    independent: Annotated[float, "how many sweeps, or independent samples, can differ from draw to draw"]
+    independent: Annotated[float, "the number of sweeps, or of independent samples, that can differ between draws"]
 
     @cached_property
     def stderr(self) -> dict[str, float]:
@@ -61,10 +62,11 @@ class Bootstrap:
         return self._middle(LEVELS[1])
 
     def _middle(self, level: float) -> dict[str, tuple[float, float]]:
-        """The middle part of the draws, made wider where there are few sweeps or samples.
+        """The middle part of the draws, made wider if there are few sweeps or samples.
 
-        The draws of n sweeps scatter by sqrt((n - 1) / n) of what sweeps do, and like a normal variable whose standard
-        deviation is known. Therefore the percentiles are those that Student's t has on a normal curve.
+        The standard deviation of the draws of n sweeps is too small by the factor sqrt((n - 1) / n), and the draws do
+        not show that it is itself uncertain. Therefore the percentiles are those of a normal distribution at which
+        Student's t distribution has its own.
 
         Source: Hesterberg 2015, Am. Stat. 69:371, for the wider percentiles.
         """
@@ -85,7 +87,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    problem: Problem, point: np.ndarray, width: float, correlated: float, n: int, key: Any, over: str | None
+    problem: Problem, point: np.ndarray, width: float, correlated: float, n: int, key: int | jax.Array, over: str | None
 ) -> Bootstrap:
     """Fits of ``n`` recordings drawn at random.
 
@@ -152,7 +154,7 @@ def _drawing_blocks(problem: Problem, point: np.ndarray, block: int) -> _Draw:
     residuals = np.where(present, problem.trace - value, 0.0) * problem.importance
     rho = autocorrelation(residuals, present, len(point))
     correlated = inefficiency(rho, present, len(point))
-    # Fitting removes part of the noise, and between blocks the correlation is lost: both are made up for.
+    # Fitting removes part of the noise, and correlations between blocks are lost: the factors correct for both.
     residuals *= np.sqrt(present.sum() / max(present.sum() - len(point) * correlated, 1.0))
     residuals *= np.sqrt(correlated / inefficiency_within(rho, block))
     length = residuals.shape[1]
@@ -176,13 +178,13 @@ def _block_length(problem: Problem, correlated: float) -> int:
     if least < _BLOCKS * block:
         raise ValueError(
             f"A bootstrap of blocks needs {_BLOCKS} blocks of {block} samples, twice as many as count as one, but a "
-            f"recording has {least} samples: give several sweeps, or see `profile`."
+            f"recording has {least} samples: give several sweeps, or use `profile`."
         )
     return block
 
 
-def _as_seed(key: Any) -> Any:
-    """A whole number, or a key of JAX, as a seed of NumPy's generator."""
+def _as_seed(key: int | jax.Array) -> int | list[int]:
+    """A seed of NumPy's generator, from a whole number or a key of JAX."""
     if isinstance(key, jax.Array):
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             key = jax.random.key_data(key)

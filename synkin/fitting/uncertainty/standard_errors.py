@@ -19,7 +19,7 @@ from synkin.fitting.uncertainty.trade_offs import UNKNOWN_SHARE, Combinations, t
 
 # A combination does not change the curve if its singular value is less than this fraction of the largest one.
 _NO_EFFECT = 1e-7
-# Residuals below this fraction of the trace are rounding and not noise.
+# Residuals below this fraction of the trace are rounding errors and not noise.
 _ROUNDING = 1e-6
 
 
@@ -31,7 +31,7 @@ class Uncertainty(NamedTuple):
     stderr: np.ndarray  # (N,) each in its unit
     correlations: np.ndarray  # (N, N)
     identifiable: bool
-    trade_offs: list[str]  # sentences on what cannot be told apart, and on what can be known instead
+    trade_offs: list[str]  # sentences on quantities that cannot be told apart, and on what can be known instead
 
 
 def estimate_uncertainty(problem: Problem, found: SearchResult) -> Uncertainty:
@@ -43,7 +43,7 @@ def estimate_uncertainty(problem: Problem, found: SearchResult) -> Uncertainty:
     pull = residuals / bend  # half the derivative of the loss; under "linear" the residuals themselves
     stiffness = (bend[present] ** -3).mean()
     correlated = inefficiency(autocorrelation(pull, present, free), present, free)
-    # The residuals of a trace without noise are rounding, whose correlation means nothing.
+    # The residuals of a trace without noise are rounding errors, whose correlation means nothing.
     if _deviation(pull, number, free, correlated) / stiffness <= _ROUNDING * np.abs(problem.trace).max():
         correlated = 1.0
     sigma = _deviation(pull, number, free, correlated) / stiffness

@@ -52,10 +52,10 @@ def trade_offs(problem: Problem, point: np.ndarray, combinations: Combinations) 
             if products is not None and len(products) == 1:
                 formulas += f" (here {_value(problem, point, products[0], combinations)})"
             sentences.append(f"{listed(names)} cannot be told apart: only {formulas} can be known. {hold}")
-        # A quantity with a small share is not named so far, but has an infinite error too.
+        # Quantities with a small share are not named so far, but their errors are infinite too.
         has_share = np.linalg.norm(unknown, axis=0) > UNKNOWN_SHARE
         if others := [name for name in _names(problem, has_share) if name not in names]:
-            sentences.append(f"As long as that is open, {listed(others)} cannot be known either.")
+            sentences.append(f"Otherwise {listed(others)} cannot be known either.")
     if vague.sum() > without_effect.sum():
         names, products = _known_products(problem, combinations.directions[vague])
         hold = _what_to_hold(problem, names, combinations.directions[vague])
@@ -70,9 +70,9 @@ def trade_offs(problem: Problem, point: np.ndarray, combinations: Combinations) 
 def _what_to_hold(problem: Problem, names: list[str], directions: np.ndarray) -> str:
     """A sentence on which of ``names`` to hold so that the others can be known.
 
-    The quantities to hold must together have a share in every combination of the ``directions`` (d, N), along which
-    nothing is known. What is usually known from elsewhere comes first: T, then the other parameters from the last to
-    the first, then scale, offset and onset.
+    Nothing is known along the ``directions`` (d, N). The held quantities together must therefore have a share in each
+    of their combinations. What is most often known from other experiments is held first: T, then the other parameters
+    from the last to the first, then scale, offset and onset.
     """
     own = [name for name in ("onset", "offset", "scale") if name in names]
     # In a sum, the T of any part comes first.
@@ -140,7 +140,7 @@ def _as_formulas(problem: Problem, products: list[_Product] | None) -> str:
     names = dict(zip(problem.labels, problem.names, strict=True))
     formulas: dict[str, None] = {}
     for product in products:
-        # A product and its inverse say the same: the one is written that begins with a factor and not with a divisor.
+        # A product and its inverse mean the same. The one that begins with a factor is written.
         sign = max(product.values(), key=abs)
         text = ""
         for label, power in sorted(product.items(), key=lambda item: item[1] * sign < 0):

@@ -1,7 +1,7 @@
-"""Numbers in text: what is typed at the command line, stands in tables, or in a scheme.
+"""Numbers in text, as in tables and on the command line.
 
-Python's ``float`` and ``int`` take more than people write: ``1_0`` is 10 there, and so are ten in the digits of any
-script. Here a number is written in the digits 0 to 9, with a point for decimals.
+Python's ``float`` and ``int`` also accept ``1_0`` and the digits of other scripts. Here a number must be written with
+the digits 0 to 9 and a point for decimals.
 """
 
 import re
@@ -12,10 +12,10 @@ _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
 def decimal(text: str) -> float:
-    """The number that ``text`` is, such as ``-0.5`` or ``1e3``; infinite where it is too large.
+    """The number in ``text``, such as ``-0.5`` or ``1e3``; infinite if it is too large for a float.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not a number.
     """
     text = text.strip()
     if not _DECIMAL.fullmatch(text):
@@ -24,19 +24,19 @@ def decimal(text: str) -> float:
 
 
 def decimal_or_not_finite(text: str) -> float:
-    """As `decimal`, and ``nan`` and ``inf`` besides, as programs write them into tables.
+    """As `decimal`, but ``nan`` and ``inf``, which programs write into tables, are accepted too.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: neither of these.
     """
     return float(text) if _NOT_FINITE.fullmatch(text.strip()) else decimal(text)
 
 
 def whole(text: str) -> int:
-    """The whole number that ``text`` is.
+    """The whole number in ``text``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not a whole number.
     """
     text = text.strip()
     if not _WHOLE.fullmatch(text):
