@@ -101,7 +101,7 @@ def _check_parameter(name: str, value: object, shape: Shape, kernel: Declaration
     return value
 
 
-def _check_range(name: str, value: np.ndarray, record: Range) -> None:
+def check_range(name: str, value: np.ndarray, record: Range) -> None:
     # A value that float32 turns into 0 or infinity is out of range in float64 too, as most runs are in float32.
     good = in_range(record, cast_by_numpy(value, np.dtype("float32")), np)
     if not good.all():

@@ -24,11 +24,11 @@ from synkin.arguments.numbers import (
     as_real,
     broadcasts,
     check_number,
+    float_dtype,
     in_range,
     nan_unless,
 )
 from synkin.arguments.params_and_states import check_params, check_range, check_state, nan_if_invalid
-from synkin.arguments.shapes import float_dtype
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
 
 # The range of a parameter in mV where nothing else is known of it: that of membranes.

@@ -66,6 +66,9 @@ def receptor(
             old ones.
         methods: "exp_euler" and "exact", the default first; or only one of them.
         source: the first lines of the kernel's docstring; by default the docstring of the equations.
+        input: the variable that a spike adds its weight to. Then the equations are of p and y alone and 0 at rest, and
+            there is no ``T``, ``T_dur`` or ``pulse_left``. Weights have the unit of that variable, may be of any size
+            and have derivatives. g is NaN where a negative weight brings a variable that opens a gate below 0.
 
     Returns:
         `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
@@ -86,7 +89,7 @@ def receptor(
         equations,
         Params,
         State,
-        None,
+        input,
         _Options(conductance, given, name, positive, signed),
         about=source,
         in_turn=bool(in_turn),
@@ -126,7 +129,7 @@ def linear(
         ValueError: names that do not match, or equations of a kind that cannot be solved.
     """
     options = _Options(conductance, units or {}, name, positive, signed)
-    return _declared(equations, Params, State, input, options, always_exact=bool(always_exact))
+    return _declared(equations, Params, State, input, options, always_exact=bool(always_exact), is_linear=True)
 
 
 class _Options(NamedTuple):
@@ -150,8 +153,9 @@ def _declared(
     methods: tuple[str, ...] = METHODS,
     always_exact: bool = False,
     in_turn: bool = False,
+    is_linear: bool = False,
 ) -> Kernel:
-    """A linear kernel whose input is added to the variable ``input``, or a receptor if ``input`` is None."""
+    """A kernel whose spikes add their weights to the variable ``input``, or start pulses if ``input`` is None."""
     conductance, given_units, name, positive, signed = options
     check_function("equations", equations)
     for role, kind in (("Params", Params), ("State", State)):

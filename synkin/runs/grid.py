@@ -16,7 +16,7 @@ from synkin.arguments.bind import bind_train
 from synkin.arguments.choices import check_flag, check_function, check_kernel
 from synkin.arguments.declaration import AnyParams, AnyState, Pytree
 from synkin.arguments.numbers import check_whole
-from synkin.arguments.varying import WeightedState, bind_varying_train
+from synkin.arguments.varying import WeightedState, bind_varying_train, check_spikes_given
 from synkin.runs import varying as varying_runs
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
@@ -99,8 +99,11 @@ def simulate(
             raise ValueError(
                 "Argument `parallel` must be False where parameters vary or spikes are weights, but is True."
             )
-        options = (state, t0, method, overlap, readout, checkpoint, dtype)
-        return _simulate_varying(kernel, params, spikes, dt, varying or {}, weighted, *options)
+        return _simulate_varying(
+            kernel, params, spikes, dt, varying or {}, weighted, state, t0, method, overlap, readout, checkpoint, dtype
+        )
+    check_spikes_given(spikes, False)
+    assert spikes is not None
     given = bind_train(kernel, params, spikes, dt, state=state, t0=t0, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
     if isinstance(checkpoint, bool | np.bool_):
@@ -122,6 +125,64 @@ def simulate(
         program.compiled = _compiled(program)
     final, kept = program.compiled(kernel, *arrays, readout_constants, *options)
     return final, jax.tree.unflatten(structure, kept)
+
+
+def _simulate_varying(
+    kernel: Kernel,
+    params: AnyParams,
+    spikes: ArrayLike | None,
+    dt: ArrayLike,
+    varying: Mapping[str, ArrayLike],
+    weighted: bool,
+    state: AnyState,
+    t0: ArrayLike,
+    method: str | None,
+    overlap: str,
+    readout: Callable[..., Pytree] | None,
+    checkpoint: bool | int,
+    dtype: DTypeLike | None,
+) -> tuple[Pytree, Pytree]:
+    given = bind_varying_train(
+        kernel,
+        params,
+        spikes,
+        dt,
+        varying=varying,
+        weighted=weighted,
+        state=state,
+        t0=t0,
+        overlap=overlap,
+        dtype=dtype,
+    )
+    if given.spikes is not None:
+        warn_of_rounding(kernel, given.params, given.given_dt, method)
+    if isinstance(checkpoint, bool | np.bool_):
+        block = varying_runs.block_length(checkpoint, given.rows)
+    else:
+        block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
+    arrays = (given.params, given.spikes, given.values, given.bounds, given.dt, given.state, given.weight)
+    options = {
+        "names": tuple(varying),
+        "weighted": bool(weighted),
+        "method": kernel.solved_by(method),
+        "overlap": overlap,
+        "checkpoint": block,
+        "at_rest": given.at_rest,
+    }
+    if readout is None:
+        final, weight, kept = varying_runs.keeps_g(kernel, *arrays, [], **options)
+        kept = units.quantity(kept, "mS") if given.has_units else kept
+    else:
+        if given.has_units:
+            readout = partial(_read_quantity, readout)
+        from synkin.tracing import readouts  # as above
+
+        program, constants, structure = readouts.opened(readout, loops.match_varying(given.state, arrays))
+        if program.compiled_varying is None:
+            program.compiled_varying = varying_runs.compiled(program)
+        final, weight, kept = program.compiled_varying(kernel, *arrays, constants, **options)
+        kept = jax.tree.unflatten(structure, kept)
+    return (WeightedState(final, weight) if weighted else final), kept
 
 
 def _read_quantity(readout: Callable[[AnyState, Array], Pytree], state: AnyState, g: Array) -> Pytree:

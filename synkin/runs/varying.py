@@ -14,9 +14,10 @@ from jax import Array
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.solving import loops
 from synkin.solving.kernel_protocol import Kernel
-from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, take_step
+from synkin.solving.step_of_carry import take_step
+from synkin.solving.stepper import Stepper, carry_from_state, make_stepper
 from synkin.solving.varying import Bounds
-from synkin.tracing.readouts import Program
+from synkin.tracing.program import Program
 
 STATIC = ("kernel", "names", "weighted", "method", "overlap", "checkpoint", "at_rest")
 

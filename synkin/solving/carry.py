@@ -76,6 +76,9 @@ class Carry(NamedTuple):
     ]
     owner: Annotated[Owner, "the kernel and the method that it is of"]
     leaves_table: Annotated[Array | None, "whether a gate may leave the range of its table, bool; None without tables"]
+    weight: Annotated[
+        Array | None, "of the state's shape, the height of each pulse in units of T; None where all have the height T"
+    ] = None
 
     @property
     def parts(self) -> tuple[Carry, ...]:

@@ -1,7 +1,7 @@
 """The protocol of a kernel, as far as solving needs it; `synkin.Kernel` implements it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike

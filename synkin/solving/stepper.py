@@ -26,14 +26,13 @@ from synkin.arguments import units
 from synkin.arguments.bind import bind_steps
 from synkin.arguments.choices import check_flag, check_kernel
 from synkin.arguments.declaration import AnyParams, AnyState
-from synkin.arguments.inputs import AddsWeight, StartsPulse, StartsWeightedPulse
+from synkin.arguments.inputs import StartsPulse, StartsWeightedPulse
 from synkin.arguments.known import concrete_value, is_concrete
-from synkin.arguments.numbers import as_array
+from synkin.arguments.numbers import as_array, check_shape
 from synkin.arguments.params_and_states import (
     check_params,
     check_state,
 )
-from synkin.arguments.shapes import check_shape
 from synkin.arguments.varying import (
     check_spikes_given,
     check_value,
@@ -42,12 +41,12 @@ from synkin.arguments.varying import (
     transmitter_varies,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, pulses, steps
+from synkin.solving import coefficients, pulses
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
-from synkin.solving.propagators import equations
+from synkin.solving.step_of_carry import take_step
 
 
 @partial(
@@ -95,6 +94,7 @@ class Stepper:
                 a state from its own `state`, or of a run with its ``T_dur`` and dt. Then the carry has the same pytree
                 structure as one at rest, so that `jax.lax.cond` accepts both, and a step costs no more. The
                 derivative with respect to the end of a pulse is then in ``T_dur``, and none is in ``pulse_left``.
+            values: of parameters that vary, at which a state of ``shape`` is at rest; by default those of the params.
 
         Returns:
             The carry. If ``on_grid`` is False and the method is "exact", the last step of pulses under way may have
@@ -145,7 +145,7 @@ class Stepper:
         self.check_carry(carry)
         if not (self.varying or self.weighted or values):
             spike = units.strip_unit("spike", spike, self.kernel.input.unit)
-            return _stepped(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
+            return _take_step(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
         like = carry.y[0]
         self._check_names(values, all_of_them=True)
         checked = {name: check_value(self.kernel, name, value, None, like.shape) for name, value in values.items()}
@@ -153,7 +153,7 @@ class Stepper:
         if spike is not None:
             kind = StartsWeightedPulse() if self.weighted else self.kernel.input
             spike = kind.check_spike(units.strip_unit("spike", spike, kind.unit), like)
-        return _stepped(self, carry, spike, checked)
+        return _take_step(self, carry, spike, checked)
 
     def _check_names(self, values: Mapping[str, object], *, all_of_them: bool) -> None:
         """Raise TypeError unless values are given of the parameters that vary."""
@@ -263,36 +263,8 @@ class StepperOfSum(Stepper):
             part.check_carry(own)
 
 
-@jax.jit
-def _stepped(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
-    """`Stepper.step` after its checks, compiled for calls outside of a compiled loop."""
-    parts = zip(stepper.parts, stepper.split(carry), strict=True)
-    after, gs = zip(*(_step_of_part(part, at, spike) for part, at in parts), strict=True)
-    return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
-
-
-def _step_of_part(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
-    kernel = stepper.kernel
-    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
-    coefs = coefs._replace(leaves_table=carry.leaves_table)
-    y, count, drive = carry.y, carry.count, spike
-    if count is not None:
-        wrong = carries.nan_unless_same_grid(carry, coefs)
-        if spike.dtype != bool:
-            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
-        y = tuple(variable + wrong for variable in y)
-        drive = pulses.on_spike(coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
-        count = jnp.maximum(pulses.pass_step(drive), 0)
-    y = _checkpointed_step(kernel, stepper.method, coefs, y, drive)
-    return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
-
-
-# The derivative of a loop keeps the variables and the drive of each step, and computes the rest again.
-@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
-def _checkpointed_step(
-    kernel: Kernel, method: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
-) -> tuple[Array, ...]:
-    return steps.step(kernel, method, coefs, y, drive)
+# `Stepper.step` after its checks, compiled for calls outside of a compiled loop.
+_take_step = jax.jit(take_step)
 
 
 def stepper(
@@ -402,12 +374,21 @@ def make_stepper(
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
-    for part, part_params in zip(kernel.parts, kernel.params_of(params), strict=True):
+    has_pulses = isinstance(kernel.input, StartsPulse) and not transmitter_varies(kernel, varying)
+    names_of = kernel.values_of(dict.fromkeys(varying))
+    bounds_of = kernel.values_of(bounds or {})
+    for i, (part, part_params) in enumerate(zip(kernel.parts, kernel.params_of(params), strict=True)):
         # The coefficients combine parameters of several ranks.
         ranked = carries.match_state(part_params, jnp.zeros((1,) * max(value.ndim for value in part_params), dtype))
         solved_by = part.solved_by(method)  # a part may be exact with either method
-        ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-        parts.append(Stepper(part, part_params, ready, solved_by, overlap))
+        if not (varying or weighted):
+            ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
+        else:
+            names = (*names_of[i], *("T",) * weighted)
+            ready = varying_steps.compute(
+                part, ranked, as_array(dt, dtype), solved_by, names, bounds_of[i], has_pulses=has_pulses
+            )
+        parts.append(Stepper(part, part_params, ready, solved_by, overlap, tuple(names_of[i]), weighted))
     if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, varying, weighted, tuple(parts), kernel.relative(params))

@@ -1,0 +1,110 @@
+"""One step of a `synkin.stepper`: from a carry, a spike and the values of what varies to the next carry and g."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from synkin.arguments.inputs import AddsWeight
+from synkin.arguments.numbers import as_array
+from synkin.solving import carry as carries
+from synkin.solving import coefficients, pulses, steps, varying
+from synkin.solving.carry import Carry
+from synkin.solving.coefficients import StepCoefficients
+from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import equations
+
+if TYPE_CHECKING:
+    from synkin.solving.stepper import Stepper
+
+
+def take_step(
+    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array] | None = None
+) -> tuple[Carry, Array]:
+    """`Stepper.step` of checked arguments.
+
+    Args:
+        stepper, carry, spike: see there.
+        values: of the parameters that vary, by name; None for a stepper without varying parameters and weights.
+    """
+    parts = [*zip(stepper.parts, stepper.split(carry), strict=True)]
+    if values is None:
+        assert spike is not None
+        results = [_step(part, at, spike) for part, at in parts]
+    else:
+        each = stepper.kernel.values_of(values)
+        results = [_varying_step(*part, spike, own) for part, own in zip(parts, each, strict=True)]
+    after, gs = zip(*results, strict=True)
+    return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
+
+
+def _step(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
+    """The step of a kernel of one part."""
+    kernel = stepper.kernel
+    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
+    coefs = coefs._replace(leaves_table=carry.leaves_table)
+    y, count, drive = carry.y, carry.count, spike
+    if count is not None:
+        wrong = carries.nan_unless_same_grid(carry, coefs)
+        if spike.dtype != bool:
+            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
+        y = tuple(variable + wrong for variable in y)
+        drive = pulses.on_spike(coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
+        count = jnp.maximum(pulses.pass_step(drive), 0)
+    y = _checkpointed_step(kernel, stepper.method, coefs, y, drive)
+    return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
+
+
+def _varying_step(
+    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array]
+) -> tuple[Carry, Array]:
+    """The same with values of the parameters that vary, or with pulses of a height each."""
+    kernel = stepper.kernel
+    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
+    values = {name: carries.match_state(as_array(value), carry.y[0]) for name, value in values.items()}
+    y, count, weight, drive = carry.y, carry.count, carry.weight, None
+    if count is not None:
+        assert spike is not None
+        assert coefs.varying is not None
+        wrong = carries.nan_unless_same_grid(carry, coefs)
+        if spike.dtype != bool and weight is None:
+            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
+        y = tuple(variable + wrong for variable in y)
+        given = (coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
+        drive = pulses.on_spike(*given)
+        if weight is not None:
+            weight = jnp.where(pulses.starts(*given), spike.astype(weight.dtype), weight)
+            values["T"] = weight * coefs.varying.params.T
+        count = jnp.maximum(pulses.pass_step(drive), 0)
+    y = _checkpointed_varying_step(kernel, stepper.method, coefs, y, drive, values)
+    if isinstance(kernel.input, AddsWeight):
+        assert spike is not None
+        names = kernel.input.variables
+        y = tuple(v + spike.astype(v.dtype) if name in names else v for name, v in zip(kernel.order, y, strict=True))
+    return carry._replace(y=y, count=count, weight=weight), varying.conductance(kernel, coefs, y, values)
+
+
+# The derivative of a loop keeps the variables and the drive of each step, and computes the rest again.
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
+def _checkpointed_step(
+    kernel: Kernel, method: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
+) -> tuple[Array, ...]:
+    return steps.step(kernel, method, coefs, y, drive)
+
+
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
+def _checkpointed_varying_step(
+    kernel: Kernel,
+    method: str,
+    coefs: StepCoefficients,
+    y: tuple[Array, ...],
+    count: Array | None,
+    values: Mapping[str, Array],
+) -> tuple[Array, ...]:
+    return varying.step(kernel, method, coefs, y, count, values)
