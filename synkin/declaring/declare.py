@@ -183,19 +183,14 @@ def _declared(
         field: Parameter(field, default, given_units.get(field), field in positive, field in signed)
         for field, default in defaults.items()
     }
-    with double_precision():
-        found = structure.find(
-            name,
-            names,
-            derivatives,
-            output,
-            Params,
-            signed,
-            has_transmitter=input is None,
-        )
+
+    def find_structure() -> structure.Structure:
+        with double_precision():
+            return structure.find(name, names, derivatives, output, Params, signed, has_transmitter=input is None)
+
     default = what_spikes_do.unit
     variables = {field: given_units.get(field, "mS" if field == "g" else default) for field in State._fields}
-    return Kernel(
+    kernel = Kernel(
         name=name,
         equations=equations,
         Params=Params,
@@ -206,11 +201,14 @@ def _declared(
         methods=methods,
         always_exact=always_exact,
         in_turn=in_turn,
-        structure=found,
+        find_structure=find_structure,
         conductance=conductance,
         home=home,
         about=getattr(equations, "__doc__", None) if about is None else about,
     )
+    if not home.startswith("synkin."):  # the library's own equations are solved, and JAX takes a while to trace them
+        _ = kernel.structure
+    return kernel
 
 
 def _check_names(
