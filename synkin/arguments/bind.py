@@ -4,7 +4,7 @@ Each function here takes the arguments of a public function as they were given, 
 to compute with. A traced value cannot be refused: the record holds NaN in place of an invalid one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -44,6 +44,7 @@ from synkin.arguments.times import (
     ordered,
     padded,
 )
+from synkin.arguments.varying import check_stretches
 
 AnyKernel = TypeVar("AnyKernel", bound=KernelDeclaration)
 # A train whose spikes are delayed may hold any finite numbers, or booleans.
@@ -106,6 +107,7 @@ class Protocol:
     times: Times  # (M,) ms
     dtype: np.dtype
     has_units: bool  # whether the result is to be a quantity
+    values: dict[str, Array]  # (K + 1,) of each parameter that varies, the last one after the last edge
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,7 @@ def bind_protocol(
     concentrations: ArrayLike,
     times: ArrayLike,
     *,
+    varying: Mapping[str, ArrayLike] | None,
     state: AnyState,
     dtype: DTypeLike | None,
     rest: RestState[AnyKernel],
@@ -271,11 +274,13 @@ def bind_protocol(
         raise ValueError(
             f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
         )
-    has_units = units.among(params, edges, concentrations, times, state)
+    has_units = units.among(params, edges, concentrations, times, state, *(varying or {}).values())
     params, state = units.params(kernel, params), units.state(state, kernel)
     edges, times = units.strip_unit("edges", edges, "ms"), units.strip_unit("times", times, "ms")
     concentrations = units.strip_unit("concentrations", concentrations, "mM")
-    params = nan_if_invalid(check_params(params, (), kernel), kernel)
+    values = check_stretches(kernel, varying or {}, np.size(concentrations))
+    begins = params._replace(**{name: value[0] for name, value in values.items()}) if values else params
+    params = nan_if_invalid(check_params(begins, (), kernel), kernel)
     edges = check_times("edges", edges, sort=False)
     times = check_times("times", times, sort=False)
     concentrations = check_concentration("concentrations", concentrations)
@@ -295,7 +300,9 @@ def bind_protocol(
     times = nan_if_invalid_times(times, start, sort=False)
     if state is None:
         state = rest(kernel, params, wanted)
-    return Protocol(cast(params, wanted), state, edges, concentrations, times, wanted, has_units)
+    after = {name: as_array(value, wanted) for name, value in values.items()}
+    after = {name: jnp.concatenate([value, value[-1:]]) for name, value in after.items()}
+    return Protocol(cast(params, wanted), state, edges, concentrations, times, wanted, has_units, after)
 
 
 def bind_releases(

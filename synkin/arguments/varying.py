@@ -78,7 +78,7 @@ def check_value(kernel: KernelDeclaration, name: str, value: Any, rows: int | No
     value = as_real(name, units.parameter(kernel, name, value), "Parameter")
     got = np.shape(value)
     if rows is not None and (not got or got[0] != rows):
-        raise ValueError(f"Parameter `{name}`, which varies, must have {rows} rows, one a step, but has shape {got}.")
+        raise ValueError(f"Parameter `{name}`, which varies, must have {rows} values, but has shape {got}.")
     own = got if rows is None else got[1:]
     if shape is not None and not broadcasts(own, shape):
         expected = str(shape) if rows is None else "(" + ", ".join(map(str, (rows, *shape))) + ")"
@@ -88,6 +88,19 @@ def check_value(kernel: KernelDeclaration, name: str, value: Any, rows: int | No
         return nan_unless(value, in_range(record, as_floating(value), jnp))
     check_range(name, known, record)
     return value
+
+
+def check_stretches(kernel: KernelDeclaration, varying: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Values of parameters that are constant over each of ``count`` stretches between edges.
+
+    Raises:
+        TypeError, ValueError: names or values that make no sense, or those of T, which the concentrations are.
+    """
+    names = check_names(kernel, varying)
+    for name in names:
+        if kernel.bare(name) == "T":
+            raise ValueError(f"Argument `varying` must not have `{name}`, as the concentrations are given, but has.")
+    return {name: check_value(kernel, name, varying[name], count, ()) for name in names}
 
 
 def bounds(kernel: KernelDeclaration, values: Mapping[str, Any], dtype: Any) -> dict[str, tuple[Array, Array]]:

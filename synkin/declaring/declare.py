@@ -192,21 +192,16 @@ def _declared(
         field: Parameter(field, default, given_units.get(field), field in positive, field in signed)
         for field, default in defaults.items()
     }
-    with double_precision():
-        found = structure.find(
-            name,
-            names,
-            derivatives,
-            output,
-            Params,
-            signed,
-            has_transmitter=input is None,
-            may_be_gate=not is_linear,
-        )
+
+    def find_structure() -> structure.Structure:
+        with double_precision():
+            options = {"has_transmitter": input is None, "may_be_gate": not is_linear}
+            return structure.find(name, names, derivatives, output, Params, signed, **options)
+
     default = "mS" if is_linear else "1"
     variables = {field: given_units.get(field, "mS" if field == "g" else default) for field in State._fields}
     what_spikes_do: Input = StartsPulse() if input is None else AddsWeight((input,), variables[input])
-    return Kernel(
+    kernel = Kernel(
         name=name,
         equations=equations,
         Params=Params,
@@ -217,11 +212,14 @@ def _declared(
         methods=methods,
         always_exact=always_exact,
         in_turn=in_turn,
-        structure=found,
+        find_structure=find_structure,
         conductance=conductance,
         home=home,
         about=getattr(equations, "__doc__", None) if about is None else about,
     )
+    if not home.startswith("synkin."):  # the library's own equations are solved, and JAX takes a while to trace them
+        _ = kernel.structure
+    return kernel
 
 
 def _check_names(

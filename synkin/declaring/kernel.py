@@ -8,6 +8,7 @@ any kernel.
 from __future__ import annotations
 
 import collections
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,7 +56,6 @@ class Kernel:
         input: what a spike does: it starts a pulse of transmitter, or adds its weight (mS) to a variable.
         parameters: what is known of each parameter, a `Parameter` by name.
         variables: the unit of each field of ``State``, by name.
-        structure: which algorithm solves the equations.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Kernel:
     methods: tuple[str, ...]  # those that it has, the default first
     always_exact: bool = False  # whether "exp_euler" is solved as "exact" is
     in_turn: bool = False  # whether with "exp_euler" a variable sees the new values of those that drive it
-    structure: structure.Structure
+    find_structure: Callable[[], structure.Structure]
     conductance: Conductance
     # Takes parameters and T, gives the matrix of the rates between states; None if there are no such rates.
     matrix: Callable[[AnyParams, Array], Array] | None = None
@@ -84,6 +84,11 @@ class Kernel:
         fields.document(self.Params, {field: known.unit for field, known in self.parameters.items()}, meanings)
         fields.document(self.State, self.variables, meanings)
         object.__setattr__(self, "__doc__", _documented(self, about))
+
+    @functools.cached_property
+    def structure(self) -> structure.Structure:
+        """Which algorithm solves the equations: found when it is first used."""
+        return self.find_structure()
 
     @property
     def UNITS(self) -> AnyParams:

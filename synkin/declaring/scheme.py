@@ -317,7 +317,8 @@ def scheme_from_record(
         variables=dict.fromkeys(states[1:], "1") | {"pulse_left": "ms"},
         methods=("exact",),
         always_exact=True,
-        structure=structure.of_states(
+        find_structure=partial(
+            structure.of_states,
             states[1:],
             any(t.source == states[0] and not t.binds and t.rate.factor for t in transitions),
             tuple(weights.get(state, 0) if linear else True for state in states[1:]),

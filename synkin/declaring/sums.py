@@ -44,7 +44,7 @@ class Sum(Kernel):
     names: tuple[str, ...]
     # A sum has no equations and no structure of its own: see its parts.
     equations: Equations = _none
-    structure: Any = None
+    find_structure: Any = _none
     conductance: Conductance = _none
 
     def __post_init__(self, about: str | None, meanings: Mapping[str, str]) -> None:

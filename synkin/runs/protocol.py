@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -41,6 +42,7 @@ def concentration_jumps(
     concentrations: ArrayLike,
     times: ArrayLike,
     *,
+    varying: Mapping[str, ArrayLike] | None = None,
     state: AnyState = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
@@ -56,6 +58,8 @@ def concentration_jumps(
         edges: (K + 1,) ms, in the order of time.
         concentrations: (K,) mM, each between two edges.
         times: (M,) ms, in any order.
+        varying: parameters that are constant between edges, too, by name, as in ``{"V": voltages}``, each (K,). The
+            first value is there before the first edge, the last one stays after the last.
         state: the kernel's ``State`` of shape () at the first edge, before which there may be no sample then; by
             default at rest. A pulse that is under way in it has no meaning.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
@@ -70,9 +74,15 @@ def concentration_jumps(
     All but ``dtype`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times that come as lists
     or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in time it lies.
     """
-    given = bind_protocol(kernel, params, edges, concentrations, times, state=state, dtype=dtype, rest=limits.at_rest)
+    given = bind_protocol(
+        kernel, params, edges, concentrations, times, varying=varying, state=state, dtype=dtype, rest=limits.at_rest
+    )
     different = _distinct(given.concentrations, given.dtype)
-    g = _answer(kernel, given.params, given.state, *different, *_stretches(given.edges, given.times, given.dtype))
+    if given.values:  # each stretch has a system of its own
+        T = as_array(given.concentrations, given.dtype)
+        different = jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), None
+    stretches = _stretches(given.edges, given.times, given.dtype)
+    g = _answer(kernel, given.params, given.state, *different, *stretches, given.values)
     return units.quantity(g, "mS") if given.has_units else g
 
 
@@ -113,34 +123,44 @@ def _answer(
     lengths: Array,
     which: Array,
     since: Array,
+    values: Mapping[str, Array],
 ) -> Array:
-    parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
-    gs = [_answer_of_part(part, given, start, T, at, (lengths, which, since)) for part, given, start in parts]
+    parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), kernel.values_of(values), strict=True)
+    stretches = (lengths, which, since)
+    gs = [_answer_of_part(part, given, start, T, at, stretches, own) for part, given, start, own in parts]
     return kernel.total(kernel.relative(params), gs)
 
 
 def _answer_of_part(
-    kernel: Kernel, params: AnyParams, state: AnyState, T: Array, at: Array | None, stretches: tuple[Array, ...]
+    kernel: Kernel,
+    params: AnyParams,
+    state: AnyState,
+    T: Array,
+    at: Array | None,
+    stretches: tuple[Array, ...],
+    values: Mapping[str, Array],
 ) -> Array:
     """g of one part of a kernel."""
     lengths, which, since = stretches
     y = tuple(getattr(state, name) for name in kernel.order)
-    systems = any_duration.systems_at(kernel, params, T)
-    y = loops.match_varying(y, (params, T, y, lengths))
+    systems = any_duration.systems_of(kernel, params._replace(T=T, **values))
+    y = loops.match_varying(y, (params, T, values, y, lengths))
 
     def stretch(y: Variables, step: tuple[Array, StackedSystems]) -> tuple[Variables, Variables]:
         length, system = step
-        if at is None or isinstance(system, tuple):
-            y = any_duration.propagate(kernel, params, any_duration.single_system(kernel, system), y, length, 0)
+        if at is None:
+            y = any_duration.propagate(kernel, any_duration.single_system(kernel, system), y, length, 0)
         else:
-            y = any_duration.propagate(kernel, params, systems, y, length, system)
+            y = any_duration.propagate(kernel, systems, y, length, system)
         return y, y
 
     # Many systems are scanned over, one for each stretch: the derivative of a loop that indexes all of them would visit
     # all of them in each stretch.
-    steps = any_duration.stack_systems(systems, len(lengths)) if at is None else at[:-1]
+    steps = any_duration.stack_systems(kernel, systems, len(lengths)) if at is None else at[:-1]
     _, ends = jax.lax.scan(stretch, y, (lengths, steps))
     starts = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y, ends)
     y = tuple(start[which] for start in starts)
-    y = any_duration.propagate(kernel, params, systems, y, since, which if at is None else at[which])
+    y = any_duration.propagate(kernel, systems, y, since, which if at is None else at[which])
+    if values:
+        params = params._replace(**{name: value[which] for name, value in values.items()})
     return equations.conductance(kernel, equations.output_weights(kernel, params), y)

@@ -138,7 +138,7 @@ def _names(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _is_pure(module: str) -> bool:
     """Whether the functions of a module depend only on their arguments and on settings that JAX itself compares."""
-    return module.partition(".")[0] in ("jax", "jaxlib") or module == "synkin.currents"
+    return module.partition(".")[0] in ("jax", "jaxlib") or module == "synkin.runs.currents"
 
 
 def _is_named_tuple(kind: type) -> bool:

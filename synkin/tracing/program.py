@@ -21,7 +21,7 @@ class Program:
         self._jaxpr, self.key = jaxpr, key
         self.calls_python = any(map(_calls_python, jaxpr.eqns))
         self.compiled: Callable[..., tuple[AnyState, Pytree]] | None = None  # the run whose steps this reads
-        self.compiled_varying: Callable[..., tuple[AnyState, Array | None, Pytree]] | None = (
+        self.compiled_varying: Callable[..., tuple[AnyState, Array | None, Pytree]] | None = None
             None  # the same where parameters vary
         )
 

@@ -1,6 +1,7 @@
 """The variables of a kernel after stretches of any length, exactly: for `synkin.respond` and protocols."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import jax
@@ -17,10 +18,11 @@ from synkin.solving.propagators.gate_integrals import gate_integrals
 from synkin.solving.propagators.gate_rates import gate_rates
 from synkin.solving.propagators.matrix_exponential import SquaringTable, apply_by_squaring, squaring_table
 
-# What `propagate` needs of a kernel at several concentrations: a table of squarings, or the concentrations in mM, (C,).
-Systems: TypeAlias = SquaringTable | Array
-# The same with the axis of the concentrations in front of every array, to be scanned over.
-StackedSystems: TypeAlias = tuple[Array, Array, Array] | Array
+# What `propagate` needs of a kernel with several sets of parameters: a table of squarings, or the ``Params``, of arrays
+# (C,), or () where all sets have the same value.
+Systems: TypeAlias = SquaringTable | AnyParams
+# The same with the axis of the sets in front of every array, to be scanned over.
+StackedSystems: TypeAlias = tuple[Array, Array, Array] | AnyParams
 
 _MATRIX = {"occupancies": generator, "affine": augmented_matrix}
 
@@ -44,51 +46,69 @@ def propagation(kernel: Kernel, params: AnyParams) -> Callable[[Variables, Array
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
     table = squaring_table(matrices, conserved=_is_conserved(kernel))
-    return lambda y, duration, at: propagate(kernel, params, table, y, duration, int(at))
+    return lambda y, duration, at: propagate(kernel, table, y, duration, int(at))
 
 
-def systems_at(kernel: Kernel, params: AnyParams, T: Array) -> Systems:
-    """The systems of a kernel at the concentrations ``T`` (C,) mM."""
+def systems_of(kernel: Kernel, params: AnyParams, *, with_transmitter: bool = True) -> Systems:
+    """The systems of a kernel with several sets of parameters.
+
+    Args:
+        kernel: a kernel of one part.
+        params: its ``Params``, each an array (C,), or a scalar.
+        with_transmitter: whether there is transmitter, of the concentration T.
+    """
     if not kernel.structure.has_matrix:
-        return T
-    matrix = _MATRIX[kernel.structure.kind]
-    matrices = jax.vmap(lambda T: matrix(kernel, params._replace(T=T), with_transmitter=True))(T)
+        return params
+    matrix = partial(_MATRIX[kernel.structure.kind], kernel, with_transmitter=with_transmitter)
+    matrices = jax.vmap(matrix)(_spread(params))
     return squaring_table(matrices, conserved=_is_conserved(kernel))
 
 
-def stack_systems(systems: Systems, count: int) -> StackedSystems:
+def stack_systems(kernel: Kernel, systems: Systems, count: int) -> StackedSystems:
     """The first ``count`` of the systems, with their axis in front of every array."""
     if isinstance(systems, SquaringTable):
         return systems.generator[:count], systems.step[:count], jnp.moveaxis(systems.powers, 1, 0)[:count]
-    return systems[:count]
+    return jax.tree.map(lambda value: value[:count], _spread(systems))
 
 
 def single_system(kernel: Kernel, stacked: StackedSystems) -> Systems:
     """One system as `Systems`, of one entry of what `stack_systems` returned."""
-    if isinstance(stacked, tuple):
+    if kernel.structure.has_matrix:
         generator, step, powers = stacked
         return SquaringTable(generator[None], step[None], powers[:, None], _is_conserved(kernel))
-    return stacked[None]
+    return jax.tree.map(lambda value: value[None], stacked)
 
 
 def propagate(
-    kernel: Kernel, params: AnyParams, systems: Systems, y: Variables, duration: Array, at: int | Array
+    kernel: Kernel,
+    systems: Systems,
+    y: Variables,
+    duration: Array,
+    at: int | Array,
+    *,
+    with_transmitter: bool = True,
 ) -> Variables:
     """The variables after exact stretches of time.
 
     Args:
         kernel: a kernel of one part.
-        params: its ``Params``, scalars.
-        systems: see `Systems`.
+        systems: see `systems_of`.
         y: variables of any one shape.
         duration: ms, of that shape.
         at: index of the system that acts: a number, or int32 of that shape or a scalar.
+        with_transmitter: as for `systems_of`.
     """
     if not isinstance(systems, SquaringTable):
-        return _propagate_closed_form(kernel, params._replace(T=systems[at]), y, duration, with_transmitter=True)
+        params = jax.tree.map(lambda value: value[at] if value.ndim else value, systems)
+        return _propagate_closed_form(kernel, params, y, duration, with_transmitter=with_transmitter)
     if systems.conserved:
         return tuple(apply_by_squaring(systems, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
     return tuple(apply_by_squaring(systems, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
+
+
+def _spread(params: AnyParams) -> AnyParams:
+    """Parameters of one shape, (C,)."""
+    return params._make(jnp.broadcast_arrays(*params))
 
 
 def _propagate_closed_form(
