@@ -18,7 +18,7 @@ from jax.typing import ArrayLike, DTypeLike
 from synkin.arguments import units
 from synkin.arguments.choices import check_kernel, check_random_key
 from synkin.arguments.declaration import AnyParams, AnyState, Declaration, KernelDeclaration
-from synkin.arguments.inputs import AddsWeight, StartsPulse
+from synkin.arguments.inputs import AddsWeight, StartsPulse, StartsWeightedPulse
 from synkin.arguments.known import concrete_value
 from synkin.arguments.numbers import (
     Real,
@@ -211,6 +211,7 @@ def bind_events(
     overlap: str,
     dtype: DTypeLike | None,
     rest: RestState[AnyKernel],
+    weighted: bool = False,
 ) -> Events:
     """The arguments of `synkin.respond`; ``rest`` gives the state at rest of checked parameters.
 
@@ -221,7 +222,9 @@ def bind_events(
     has_units = units.among(params, spike_times, times, weights, delay, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
     spike_times, times = units.strip_unit("spike_times", spike_times, "ms"), units.strip_unit("times", times, "ms")
-    weights, t0 = units.strip_unit("weights", weights, "mS"), units.strip_unit("t0", t0, "ms")
+    kind = StartsWeightedPulse() if weighted else kernel.input
+    weights = units.strip_unit("weights", weights, kind.unit)
+    t0 = units.strip_unit("t0", t0, "ms")
     kernel.input.check_overlap(overlap)
     params = check_params(params, (), kernel)
     if state is not None:
@@ -232,7 +235,7 @@ def bind_events(
     times = check_times("times", times, sort=False)
     t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:
-        weights = kernel.input.check_weights(weights, np.shape(spike_times))
+        weights = kind.check_weights(weights, np.shape(spike_times))
     start = None if state is None else t0
     if start is not None:
         check_not_before("spike_times", spike_times, t0)
@@ -242,7 +245,7 @@ def bind_events(
     if state is None:
         state = rest(kernel, params, wanted)
     inputs = None
-    if kernel.input.takes_weights:
+    if weighted or kernel.input.takes_weights:
         inputs = jnp.ones(np.shape(spike_times), wanted) if weights is None else as_array(weights, wanted)
     spike_times, inputs = ordered(*padded(spike_times, inputs))
     if inputs is None:

@@ -204,6 +204,15 @@ class StartsWeightedPulse(StartsPulse):
             raise ValueError(f"Argument `{name}` must have weights of 0 or more, but has one of {known.min()}.")
         return values
 
+    def check_weights(self, value: Any, expected: Shape) -> Any:
+        value = as_real("weights", value)
+        if np.shape(value) != expected:
+            raise ValueError(f"Argument `weights` must have shape {expected}, but has shape {np.shape(value)}.")
+        checked = self.check_values("weights", value)
+        if is_concrete(checked):
+            return checked
+        return nan_unless(checked, (as_floating(checked) >= 0) & jnp.isfinite(as_floating(checked)))
+
     def nan_if_invalid_state(self, state: Any, params: Any, inputs: Any) -> Any:
         """NaN where a traced parameter is, or a traced weight is negative or not finite."""
         state = super().nan_if_invalid_state(state, params, True)

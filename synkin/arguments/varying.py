@@ -29,7 +29,7 @@ from synkin.arguments.numbers import (
     nan_unless,
 )
 from synkin.arguments.params_and_states import check_params, check_range, check_state, nan_if_invalid
-from synkin.arguments.times import check_dt, nan_if_invalid_dt
+from synkin.arguments.times import check_dt, check_in_order, check_times, nan_if_invalid_dt, nan_if_unordered
 
 # The range of a parameter in mV where nothing else is known of it: that of membranes.
 _VOLTAGES = (-120.0, 80.0)
@@ -101,6 +101,31 @@ def check_stretches(kernel: KernelDeclaration, varying: Mapping[str, Any], count
         if kernel.bare(name) == "T":
             raise ValueError(f"Argument `varying` must not have `{name}`, as the concentrations are given, but has.")
     return {name: check_value(kernel, name, varying[name], count, ()) for name in names}
+
+
+def bind_pieces(kernel: KernelDeclaration, varying: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The edges in ms and the values of parameters that are constant between edges.
+
+    Raises:
+        TypeError, ValueError: names, edges or values that make no sense.
+    """
+    edges, values = {}, {}
+    for name in check_names(kernel, varying):
+        if isinstance(kernel.input, StartsPulse) and kernel.bare(name) == "T":
+            raise ValueError(
+                f"Argument `varying` must not have `{name}`, which pulses have: give their heights as `weights`, or "
+                "take synkin.concentration_jumps."
+            )
+        pair = varying[name]
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"Argument `varying` must give `{name}` as (edges, values), but gives {describe(pair)}.")
+        own = check_times("edges", units.strip_unit("edges", pair[0], "ms"), sort=False)
+        check_in_order("edges", own)
+        if np.ndim(own) != 1 or len(own) < 2:
+            raise ValueError(f"The edges of `{name}` must have shape (E + 1,), but have shape {np.shape(own)}.")
+        edges[name] = nan_if_unordered(own)
+        values[name] = check_value(kernel, name, pair[1], len(own) - 1, ())
+    return edges, values
 
 
 def bounds(kernel: KernelDeclaration, values: Mapping[str, Any], dtype: Any) -> dict[str, tuple[Array, Array]]:

@@ -6,7 +6,7 @@ spike before it over the time since then. The cost grows with spikes + samples, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,8 @@ from synkin.arguments import units
 from synkin.arguments.bind import bind_events
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
+from synkin.arguments.varying import bind_pieces
+from synkin.runs import varying_events
 from synkin.solving import limits, loops, pulses
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
@@ -33,6 +35,7 @@ def respond(
     times: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     delay: ArrayLike = 0.0,
     state: AnyState = None,
     t0: ArrayLike = 0.0,
@@ -51,7 +54,11 @@ def respond(
         params: the kernel's ``Params``, scalars.
         spike_times: (K,) ms, in any order: they are sorted, and their weights with them; inf pads.
         times: (M,) ms, in any order.
-        weights: (K,) mS for alpha, expon and dual_expon, 1 each by default.
+        weights: (K,), 1 each by default: what a spike adds, for alpha, expon and dual_expon in mS; for a receptor the
+            height of its pulse in units of T, 0 or more.
+        varying: parameters that vary, by name, as in ``{"V": (edges, values)}``: edges (E + 1,) ms, in order, and
+            values (E,), each between two edges; the first and the last go on beyond. For the concentration itself take
+            `synkin.concentration_jumps`.
         delay: ms, 0 or more, by which every spike acts later than its time.
         state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
         t0: time of ``state`` in ms; no spike, with its delay, and no sample may come before it.
@@ -70,6 +77,9 @@ def respond(
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
     makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
     """
+    if varying or (weights is not None and isinstance(kernel.input, StartsPulse)):
+        options = (weights, varying or {}, delay, state, t0, overlap, dtype)
+        return _respond_varying(kernel, params, spike_times, times, *options)
     given = bind_events(
         kernel,
         params,
@@ -86,6 +96,71 @@ def respond(
     stretches = _stretches(given.spike_times, given.times, given.start, given.dtype)
     g = _respond(kernel, given.params, given.state, given.inputs, *stretches, overlap)
     return units.quantity(g, "mS") if given.has_units else g
+
+
+def _respond_varying(
+    kernel: Kernel,
+    params: AnyParams,
+    spike_times: ArrayLike,
+    times: ArrayLike,
+    weights: ArrayLike | None,
+    varying: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    delay: ArrayLike,
+    state: AnyState,
+    t0: ArrayLike,
+    overlap: str,
+    dtype: DTypeLike | None,
+) -> Array:
+    weighted = weights is not None and isinstance(kernel.input, StartsPulse)
+    edges, values = bind_pieces(kernel, varying)
+    begins = params._replace(**{name: value[0] for name, value in values.items()}) if values else params
+    given = bind_events(
+        kernel,
+        begins,
+        spike_times,
+        times,
+        weights=weights,
+        weighted=weighted,
+        delay=delay,
+        state=state,
+        t0=t0,
+        overlap=overlap,
+        dtype=dtype,
+        rest=limits.at_rest,
+    )
+    # The moments at which something changes: spikes, and the edges between two values of a parameter.
+    moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), edges, given.dtype)
+    start = given.start
+    if start is None and len(moments):  # at rest nothing changes before the first moment
+        start = moments[0]
+    _, before, latest, since = _stretches(moments, given.times, start, given.dtype)
+    at = {name: _values_at(moments, edges[name], value, start) for name, value in values.items()}
+    at = {name: jnp.asarray(value, given.dtype) for name, value in at.items()}
+    g = varying_events.respond(kernel, given.params, at, given.state, is_spike, weight, before, latest, since, overlap)
+    has_units = given.has_units or units.among(*(part for pair in varying.values() for part in pair))
+    return units.quantity(g, "mS") if has_units else g
+
+
+def _merged(spike_times: Any, inputs: Array, edges: Mapping[str, Any], dtype: DTypeLike) -> tuple[Any, Array, Array]:
+    """All moments in order, which of them are spikes, and the weight of these."""
+    inner = [edge[1:-1] for edge in edges.values()]
+    traced = any(isinstance(t, jax.Array) for t in (spike_times, *inner))
+    xp = jnp if traced else np
+    moments = xp.concatenate([xp.asarray(t, dtype if traced else float) for t in (spike_times, *inner)])
+    order = xp.argsort(moments, stable=True)
+    more = len(moments) - len(spike_times)
+    is_spike = jnp.concatenate([jnp.isfinite(jnp.asarray(spike_times, dtype)), jnp.zeros(more, bool)])
+    weight = jnp.concatenate([inputs, jnp.zeros(more, inputs.dtype)])
+    return moments[order], is_spike[order], weight[order]
+
+
+def _values_at(moments: Any, edges: Any, values: Any, start: Any) -> Any:
+    """The value of a parameter at the start and from each moment on."""
+    traced = any(isinstance(t, jax.Array) for t in (moments, edges, values, start))
+    xp = jnp if traced else np
+    at = moments if start is None else xp.concatenate([xp.asarray(start)[None], moments])
+    piece = xp.clip(xp.searchsorted(xp.asarray(edges), at, side="right") - 1, 0, len(values) - 1)
+    return xp.asarray(values)[piece]
 
 
 def _stretches(

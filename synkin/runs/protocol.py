@@ -20,7 +20,6 @@ from synkin.arguments.numbers import as_array
 from synkin.solving import limits, loops
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
-from synkin.solving.propagators.any_duration import StackedSystems
 from synkin.solving.propagators.equations import Variables
 
 # The maximum number of different concentrations whose systems all stretches share.
@@ -146,7 +145,7 @@ def _answer_of_part(
     systems = any_duration.systems_of(kernel, params._replace(T=T, **values))
     y = loops.match_varying(y, (params, T, values, y, lengths))
 
-    def stretch(y: Variables, step: tuple[Array, StackedSystems]) -> tuple[Variables, Variables]:
+    def stretch(y: Variables, step: tuple[Array, Any]) -> tuple[Variables, Variables]:
         length, system = step
         if at is None:
             y = any_duration.propagate(kernel, any_duration.single_system(kernel, system), y, length, 0)

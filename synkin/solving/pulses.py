@@ -152,9 +152,12 @@ def whole_steps(T_dur: np.ndarray, dt: np.ndarray) -> np.ndarray:
 
 def restart(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
     """``pulse_left`` in ms right after ``spike`` (bool), off the grid; see `on_spike` for ``overlap``."""
-    if overlap == "ignore":
-        spike = spike & (pulse_left <= _END_SLACK * T_dur)
-    return jnp.where(spike, T_dur, pulse_left)
+    return jnp.where(restarts(pulse_left, spike, T_dur, overlap), T_dur, pulse_left)
+
+
+def restarts(pulse_left: Array, spike: Array, T_dur: Array, overlap: str) -> Array:
+    """Where ``spike`` starts a pulse; arguments as of `restart`."""
+    return spike & (pulse_left <= _END_SLACK * T_dur) if overlap == "ignore" else spike
 
 
 def consume(pulse_left: Array, duration: Array) -> tuple[Array, Array]:

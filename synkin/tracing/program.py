@@ -22,8 +22,6 @@ class Program:
         self.calls_python = any(map(_calls_python, jaxpr.eqns))
         self.compiled: Callable[..., tuple[AnyState, Pytree]] | None = None  # the run whose steps this reads
         self.compiled_varying: Callable[..., tuple[AnyState, Array | None, Pytree]] | None = None
-            None  # the same where parameters vary
-        )
 
     def __call__(self, state: AnyState, g: Array, *constants: Array) -> list[Array]:
         return jax.core.eval_jaxpr(self._jaxpr, constants, *state, g)
