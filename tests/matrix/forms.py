@@ -19,13 +19,10 @@ out for a reason that `meaningless` gives.
 
 import argparse
 import functools
-import itertools
 import os
-import random
 import re
 import warnings
 from contextlib import contextmanager
-from typing import NamedTuple
 
 if __name__ == "__main__":  # before JAX starts
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
@@ -36,19 +33,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-import synkin
-from tests.matrix.calls import (
-    FACTORS,
-    FUNCTIONS,
-    LINEAR,
-    PARAMS,
-    RESULT_UNITS,
-    SPIKES,
-    VALUES,
-    WEIGHTS,
-    N,
-    kernel_of,
-    state_of,
+from tests.matrix.calls import FUNCTIONS, LINEAR, RESULT_UNITS, N, kernel_of
+from tests.matrix.cells import (
+    KNOWN,
+    KNOWN_TOO,
+    covering,
+    formed,
+    is_quantity,
+    is_split,
+    may_refuse,
+    plain,
+    probe,
+    shape_of,
+    value,
+    without_unit,
 )
 from tests.matrix.transforms import (
     MODES,
@@ -57,359 +55,12 @@ from tests.matrix.transforms import (
     SHAPE,
     SLOPE,
     SPLITTING,
-    STACKING,
     TRANSFORMS,
     VALUE,
     Problem,
     mode,
     weights,
 )
-
-try:
-    import saiunit as u
-except ImportError:  # optional
-    u = None
-
-
-class Cell(NamedTuple):
-    """One call of the table."""
-
-    function: str
-    argument: str  # the one that comes in a form
-    kernel: str
-    method: str
-    container: str
-    dtype: str
-    transform: str
-    traces: str
-    mode: str
-
-    def __str__(self) -> str:
-        return "-".join(self).replace(" ", "_")
-
-
-CONTAINERS = ("number", "list", "numpy", "jax", "quantity", "fresh")
-DTYPES = ("bool", "int", "float32", "float64")
-ALL = Cell(
-    tuple(FUNCTIONS),
-    tuple(dict.fromkeys(name for f in FUNCTIONS.values() for name in f.needs + f.may)),
-    (*PARAMS, "none"),
-    ("exp_euler", "exact", "none"),
-    CONTAINERS,
-    DTYPES,
-    tuple(TRANSFORMS),
-    ("traced", "closed", "alone"),
-    tuple(MODES),
-)
-
-# Forms ----------------------------------------------------------------------------------------------------------------
-
-
-def shape_of(cell):
-    """The shape of the state: one synapse where each of its fields is one number."""
-    scalar = cell.function.startswith(("respond", "fit")) or (cell.argument, cell.container) == ("state", "number")
-    return () if scalar else (N,)
-
-
-def value(cell, name):
-    """An argument as NumPy arrays in double precision, cast to what the cell's dtype can hold."""
-    shape, kernel, in_question = shape_of(cell), kernel_of(cell.kernel), name == cell.argument
-    if name == "params":
-        spread = in_question and shape and cell.container != "number"
-        found = kernel.Params(*(p * FACTORS if spread else np.asarray(p) for p in PARAMS[cell.kernel]))
-    elif name == "state":
-        rest = 0.0 if cell.container == "fresh" else 1.0
-        found = jax.tree.map(lambda x: rest * x * (FACTORS if shape else 1), state_of(kernel))
-    elif name == "spikes":
-        found = (WEIGHTS if cell.kernel in LINEAR else SPIKES).astype(float)[: FUNCTIONS[cell.function].steps]
-        found = found if shape else found[:, 0]
-        if _one_step(cell.function):
-            found = found[0]
-        if in_question and cell.container == "number":
-            found = found.flat[0]
-    elif name == "trace":
-        found = _trace(cell.kernel)
-    else:
-        found = VALUES[name][0]
-        if in_question and cell.container == "number":
-            found = np.ravel(found)[0]
-    found = jax.tree.map(lambda x: np.asarray(x, float), found)
-    if not in_question or cell.dtype not in ("bool", "int"):
-        return found
-    return jax.tree.map(lambda x: (np.ceil(x) if cell.dtype == "int" else x != 0).astype(float), found)
-
-
-@functools.cache
-def _trace(name):
-    """A recording to fit, in whole numbers: 64 times a response, of parameters that `PARAMS` are not."""
-    kernel = kernel_of(name)
-    params = kernel.Params(*PARAMS[name])
-    params = params._replace(**{kernel.Params._fields[0]: params[0] * 1.25})
-    with mode(**MODES["x64"]):
-        g = synkin.respond(kernel, params, *(np.ceil(VALUES[name][0]) for name in ("spike_times", "times")))
-    return np.ceil(64 * np.asarray(g))
-
-
-def plain(tree, dtype):
-    """Arguments that are not in question: plain arrays of JAX."""
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
-
-
-def formed(cell):
-    """The argument in question in its form."""
-    if cell.container == "fresh":
-        kernel = kernel_of(cell.kernel)
-        return kernel.init(kernel.Params(*PARAMS[cell.kernel]), shape_of(cell))
-    dtypes = {"bool": bool, "int": int, "float32": np.float32, "float64": np.float64}
-    arrays = jax.tree.map(lambda x: np.asarray(x, dtypes[cell.dtype]), value(cell, cell.argument))
-    if cell.container in ("number", "list"):
-        return jax.tree.map(lambda x: x.tolist(), arrays)
-    if cell.container == "numpy":
-        return arrays
-    if cell.container == "jax" or cell.dtype != "float64":
-        arrays = jax.tree.map(jnp.asarray, arrays)
-    if cell.container == "jax":
-        return arrays
-    if cell.argument in ("params", "state"):
-        return type(arrays)(*(_quantity(x, unit) for x, unit in zip(arrays, _units(cell), strict=True)))
-    return _quantity(arrays, _units(cell)[0])
-
-
-def _units(cell):
-    kernel = kernel_of(cell.kernel)
-    if cell.argument == "params":
-        return tuple(kernel.UNITS)
-    if cell.argument == "state":
-        return tuple(kernel.variables.values())
-    if cell.argument == "spikes":
-        return ("mS" if cell.kernel in LINEAR else "1",)
-    return (VALUES[cell.argument][1],)
-
-
-def _unit(name):
-    """The unit of a name such as 1/ms/mM or mS*ms."""
-    over, *below = name.split("/")
-    unit = u.UNITLESS
-    for part in over.split("*"):
-        unit = unit if part == "1" else unit * getattr(u, part)
-    for part in below:
-        unit = unit / getattr(u, part)
-    return unit
-
-
-def _quantity(x, unit):
-    return x if unit == "1" else u.Quantity(x, unit=_unit(unit))
-
-
-def _plain(x, unit):
-    return x.to_decimal(_unit(unit)) if u is not None and isinstance(x, u.Quantity) else x
-
-
-# Cells --------------------------------------------------------------------------------------------------------------
-
-
-def meaningless(cell):
-    """Why a cell is no call at all, or None."""
-    function = FUNCTIONS[cell.function]
-    if cell.argument not in function.needs + function.may:
-        return "no such argument"
-    if cell.kernel not in function.kernels or cell.method not in function.methods:
-        return "no such kernel or method"
-    if ("+" in cell.kernel or cell.kernel == "nmda5") and cell.method == "exp_euler":
-        return "schemes and sums are solved by the exact method here"
-    if cell.argument == "weights" and cell.kernel not in LINEAR:
-        return "a receptor takes no weights"
-    return _no_form(cell) or _no_transform(cell)
-
-
-def _no_form(cell):
-    scalar = cell.argument in ("dt", "t", "t0", "T", "gain")
-    vector = cell.argument in ("times", "spike_times", "edges", "concentrations", "weights", "trace")
-    if cell.container == "fresh":
-        return None if cell.argument == "state" and cell.dtype == "float32" else "only a state comes from init"
-    if cell.dtype == "bool" and cell.argument != "spikes":
-        return "only spikes are booleans"
-    if cell.dtype == "float32" and cell.container in ("number", "list"):
-        return "Python has no such numbers"
-    if (cell.container, cell.dtype) == ("jax", "float64") and cell.mode != "x64":
-        return "JAX has no such arrays in this mode"
-    if cell.container == "number" and (vector or (cell.argument == "spikes" and not _one_step(cell.function))):
-        return "a train or a recording is no number"
-    if cell.container == "list" and (scalar or _scalars(cell)):
-        return "a scalar is no list"
-    if cell.container == "list" and cell.argument == "spikes" and not FUNCTIONS[cell.function].steps:
-        return "an empty list has no second axis"
-    unitless = u is None or cell.dtype == "bool" or all(unit == "1" for unit in _units(cell))
-    return "a number without a unit" if cell.container == "quantity" and unitless else None
-
-
-def _one_step(function):
-    return function in ("step", "step ignore", "object update")
-
-
-def _scalars(cell):
-    return cell.argument in ("params", "state") and cell.function.startswith(("respond", "fit"))
-
-
-def _no_transform(cell):
-    kind = TRANSFORMS[cell.transform][0]
-    if cell.mode == "disable_jit" and cell.function.startswith("simulate empty"):
-        return "JAX scans nothing there"
-    if cell.transform == "eager":
-        return None if cell.traces == "traced" else "nothing is traced"
-    if cell.mode == "disable_jit" and cell.transform in (*SPLITTING, "donated"):
-        return "needs jit"
-    if cell.function == "init" and cell.transform in SPLITTING:
-        return "a shape is given, and not split"
-    if cell.transform == "donated":
-        returned = cell.function.startswith(("step", "simulate"))
-        fresh = returned and (cell.container, cell.traces) == ("fresh", "traced")
-        return None if fresh else "donated is a fresh state, for the next"
-    if cell.function == "fit" and (kind != VALUE or cell.transform in SPLITTING):
-        return "a fit is not differentiated or split"
-    if FUNCTIONS[cell.function].may_refuse and kind != VALUE:
-        return "objects are not differentiated"
-    if cell.traces == "alone":
-        return None if kind in (VALUE, SHAPE) else "nothing to differentiate"
-    if cell.traces == "traced":
-        if cell.container == "list":
-            return "a list is traced as its elements"
-        if kind in (SLOPE, SECOND) and cell.dtype in ("bool", "int"):
-            return "integers have no derivatives"
-        if cell.container == "number" and cell.transform in STACKING:
-            return "numbers are not stacked"
-    elif _probe(cell) is None:
-        return "there is nothing else to trace"
-    if cell.transform in SPLITTING and cell.traces == "closed" and _is_split(cell, cell.argument):
-        return "a whole array and parts of others"
-    return None
-
-
-def _is_split(cell, name):
-    return bool(shape_of(cell)) and (
-        name in ("spikes", "state") or (name == "params" == cell.argument and cell.container != "number")
-    )
-
-
-def _probe(cell):
-    """The argument that is traced where the one in question is closed over."""
-    needs = FUNCTIONS[cell.function].needs
-    order = ("params", "times", "dt", "V", "g")
-    return next((name for name in order if name in needs and name != cell.argument), None)
-
-
-def may_refuse(cell):
-    """Whether the documentation says that such a call is refused."""
-    under = cell.transform != "eager" and FUNCTIONS[cell.function].may_refuse
-    return under or (cell.argument == "state" and cell.dtype == "int")  # a state is of one floating dtype
-
-
-@functools.cache
-def covering(strength, number=None, seed=0):
-    """Few cells in which any ``strength`` entries that can stand together do so somewhere; always the same ones.
-
-    ``number`` of them, if it is given, and then none that takes long.
-    """
-    rng = random.Random(seed)
-    columns = list(itertools.combinations(range(len(Cell._fields)), strength))
-    missing = [(at, entries) for at in columns for entries in itertools.product(*(ALL[i] for i in at))]
-    rng.shuffle(missing)
-    seen, chosen = set(), []
-
-    def new(cell):
-        return {(at, tuple(cell[i] for i in at)) for at in columns} - seen
-
-    for at, entries in missing:
-        if len(chosen) == number:
-            break
-        if (at, entries) in seen:
-            continue
-        found = [cell for _ in range(8) if (cell := _complete(rng, dict(zip(at, entries, strict=True))))]
-        found = [cell for cell in found if number is None or _cost(cell) <= 4]
-        if found:
-            best = max(found, key=lambda cell: len(new(cell)) / _cost(cell))
-            seen |= new(best)
-            chosen.append(best)
-    return tuple(chosen)
-
-
-def _cost(cell):
-    """About how long a cell takes, beside others."""
-    slow = "bionmda" in cell.kernel and cell.method == "exact"
-    sloped = TRANSFORMS[cell.transform][0] in (SLOPE, SECOND)
-    by_step = cell.mode == "disable_jit" and (sloped or cell.function == "fit" or "+" in cell.kernel)
-    return 1 + 3 * slow + 8 * by_step + 24 * (slow and by_step) + 2 * sloped
-
-
-def _complete(rng, given, attempts=60):
-    """A random cell with these entries, or None."""
-    for _ in range(attempts):
-        cell = [given.get(i) for i in range(len(Cell._fields))]
-        function = cell[0] = cell[0] or rng.choice(ALL.function)
-        row = FUNCTIONS[function]
-        for i, options in ((1, row.needs + row.may), (2, row.kernels), (3, row.methods)):
-            cell[i] = cell[i] or rng.choice(options)
-        cell = Cell(*(entry or rng.choice(options) for entry, options in zip(cell, ALL, strict=True)))
-        if meaningless(cell) is None:
-            return cell
-    return None
-
-
-def _cells(table):
-    rows = table.strip().splitlines()
-    return tuple(Cell(*row.split(", ")) for row in rows if not row.startswith("#"))
-
-
-# What once failed, whatever `covering` picks.
-KNOWN = _cells("""
-# Spikes that are numbers, closed over, were looked at by staged operations.
-simulate, spikes, ampa, exp_euler, jax, int, jit, alone, default
-simulate, spikes, alpha, exact, jax, float32, make_jaxpr, alone, default
-step, spikes, ampa, exp_euler, jax, float32, scan, alone, default
-# Lists and numbers.
-simulate, params, ampa, exp_euler, list, float64, eager, traced, default
-simulate, state, ampa, exact, list, float64, jit, closed, default
-simulate, state, alpha, exact, number, float64, eager, traced, default
-step, params, ampa, exact, list, int, grad, closed, default
-# Whole spike times made the start a whole number too.
-respond state, spike_times, expon, exact, list, int, eager, traced, default
-# Quantities in the functions for a loop of one's own.
-step, params, ampa, exact, quantity, float64, jit, alone, default
-step, dt, expon, exact, quantity, float64, eager, traced, default
-coba, g, none, none, quantity, float32, eager, traced, default
-# A fresh state was one buffer under several names.
-step, state, ampa, exact, fresh, float32, donated, traced, default
-simulate, state, alpha, exact, fresh, float32, donated, traced, default
-# It lay otherwise over the devices than the spikes; in a loop of one's own, too.
-simulate, spikes, ampa, exact, numpy, bool, shard_map, traced, default
-stepper, spikes, ampa, exp_euler, numpy, float32, shard_map, traced, default
-# No steps at all.
-simulate empty parallel, spikes, ampa, exact, numpy, bool, eager, traced, default
-simulate empty, params, ampa, exact, jax, float32, grad, traced, default
-# What a readout closes over may be a number that is differentiated.
-simulate readout, gain, ampa, exact, number, float64, grad, traced, default
-# The gradient of a batch of runs, of kernels in which one variable drives another.
-simulate, params, alpha, exact, jax, float32, grad of vmap, traced, default
-# A fit where it cannot be.
-fit, trace, ampa, exact, numpy, float64, jit, traced, default
-# And a sum.
-simulate readout, gain, expon+dual_expon, exact, number, float64, grad, traced, default
-""")
-# The same of more kernels and on four devices; and a pulse that ends on a sample, where g has two slopes.
-KNOWN_TOO = _cells("""
-step, state, bionmda, exact, fresh, float32, donated, traced, default
-step, state, dual_expon, exact, fresh, float32, donated, traced, default
-simulate, spikes, expon, exact, numpy, float32, shard_map on 4, traced, default
-simulate, params, bionmda, exact, jax, float32, grad of vmap, traced, default
-simulate, params, dual_expon, exact, jax, float32, grad of vmap, traced, default
-simulate checkpoint, params, dual_expon, exact, jax, float32, grad of vmap, traced, default
-stepper ignore, params, ampa, exact, list, int, grad of checkpoint, closed, rank
-step, params, ampa+nmda5, exact, quantity, float64, jit, traced, default
-stepper passed, params, ampa+nmda5, exact, jax, float32, grad, traced, default
-""")
-
-
-# A cell is tried -----------------------------------------------------------------------------------------------------
 
 # Relative to the largest number: of values, slopes (the reference is a central difference), second derivatives.
 TOLERANCE = {
@@ -462,11 +113,11 @@ def _problem(cell, expected):
     if cell.traces == "alone":
         traced = {}
     elif cell.transform in SPLITTING:
-        traced = {name: x for name, x in arguments.items() if _is_split(cell, name)}
-        own = cell.argument if cell.traces == "traced" else _probe(cell)
+        traced = {name: x for name, x in arguments.items() if is_split(cell, name)}
+        own = cell.argument if cell.traces == "traced" else probe(cell)
         traced[own] = arguments[own] if own == cell.argument else plain(value(cell, own), dtype)
     elif cell.traces == "closed":
-        traced = {_probe(cell): plain(value(cell, _probe(cell)), dtype)}
+        traced = {probe(cell): plain(value(cell, probe(cell)), dtype)}
     else:
         traced = {cell.argument: arguments[cell.argument]}
     kernel, unit = kernel_of(cell.kernel), RESULT_UNITS.get(cell.function, "mS")
@@ -474,9 +125,7 @@ def _problem(cell, expected):
     def f(traced):
         given = {name: x for name, x in {**arguments, **traced}.items() if name != "nothing"}
         out = function.call(kernel, cell.method, given, shape_of(cell))
-        return jax.tree.map(
-            lambda x: _plain(x, unit), out, is_leaf=lambda x: u is not None and isinstance(x, u.Quantity)
-        )
+        return jax.tree.map(lambda x: without_unit(x, unit), out, is_leaf=is_quantity)
 
     y = traced or {"nothing": jnp.zeros(())}
     direction = None
@@ -487,7 +136,7 @@ def _problem(cell, expected):
         direction = jax.tree.unflatten(structure, [_like(leaf, to) for leaf, to in towards])
 
     def split(shape):
-        on = any(_is_split(cell, name) for name in traced) and shape[-1:] == (N,)
+        on = any(is_split(cell, name) for name in traced) and shape[-1:] == (N,)
         return PartitionSpec(*[None] * (len(shape) - 1), "synapses") if on else PartitionSpec()
 
     return Problem(f, y, direction, split, lambda: expected()[VALUE])
@@ -506,7 +155,7 @@ def _direction(given):
 
 def _base_argument(cell):
     """The argument in whose direction slopes are taken."""
-    return cell.argument if cell.traces == "traced" else (_probe(cell) if cell.traces == "closed" else None)
+    return cell.argument if cell.traces == "traced" else (probe(cell) if cell.traces == "closed" else None)
 
 
 def _key(cell):
