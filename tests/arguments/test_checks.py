@@ -66,9 +66,9 @@ def test_what_is_known_is_looked_at_in_every_transformation(kernel, transformati
         spike = spikes[0]
         return lambda dt: kernel.step(params, state, 0.0, spike, dt * DT)[1]
 
-    def response(spike_times, times, params=right):
+    def response(spike_times, times, params=right, **given):
         spike_times, times = jnp.asarray(spike_times), jnp.asarray(times)
-        return lambda x: x * respond(kernel, params, spike_times, times)
+        return lambda x: x * respond(kernel, params, spike_times, times, **given)
 
     good = [call(spikes) for call in (run, step) for spikes in KNOWN.values()] + [response([1.0, 2.0], [1.5, 3.0])]
     for call in good:  # traced, and not compiled
@@ -76,8 +76,10 @@ def test_what_is_known_is_looked_at_in_every_transformation(kernel, transformati
     wrong = [call(jnp.full((STEPS, SYNAPSES), jnp.nan)) for call in (run, step)]
     wrong += [call(np.full_like(SPIKES, np.inf)) for call in (run, step)] + [run(SPIKES, bad), step(SPIKES, bad)]
     wrong += [response([1.0], [2.0], bad), response([np.nan, 1.0], [2.0]), response([1.0], [np.inf])]
+    late = {"state": kernel.init(right, ()), "t0": 1.5}
+    wrong += [response([1.0], [2.0], **late), response([2.0], [1.0], **late)]
     for call in wrong:
-        with pytest.raises(ValueError, match=r"^(Parameter|Argument) `\w+` must be .*, but .*\."):
+        with pytest.raises(ValueError, match=r"^(Parameter|Argument) `\w+` must .*, but .*\."):
             TRANSFORMATIONS[transformation](call)
 
 
