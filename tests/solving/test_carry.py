@@ -210,21 +210,12 @@ def ran(kernel, spike):
     return simulate(kernel, kernel.Params(), jnp.stack([spike, spike]), DT)[1]
 
 
-def updated(kernel, spike):
-    with environ.context(dt=DT):
-        return synkin.objects.Synapse(kernel, jnp.shape(spike)).update(spike)
-
-
-def object_ran(kernel, spike):
-    return synkin.objects.Synapse(kernel, jnp.shape(spike)).run(jnp.stack([spike, spike]), DT)
-
-
 def released(kernel, spike):
     tm = synkin.tsodyks_markram
     return tm.step(tm.Params(), tm.init(tm.Params(), jnp.shape(spike)), 0.0, spike, DT)[1]
 
 
-@pytest.mark.parametrize("take", [stepped, one_step, ran, updated, object_ran, released])
+@pytest.mark.parametrize("take", [stepped, one_step, ran, released])
 def test_what_is_no_spike_is_refused(take):
     for wrong in (0.015625, 0.5, -1.0, 2.0, 5.0):
         low, high = min(wrong, 0.0), max(wrong, 0.0)
