@@ -63,7 +63,9 @@ def test_each_step_is_one_kernel_a_synapse(page):
     # The state of its receptors is that of one at each synapse, whoever listens.
     speakers = jnp.asarray(np.asarray(page["W_nmda"].indices)[::200, 1])
     state, _ = synkin.simulate(bionmda, bionmda.Params(), arriving[:, speakers], 0.1)
-    assert np.asarray(page["nmda"].state(page["network"].nmda).g)[speakers] == pytest.approx(state.g, abs=1e-6)
+    assert np.asarray(page["nmda"].state(page["network"].nmda).g)[speakers] == pytest.approx(
+        np.asarray(state.g), abs=1e-6
+    )
     assert np.ptp(np.asarray(state.g)) > 0.1
 
 
@@ -107,6 +109,7 @@ def test_tables_and_events_are_the_matrix(page):
     )
 
 
+@pytest.mark.wide
 def test_brainevent(page):
     pytest.importorskip("brainevent")
     text = next(text for text in BLOCKS if "import brainevent" in text)

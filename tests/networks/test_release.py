@@ -5,7 +5,6 @@ import math
 import pickle
 from functools import partial
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +32,12 @@ release = jax.jit(tsodyks_markram.release, static_argnames=("n", "dtype"))
 run = jax.jit(tsodyks_markram.run, static_argnames=("n", "dtype"))
 TOLERANCE = {"float32": 1e-6, "float64": 1e-13}
 close, equal = np.testing.assert_allclose, np.testing.assert_array_equal
+
+
+def same(got, expected, **tolerance):
+    """Trees of the same shapes and dtypes, and of the same numbers."""
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), got) == jax.tree.map(lambda x: (x.shape, x.dtype), expected)
+    jax.tree.map(partial(close, **tolerance), got, expected)
 
 
 def not_back(params, h):
@@ -72,7 +77,7 @@ def test_numbers_worked_out_by_hand(dtype):
         assert digits(release(params, 0.4 * TWENTY, dtype=dtype)[:5]) == expected.split()
 
 
-@pytest.mark.parametrize("params", [FACILITATING, Params(0.7, 30.0, 200.0), Params(1.0, 5.0, 3.0), *ACTIVE])
+@pytest.mark.parametrize("params", [FACILITATING, Params(1.0, 5.0, 3.0), *ACTIVE[1:]])
 def test_between_spikes_it_is_the_equations(params, x64):
     """Solved by DOP853, a spike changing u and then x and y; this is what the sums give, too."""
     u, x, y, t, expected = 0.0, 1.0, 0.0, TIMES[0], []
@@ -93,7 +98,7 @@ def test_between_spikes_it_is_the_equations(params, x64):
     close(by_sums(params, TIMES), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("params", [DEPRESSING, Params(1.0, 800.0, 0.0), *ACTIVE[1:3]])
+@pytest.mark.parametrize("params", [Params(1.0, 800.0, 0.0), ACTIVE[2]])
 def test_single_precision_keeps_its_digits(params, x64):
     """In a long train, also where next to nothing is left to release."""
     times = np.cumsum(np.random.default_rng(1).exponential(50.0, 1000))
@@ -122,35 +127,30 @@ def jacobians(v):
     return jax.jacfwd(vector)(v), jax.jacrev(vector)(v)
 
 
-def test_time_constants_of_0_and_extremes_of_U(x64):
-    """The limit, in value and derivative, which is that from the right: tiny constants give the same."""
+def test_limits_and_gradients(x64, quickly_compiled):
+    """In each parameter and each time, unsorted; where one is 0 that is the limit from the right, as of tiny ones."""
     values, order = jax.jit(vector), [5, 1, 0, 7, 2, 3, 6, 4]
+    gradient = partial(differences.gradient, values, one_by_one=True)
     for params in ZERO:
         v = np.concatenate([params, TIMES])
         close(values(v)[:-1], by_sums(params, TIMES), rtol=1e-12)
-        tiny = np.where(v == 0, 1e-30, v)
-        tiny[0] = v[0]
+        tiny = np.where((v == 0) & (np.arange(12) > 0), 1e-30, v)
         close(values(tiny), values(v), rtol=1e-12)
         assert np.isfinite(jacobians(tiny)).all()
-        expected = differences.gradient(vector, v, rule=differences.RIGHT)[:4].T
         for got in jacobians(v):
-            close(got[:, :4], expected, rtol=1e-6, atol=1e-9)
-    # In each parameter and each time, unsorted.
+            close(got[:, :4], gradient(v, rule=differences.RIGHT)[:4].T, rtol=1e-6, atol=1e-9)
     for params in (DEPRESSING._replace(tau_fac=20.0, tau_psc=3.0), *ACTIVE[1:4]):
         v = np.concatenate([params, TIMES[order]])
-        expected = differences.gradient(vector, v, h=1e-5).T
-        assert expected.shape == (9, 12)
         for got in jacobians(v):
-            assert differences.relative_error(got, expected) < 1e-6
+            assert differences.relative_error(got, gradient(v, h=1e-5).T) < 1e-6
             assert not got[-1].any()
-    assert not release(FACILITATING._replace(U=0.0), TIMES).any()
-    close(release(Params(1.0, 800.0, 0.0), TIMES)[1:], -np.expm1(-np.diff(TIMES) / 800))
-
-
-def test_spikes_at_one_time_act_one_after_the_other(x64):
-    close(release(Params(0.5, 100.0, 100.0), [4.0, 4.0]), [0.5, 0.75 * 0.5])
-    close(release(Params(1.0, 100.0, 100.0), [4.0, 4.0]), [1.0, 0.0])
-    assert np.isfinite(jax.grad(lambda t: release(FACILITATING, t).sum())(jnp.array([4.0, 4.0]))).all()
+    # Spikes at one time act one after the other.
+    for U, expected in ((0.5, [0.5, 0.375]), (1.0, [1.0, 0.0])):
+        v = np.array([U, 100.0, 100.0, 0.0, *[4.0] * 2, *[np.inf] * 6])
+        close(values(v)[:2], expected, rtol=1e-12)
+        equal(values(v)[2:], 0)
+        assert np.isfinite(jacobians(v)).all()
+        assert not np.asarray(jacobians(v))[:, :, 6:].any()
 
 
 @pytest.mark.wide
@@ -168,11 +168,11 @@ def test_gradient_through_the_response(x64):
         assert differences.relative_error(gradient(jnp.asarray(v)), expected) < 1e-6
 
 
-def test_gradient_of_a_run(x64):
+def test_gradient_of_a_run(x64, quickly_compiled):
     spikes = np.isin(np.arange(100), [0, 7, 8, 40, 99])
     f = lambda v: tsodyks_markram.run(Params(*v[:4]), spikes, 0.5, state=State(*v[4:]))[1]  # noqa: E731
     v = np.array([0.2, 30.0, 20.0, 30.0, 0.1, 0.3, 0.2])
-    expected = differences.gradient(f, v).T
+    expected = differences.gradient(jax.jit(f), v, one_by_one=True).T
     for got in jax.jit(lambda v: (jax.jacfwd(f)(v), jax.jacrev(f)(v)))(v):
         assert differences.relative_error(got, expected) < 1e-6
 
@@ -183,23 +183,17 @@ def test_gradient_of_a_run(x64):
 def test_times_and_numbers_of_every_kind(x64):
     order = np.random.default_rng(2).permutation(10)
     padded = np.append(TIMES, [np.inf, np.inf])
-    expected = np.append(release(FACILITATING, TIMES), [0, 0])
-    for times in (padded, padded + 1e9, list(padded), jnp.asarray(padded)):  # far from 0 they keep their resolution
+    expected = np.append(by_sums(FACILITATING, TIMES), [0, 0])
+    for times in (padded, padded + 1e9, list(padded)):  # far from 0 they keep their resolution
         close(tsodyks_markram.release(FACILITATING, times), expected, rtol=1e-6)
     for xp in (np, jnp):
         close(release(FACILITATING, xp.asarray(padded[order])), expected[order], rtol=1e-6)
-    gradient = jax.grad(lambda p, t: tsodyks_markram.release(p, t).sum(), argnums=(0, 1))
-    of_params, of_times = gradient(Params(*map(jnp.asarray, FACILITATING)), jnp.asarray(padded[order]))
-    assert np.isfinite([*of_params]).all()
-    assert np.isfinite(of_times).all()
-    equal(of_times[padded[order] == np.inf], 0)
     assert not release(FACILITATING, np.full(10, np.inf)).any()
     assert release(FACILITATING, np.zeros(0)).shape == (0,)
     for given in (Params(0.5, 800, 20), Params(np.float64(0.5), np.int32(800), jnp.float32(20))):
-        close(tsodyks_markram.release(given, TIMES), release(Params(0.5, 800.0, 20.0), TIMES), rtol=1e-6)
-    close(release(Params(), [0, 100, 50]), release(Params(), [0.0, 100.0, 50.0]), rtol=1e-6)
+        close(tsodyks_markram.release(given, TIMES.astype(int)), by_sums(given, TIMES.astype(int)), rtol=1e-6)
     U, many = jnp.array([0.2, 0.6]), np.array([padded, padded[order]])
-    got = jax.vmap(lambda U, t: tsodyks_markram.release(FACILITATING._replace(U=U), t))(U, many)
+    got = jax.jit(jax.vmap(lambda U, t: tsodyks_markram.release(FACILITATING._replace(U=U), t)))(U, many)
     for row, u, t in zip(got, U, many, strict=True):
         close(row, tsodyks_markram.release(FACILITATING._replace(U=u), t), rtol=1e-14)
 
@@ -207,7 +201,11 @@ def test_times_and_numbers_of_every_kind(x64):
 # On a grid
 
 
-@pytest.mark.parametrize("params", [FACILITATING, ZERO[1], ACTIVE[1], ACTIVE[2]])
+@pytest.mark.parametrize(
+    ("params", "dtype"),
+    [(FACILITATING, "float32"), (ZERO[1], "float64"), (ACTIVE[1], "float32"), (ACTIVE[2], "float64")],
+    indirect=["dtype"],
+)
 def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
     """A spike acts from the start of its step: row i is the time i dt. In pieces it is the same run."""
     rows, dt, tolerance = [0, 1, 5, 6, 7, 30, 79], 0.5, TOLERANCE[dtype]
@@ -216,8 +214,7 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
     state = tsodyks_markram.init(params, (2,), dtype=dtype)
     stepped = _scan(params, state, spikes, dt)
     whole = run(params, spikes, dt, dtype=dtype)
-    chex.assert_trees_all_close(stepped, whole, rtol=tolerance)
-    chex.assert_trees_all_equal_shapes_and_dtypes(stepped[0], state)
+    same(stepped, whole, rtol=tolerance)
     got = stepped[1]
     assert (got.shape, got.dtype) == ((80, 2), dtype)
     close(got[rows, 0], by_sums(params, dt * np.array(rows)), rtol=10 * tolerance)
@@ -225,7 +222,7 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
     equal(got[~spikes], 0)
     half, first = run(params, spikes[:40], dt, state=state)
     final, rest = run(params, spikes[40:], dt, state=half)
-    chex.assert_trees_all_close((final, jnp.concatenate([first, rest])), whole, rtol=10 * tolerance)
+    same((final, jnp.concatenate([first, rest])), whole, rtol=10 * tolerance)
 
 
 @jax.jit
@@ -236,13 +233,12 @@ def _scan(params, state, spikes, dt):
 def test_a_step_keeps_structure_shape_and_dtype(dtype):
     params = Params(0.5, np.full(3, 100.0), 3)
     state = tsodyks_markram.init(params, (2, 3), dtype=dtype)
-    chex.assert_trees_all_equal(list(state), [jnp.zeros((2, 3), dtype)] * 3)
+    same(list(state), [jnp.zeros((2, 3), dtype)] * 3)
     for spike in (True, np.ones((2, 3)), np.ones(3, "int32")):
         for options in ({}, {"key": jax.random.key(0), "n": 3}):
             step = partial(tsodyks_markram.step, params, **options)
             moved, released = jax.eval_shape(step, state, 0.0, spike, 0.1)
-            chex.assert_trees_all_equal_shapes_and_dtypes(moved, state)
-            assert (released.shape, released.dtype) == ((2, 3), dtype)
+            assert {(part.shape, str(part.dtype)) for part in (*moved, released)} == {((2, 3), dtype)}
 
 
 def test_without_a_spike_nothing_is_released():
@@ -318,30 +314,26 @@ def test_random_steps_have_them_too(params):
     assert (state.active <= state.depleted).all()
     assert bool(state.active.any()) == bool(params.tau_psc)
     assert not np.asarray(got)[np.isin(np.arange(61), rows, invert=True)].any()
-    # A scan of steps is as a run.
-    keys, one = jax.random.split(key, 61), tsodyks_markram.init(params, 3)
-    step = lambda state, row: tsodyks_markram.step(params, state, 0.0, row[1], dt, key=row[0], n=SITES)  # noqa: E731
-    scanned, _ = jax.lax.scan(step, one, (keys, spikes[:, :3]))
-    chex.assert_trees_all_close(scanned, run(params, spikes[:, :3], dt, key=key, n=SITES)[0], rtol=1e-6)
 
 
 def test_what_is_random_is_the_key_s():
-    key, times = jax.random.key(3), np.arange(100.0) * 20
-    draw = partial(tsodyks_markram.release, RANDOM, times, n=SITES)
-    equal(draw(key=key), draw(key=key))
-    assert (draw(key=key) != draw(key=jax.random.key(4))).any()
-    assert draw(key=jax.random.PRNGKey(3)).shape == (100,)
-    _, two = tsodyks_markram.run(RANDOM, np.ones((100, 2), bool), 20.0, key=key, n=SITES)
-    assert (two[:, 0] != two[:, 1]).any()
+    key, four = jax.random.key(3), np.array([5.0, np.inf, 1.0, 2.0])
+    draw = jax.jit(lambda key, params: tsodyks_markram.release(params, four, key=key, n=np.int64(SITES)))
+    equal(draw(key, RANDOM), draw(key, RANDOM))
+    assert any((draw(jax.random.key(i), RANDOM) != draw(key, RANDOM)).any() for i in range(4))
+    assert draw(jax.random.PRNGKey(3), RANDOM).shape == (4,)
     # At the limits there is no chance.
-    draw = partial(tsodyks_markram.release, key=key, n=np.int64(4))
-    equal(draw(Params(1.0, 0.0, 0.0), TIMES[:4]), 1)
-    equal(draw(Params(0.0, 9.0, 9.0), TIMES[:4]), 0)
-    equal(draw(Params(1.0, 1e30, 9.0), [5.0, np.inf, 1.0, 2.0]), [0, 0, 1, 0])
+    for params, expected in (
+        ((1.0, 0.0, 0.0), [1, 0, 1, 1]),
+        ((0.0, 9.0, 9.0), [0] * 4),
+        ((1.0, 1e30, 9.0), [0, 0, 1, 0]),
+    ):
+        equal(draw(key, Params(*params)), expected)
+    _, two = tsodyks_markram.run(RANDOM, np.ones((50, 2), bool), 20.0, key=key, n=SITES)
+    assert (two[:, 0] != two[:, 1]).any()
     # And there is no derivative.
-    f = lambda p, t: tsodyks_markram.release(p, t, key=key, n=3).sum()  # noqa: E731
-    slopes = jax.grad(f, argnums=(0, 1))(Params(*map(jnp.asarray, RANDOM)), jnp.asarray(TIMES))
-    assert not any(np.any(slope) for slope in jax.tree.leaves(slopes))
+    slopes = jax.grad(lambda p: draw(key, p).sum())(Params(*map(jnp.asarray, RANDOM)))
+    assert not any(np.any(slope) for slope in slopes)
 
 
 # What is traced and wrong

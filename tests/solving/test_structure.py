@@ -335,17 +335,12 @@ def test_a_gate_of_other_rates(what):
 
 def test_a_leak_that_may_be_0():
     """At rest off the grid only if it is."""
-    kernel = synkin.receptor(
-        lambda p, y, T: {"g": (p.alpha * T**p.r + p.d) * (1 - y.g) - p.beta * y.g},
-        *(Params, Open),
-        signed=("V",),
-        name="leaking",
-    )
-    closed = Params(d=0.0)
-    wanted = synkin.respond(synkin.ampa, synkin.ampa.Params(0.9, 0.2, 1.0, 1.0), [1.0], [2.5])
+    leaking = lambda p, y, T: {"g": (p.alpha * T**p.r + p.d) * (1 - y.g) - p.beta * y.g}  # noqa: E731
+    kernel, closed = synkin.receptor(leaking, Params, Open, signed=("V",), name="leaking"), Params(d=0.0)
     answer = jax.jit(lambda p: synkin.respond(kernel, p, [1.0], [2.5]))
-    np.testing.assert_allclose(synkin.respond(kernel, closed, [1.0], [2.5]), wanted, rtol=1e-6)
-    np.testing.assert_allclose(answer(closed), wanted, rtol=1e-6)
+    on, off = 0.9 / 1.1 * (1 - np.exp(-1.1)), np.exp(-0.2 * 0.5)
+    for got in (synkin.respond(kernel, closed, [1.0], [2.5]), answer(closed)):
+        np.testing.assert_allclose(got, [on * off], rtol=1e-6)
     assert np.isnan(answer(Params())).all()
     for wrong in (Params(), Params(d=0.0, r=0.0)):  # T**0 is 1 without transmitter too
         with pytest.raises(ValueError, match=r"^Kernel `leaking` must be at rest .*`g` changes without transmitter\.$"):
@@ -401,17 +396,15 @@ def test_what_is_refused(what):
 
 
 def test_a_conductance_and_a_rate_that_look_at_values():
+    first, look = first_order(lambda p: p.alpha), lambda p, y: max(p.V, 0) * y.g
     with pytest.raises(ValueError, match=r"^The conductance of mine must be made of operations that JAX can trace"):
-        synkin.receptor(
-            first_order(lambda p: p.alpha), Params, Open, conductance=lambda p, y: max(p.V, 0) * y.g, name="mine"
-        )
+        synkin.receptor(first, Params, Open, conductance=look, name="mine")
     with pytest.raises(ValueError, match=r"^Rate `k` must be made of operations that JAX can trace"):
         synkin.scheme("C + glu <-> O : kon, k", open="O", kon=1.0, k=lambda p: max(p.V, 0), V=1.0, name="mine")
     # What was drawn for a linear kernel was 0 at rest; what holds for all voltages is not.
+    leaking = lambda p, y: {"h": -y.h, "g": y.h - y.g + jnp.maximum(p.V, 0)}  # noqa: E731
     with pytest.raises(ValueError, match=r"^The equations of mine must be 0 at rest, but `g` changes there"):
-        synkin.linear(
-            lambda p, y: {"h": -y.h, "g": y.h - y.g + jnp.maximum(p.V, 0)}, Linear, Chain, input="h", name="mine"
-        )
+        synkin.linear(leaking, Linear, Chain, input="h", name="mine")
 
 
 def test_what_is_equal_in_other_words():
