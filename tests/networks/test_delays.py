@@ -179,25 +179,6 @@ def test_a_delay_of_whole_steps_is_that_of_respond(x64):
     close(on_grid, respond(ampa, ampa.Params(), rows * 0.5, 0.5 * np.arange(1, 201), delay=2.5), atol=1e-13)
 
 
-def test_a_ring_in_a_loop_of_one_s_own():
-    """As the docstring has it."""
-    L, N, n = 6, 4, jnp.array([0, 2, 5, 3])
-    train = np.random.default_rng(3).random((40, N)) < 0.3
-    stepper = synkin.stepper(alpha, alpha.Params(), DT)
-
-    def body(carry, row):
-        (ring, synapse), (i, spikes_now) = carry, row
-        ring = ring.at[i % L].set(spikes_now)
-        arriving = ring[(i - n) % L, jnp.arange(N)]
-        synapse, g = stepper.step(synapse, arriving)
-        return (ring, synapse), g
-
-    start = jnp.zeros((L, N), bool), stepper.init((N,))
-    _, got = jax.lax.scan(body, start, (jnp.arange(40, dtype=n.dtype), jnp.asarray(train)))
-    _, expected = synkin.simulate(alpha, alpha.Params(), delayed(train, np.asarray(n) * DT, DT), DT)
-    close(got, expected, rtol=1e-5, atol=1e-7)
-
-
 # Fits
 
 

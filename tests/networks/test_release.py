@@ -153,21 +153,6 @@ def test_limits_and_gradients(x64, quickly_compiled):
         assert not np.asarray(jacobians(v))[:, :, 6:].any()
 
 
-@pytest.mark.wide
-def test_gradient_through_the_response(x64):
-    """Of g, which the releases are the weights of."""
-    times = np.linspace(0, 300, 20)
-
-    def f(v):
-        weights = tsodyks_markram.release(Params(*v[:4]), v[4:])
-        return synkin.respond(synkin.alpha, synkin.alpha.Params(), v[4:], times, weights=weights).sum()
-
-    v = np.concatenate([FACILITATING, TIMES + 0.123])
-    expected = differences.gradient(f, v, h=1e-5)
-    for gradient in (jax.grad(f), jax.jacfwd(f)):
-        assert differences.relative_error(gradient(jnp.asarray(v)), expected) < 1e-6
-
-
 def test_gradient_of_a_run(x64, quickly_compiled):
     spikes = np.isin(np.arange(100), [0, 7, 8, 40, 99])
     f = lambda v: tsodyks_markram.run(Params(*v[:4]), spikes, 0.5, state=State(*v[4:]))[1]  # noqa: E731

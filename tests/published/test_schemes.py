@@ -369,21 +369,3 @@ def test_a_second_of_silence_ten_million_ms_and_10_mM(name, dtype):
     if isinstance(kernel, synkin.Scheme):
         steps = simulate(kernel, held, np.arange(3) == 0, 1e7, dtype=dtype)[0]
         assert all(0 <= np.asarray(part) <= 1 for part in steps)
-
-
-@pytest.mark.wide
-@pytest.mark.parametrize(("name", "tolerance"), [("ampa5", 8e-6), ("nmda5", 2e-6)])
-def test_a_million_steps_in_single_precision(name, tolerance, x64):
-    """A train of 20 Hz for 25 s in steps of 0.025 ms, against respond in double precision.
-
-    What rounding adds up to is a few 1e-7 of all receptors, of which few of ampa5's are left to open.
-    """
-    kernel, steps, dt = schemes.SCHEMES[name], 10**6, 0.025
-    spikes = np.zeros(steps, bool)
-    spikes[40::2000] = True
-    final, g = simulate(kernel, kernel.Params(), spikes, dt, dtype="float32")
-    at = np.unique(np.concatenate([np.arange(0, steps, 997), np.arange(steps - 2000, steps, 20)]))
-    expected = synkin.respond(kernel, kernel.Params(), dt * np.flatnonzero(spikes), dt * (at + 1.0), dtype="float64")
-    assert g.dtype == "float32"
-    assert np.abs(np.asarray(g, float)[at] - np.asarray(expected)).max() < tolerance * float(expected.max())
-    assert all(0 <= part <= 1 for part in final[:-1])

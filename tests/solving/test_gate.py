@@ -160,6 +160,7 @@ def test_any_x_and_any_rates(way, dtype):
     assert off.max() < TOLERANCE[dtype]
 
 
+@pytest.mark.wide
 def test_an_x_far_above_1_is_read_off_a_table():
     """10 mM for 5 ms: x goes to 20."""
     params = Params(T=10.0, T_dur=5.0)
@@ -199,7 +200,7 @@ POINTS = {
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_derivatives_on_a_table_and_beyond(point, x64):
+def test_derivatives_on_a_table_and_beyond(point, x64, quickly_compiled):
     """Forward and reverse, of rates, the x of the start, dt and T_dur; where one is 0 from the right."""
     rates, x = POINTS[point]
     at = np.array([*rates, x, 0.2, 0.25, 0.6])
