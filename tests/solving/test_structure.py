@@ -235,24 +235,25 @@ def test_on_both_sides_of_a_threshold(what, x64):
     """On the grid by either method, and between events."""
     case, kernel = CASES[what], CASES[what].kernel
     assert kernel.structure.kind == case.kind
+    # Of a gate `test_gate` has the exact runs on the grid, which take long to compile.
+    methods = ("exp_euler",) if case.kind == "gate" else kernel.methods
     given = np.isin(np.arange(len(GRID)), SPIKES) * (1.0 if kernel.input.takes_weights else True)
 
     @jax.jit
     def run(params):
-        by = {method: synkin.simulate(kernel, params, given, DT, method=method)[1] for method in kernel.methods}
+        by = {method: synkin.simulate(kernel, params, given, DT, method=method)[1] for method in methods}
         return by, synkin.respond(kernel, params, (SPIKES + kernel.input.acts_at_end) * DT, BETWEEN)
 
     wanted = [solved(case, kernel, p) for p in sides(kernel)]
     assert np.abs(np.subtract(wanted[1][0], wanted[0][0])).max() > 0.05
     for p, (on_grid, between) in zip(sides(kernel), wanted, strict=True):
         by, off_grid = run(p)
-        np.testing.assert_allclose(by["exact"], on_grid, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(by.get("exact", on_grid), on_grid, rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(off_grid, between, rtol=1e-9, atol=1e-10)
-        if "exp_euler" in by:
-            np.testing.assert_allclose(by["exp_euler"], by_exponential_euler(case, kernel, p), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(by["exp_euler"], by_exponential_euler(case, kernel, p), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("what", ["a rate above a threshold", "a table"])
+@pytest.mark.parametrize("what", ["a rate above a threshold", pytest.param("a table", marks=pytest.mark.wide)])
 def test_derivatives_above_a_threshold(what, x64):
     """Of the parameter that the threshold is of, where it counts."""
     kernel = CASES[what].kernel
@@ -324,8 +325,9 @@ def test_a_gate_of_other_rates(what):
         lambda: synkin.respond(kernel, bad, [1.0], [2.0]),
         lambda: jax.jit(lambda train: synkin.simulate(kernel, bad, train, 0.1))(TRAIN),
     ):
-        with pytest.raises(ValueError, match=f"^{MUST}{re.escape(sentence)}$"):
+        with pytest.raises(ValueError, match=MUST) as raised:
             run()
+        assert str(raised.value) == MUST + sentence
     g = on_grid(several)
     np.testing.assert_array_equal(g[:, 0], on_grid(both)[:, 1])
     assert np.isnan(g[-1, 1])
@@ -354,7 +356,7 @@ def test_a_rate_of_a_scheme_that_may_be_negative():
     g = jax.jit(lambda p: synkin.simulate(kernel, p, TRAIN, 0.1)[1])
     for wrong, sentence in (
         ({"V": -75.0}, "`koff` of O -> C {}, but is -0.5."),
-        ({"s": -1.0}, "`s` of D -> O {}, but is -1.0."),
+        ({"s": -1.0}, "`s` of D -> O {}, but is -1."),
     ):
         sentence = "Rate " + sentence.format("must be finite and not negative")
         with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
