@@ -176,7 +176,11 @@ def test_times_and_numbers_of_every_kind(x64):
     assert not release(FACILITATING, np.full(10, np.inf)).any()
     assert release(FACILITATING, np.zeros(0)).shape == (0,)
     for given in (Params(0.5, 800, 20), Params(np.float64(0.5), np.int32(800), jnp.float32(20))):
-        close(tsodyks_markram.release(given, TIMES.astype(int)), by_sums(given, TIMES.astype(int)), rtol=1e-6)
+        close(
+            tsodyks_markram.release(given, TIMES.astype(int)),
+            by_sums(Params(0.5, 800.0, 20.0), TIMES.astype(int)),
+            rtol=1e-6,
+        )
     U, many = jnp.array([0.2, 0.6]), np.array([padded, padded[order]])
     got = jax.jit(jax.vmap(lambda U, t: tsodyks_markram.release(FACILITATING._replace(U=U), t)))(U, many)
     for row, u, t in zip(got, U, many, strict=True):
