@@ -8,13 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synkin.solving import propagator
+from synkin.solving.propagators.closed_forms import cascade_response, open_gate, phi, phi2, relaxation
+from synkin.solving.propagators.matrix_exponential import (
+    affine_change,
+    apply_by_squaring,
+    markov_propagator,
+    squaring_table,
+    stationary_distribution,
+)
 from tests.helpers import matrices
 
-phi, phi2, relaxation, open_gate = propagator.phi, propagator.phi2, propagator.relaxation, propagator.open_gate
-cascade_response, markov_propagator = propagator.cascade_response, propagator.markov_propagator
-stationary_distribution, affine_change = propagator.stationary_distribution, propagator.affine_change
-squaring_table, apply_by_squaring = propagator.squaring_table, propagator.apply_by_squaring
 close = np.testing.assert_allclose
 
 
