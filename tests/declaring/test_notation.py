@@ -1,19 +1,12 @@
-"""The notation of schemes: what each spelling says. What it refuses is in `test_bad_input`."""
+"""The notation of schemes: what each spelling says. What it refuses is in `tests/messages`."""
 
 import re
 
 import pytest
 
-from synkin.declaring import scheme_text
-from synkin.declaring.scheme_text import Product, Transition
+from synkin.declaring.scheme_text import Product, Transition, parse
 
 ARROWS = "C0 + glu <-> C1 : 2*kon, koff\nC1 -> D : kd\nD -> C0 : kr"
-EXPECTED = (
-    Transition("C0", "C1", Product(2.0, ("kon",)), "glu"),
-    Transition("C1", "C0", Product(1.0, ("koff",)), None),
-    Transition("C1", "D", Product(1.0, ("kd",)), None),
-    Transition("D", "C0", Product(1.0, ("kr",)), None),
-)
 # The same four transitions.
 SPELLINGS = {
     "arrows": ARROWS,
@@ -41,61 +34,72 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_spellings_of_the_same(spelling):
     ligand = "glu" if spelling == "products with names" else None
-    read = scheme_text.parse(SPELLINGS[spelling], ligand)
+    read = parse(SPELLINGS[spelling], ligand)
     called = "glu" if "glu" in SPELLINGS[spelling] else "T"
-    expected = {way._replace(ligand=called if way.binds else None) for way in EXPECTED}
-    assert {*read.transitions} == expected
+    ways = ("C0", "C1", "kon", called), ("C1", "C0", "koff", None), ("C1", "D", "kd", None), ("D", "C0", "kr", None)
+    expected = [Transition(a, b, Product(2.0 if by else 1.0, (rate,)), by) for a, b, rate, by in ways]
+    assert {*read.transitions} == {*expected}
     assert len(read.transitions) == len(read.lines) == 4
     assert {*read.states} == {"C0", "C1", "D"}
     assert (read.values, read.open, read.rest) == ({}, None, None)
 
 
-def test_states_and_transitions_are_in_the_order_of_the_text():
-    read = scheme_text.parse("B + glu <-> A : k2, k1\nZ -> A : k3\nA -> Z : k4")
+def test_what_is_read_is_in_the_order_of_the_text():
+    read = parse("B + glu <-> A : k2, k1\nZ -> A : k3\nA -> Z : k4")
     assert read.states == ("B", "A", "Z")
-    assert [str(transition) for transition in read.transitions] == [
-        *("B + glu -> A : k2", "A -> B : k1", "Z -> A : k3", "A -> Z : k4"),
-    ]
+    assert [*map(str, read.transitions)] == ["B + glu -> A : k2", "A -> B : k1", "Z -> A : k3", "A -> Z : k4"]
     assert read.lines[2] == "Line 2 of the scheme, `Z -> A : k3`,"
 
 
-def test_a_ligand_that_leaves_and_one_that_stays():
-    """Beside the target it does nothing; on both sides it drives, as a catalyst."""
-    read = scheme_text.parse("A + glu -> B : on\nB -> A + glu : off\nB + glu -> C + glu : on2\nC -> B : off2")
-    assert [transition.binds for transition in read.transitions] == [True, False, True, False]
-
-
 def test_values_open_and_rest():
-    read = scheme_text.parse(
-        ARROWS + "\nopen = D, 0.5*C1\nrest = C0\nkon = 5.0\nkoff = 2*3\nV = -60\nkd = 1e-3\nT_dur = 0.5\nT = 1"
-    )
-    assert read.open == {"D": 1.0, "C1": 0.5}
-    assert read.rest == "C0"
+    numbers = "kon = 5.0\nkoff = 2*3\nV = -60\nkd = 1e-3\nT_dur = 0.5\nT = 1"
+    read = parse(f"{ARROWS}\nopen = D, 0.5*C1\nrest = C0\n{numbers}")
+    assert (read.open, read.rest) == ({"D": 1.0, "C1": 0.5}, "C0")
     assert read.values == {"kon": 5.0, "koff": 6.0, "V": -60.0, "kd": 1e-3, "T_dur": 0.5, "T": 1.0}
 
 
-def test_rates_that_are_numbers():
-    read = scheme_text.parse("A + glu <-> B : 2, 0.5\nB <-> C : 0, 3*k*k")
-    assert [str(transition.rate) for transition in read.transitions] == ["2", "0.5", "0", "3*k*k"]
-    assert read.transitions[3].rate == Product(3.0, ("k", "k"))
+# Transitions as text.
+READ = {
+    "numbers as rates": (
+        "A + glu <-> B : 2, 0.5\nB <-> C : 0, 3*k*k",
+        *("A + glu -> B : 2", "B -> A : 0.5", "B -> C : 0", "C -> B : 3*k*k"),
+    ),
+    "a ligand that leaves does nothing, one that stays drives, as a catalyst": (
+        "A + glu -> B : on\nB -> A + glu : off\nB + glu -> C + glu : on2\nC -> B : off2",
+        *("A + glu -> B : on", "B -> A : off", "B + glu -> C : on2", "C -> B : off2"),
+    ),
+    "the ligand is what every pair has": (
+        "glu + A <-> B : k1, k2\nB + glu <-> C : k1, k2",
+        *("A + glu -> B : k1", "B -> A : k2", "B + glu -> C : k1", "C -> B : k2"),
+    ),
+    "a state that is called as a factor would be": ("A + glu <-> T : k, l", "A + glu -> T : k", "T -> A : l"),
+    "numbers are added up and names spelled out": (
+        "A + glu -> B : (1 + a + 2)*s/4\nB -> A : k/(2*r)\ns = a + b\nr = a/3\na = 2.0",
+        *("A + glu -> B : 0.25*(a + b)*(3 + a)", "B -> A : 1.5*k/a"),
+    ),
+    "a rate with and without the ligand is two": (
+        "A <-> B : on*(T + w) + k0, off",
+        *("A + T -> B : on", "A -> B : on*w + k0", "B -> A : off"),
+    ),
+    "parallel transitions stay apart": (
+        "A + glu <-> B : k, l\nA + glu -> B : m",
+        *("A + glu -> B : k", "B -> A : l", "A + glu -> B : m"),
+    ),
+    # As attributes and keyword arguments are: a micro sign is the Greek letter, a subscript a digit.
+    "names as Python reads them": ("C\u2080 + glu <-> C1 : k\u00b5, α", "C0 + glu -> C1 : k\u03bc", "C1 -> C0 : α"),
+}
 
 
-def test_the_ligand_is_what_every_pair_has():
-    text = "glu + A <-> B : k1, k2\nB + glu <-> C : k1, k2"
-    assert scheme_text.parse(text).states == ("A", "B", "C")
-    # A state that is called as a factor would be, where the ligand has another name.
-    assert scheme_text.parse("A + glu <-> T : k1, k2").states == ("A", "T")
-    assert scheme_text.parse("A <-> B : k1*x, k2", ligand="x").transitions[0] == Transition(
-        "A", "B", Product(1.0, ("k1",)), "x"
-    )
+@pytest.mark.parametrize("what", READ)
+def test_transitions(what):
+    text, *expected = READ[what]
+    assert [*map(str, parse(text).transitions)] == expected
 
 
-def test_names_are_read_as_python_reads_them():
-    """A micro sign is the Greek letter, a subscript a digit: as an attribute and as a keyword argument they are."""
-    read = scheme_text.parse("C\u2080 + glu <-> C1 : k\u00b5, α\nk\u00b5 = 5.0")
-    assert read.states == ("C0", "C1")
-    assert read.transitions[0].rate.names == ("k\u03bc",)
-    assert read.values == {"k\u03bc": 5.0}
+def test_a_ligand_that_is_named_and_a_value_of_a_greek_name():
+    way = parse("A <-> B : k1*x, k2", ligand="x").transitions[0]
+    assert way == Transition("A", "B", Product(1.0, ("k1",)), "x")
+    assert parse("A + glu <-> B : k\u00b5, l\nk\u00b5 = 5.0").values == {"k\u03bc": 5.0}
 
 
 RATES = (
@@ -112,22 +116,12 @@ RATES = (
 @pytest.mark.parametrize(("text", "expected"), RATES, ids=[text for text, _ in RATES])
 def test_rates_as_text_and_back(text, expected):
     """What a rate says of itself is the same rate, of the value that Python gives it."""
-    (way, _) = scheme_text.parse(f"A + glu -> B : {text}\nB -> A : k").transitions
+    (way, _) = parse(f"A + glu -> B : {text}\nB -> A : k").transitions
     assert str(way.rate) == text
     assert expected is None or way.rate == expected
     values = {name: 1.0 + i / 7 for i, name in enumerate(sorted({*way.rate.parameters}))}
     assert way.rate.of(values) == pytest.approx(eval(text, {}, values), rel=1e-14)
     assert way.rate.may_be_no_rate == ("-" in text or "/" in text)
-
-
-def test_numbers_are_added_up_and_names_spelled_out():
-    text = "A + glu -> B : (1 + a + 2)*s/4\nB -> A : k/(2*r)\ns = a + b\nr = a/3\na = 2.0"
-    assert [str(way.rate) for way in scheme_text.parse(text).transitions] == ["0.25*(a + b)*(3 + a)", "1.5*k/a"]
-
-
-def test_a_rate_with_and_without_the_ligand_is_two():
-    read = scheme_text.parse("A <-> B : on*(T + w) + k0, off")
-    assert [str(way) for way in read.transitions] == ["A + T -> B : on", "A -> B : on*w + k0", "B -> A : off"]
 
 
 @pytest.mark.parametrize(
@@ -151,33 +145,26 @@ def test_a_rate_with_and_without_the_ligand_is_two():
 def test_the_ligand_is_found_where_there_is_no_doubt(text, given, expected):
     if " " in expected:
         with pytest.raises(ValueError, match=re.escape(expected)):
-            scheme_text.parse(text, None, given)
+            parse(text, None, given)
         return
-    assert {way.ligand for way in scheme_text.parse(text, None, given).transitions if way.binds} == {expected}
+    assert {way.ligand for way in parse(text, None, given).transitions if way.binds} == {expected}
 
 
 def test_words_that_python_keeps():
-    read = scheme_text.parse(
-        "in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V"
-    )
+    read = parse("in + glu <-> is : lambda*in_rate, Ru\nopen = 0.5*is\nrest = in\nlambda = 2\nsigned = if, V")
     assert (read.states, read.open, read.rest) == (("in_", "is_"), {"is_": 0.5}, "in_")
     assert read.transitions[0].rate.names == ("lambda_", "in_rate")
     assert (read.values, read.signed) == ({"lambda_": 2.0}, ("if_", "V"))
 
 
-def test_parallel_transitions_stay_apart():
-    read = scheme_text.parse("A + glu <-> B : k, l\nA + glu -> B : m")
-    assert [transition.rate.names for transition in read.transitions] == [("k",), ("l",), ("m",)]
-
-
 def test_two_hundred_states():
     text = "S0 + glu <-> S1 : k, l\n" + "\n".join(f"S{i} <-> S{i + 1} : k, l" for i in range(1, 199))
-    read = scheme_text.parse(text + "\nCONSERVE " + " + ".join(f"S{i}" for i in range(200)) + " = 1")
+    read = parse(text + "\nCONSERVE " + " + ".join(f"S{i}" for i in range(200)) + " = 1")
     assert len(read.states) == 200
     assert len(read.transitions) == 398
 
 
 def test_a_line_of_any_length_is_shown_in_part():
     with pytest.raises(ValueError, match="must have a rate of names and numbers") as raised:
-        scheme_text.parse("A -> B : " + "(" * 5000)
+        parse("A -> B : " + "(" * 5000)
     assert len(str(raised.value)) < 400

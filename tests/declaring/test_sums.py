@@ -15,7 +15,7 @@ import scipy.integrate
 import synkin
 from synkin import ampa, bionmda, dual_expon, expon, plot, schemes
 from synkin.fitting import Fit, fit
-from tests.helpers import differences, forms
+from tests.helpers import differences
 from tests.helpers.precision import enable_x64
 
 
@@ -218,17 +218,6 @@ def test_a_traced_share_out_of_range_is_nan():
     assert np.isfinite(g(0.0)).all()
     run = jax.jit(lambda share: synkin.simulate(BOTH, PARAMS._replace(g_nmda5=share), TRAIN, DT)[1])
     assert np.isnan(run(-0.1)).all()
-
-
-@pytest.mark.parametrize("cell", forms.sums(1), ids=str)
-def test_forms(cell):
-    assert forms.try_cell(cell) is None
-
-
-@pytest.mark.wide
-@pytest.mark.parametrize("cell", forms.sums(6), ids=str)
-def test_more_forms(cell):
-    assert forms.try_cell(cell) is None
 
 
 # It stands where a kernel stands

@@ -17,10 +17,26 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from tests.faults.faults import FAULTS, Fault
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+
+
+class Fault(NamedTuple):
+    """One fault."""
+
+    file: str  # within synkin/
+    what: str
+    right: str  # a piece of a line, which stands once in the file
+    wrong: str  # what takes its place
+
+
+def read() -> list[Fault]:
+    """The faults of `faults.txt`."""
+    text = Path(__file__).with_name("faults.txt").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    groups = zip(lines[::3], lines[1::3], lines[2::3], strict=True)
+    return [Fault(*head.split(": ", 1), right.removeprefix("- "), wrong[2:]) for head, right, wrong in groups]
 
 
 def main() -> int:
@@ -30,7 +46,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the faults, and run nothing")
     parser.add_argument("--jobs", type=int, default=2, help="how many are tried at a time")
     arguments = parser.parse_args()
-    chosen = [fault for fault in FAULTS if fault.file.startswith(arguments.beginning)]
+    chosen = [fault for fault in read() if fault.file.startswith(arguments.beginning)]
     wrong = [fault for fault in chosen if (ROOT / "synkin" / fault.file).read_text().count(fault.right) != 1]
     for fault in wrong:
         print(f"{fault.file} must have this once, but has not: {fault.right}")

@@ -9,33 +9,25 @@ from itertools import pairwise
 import numpy as np
 import scipy.linalg
 
+DIGITS = 80
+
 
 def affine(source, matrix):
     """The matrix of (1, y)."""
-    n = len(source)
-    whole = np.zeros((n + 1, n + 1))
-    whole[1:, 0], whole[1:, 1:] = source, matrix
-    return whole
+    return np.block([[np.zeros((1, len(source) + 1))], [np.reshape(source, (-1, 1)), np.asarray(matrix, float)]])
 
 
-def generator(rates):
-    """The generator of n states from {(from, to): rate}, /ms: element [to, from], its columns sum to 0."""
-    n = max(map(max, rates)) + 1
-    matrix = np.zeros((n, n))
-    for (start, end), rate in rates.items():
-        matrix[end, start] += rate
-        matrix[start, start] -= rate
-    return matrix
+def generator(rates, size=0, kind=float):
+    """The generator of some states from {(from, to): rate}, /ms: element [to, from], its columns sum to 0.
 
-
-def exact_generator(rates):
-    """The same of Decimal, its columns summing to 0 to the last of 120 digits."""
+    Of Decimal these sums are 0 in all digits.
+    """
     with localcontext() as context:
-        context.prec = 120
-        matrix = np.full([max(map(max, rates)) + 1] * 2, Decimal(0), dtype=object)
+        context.prec = DIGITS
+        matrix = np.full([max(size, max(map(max, rates)) + 1)] * 2, kind(0), dtype=object if kind is Decimal else float)
         for (start, end), rate in rates.items():
-            matrix[end, start] += Decimal(float(rate))
-            matrix[start, start] -= Decimal(float(rate))
+            matrix[end, start] += kind(float(rate))
+            matrix[start, start] -= kind(float(rate))
         return matrix
 
 
@@ -57,15 +49,11 @@ def solution(resting, active, times, *, start=None, on=(), jumps=()):
     """
     moments = np.unique(np.concatenate([[0.0], times, np.ravel(on), [time for time, _ in jumps]]))
     moments = moments[moments <= max(times)]
-    y = np.zeros(len(resting))
-    y[0] = 1
-    y = y if start is None else np.array(start, float)
+    y = np.eye(len(resting))[0] if start is None else np.array(start, float)
     known: dict[tuple[float, bool], np.ndarray] = {}
     held = {}
     for begin, end in [*pairwise(moments), (moments[-1], None)]:
-        for time, vector in jumps:
-            if time == begin:
-                y = y + vector
+        y = y + sum(vector for time, vector in jumps if time == begin)
         held[begin] = y
         if end is not None:
             fed = any(a <= begin and end <= b for a, b in on)
@@ -76,18 +64,21 @@ def solution(resting, active, times, *, start=None, on=(), jumps=()):
     return np.array([held[time] for time in times])
 
 
-def expm(matrix, duration, digits=120):
-    """exp(matrix duration) in so many digits, as an array of Decimal."""
+@np.vectorize
+def _decimal(x):
+    return x if isinstance(x, Decimal) else Decimal(float(x))
+
+
+def expm(matrix, duration):
+    """exp(matrix duration) in `DIGITS` digits, as an array of Decimal."""
     with localcontext() as context:
-        context.prec = digits
-        exactly = np.vectorize(lambda x: x if isinstance(x, Decimal) else Decimal(float(x)), otypes=[object])
-        a = exactly(matrix) * Decimal(float(duration))
-        norm = max(sum(abs(x) for x in column) for column in a.T)
-        halvings = max(int(norm).bit_length(), 0) + 8
+        context.prec = DIGITS
+        a = _decimal(np.asarray(matrix, object)) * Decimal(float(duration))
+        halvings = max(int(np.abs(a).sum(axis=0).max()).bit_length(), 0) + 8
         a = a / Decimal(2) ** halvings
-        identity = exactly(np.eye(len(a)))
-        total, term, k = identity, identity, 0
-        while max(abs(x) for x in term.ravel()) > Decimal(10) ** -digits:
+        total = term = _decimal(np.eye(len(a)).astype(object))
+        k = 0
+        while np.abs(term).max() > Decimal(10) ** -DIGITS:
             k += 1
             term = term.dot(a) / k
             total = total + term
@@ -98,10 +89,9 @@ def expm(matrix, duration, digits=120):
 
 def change(matrix, duration):
     """exp(matrix duration) - 1 as float64, all its digits kept."""
-    whole = expm(matrix, duration)
     with localcontext() as context:
-        context.prec = 120
-        return np.array([[float(x - (i == j)) for j, x in enumerate(row)] for i, row in enumerate(whole)])
+        context.prec = DIGITS
+        return (expm(matrix, duration) - np.eye(len(matrix), dtype=int).astype(object)).astype(float)
 
 
 def frechet(matrix, direction, duration):

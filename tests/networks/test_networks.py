@@ -34,51 +34,38 @@ def page():
 
 def test_the_network_is_alive(page):
     """It fires, but not all of the time, and the spikes are what the ring holds in the end."""
-    spiked = np.asarray(page["spiked"])
+    spiked, L = np.asarray(page["spiked"]), page["L"]
     assert 5 < spiked.mean() / page["dt"] * 1000 < 60
     assert (spiked[-500:].any(axis=0)).mean() > 0.3
-    L = page["L"]
     last = np.arange(2000 - L, 2000)
     assert (np.asarray(page["network"].ring)[last % L] == spiked[last]).all()
     assert (np.asarray(page["g_nmda"])[200:] > 0).all()
 
 
-def test_each_step_is_one_kernel_a_synapse(page, dtype):
+def test_each_step_is_one_kernel_a_synapse(page):
     """From the spikes of the network: its carries in the end are those of a kernel for each of its connections."""
     arriving = np.asarray(synkin.delayed(page["spiked"], np.asarray(page["delay"]) * 0.1, 0.1))
     listeners, speakers = np.asarray(page["W_gabaa"].indices).T
-    order = np.arange(len(speakers)) % 500 == 0  # the state of some listeners is enough
-    chosen = np.isin(listeners, listeners[order])
+    chosen = np.isin(listeners, listeners[::500])  # the state of some listeners is enough
     listeners, speakers, weight = (a[chosen] for a in (listeners, speakers, np.asarray(page["W_gabaa"].data)))
+    who, index = np.unique(listeners, return_inverse=True)
     a_synapse = arriving[:, page["N_E"] :][:, speakers] * weight  # (steps, connections): each with its own input
+    add = lambda values: jax.ops.segment_sum(values, jnp.asarray(index), len(who))  # noqa: E731
     params = dual_expon.Params(tau_decay=8.0, tau_rise=0.5)
-    _, summed = synkin.simulate(
-        dual_expon,
-        params,
-        a_synapse.astype(dtype),
-        0.1,
-        dtype=dtype,
-        readout=lambda state, g: jax.ops.segment_sum(g, jnp.asarray(listeners), page["N"]),
-    )
-    together = jax.ops.segment_sum(jnp.asarray(a_synapse.T, dtype), jnp.asarray(listeners), page["N"]).T
-    _, one = synkin.simulate(dual_expon, params, together, 0.1, dtype=dtype)
-    who = np.unique(listeners)
-    one, summed = np.asarray(one)[:, who], np.asarray(summed)[:, who]
-    assert np.abs(one - summed).max() < {"float32": 2e-6, "float64": 1e-14}[dtype] * one.max()
-    if dtype == "float32":  # and the network itself did just that
-        y = page["network"].gabaa.y
-        g = page["gabaa"].kernel.conductance(page["gabaa"].params, page["gabaa"].state(page["network"].gabaa))
-        assert np.asarray(g)[who] == pytest.approx(one[-1], rel=1e-4, abs=1e-5)
-        assert y[0].shape == (page["N"],)
-
-
-def test_a_receptor_a_presynaptic_neuron(page):
-    """The state of the network's receptors is that of a receptor at each synapse, whoever listens."""
-    arriving = synkin.delayed(page["spiked"], np.asarray(page["delay"]) * 0.1, 0.1)[:, : page["N_E"]]
+    run = lambda given, **options: synkin.simulate(dual_expon, params, given, 0.1, **options)[1]  # noqa: E731
+    summed = np.asarray(run(a_synapse, dtype="float32", readout=lambda state, g: add(g)))
+    one = np.asarray(run(np.asarray(add(a_synapse.T)).T, dtype="float32"))
+    assert np.abs(one - summed).max() < 2e-6 * one.max()
+    # And the network itself did just that.
+    g = page["gabaa"].kernel.conductance(page["gabaa"].params, page["gabaa"].state(page["network"].gabaa))
+    assert np.asarray(g)[who] == pytest.approx(one[-1], rel=1e-4, abs=1e-5)
+    assert page["network"].gabaa.y[0].shape == (page["N"],)
+    # The state of its receptors is that of one at each synapse, whoever listens.
     speakers = jnp.asarray(np.asarray(page["W_nmda"].indices)[::200, 1])
     state, _ = synkin.simulate(bionmda, bionmda.Params(), arriving[:, speakers], 0.1)
-    own = page["nmda"].state(page["network"].nmda)
-    assert np.asarray(own.g)[speakers] == pytest.approx(np.asarray(state.g), abs=1e-6)
+    assert np.asarray(page["nmda"].state(page["network"].nmda).g)[speakers] == pytest.approx(
+        np.asarray(state.g), abs=1e-6
+    )
     assert np.ptp(np.asarray(state.g)) > 0.1
 
 
@@ -106,7 +93,7 @@ def test_pooled_gaba_b(page):
     """A power of a sum is no sum of powers: both numbers of the page."""
     assert f"{page['summed'].max():.4f} and {page['pooled'].max():.2f}" == "0.0009 and 0.90"
     assert "# 0.0009 and 0.90" in PAGE
-    one, _ = synkin.simulate(page["gabab"], page["gabab"].Params(T=0.5, T_dur=0.3), page["ten"][:, 0], 0.1)[1], None
+    _, one = synkin.simulate(page["gabab"], page["gabab"].Params(T=0.5, T_dur=0.3), page["ten"][:, 0], 0.1)
     assert np.asarray(page["summed"]) == pytest.approx(np.asarray(one), rel=1e-5, abs=1e-9)
 
 
@@ -122,6 +109,7 @@ def test_tables_and_events_are_the_matrix(page):
     )
 
 
+@pytest.mark.wide
 def test_brainevent(page):
     pytest.importorskip("brainevent")
     text = next(text for text in BLOCKS if "import brainevent" in text)
@@ -133,8 +121,8 @@ def test_brainevent(page):
     assert np.asarray(got) == pytest.approx(expected.T, abs=1e-5)
 
 
-@pytest.mark.usefixtures("x64")
-def test_gradients():
+@pytest.mark.wide
+def test_gradients(x64):
     """With respect to weights, through the scan, against a difference so small that no spike moves."""
     page = {}
     exec(compile(BLOCKS[0], "docs/networks.md", "exec"), page)

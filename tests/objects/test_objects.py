@@ -16,7 +16,6 @@ import synkin
 from synkin import environ
 from synkin.arguments.known import is_concrete
 from synkin.objects import receptors
-from synkin.solving import coefficients
 from tests.helpers import samples
 
 DT = 0.125
