@@ -207,7 +207,8 @@ def scheme(
             occupancies, each times its relative conductance.
         rest: where the receptors are at rest: a state, ``{state: fraction}``, or "steady", the steady state without
             transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
-        ligand: the transmitter's name in the text. By default the name that stands beside states; without one, "T";
+        ligand: the transmitter's name in the text. What else stands beside a state and has a value in ``rates`` binds, too,
+            as in ``R + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is a parameter, which may vary. By default the name that stands beside states; without one, "T";
             without that, the one factor of rates that has no value and either a usual name of a transmitter or a
             transition out of rest.
         name: its name in messages. A scheme that is assigned to a global of this name is pickled by name.
@@ -279,7 +280,8 @@ def scheme_from_record(
     values = parameter_values(name, own, given, signed, dict(units))
     Params = class_of("Params", name, home, list(values), list(values.values()))
     State = class_of("State", name, home, [*states[1:], "pulse_left"], [])
-    known_units = transition_rates.units_of(transitions, computed, values) | dict(units) | {"T": "mM", "T_dur": "ms"}
+    known_units = transition_rates.units_of(transitions, computed, values, read.others)
+    known_units |= dict(units) | dict.fromkeys(("T", *read.others), "mM") | {"T_dur": "ms"}
     parameters = {
         key: Parameter(key, value, known_units.get(key), False, key in signed) for key, value in values.items()
     }

@@ -14,7 +14,7 @@ states that conduct, and ``rest = C0`` is the state at rest. The text is parsed 
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 from synkin.arguments import fields
@@ -78,6 +78,7 @@ class Notation(NamedTuple):
     calls: tuple[str, ...]  # messages on calls of procedures, which are not executed
     unused: tuple[str, ...]  # messages on products that no transition uses
     spare: frozenset[str]  # names in such products, and in values that `given` replaces
+    others: tuple[str, ...] = ()  # ligands besides the transmitter, whose concentrations are parameters
 
 
 class _Arrow(NamedTuple):
@@ -134,7 +135,10 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
     for name in _OPTIONS_OF_NAMES:
         if name in assigned and all(part.strip().isidentifier() for part in _split(assigned[name][1])):
             options[name] = assigned.pop(name)
-    ligand = _ligand(arrows, own_names(ligand or options.get("ligand", ("", ""))[1]) or None)
+    named_ligand = own_names(ligand or options.get("ligand", ("", ""))[1]) or None
+    others = _other_ligands(arrows, named_ligand, {*given, *assigned})
+    arrows = [_without_ligands(arrow, others) for arrow in arrows]
+    ligand = _ligand(arrows, named_ligand)
     states = _states(arrows, ligand)
     written = {
         name: expression.product(where, value, f": give {name}=... instead, {_HELD}")
@@ -188,7 +192,26 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
             if name in given or (name in named and name not in used)
             for word in re.findall(r"\w+", own_names(value))
         ),
+        others=others,
     )
+
+
+def _other_ligands(arrows: Sequence[_Arrow], ligand: str | None, valued: Collection[str]) -> tuple[str, ...]:
+    """The names beside states that have a value, the concentration, and so are no transmitter."""
+    sides = [side for arrow in arrows for side in (arrow.left, arrow.right)]
+    alone = {side[0] for side in sides if len(side) == 1}
+    beside = [name for side in sides if len(side) == 2 for name in side]
+    return tuple(dict.fromkeys(name for name in beside if name in valued and name not in alone and name != ligand))
+
+
+def _without_ligands(arrow: _Arrow, others: Collection[str]) -> _Arrow:
+    """An arrow in which ligands that are no transmitter are factors of the rates, and not beside states."""
+    sides, rates = [], []
+    for side, rate in zip((arrow.left, arrow.right), arrow.rates, strict=True):
+        binding = [name for name in side if name in others]
+        sides.append(tuple(name for name in side if name not in others))
+        rates.append(rate if rate is None or not binding else f"({rate})*{binding[0]}")
+    return arrow._replace(left=sides[0], right=sides[1], rates=(rates[0], rates[1]))
 
 
 def _ways(arrow: _Arrow, states: Collection[str], named: Mapping[str, Product], used: set[str]) -> list[_Way]:
@@ -348,7 +371,10 @@ def _states(arrows: list[_Arrow], ligand: str | None) -> tuple[str, ...]:
             own = [name for name in side if name != ligand]
             if len(own) != 1:
                 came = " + ".join(side)
-                raise ValueError(f"{arrow.line} must have one state a side, and the ligand {ligand}, but has {came}.")
+                raise ValueError(
+                    f"{arrow.line} must have one state a side, and the ligand {ligand}, but has {came}: a second ligand "
+                    "needs a value, its concentration in mM."
+                )
             states[own[0]] = None
     return tuple(states)
 

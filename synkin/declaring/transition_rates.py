@@ -102,11 +102,21 @@ def or_nan(rate: ArrayLike) -> Array:
 
 
 def units_of(
-    transitions: tuple[Transition, ...], computed: Mapping[str, Computed], values: Mapping[str, float]
+    transitions: tuple[Transition, ...],
+    computed: Mapping[str, Computed],
+    values: Mapping[str, float],
+    ligands: Collection[str] = (),
 ) -> dict[str, str]:
-    """The unit of each parameter that follows from its place in a rate: alone, or with computed rates as factors."""
+    """The unit of each parameter that follows from its place in a rate: alone, or with computed rates as factors.
+
+    ``ligands`` are the names of concentrations other than the transmitter's.
+    """
     found: dict[str, set[str]] = {}
-    terms = [(term, transition.binds) for transition in transitions for term in transition.rate.terms]
+    terms = [
+        (term, transition.binds or not set(ligands).isdisjoint(term.parameters))
+        for transition in transitions
+        for term in transition.rate.terms
+    ]
     for term, binds in terms:
         plain = [part for part in term.times if any(not one.parameters for one in part)]  # a number has no unit
         for part in plain:
@@ -114,7 +124,7 @@ def units_of(
                 found.setdefault(name, set()).add("1")
         if len(plain) < len(term.times):
             continue
-        alone = [key for key in term.names if key not in computed]
+        alone = [key for key in term.names if key not in computed and key not in ligands]
         if len(alone) == 1 and not term.over:
             found.setdefault(alone[0], set()).add("1/ms/mM" if binds else "1/ms")
         elif not alone and len(term.over) == 1 and len(_single(term.over[0])) == len(term.over[0]) == 1:
