@@ -1,0 +1,180 @@
+"""Parameters that vary during a run, pulses with a height each, and spikes that add to what opens a gate."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+from scipy.integrate import solve_ivp
+
+import synkin
+from synkin import ampa, schemes, wang_nmda
+
+DT, T, N = 0.1, 120, 2
+TIMES = np.arange(T) * DT
+ENDS = TIMES + DT
+close = np.testing.assert_allclose
+V = -30 + 60 * np.sin(2 * np.pi * TIMES[:, None] / np.array([7.0, 3.0]))
+CLEFT = np.clip(np.sin(TIMES[:, None] / np.array([1.0, 3.0])), 0, 1)
+
+
+@pytest.fixture
+def spikes(rng):
+    return rng.random((T, N)) < 0.04
+
+
+@pytest.fixture
+def weights(rng):
+    return np.where(rng.random((T, N)) < 0.1, rng.random((T, N)), 0.0)
+
+
+def one_by_one(kernel, params, name, values, spikes):
+    """`Kernel.step` with the parameters of each step."""
+    step = jax.jit(lambda params, state, spike: kernel.step(params, state, 0.0, spike, DT, method="exact"))
+    state = kernel.init(params._replace(**{name: jnp.asarray(values[0])}), (N,))
+    gs = []
+    for value, spike in zip(values, spikes, strict=True):
+        state, g = step(params._replace(**{name: jnp.asarray(value)}), state, spike)
+        gs.append(g)
+    return np.array(gs)
+
+
+def test_a_voltage_is_that_of_a_propagator_each_step(spikes, x64):
+    kernel = schemes.kampa2004
+    right = one_by_one(kernel, kernel.Params(), "V", V, spikes)
+    for dtype, off in (("float64", 1e-7), ("float32", 1e-6)):
+        final, g = synkin.simulate(kernel, kernel.Params(), spikes, DT, varying={"V": V}, dtype=dtype)
+        close(g, right, rtol=0, atol=off * right.max())
+    first, head = synkin.simulate(kernel, kernel.Params(), spikes[:50], DT, varying={"V": V[:50]})
+    last, tail = synkin.simulate(kernel, kernel.Params(), spikes[50:], DT, varying={"V": V[50:]}, state=first)
+    close(np.concatenate([head, tail]), right, rtol=0, atol=1e-7 * right.max())
+    stepper = synkin.stepper(kernel, kernel.Params(), DT, varying={"V": (-100.0, 40.0)})
+    carry, g = jax.lax.scan(
+        lambda carry, row: stepper.step(carry, row[0], V=row[1]), stepper.init((N,), V=V[0]), (spikes, jnp.asarray(V))
+    )
+    close(g, right, rtol=0, atol=1e-7 * right.max())
+    assert np.isnan(stepper.step(carry, spikes[0], V=jax.jit(lambda v: v)(41.0))[1]).all()  # nothing is extrapolated
+
+
+@pytest.mark.parametrize("kernel", [ampa, synkin.bionmda, schemes.gabaa5], ids=lambda kernel: kernel.name)
+def test_the_concentration_in_the_cleft(kernel, x64):
+    edges = np.append(TIMES, ENDS[-1])
+    right = [synkin.concentration_jumps(kernel, kernel.Params(), edges, row, ENDS) for row in CLEFT.T]
+    final, g = synkin.simulate(kernel, kernel.Params(), None, DT, varying={"T": CLEFT}, method="exact")
+    close(g, np.transpose(right), rtol=0, atol=1e-10)
+    assert not np.any(final.pulse_left)
+
+
+def test_gradients_of_what_varies(spikes, x64):
+    kernel = schemes.kampa2004
+
+    def loss(V, kon):
+        params = kernel.Params(kon=kon)
+        return (synkin.simulate(kernel, params, spikes, DT, varying={"V": V}, checkpoint=True)[1] ** 2).sum()
+
+    def direct(V, kon):
+        return (one_by_one(kernel, kernel.Params(kon=kon), "V", V, spikes) ** 2).sum()
+
+    kon, where, h = kernel.Params().kon, (60, 1), 1e-3
+    by_V, by_kon = jax.grad(loss, (0, 1))(jnp.asarray(V), kon)
+    step = np.zeros_like(V)
+    step[where] = h
+    close(by_V[where], (direct(V + step, kon) - direct(V - step, kon)) / (2 * h), rtol=1e-4)
+    close(by_kon, (direct(V, kon + h) - direct(V, kon - h)) / (2 * h), rtol=1e-4)
+
+
+def protocol(params, row):
+    """The edges and concentrations of pulses that start at some rows, each of its weight."""
+    at = np.flatnonzero(row)
+    edges, concentrations = [], []
+    for start, following in zip(at * DT, [*at[1:] * DT, np.inf], strict=True):
+        edges += [start, min(start + params.T_dur, following)]
+        concentrations += [row[round(start / DT)] * params.T, 0.0]
+    return [*edges, max(edges[-1], ENDS[-1])], concentrations
+
+
+@pytest.mark.parametrize("kernel", [ampa, synkin.bionmda, schemes.nmda5], ids=lambda kernel: kernel.name)
+def test_pulses_with_a_height(kernel, weights, x64):
+    params = kernel.Params()
+    final, g = synkin.simulate(kernel, params, weights, DT, weighted=True, method="exact")
+    for row, own in zip(weights.T, g.T, strict=True):
+        close(own, synkin.concentration_jumps(kernel, params, *protocol(params, row), ENDS), rtol=0, atol=1e-10)
+        at = np.flatnonzero(row)
+        close(own, synkin.respond(kernel, params, at * DT, ENDS, weights=row[at]), rtol=0, atol=1e-10)
+    middle, head = synkin.simulate(kernel, params, weights[:47], DT, weighted=True, method="exact")
+    _, tail = synkin.simulate(kernel, params, weights[47:], DT, weighted=True, method="exact", state=middle)
+    close(np.concatenate([head, tail]), g, rtol=0, atol=1e-14)
+
+
+def test_a_sum_and_the_derivative_of_a_weight(weights, x64):
+    both = ampa + schemes.nmda5
+    _, g = synkin.simulate(both, both.Params(), weights, DT, weighted=True, method="exact")
+    parts = [synkin.simulate(k, k.Params(), weights, DT, weighted=True, method="exact")[1] for k in both.parts]
+    close(g, sum(parts), rtol=0, atol=1e-14)
+
+    def loss(weights):
+        return (synkin.simulate(ampa, ampa.Params(), weights, DT, weighted=True, method="exact")[1] ** 2).sum()
+
+    at, h = tuple(np.argwhere(weights)[3]), 1e-5
+    step = np.zeros_like(weights)
+    step[at] = h
+    close(jax.grad(loss)(jnp.asarray(weights))[at], (loss(weights + step) - loss(weights - step)) / (2 * h), rtol=1e-6)
+
+
+def test_a_voltage_between_events_and_in_a_protocol(x64):
+    kernel, edges, levels = schemes.kampa2004, np.array([0.0, 3.0, 6.0, 7.5, 12.0]), np.array([-60.0, -20.0, 20.0, -40.0])
+    params, at, times = kernel.Params(), np.array([1.0, 2.5, 7.3, 7.9]), np.linspace(0, 20, 41)
+    g = synkin.respond(kernel, params, at, times, varying={"V": (edges, levels)})
+    ends = np.minimum(at + params.T_dur, np.append(at[1:], np.inf))
+    cuts = np.unique([0.0, *edges[1:-1], *at, *ends, 25.0])
+    T = [params.T * np.any((at <= cut) & (cut < ends)) for cut in cuts[:-1]]
+    held = levels[np.clip(np.searchsorted(edges, cuts[:-1], side="right") - 1, 0, 3)]
+    close(g, synkin.concentration_jumps(kernel, params, cuts, T, times, varying={"V": held}), rtol=0, atol=1e-14)
+    tau = synkin.respond(synkin.alpha, synkin.alpha.Params(), [1.0, 5.0], [20.0], varying={"tau": ([0, 3, 9], [4.0, 8.0])})
+    y = np.array([1.0, 0.0])
+    for start, end, own, more in ((1.0, 3.0, 4.0, 0.0), (3.0, 5.0, 8.0, 1.0), (5.0, 20.0, 8.0, 0.0)):
+        y = scipy.linalg.expm(np.array([[-1, 0], [1, -1]]) / own * (end - start)) @ y + [more, 0]
+    close(tau, y[1:], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("scale", "dt"), [(3.0, 0.1), (50.0, 0.1), (3.0, 1.0)])
+def test_wang_nmda(scale, dt, rng, x64):
+    params = wang_nmda.Params()
+    weights = np.where(rng.random((60, 1)) < 0.1, rng.random((60, 1)) * scale, 0.0)
+    y, right = np.zeros(2), []
+    for row in weights:
+        f = lambda t, y: [-y[0] / params.tau_x, params.alpha * y[0] * (1 - y[1]) - y[1] / params.tau_s]
+        y = solve_ivp(f, (0, dt), y, method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1] + [row[0], 0]
+        right.append(y[1])
+    ends, at = np.arange(1, 61) * dt, np.flatnonzero(weights)
+    for dtype, off in (("float64", 1e-9), ("float32", 1e-6)):
+        _, g = synkin.simulate(wang_nmda, params, weights, dt, method="exact", dtype=dtype)
+        close(g[:, 0], right, rtol=0, atol=off)
+    stepper = synkin.stepper(wang_nmda, params, dt, method="exact")
+    _, g = jax.lax.scan(stepper.step, stepper.init((1,)), jnp.asarray(weights))
+    close(g[:, 0], right, rtol=0, atol=1e-9)
+    close(synkin.respond(wang_nmda, params, ends[at], ends, weights=weights[at, 0]), right, rtol=0, atol=1e-9)
+
+
+def test_a_second_ligand(x64):
+    kernel = synkin.scheme(
+        "R + glu <-> A : kon, koff\nA <-> O : beta, alpha\nR + ant <-> B : kb, ku\nA + ant <-> AB : kb, ku",
+        **{"open": "O", "rest": "steady", "ligand": "glu", "kon": 5.0, "koff": 0.5, "beta": 1.0, "alpha": 0.3},
+        **{"kb": 3.0, "ku": 0.05, "ant": 0.2},
+    )
+    p = kernel.Params()
+    assert kernel.UNITS.ant == "mM"
+    assert kernel.UNITS.kb == "1/ms/mM"
+
+    def generator(T):
+        Q = np.zeros((5, 5))
+        ways = ((0, 1, p.kon * T), (1, 0, p.koff), (1, 2, p.beta), (2, 1, p.alpha), (0, 3, p.kb * p.ant), (3, 0, p.ku))
+        for i, j, rate in (*ways, (1, 4, p.kb * p.ant), (4, 1, p.ku)):
+            Q[j, i] += rate
+            Q[i, i] -= rate
+        return Q
+
+    y = scipy.linalg.expm(generator(0) * 1e5)[:, 0]
+    for T, ms in ((p.T, p.T_dur), (0.0, 2.0)):
+        y = scipy.linalg.expm(generator(T) * ms) @ y
+    close(synkin.respond(kernel, p, [1.0], [1.0 + p.T_dur + 2.0]), y[2:3], rtol=1e-10)
