@@ -6,11 +6,13 @@ is said in units of it.
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synkin
 from tests.helpers import samples
+from tests.helpers.kernels import LINEAR, RECEPTORS
 
 T, N = samples.STEPS, samples.SYNAPSES
 EPS = np.finfo(np.float32).eps
@@ -18,6 +20,24 @@ EPS = np.finfo(np.float32).eps
 # pytest's fixtures here are constants, which every example may share.
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
+# A kernel and method; those of bionmda take long to compile with "exact".
+CASES = [
+    pytest.param(kernel, method, marks=pytest.mark.wide if (name, method) == ("bionmda", "exact") else ())
+    for name, kernel in synkin.KERNELS.items()
+    if name != "gabaa"  # the equations of ampa
+    for method in ("exp_euler", "exact")
+]
+
+
+def cases_of(names):
+    chosen = [case for case in CASES if case.values[0].name in names]
+    ids = [f"{case.values[0].name}-{case.values[1]}" for case in chosen]
+    return pytest.mark.parametrize(("kernel", "method"), chosen, ids=ids)
+
+
+every = cases_of(set(synkin.KERNELS))
+receptors = cases_of(set(RECEPTORS))
+linear = cases_of(set(LINEAR))
 seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
@@ -52,7 +72,7 @@ def cases(kernel, low=0.05, high=20.0, steps=(0.05, 0.1, 0.5, 1.0)):
 def run(kernel, params, inputs, dt, method, **options):
     """In float32, by the one compiled function of this kernel, method and shape."""
     options = options or {"dtype": "float32"}
-    final, gs = samples.simulate(kernel, params, inputs, dt, method=method, **options)
+    final, gs = samples.simulate(kernel, params, inputs, dt, method=kernel.solved_by(method), **options)
     return final, np.asarray(gs)
 
 
@@ -61,11 +81,12 @@ def extreme(kernel):
     return cases(kernel, 1e-3, 1e3, (0.01, 0.1, 1.0, 10.0))
 
 
-def test_receptors_stay_between_closed_and_open(receptor, method):
-    @settings(shared, max_examples=100)
-    @given(extreme(receptor))
+@receptors
+def test_receptors_stay_between_closed_and_open(kernel, method):
+    @settings(shared, max_examples=60)
+    @given(extreme(kernel))
     def property(case):
-        state, gs = run(receptor, *case, method)
+        state, gs = run(kernel, *case, method)
         assert np.isfinite(gs).all()
         assert gs.min() >= 0
         assert gs.max() <= 1 + 2 * EPS
@@ -74,6 +95,7 @@ def test_receptors_stay_between_closed_and_open(receptor, method):
     property()
 
 
+@pytest.mark.parametrize("method", ["exp_euler", pytest.param("exact", marks=pytest.mark.wide)])
 def test_steps_far_longer_than_the_time_constants_keep_bionmda_in_its_bounds(method):
     """The hardest case for the quadrature of "exact": x rises and decays, and opens g, all within a step of 1 ms."""
     params = synkin.bionmda.Params(
@@ -91,53 +113,36 @@ def test_steps_far_longer_than_the_time_constants_keep_bionmda_in_its_bounds(met
     assert gs.max() <= 1 + 2 * EPS
 
 
-def test_linear_kernels_stay_below_the_sum_of_their_inputs(linear_kernel, method):
+def test_kernels_stay_below_the_sum_of_their_inputs(kernel, method):
     """An impulse response is at most its peak: 1 for expon, 1/e for alpha, amplitude for dual_expon."""
     peaks = {"expon": lambda p: 1.0, "alpha": lambda p: np.exp(-1), "dual_expon": lambda p: p.amplitude}
 
     @shared
-    @given(extreme(linear_kernel))
+    @given(extreme(kernel))
     def property(case):
         params, inputs, _ = case
-        state, gs = run(linear_kernel, *case, method)
+        state, gs = run(kernel, *case, method)
         assert all(np.isfinite(leaf).all() for leaf in state)
-        bound = peaks[linear_kernel.name](params) * np.abs(inputs).sum(axis=0)
+        bound = peaks[kernel.name](params) * np.abs(inputs).sum(axis=0)
         # "exp_euler" of alpha overshoots where the step is long beside tau, but never the drive itself.
-        if method == "exp_euler" and linear_kernel.name == "alpha":
+        if method == "exp_euler" and kernel.name == "alpha":
             bound = np.abs(inputs).sum(axis=0)
         assert (np.abs(gs) <= bound * (1 + 1e-4) + 1e-30).all()
 
     property()
 
 
-def test_chunked_is_unchunked(kernel, method):
-    @shared
-    @given(cases(kernel))
-    def property(case):
-        params, inputs, dt = case
-        final, whole = run(kernel, *case, method)
-        state, chunks = kernel.init(params, (N,), dtype="float32"), []
-        for chunk in np.split(inputs, 5):
-            state, gs = run(kernel, params, chunk, dt, method, state=state)
-            chunks.append(gs)
-        size = max(1e-30, np.abs(whole).max())
-        np.testing.assert_allclose(np.concatenate(chunks), whole, atol=2 * EPS * size, rtol=0)
-        for one, other in zip(state, final, strict=True):
-            np.testing.assert_allclose(one, other, rtol=4 * EPS, atol=1e-6)
-
-    property()
-
-
-def test_without_transmitter_receptors_close(receptor, method):
+@receptors
+def test_without_transmitter_receptors_close(kernel, method):
     """From any open state: no faster and no slower than they unbind, and never back."""
 
     @shared
-    @given(cases(receptor), seeds)
+    @given(cases(kernel), seeds)
     def property(case, rng):
         params, spikes, dt = case
         open_fraction = np.float32(rng.random(N))
-        state = receptor.init(params, (N,), dtype="float32")._replace(g=open_fraction)
-        final, gs = run(receptor, params, np.zeros_like(spikes[:8]), dt, method, state=state)
+        state = kernel.init(params, (N,), dtype="float32")._replace(g=open_fraction)
+        final, gs = run(kernel, params, np.zeros_like(spikes[:8]), dt, method, state=state)
         assert (np.diff(gs, axis=0, prepend=open_fraction[None]) <= 0).all()
         np.testing.assert_array_equal(final.pulse_left, 0)
         unbinding = params.beta if hasattr(params, "beta") else params.beta1
@@ -147,6 +152,7 @@ def test_without_transmitter_receptors_close(receptor, method):
     property()
 
 
+@every
 def test_at_rest_nothing_happens(kernel, method):
     @shared
     @given(parameters(kernel, 1e-3, 1e3))
@@ -160,20 +166,21 @@ def test_at_rest_nothing_happens(kernel, method):
     property()
 
 
-def test_linear_kernels_superpose(linear_kernel, method):
+def test_kernels_superpose(kernel, method):
     @shared
-    @given(cases(linear_kernel), trains(weighted=True), st.floats(-3, 3, width=32))
+    @given(cases(kernel), trains(weighted=True), st.floats(-3, 3, width=32))
     def property(case, more, factor):
         params, inputs, dt = case
-        one = run(linear_kernel, params, inputs, dt, method)[1]
-        other = run(linear_kernel, params, more, dt, method)[1]
-        both = run(linear_kernel, params, inputs + np.float32(factor) * more, dt, method)[1]
+        one = run(kernel, params, inputs, dt, method)[1]
+        other = run(kernel, params, more, dt, method)[1]
+        both = run(kernel, params, inputs + np.float32(factor) * more, dt, method)[1]
         size = np.abs(one).max() + abs(factor) * np.abs(other).max() + 1e-30
         np.testing.assert_allclose(both / size, (one + factor * other) / size, atol=20 * EPS, rtol=0)
 
     property()
 
 
+@every
 def test_synapses_do_not_see_each_other(kernel, method):
     """Any other order of the synapses gives the same traces in that order, and a change to one leaves the rest."""
 
@@ -192,15 +199,16 @@ def test_synapses_do_not_see_each_other(kernel, method):
     property()
 
 
-def test_more_transmitter_opens_more(receptor, method):
+@receptors
+def test_more_transmitter_opens_more(kernel, method):
     """A spike more never lowers g: with "restart" a pulse is only ever prolonged."""
 
     @shared
-    @given(cases(receptor, high=5.0, steps=(0.05, 0.1, 0.5)), trains(weighted=False))
+    @given(cases(kernel, high=5.0, steps=(0.05, 0.1, 0.5)), trains(weighted=False))
     def property(case, more):
         params, spikes, dt = case
-        fewer = run(receptor, *case, method)[1]
-        all_of_them = run(receptor, params, spikes | more, dt, method)[1]
+        fewer = run(kernel, *case, method)[1]
+        all_of_them = run(kernel, params, spikes | more, dt, method)[1]
         assert (all_of_them >= fewer - 8 * EPS).all()
 
     property()
