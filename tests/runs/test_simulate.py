@@ -77,7 +77,7 @@ def test_memory_is_what_is_kept(name):
 
 
 def test_spikes_of_any_kind():
-    """Integers, floating numbers, a list; and numbers of any kind for params and dt, which give that of plain floats."""
+    """Integers, floating numbers, a list; and params and dt of any kind of number give what plain floats give."""
     ampa, params, rng = synkin.ampa, synkin.ampa.Params(1, 2.0, 1, 2), np.random.default_rng(1)
     spikes = samples.inputs(ampa, rng, (T, N))
     _, expected = synkin.simulate(ampa, params, spikes, 1.0, dtype="float32")
