@@ -5,9 +5,9 @@ is. The tests cross all rows with what holds for every kernel: all ways to run i
 equations, wherever in time; derivatives are those of the values. Parameters are drawn about the defaults (`point`).
 """
 
+from collections import namedtuple
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pytest
 
@@ -15,22 +15,13 @@ import synkin
 from synkin import schemes
 from tests.helpers.solutions import Solution, trace
 
-# Receptors of one's own, as a person writes them ---------------------------------------------------------------------
+# Receptors of one's own, rates in /ms and /ms/mM ---------------------------------------------------------------------
 
 
-class DesensitisingParams(NamedTuple):
-    alpha: float = 1.0  # binding rate, /ms/mM
-    beta: float = 0.2  # unbinding rate, /ms
-    d: float = 0.1  # desensitisation, /ms
-    r: float = 0.02  # recovery, /ms
-    T: float = 1.0  # mM
-    T_dur: float = 1.0  # ms
-
-
-class DesensitisingState(NamedTuple):
-    O: jax.Array
-    D: jax.Array
-    pulse_left: jax.Array
+DesensitisingParams = namedtuple(
+    "DesensitisingParams", "alpha beta d r T T_dur", defaults=(1.0, 0.2, 0.1, 0.02, 1.0, 1.0)
+)
+DesensitisingState = namedtuple("DesensitisingState", "O D pulse_left")
 
 
 def desensitising(p, y, T):
@@ -41,20 +32,8 @@ def desensitising(p, y, T):
 desensitising = synkin.receptor(desensitising, DesensitisingParams, DesensitisingState, conductance=lambda p, y: y.O)
 
 
-class GateParams(NamedTuple):
-    k: float = 1.0  # binding of x, /ms/mM
-    u: float = 0.5  # unbinding of x, /ms
-    a: float = 2.0  # opening of g per x, /ms
-    b: float = 0.05  # closing of g, /ms
-    c: float = 0.3  # closing of g per x, /ms
-    T: float = 1.0  # mM
-    T_dur: float = 1.0  # ms
-
-
-class GateState(NamedTuple):
-    g: jax.Array
-    x: jax.Array
-    pulse_left: jax.Array
+GateParams = namedtuple("GateParams", "k u a b c T T_dur", defaults=(1.0, 0.5, 2.0, 0.05, 0.3, 1.0, 1.0))
+GateState = namedtuple("GateState", "g x pulse_left")
 
 
 def closing_gate(p, y, T):
@@ -65,34 +44,16 @@ def closing_gate(p, y, T):
 closing_gate = synkin.receptor(closing_gate, GateParams, GateState)
 
 
-class OscillatorParams(NamedTuple):
-    a: float = 0.05  # damping, /ms
-    w: float = 0.3  # frequency, rad/ms
-
-
-class OscillatorState(NamedTuple):
-    y1: jax.Array
-    y2: jax.Array
-
-
+OscillatorParams = namedtuple("OscillatorParams", "a w", defaults=(0.05, 0.3))  # damping, frequency
+OscillatorState = namedtuple("OscillatorState", "y1 y2")
 oscillator = synkin.linear(
     lambda p, y: {"y1": -p.a * y.y1 - p.w * y.y2, "y2": p.w * y.y1 - p.a * y.y2},
     OscillatorParams, OscillatorState, input="y1", conductance=lambda p, y: y.y1 + 0.5 * y.y2, name="oscillator",
 )  # fmt: skip
 
 
-class CascadeParams(NamedTuple):
-    k1: float = 1.0  # /ms
-    k2: float = 0.3  # /ms
-    k3: float = 0.02  # /ms
-
-
-class CascadeState(NamedTuple):
-    g: jax.Array  # the last one comes first here
-    b: jax.Array
-    a: jax.Array
-
-
+CascadeParams = namedtuple("CascadeParams", "k1 k2 k3", defaults=(1.0, 0.3, 0.02))
+CascadeState = namedtuple("CascadeState", "g b a")  # the last one comes first here
 cascade = synkin.linear(
     lambda p, y: {"a": -p.k1 * y.a, "b": p.k1 * y.a - p.k2 * y.b, "g": p.k2 * y.b - p.k3 * y.g},
     CascadeParams, CascadeState, input="a", name="cascade",
@@ -201,16 +162,18 @@ ROWS = {
     )
 }
 SOLUTIONS = {name: row.solution for name, row in ROWS.items() if row.solution}
+# Those of which the others are the likes, and take longer to compile.
+USUAL = [name for name in ROWS if name not in ("gabaa", "desensitising", "closing_gate")]
 DTS = 0.1, 1.0, 10.0  # ms
 STEPS, SYNAPSES = 40, 3
 # ms: pulses that end within their first step, within another, and after the next spike.
 LENGTHS = 0.037, 0.83, 3.21
 
 
-def rows(*wide, only=lambda row: True, quick=lambda row: not row.dear):
-    """The cases of a test: the names of the rows, those that are not ``quick`` and those named for `pytest -m wide`."""
+def rows(*quick, only=lambda row: True):
+    """The names of the rows, as cases of a test; those that are not ``quick`` are for `pytest -m wide`."""
     return [
-        pytest.param(name, marks=() if quick(row) and name not in wide else pytest.mark.wide)
+        pytest.param(name, marks=() if name in (quick or USUAL) else pytest.mark.wide)
         for name, row in ROWS.items()
         if only(row)
     ]

@@ -136,7 +136,7 @@ def a_sample_on_a_spike(of, x, unravel, given):
 
 
 @pytest.mark.parametrize("driver", ["simulate", "respond"])
-@pytest.mark.parametrize("name", rows("gabaa", "nmda5", "desensitising", "gabab", "two_states", only=is_receptor))
+@pytest.mark.parametrize("name", rows("ampa", only=is_receptor))
 def test_a_pulse_that_ends_at_a_sample(name, driver):
     """At T_dur = n dt every sample is right from one side: here from the left, and from the right for T_dur = 0."""
     kernel = ROWS[name].kernel

@@ -92,50 +92,28 @@ def _few_digits(x, bits=12):
 
 
 @partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
-def run(kernel, params, dt, inputs, method, overlap):
-    """The whole run: g, and whether all values, first and second derivatives are finite, (groups, 3, size)."""
+def runs(kernel, params, dt, inputs, method, overlap):
+    """g of the whole run, of a run in two parts and of a scan over the kernel's step, (groups, STEPS, size) each; and
+    whether all values, first and second derivatives are finite, (groups, 3, size)."""
+    options = {"method": method, "overlap": overlap}
 
     def loss(params, inputs, dt):
-        final, g = synkin.simulate(kernel, params, inputs, dt, method=method, overlap=overlap, dtype=dt.dtype)
+        final, g = synkin.simulate(kernel, params, inputs, dt, dtype=dt.dtype, **options)
         return jnp.sum(g * jnp.cos(jnp.arange(STEPS, dtype=dt.dtype))[:, None]), (final, g)
-
-    def slopes(params, inputs, dt):
-        return jax.grad(lambda params: loss(params, inputs, dt)[0])(params)
 
     def group(params, dt, inputs):
         _, (final, g) = loss(params, inputs, dt)
-        first, second = jax.jvp(
-            lambda params: slopes(params, inputs, dt), (params,), (jax.tree.map(jnp.ones_like, params),)
-        )
+        slopes = jax.grad(lambda params: loss(params, inputs, dt)[0])
+        first, second = jax.jvp(slopes, (params,), (jax.tree.map(jnp.ones_like, params),))
         finite = [jnp.stack([*map(jnp.isfinite, x)]).all(axis=0) for x in ((*final, *g), first, second)]
-        return g, jnp.stack(finite)
+        state, one = synkin.simulate(kernel, params, inputs[:CUT], dt, dtype=dt.dtype, **options)
+        _, two = synkin.simulate(kernel, params, inputs[CUT:], dt, state=state, **options)
 
-    return jax.vmap(group)(params, dt, inputs)
-
-
-@partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
-def chunks(kernel, params, dt, inputs, method, overlap):
-    """The run in two parts: g."""
-
-    def group(params, dt, inputs):
-        options = {"method": method, "overlap": overlap}
-        state, first = synkin.simulate(kernel, params, inputs[:CUT], dt, dtype=dt.dtype, **options)
-        _, second = synkin.simulate(kernel, params, inputs[CUT:], dt, state=state, **options)
-        return jnp.concatenate([first, second])
-
-    return jax.vmap(group)(params, dt, inputs)
-
-
-@partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
-def steps(kernel, params, dt, inputs, method, overlap):
-    """The run as a scan over the kernel's step: g."""
-    options = {"method": method} if kernel.input.takes_weights else {"method": method, "overlap": overlap}
-
-    def group(params, dt, inputs):
         def body(state, spike):
             return kernel.step(params, state, 0.0, spike, dt, **options)
 
-        return jax.lax.scan(body, kernel.init(params, inputs.shape[1:], dtype=dt.dtype), inputs)[1]
+        _, stepped = jax.lax.scan(body, kernel.init(params, inputs.shape[1:], dtype=dt.dtype), inputs)
+        return g, jnp.concatenate([one, two]), stepped, jnp.stack(finite)
 
     return jax.vmap(group)(params, dt, inputs)
 
@@ -194,7 +172,7 @@ def apart(got, expected, size):
 def measure(kernel, draws, method, overlap):
     """Each deviation of each draw, (groups, size), and where `respond` is to be compared."""
     eps = np.finfo(draws.dt.dtype).eps
-    g, finite = run(kernel, *draws, method, overlap)
+    g, chunks, steps, finite = runs(kernel, *draws, method, overlap)
     g = np.asarray(g, float)
     found = dict(zip(("values", "slopes", "second"), 1.0 - np.swapaxes(np.asarray(finite), 0, 1), strict=True))
     if not kernel.input.takes_weights:
@@ -207,8 +185,8 @@ def measure(kernel, draws, method, overlap):
         size = np.maximum(np.abs(g).max(axis=1), np.abs(draws.inputs).max(axis=1) * 1e-3 + 1e-30)
     one = unit(kernel, draws)
     table = table_error(kernel, draws) if method == "exact" else 0.0
-    found["chunks"] = apart(chunks(kernel, *draws, method, overlap), g, size) / (one + table)
-    found["steps"] = apart(steps(kernel, *draws, method, overlap), g, size) / (one + table)
+    found["chunks"] = apart(chunks, g, size) / (one + table)
+    found["steps"] = apart(steps, g, size) / (one + table)
     if method == "exact":
         sampled, largest = responses(kernel, draws, overlap)
         off = apart(sampled, g, np.maximum(size, largest))

@@ -1,40 +1,22 @@
-"""Sums of kernels: g is the sum of the parts', and a sum stands wherever a kernel stands."""
+"""Sums of kernels: g is the sum of the parts', and a sum stands wherever a kernel stands.
+
+How they run and their derivatives the contract holds, by rows of its own.
+"""
 
 import copy
 import pickle
 import sys
-from typing import NamedTuple
 
 import chex
 import jax
 import numpy as np
 import pytest
-import scipy.integrate
 
 import synkin
 from synkin import ampa, bionmda, dual_expon, expon, plot, schemes
 from synkin.fitting import Fit, fit
+from tests.contract.table import desensitising
 from tests.helpers.precision import enable_x64
-
-
-class DecayParams(NamedTuple):
-    k: float = 0.5  # /ms/mM
-    d: float = 0.05  # /ms
-    T: float = 1.0  # mM
-    T_dur: float = 1.03  # ms
-
-
-class DecayState(NamedTuple):
-    O: jax.Array
-    pulse_left: jax.Array
-
-
-# One of one's own.
-decay = synkin.receptor(
-    lambda p, y, T: {"O": p.k * T * (1 - y.O) - p.d * y.O}, DecayParams, DecayState,
-    conductance=lambda p, y: y.O, name="decay",
-)  # fmt: skip
-
 
 BOTH = ampa + schemes.nmda5
 PARAMS = BOTH.Params(ampa_beta=0.35, g_nmda5=0.4, nmda5_alpha=0.15)
@@ -46,32 +28,6 @@ DT = 0.1
 
 
 # The sum is the sum
-
-
-def test_respond_is_the_sum_of_two(x64):
-    parts = [synkin.respond(k, p, SPIKES, TIMES) for k, p in zip(BOTH.parts, OWN, strict=True)]
-    found = synkin.respond(BOTH, PARAMS, SPIKES, TIMES)
-    np.testing.assert_allclose(found, np.asarray(parts[0]) + 0.4 * np.asarray(parts[1]), atol=1e-14)
-
-
-@pytest.mark.wide
-def test_respond_is_the_equations_solved_otherwise(x64):
-    """By SciPy from the equations as papers print them, typed again here."""
-    both = ampa + bionmda
-    params = both.Params(g_bionmda=0.25, bionmda_beta1=0.05, bionmda_T_dur=1.5)
-
-    def slope(t, y, T, S):
-        a, x, n = y
-        return [0.98 * T * (1 - a) - 0.18 * a, 1 * S * (1 - x) - 0.5 * x, 2 * x * (1 - n) - 0.05 * n]
-
-    y, at, found = np.zeros(3), 0.0, []
-    # From 1 ms on 0.5 mM for 0.5 ms, and 1 mM for 1.5 ms.
-    for end, T, S in ((1.0, 0, 0), (1.5, 0.5, 1.0), (2.5, 0, 1.0), (12.0, 0, 0)):
-        solved = scipy.integrate.solve_ivp(slope, (at, end), y, "DOP853", args=(T, S), rtol=1e-11, atol=1e-13)
-        y, at = solved.y[:, -1], end
-        found.append(y[0] + 0.25 * y[2])
-    g = synkin.respond(both, params, [1.0], [1.0, 1.5, 2.5, 12.0])
-    np.testing.assert_allclose(g, found, rtol=1e-7, atol=1e-12)
 
 
 def test_three_a_kernel_twice_and_weights(x64):
@@ -113,8 +69,8 @@ def test_jumps_are_the_sum_of_two(x64):
 @pytest.mark.parametrize("overlap", ["restart", pytest.param("ignore", marks=pytest.mark.wide)])
 def test_a_run_is_the_sum_of_two(overlap):
     """Whole, by blocks, in parallel, and with a readout."""
-    two, own = ampa + decay, (ampa.Params(beta=0.35), decay.Params(d=0.02))
-    params = two.Params(ampa_beta=0.35, g_decay=0.4, decay_d=0.02)
+    two, own = ampa + desensitising, (ampa.Params(beta=0.35), desensitising.Params(d=0.02))
+    params = two.Params(ampa_beta=0.35, g_desensitising=0.4, desensitising_d=0.02)
     options = {"overlap": overlap, "method": "exact", "dtype": "float32"}
     ends, parts = zip(
         *(synkin.simulate(k, p, TRAIN, DT, **options) for k, p in zip(two.parts, own, strict=True)), strict=True
@@ -124,7 +80,7 @@ def test_a_run_is_the_sum_of_two(overlap):
         final, g = synkin.simulate(two, params, TRAIN, DT, **options, **more)
         np.testing.assert_allclose(g, expected, rtol=0, atol=1e-6)
         chex.assert_trees_all_close(final, two.state_of(ends), atol=1e-6)
-        readout = {"readout": lambda state, g: (g.sum(), state.decay_O)}
+        readout = {"readout": lambda state, g: (g.sum(), state.desensitising_O)}
         _, (total, opened) = synkin.simulate(two, params, TRAIN, DT, **options, **more, **readout)
         np.testing.assert_allclose(total, expected.sum(axis=1), rtol=0, atol=3e-6)
         np.testing.assert_allclose(opened, parts[1], rtol=0, atol=1e-6)
@@ -146,7 +102,9 @@ def test_methods_are_those_that_all_have():
     np.testing.assert_allclose(synkin.simulate(two, two.Params(), TRAIN, DT)[1], expected[0] + expected[1], atol=3e-7)
 
 
-@pytest.mark.parametrize("both", [expon + dual_expon, pytest.param(ampa + decay, marks=pytest.mark.wide)], ids=str)
+@pytest.mark.parametrize(
+    "both", [expon + dual_expon, pytest.param(ampa + desensitising, marks=pytest.mark.wide)], ids=str
+)
 def test_parameters_of_each_synapse(both):
     """In runs, steps and loops: also of a state of more axes than they have."""
     first, share = both.Params._fields[0], next(field for field in both.Params._fields if field.startswith("g_"))
@@ -199,7 +157,7 @@ def test_it_is_one_that_travels():
     assert BOTH.parameters["nmda5_kon"].name == "nmda5_kon"
 
 
-@pytest.mark.parametrize("both", [ampa + decay, pytest.param(BOTH, marks=pytest.mark.wide)], ids=str)
+@pytest.mark.parametrize("both", [ampa + desensitising, pytest.param(BOTH, marks=pytest.mark.wide)], ids=str)
 def test_as_an_object(both):
     """A run, and step by step of a batch, from rest again, with parameters of each synapse."""
     share = next(field for field in both.Params._fields if field.startswith("g_"))
@@ -307,13 +265,13 @@ def test_a_fit_of_a_sum_travels(found, tmp_path):
         assert again.params == found.params
         assert repr(again) == repr(found)
         np.testing.assert_allclose(again.predict(LONG[:9]), found.predicted[:9], rtol=1e-9)
-    own = ampa + decay
+    own = ampa + desensitising
     trace = recorded(own, own.Params(), LONG[:100], 0.01, seed=0)
     fit(own, own.Params(), [5.0], LONG[:100], trace, free="ampa_beta", scale=True, starts=1, progress=False).save(path)
-    with pytest.raises(ValueError, match=r"^Argument `kernel` must be given to read .*, as decay is none of the lib"):
+    with pytest.raises(ValueError, match=r"^Argument `kernel` must be given .*, as desensitising is none of the lib"):
         Fit.load(path)
     assert Fit.load(path, own).kernel is own
-    with pytest.raises(ValueError, match=r"^Argument `kernel` must be ampa\+decay with the parameters ampa_alpha, "):
+    with pytest.raises(ValueError, match=r"^Argument `kernel` must be ampa\+desensitising with the parameters "):
         Fit.load(path, BOTH)
 
 

@@ -5,6 +5,7 @@ import inspect
 import pickle
 import re
 import tomllib
+from collections import namedtuple
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -34,49 +35,15 @@ class State(NamedTuple):
     pulse_left: jax.Array
 
 
-class TwoStates(NamedTuple):
-    g: jax.Array
-    x: jax.Array
-    pulse_left: jax.Array
-
-
-class ThreeStates(NamedTuple):
-    g: jax.Array
-    x: jax.Array
-    y: jax.Array
-    pulse_left: jax.Array
-
-
-class Hidden(NamedTuple):
-    O: jax.Array
-    pulse_left: jax.Array
-
-
-class Decay(NamedTuple):
-    tau: float = 8.0  # ms
-
-
-class Level(NamedTuple):
-    g: jax.Array
-
-
-class Cascade(NamedTuple):
-    g: jax.Array
-    h: jax.Array
-
-
-class NoPulse(NamedTuple):
-    alpha: float = 1.0
-    T: float = 1.0
-
-
-class NoTransmitter(NamedTuple):
-    alpha: float = 1.0
-    T_dur: float = 1.0
-
-
-class PulseAlone(NamedTuple):
-    pulse_left: jax.Array
+TwoStates = namedtuple("TwoStates", "g x pulse_left")
+ThreeStates = namedtuple("ThreeStates", "g x y pulse_left")
+Hidden = namedtuple("Hidden", "O pulse_left")
+PulseAlone = namedtuple("PulseAlone", "pulse_left")
+Level = namedtuple("Level", "g")
+Cascade = namedtuple("Cascade", "g h")
+Decay = namedtuple("Decay", "tau", defaults=(8.0,))
+NoPulse = namedtuple("NoPulse", "alpha T", defaults=(1.0, 1.0))
+NoTransmitter = namedtuple("NoTransmitter", "alpha T_dur", defaults=(1.0, 1.0))
 
 
 class Plain:
@@ -281,14 +248,10 @@ def test_declared_inside_jit():
     assert slope < 0
 
 
-class VoltageParams(NamedTuple):
-    k0: float = 0.5  # binding rate at 0 mV, /ms/mM
-    V: float = -20.0  # mV
-    slope: float = 20.0  # mV
-    gain: float = 2.0
-    beta: float = 0.2  # /ms
-    T: float = 1.0  # mM
-    T_dur: float = 1.0  # ms
+# Binding rate at 0 mV, mV, mV, 1, /ms, mM, ms.
+VoltageParams = namedtuple(
+    "VoltageParams", "k0 V slope gain beta T T_dur", defaults=(0.5, -20.0, 20.0, 2.0, 0.2, 1.0, 1.0)
+)
 
 
 def voltage_dependent(p, y, T):
@@ -338,12 +301,7 @@ def test_ranges_are_as_declared():
 
 
 def test_parameters_without_a_default():
-    class Bare(NamedTuple):
-        alpha: float
-        beta: float
-        T: float = 1.0
-        T_dur: float = 1.0
-
+    Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
     mine = receptor(first_order, Bare, State, name="mine")
     assert mine.parameters["alpha"].default is None
     assert repr(mine) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
@@ -379,10 +337,6 @@ def test_declared_in_either_precision():
 
 def test_without_a_state_of_rest_one_is_asked_for():
     """A receptor that opens by itself: off the grid nobody can tell since when it has."""
-
-    class State(NamedTuple):
-        g: jax.Array
-        pulse_left: jax.Array
 
     def equations(p, y, T):
         return {"g": (p.alpha * T + 0.1) * (1 - y.g) - p.beta * y.g}
