@@ -211,7 +211,8 @@ def test_release_to_a_sum():
 
 def test_pictures():
     pytest.importorskip("matplotlib")
-    ax = plot.kernel(BOTH, PARAMS, ax=plot.figure().subplots())
+    two = expon + dual_expon
+    ax = plot.kernel(two, two.Params(), ax=plot.figure().subplots())
     assert ax.lines
 
 
@@ -231,19 +232,17 @@ TRUE = {"ampa_beta": 0.35, "ampa_T_dur": 0.8, "g_nmda5": 0.4, "nmda5_alpha": 0.1
 LONG = np.arange(0, 300, 0.5)  # ms
 
 
-@pytest.fixture(scope="module")
-def found():
-    """AMPA and NMDA receptors at +40 mV, from the defaults."""
+@pytest.mark.wide
+def test_fast_and_slow_are_found(tmp_path):
+    """AMPA and NMDA receptors at +40 mV, from the defaults: what is known of each holds the truth, and is of some use.
+
+    The result travels, and has intervals and a picture.
+    """
     trace = recorded(BOTH, BOTH.Params(**TRUE), LONG, 0.01, seed=1, spikes=(5.2,))
-    return fit(
+    found = fit(
         BOTH, BOTH.Params(), [5.0], LONG, trace, free=FITTED, scale=True, offset=True, onset=True, progress=False,
         starts=6, unit="pA",
     )  # fmt: skip
-
-
-@pytest.mark.wide
-def test_fast_and_slow_are_found(found):
-    """What is known of each holds the truth, and is of some use."""
     assert found.r_squared > 0.985
     assert found.identifiable
     for name, true in TRUE.items():
@@ -255,9 +254,6 @@ def test_fast_and_slow_are_found(found):
     for name in (*FITTED, "scale"):
         assert f"\n{name} " in text
 
-
-@pytest.mark.wide
-def test_a_fit_of_a_sum_travels(found, tmp_path):
     path = tmp_path / "fit.json"
     found.save(path)
     for again in (Fit.load(path), pickle.loads(pickle.dumps(found))):
@@ -273,10 +269,6 @@ def test_a_fit_of_a_sum_travels(found, tmp_path):
     assert Fit.load(path, own).kernel is own
     with pytest.raises(ValueError, match=r"^Argument `kernel` must be ampa\+desensitising with the parameters "):
         Fit.load(path, BOTH)
-
-
-@pytest.mark.wide
-def test_intervals_of_a_sum(found):
     profile = found.profile("g_nmda5")
     low, high = profile.interval95
     assert low < found.params.g_nmda5 < high
