@@ -65,7 +65,7 @@ POINTS = {
     ),
 }  # fmt: skip
 FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "alpha2", "beta2")}
-QUICK = [(simulate, "dual_expon, tau_rise = tau_decay", "exact"), (respond, "ampa, alpha = beta = 0", "exact")]
+QUICK = [(simulate, "dual_expon, tau_rise = tau_decay", "exact")]
 # Those of bionmda take minutes to compile: one order says most.
 LONG = [
     *((way, name, "exact") for way in (respond, simulate, scan_of_step, scan_of_stepper) for name in list(POINTS)[:2]),

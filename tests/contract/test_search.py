@@ -280,17 +280,14 @@ def test_step_by_step_no_spike_is_dropped():
 
 
 # Every kernel with equations of its own, method and overlap, in one precision or the other.
-USUAL = [
-    ("ampa", "exact", "restart", "float32"),
-    ("dual_expon", "exact", "restart", "float32"),
-]
+USUAL = [("ampa", "exact", "restart", "float32")]
 MORE = [
     ("ampa", "exp_euler", "restart", "float64"), ("ampa", "exact", "ignore", "float64"),
     ("ampa", "exp_euler", "ignore", "float32"), ("bionmda", "exact", "restart", "float32"),
     ("bionmda", "exact", "ignore", "float64"), ("bionmda", "exp_euler", "restart", "float64"),
     ("bionmda", "exp_euler", "ignore", "float32"), ("alpha", "exact", "restart", "float32"),
     ("alpha", "exp_euler", "restart", "float64"), ("expon", "exact", "restart", "float64"),
-    ("dual_expon", "exact", "restart", "float64"),
+    ("dual_expon", "exact", "restart", "float64"), ("dual_expon", "exact", "restart", "float32"),
 ]  # fmt: skip
 BATCHES = 5
 
