@@ -1,10 +1,9 @@
-"""Closed forms, sums over the spikes without a recurrence; and the order to which "exp_euler" is right. All float64."""
+"""The order to which "exp_euler" is right, and dual_expon where its formula likes to divide by 0. All float64."""
 
 import numpy as np
 import pytest
 
 import synkin
-from synkin.kernels.dual_expon import peak
 from tests.contract.table import STEPS, point, train
 from tests.helpers.solutions import error, trace
 
@@ -44,32 +43,15 @@ def test_exp_euler_converges_at_first_order(name):
     np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.06)
 
 
-def summed(impulse, inputs, dt):
-    """Response to every input separately, added up; an input acts at the end of its step."""
-    times = np.arange(1, len(inputs) + 1) * dt
-    elapsed = times[:, None] - times
-    responses = np.where(elapsed[..., None] >= 0, impulse(np.maximum(elapsed, 0)[..., None]), 0)
-    return np.einsum("ikn,kn->in", responses, inputs)
-
-
-@pytest.mark.parametrize("dt", [0.1, 1.0])
-def test_linear_kernels_are_sums_of_impulse_responses(dt):
-    inputs = train("expon", (STEPS, 3), seed=7)
-    params = point("expon", (3,))
-    expected = summed(lambda s: np.exp(-s / params.tau), inputs, dt)
-    assert error(exact(synkin.expon, params, inputs, dt), expected) < 1e-12
-    assert error(synkin.simulate(synkin.expon, params, inputs, dt, dtype=float)[1], expected) < 1e-12
-    params = point("alpha", (3,))
-    expected = summed(lambda s: s / params.tau * np.exp(-s / params.tau), inputs, dt)
-    assert error(exact(synkin.alpha, params, inputs, dt), expected) < 1e-12
-
-
 @pytest.mark.parametrize("off", [0.0, 1e-12, 1e-6, -1e-3])
 def test_dual_expon_at_equal_time_constants_is_the_alpha_shape(off):
     """tau_rise = tau_decay (1 + off): amplitude (s/tau) exp(1 - s/tau) but for terms of the size of ``off``."""
     tau, inputs = np.array([0.7, 3.0, 20.0]), train("dual_expon", (STEPS, 3), seed=9)
     params = synkin.dual_expon.Params(tau_decay=tau, tau_rise=tau * (1 + off), amplitude=np.array([1.0, 2.0, 0.5]))
-    expected = summed(lambda s: params.amplitude * s / tau * np.exp(1 - s / tau), inputs, 0.5)
+    # The response to every input by itself, added up; an input acts at the end of its step.
+    times = np.arange(1, STEPS + 1) * 0.5
+    s = np.maximum(times[:, None] - times, 0)[..., None]
+    expected = np.einsum("ikn,kn->in", params.amplitude * s / tau * np.exp(1 - s / tau), inputs)
     assert error(exact(synkin.dual_expon, params, inputs, 0.5), expected) < 1e-12 + 2 * abs(off)
 
 
@@ -80,26 +62,3 @@ def test_dual_expon_does_not_mind_which_time_constant_is_longer():
     exchanged = params._replace(tau_decay=params.tau_rise, tau_rise=params.tau_decay)
     assert error(exact(synkin.dual_expon, exchanged, inputs, 0.5), one) < 1e-13
     assert error(synkin.simulate(synkin.dual_expon, params, inputs, 0.5, dtype=float)[1], one) < 1e-14
-
-
-@pytest.mark.parametrize(
-    ("decay", "rise"), [(10.0, 1.0), (1.0, 10.0), (3.0, 3.0), (3.0, 3.0 * (1 + 1e-9)), (20.0, 0.1)]
-)
-def test_the_peak_of_dual_expon(rise, decay):
-    """`peak` is the largest w after a unit input, on either side of tau_rise = tau_decay."""
-    params = synkin.dual_expon.Params(*(np.asarray(value) for value in (decay, rise, 1.0)))
-    fast, slow = sorted((rise, decay))
-    s = np.linspace(0, 5 * slow, 200_001)
-    # w after a unit input: the convolution of the two exponentials, whichever is which.
-    rate = 1 / fast - 1 / slow
-    w = np.exp(-s / slow) * (s if rate < 1e-7 else -np.expm1(-rate * s) / rate)
-    np.testing.assert_allclose(peak(params), w.max(), rtol=1e-7)
-
-
-def test_one_pulse_in_closed_form():
-    """ampa: rises to alpha T / (alpha T + beta) with rate alpha T + beta, then decays with beta."""
-    params = synkin.ampa.Params(alpha=1.3, beta=0.21, T=0.8, T_dur=1.37)
-    g = exact(synkin.ampa, params, np.arange(STEPS) == 0, 0.1)
-    s, binding = np.arange(1, STEPS + 1) * 0.1, params.alpha * params.T
-    rising = binding / (binding + params.beta) * -np.expm1(-(binding + params.beta) * np.minimum(s, params.T_dur))
-    assert error(g, rising * np.exp(-params.beta * np.maximum(s - params.T_dur, 0))) < 1e-14
