@@ -76,7 +76,7 @@ AFFINE = (
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_refused(what):
-    says = REFUSED[what]["says"].replace("{affine}", AFFINE)
+    says = REFUSED[what]["says"].replace("{affine}", AFFINE).replace("{module}", __name__)
     error = TypeError if says.startswith("TypeError: ") else ValueError
     with pytest.raises(error) as raised:
         eval(REFUSED[what]["declare"])()
@@ -203,7 +203,7 @@ def test_equal_to_itself_alone_and_frozen():
 def test_a_kernel_without_a_name_in_its_module_is_not_pickled():
     mine = receptor(first_order, Params, State, name="mine")
     sentence = (
-        "Kernel `mine` must be a global of its module to be pickled or copied, but test_kernel has no such name for "
+        f"Kernel `mine` must be a global of its module to be pickled or copied, but {__name__} has no such name for "
         "it: give `name=` the name that it is assigned to."
     )
     with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
@@ -292,9 +292,7 @@ def test_ranges_are_as_declared():
         ValueError, match=r"^Parameter `k0` must be finite and not negative, but has the value -1\.0\.$"
     ):
         voltage_dependent.init(VoltageParams(k0=-1.0), 2)
-    with pytest.raises(
-        TypeError, match=r"^Argument `params` must be an own\.Params, but is a test_kernel\.VoltageParams"
-    ):
+    with pytest.raises(TypeError, match=f"^Argument `params` must be an own.Params, but is a {__name__}.VoltageParams"):
         synkin.simulate(own, VoltageParams(), np.zeros(3, bool), DT)
     with pytest.raises(TypeError, match=r"^Argument `state` must be an own\.State, but is a synkin\.expon\.State\.$"):
         own.step(Params(), synkin.expon.State(0.0), 0.0, True, DT)

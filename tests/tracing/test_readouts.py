@@ -23,14 +23,21 @@ def simulate(params, readout, kernel=KERNEL, **way):
     return synkin.simulate(kernel, params, SPIKES, 0.1, readout=readout, dtype="float32", **way)[1]
 
 
-@pytest.mark.parametrize("kind", table.KINDS)
-def test_what_a_readout_does_is_seen_anew(kind):
-    """In three ways with three numbers in turn; and what differs in arrays and numbers alone is one program."""
+# Each kind in one of the ways; in the others with `pytest -m wide`.
+CASES = [
+    pytest.param(kind, way, marks=() if j == i % 3 else pytest.mark.wide)
+    for i, kind in enumerate(table.KINDS)
+    for j, way in enumerate(table.WAYS)
+]
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES)
+def test_what_a_readout_does_is_seen_anew(kind, way):
+    """With three numbers in turn; and what differs in arrays and numbers alone is one program."""
     if kind == "equinox module":
         pytest.importorskip("equinox")
     before = set(readouts._kept)
-    for way in table.WAYS:
-        assert not table.wrong(kind, way, simulate, PARAMS), way
+    assert not table.wrong(kind, way, simulate, PARAMS)
     if kind not in table.COMPILED_ANEW:
         assert len(set(readouts._kept) - before) <= 1
 
