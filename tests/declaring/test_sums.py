@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import ampa, bionmda, dual_expon, expon, plot, schemes
+from synkin import ampa, bionmda, dual_expon, expon, gabaa, plot, schemes
 from synkin.fitting import Fit, fit
 from tests.contract.table import desensitising
 from tests.helpers.precision import enable_x64
@@ -54,6 +54,7 @@ def test_three_a_kernel_twice_and_weights(x64):
     assert state._fields == ("expon1_g", "dual_expon_g_rise", "dual_expon_w", "expon2_g")
 
 
+@pytest.mark.wide
 def test_jumps_are_the_sum_of_two(x64):
     edges, concentrations = [2.0, 4.0, 9.0], [1.0, 0.1]
     parts = [
@@ -66,24 +67,30 @@ def test_jumps_are_the_sum_of_two(x64):
     np.testing.assert_allclose(again, found[TIMES >= 2], atol=1e-14)
 
 
-@pytest.mark.parametrize("overlap", ["restart", pytest.param("ignore", marks=pytest.mark.wide)])
-def test_a_run_is_the_sum_of_two(overlap):
-    """Whole, by blocks, in parallel, and with a readout."""
-    two, own = ampa + desensitising, (ampa.Params(beta=0.35), desensitising.Params(d=0.02))
-    params = two.Params(ampa_beta=0.35, g_desensitising=0.4, desensitising_d=0.02)
+@pytest.mark.parametrize(
+    ("overlap", "way"),
+    [
+        ("ignore", {}),
+        *(pytest.param("restart", way, marks=pytest.mark.wide) for way in ({}, {"checkpoint": 7}, {"parallel": True})),
+    ],
+    ids=str,
+)
+def test_a_run_is_the_sum_of_two(overlap, way):
+    """And a readout sees the state and g of both."""
+    two, own = ampa + gabaa, (ampa.Params(beta=0.35), gabaa.Params(beta=0.02))
+    params = two.Params(ampa_beta=0.35, g_gabaa=0.4, gabaa_beta=0.02)
     options = {"overlap": overlap, "method": "exact", "dtype": "float32"}
     ends, parts = zip(
         *(synkin.simulate(k, p, TRAIN, DT, **options) for k, p in zip(two.parts, own, strict=True)), strict=True
     )
     expected = np.asarray(parts[0]) + 0.4 * np.asarray(parts[1])
-    for more in ({}, {"checkpoint": 7}, {"parallel": True}):
-        final, g = synkin.simulate(two, params, TRAIN, DT, **options, **more)
-        np.testing.assert_allclose(g, expected, rtol=0, atol=1e-6)
-        chex.assert_trees_all_close(final, two.state_of(ends), atol=1e-6)
-        readout = {"readout": lambda state, g: (g.sum(), state.desensitising_O)}
-        _, (total, opened) = synkin.simulate(two, params, TRAIN, DT, **options, **more, **readout)
-        np.testing.assert_allclose(total, expected.sum(axis=1), rtol=0, atol=3e-6)
-        np.testing.assert_allclose(opened, parts[1], rtol=0, atol=1e-6)
+    final, g = synkin.simulate(two, params, TRAIN, DT, **options, **way)
+    np.testing.assert_allclose(g, expected, rtol=0, atol=1e-6)
+    chex.assert_trees_all_close(final, two.state_of(ends), atol=1e-6)
+    readout = {"readout": lambda state, g: (g.sum(), state.gabaa_g)}
+    _, (total, opened) = synkin.simulate(two, params, TRAIN, DT, **options, **way, **readout)
+    np.testing.assert_allclose(total, expected.sum(axis=1), rtol=0, atol=3e-6)
+    np.testing.assert_allclose(opened, parts[1], rtol=0, atol=1e-6)
 
 
 def test_a_readout_of_a_long_run_goes_by_blocks(monkeypatch):
@@ -157,7 +164,7 @@ def test_it_is_one_that_travels():
     assert BOTH.parameters["nmda5_kon"].name == "nmda5_kon"
 
 
-@pytest.mark.parametrize("both", [ampa + desensitising, pytest.param(BOTH, marks=pytest.mark.wide)], ids=str)
+@pytest.mark.parametrize("both", [ampa + gabaa, pytest.param(BOTH, marks=pytest.mark.wide)], ids=lambda k: k.name)
 def test_as_an_object(both):
     """A run, and step by step of a batch, from rest again, with parameters of each synapse."""
     share = next(field for field in both.Params._fields if field.startswith("g_"))
@@ -300,7 +307,8 @@ def test_what_cannot_be_told_apart_has_the_names_of_the_parts():
     assert tied.params.ampa1_T_dur == tied.params.ampa2_T_dur != 0.8
 
 
-@pytest.mark.parametrize("is_sum", [True, pytest.param(False, marks=pytest.mark.wide)])
+@pytest.mark.wide
+@pytest.mark.parametrize("is_sum", [True, False])
 def test_one_or_two_is_told(is_sum):
     """expon, or expon and a slow one: the one that made the recording is the more likely, either way."""
     two = expon + dual_expon

@@ -44,7 +44,16 @@ def _block(V, Mg):
     return free, 0.062 * free * blocked, 0.062**2 * free * blocked * (blocked - free), by_Mg
 
 
-@pytest.mark.parametrize("Mg", [0.0, 1e-30, 1.2, 1e5])
+@pytest.mark.parametrize(
+    ("Mg", "dtype"),
+    [
+        (0.0, "float32"),
+        (1.2, "float64"),
+        *(pytest.param(Mg, "float32", marks=pytest.mark.wide) for Mg in (1e-30, 1.2, 1e5)),
+        *(pytest.param(Mg, "float64", marks=pytest.mark.wide) for Mg in (0.0, 1e-30, 1e5)),
+    ],
+    indirect=["dtype"],
+)
 def test_mg_block_and_its_derivatives_at_every_voltage(Mg, dtype):
     """Also where exp(-a V) is no number, and where there is no magnesium: known and traced, forward and reverse."""
     V, f = jnp.asarray([-1e5, -1500.0, -300.0, -65.0, 0.0, 40.0, 1500.0, 1e5], dtype), currents.mg_block
@@ -56,14 +65,14 @@ def test_mg_block_and_its_derivatives_at_every_voltage(Mg, dtype):
     close(f(V, Mg=Mg), free)
     of_one = lambda v, Mg: f(v, Mg=Mg)  # noqa: E731
     for d in (jax.grad, jax.jacfwd):
-        close(jax.vmap(d(lambda v: of_one(v, Mg)))(V), by_V)
-        first, by = jax.vmap(lambda v, d=d: d(of_one, argnums=(0, 1))(v, jnp.asarray(Mg, dtype)))(V)
+        close(jax.jit(jax.vmap(d(lambda v: of_one(v, Mg))))(V), by_V)
+        first, by = jax.jit(jax.vmap(lambda v, d=d: d(of_one, argnums=(0, 1))(v, jnp.asarray(Mg, dtype))))(V)
         close(first, by_V)
         there = np.abs(by_Mg) < largest / 1e5
         close(by[there], by_Mg[there])
         assert not np.isnan(by).any()
-        close(jax.vmap(jax.grad(d(lambda v: of_one(v, Mg))))(V), twice)
-        close(jax.vmap(jax.grad(lambda v, d=d: d(of_one)(v, jnp.asarray(Mg, dtype))))(V), twice)
+        close(jax.jit(jax.vmap(jax.grad(d(lambda v: of_one(v, Mg)))))(V), twice)
+        close(jax.jit(jax.vmap(jax.grad(lambda v, d=d: d(of_one)(v, jnp.asarray(Mg, dtype)))))(V), twice)
 
 
 def test_mg_block_of_what_is_no_concentration():

@@ -64,6 +64,7 @@ def test_stretches_of_no_length_and_what_comes_as_padding(x64):
     np.testing.assert_array_equal(twice, whole)
 
 
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.wide)], indirect=True)
 def test_no_stretches_no_times_and_a_state(dtype):
     assert np.asarray(concentration_jumps(KERNEL, PARAMS, [1.0], [], TIMES, dtype=dtype)).max() == 0
     empty = concentration_jumps(KERNEL, PARAMS, EDGES, T, [], dtype=dtype)
@@ -111,6 +112,7 @@ def test_traced_and_wrong_is_nan():
         assert np.isnan(got[from_then_on < TIMES]).all()
 
 
+@pytest.mark.wide
 def test_sweeps_by_vmap(x64):
     edges = np.stack([EDGES, EDGES + 1, [2.0, 3.0, 3.0, 3.0]])
     T3 = np.stack([T, 2 * T, T])
