@@ -101,7 +101,9 @@ def test_respond_solves_the_equations(name):
         g = np.empty(2 * T)
         g[shuffled] = synkin.respond(kernel, own := one(params, i), at[order], times[shuffled], dtype=float, **given)
         assert error(g, solved(name, dt)[:, i]) < ROWS[name].tolerance[0]
-        start, after = one(halves(name, dt)[0], i), np.where(at >= T * dt, at, np.inf)
+        # What a linear kernel is given in the last step of the first half is in the state already.
+        later = at > (T - 0.5 + (not is_receptor(ROWS[name]))) * dt
+        start, after = one(halves(name, dt)[0], i), np.where(later, at, np.inf)
         weighed = {} if is_receptor(ROWS[name]) else {"weights": weights}
         again = np.resize(times[T:], 2 * T)
         second = synkin.respond(kernel, own, after, again, state=start, t0=T * dt - 1e-9, **weighed)
