@@ -85,7 +85,7 @@ def test_a_run_solves_the_equations(name):
             assert 1e-3 < g.max() <= 1 + 1e-14
 
 
-@pytest.mark.parametrize("name", rows("alpha", "ampa", "dual_expon", "cascade", "expon+dual_expon"))
+@pytest.mark.parametrize("name", rows("alpha", "ampa", "expon", "dual_expon", "cascade"))
 def test_respond_solves_the_equations(name):
     """Of spikes and times in any order, with padding; also late, where times are known to 1e-10 ms."""
     kernel, params, inputs = problem(name)
