@@ -1,216 +1,260 @@
-"""What every kernel of the registry promises, whatever its equations."""
+"""Every kernel in time: all ways to run it are one run, and it is the solution of its equations."""
 
-import inspect
-from functools import partial
+from functools import cache
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import synkin
-from tests.helpers import samples
-from tests.helpers.solutions import SOLUTIONS, error
+from tests.contract.table import DTS, ROWS, SOLUTIONS, STEPS, SYNAPSES, expected, is_receptor, point, rows, train
+from tests.helpers.solutions import error
 
-T, N, DT = samples.STEPS, samples.SYNAPSES, samples.DT
+pytestmark = pytest.mark.usefixtures("x64")
 
-# The published names and defaults (ms, mM, /ms, /ms/mM).
-DEFAULTS = {
-    "alpha": {"tau": 8},
-    "ampa": {"alpha": 0.98, "beta": 0.18, "T": 0.5, "T_dur": 0.5},
-    "gabaa": {"alpha": 0.53, "beta": 0.18, "T": 1.0, "T_dur": 1.0},
-    "bionmda": {"alpha1": 2, "beta1": 0.01, "alpha2": 1, "beta2": 0.5, "T": 1, "T_dur": 0.5},
-    "expon": {"tau": 8},
-    "dual_expon": {"tau_decay": 10, "tau_rise": 1, "amplitude": 1},
-}
-STATES = {
-    "alpha": ("g", "h"),
-    "ampa": ("g", "pulse_left"),
-    "gabaa": ("g", "pulse_left"),
-    "bionmda": ("g", "x", "pulse_left"),
-    "expon": ("g",),
-    "dual_expon": ("g_rise", "w"),
-}
+T, N = STEPS, SYNAPSES
+LATE = 1e6  # ms
 
 
-def test_every_kernel_has_an_independent_solution():
-    assert set(SOLUTIONS) == set(synkin.KERNELS)
-
-
-def test_registry_names_are_the_public_modules():
+def test_every_kernel_of_the_library_has_a_row():
+    assert set(synkin.KERNELS) < set(ROWS)
     assert all(getattr(synkin, name) is kernel for name, kernel in synkin.KERNELS.items())
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
-def test_names_and_defaults(name):
-    kernel = synkin.KERNELS[name]
-    assert kernel.Params()._asdict() == DEFAULTS[name]
-    assert kernel.State._fields == STATES[name]
+@cache
+def problem(name):
+    return ROWS[name].kernel, point(name, (N,)), train(name, (2 * T, N))
 
 
-def test_signatures(kernel):
-    expected = {
-        "init": (("params", "shape"), ("dtype",)),
-        "step": (("params", "state", "t", "spike", "dt"), ("method", "overlap")),
-        "vector_field": (("params", "state"), ()),
-    }
-    for function, (positional, keywords) in expected.items():
-        parameters = inspect.signature(getattr(kernel, function)).parameters.values()
-        required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-        assert tuple(p.name for p in required) == positional, function
-        assert tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) == keywords, function
-    options = inspect.signature(kernel.step).parameters
-    assert options["method"].default is None  # the kernel's own
-    assert kernel.methods == ("exp_euler", "exact")
-    assert options["overlap"].default == "restart"
+@cache
+def solved(name, dt):
+    return expected(name, *problem(name)[1:], dt)
 
 
-def test_every_parameter_has_a_unit(kernel):
-    assert isinstance(kernel.UNITS, kernel.Params)
-    assert set(kernel.UNITS) <= {"ms", "mM", "1/ms", "1/ms/mM", "1"}
+@cache
+def halves(name, dt):
+    """A run in two, the second from the state in which the first ends, in the middle of a pulse."""
+    kernel, params, inputs = problem(name)
+    # That of what is dear is compiled once, as a run from a given state.
+    start = kernel.init(params, (N,), dtype=float) if ROWS[name].dear else None
+    half, first = synkin.simulate(kernel, params, inputs[:T], dt, state=start, method="exact", dtype=float)
+    final, second = synkin.simulate(kernel, params, inputs[T:], dt, state=half, method="exact", dtype=float)
+    return half, first, final, second
 
 
-def test_params_and_state_are_pytrees_of_arrays(kernel):
-    params, state = kernel.Params(), kernel.init(kernel.Params(), (N,))
-    assert jax.tree.leaves(params) == list(params)
-    assert type(jax.tree.map(lambda leaf: leaf, params)) is kernel.Params
-    chex.assert_trees_all_equal(jax.tree.leaves(state), list(state))
-    assert type(jax.tree.map(lambda leaf: leaf, state)) is kernel.State
+def same_kind(state, other):
+    """Of one structure, shape and dtype."""
+    assert type(state) is type(other)
+    for one, two in zip(state, other, strict=True):
+        assert (one.shape, one.dtype) == (two.shape, two.dtype)
 
 
-@pytest.mark.parametrize("shape", [(), (N,), (2, N)], ids=str)
-def test_init_is_zeros(kernel, shape, dtype):
-    state = kernel.init(kernel.Params(), shape, dtype=dtype)
-    assert isinstance(state, kernel.State)
-    chex.assert_trees_all_equal_shapes_and_dtypes(list(state), [jnp.zeros(shape, dtype)] * len(state))
-    assert all(not leaf.any() for leaf in state)
+def close(state, other, rtol=1e-11):
+    same_kind(state, other)
+    for one, two in zip(state, other, strict=True):
+        np.testing.assert_allclose(one, two, rtol=rtol, atol=1e-12)
 
 
-def test_init_by_default(kernel):
-    state = kernel.init(kernel.Params(), N)
-    assert state[0].shape == (N,)
-    assert state[0].dtype == jnp.result_type(float)
+@pytest.mark.parametrize("name", rows())
+def test_a_run_solves_the_equations(name):
+    """In two chunks; at any time; and, where rates are those between states, however large they are."""
+    kernel, params, inputs = problem(name)
+    for dt, tolerance in zip(DTS, ROWS[name].tolerance, strict=False):
+        half, first, final, second = halves(name, dt)
+        assert error(np.concatenate([first, second]), solved(name, dt)) < tolerance
+        same_kind(final, half)
+    same_kind(half, kernel.init(params, (N,), dtype=float))
+    late = synkin.simulate(kernel, params, inputs[T:], dt, state=half, t0=LATE, method="exact", dtype=float)
+    for one, two in zip((*late[0], late[1]), (*final, second), strict=True):
+        np.testing.assert_array_equal(one, two)
+    if ROWS[name].dear:
+        return
+    alone = np.where(np.arange(T)[:, None] == 0, inputs[:T], np.zeros_like(inputs[:T]))
+    _, g = synkin.simulate(kernel, params, alone, 1e7, method="exact", dtype=float)
+    assert np.isfinite(g).all()
+    assert np.abs(g[-1]).max() < 1e-10
+    if is_receptor(ROWS[name]):
+        fast = params._replace(**{kernel.Params._fields[0]: 8000.0 * np.ones(N)})
+        state, g = synkin.simulate(kernel, fast, inputs[:T], 10.0, method="exact", dtype=float)
+        occupied = np.array([getattr(state, field) for field in state._fields if "pulse_left" not in field])
+        assert occupied.min() >= 0
+        if name not in ("gabab", "ampa+desensitising"):
+            assert occupied.sum(axis=0).max() <= 1 + 1e-14
+            assert g.min() >= 0
+            assert 1e-3 < g.max() <= 1 + 1e-14
 
 
-@pytest.mark.parametrize("shape", [(), (2, N)], ids=str)
-def test_step_keeps_structure_shape_and_dtype(kernel, method, shape, dtype):
-    state = kernel.init(kernel.Params(), shape, dtype=dtype)
-    # float64 where there is one, whatever the state's dtype: the state decides.
-    params = samples.params(kernel, np.random.default_rng(0), shape[-1:])
-    for spike in (np.ones(shape, bool), np.ones(shape, dtype), np.ones(shape, np.int32)):
-        moved, g = jax.eval_shape(partial(kernel.step, params, method=method), state, 0.0, spike, DT)
-        chex.assert_trees_all_equal_structs(moved, state)
-        chex.assert_trees_all_equal_shapes_and_dtypes(moved, state)
-        assert (g.shape, g.dtype) == (shape, dtype)
+@pytest.mark.parametrize("name", rows("alpha", "ampa", "expon", "dual_expon", "cascade"))
+def test_respond_solves_the_equations(name):
+    """Of spikes and times in any order, with padding; also late, where times are known to 1e-10 ms."""
+    kernel, params, inputs = problem(name)
+    dt, rng = 0.1, np.random.default_rng(5)
+    for i in range(N):
+        spiked = np.flatnonzero(inputs[:, i])
+        at = np.full(40, np.inf)
+        at[: spiked.size] = (spiked + (not is_receptor(ROWS[name]))) * dt
+        weights = np.resize(inputs[spiked, i], 40)
+        order, shuffled = rng.permutation(40), rng.permutation(2 * T)
+        given = {} if is_receptor(ROWS[name]) else {"weights": weights[order]}
+        times = (np.arange(2 * T) + 1) * dt
+        g = np.empty(2 * T)
+        g[shuffled] = synkin.respond(kernel, own := one(params, i), at[order], times[shuffled], dtype=float, **given)
+        assert error(g, solved(name, dt)[:, i]) < ROWS[name].tolerance[0]
+        # What a linear kernel is given in the last step of the first half is in the state already.
+        later = at > (T - 0.5 + (not is_receptor(ROWS[name]))) * dt
+        start, after = one(halves(name, dt)[0], i), np.where(later, at, np.inf)
+        weighed = {} if is_receptor(ROWS[name]) else {"weights": weights}
+        again = np.resize(times[T:], 2 * T)
+        second = synkin.respond(kernel, own, after, again, state=start, t0=T * dt - 1e-9, **weighed)
+        assert error(second[:T], solved(name, dt)[T:, i]) < 1e-7
+        # A sample between the points of the grid, as rounding may decide on which side of a jump it is.
+        late = synkin.respond(kernel, own, at[order] + LATE, times + LATE + 1e-7, dtype=float, **given)
+        assert error(late, g) < 1e-5
+    # After 10,000,000 ms all is at rest, and a spike is answered as the first was.
+    at[:2], at[2:] = (0.0, 1e7), np.inf
+    times = np.resize([1.0, 5.0, 20.0, 1e7 + 1, 1e7 + 5, 1e7 + 20, 9e6], 2 * T)
+    given = {} if is_receptor(ROWS[name]) else {"weights": np.ones(40)}
+    g = np.asarray(synkin.respond(kernel, own, at, times, dtype=float, **given))
+    assert abs(g[6]) < 1e-10 < np.abs(g[:3]).max()
+    np.testing.assert_allclose(g[3:6], g[:3], rtol=0, atol=1e-7 * np.abs(g).max())
 
 
-def test_step_needs_no_array_arguments(kernel, method):
-    # Called as in a notebook: outside jit, plain numbers all over, no shape.
-    state, g = kernel.step(kernel.Params(), kernel.init(kernel.Params(), ()), 0, True, 0.1, method=method)
-    state, later = kernel.step(kernel.Params(), state, 0.1, False, 0.1, method=method)
-    assert g.shape == later.shape == ()
-    assert float(later) > 0
+def one(params, i):
+    return type(params)(*(value[i] for value in params))
 
 
-def test_scan_of_step_is_a_loop_of_steps_is_simulate(kernel, method, x64):
-    rng = np.random.default_rng(1)
-    params = samples.params(kernel, rng, (N,))
-    inputs = samples.inputs(kernel, rng, (T, N))
-    start = kernel.init(params, (N,))
-
-    step = jax.jit(partial(kernel.step, method=method))
-    state, rows = start, []
-    for i, row in enumerate(inputs):
-        state, g = step(params, state, i * DT, row, DT)
-        rows.append(g)
-    looped = jnp.stack(rows)
-    scanned_state, scanned = samples.scan(kernel, params, start, inputs, DT, method=method)
-    final, gs = samples.simulate(kernel, params, inputs, DT, method=method)
-
-    assert error(scanned, looped) < samples.TOLERANCE["float64"]
-    assert error(gs, looped) < samples.TOLERANCE["float64"]
-    for other in (scanned_state, final):
-        chex.assert_trees_all_equal_shapes_and_dtypes(other, state)
-        chex.assert_trees_all_close(other, state, rtol=1e-12, atol=1e-13)
+@pytest.mark.parametrize("name", rows("alpha", "ampa", "cascade"))
+def test_steps_are_the_run(name):
+    """Those of a stepper, in a scan, and those of the kernel; from the middle of a pulse on."""
+    kernel, params, inputs = problem(name)
+    half, _, final, second = halves(name, 0.1)
+    stepper = synkin.stepper(kernel, params, 0.1, method="exact", dtype=float)
+    carry, g = jax.lax.scan(stepper.step, stepper.init(state=half), inputs[T:])
+    assert error(g, second) < ROWS[name].tolerance[0]
+    close(stepper.state(carry), final, rtol=1e-8 if ROWS[name].dear else 1e-11)
+    state = half
+    for i in range(10):
+        state, g = kernel.step(params, state, LATE, inputs[T + i], 0.1, method="exact")
+        np.testing.assert_allclose(g, second[i], rtol=1e-9 if ROWS[name].dear else 1e-12, atol=1e-14)
+    same_kind(state, half)
 
 
-def test_vmap_is_a_loop(kernel, method):
-    """Over parameters, states and inputs at once."""
-    rng = np.random.default_rng(2)
-    params = samples.params(kernel, rng, (4, N), np.float32)
-    inputs = np.stack([samples.inputs(kernel, rng, (T, N), dtype=np.float32) for _ in range(4)])
-    run = partial(samples.simulate, kernel, dt=DT, method=method, dtype="float32")
-    state, gs = jax.vmap(run)(params, inputs)
-    for i in range(4):
-        one_state, one = run(jax.tree.map(lambda leaf, i=i: leaf[i], params), inputs[i])
-        assert error(gs[i], one) < samples.TOLERANCE["float32"]
-        chex.assert_trees_all_close(jax.tree.map(lambda leaf, i=i: leaf[i], state), one_state, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("name", rows("alpha", "ampa", "bionmda", "dual_expon", "nmda5", only=lambda row: row.solution))
+def test_the_vector_field_is_the_equations(name):
+    """With transmitter and without; and a short step goes along it."""
+    kernel, params, inputs = problem(name)
+    rng = np.random.default_rng(4)
+    state = kernel.State(**{field: jnp.asarray(rng.uniform(0.05, 0.2, N)) for field in kernel.State._fields})
+    solution = SOLUTIONS[name]
+    y = np.array([getattr(state, field) for field in solution.variables])
+    for T_now in (0.0, 1.0) if is_receptor(ROWS[name]) else (0.0,):
+        T_now = T_now * np.asarray(getattr(params, "T", 0.0))
+        got = kernel.vector_field(params, state, T_now)
+        same_kind(got, state)
+        wanted = dict(zip(solution.variables, solution.rhs(y, params, T_now), strict=True))
+        for field, derivative in wanted.items():
+            np.testing.assert_allclose(getattr(got, field), derivative, rtol=1e-12, atol=1e-15)
+        if is_receptor(ROWS[name]):
+            assert not got.pulse_left.any()
+            state = state._replace(pulse_left=jnp.full(N, 0.5 if T_now.any() else 0.0))
+        if not ROWS[name].dear:
+            h = 1e-6
+            after, _ = kernel.step(params, state, 0.0, np.zeros_like(inputs[0]), h, method="exact")
+            for field in solution.variables:
+                moved = (getattr(after, field) - getattr(state, field)) / h
+                np.testing.assert_allclose(moved, getattr(got, field), rtol=1e-4, atol=1e-7)
 
 
-def test_parameters_per_synapse_serve_any_batch(kernel, method):
-    """Parameters of shapes (N,) and (2, 1) with a state of shape (2, N): each synapse has its own."""
-    rng = np.random.default_rng(3)
-    params = samples.params(kernel, rng, (N,), np.float32)
-    shared = kernel.Params()[0] * np.float32([[0.7], [1.3]])
-    inputs = samples.inputs(kernel, rng, (T, 2, N), dtype=np.float32)
-    run = partial(samples.simulate, kernel, dt=DT, method=method, dtype="float32")
-    _, gs = run(params._replace(**{params._fields[0]: shared}), inputs)
-    assert gs.shape == (T, 2, N)
-    for i in range(2):
-        own = params._replace(**{params._fields[0]: np.full(N, shared[i], np.float32)})
-        assert error(gs[:, i], run(own, inputs[:, i])[1]) < samples.TOLERANCE["float32"]
+@pytest.mark.parametrize("name", rows("ampa", only=is_receptor))
+def test_ignored_spikes_solve_the_equations(name):
+    """overlap="ignore": a spike during a pulse does nothing, one at its very end counts."""
+    kernel, params, spikes = problem(name)
+    spikes = spikes[:T] | (np.arange(T)[:, None] % 7 < 3)
+    # The first synapse's pulse is two steps: the third spike of each burst comes as it ends.
+    lengths = {field: np.array([0.2, *getattr(params, field)[1:]]) for field in params._fields if "T_dur" in field}
+    params = params._replace(**lengths)
+    _, g = synkin.simulate(kernel, params, spikes, 0.1, method="exact", overlap="ignore", dtype=float)
+    assert error(g, expected(name, params, spikes, 0.1, "ignore")) < ROWS[name].tolerance[0]
+    assert error(g, expected(name, params, spikes, 0.1)) > 1e-3
 
 
-def test_kinds_of_numbers_are_all_the_same(kernel, method):
-    """Python, NumPy and JAX numbers, integers too, of any dtype, give the number of plain floats."""
-
-    def g_of(params):
-        state = kernel.init(params, (), dtype="float32")
-        state, _ = kernel.step(params, state, 0.0, True, 1.0, method=method)
-        return kernel.step(params, state, 1.0, True, 1.0, method=method)[1]
-
-    params = kernel.Params(*(1.0 + i for i in range(len(kernel.Params._fields))))
-    expected = g_of(params)
-    assert expected > 0
-    for kind in (int, np.float32, np.float64, np.int32, partial(jnp.asarray, dtype="float32"), jnp.asarray):
-        g = g_of(kernel.Params(*(kind(value) for value in params)))
-        assert (g.shape, g.dtype) == ((), np.float32)
-        assert g == expected
+def with_exp_euler(row):
+    return "exp_euler" in row.kernel.methods and not all(part.always_exact for part in row.kernel.parts)
 
 
-def test_compiles_once(kernel):
-    chex.clear_trace_counter()
+@pytest.mark.parametrize("name", rows("alpha", "ampa", "bionmda", only=with_exp_euler))
+def test_exp_euler_is_one_run(name):
+    """As a whole, in chunks, in steps; under jit and vmap, of parameters of synapses that serve a batch."""
+    kernel, params, inputs = problem(name)
+    half, first = synkin.simulate(kernel, params, inputs[:T], 0.1, dtype=float)
+    final, second = synkin.simulate(kernel, params, inputs[T:], 0.1, state=half, t0=LATE)
+    stepper = synkin.stepper(kernel, params, 0.1, dtype=float)
+    carry, g = jax.lax.scan(stepper.step, stepper.init(N), inputs)
+    np.testing.assert_allclose(g, np.concatenate([first, second]), rtol=1e-12, atol=1e-15)
+    close(stepper.state(carry), final)
+    state = half
+    for i in range(10):
+        state, g = kernel.step(params, state, 0.0, inputs[T + i], 0.1)
+        np.testing.assert_allclose(g, second[i], rtol=1e-12, atol=1e-15)
+    same_kind(state, half)
+    batched(name, "exp_euler", first)
+
+
+@pytest.mark.parametrize("name", rows("ampa"))
+def test_exact_under_vmap(name):
+    batched(name, "exact", halves(name, 0.1)[1])
+
+
+def batched(name, method, alone):
+    """jit of vmap is a loop of eager calls, and a parameter of shape (2, 1) meets others of shape (N,)."""
+    kernel, params, inputs = problem(name)
+    field, inputs = kernel.Params._fields[0], inputs[:T]
+    shared = getattr(params, field) * np.array([[1.0], [1.3]])
 
     @jax.jit
-    @chex.assert_max_traces(n=1)
-    def run(params, inputs, dt):
-        return synkin.simulate(kernel, params, inputs, dt)[1]
+    @jax.vmap
+    def runs(value):
+        return synkin.simulate(kernel, params._replace(**{field: value}), inputs, 0.1, method=method, dtype=float)
 
-    @jax.jit
-    @chex.assert_max_traces(n=1)
-    def step(params, state, t, spike, dt):
-        return kernel.step(params, state, t, spike, dt)
-
-    rng = np.random.default_rng(6)
-    state = kernel.init(kernel.Params(), (N,))
-    for i in range(3):
-        params = kernel.Params(*(default * (1 + 0.1 * i) for default in kernel.Params()))
-        inputs = samples.inputs(kernel, rng, (T, N))
-        run(params, inputs, 0.1 * (1 + i))
-        state, _ = step(params, state, 0.1 * i, inputs[0], 0.1 * (1 + i))
+    final, g = runs(shared)
+    assert error(g[0], alone) < 1e-13
+    other, g1 = synkin.simulate(kernel, params._replace(**{field: shared[1]}), inputs, 0.1, method=method, dtype=float)
+    assert error(g[1], g1) < 1e-13
+    close(jax.tree.map(lambda x: x[1], final), other)
+    scalar = np.array([[1.1], [0.9]]) * np.asarray(getattr(params, field))[0]
+    many = np.stack([inputs, inputs], axis=1)
+    _, both = synkin.simulate(kernel, params._replace(**{field: scalar}), many, 0.1, method=method, dtype=float)
+    each = runs(np.broadcast_to(scalar, (2, N)))[1]
+    assert error(np.moveaxis(np.asarray(both), 1, 0).reshape(2 * T, N), np.reshape(each, (2 * T, N))) < 1e-13
 
 
-def test_events_and_rests_are_the_steps(kernel, x64):
-    """`respond` at the grid's points is an exact run."""
-    rng = np.random.default_rng(7)
-    params = samples.params(kernel, rng)
-    inputs = samples.inputs(kernel, rng, (T,))
-    rows = np.flatnonzero(inputs)
-    at = (rows + kernel.input.acts_at_end) * DT
-    # Between the points, where no rounding of a time decides on which side of a jump it is.
-    times = (np.arange(1, T + 1) + 1e-9) * DT
-    weights = {"weights": inputs[rows]} if kernel.input.takes_weights else {}
-    got = synkin.respond(kernel, params, at, times, **weights)
-    _, expected = samples.simulate(kernel, params, inputs, DT, method="exact")
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
+@pytest.mark.parametrize("name", rows("ampa", "alpha"))
+def test_parallel_is_serial(name):
+    kernel, params, inputs = problem(name)
+    half, _, final, second = halves(name, 1.0)
+    last, g = synkin.simulate(kernel, params, inputs[T:], 1.0, state=half, method="exact", parallel=True)
+    assert error(g, second) < 1e-12
+    close(last, final)
+
+
+@pytest.mark.parametrize("name", rows("alpha", "ampa", "dual_expon"))
+def test_single_precision(name):
+    """A state of float32 stays one, whatever the mode and the dtype of the parameters, and is as exact as that is."""
+    kernel, params, inputs = problem(name)
+    final, g = synkin.simulate(kernel, params, inputs[:T], 0.1, method="exact", dtype="float32")
+    assert {g.dtype, *(leaf.dtype for leaf in final)} == {np.dtype("float32")}
+    assert error(g, solved(name, 0.1)[:T]) < 4e-6
+
+
+@pytest.mark.parametrize("name", rows("alpha", only=lambda row: row.solution))
+def test_a_million_steps_in_single_precision(name):
+    """Against the same run in float64, over all of it."""
+    kernel = ROWS[name].kernel
+    spikes = np.random.default_rng(0).random(1_000_000) < 0.002
+    given = spikes if is_receptor(ROWS[name]) else spikes * 1.0
+    runs = [
+        synkin.simulate(kernel, kernel.Params(), given, 0.1, method="exact", dtype=d)[1] for d in (float, "float32")
+    ]
+    limit = {"desensitising": 1e-6, "oscillator": 1e-6, "cascade": 1e-6, "gabab": 4e-6}.get(name, 2e-6)
+    assert error(runs[1], runs[0]) < limit

@@ -28,45 +28,24 @@ PER_MS, PER_MS_MM = 1 / u.ms, 1 / (u.ms * u.mM)
 # For each model: its class, and for each parameter its default, its unit and its range.
 MODELS = {
     "alpha": (reference.Alpha, {"tau": (8.0, u.ms, (0.5, 20.0))}),
-    "ampa": (
-        reference.AMPA,
-        {
-            "alpha": (0.98, PER_MS_MM, (0.1, 3.0)),
-            "beta": (0.18, PER_MS, (0.01, 1.0)),
-            "T": (0.5, u.mM, (0.1, 2.0)),
-            "T_dur": (0.5, u.ms, None),
-        },
-    ),
-    "gabaa": (
-        reference.GABAa,
-        {
-            "alpha": (0.53, PER_MS_MM, (0.1, 3.0)),
-            "beta": (0.18, PER_MS, (0.01, 1.0)),
-            "T": (1.0, u.mM, (0.1, 2.0)),
-            "T_dur": (1.0, u.ms, None),
-        },
-    ),
-    "bionmda": (
-        reference.BioNMDA,
-        {
-            "alpha1": (2.0, PER_MS, (0.1, 4.0)),
-            "beta1": (0.01, PER_MS, (0.003, 0.3)),
-            "alpha2": (1.0, PER_MS_MM, (0.1, 3.0)),
-            "beta2": (0.5, PER_MS, (0.05, 1.0)),
-            "T": (1.0, u.mM, (0.1, 2.0)),
-            "T_dur": (0.5, u.ms, None),
-        },
-    ),
+    "ampa": (reference.AMPA, {
+        "alpha": (0.98, PER_MS_MM, (0.1, 3.0)), "beta": (0.18, PER_MS, (0.01, 1.0)), "T": (0.5, u.mM, (0.1, 2.0)),
+        "T_dur": (0.5, u.ms, None),
+    }),
+    "gabaa": (reference.GABAa, {
+        "alpha": (0.53, PER_MS_MM, (0.1, 3.0)), "beta": (0.18, PER_MS, (0.01, 1.0)), "T": (1.0, u.mM, (0.1, 2.0)),
+        "T_dur": (1.0, u.ms, None),
+    }),
+    "bionmda": (reference.BioNMDA, {
+        "alpha1": (2.0, PER_MS, (0.1, 4.0)), "beta1": (0.01, PER_MS, (0.003, 0.3)),
+        "alpha2": (1.0, PER_MS_MM, (0.1, 3.0)), "beta2": (0.5, PER_MS, (0.05, 1.0)), "T": (1.0, u.mM, (0.1, 2.0)),
+        "T_dur": (0.5, u.ms, None),
+    }),
     "expon": (reference.Expon, {"tau": (8.0, u.ms, (0.5, 20.0))}),
-    "dual_expon": (
-        reference.DualExpon,
-        {
-            "tau_decay": (10.0, u.ms, (6.0, 30.0)),
-            "tau_rise": (1.0, u.ms, (0.2, 4.0)),
-            "amplitude": (1.0, 1, (0.5, 2.0)),
-        },
-    ),
-}
+    "dual_expon": (reference.DualExpon, {
+        "tau_decay": (10.0, u.ms, (6.0, 30.0)), "tau_rise": (1.0, u.ms, (0.2, 4.0)), "amplitude": (1.0, 1, (0.5, 2.0)),
+    }),
+}  # fmt: skip
 RECEPTORS = ("ampa", "gabaa", "bionmda")
 
 

@@ -31,7 +31,10 @@ beta = rng.uniform(0.1, 0.3, SYNAPSES).astype("float32")
 
 
 def run(beta, spikes):
-    return synkin.simulate(synkin.ampa, synkin.ampa.Params(beta=beta), spikes, DT, dtype="float32")
+    """A receptor and, behind it, a linear kernel."""
+    state, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(beta=beta), spikes, DT, dtype="float32")
+    final, filtered = synkin.simulate(synkin.alpha, synkin.alpha.Params(), g, DT, dtype="float32")
+    return state.g, state.pulse_left, final.h, g, filtered
 
 
 mesh = Mesh(np.array(jax.devices()), ("synapses",))
@@ -44,14 +47,12 @@ def split(array, *axes):
 
 arguments = split(beta, "synapses"), split(spikes, None, "synapses")
 compiled = jax.jit(run).lower(*arguments).compile()
-state, g = compiled(*arguments)
-
-alone, g_alone = jax.jit(run)(jnp.asarray(beta), jnp.asarray(spikes))
+split_up = compiled(*arguments)
 same = all(
     np.array_equal(np.asarray(shard.data), np.asarray(whole)[shard.index])
-    for parts, whole in ((g, g_alone), (state.g, alone.g), (state.pulse_left, alone.pulse_left))
+    for parts, whole in zip(split_up, jax.jit(run)(jnp.asarray(beta), jnp.asarray(spikes)), strict=True)
     for shard in parts.addressable_shards
 )
-print("devices", len(jax.devices()), "shards here", len(g.addressable_shards))
+print("devices", len(jax.devices()), "shards here", len(split_up[0].addressable_shards))
 print("collectives", [name for name in COLLECTIVES if name in compiled.as_text()])
 print("equal", same)

@@ -1,8 +1,4 @@
-"""The equations of the kernels, solved without synkin: DOP853 between the moments where something jumps.
-
-`SOLUTIONS` states the differential equations of every kernel as the papers write them; `trace` integrates them over
-a train of spikes. All arrays are NumPy float64, times are in ms.
-"""
+"""Equations solved without synkin: DOP853 between the moments where something jumps. All is float64, times are ms."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,57 +11,16 @@ _SAME_MOMENT = 1e-9  # ms
 
 
 class Solution(NamedTuple):
-    """One kernel's equations."""
+    """The differential equations of a kernel as a paper writes them, for `trace`."""
 
+    variables: tuple[str, ...]  # as in the kernel's State
     rhs: Callable[..., tuple]  # (y, p, T) -> y', T being the transmitter in the cleft
-    variables: int
-    driven: tuple[int, ...]  # the variables that an input is added to; none for a receptor
     conductance: Callable[..., Any]  # (y, p) -> g
-
-
-def _first_order(y, p, T):
-    return (p.alpha * T * (1 - y[0]) - p.beta * y[0],)
-
-
-def _second_order(y, p, T):
-    x, g = y
-    return p.alpha2 * T * (1 - x) - p.beta2 * x, p.alpha1 * x * (1 - g) - p.beta1 * g
-
-
-def _alpha(y, p, T):
-    h, g = y
-    return -h / p.tau, (h - g) / p.tau
-
-
-def _rise_and_decay(y, p, T):
-    rise, decay = y
-    return -rise / p.tau_rise, -decay / p.tau_decay
-
-
-def _normalised_difference(y, p):
-    # The difference of two unit exponentials peaks at t_peak, where its derivative is 0.
-    t_peak = np.log(p.tau_decay / p.tau_rise) / (1 / p.tau_rise - 1 / p.tau_decay)
-    peak = np.exp(-t_peak / p.tau_decay) - np.exp(-t_peak / p.tau_rise)
-    return p.amplitude * (y[1] - y[0]) / peak
-
-
-SOLUTIONS = {
-    "alpha": Solution(_alpha, 2, (0,), lambda y, p: y[1]),
-    "ampa": Solution(_first_order, 1, (), lambda y, p: y[0]),
-    "gabaa": Solution(_first_order, 1, (), lambda y, p: y[0]),
-    "bionmda": Solution(_second_order, 2, (), lambda y, p: y[1]),
-    "expon": Solution(lambda y, p, T: (-y[0] / p.tau,), 1, (0,), lambda y, p: y[0]),
-    "dual_expon": Solution(_rise_and_decay, 2, (0, 1), _normalised_difference),
-}
+    driven: tuple[int, ...] = ()  # the variables that an input is added to; none for a receptor
 
 
 def pulses(spikes, T_dur, dt, overlap="restart"):
-    """When transmitter arrives: for each synapse the times of the spikes that start a pulse.
-
-    Args:
-        spikes: (T, N) bool, one row a step.
-        T_dur: (N,) ms.
-    """
+    """For each synapse the times of the spikes that start a pulse: spikes (T, N) bool, T_dur (N,) ms."""
     starts = [np.flatnonzero(column) * dt for column in np.asarray(spikes).T]
     if overlap == "ignore":
         starts = [_apart(times, duration) for times, duration in zip(starts, T_dur, strict=True)]
@@ -80,17 +35,20 @@ def _apart(times, duration):
     return np.array(taken)
 
 
-def trace(name, params, inputs, dt, overlap="restart"):
+def trace(solution, params, inputs, dt, overlap="restart"):
     """g at the end of each step, (T, N).
 
     Args:
-        name: of the kernel.
-        params: its ``Params``, each broadcasting to (N,).
+        solution: a `Solution`, or the name of a kernel of `tests.contract.table`.
+        params: the kernel's ``Params``, each broadcasting to (N,).
         inputs: (T, N); spikes at the start of each step, or weights added at its end for a linear kernel.
         dt: ms.
         overlap: what a spike during a pulse does.
     """
-    solution = SOLUTIONS[name]
+    if isinstance(solution, str):
+        from tests.contract.table import SOLUTIONS
+
+        solution = SOLUTIONS[solution]
     steps, n = np.shape(inputs)
     p = type(params)(*(np.broadcast_to(np.asarray(value, float), (n,)) for value in params))
     grid = np.arange(steps + 1) * dt
@@ -98,11 +56,8 @@ def trace(name, params, inputs, dt, overlap="restart"):
     if not solution.driven:
         starts = pulses(inputs, p.T_dur, dt, overlap)
         ends = [times + duration for times, duration in zip(starts, p.T_dur, strict=True)]
-    moments = _moments(grid, ends)
-
-    y = np.zeros((solution.variables, n))
-    out = np.empty((steps, n))
-    for begin, end in pairwise(moments):
+    y, out = np.zeros((len(solution.variables), n)), np.empty((steps, n))
+    for begin, end in pairwise(_moments(grid, ends)):
         middle = (begin + end) / 2
         in_cleft = [np.any((s < middle) & (middle < e)) for s, e in zip(starts, ends, strict=True)]
         T = np.where(in_cleft, p.T, 0.0) if in_cleft else 0.0
@@ -123,26 +78,16 @@ def _moments(grid, ends):
 
 
 def _integrate(rhs, y, p, T, duration):
-    shape = y.shape
-    solved = solve_ivp(
-        lambda s, flat: np.stack(np.broadcast_arrays(*rhs(flat.reshape(shape), p, T))).ravel(),
-        (0.0, duration),
-        y.ravel(),
-        method="DOP853",
-        rtol=1e-12,
-        atol=1e-14,
-    )
+    def slope(_, flat):
+        return np.stack(np.broadcast_arrays(*rhs(flat.reshape(y.shape), p, T))).ravel()
+
+    solved = solve_ivp(slope, (0.0, duration), y.ravel(), method="DOP853", rtol=1e-12, atol=1e-14)
     assert solved.success, solved.message
-    return solved.y[:, -1].reshape(shape)
+    return solved.y[:, -1].reshape(y.shape)
 
 
 def error(got, expected):
-    """The largest difference of each trace, over the trace's largest value; the worst of all traces.
-
-    Args:
-        got: (T, ...) traces.
-        expected: the same shape.
-    """
+    """The largest difference of each trace (T, ...), over the trace's largest value; the worst of all traces."""
     got, expected = np.asarray(got, float), np.asarray(expected, float)
     assert got.shape == expected.shape
     return float((np.abs(got - expected).max(axis=0) / np.abs(expected).max(axis=0)).max())

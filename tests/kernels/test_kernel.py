@@ -1,8 +1,13 @@
 """Declaring kernels: what `synkin.receptor` and `synkin.linear` take, refuse, and give."""
 
 import copy
+import inspect
 import pickle
 import re
+import tomllib
+from collections import namedtuple
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -14,7 +19,6 @@ import synkin
 from synkin import linear, receptor
 from tests.helpers import samples
 from tests.helpers.precision import enable_x64
-from tests.helpers.solutions import SOLUTIONS
 
 DT = 0.1
 
@@ -31,49 +35,15 @@ class State(NamedTuple):
     pulse_left: jax.Array
 
 
-class TwoStates(NamedTuple):
-    g: jax.Array
-    x: jax.Array
-    pulse_left: jax.Array
-
-
-class ThreeStates(NamedTuple):
-    g: jax.Array
-    x: jax.Array
-    y: jax.Array
-    pulse_left: jax.Array
-
-
-class Hidden(NamedTuple):
-    O: jax.Array
-    pulse_left: jax.Array
-
-
-class Decay(NamedTuple):
-    tau: float = 8.0  # ms
-
-
-class Level(NamedTuple):
-    g: jax.Array
-
-
-class Cascade(NamedTuple):
-    g: jax.Array
-    h: jax.Array
-
-
-class NoPulse(NamedTuple):
-    alpha: float = 1.0
-    T: float = 1.0
-
-
-class NoTransmitter(NamedTuple):
-    alpha: float = 1.0
-    T_dur: float = 1.0
-
-
-class PulseAlone(NamedTuple):
-    pulse_left: jax.Array
+TwoStates = namedtuple("TwoStates", "g x pulse_left")
+ThreeStates = namedtuple("ThreeStates", "g x y pulse_left")
+Hidden = namedtuple("Hidden", "O pulse_left")
+PulseAlone = namedtuple("PulseAlone", "pulse_left")
+Level = namedtuple("Level", "g")
+Cascade = namedtuple("Cascade", "g h")
+Decay = namedtuple("Decay", "tau", defaults=(8.0,))
+NoPulse = namedtuple("NoPulse", "alpha T", defaults=(1.0, 1.0))
+NoTransmitter = namedtuple("NoTransmitter", "alpha T_dur", defaults=(1.0, 1.0))
 
 
 class Plain:
@@ -97,220 +67,20 @@ def declare_linear(equations=decay, Params=Decay, State=Level, **options):
     return lambda: linear(equations, Params, State, **({"input": "g"} | options))
 
 
+# What is wrong: the declaration, and the whole sentence.
+REFUSED = tomllib.loads(Path(__file__).with_name("refused.toml").read_text())
 AFFINE = (
     "must be linear in the variables, or end in a gate as in v' = a x (1 - v) - b v that one linear variable x opens"
 )
 
-# What is wrong: the declaration, the error, the whole sentence.
-REFUSED = {
-    # equations of no kind that is solved
-    "a square": (
-        declare(lambda p, y, T: {"g": p.alpha * T * (1 - y.g) - p.beta * y.g**2}, name="mine"),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "saturation": (
-        declare(lambda p, y, T: {"g": p.alpha * T - y.g / (1 + y.g)}, name="mine"),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a rate times two states": (
-        declare(
-            lambda p, y, T: {"x": p.alpha * T - p.beta * y.x, "g": p.alpha * y.g * (1 - y.g - y.x) - p.beta * y.g},
-            State=TwoStates,
-            name="mine",
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "bent in T's presence alone": (
-        declare(lambda p, y, T: {"g": p.alpha * T * (1 - y.g**2) - p.beta * y.g}, name="mine"),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a gate that a bent variable opens": (
-        declare(
-            lambda p, y, T: {"x": p.alpha * T * (1 - y.x**2) - y.x, "g": p.alpha * y.x * (1 - y.g) - p.beta * y.g},
-            State=TwoStates,
-            name="mine",
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `x` is neither.",
-    ),
-    "a gate that two variables open": (
-        declare(
-            lambda p, y, T: {
-                "x": p.alpha * T * (1 - y.x) - p.beta * y.x,
-                "y": p.alpha * T * (1 - y.y) - 2 * p.beta * y.y,
-                "g": (y.x + y.y) * (1 - y.g) - p.beta * y.g,
-            },
-            State=ThreeStates,
-            name="mine",
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a gate that drives what opens it": (
-        declare(
-            lambda p, y, T: {"x": p.alpha * T - p.beta * y.x - y.g, "g": p.alpha * y.x * (1 - y.g) - p.beta * y.g},
-            State=TwoStates,
-            name="mine",
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a gate with an inflow of its own": (
-        declare(
-            lambda p, y, T: {"x": p.alpha * T - p.beta * y.x, "g": 0.1 + p.alpha * y.x * (1 - y.g) - p.beta * y.g},
-            State=TwoStates,
-            name="mine",
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a gate that the transmitter opens too": (
-        declare(
-            lambda p, y, T: {"x": p.alpha * T - p.beta * y.x, "g": (T + y.x) * (1 - y.g) - p.beta * y.g},
-            State=TwoStates,
-            name="mine",
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a linear kernel that is bent": (
-        declare_linear(lambda p, y: {"g": -(y.g**2) / p.tau}, name="mine"),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a linear kernel with a gate": (
-        declare_linear(
-            lambda p, y: {"h": -y.h / p.tau, "g": y.h * (1 - y.g) - y.g}, State=Cascade, input="h", name="mine"
-        ),
-        ValueError,
-        f"The equations of mine {AFFINE}, but `g` is neither.",
-    ),
-    "a linear kernel that moves at rest": (
-        declare_linear(lambda p, y: {"h": -y.h / p.tau, "g": 1 - y.g}, State=Cascade, input="h", name="mine"),
-        ValueError,
-        "The equations of mine must be 0 at rest, but `g` changes there without input.",
-    ),
-    "no transmitter in the equations": (
-        declare(lambda p, y, T: {"g": p.alpha * (1 - y.g) - p.beta * y.g}, name="mine"),
-        ValueError,
-        "The equations of mine must depend on T, the transmitter, but are the same without it.",
-    ),
-    "equations without T": (
-        declare(lambda p, y: {"g": -p.beta * y.g}, name="mine"),
-        ValueError,
-        "The equations of mine must depend on T, the transmitter, but are the same without it.",
-    ),
-    # what the equations give
-    "a key too few": (
-        declare(lambda p, y, T: {"g": T - y.g}, State=TwoStates, name="mine"),
-        ValueError,
-        "The equations of mine must be a dict with the keys ['g', 'x'], but give ['g'].",
-    ),
-    "a key too many": (
-        declare(lambda p, y, T: {"g": T - y.g, "pulse_left": -1.0}, name="mine"),
-        ValueError,
-        "The equations of mine must be a dict with the keys ['g'], but give ['g', 'pulse_left'].",
-    ),
-    "a key of another name": (
-        declare(lambda p, y, T: {"O": T - y.g}, name="mine"),
-        ValueError,
-        "The equations of mine must be a dict with the keys ['g'], but give ['O'].",
-    ),
-    "no dict": (
-        declare(lambda p, y, T: None, name="mine"),
-        ValueError,
-        "The equations of mine must be a dict with the keys ['g'], but give None.",
-    ),
-    # functions and classes
-    "no function": (
-        declare(3),
-        TypeError,
-        "Argument `equations` must be a function, but is 3.",
-    ),
-    "Params an instance": (
-        declare(Params=Params()),
-        TypeError,
-        "Argument `Params` must be a NamedTuple class, but is a test_kernel.Params.",
-    ),
-    "State a class of another kind": (
-        declare(State=Plain),
-        TypeError,
-        "Argument `State` must be a NamedTuple class, but is the class Plain.",
-    ),
-    "State a dict": (
-        declare(State={"g": 0.0}),
-        TypeError,
-        "Argument `State` must be a NamedTuple class, but is {'g': 0.0}.",
-    ),
-    # names
-    "no T_dur": (
-        declare(Params=NoPulse),
-        ValueError,
-        "A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks Params.T_dur.",
-    ),
-    "no T": (
-        declare(Params=NoTransmitter),
-        ValueError,
-        "A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks Params.T.",
-    ),
-    "no pulse_left": (
-        declare(State=Level),
-        ValueError,
-        "A receptor must have Params.T, Params.T_dur and State.pulse_left, but lacks State.pulse_left.",
-    ),
-    "pulse_left alone": (
-        declare(State=PulseAlone, name="mine"),
-        ValueError,
-        "Argument `State` must have a variable, but mine has none besides pulse_left.",
-    ),
-    "a linear kernel with pulses": (
-        declare_linear(State=State, name="mine"),
-        ValueError,
-        "A linear kernel has no pulses, but State of mine has pulse_left.",
-    ),
-    "an input that is no variable": (
-        declare_linear(input="h"),
-        ValueError,
-        "Argument `input` must be one of g, but is 'h'.",
-    ),
-    "no g and no conductance": (
-        declare(lambda p, y, T: {"O": T - y.O}, State=Hidden, name="mine"),
-        ValueError,
-        "Argument `conductance` must be given, as mine has no variable g, but is not.",
-    ),
-    "a unit of nothing": (
-        declare(units={"gamma": "ms"}, name="mine"),
-        ValueError,
-        "Argument `units` must name parameters and variables of mine, but has 'gamma'.",
-    ),
-    "positive what is no parameter": (
-        declare(positive=("g",), name="mine"),
-        ValueError,
-        "Arguments `positive` and `signed` must name parameters of mine, but have 'g'.",
-    ),
-    "signed what is no parameter": (
-        declare_linear(signed=("sigma",), name="mine"),
-        ValueError,
-        "Arguments `positive` and `signed` must name parameters of mine, but have 'sigma'.",
-    ),
-    "a name that is none": (
-        declare(name="my receptor"),
-        ValueError,
-        "Argument `name` must be a Python identifier, but is 'my receptor'.",
-    ),
-}
-
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_refused(what):
-    call, error, sentence = REFUSED[what]
+    says = REFUSED[what]["says"].replace("{affine}", AFFINE).replace("{module}", __name__)
+    error = TypeError if says.startswith("TypeError: ") else ValueError
     with pytest.raises(error) as raised:
-        call()
-    assert str(raised.value) == sentence
+        eval(REFUSED[what]["declare"])()
+    assert str(raised.value) == says.removeprefix("TypeError: ")
 
 
 # What is declared
@@ -338,27 +108,69 @@ def test_what_is_known_of_a_kernel():
     )
 
 
-KINDS = {
-    "alpha": "chain",
-    "ampa": "relaxation",
-    "gabaa": "relaxation",
-    "bionmda": "gate",
-    "expon": "relaxation",
-    "dual_expon": "chain",
+# Of each kernel of the library: the kind of its equations, and its state.
+KNOWN = {
+    "alpha": ("chain", ("g", "h")),
+    "ampa": ("relaxation", ("g", "pulse_left")),
+    "gabaa": ("relaxation", ("g", "pulse_left")),
+    "bionmda": ("gate", ("g", "x", "pulse_left")),
+    "expon": ("relaxation", ("g",)),
+    "dual_expon": ("chain", ("g_rise", "w")),
 }
 
 
-def test_the_structure_of_the_library_s(kernel):
-    assert kernel.structure.kind == KINDS[kernel.name]
-    assert set(kernel.order) == set(kernel.State._fields) - {"pulse_left"}
-
-
-def test_the_docstring_lists_parameters_and_variables(kernel):
+def test_what_is_known_of_the_library_s(kernel):
+    """Structure, state, units, docstring; pickles and copies are the kernel itself."""
+    kind, state = KNOWN[kernel.name]
+    assert (kernel.structure.kind, kernel.State._fields) == (kind, state)
+    assert set(kernel.order) == set(state) - {"pulse_left"}
+    assert isinstance(kernel.UNITS, kernel.Params)
+    assert set(kernel.UNITS) <= {"ms", "mM", "1/ms", "1/ms/mM", "1"}
     for field, default in kernel.Params()._asdict().items():
         assert f"    {field}: {default}" in kernel.__doc__
     for field, unit in kernel.variables.items():
         assert f"{field} ({unit})" in kernel.__doc__
     assert repr(kernel).startswith(f"{kernel.name}(")
+    for one in (kernel, own):
+        assert pickle.loads(pickle.dumps(one)) is one
+        assert copy.copy(one) is copy.deepcopy(one) is one
+    assert jax.tree.leaves(kernel.Params()) == list(kernel.Params())
+    assert type(jax.tree.map(lambda leaf: leaf, kernel.init(kernel.Params(), 2))) is kernel.State
+
+
+def test_signatures(kernel):
+    expected = {
+        "init": (("params", "shape"), ("dtype",)),
+        "step": (("params", "state", "t", "spike", "dt"), ("method", "overlap")),
+        "vector_field": (("params", "state"), ()),
+    }
+    for function, (positional, keywords) in expected.items():
+        parameters = inspect.signature(getattr(kernel, function)).parameters.values()
+        required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+        assert tuple(p.name for p in required) == positional, function
+        assert tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) == keywords, function
+    options = inspect.signature(kernel.step).parameters
+    assert (options["method"].default, options["overlap"].default) == (None, "restart")
+    assert kernel.methods == ("exp_euler", "exact")
+
+
+def test_init_is_zeros_and_step_keeps_them(kernel, dtype):
+    """Structure, shape and dtype: whatever the dtype of parameters and spikes, the state decides."""
+    for shape in ((), (2, 3)):
+        state = kernel.init(kernel.Params(), shape, dtype=dtype)
+        assert isinstance(state, kernel.State)
+        assert {(leaf.shape, leaf.dtype, leaf.any().item()) for leaf in state} == {(shape, np.dtype(dtype), False)}
+        params = samples.params(kernel, np.random.default_rng(0), shape[-1:])
+        for kind in (bool, dtype, np.int32) if len(shape) == 2 else (bool,):
+            for method in kernel.methods:
+                step = partial(kernel.step, params, method=method)
+                moved, g = jax.eval_shape(step, state, 0.0, np.ones(shape, kind), DT)
+                assert type(moved) is kernel.State
+                assert {(leaf.shape, leaf.dtype) for leaf in (*moved, g)} == {(shape, np.dtype(dtype))}
+    default = kernel.init(kernel.Params(), 3)
+    assert (default[0].shape, default[0].dtype) == ((3,), jnp.result_type(float))
+    jacobian = jax.jacfwd(lambda state: kernel.vector_field(kernel.Params(), state))(state)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobian))
 
 
 def test_variables_are_ordered_by_what_drives_them():
@@ -388,17 +200,10 @@ def test_equal_to_itself_alone_and_frozen():
         own.name = "other"
 
 
-def test_pickles_and_copies_are_the_kernel_itself(kernel):
-    for one in (kernel, own):
-        assert pickle.loads(pickle.dumps(one)) is one
-        assert copy.copy(one) is copy.deepcopy(one) is one
-    assert jax.tree.leaves(pickle.loads(pickle.dumps((own.Params(), own.init(own.Params(), 2)))))
-
-
 def test_a_kernel_without_a_name_in_its_module_is_not_pickled():
     mine = receptor(first_order, Params, State, name="mine")
     sentence = (
-        "Kernel `mine` must be a global of its module to be pickled or copied, but test_kernel has no such name for "
+        f"Kernel `mine` must be a global of its module to be pickled or copied, but {__name__} has no such name for "
         "it: give `name=` the name that it is assigned to."
     )
     with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
@@ -443,14 +248,10 @@ def test_declared_inside_jit():
     assert slope < 0
 
 
-class VoltageParams(NamedTuple):
-    k0: float = 0.5  # binding rate at 0 mV, /ms/mM
-    V: float = -20.0  # mV
-    slope: float = 20.0  # mV
-    gain: float = 2.0
-    beta: float = 0.2  # /ms
-    T: float = 1.0  # mM
-    T_dur: float = 1.0  # ms
+# Binding rate at 0 mV, mV, mV, 1, /ms, mM, ms.
+VoltageParams = namedtuple(
+    "VoltageParams", "k0 V slope gain beta T T_dur", defaults=(0.5, -20.0, 20.0, 2.0, 0.2, 1.0, 1.0)
+)
 
 
 def voltage_dependent(p, y, T):
@@ -491,21 +292,14 @@ def test_ranges_are_as_declared():
         ValueError, match=r"^Parameter `k0` must be finite and not negative, but has the value -1\.0\.$"
     ):
         voltage_dependent.init(VoltageParams(k0=-1.0), 2)
-    with pytest.raises(
-        TypeError, match=r"^Argument `params` must be an own\.Params, but is a test_kernel\.VoltageParams"
-    ):
+    with pytest.raises(TypeError, match=f"^Argument `params` must be an own.Params, but is a {__name__}.VoltageParams"):
         synkin.simulate(own, VoltageParams(), np.zeros(3, bool), DT)
     with pytest.raises(TypeError, match=r"^Argument `state` must be an own\.State, but is a synkin\.expon\.State\.$"):
         own.step(Params(), synkin.expon.State(0.0), 0.0, True, DT)
 
 
 def test_parameters_without_a_default():
-    class Bare(NamedTuple):
-        alpha: float
-        beta: float
-        T: float = 1.0
-        T_dur: float = 1.0
-
+    Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
     mine = receptor(first_order, Bare, State, name="mine")
     assert mine.parameters["alpha"].default is None
     assert repr(mine) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
@@ -532,42 +326,6 @@ def test_quantities():
         synkin.simulate(voltage_dependent, VoltageParams(V=1 * u.ms), spikes, DT)
 
 
-def test_the_vector_field_is_the_equations(kernel, x64):
-    """Those that `solutions` states by itself, with transmitter and without, for arrays and for numbers."""
-    rng = np.random.default_rng(4)
-    params = samples.params(kernel, rng, (3,))
-    state = kernel.State(*rng.uniform(0.1, 0.9, (len(kernel.State._fields), 3)))
-    y = np.array([getattr(state, name) for name in kernel.order])
-    for T in (0.0, 0.7):
-        got = kernel.vector_field(params, state, T)
-        if kernel is synkin.dual_expon:
-            # There the two decays are separate: w is their difference over that of the rates.
-            rise, w = y
-            gap = 1 / params.tau_rise - 1 / params.tau_decay
-            d_rise, d_decay = SOLUTIONS[kernel.name].rhs((rise, rise + gap * w), params, T)
-            expected = d_rise, (d_decay - d_rise) / gap
-        else:
-            expected = SOLUTIONS[kernel.name].rhs(y, params, T)
-        assert isinstance(got, kernel.State)
-        for name, derivative in zip(kernel.order, expected, strict=True):
-            np.testing.assert_allclose(getattr(got, name), derivative, rtol=1e-13)
-        if not kernel.input.takes_weights:
-            np.testing.assert_array_equal(got.pulse_left, np.zeros(3))
-    alone = kernel.vector_field(kernel.Params(), kernel.State(*(0.5 for _ in kernel.State._fields)))
-    assert all(field.shape == () for field in alone)
-
-
-def test_the_vector_field_is_for_other_solvers(kernel, dtype):
-    """It keeps shape and dtype, and is differentiable."""
-    state = kernel.init(kernel.Params(), (2,), dtype=dtype)
-    field = jax.jit(kernel.vector_field)(kernel.Params(), state, 1.0)
-    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), field) == jax.tree.map(
-        lambda leaf: (leaf.shape, leaf.dtype), state
-    )
-    jacobian = jax.jacfwd(lambda state: kernel.vector_field(kernel.Params(), state))(state)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobian))
-
-
 def test_declared_in_either_precision():
     """What is found of the equations does not depend on JAX's mode."""
     with enable_x64():
@@ -577,10 +335,6 @@ def test_declared_in_either_precision():
 
 def test_without_a_state_of_rest_one_is_asked_for():
     """A receptor that opens by itself: off the grid nobody can tell since when it has."""
-
-    class State(NamedTuple):
-        g: jax.Array
-        pulse_left: jax.Array
 
     def equations(p, y, T):
         return {"g": (p.alpha * T + 0.1) * (1 - y.g) - p.beta * y.g}

@@ -8,19 +8,12 @@ import pytest
 from synkin import currents
 
 
-def test_coba_is_ohms_law_outward_positive(dtype):
-    """1.5 x 0.2 mS at 40 mV below the reversal: 12 uA into the cell, so -12."""
+def test_coba_and_cuba(dtype):
+    """1.5 x 0.2 mS at 40 mV below the reversal: 12 uA into the cell, so -12; cuba knows no voltage."""
     I = currents.coba(jnp.asarray(0.2, dtype), jnp.asarray(-65.0, dtype), E=-25.0, g_max=1.5)
     assert I.dtype == dtype
     np.testing.assert_allclose(I, -12.0, rtol=1e-6)
-
-
-def test_coba_drives_the_voltage_to_its_reversal():
-    V = jnp.asarray([-80.0, -70.0, -60.0])
-    np.testing.assert_array_equal(jnp.sign(currents.coba(0.1, V, E=-70.0)), [-1, 0, 1])
-
-
-def test_cuba_knows_no_voltage():
+    np.testing.assert_array_equal(jnp.sign(currents.coba(0.1, np.array([-80.0, -70.0, -60.0]), E=-70.0)), [-1, 0, 1])
     np.testing.assert_allclose(currents.cuba(jnp.asarray([0.0, 0.5]), scale=20.0), [0, 10])
     np.testing.assert_allclose(currents.cuba(0.5), 0.5)
 
@@ -51,7 +44,16 @@ def _block(V, Mg):
     return free, 0.062 * free * blocked, 0.062**2 * free * blocked * (blocked - free), by_Mg
 
 
-@pytest.mark.parametrize("Mg", [0.0, 1e-30, 1.2, 1e5])
+@pytest.mark.parametrize(
+    ("Mg", "dtype"),
+    [
+        (0.0, "float32"),
+        (1.2, "float64"),
+        *(pytest.param(Mg, "float32", marks=pytest.mark.wide) for Mg in (1e-30, 1.2, 1e5)),
+        *(pytest.param(Mg, "float64", marks=pytest.mark.wide) for Mg in (0.0, 1e-30, 1e5)),
+    ],
+    indirect=["dtype"],
+)
 def test_mg_block_and_its_derivatives_at_every_voltage(Mg, dtype):
     """Also where exp(-a V) is no number, and where there is no magnesium: known and traced, forward and reverse."""
     V, f = jnp.asarray([-1e5, -1500.0, -300.0, -65.0, 0.0, 40.0, 1500.0, 1e5], dtype), currents.mg_block
@@ -63,45 +65,35 @@ def test_mg_block_and_its_derivatives_at_every_voltage(Mg, dtype):
     close(f(V, Mg=Mg), free)
     of_one = lambda v, Mg: f(v, Mg=Mg)  # noqa: E731
     for d in (jax.grad, jax.jacfwd):
-        close(jax.vmap(d(lambda v: of_one(v, Mg)))(V), by_V)
-        first, by = jax.vmap(lambda v, d=d: d(of_one, argnums=(0, 1))(v, jnp.asarray(Mg, dtype)))(V)
+        close(jax.jit(jax.vmap(d(lambda v: of_one(v, Mg))))(V), by_V)
+        first, by = jax.jit(jax.vmap(lambda v, d=d: d(of_one, argnums=(0, 1))(v, jnp.asarray(Mg, dtype))))(V)
         close(first, by_V)
         there = np.abs(by_Mg) < largest / 1e5
         close(by[there], by_Mg[there])
         assert not np.isnan(by).any()
-        close(jax.vmap(jax.grad(d(lambda v: of_one(v, Mg))))(V), twice)
-        close(jax.vmap(jax.grad(lambda v, d=d: d(of_one)(v, jnp.asarray(Mg, dtype))))(V), twice)
+        close(jax.jit(jax.vmap(jax.grad(d(lambda v: of_one(v, Mg)))))(V), twice)
+        close(jax.jit(jax.vmap(jax.grad(lambda v, d=d: d(of_one)(v, jnp.asarray(Mg, dtype)))))(V), twice)
 
 
 def test_mg_block_of_what_is_no_concentration():
-    with pytest.raises(
-        ValueError, match=r"^Argument `Mg` must be in mM, finite and not negative, but has the value -1"
-    ):
-        currents.mg_block(-65.0, Mg=-1.0)
-    with pytest.raises(
-        ValueError, match=r"^Argument `b` must be in mM, finite and positive, but has the value 0\.0\.$"
-    ):
-        currents.mg_block(-65.0, b=0.0)
-    assert np.isnan(jax.jit(currents.mg_block)(-65.0, Mg=-1.0))
-    assert np.isnan(jax.jit(currents.mg_block)(-65.0, b=0.0))
+    for name, value in (("Mg", -1.0), ("b", 0.0)):
+        allowed = "not negative" if name == "Mg" else "positive"
+        sentence = f"^Argument `{name}` must be in mM, finite and {allowed}, but has the value {value}"
+        with pytest.raises(ValueError, match=sentence):
+            currents.mg_block(-65.0, **{name: value})
+        assert np.isnan(jax.jit(currents.mg_block)(-65.0, **{name: value}))
 
 
 def test_numbers_of_any_kind_and_shape():
+    """Lists and foreign byte orders too; shapes broadcast though promotion of ranks is forbidden here."""
     for V in (-65, -65.0, np.float32(-65), jnp.asarray(-65.0), np.array([-65.0, -65.0])):
         assert currents.coba(0.5, V, E=0, g_max=2).shape == np.shape(V)
         np.testing.assert_allclose(currents.coba(0.5, V, E=0, g_max=2), -65.0)
         np.testing.assert_allclose(currents.mg_block(V, Mg=1), 0.05967, atol=5e-6)
     assert currents.coba(jnp.ones((4, 3)), jnp.zeros((4, 1)), E=jnp.ones((1, 3))).shape == (4, 3)
-
-
-def test_shapes_broadcast_whatever_jax_is_told_about_ranks():
-    """As here, where promotion of ranks is forbidden: g over time and synapses, V of the synapses, E of one."""
     assert currents.coba(np.ones((4, 3)), np.ones(3), E=np.ones(1)).shape == (4, 3)
     assert currents.cuba(np.ones(3), scale=np.ones((4, 1))).shape == (4, 3)
     assert currents.mg_block(np.ones((4, 3)), Mg=np.ones(3)).shape == (4, 3)
-
-
-def test_lists_and_foreign_byte_orders_are_numbers():
     np.testing.assert_array_equal(currents.coba([1, 2], np.array([3, 5], ">f8"), E=[1, 1]), [2, 8])
     np.testing.assert_array_equal(currents.cuba([1.0, 2.0], scale=np.array([3, 5], ">i4")), [3, 10])
     assert currents.mg_block([-65.0, 0.0], Mg=np.longdouble(1)).shape == (2,)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[1] / "helpers" / "sharded_run.py"
 
 
@@ -34,6 +36,7 @@ def test_eight_devices_of_one_process():
     assert result == {"devices": "8 shards here 8", "collectives": "[]", "equal": "True"}
 
 
+@pytest.mark.wide
 def test_two_processes_joined_on_the_loopback_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

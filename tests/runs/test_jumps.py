@@ -42,7 +42,9 @@ def test_against_scipy(x64):
     np.testing.assert_allclose(later, expected, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", [synkin.ampa, synkin.bionmda, schemes.gabab], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    "kernel", [synkin.ampa, schemes.gabab, pytest.param(synkin.bionmda, marks=pytest.mark.wide)], ids=lambda k: k.name
+)
 def test_a_pulse_is_what_a_spike_brings(kernel, x64):
     params = kernel.Params(T_dur=1.5)
     got = concentration_jumps(kernel, params, [2.0, 3.5], [float(params.T)], TIMES)
@@ -62,6 +64,7 @@ def test_stretches_of_no_length_and_what_comes_as_padding(x64):
     np.testing.assert_array_equal(twice, whole)
 
 
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.wide)], indirect=True)
 def test_no_stretches_no_times_and_a_state(dtype):
     assert np.asarray(concentration_jumps(KERNEL, PARAMS, [1.0], [], TIMES, dtype=dtype)).max() == 0
     empty = concentration_jumps(KERNEL, PARAMS, EDGES, T, [], dtype=dtype)
@@ -74,26 +77,22 @@ def test_no_stretches_no_times_and_a_state(dtype):
     np.testing.assert_allclose(got, expected, atol=1e-6 if dtype == "float32" else 1e-14)
 
 
-ARGUMENTS = np.concatenate([np.array(PARAMS), EDGES, T, [1.0, 2.7, 8.0, 20.0, 31.0, 400.0]])
-
-
-def spread(x):
-    params, edges, T, times = jnp.split(x, [8, 12, 15])
-    return KERNEL.Params(*params), edges, T, times
-
-
-def g_of(x):
-    return concentration_jumps(KERNEL, *spread(x))
-
-
-def test_all_derivatives(x64):
+@pytest.mark.parametrize("kernel", [synkin.ampa, pytest.param(KERNEL, marks=pytest.mark.wide)], ids=lambda k: k.name)
+def test_all_derivatives(kernel, x64):
     """Rates, edges, concentrations and times, forward and reverse."""
-    expected = differences.gradient(g_of, ARGUMENTS)
-    forward, reverse = jax.jit(lambda x: (jax.jacfwd(g_of)(x), jax.jacrev(g_of)(x)))(ARGUMENTS)
-    assert (np.asarray(forward)[:, 6:8] == 0).all()  # T and T_dur
+    n = len(kernel.Params._fields)
+    x = np.concatenate([np.array(kernel.Params()), EDGES, T, [1.0, 2.7, 8.0, 20.0, 31.0, 40.0]])
+
+    def g_of(x):
+        params, edges, T, times = jnp.split(x, [n, n + 4, n + 7])
+        return concentration_jumps(kernel, kernel.Params(*params), edges, T, times)
+
+    expected = differences.gradient(g_of, x)
+    forward, reverse = jax.jit(lambda x: (jax.jacfwd(g_of)(x), jax.jacrev(g_of)(x)))(x)
+    assert (np.asarray(forward)[:, n - 2 : n] == 0).all()  # T and T_dur
     for got in (forward, reverse):
         assert differences.relative_error(got.T, expected) < 1e-6
-    assert (np.abs(np.asarray(forward)[1:]).max(axis=0) > 0).sum() == ARGUMENTS.size - 2 - 1  # a time before all
+    assert (np.abs(np.asarray(forward)[1:]).max(axis=0) > 0).sum() == x.size - 2 - 1  # a time before all
 
 
 def test_traced_and_wrong_is_nan():
@@ -113,6 +112,7 @@ def test_traced_and_wrong_is_nan():
         assert np.isnan(got[from_then_on < TIMES]).all()
 
 
+@pytest.mark.wide
 def test_sweeps_by_vmap(x64):
     edges = np.stack([EDGES, EDGES + 1, [2.0, 3.0, 3.0, 3.0]])
     T3 = np.stack([T, 2 * T, T])

@@ -23,24 +23,39 @@ def simulate(params, readout, kernel=KERNEL, **way):
     return synkin.simulate(kernel, params, SPIKES, 0.1, readout=readout, dtype="float32", **way)[1]
 
 
-@pytest.mark.parametrize("kind", table.KINDS)
-def test_what_a_readout_does_is_seen_anew(kind):
-    """In three ways with three numbers in turn; and what differs in arrays and numbers alone is one program."""
+# The others with `pytest -m wide`.
+QUICK = ("direct", "number in a scan", "custom_jvp", "pure_callback", "jitted method", "equinox module", "partial")
+CASES = [
+    pytest.param(kind, way, marks=() if kind in QUICK and j == i % 3 else pytest.mark.wide)
+    for i, kind in enumerate(table.KINDS)
+    for j, way in enumerate(table.WAYS)
+]
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES)
+def test_what_a_readout_does_is_seen_anew(kind, way):
+    """With three numbers in turn; and what differs in arrays and numbers alone is one program."""
     if kind == "equinox module":
         pytest.importorskip("equinox")
     before = set(readouts._kept)
-    for way in table.WAYS:
-        assert not table.wrong(kind, way, simulate, PARAMS), way
+    assert not table.wrong(kind, way, simulate, PARAMS)
     if kind not in table.COMPILED_ANEW:
         assert len(set(readouts._kept) - before) <= 1
 
 
+KINDS_OF_RUNS = [{"kernel": BOTH}, {"parallel": True, "method": "exact"}, {"checkpoint": 2}]
+
+
 @pytest.mark.parametrize(
-    "way",
-    [{"kernel": BOTH}, {"parallel": True, "method": "exact"}, {"checkpoint": 2}],
-    ids=["sum", "parallel", "blocks"],
+    ("kind", "way"),
+    [
+        ("inner jit", KINDS_OF_RUNS[0]),
+        ("pure_callback", KINDS_OF_RUNS[2]),
+        *(pytest.param("inner jit", way, marks=pytest.mark.wide) for way in KINDS_OF_RUNS[1:]),
+        *(pytest.param("pure_callback", way, marks=pytest.mark.wide) for way in KINDS_OF_RUNS[:2]),
+    ],
+    ids=str,
 )
-@pytest.mark.parametrize("kind", ["inner jit", "pure_callback"])
 def test_in_all_kinds_of_runs(kind, way):
     params = way.get("kernel", KERNEL).Params()
     assert not table.wrong(kind, "under grad", partial(simulate, **way), params)
@@ -175,7 +190,9 @@ def test_nothing_piles_up():
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
-@pytest.mark.parametrize("way", [{}, {"kernel": BOTH}, {"parallel": True, "method": "exact"}], ids=str)
+@pytest.mark.parametrize(
+    "way", [{}, {"kernel": BOTH}, pytest.param({"parallel": True, "method": "exact"}, marks=pytest.mark.wide)], ids=str
+)
 def test_what_acts_on_the_world_acts_once_a_step(way, ordered):
     params = way.get("kernel", KERNEL).Params()
     seen, printed = [], []
