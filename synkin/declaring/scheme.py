@@ -207,10 +207,10 @@ def scheme(
             occupancies, each times its relative conductance.
         rest: where the receptors are at rest: a state, ``{state: fraction}``, or "steady", the steady state without
             transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
-        ligand: the transmitter's name in the text. What else stands beside a state and has a value in ``rates`` binds, too,
-            as in ``R + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is a parameter, which may vary. By default the name that stands beside states; without one, "T";
+        ligand: the transmitter's name in the text. By default the name that stands beside states; without one, "T";
             without that, the one factor of rates that has no value and either a usual name of a transmitter or a
-            transition out of rest.
+            transition out of rest. Any other name beside a state that has a value in ``rates`` binds too, as in
+            ``R + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is a parameter, which may vary.
         name: its name in messages. A scheme that is assigned to a global of this name is pickled by name.
         units: units of parameters that are no rates, by name.
         signed: names of parameters that may be negative, such as a voltage.

@@ -372,8 +372,8 @@ def _states(arrows: list[_Arrow], ligand: str | None) -> tuple[str, ...]:
             if len(own) != 1:
                 came = " + ".join(side)
                 raise ValueError(
-                    f"{arrow.line} must have one state a side, and the ligand {ligand}, but has {came}: a second ligand "
-                    "needs a value, its concentration in mM."
+                    f"{arrow.line} must have one state a side, and the ligand {ligand}, but has {came}: a "
+                    "second ligand needs a value, its concentration in mM."
                 )
             states[own[0]] = None
     return tuple(states)

@@ -197,7 +197,9 @@ def _read(table: PropagatorTable, value: Array, kind: Array | None, extended: Ar
     for end in range(2):
         two = jnp.take(table.rows, index + end, axis=0, mode="clip")  # (..., 2, n, n + 1)
         products = jnp.einsum("...kab,...b->k...a", two, extended, precision=jax.lax.Precision.HIGHEST)
-        part = weights[end][0][..., None] * products[0] + weights[end][1][..., None] * products[1]
+        shape = products.shape[1:-1]
+        own = [jnp.broadcast_to(weight, shape)[..., None] for weight in weights[end]]
+        part = own[0] * products[0] + own[1] * products[1]
         total = part if total is None else total + part
     assert total is not None
     return total
@@ -261,7 +263,7 @@ def _change(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Array:
         identity = jnp.eye(len(total), dtype=total.dtype)
         off = total * (1 - identity)
         # What leaves is the sum of all that arrives elsewhere: 1 minus what stays would lose its digits.
-        return (off - identity * off.sum(axis=0))[1:]
+        return (off - jnp.diag(off.sum(axis=0)))[1:]
     for duration, with_transmitter in stretches:
         change = affine_change(augmented_matrix(kernel, params, with_transmitter=with_transmitter), duration)
         if total is None:

@@ -5,7 +5,6 @@ from math import factorial
 
 import jax
 import jax.numpy as jnp
-import matrices
 import numpy as np
 import pytest
 
