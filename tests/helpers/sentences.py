@@ -1,4 +1,4 @@
-"""Errors from a file `refused.txt`: each case is a call, and on the next line, indented, the sentence that it ends in."""
+"""Errors from a file `refused.txt`: each case is a call, and on the next line, indented, the sentence it ends in."""
 
 from pathlib import Path
 
