@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import sys
+import weakref
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -10,11 +12,12 @@ import pytest
 from scipy.optimize import curve_fit, least_squares
 
 import synkin
-from synkin import alpha, ampa, bionmda, dual_expon, expon, fit, schemes
+from synkin import alpha, ampa, bionmda, dual_expon, expon, fit, plot, schemes
 from synkin.fitting import model
+from synkin.fitting.serialization.identity import identity
 from tests.helpers import solutions
 from tests.helpers.precision import enable_x64
-from tests.helpers.sentences import refused
+from tests.helpers.sentences import cases
 from tests.helpers.traces import CLOSED, SPIKE, TIMES, alpha_function, first_order, fitted, noise, noisy, posed
 
 AMPA_CLEAN = -30.0 * first_order(TIMES, onset=SPIKE + 0.21) + 2.0
@@ -350,7 +353,8 @@ def check_jumps(kernel, start, times, edges, concentrations, **options):
     return found
 
 
-def test_jumps():
+def test_jumps(tmp_path, monkeypatch):
+    """The fit keeps the protocol, is drawn with it, and travels; nobody has made the scheme: then its text does."""
     start = DESENSITISING.Params(alpha=1.2, beta=0.6, d=0.2, r=0.04)
     found = check_jumps(DESENSITISING, start, TIMES, EDGES, CONCENTRATIONS, starts=1)
     assert "T_dur" not in found.summary()
@@ -358,6 +362,21 @@ def test_jumps():
     np.testing.assert_array_equal(found.concentrations[:, 0], CONCENTRATIONS)
     again = synkin.concentration_jumps(found.kernel, found.params, found.spike_times[2], found.concentrations[2], TIMES)
     np.testing.assert_allclose(found.scale * np.asarray(again), found.predicted[2], atol=1e-4 * 500)
+    pytest.importorskip("matplotlib")
+    above, _ = plot.fit(found, ax=plot.figure().subplots(2, 1))
+    assert [text.get_text() for text in above.get_legend().get_texts()] == ["0.02 mM", "0.1 mM", "1 mM"]
+    lines = [line for line in above.lines if not line.get_label().startswith("_")]
+    assert len({line.get_color() for line in lines}) == 3
+    np.testing.assert_array_equal([line.get_ydata() for line in lines], found.predicted)
+    assert (above.patches[0].get_x(), above.patches[0].get_width()) == (5.0, 10.0)
+    found.save(tmp_path / "fit.json")
+    again = fit.load(tmp_path / "fit.json")
+    assert (repr(again), again.kernel) == (repr(found), DESENSITISING)
+    np.testing.assert_array_equal(again.concentrations, found.concentrations)
+    monkeypatch.setattr(sys.modules["synkin.declaring.scheme"], "_made", weakref.WeakValueDictionary())
+    again = fit.load(tmp_path / "fit.json")
+    assert again.kernel is not DESENSITISING
+    assert identity(again.kernel, found.params) == identity(DESENSITISING, found.params)
 
 
 @pytest.mark.wide
@@ -417,7 +436,7 @@ def test_shipped_recording():
 NAN, ONE, JUMPS = np.full(300, np.nan), np.where(np.arange(300) == 7, 1.0, np.nan), synkin.Jumps([0.0, 1.0], [1.0])
 
 
-@pytest.mark.parametrize(("call", "sentence"), refused(__file__))
+@pytest.mark.parametrize(("call", "sentence"), cases(__file__))
 def test_refused(call, sentence):
     with pytest.raises((TypeError, ValueError)) as error:
         eval(call)

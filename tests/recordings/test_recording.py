@@ -14,7 +14,7 @@ from synkin import Recording, read_recording
 from synkin.__main__ import main
 from synkin.recordings import formats
 from tests.helpers import axon
-from tests.helpers.sentences import refused
+from tests.helpers.sentences import cases
 
 TIMES = np.arange(50) / 10
 TRACES = np.random.default_rng(0).normal(size=(4, 50)).round(4)
@@ -303,7 +303,7 @@ def test_neo():
 # What is wrong
 
 
-@pytest.mark.parametrize(("call", "sentence"), refused(__file__))
+@pytest.mark.parametrize(("call", "sentence"), cases(__file__))
 def test_refused(call, sentence):
     with pytest.raises((FileNotFoundError, TypeError, ValueError)) as error:
         eval(call)
