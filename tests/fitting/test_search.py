@@ -268,26 +268,3 @@ def test_scan_moves_to_the_middle_between_two_breaks():
         for tau, distance in ((4.0, 8.0), (0.5, 6.0)):
             found = onset.search_range(problem, np.array([np.log(tau), 1.0, 0.0, 0.0]))
             assert found == pytest.approx(distance, rel=0.05)
-
-
-@pytest.mark.parametrize(
-    ("spikes", "low", "high", "middles"),
-    [
-        # Breaks are where a spike meets a sample: 0.07, 0.17, 0.27 of the one, 0.02, 0.12, 0.22 of the other.
-        ((8.03,), 0.1, 0.2, [0.12, 0.22]),
-        ((8.03, 9.08), 0.1, 0.2, [0.095, 0.145, 0.195]),
-        # Before the first sample and after the last there are none.
-        ((-1.0,), 0.5, 1.05, [0.75, 1.05]),
-        ((29.85,), 0.0, 0.4, [0.0, 0.225]),
-        # Where there are too many breaks they are far apart.
-        ((8.03,), -6.0, 6.0, None),
-    ],
-)
-def test_one_onset_between_each_two_breaks(spikes, low, high, middles):
-    onsets, step = onset._candidates(posed(np.arange(300.0), alpha, spikes), 0, low, high)
-    if middles is None:
-        np.testing.assert_allclose(onsets, np.linspace(low, high, len(onsets)))
-        assert step == pytest.approx((high - low) / (len(onsets) - 1))
-    else:
-        np.testing.assert_allclose(np.unique(onsets.round(9)), middles, atol=1e-9)
-        assert step == 0
