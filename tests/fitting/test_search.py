@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import synkin
 from synkin import alpha, ampa, bionmda, dual_expon, expon
 from synkin.fitting import model
-from synkin.fitting.search import initial_guess, onset
+from synkin.fitting.search import initial_guess, onset, optimizer
 from tests.helpers.precision import enable_x64
 from tests.helpers.traces import CLOSED, FREE, SPIKE, TIMES, alpha_function, fitted, jump, noise, noisy, posed
 
@@ -135,12 +136,18 @@ def test_starts_that_agree_are_enough(capsys, monkeypatch):
 
 def test_time_constants_come_in_the_order_that_was_asked_for():
     """The two of dual_expon may be exchanged, and where every start ended with the other order they are."""
-    trace = noisy(-10 * CLOSED[dual_expon](TIMES, 0.9, 0.3), 0.02)
+    times = TIMES / 2
+    trace = -10 * CLOSED[dual_expon](times, 0.9, 0.12, 2.9) + 0.3 * noise(300)
     for params in (dual_expon.Params(), dual_expon.Params(tau_decay=0.05, tau_rise=2.0)):
-        found = fitted(trace, dual_expon, params=params, onset=True, starts=12)
-        assert (found.params.tau_decay > found.params.tau_rise) == (params.tau_decay > params.tau_rise)
-        assert sorted(found.params[:2]) == pytest.approx([0.3, 0.9], rel=0.15)
-        assert found.stderr["tau_decay"] / found.params.tau_decay < 0.1
+        for starts in (1, 12):
+            given = {"times": times, "spike_times": [2.9], "onset": True, "starts": starts}
+            found = fitted(trace, dual_expon, params=params, **given)
+            assert (found.params.tau_decay > found.params.tau_rise) == (params.tau_decay > params.tau_rise)
+            assert sorted(found.params[:2]) == pytest.approx([0.12, 0.9], rel=0.25)
+            assert found.stderr["tau_decay"] / found.params.tau_decay < 0.3
+    places = ((1, (1, 10)), (1 + 1e-9, (10, 1)), (1 + 2e-9, (2, 9)), (2, (15, 1.5)))
+    ends = [SimpleNamespace(cost=cost, x=np.log(x)) for cost, x in places]
+    assert optimizer._best(ends, np.log([15.0, 1.5])) is ends[1]
 
 
 # The onset
@@ -268,3 +275,26 @@ def test_scan_moves_to_the_middle_between_two_breaks():
         for tau, distance in ((4.0, 8.0), (0.5, 6.0)):
             found = onset.search_range(problem, np.array([np.log(tau), 1.0, 0.0, 0.0]))
             assert found == pytest.approx(distance, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "low", "high", "middles"),
+    [
+        # Breaks are where a spike meets a sample: 0.07, 0.17, 0.27 of the one, 0.02, 0.12, 0.22 of the other.
+        ((8.03,), 0.1, 0.2, [0.12, 0.22]),
+        ((8.03, 9.08), 0.1, 0.2, [0.095, 0.145, 0.195]),
+        # Before the first sample and after the last there are none.
+        ((-1.0,), 0.5, 1.05, [0.75, 1.05]),
+        ((29.85,), 0.0, 0.4, [0.0, 0.225]),
+        # Where there are too many breaks they are far apart.
+        ((8.03,), -6.0, 6.0, None),
+    ],
+)
+def test_one_onset_between_each_two_breaks(spikes, low, high, middles):
+    onsets, step = onset._candidates(posed(np.arange(300.0), alpha, spikes), 0, low, high)
+    if middles is None:
+        np.testing.assert_allclose(onsets, np.linspace(low, high, len(onsets)))
+        assert step == pytest.approx((high - low) / (len(onsets) - 1))
+    else:
+        np.testing.assert_allclose(np.unique(onsets.round(9)), middles, atol=1e-9)
+        assert step == 0
