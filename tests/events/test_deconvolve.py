@@ -170,7 +170,7 @@ def test_overlaps():
 
 def test_mismatch_threshold_and_smallest():
     """Large events of their own form are more seldom taken for several than with no tolerance."""
-    recording = minis(0, seconds=4, snr=20.0, cutoff=2.0, form=0.4)
+    recording = minis(0, seconds=3, snr=20.0, cutoff=2.0, form=0.4)
     strict, tolerant, more = (found_in(recording, mismatch=part) for part in (0.0, 0.1, 0.3))
     assert len(strict.times) > len(tolerant.times) > len(more.times) > 0.95 * len(recording.events)
     recording = minis(4, seconds=6, snr=6.0, spread=0.6, cutoff=2.0)

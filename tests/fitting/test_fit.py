@@ -326,10 +326,7 @@ def test_quantities():
 # Jumps of concentration
 
 EDGES, CONCENTRATIONS = np.array([5.0, 15.0]), np.array([0.02, 0.1, 1.0])  # ms; mM, one a sweep
-DESENSITISING = synkin.scheme(
-    "C + glu <-> O : alpha, beta\nO <-> D : d, r",
-    open="O", name="desensitising", alpha=2.0, beta=0.4, d=0.1, r=0.02, T=1.0, T_dur=0.5,
-)  # fmt: skip
+OPENING = synkin.scheme("C + glu <-> O : alpha, beta", open="O", name="opening", alpha=2.0, beta=0.4, T=1.0, T_dur=0.5)
 
 
 def check_jumps(kernel, start, times, edges, concentrations, **options):
@@ -355,8 +352,8 @@ def check_jumps(kernel, start, times, edges, concentrations, **options):
 
 def test_jumps(tmp_path, monkeypatch):
     """The fit keeps the protocol, is drawn with it, and travels; nobody has made the scheme: then its text does."""
-    start = DESENSITISING.Params(alpha=1.2, beta=0.6, d=0.2, r=0.04)
-    found = check_jumps(DESENSITISING, start, TIMES, EDGES, CONCENTRATIONS, starts=1)
+    start = OPENING.Params(alpha=1.2, beta=0.6)
+    found = check_jumps(OPENING, start, TIMES, EDGES, CONCENTRATIONS, starts=1)
     assert "T_dur" not in found.summary()
     np.testing.assert_array_equal(found.spike_times, np.broadcast_to(EDGES, (3, 2)))
     np.testing.assert_array_equal(found.concentrations[:, 0], CONCENTRATIONS)
@@ -371,12 +368,12 @@ def test_jumps(tmp_path, monkeypatch):
     assert (above.patches[0].get_x(), above.patches[0].get_width()) == (5.0, 10.0)
     found.save(tmp_path / "fit.json")
     again = fit.load(tmp_path / "fit.json")
-    assert (repr(again), again.kernel) == (repr(found), DESENSITISING)
+    assert (repr(again), again.kernel) == (repr(found), OPENING)
     np.testing.assert_array_equal(again.concentrations, found.concentrations)
     monkeypatch.setattr(sys.modules["synkin.declaring.scheme"], "_made", weakref.WeakValueDictionary())
     again = fit.load(tmp_path / "fit.json")
-    assert again.kernel is not DESENSITISING
-    assert identity(again.kernel, found.params) == identity(DESENSITISING, found.params)
+    assert again.kernel is not OPENING
+    assert identity(again.kernel, found.params) == identity(OPENING, found.params)
 
 
 @pytest.mark.wide

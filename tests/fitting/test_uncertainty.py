@@ -199,18 +199,18 @@ def test_bootstrap_of_sweeps_is_their_scatter():
     """Sweeps that differ in tau: the error of what they share is what is left of that, far from what residuals say."""
     taus = 2.0 * np.exp(0.3 * np.random.default_rng(7).normal(size=24))
     found = fitted(np.stack([noisy(-30 * alpha_function(TIMES, tau), 0.005, i) for i, tau in enumerate(taus)]))
-    drawn = found.bootstrap(120, key=3)
+    drawn = found.bootstrap(80, key=3)
     assert (drawn.over, drawn.names) == ("sweeps", ("tau",))
     assert drawn.stderr["tau"] == pytest.approx(np.std(taus) / np.sqrt(24), rel=0.3)
     low, high = drawn.interval95["tau"]
     assert low < found.params.tau < high
     np.testing.assert_array_equal(found.bootstrap(10, key=3).samples, drawn.samples[:10])
-    assert str(drawn).startswith("Bootstrap of 120 draws of sweeps\n")
+    assert str(drawn).startswith("Bootstrap of 80 draws of sweeps\n")
 
 
 def test_bootstrap_of_blocks_is_the_standard_error_of_white_noise():
     found = fitted(noisy(-30 * alpha_function(TIMES), 0.03, seed=8))
-    drawn = found.bootstrap(150, key=jax.random.key(0))
+    drawn = found.bootstrap(100, key=jax.random.key(0))
     assert drawn.over == "blocks"
     for name in found.free:
         assert drawn.stderr[name] == pytest.approx(found.stderr[name], rel=0.35), name
