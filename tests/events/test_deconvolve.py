@@ -214,13 +214,13 @@ def test_sweeps_and_recordings():
 @pytest.mark.parametrize(("name", "options"), [("gabaa", {"T_dur": 5.0}), ("alpha", {}), ("expon", {"tau": 2.0})])
 def test_sizes_of_many_events_are_least_squares(name, options):
     """How alike events are is a table of products: no sizes at all make a square that is negative."""
-    kernel, count = synkin.KERNELS[name], 8000
+    kernel, count = synkin.KERNELS[name], 20_000
     template = sampled(kernel, kernel.Params(**options), 0.1, count)
     phases, length = template.samples.shape
     trace = np.random.default_rng(0).normal(size=count + length)
     state = State(matched(trace, count, template, 0.5 * template.length / 0.1, WHITE), Rules(4.5, 0.1, 10))
-    state.places = np.linspace(0, count * phases - 1, 280).astype(int)
-    table = state._between(*(places.ravel() for places in np.meshgrid(state.places, state.places))).reshape(280, 280)
+    state.places = np.linspace(0, count * phases - 1, 700).astype(int)
+    table = state._between(*(places.ravel() for places in np.meshgrid(state.places, state.places))).reshape(700, 700)
     assert np.linalg.eigvalsh(table)[0] > 0
     # Each twice: of two that are one, one is left.
     once = state.places[::2]

@@ -63,13 +63,9 @@ def test_parameters_are_recovered(kernel, true, within):
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize(
-    ("kernel", "true"),
-    [(bionmda, {"beta1": 0.05, "beta2": 0.8}), (ampa, {"alpha": 2.5, "beta": 0.3, "T_dur": 0.73})],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_equations_are_recovered(kernel, true):
+def test_equations_are_recovered():
     """From two spikes whose trace an ODE solver made."""
+    kernel, true = bionmda, {"beta1": 0.05, "beta2": 0.8}
     inputs = np.zeros((150, 1))
     inputs[[15, 60]] = 1
     g = solutions.trace(kernel.name, kernel.Params()._replace(**true), inputs, 0.2)[:, 0]
@@ -232,15 +228,12 @@ def test_weights_and_overlap_are_used():
 # What is held, tied and bounded
 
 
-def test_numbers_are_held():
+def test_numbers_are_held_and_bounds_hold():
     found = ampa_fit(scale=-30.0, offset=2, onset=0.21)
     assert (found.scale, found.offset, found.onset) == (-30.0, 2.0, 0.21)
     assert set(found.stderr) == {"alpha", "beta", "T_dur"}
     assert found.params.alpha == pytest.approx(3, rel=0.05)
     assert re.search(r"scale +-30 +held", found.summary())
-
-
-def test_bounds_hold():
     found = ampa_fit(bounds={"beta": (0.1, 0.25), "onset": (-1.0, 1.0)})
     assert found.params.beta == pytest.approx(0.25, rel=1e-6)
     assert "At a bound, so that the standard errors do not hold: beta." in found.message

@@ -294,14 +294,3 @@ def test_words_of_a_comparison(fits):
     for said, other in others.items():
         with pytest.raises(ValueError, match=rf"^Argument `fits` must be {said}"):
             synkin.compare([fits[0], other])
-
-
-@pytest.mark.wide
-def test_comparison_of_several_recordings(recordings):
-    """All 21 events of a granule cell: neither a jump nor a single slow kernel."""
-    data = np.genfromtxt(recordings / "mepsc_granule_cell.csv", delimiter=",", names=True)
-    events = np.stack([data[name] for name in data.dtype.names if name.startswith("event")])
-    given = {"times": data["time_ms"], "spike_times": [2.9], "starts": 4}
-    found = synkin.compare([fitted(events, kernel, **given) for kernel in (expon, dual_expon, ampa)])
-    assert set(found.names[:2]) == {"ampa", "dual_expon"}
-    assert found.weights[2] < 1e-3
