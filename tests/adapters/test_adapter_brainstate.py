@@ -331,7 +331,9 @@ def test_long_silence_and_long_pulses(rng):
 # Units, batches, inputs
 
 
-@pytest.mark.parametrize(("name", "unit"), [("AMPA", u.nS), ("DualExpon", u.UNITLESS)])
+@pytest.mark.parametrize(
+    ("name", "unit"), [pytest.param("AMPA", u.nS, marks=pytest.mark.wide), ("DualExpon", u.nS), ("Alpha", u.UNITLESS)]
+)
 def test_g_has_the_unit_of_its_initial_value(name, unit, rng):
     initializer = braintools.init.Constant(0.25 * unit)
     rows = train(name, rng)
@@ -419,7 +421,7 @@ def test_equal_time_constants_are_the_alpha_shape(precise):
     assert_close(g, s / 2 * np.exp(1 - s / 2), rtol=1e-11)
 
 
-@some("AMPA", "Alpha")
+@some("Alpha")
 def test_strict_promotion(name, rng):
     """An update alone, the rest being brainstate's."""
     synapse = getattr(ours, name)(SYNAPSES)

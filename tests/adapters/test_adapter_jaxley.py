@@ -89,12 +89,12 @@ own = synkin.receptor(lambda p, y, T: {"g": p.k * T - p.q * y.g}, Params, State,
 GATED = ampa + bionmda
 RESPONSES = {
     ampa: ampa.Params(T_dur=0.637),  # ends within a step
-    schemes.nmda5: schemes.nmda5.Params(T_dur=0.3),
     own: own.Params(),
     expon: expon.Params(tau=3.0),
     alpha + dual_expon: (alpha + dual_expon).Params(alpha_tau=2.0, g_dual_expon=0.5),
 }
 MORE = {
+    schemes.nmda5: schemes.nmda5.Params(T_dur=0.3),
     bionmda: bionmda.Params(),
     alpha: alpha.Params(tau=2.0),
     GATED: GATED.Params(ampa_T_dur=0.637, g_bionmda=0.3, bionmda_T_dur=1.11),

@@ -20,7 +20,7 @@ def few_contenders(monkeypatch):
     monkeypatch.setattr(contenders, "runs", lambda: found)
 
 
-WIDE = ("devices", "cold_start")  # in processes of their own
+WIDE = ("devices", "cold_start", "schemes", "gradient")  # in processes of their own, or long to compile
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.wide] * (name in WIDE)) for name in JOBS])

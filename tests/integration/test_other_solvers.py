@@ -52,6 +52,7 @@ def test_solve():
     assert float(end[0].beta1) < 0
 
 
+@pytest.mark.wide
 def test_from_edge_to_edge():
     """The derivatives that the edges have are those of `respond`."""
     shown = run(block("def g_at("))
@@ -86,6 +87,7 @@ def test_equinox():
     assert np.abs(got).min() > 0
 
 
+@pytest.mark.wide
 def test_jaxley():
     shown = run(block("KernelSynapse("))
     assert float(shown["g"].max()) > 0.1
