@@ -344,6 +344,8 @@ def test_g_has_the_unit_of_its_initial_value(name, unit, rng):
         with brainstate.environ.context(t=0 * u.ms, dt=DT * u.ms):
             out.append(synapse(rows[0] if name in RECEPTORS else rows[0] * unit))
     assert u.get_unit(out[1]) == u.get_unit(out[0]) == unit
+    if name == "DualExpon":
+        assert u.get_unit(mine.w.value) == unit * u.ms
     assert_close(u.get_mantissa(out[1]), u.get_mantissa(out[0]), rtol=1e-5)
 
 
