@@ -106,7 +106,7 @@ MORE = {
     [
         pytest.param(RESPONSES, "float64", id="float64"),
         pytest.param(MORE, "float64", id="gates", marks=pytest.mark.wide),
-        pytest.param(RESPONSES | MORE, "float32", id="float32", marks=pytest.mark.wide),
+        pytest.param({ampa: RESPONSES[ampa], **MORE}, "float32", id="float32", marks=pytest.mark.wide),
     ],
     indirect=["dtype"],
 )

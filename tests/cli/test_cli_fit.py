@@ -129,6 +129,10 @@ def test_options_reach_the_fit(fitted, recording):
     assert (found["scale"], found["offset"], found["free"]) == (-3.0, 0.001, ["tau"])
     assert found["params"]["tau"] == pytest.approx(6, rel=1e-6)
     assert "of 2 starts" in found["message"]
+
+
+@pytest.mark.wide
+def test_an_onset_that_is_not_known_and_a_tie(fitted, recording):
     between = ["--kernel", "expon", "--spikes", "3.9", "--free", "tau"]  # no sample tells when it came
     found, text = fitted(recording, "--trace", "2", *between, "--scale", "--onset")
     assert (found["stderr"]["onset"], found["identifiable"]) == (None, False)
@@ -252,6 +256,7 @@ def test_kernels_are_compared(fitted, recording, tmp_path):
     assert rising["free"] == ["tau_decay", "scale"]
 
 
+@pytest.mark.wide
 def test_a_sum_is_fitted_as_one(fitted, tmp_path):
     """And compared with its part: each name is that of the part, or of the relative conductance."""
     times = np.arange(0, 60, 0.25)
