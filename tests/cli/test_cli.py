@@ -12,13 +12,12 @@ import pytest
 
 import synkin
 from synkin import __main__ as command_line
-from synkin.arguments import number_text
 from synkin.cli import files
 from synkin.cli import simulate as subcommand
 from synkin.cli.simulate import conductance
 from synkin.cli.simulate.spikes import Spikes
 from synkin.cli.terminal import Progress
-from synkin.recordings import table, time_unit
+from synkin.recordings import number_text, table, time_unit
 
 main = command_line.main
 
