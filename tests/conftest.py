@@ -31,65 +31,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("synkin")
 
 
-# What takes longest and has a neighbour that walks the same path in less: run with -m wide. By the beginning of a name.
-LONG = (
-    *(f"test_notebooks.py::test_runs[{name}" for name in ("02", "03", "04", "05", "06", "07")),
-    "test_gradients.py::test_events_forward_and_reverse[bionmda",
-    "test_gradients.py::test_a_pulse_that_ends_at_a_sample[bionmda",
-    "test_gradients.py::test_gradient_through_chunks_is_that_of_the_whole[bionmda",
-    "test_gradients.py::test_a_run_differentiates_as_a_scan_by_hand_does[dual_expon",
-    *(f"test_parallel.py::test_every_way_is_the_same_run[{n}" for n in ("bionmda", "dual_expon", "alpha", "ampa")),
-    "test_parallel.py::test_in_chunks_as_on_an_accelerator[bionmda",
-    "test_scheme.py::test_gradients_of_runs",
-    "test_scheme.py::test_second_derivatives[as published",
-    "test_scheme.py::test_all_derivatives[with_voltage",
-    "test_scheme.py::test_all_runs_agree[float64",
-    "test_scheme.py::test_fit_finds_a_rate_again",
-    "test_fit_begin.py::test_a_kernel_that_was_far_too_slow_is_found",
-    "test_fit_begin.py::test_everything_infinite_is_named",
-    "test_fit_begin.py::test_granule_cell_by_every_kernel",
-    "test_fit_onset.py::test_shifts_are_found[bionmda--4.97",
-    "test_fit.py::test_equations_are_recovered[bionmda",
-    "test_cli.py::test_chunks_make_no_difference[exact-bionmda",
-    "test_cli_scheme.py::test_fit",
-    "test_benchmarks.py::test_a_job_runs[devices",
-    "test_benchmarks.py::test_a_job_runs[cold_start",
-    "test_search.py::test_draws[bionmda-exact-restart-float32",
-    "test_search.py::test_draws[gabaa",
-    "test_networks.py::test_gradients",
-    "test_other_solvers.py::test_equinox",
-    "test_own_receptor.py::test_gradients_forward_and_reverse[desensitising-respond",
-    "test_sums.py::test_parameters_of_each_synapse",
-    "test_sums.py::test_every_run_is_the_sum_of_two[float64",
-    "test_sums.py::test_forms[stepper_sum_passed",
-    "test_sums.py::test_a_fit_of_a_sum_travels",
-    "test_sums.py::test_intervals_of_a_sum",
-    "test_adapter_jaxley.py::test_g_is_that_of_respond[float32",
-    "test_delays.py::test_padding_stays_padding",
-    "test_release.py::test_gradient_through_the_response",
-    "test_profile.py::test_coverage",
-    *(
-        f"test_own_receptor.py::test_gradients_forward_and_reverse[{n}-respond"
-        for n in ("gabab", "oscillator", "chain")
-    ),
-    "test_own_receptor.py::test_the_derivative_of_a_parallel_run",
-    "test_own_receptor.py::test_second_order[kernel1",
-    *(f"test_schemes.py::test_g_of_a_train_and_of_jumps[{d}-kampa2004" for d in ("float32", "float64")),
-    "test_schemes.py::test_other_starts_and_a_voltage_that_jumps",
-    "test_hessians.py::test_a_hessian_in_every_order_of_modes[respond",
-    "test_contract.py::test_vmap_is_a_loop[bionmda-exact",
-    "test_contract.py::test_events_and_rests_are_the_steps[bionmda",
-    "test_units.py::test_a_stepper_takes_quantities_and_gives_plain_numbers[bionmda",
-)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if (item.path.name + item.nodeid[item.nodeid.index("::") :]).startswith(LONG):
-            item.add_marker(pytest.mark.wide)
-
-
 def pytest_collectreport():
     """A test module has been imported."""
     jax.config.update("jax_enable_x64", X64)

@@ -28,12 +28,6 @@ RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
 ONES = np.ones(3, bool)
 
 
-def test_the_package_imports_no_framework():
-    code = "import synkin.adapters, sys; print({'brainstate', 'brainpy'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
 def test_without_brainstate_it_says_what_to_install(monkeypatch):
     for name in ("brainstate", "brainpy.state"):
         with monkeypatch.context() as patch:
@@ -48,8 +42,11 @@ pytest.importorskip("brainpy_state", exc_type=ImportError)
 
 
 def test_it_is_imported_in_a_program_of_its_own():
-    """Where there is no pytest brainpy_state may be imported by brainpy.state alone."""
-    subprocess.run([sys.executable, "-c", "from synkin.adapters.brainstate import Alpha"], check=True)
+    """Without pytest brainpy_state may be imported by brainpy.state alone; the package imports no framework."""
+    code = "import sys, synkin.adapters; print({'brainstate', 'brainpy'} & set(sys.modules)); "
+    code += "from synkin.adapters.brainstate import Alpha"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 import brainevent  # noqa: E402
@@ -77,9 +74,11 @@ def precise(x64):
         yield
 
 
-@pytest.fixture(params=OBJECTS)
-def name(request):
-    return request.param
+def some(*names):
+    """Parametrised by these classes; the others walk the same path, and are wide."""
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=[pytest.mark.wide] * (name not in names)) for name in OBJECTS]
+    )
 
 
 @pytest.fixture
@@ -137,14 +136,31 @@ def assert_close(got, expected, rtol=1e-12):
 # The reference's numbers
 
 
-def test_for_loop_is_the_reference(name, rng, precise):
-    given, _ = drawn(name, rng)
+@pytest.mark.parametrize("which", [*OBJECTS, "DualExpon, not normalized"])
+def test_for_loop_is_the_reference(which, rng, precise):
+    """All states besides, and the object of synkin that has no framework."""
+    name, _, raw = which.partition(", ")
+    extra = {"normalize": False} if raw else {}
+    given, plain = drawn(name, rng)
     rows = train(name, rng, (STEPS, 3, SYNAPSES))
-    theirs, mine = (run(getattr(m, name)(SYNAPSES, **given), rows, batch_size=3) for m in (reference, ours))
-    assert mine.mantissa.dtype == "float64"
-    assert_close(in_mS(mine), in_mS(theirs))
+    theirs, mine = (getattr(m, name)(SYNAPSES, **given, **extra) for m in (reference, ours))
+    expected, got = (run(synapse, rows, batch_size=3) for synapse in (theirs, mine))
+    assert got.mantissa.dtype == "float64"
+    assert_close(in_mS(got), in_mS(expected))
+    bare = getattr(synkin, name)(SYNAPSES, **plain._asdict(), **extra)
+    bare.init_state(3)
+    with synkin.environ.context(dt=DT):
+        assert_close(jnp.stack([bare.update(row) for row in rows]), in_mS(expected))
+    for (field,) in theirs.states():
+        state, value = getattr(mine, field), getattr(theirs, field).value
+        if field != "g_decay":
+            assert type(state) is type(getattr(theirs, field))
+        assert u.get_unit(state.value) == u.get_unit(value)
+        assert_close(u.get_mantissa(state.value), u.get_mantissa(value))
+        assert_close(getattr(bare, field).value, u.get_mantissa(value))
 
 
+@some("Alpha")
 def test_jit_is_the_reference(name, rng, precise):
     rows = train(name, rng)[:12]
 
@@ -157,15 +173,10 @@ def test_jit_is_the_reference(name, rng, precise):
         synapse.init_state()
         return np.stack([in_mS(step(i, row)) for i, row in enumerate(rows)])
 
-    theirs, mine = (getattr(m, name)(SYNAPSES) for m in (reference, ours))
-    assert_close(by_hand(mine), by_hand(theirs))
-    for field in ("spike_arrival_time", "g"):
-        if hasattr(theirs, field):
-            assert type(getattr(mine, field)) is type(getattr(theirs, field))
-            assert u.get_unit(getattr(mine, field).value) == u.get_unit(getattr(theirs, field).value)
-            assert_close(u.get_mantissa(getattr(mine, field).value), u.get_mantissa(getattr(theirs, field).value))
+    assert_close(*(by_hand(getattr(m, name)(SYNAPSES)) for m in (ours, reference)))
 
 
+@some("AMPA")
 def test_vmap_is_the_reference(name, rng, precise):
     given, _ = drawn(name, rng, (3, SYNAPSES))
     rows = train(name, rng, (3, STEPS, SYNAPSES))
@@ -176,6 +187,7 @@ def test_vmap_is_the_reference(name, rng, precise):
     assert_close(in_mS(g(ours)), in_mS(g(reference)))
 
 
+@some("AMPA")
 def test_grad_is_the_reference(name, rng, precise):
     """In all parameters but the length of a pulse, in which the reference's is 0, and in the input."""
     given, _ = drawn(name, rng)
@@ -198,6 +210,7 @@ def test_grad_is_the_reference(name, rng, precise):
     assert_close(my_input, of_input)
 
 
+@pytest.mark.parametrize("name", OBJECTS)
 def test_signatures_are_the_reference_s(name):
     def signature(module):
         function = getattr(module, name).__init__
@@ -220,7 +233,7 @@ def test_signatures_are_the_reference_s(name):
 # What the reference has not
 
 
-@pytest.mark.parametrize("name", ["AMPA", "BioNMDA", "Alpha"])
+@some("AMPA", "Alpha")
 def test_exact_is_the_response_to_the_spikes(name, rng, precise):
     """Pulses end within a step; `respond` has no grid. A linear input acts at the end of its step."""
     kernel, dt = OBJECTS[name], 0.3
@@ -276,9 +289,8 @@ def test_ignored_spikes(precise):
     assert np.abs(double[1] - single).max() > 0.01
 
 
-@pytest.mark.parametrize("method", ["exp_euler", "exact"])
-def test_a_run_in_pieces_is_the_whole_run(method, rng, precise):
-    synapse = ours.AMPA(SYNAPSES, T_dur=1.1, method=method)
+def test_a_run_in_pieces_is_the_whole_run(rng, precise):
+    synapse = ours.AMPA(SYNAPSES, T_dur=1.1)
     rows = train("AMPA", rng)
     whole = in_mS(run(synapse, rows))
     pieces = [run(synapse, rows[:17]), loop(synapse, rows[17:], first=17)]
@@ -297,6 +309,7 @@ def test_a_pulse_goes_on_under_another_dt(precise):
     assert_close(g, at_end * np.exp(-0.18 * np.maximum(s - 10, 0)), rtol=1e-11)
 
 
+@some("AMPA", "Alpha")
 def test_a_traced_parameter_out_of_range_gives_nan(name, rng):
     field = OBJECTS[name].Params._fields[0]
 
@@ -318,7 +331,9 @@ def test_long_silence_and_long_pulses(rng):
 # Units, batches, inputs
 
 
-@pytest.mark.parametrize("unit", [u.mS, u.nS, u.UNITLESS])
+@pytest.mark.parametrize(
+    ("name", "unit"), [pytest.param("AMPA", u.nS, marks=pytest.mark.wide), ("DualExpon", u.nS), ("Alpha", u.UNITLESS)]
+)
 def test_g_has_the_unit_of_its_initial_value(name, unit, rng):
     initializer = braintools.init.Constant(0.25 * unit)
     rows = train(name, rng)
@@ -329,6 +344,8 @@ def test_g_has_the_unit_of_its_initial_value(name, unit, rng):
         with brainstate.environ.context(t=0 * u.ms, dt=DT * u.ms):
             out.append(synapse(rows[0] if name in RECEPTORS else rows[0] * unit))
     assert u.get_unit(out[1]) == u.get_unit(out[0]) == unit
+    if name == "DualExpon":
+        assert u.get_unit(mine.w.value) == unit * u.ms
     assert_close(u.get_mantissa(out[1]), u.get_mantissa(out[0]), rtol=1e-5)
 
 
@@ -354,6 +371,7 @@ def test_quantities_of_other_scales(precise, rng):
     assert_close(in_mS(transform.for_loop(plain_step, rows)), expected, rtol=1e-13)
 
 
+@some("DualExpon")
 def test_batches_and_reset(name):
     synapse = getattr(ours, name)((2, 3))
     theirs = getattr(reference, name)((2, 3))
@@ -398,15 +416,6 @@ def test_inputs_added_by_a_projection():
     assert_close(in_mS(synapse.g_rise.value), np.float32([0.001, 0.002]), rtol=1e-6)
 
 
-def test_the_decaying_part(precise, rng):
-    given, _ = drawn("DualExpon", rng)
-    rows = train("DualExpon", rng)
-    synapses = [m.DualExpon(SYNAPSES, **given, normalize=False) for m in (reference, ours)]
-    theirs, mine = (in_mS(run(synapse, rows)) for synapse in synapses)
-    assert_close(mine, theirs)
-    assert_close(in_mS(synapses[1].g_decay.value), in_mS(synapses[0].g_decay.value))
-
-
 def test_equal_time_constants_are_the_alpha_shape(precise):
     rows = jnp.asarray(np.arange(STEPS) == 0, float)[:, None]
     g = in_mS(run(ours.DualExpon(1, tau_decay=2.0, tau_rise=2.0), rows))[:, 0]
@@ -414,6 +423,7 @@ def test_equal_time_constants_are_the_alpha_shape(precise):
     assert_close(g, s / 2 * np.exp(1 - s / 2), rtol=1e-11)
 
 
+@some("Alpha")
 def test_strict_promotion(name, rng):
     """An update alone, the rest being brainstate's."""
     synapse = getattr(ours, name)(SYNAPSES)
@@ -519,7 +529,9 @@ own = synkin.receptor(
 )
 
 
-@pytest.mark.parametrize("kernel", [synkin.schemes.ampa5, own], ids=["ampa5", "own"])
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(synkin.schemes.ampa5, marks=pytest.mark.wide), own], ids=["ampa5", "own"]
+)
 def test_any_receptor_in_an_align_pre_projection(kernel, precise):
     """The projection wraps spikes in an array of brainevent's, at which the reference's own synapses fail."""
 
@@ -615,24 +627,18 @@ BAD = {
     "no dt": (lambda: updated(ours.Expon(3), None, dt=None), ValueError, "`dt` is not set: give it by `with"),
     "no t": (lambda: updated(ours.AMPA(3), ONES, t=None), ValueError, "`t` is not set: give it by `with"),
     "dt of volts": (lambda: updated(ours.AMPA(3), ONES, dt=1 * u.mV), TypeError, "`dt` must be in ms, but is in mV."),
-    "dt 0": (lambda: updated(ours.AMPA(3), ONES, dt=0 * u.ms), ValueError, "`dt` must be a positive number of ms"),
     "spikes of 4": (lambda: updated(ours.AMPA(3), np.ones(4)), ValueError, r"must have shape \(3,\), but has"),
     "spikes in mS": (lambda: updated(ours.AMPA(3), ONES * u.mS), TypeError, "`pre_spike` must be dimensionless, but"),
     "input of 4": (lambda: updated(ours.Alpha(3), np.ones(4) * u.mS), ValueError, r"`x` must have shape \(3,\), but"),
     "input in mV": (lambda: updated(ours.Alpha(3), ONES * u.mV), TypeError, "`x` must be in mS, but is in mV."),
     "an input of text": (lambda: updated(ours.Alpha(3), "a"), TypeError, "`x` must be"),
     "tau in mV": (lambda: ours.Expon(3, tau=1 * u.mV), TypeError, "Parameter `tau` must be in ms, but is in mV."),
-    "tau 0": (lambda: ours.Expon(3, tau=0 * u.ms), ValueError, "Parameter `tau` must be"),
-    "tau of 4": (lambda: ours.Expon(3, tau=np.ones(4) * u.ms), ValueError, r"Parameter `tau` must"),
     "tau set to 0": (lambda: updated(with_tau(0.0), None), ValueError, "Parameter `tau` must be"),
     "no size": (lambda: ours.AMPA(()), ValueError, r"shape of one axis and more, but is \(\)"),
     "a size of text": (lambda: ours.AMPA("a"), TypeError, "`in_size` must be"),
-    "method": (lambda: ours.AMPA(3, method="rk4"), ValueError, "`method` must be"),
-    "overlap": (lambda: ours.AMPA(3, overlap="add"), ValueError, "`overlap` must be"),
     "initial g in mV": (lambda: updated(ours.BioNMDA(3, x_initializer=np.zeros(3) * u.mV), ONES), TypeError,
                         "`x_initializer` must be dimensionless, but is in mV."),
     "delta input": (lambda: ours.AMPA(3).add_delta_input("a", 1.0), TypeError, "AMPA takes no delta inputs, because"),
-    "not a kernel": (lambda: ours.Synapse("ampa", 3), TypeError, "must be a kernel"),
     "not a parameter": (lambda: ours.Synapse(synkin.ampa, 3, tau=1), TypeError, "`tau` must be a parameter of ampa"),
     "unit of g": (lambda: ours.Synapse(synkin.ampa, 3, g_unit=1.0), TypeError, "`g_unit` must be a unit of brainunit"),
     "T_dur of a sum": (lambda: setattr(ours.Synapse(synkin.ampa + own, 3), "T_dur", 1.0), AttributeError,

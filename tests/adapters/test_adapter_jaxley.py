@@ -86,31 +86,32 @@ class State(NamedTuple):
 own = synkin.receptor(lambda p, y, T: {"g": p.k * T - p.q * y.g}, Params, State, conductance=lambda p, y: y.g**2)
 
 
-def test_g_is_that_of_respond(dtype):
-    """A receptor, a gate, a scheme, a receptor of one's own, and two linear kernels, at every sample."""
-    params = {
-        ampa: ampa.Params(T_dur=0.637),  # ends within a step
-        bionmda: bionmda.Params(),
-        schemes.nmda5: schemes.nmda5.Params(T_dur=0.3),
-        own: own.Params(),
-        expon: expon.Params(tau=3.0),
-        alpha: alpha.Params(tau=2.0),
-    }
-    assert_as_respond(params, dtype)
+GATED = ampa + bionmda
+RESPONSES = {
+    ampa: ampa.Params(T_dur=0.637),  # ends within a step
+    own: own.Params(),
+    expon: expon.Params(tau=3.0),
+    alpha + dual_expon: (alpha + dual_expon).Params(alpha_tau=2.0, g_dual_expon=0.5),
+}
+MORE = {
+    schemes.nmda5: schemes.nmda5.Params(T_dur=0.3),
+    bionmda: bionmda.Params(),
+    alpha: alpha.Params(tau=2.0),
+    GATED: GATED.Params(ampa_T_dur=0.637, g_bionmda=0.3, bionmda_T_dur=1.11),
+}
 
 
-@pytest.mark.usefixtures("x64")
-def test_g_of_a_sum_is_that_of_respond():
-    """Of receptors, with a pulse of each that ends within a step, and of linear kernels."""
-    receptors, linear = ampa + bionmda, alpha + dual_expon
-    params = {
-        receptors: receptors.Params(ampa_T_dur=0.637, g_bionmda=0.3, bionmda_T_dur=1.11),
-        linear: linear.Params(alpha_tau=2.0, g_dual_expon=0.5),
-    }
-    assert_as_respond(params, "float64")
-
-
-def assert_as_respond(params, dtype):
+@pytest.mark.parametrize(
+    ("params", "dtype"),
+    [
+        pytest.param(RESPONSES, "float64", id="float64"),
+        pytest.param(MORE, "float64", id="gates", marks=pytest.mark.wide),
+        pytest.param({ampa: RESPONSES[ampa], **MORE}, "float32", id="float32", marks=pytest.mark.wide),
+    ],
+    indirect=["dtype"],
+)
+def test_g_is_that_of_respond(params, dtype):
+    """A receptor, a gate, a scheme, a receptor of one's own, linear kernels, and sums, at every sample."""
     names = [f"of_{i}" for i in range(len(params))]
     net = network(*(KernelSynapse(k, p, gS=1e-3, name=n) for (k, p), n in zip(params.items(), names, strict=True)))
     v, _, *traces = np.asarray(jax.jit(lambda: jx.integrate(net, delta_t=DT))())
@@ -145,6 +146,7 @@ def test_a_spiking_cell_and_its_current():
     assert current[1:] == pytest.approx(2e-4 * g[1:] * (V[:-1] - 10.0), rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.wide
 @pytest.mark.usefixtures("x64")
 def test_gradient_through_a_network():
     """Of the postsynaptic voltage, two synapses with values of their own, against differences of the values."""
@@ -169,8 +171,11 @@ def test_gradient_through_a_network():
     assert np.asarray(got[8:]).tolist() == [0, 0]  # v_th decides only whether there is a spike
 
 
-@pytest.mark.parametrize("method", ["exact", "exp_euler"])
-@pytest.mark.parametrize("overlap", ["restart", "ignore"])
+@pytest.mark.parametrize(
+    ("method", "overlap", "dtype"),
+    [("exact", "restart", "float32"), ("exp_euler", "ignore", "float64")],
+    indirect=["dtype"],
+)
 def test_steps_are_those_of_a_run(method, overlap, dtype):
     """Without jaxley's loop, under this suite's strictness, with three voltages that spike at random."""
     synapse = KernelSynapse(ampa, ampa.Params(T_dur=0.11), method=method, overlap=overlap)
@@ -215,7 +220,8 @@ def test_names():
         {name: jnp.full(1, value) for name, value in values.items()}
         for values in (synapse.synapse_states, synapse.synapse_params)
     )
-    assert set(synapse.update_states(states, DT, jnp.zeros(1), jnp.zeros(1), params)) == set(states)
+    new = jax.eval_shape(synapse.update_states, states, DT, jnp.zeros(1), jnp.zeros(1), params)
+    assert set(new) == set(states)
     kept = schemes.kampa2004
     rest = KernelSynapse(kept).synapse_states
     assert rest == pytest.approx(
@@ -232,19 +238,22 @@ def test_names_of_a_sum():
     assert set(synapse.synapse_states) == {f"ampa_bionmda_{name}" for name in own}
 
 
-def test_bad_arguments():
-    for given, sentence in (
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
         ({"kernel": "ampa"}, "Argument `kernel` must be a kernel such as synkin.ampa"),
-        ({"kernel": ampa, "gS": -1.0}, "Argument `gS` must be a finite number of uS, 0 or more, but is -1.0"),
-        ({"kernel": ampa, "v_th": np.nan}, "Argument `v_th` must be a finite number of mV"),
-        ({"kernel": ampa, "params": ampa.Params(beta=[1.0, 2.0])}, "Parameter `beta` must broadcast"),
-        ({"kernel": ampa, "params": ampa.Params(beta=-1.0)}, "Parameter `beta` must be"),
+        ({"gS": -1.0}, "Argument `gS` must be a finite number of uS, 0 or more, but is -1.0"),
+        ({"v_th": np.nan}, "Argument `v_th` must be a finite number of mV"),
+        ({"params": ampa.Params(beta=[1.0, 2.0])}, "Parameter `beta` must broadcast"),
+        ({"params": ampa.Params(beta=-1.0)}, "Parameter `beta` must be"),
         ({"kernel": expon, "overlap": "ignore"}, "Argument `overlap` is for receptors"),
-        ({"kernel": ampa, "block": 0.5}, "Argument `block` must be a function"),
-        ({"kernel": ampa, "name": "a b"}, "Argument `name` must be a Python identifier"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=sentence):
-            KernelSynapse(**given)
+        ({"block": 0.5}, "Argument `block` must be a function"),
+        ({"name": "a b"}, "Argument `name` must be a name as Python has them"),
+    ],
+)
+def test_bad_arguments(given, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        KernelSynapse(**({"kernel": ampa} | given))
 
 
 class Taken(NamedTuple):

@@ -15,66 +15,37 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import numpy as np
 
-import synkin
+from synkin import dual_expon
+from tests.helpers.traces import fitted, noise, two_exponentials
 
-TIMES = np.arange(600) / 10  # ms
-SPIKE, TRUE = 5.03, {"tau_decay": 6.0, "tau_rise": 1.2}
-FREE = tuple(TRUE)
-SCALE, LEVEL, MEMORY = -30.0, 0.05, {"white": 0.0, "filtered": 0.8}
-SWEEPS = 10
-# The normal curve's quantiles of 68 and 95 %.
-NORMAL = (0.9945, 1.96)
-WAYS = ("standard error", "profile", "bootstrap")
+TIMES, SPIKE = np.arange(600) / 10, 5.03  # ms
+FREE, TRUE = ("tau_decay", "tau_rise"), np.array([6.0, 1.2])
+MEMORY, SWEEPS = {"white": 0.0, "filtered": 0.8}, 10
+NORMAL = np.array([0.9945, 1.96])  # the normal curve's quantiles of 68 and 95 %
 
 
-def clean():
-    """The response without noise, from the difference of two exponentials."""
-    decay, rise = TRUE.values()
-    age = np.maximum(TIMES - SPIKE, 0)
-    at_peak = decay * rise / (decay - rise) * np.log(decay / rise)
-    shape = np.exp(-age / decay) - np.exp(-age / rise)
-    return SCALE * shape / (np.exp(-at_peak / decay) - np.exp(-at_peak / rise)) + 1.0
-
-
-def noise(memory, rows, rng):
-    """Stationary noise of variance 1, (rows, M)."""
-    made = rng.normal(size=(rows, TIMES.size))
-    for i in range(1, TIMES.size):
-        made[:, i] = memory * made[:, i - 1] + np.sqrt(1 - memory**2) * made[:, i]
-    return made
-
-
-def intervals(fit, draws, ways=WAYS, over=None):
-    """Lower and upper ends, by way, parameter and level: {way: (P, 2, 2)}."""
-    found = {}
-    if "standard error" in ways:
-        known = [(getattr(fit.params, name), fit.stderr[name]) for name in FREE]
-        found["standard error"] = np.array([[(v - z * e, v + z * e) for z in NORMAL] for v, e in known])
-    if "profile" in ways:
-        profiles = [fit.profile(name) for name in FREE]
-        found["profile"] = np.array([[p.interval68, p.interval95] for p in profiles])
-    if "bootstrap" in ways:
-        drawn = fit.bootstrap(draws, key=1, over=over)
-        found["bootstrap"] = np.array([[drawn.interval68[n], drawn.interval95[n]] for n in FREE])
-    return found
-
-
-def coverage(memory, number, draws, *, rows=1, ways=WAYS, seed=0):
+def coverage(memory, number, draws, *, rows=1):
     """The part of ``number`` recordings of which each interval holds the truth: {way: (P, 2)} for 68 and 95 %."""
-    rng = np.random.default_rng(seed)
-    true = np.array(list(TRUE.values()))[:, None]
-    held = {way: np.zeros((len(FREE), 2)) for way in ways}
-    start = synkin.dual_expon.Params(**TRUE)
+    rng, held = np.random.default_rng(0), {}
     for _ in range(number):
-        traces = clean() + LEVEL * abs(SCALE) * noise(memory, rows, rng)
-        trace = traces[0] if rows == 1 else traces
-        fit = synkin.fit(
-            synkin.dual_expon, start, [SPIKE], TIMES, trace, free=FREE, scale=True, offset=True, starts=1,
-            progress=False,
+        clean = 1.0 - 30.0 * two_exponentials(TIMES, *TRUE, SPIKE)
+        traces = clean + 1.5 * noise((rows, TIMES.size), rng, memory)
+        fit = fitted(
+            traces if rows > 1 else traces[0], dual_expon, params=dual_expon.Params(*TRUE), spike_times=[SPIKE],
+            times=TIMES, starts=1,
         )  # fmt: skip
-        for way, ends in intervals(fit, draws, ways, "sweeps" if rows > 1 else "blocks").items():
-            held[way] += (ends[:, :, 0] <= true) & (true <= ends[:, :, 1])
-    return {way: count / number for way, count in held.items()}
+        values, errors = (np.array([found[name] for name in FREE]) for found in (fit.params._asdict(), fit.stderr))
+        profiles = [fit.profile(name) for name in FREE]
+        drawn = fit.bootstrap(draws, key=1, over="sweeps" if rows > 1 else "blocks")
+        ends = {
+            "standard error": values[:, None, None] + errors[:, None, None] * NORMAL[:, None] * [-1, 1],
+            "profile": np.array([[each.interval68, each.interval95] for each in profiles]),
+            "bootstrap": np.array([[drawn.interval68[name], drawn.interval95[name]] for name in FREE]),
+        }
+        for way, each in ends.items():
+            inside = (each[:, :, 0] <= TRUE[:, None]) & (TRUE[:, None] <= each[:, :, 1])
+            held[way] = held.get(way, 0) + inside / number
+    return held
 
 
 def main(number):

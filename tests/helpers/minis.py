@@ -39,39 +39,24 @@ def filtered_noise(rng, count, rate, cutoff):
 
 
 def minis(
-    seed,
-    *,
-    seconds=60.0,
-    rate=20.0,
-    snr=5.0,
-    cutoff=None,
-    whole=False,
-    hz=5.0,
-    spread=0.0,
-    form=0.0,
-    drift=0.0,
-    events=None,
+    seed, *, seconds=60.0, rate=20.0, snr=5.0, cutoff=None, whole=False, spread=0.0, form=0.0, drift=0.0, events=None
 ):
-    """A recording.
+    """A recording with 5 events a second, or with ``events`` at given times in ms.
 
     Args:
-        seconds: its length.
-        rate: samples a ms.
+        seconds, rate: its length, and samples a ms.
         snr: peak of the answer to one event over the SD of the noise.
         cutoff: of the noise's low-pass filter, kHz; None for white noise.
         whole: whether the answers went through the filter as well; the sizes are then those of what came out.
-        hz: events a second, a Poisson process.
-        spread: SD of the logarithm of the sizes.
-        form: SD of the logarithms of each event's own rise and decay.
+        spread, form: SD of the logarithm of the sizes, and of those of each event's own rise and decay.
         drift: of the baseline, in peaks: a sine of 10 s and a ramp.
-        events: times in ms in place of random ones.
     """
     rng = np.random.default_rng(seed)
     duration = 1000 * seconds
     count = round(duration * rate)
     times = np.arange(count) / rate
     if events is None:
-        events = np.sort(rng.uniform(0, duration - END, rng.poisson(hz * (duration - END) / 1000)))
+        events = np.sort(rng.uniform(0, duration - END, rng.poisson(5 * (duration - END) / 1000)))
     events = np.asarray(events, float)
     sizes = np.exp(spread * rng.normal(size=len(events)))
     trace = np.zeros(count)
@@ -105,41 +90,16 @@ class Score(NamedTuple):
     precision: float
     recall: float
     time_error: float  # ms, root mean square of what belongs together
-    size_error: float  # relative, from the median: two events taken for one are few, and off by as much as their size
+    size_error: float  # relative, 1.48 times the median: two events taken for one are few, and far off
 
 
-def score(found, sizes, true, within=0.5):
+def score(found, sizes, true):
     """How right times and sizes are."""
-    pairs = paired(found, true.events, within)
+    pairs = paired(found, true.events)
     i, j = pairs.T
     late, off = found[i] - true.events[j], sizes[i] / true.sizes[j] - 1
-    return Score(
-        len(pairs) / max(len(found), 1),
-        len(pairs) / len(true.events),
-        float(np.sqrt(np.mean(late**2))) if len(pairs) else np.nan,
-        1.4826 * float(np.median(np.abs(off))) if len(pairs) else np.nan,
-    )
-
-
-def crossings(recording, deviations=4.0, smooth=1.0):
-    """The plain detector: the trace, smoothed over 1 ms, passes a threshold; the size is the largest value until it
-    is back at half of the threshold. Its times are moved by what makes them right on the mean, which it cannot know.
-    """
-    times, trace, events, _ = recording
-    step = times[1] - times[0]
-    width = max(1, round(smooth / step))
-    y = np.convolve(trace / np.sign(PEAK), np.ones(width) / width, "same")
-    y = y - np.median(y)
-    level = deviations * np.median(np.abs(y)) * 1.4826
-    # On above the threshold, off below half of it.
-    state = np.where(y > level, 1, np.where(y < 0.5 * level, -1, 0))
-    marks = np.flatnonzero(state)
-    edges = marks[np.flatnonzero(np.diff(state[marks], prepend=-1) > 0)]
-    ends = marks[np.flatnonzero(np.diff(state[marks], prepend=-1, append=-1) < 0)[: len(edges)] - 1] + 1
-    sizes = np.array([y[a : max(b, a + 1)].max() for a, b in zip(edges, ends, strict=True)]) * np.sign(PEAK)
-    found = times[edges]
-    late = [d for d in found - events[np.abs(found[:, None] - events[None, :]).argmin(axis=1)] if abs(d) < 2]
-    return found - (np.median(late) if late else 0.0), sizes
+    spread = float(np.sqrt(np.mean(late**2))), 1.4826 * float(np.median(np.abs(off)))
+    return Score(len(pairs) / len(found), len(pairs) / len(true.events), *spread)
 
 
 def least_errors(rate, snr, cutoff):

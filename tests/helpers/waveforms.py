@@ -27,24 +27,15 @@ def waveform(g, dt, *, corner=False):
     t_peak, peak = t[top], g[top]
     if not corner:
         slope, curvature = (g[top + 1] - g[top - 1]) / 2, g[top + 1] - 2 * g[top] + g[top - 1]
-        t_peak -= dt * slope / curvature
-        peak -= slope**2 / (2 * curvature)
+        t_peak, peak = t_peak - dt * slope / curvature, peak - slope**2 / (2 * curvature)
 
-    def rises_through(level):
-        i = int((g >= level).argmax())
-        return np.interp(level, g[i - 1 : i + 1], t[i - 1 : i + 1])
+    def up(part):
+        i = int((g >= part * peak).argmax())
+        return np.interp(part * peak, g[i - 1 : i + 1], t[i - 1 : i + 1])
 
-    def falls_through(level):
-        i = top + int((g[top:] < level).argmax())
-        return np.interp(level, g[[i, i - 1]], t[[i, i - 1]])
-
-    return Waveform(
-        peak=peak,
-        t_peak=t_peak,
-        rise=rises_through(0.9 * peak) - rises_through(0.1 * peak),
-        tau=-dt * 100 / np.log(g[-1] / g[-101]),
-        width=falls_through(peak / 2) - rises_through(peak / 2),
-    )
+    i = top + int((g[top:] < peak / 2).argmax())
+    down = np.interp(peak / 2, g[[i, i - 1]], t[[i, i - 1]])
+    return Waveform(peak, t_peak, up(0.9) - up(0.1), -dt * 100 / np.log(g[-1] / g[-101]), down - up(0.5))
 
 
 def assert_printed(got, printed):

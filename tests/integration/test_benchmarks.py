@@ -20,7 +20,10 @@ def few_contenders(monkeypatch):
     monkeypatch.setattr(contenders, "runs", lambda: found)
 
 
-@pytest.mark.parametrize("name", JOBS)
+WIDE = ("devices", "cold_start", "schemes", "gradient")  # in processes of their own, or long to compile
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.wide] * (name in WIDE)) for name in JOBS])
 def test_a_job_runs(name, tmp_path, capsys):
     results, where, wrong = command.run([name], workloads.TINY)
     assert wrong == []
@@ -39,6 +42,7 @@ def test_a_job_runs(name, tmp_path, capsys):
     assert content["machine"]["date"] in shown
 
 
+@pytest.mark.wide
 def test_every_kernel_and_method_is_right(monkeypatch):
     """By the textbook's equations in float64."""
     monkeypatch.undo()

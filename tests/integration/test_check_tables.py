@@ -51,6 +51,7 @@ def one_spike(kernel, params, dt=DT, steps=80_000):
     return gs[int(kernel.input.takes_weights) :]
 
 
+@pytest.mark.wide
 def test_bionmda_defaults():
     gs = one_spike(synkin.bionmda, synkin.bionmda.Params(), steps=20_000)
     got = waveform(gs, DT)

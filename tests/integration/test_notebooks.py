@@ -17,11 +17,6 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST, LARGEST_PICTURE = 400_000, 100_000  # bytes
 
 
-@pytest.fixture(params=PATHS, ids=[path.stem for path in PATHS])
-def path(request):
-    return request.param
-
-
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -45,6 +40,9 @@ def refresh():
     return module
 
 
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.wide] * (path.stem[:2] != "01")) for path in PATHS]
+)
 def test_runs(path, refresh, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     missing = sorted({name for name in imports(notebook) if find_spec(name) is None})
@@ -57,6 +55,7 @@ def test_runs(path, refresh, tmp_path, monkeypatch):
     assert [output for cell in code_cells(notebook) for output in cell.outputs]
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_is_stored_as_it_ran(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)

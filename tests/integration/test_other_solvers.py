@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import jax
@@ -53,6 +52,7 @@ def test_solve():
     assert float(end[0].beta1) < 0
 
 
+@pytest.mark.wide
 def test_from_edge_to_edge():
     """The derivatives that the edges have are those of `respond`."""
     shown = run(block("def g_at("))
@@ -66,6 +66,7 @@ def test_from_edge_to_edge():
     assert abs(float(shown["slope"][0].T_dur)) > 1e-3
 
 
+@pytest.mark.wide
 @pytest.mark.usefixtures("x64")
 def test_equinox():
     """The two lines by themselves, and the gradient through a cell of them."""
@@ -86,6 +87,7 @@ def test_equinox():
     assert np.abs(got).min() > 0
 
 
+@pytest.mark.wide
 def test_jaxley():
     shown = run(block("KernelSynapse("))
     assert float(shown["g"].max()) > 0.1
@@ -124,7 +126,11 @@ def solved(kernel, with_edges=True):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kernel", [ampa, bionmda, schemes.nmda5], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    "kernel",
+    [ampa, *(pytest.param(kernel, marks=pytest.mark.wide) for kernel in (bionmda, schemes.nmda5))],
+    ids=lambda kernel: kernel.name,
+)
 def test_differences(kernel):
     """From `respond`, at each tolerance of the table: what the table says, and some of the tolerance."""
     header, _, *rows = ([cell.strip(" `") for cell in line.strip("|").split("|")] for line in TABLE.splitlines())
@@ -165,10 +171,3 @@ def test_an_adapter_without_its_framework():
 def test_extras_are_there():
     for name in re.findall(r'pip install -e "\.\[(\w+)\]"', PAGE):
         assert f"\n{name} = [" in (ROOT / "pyproject.toml").read_text()
-
-
-@pytest.mark.skipif(find_spec("diffrax") is not None, reason="diffrax is here.")
-def test_nothing_here_needs_an_extra():
-    """Where none of the three is installed, the page's examples are skipped, and synkin works."""
-    with pytest.raises(pytest.skip.Exception):
-        run(BLOCKS[0])

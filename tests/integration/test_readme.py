@@ -36,7 +36,8 @@ SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "a
 EXAMPLES = blocks(README, "python")
 # What a reader types once; what it installs may not be there.
 # Pages whose examples are run, and more, by a test of their own.
-ELSEWHERE = {"networks": "test_networks.py", "other_solvers": "test_other_solvers.py"}
+ELSEWHERE = {"networks": "networks/test_networks.py", "other_solvers": "integration/test_other_solvers.py"}
+LONG = ("brainstate", "fitting")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
 
@@ -72,7 +73,12 @@ def as_jax_is():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, page in PAGES.items() if blocks(page, "python") and name not in ELSEWHERE]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.wide] * (name in LONG))
+        for name, page in PAGES.items()
+        if blocks(page, "python") and name not in ELSEWHERE
+    ],
 )
 def test_pages(name):
     """Those of a page one after the other, as they are read."""
@@ -111,6 +117,7 @@ def test_commands(command, tmp_path, monkeypatch, capsys):
             assert Path(arguments[arguments.index(option) + 1]).stat().st_size > 0
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(os.name == "nt", reason="The shell is that of Unix.")
 @pytest.mark.parametrize("text", SESSIONS)
 def test_shell(text, tmp_path):
