@@ -39,9 +39,9 @@ def weights(rng):
     return np.where(rng.random((T, N)) < 0.1, rng.random((T, N)), 0.0)
 
 
-def one_by_one(kernel, params, name, values, spikes):
+def one_by_one(kernel, params, name, values, spikes, method="exact"):
     """`Kernel.step` with the parameters of each step."""
-    step = jax.jit(lambda params, state, spike: kernel.step(params, state, 0.0, spike, DT, method="exact"))
+    step = jax.jit(lambda params, state, spike: kernel.step(params, state, 0.0, spike, DT, method=method))
     state = kernel.init(params._replace(**{name: jnp.asarray(values[0])}), (N,))
     gs = []
     for value, spike in zip(values, spikes, strict=True):
@@ -65,6 +65,34 @@ def test_a_voltage_is_that_of_a_propagator_each_step(spikes, x64):
     )
     close(g, right, rtol=0, atol=1e-7 * right.max())
     assert np.isnan(stepper.step(carry, spikes[0], V=jax.jit(lambda v: v)(41.0))[1]).all()  # nothing is extrapolated
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name", "method"),
+    [
+        (ampa, "beta", "exp_euler"),
+        (synkin.dual_expon, "tau_rise", "exact"),
+        (schemes.gabab, "K3", "exact"),
+        wide(ampa, "T", "weighted"),
+        wide(synkin.bionmda, "alpha1", "exp_euler"),
+        wide(synkin.bionmda, "beta2", "exact"),
+        wide(wang_nmda, "tau_s", "exact"),
+    ],
+)
+def test_any_parameter_by_any_method(kernel, name, method, spikes, x64):
+    params = kernel.Params()
+    values = getattr(params, name) * (1 + 0.5 * np.sin(TIMES[:, None] / np.array([1.0, 3.0])))
+    given = spikes.astype(float) if kernel.input.takes_weights else spikes
+    if method == "weighted":  # with T given a pulse of weight 1 is a plain one
+        _, right = synkin.simulate(kernel, params, spikes, DT, method="exp_euler")
+        _, g = synkin.simulate(kernel, params, spikes.astype(float), DT, method="exp_euler", weighted=True)
+        close(g, right, rtol=0, atol=1e-14)
+        return
+    right = one_by_one(kernel, params, name, values, given, method)
+    _, g = synkin.simulate(kernel, params, given, DT, varying={name: values}, method=method)
+    close(g, right, rtol=0, atol=1e-7 * right.max())
+    _, in_turn = synkin.simulate(kernel, params, given[:, 0], DT, varying={name: values[:, 0]}, method=method)
+    close(in_turn, right[:, 0], rtol=0, atol=1e-7 * right.max())
 
 
 @pytest.mark.parametrize("kernel", [ampa, wide(synkin.bionmda), schemes.gabaa5], ids=lambda kernel: kernel.name)
