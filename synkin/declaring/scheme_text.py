@@ -200,8 +200,10 @@ def _other_ligands(arrows: Sequence[_Arrow], ligand: str | None, valued: Collect
     """The names beside states that have a value, the concentration, and so are no transmitter."""
     sides = [side for arrow in arrows for side in (arrow.left, arrow.right)]
     alone = {side[0] for side in sides if len(side) == 1}
-    beside = [name for side in sides if len(side) == 2 for name in side]
-    return tuple(dict.fromkeys(name for name in beside if name in valued and name not in alone and name != ligand))
+    beside = dict.fromkeys(name for side in sides if len(side) == 2 for name in side if name not in alone)
+    others = tuple(name for name in beside if name in valued and name != ligand)
+    # One of them is the transmitter, which may have no value.
+    return () if ligand is None and len(others) == len(beside) else others
 
 
 def _without_ligands(arrow: _Arrow, others: Collection[str]) -> _Arrow:
