@@ -209,8 +209,8 @@ def scheme(
             transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
         ligand: the transmitter's name in the text. By default the name that stands beside states; without one, "T";
             without that, the one factor of rates that has no value and either a usual name of a transmitter or a
-            transition out of rest. Any other name beside a state that has a value in ``rates`` binds too, as in
-            ``R + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is a parameter, which may vary.
+            transition out of rest. If it is given, any other name beside a state that has a value in ``rates`` binds,
+            too, as in ``R + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is a parameter.
         name: its name in messages. A scheme that is assigned to a global of this name is pickled by name.
         units: units of parameters that are no rates, by name.
         signed: names of parameters that may be negative, such as a voltage.

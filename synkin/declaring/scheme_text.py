@@ -197,13 +197,11 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
 
 
 def _other_ligands(arrows: Sequence[_Arrow], ligand: str | None, valued: Collection[str]) -> tuple[str, ...]:
-    """The names beside states that have a value, the concentration, and so are no transmitter."""
+    """The names beside states that have a value, their concentration, where the transmitter is named."""
     sides = [side for arrow in arrows for side in (arrow.left, arrow.right)]
     alone = {side[0] for side in sides if len(side) == 1}
     beside = dict.fromkeys(name for side in sides if len(side) == 2 for name in side if name not in alone)
-    others = tuple(name for name in beside if name in valued and name != ligand)
-    # One of them is the transmitter, which may have no value.
-    return () if ligand is None and len(others) == len(beside) else others
+    return tuple(name for name in beside if name in valued and name != ligand) if ligand else ()
 
 
 def _without_ligands(arrow: _Arrow, others: Collection[str]) -> _Arrow:
