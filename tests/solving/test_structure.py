@@ -17,8 +17,6 @@ from scipy.integrate import solve_ivp
 
 import synkin
 from synkin import schemes
-from synkin.arguments.known import double_precision
-from synkin.solving import structure
 from tests.kernels.test_kernel import AFFINE
 
 # The library: kind, order, and whether g is linear.
@@ -29,33 +27,14 @@ LIBRARY = {
     **dict.fromkeys(("gabab3", "gabab3_conserving"), ("affine", (0, 1, 2), False)),
 }
 EVERY = {**synkin.KERNELS, **schemes.SCHEMES}
-SCHEMES = {name: kernel for name, kernel in EVERY.items() if isinstance(kernel, synkin.Scheme)}
 
 
 def test_the_library():
     """What parameters decide of its kernels is nothing, so that nothing is to be checked."""
-    found = {name: kernel.structure for name, kernel in EVERY.items() if name not in SCHEMES}
+    found = {name: kernel.structure for name, kernel in EVERY.items() if not isinstance(kernel, synkin.Scheme)}
     assert {name: (one.kind, one.order, one.linear_output) for name, one in found.items()} == LIBRARY
     assert not any(one.closing_driven or any(one.source_at_rest) or one.to_check for one in found.values())
     assert [name for name, one in found.items() if one.coupled] == ["gabab3", "gabab3_conserving"]
-
-
-QUICK = ("ampa5", "kampa2004", "glyr_flip")
-
-
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.wide) for n in SCHEMES])
-def test_schemes_are_what_their_equations_say(name):
-    """Whose structure is known from their text; the equations alone give the same."""
-    kernel = SCHEMES[name]
-    known, variables = kernel.structure, kernel.states[1:]
-    signed = [key for key, record in kernel.parameters.items() if record.signed]
-    derivatives = lambda p, y, T: [*map(kernel.equations(p, kernel.State(*y, None), T).get, variables)]  # noqa: E731
-    conductance = lambda p, y: kernel.conductance(p, kernel.State(*y, None))  # noqa: E731
-    with double_precision():
-        found = structure.find(name, variables, derivatives, conductance, kernel.Params, signed, has_transmitter=True)
-    assert (found.kind, found.coupled, found.linear_output) == (known.kind, known.coupled, known.linear_output)
-    assert tuple(found.output[found.order.index(i)] for i in range(found.size)) == known.output
-    assert found.to_check == known.to_check == ()
 
 
 # Receptors with thresholds
