@@ -14,15 +14,15 @@ out for a reason that `meaningless` gives.
 
     pytest tests/matrix                              what once failed
     pytest tests/matrix -m wide                      a choice of the cells in which two or three entries meet
-    python -m tests.matrix.forms --strength 3        all in which any three meet: hours
+    python -m tests.matrix.forms 3                   all in which any three meet: hours
+    python -m tests.matrix.forms 2 100 jit_of_grad   of 100 in which two meet, those with this in their name
 """
 
-import argparse
 import functools
 import os
 import re
+import sys
 import warnings
-from contextlib import contextmanager
 
 if __name__ == "__main__":  # before JAX starts
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
@@ -33,40 +33,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from tests.matrix import cells
 from tests.matrix.calls import FUNCTIONS, LINEAR, RESULT_UNITS, N, kernel_of
-from tests.matrix.cells import (
-    KNOWN,
-    KNOWN_TOO,
-    covering,
-    formed,
-    is_quantity,
-    is_split,
-    may_refuse,
-    plain,
-    probe,
-    shape_of,
-    value,
-    without_unit,
-)
-from tests.matrix.transforms import (
-    MODES,
-    ON_DEVICES,
-    SECOND,
-    SHAPE,
-    SLOPE,
-    SPLITTING,
-    TRANSFORMS,
-    VALUE,
-    Problem,
-    mode,
-    weights,
-)
+from tests.matrix.cells import formed, is_quantity, is_split, may_refuse, probe, shape_of, value, without_unit
+from tests.matrix.transforms import SECOND, SHAPE, SLOPE, SPLITTING, TRANSFORMS, VALUE, Problem, mode, weights
 
 # Relative to the largest number: of values, slopes (the reference is a central difference), second derivatives.
 TOLERANCE = {
     "float32": {VALUE: 2e-5, SLOPE: 2e-3, SECOND: 2e-2},
     "float64": {VALUE: 1e-10, SLOPE: 1e-6, SECOND: 1e-4},
 }
+# The size, and shifts by it with their weights.
+DIFFERENCES = {SLOPE: (1e-5, {-1: -0.5, 1: 0.5}), SECOND: (3e-4, {-1: 1.0, 0: -2.0, 1: 1.0})}
 
 
 def try_cell(cell):
@@ -74,19 +52,23 @@ def try_cell(cell):
     kind, transform = TRANSFORMS[cell.transform]
     wanted = functools.partial(_expected, _key(cell), kind, _base_argument(cell))
     try:
-        with mode(**MODES[cell.mode]), _warnings_are_errors():
+        with mode(cell.mode), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", "A pulse of .* lasts")
+            for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+                warnings.simplefilter("ignore", category)
+                warnings.filterwarnings("error", category=category, module="synkin")
             results = jax.block_until_ready(transform(_problem(cell, wanted)))
     except Exception as error:
-        refused = may_refuse(cell) and type(error) in (TypeError, ValueError, RuntimeError) and _sentence(str(error))
-        return None if refused else _said(error)
-    try:
-        expected = wanted()
-    except Exception as error:
-        return f"plain call: {_said(error)}"
-    for result in results:
-        if wrong := _differs(cell, kind, result, expected):
-            return wrong
-    return None
+        message = f"{error}"
+        sentence = re.fullmatch(r"[^\n]+\.", message) and not message.startswith("The ")
+        refused = may_refuse(cell) and type(error) in (TypeError, ValueError, RuntimeError) and sentence
+        return None if refused else f"{type(error).__name__}: {message}".splitlines()[0][:200]
+    return next(filter(None, (_differs(cell, kind, result, wanted()) for result in results)), None)
+
+
+def _plain(tree, dtype):
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
 
 
 def dtype_of(cell):
@@ -103,23 +85,18 @@ def _problem(cell, expected):
     # What is not in question comes as a person gives it most often: numbers, and arrays of NumPy or, of states, JAX.
     for name, given in fixed.items():
         if name == "state":
-            fixed[name] = plain(given, dtype)
+            fixed[name] = _plain(given, dtype)
         elif name != "spikes" or cell.kernel in LINEAR:
             fixed[name] = jax.tree.map(lambda x: x.tolist() if x.ndim == 0 else x.astype(dtype), given)
         else:
             fixed[name] = given.astype(bool)
     arguments = {**fixed, cell.argument: formed(cell)}
 
-    if cell.traces == "alone":
-        traced = {}
-    elif cell.transform in SPLITTING:
-        traced = {name: x for name, x in arguments.items() if is_split(cell, name)}
-        own = cell.argument if cell.traces == "traced" else probe(cell)
-        traced[own] = arguments[own] if own == cell.argument else plain(value(cell, own), dtype)
-    elif cell.traces == "closed":
-        traced = {probe(cell): plain(value(cell, probe(cell)), dtype)}
-    else:
-        traced = {cell.argument: arguments[cell.argument]}
+    # What is traced is the argument in question or a plain array, and under a split all that is split.
+    own = _base_argument(cell)
+    traced = {own: arguments[own] if own == cell.argument else _plain(value(cell, own), dtype)} if own else {}
+    if own and cell.transform in SPLITTING:
+        traced = {name: x for name, x in arguments.items() if is_split(cell, name)} | traced
     kernel, unit = kernel_of(cell.kernel), RESULT_UNITS.get(cell.function, "mS")
 
     def f(traced):
@@ -130,16 +107,15 @@ def _problem(cell, expected):
     y = traced or {"nothing": jnp.zeros(())}
     direction = None
     if TRANSFORMS[cell.transform][0] in (SLOPE, SECOND):
-        along = _direction(value(cell, _base_argument(cell)))
         leaves, structure = jax.tree.flatten(y)
-        towards = zip(leaves, jax.tree.leaves(along), strict=True)
-        direction = jax.tree.unflatten(structure, [_like(leaf, to) for leaf, to in towards])
+        direction = map(_like, leaves, jax.tree.leaves(_direction(value(cell, own))))
+        direction = jax.tree.unflatten(structure, direction)
 
     def split(shape):
         on = any(is_split(cell, name) for name in traced) and shape[-1:] == (N,)
         return PartitionSpec(*[None] * (len(shape) - 1), "synapses") if on else PartitionSpec()
 
-    return Problem(f, y, direction, split, lambda: expected()[VALUE])
+    return Problem(f, y, direction, split, expected)
 
 
 def _like(leaf, along):
@@ -167,113 +143,63 @@ def _key(cell):
 
 @functools.cache
 def _expected(cell, kind, along):
-    """The plain eager call with NumPy arrays in double precision, and its slopes by finite differences."""
+    """The plain eager call with NumPy arrays in double precision, or its slope by finite differences."""
     function = FUNCTIONS[cell.function]
     arguments = {name: value(cell, name) for name in (*function.needs, cell.argument)}
 
     def call(**changed):
-        with mode(jax_enable_x64=True):
+        with mode("x64"):
             out = function.call(kernel_of(cell.kernel), cell.method, arguments | changed, shape_of(cell))
             return jax.tree.map(np.asarray, out)
 
-    expected = {VALUE: call() if kind in (VALUE, SHAPE) else _expected(cell, VALUE, None)[VALUE]}
     if kind not in (SLOPE, SECOND):
-        return expected
+        return call()
     if along == "spikes" and cell.kernel not in LINEAR:
-        return expected | {kind: (0.0,)}  # whether a spike is there moves nothing
-    start, towards = arguments[along], _direction(arguments[along])
+        return 0.0  # whether a spike is there moves nothing
 
-    @functools.cache
     def loss(shift):
-        g = call(**{along: jax.tree.map(lambda x, d: x + shift * h * d, start, towards)})["g"]
+        start, towards = arguments[along], _direction(arguments[along])
+        g = call(**{along: jax.tree.map(lambda x, d: x + shift * d, start, towards)})["g"]
         return float(np.sum(g * weights(g.shape)))
 
-    order, h = (1, 1e-5) if kind == SLOPE else (2, 3e-4)
-    rules = ONE_SIDED[kind] if _may_end_on_a_sample(arguments) else (CENTRAL[kind],)
-    return expected | {kind: tuple(sum(w * loss(k) for k, w in rule.items()) / h**order for rule in rules)}
-
-
-# Shifts and their weights: of a slope over h, of a second derivative over h**2.
-CENTRAL = {SLOPE: {-1: -0.5, 1: 0.5}, SECOND: {-1: 1.0, 0: -2.0, 1: 1.0}}
-ONE_SIDED = {
-    SLOPE: ({0: 1.5, -1: -2.0, -2: 0.5}, {0: -1.5, 1: 2.0, 2: -0.5}),
-    SECOND: ({0: 2.0, -1: -5.0, -2: 4.0, -3: -1.0}, {0: 2.0, 1: -5.0, 2: 4.0, 3: -1.0}),
-}
-
-
-def _may_end_on_a_sample(arguments):
-    """Whether a pulse lasts whole steps, so that g at its end has two slopes."""
-    params, dt = arguments.get("params"), arguments.get("dt")
-    return dt is not None and hasattr(params, "T_dur") and bool((params.T_dur % dt == 0).any())
+    h, shifts = DIFFERENCES[kind]
+    return sum(weight * loss(k * h) for k, weight in shifts.items()) / (h if kind == SLOPE else h * h)
 
 
 def _differs(cell, kind, result, expected):
-    dtype, tolerance = dtype_of(cell), TOLERANCE[dtype_of(cell)]
+    dtype, scale = dtype_of(cell), None
+    tolerance = 1e-4 if cell.function == "fit" else TOLERANCE[dtype].get(kind)
     if kind in (SLOPE, SECOND):
-        dtype = result.dtype  # that of the argument
-        tolerance = TOLERANCE["float32"] if dtype == np.float32 else tolerance
-        nearest = min(expected[kind], key=lambda slope: abs(float(result) - slope))
-        result, expected, scale = {"g": result}, {"g": np.asarray(nearest)}, max(abs(nearest), 0.1)
-    else:
-        expected, scale = expected[VALUE], None
+        dtype, scale = result.dtype, max(abs(expected), 0.1)  # the dtype is that of the argument
+        tolerance = TOLERANCE["float32"][kind] if dtype == np.float32 else tolerance
+        result, expected = {"g": result}, {"g": np.asarray(expected)}
     got, structure = jax.tree.flatten(result)
     if structure != jax.tree.structure(expected):
         return "another structure of the result"
     for x, wanted in zip(got, jax.tree.leaves(expected), strict=True):
-        if np.shape(x) != wanted.shape:
-            return "another shape of the result"
-        if cell.function != "fit" and x.dtype != dtype:
-            return f"{x.dtype} instead of {dtype}"
+        if np.shape(x) != wanted.shape or (cell.function != "fit" and x.dtype != dtype):
+            return f"{x.dtype} of shape {np.shape(x)} instead of {dtype} of shape {wanted.shape}"
         if kind != SHAPE and wanted.size:
-            size = scale or max(np.abs(wanted).max(), 1e-3)
-            off = np.abs(np.asarray(x, float) - wanted).max() / size
-            limit = 1e-4 if cell.function == "fit" else tolerance[kind]
-            if not off <= limit:
-                return f"{kind} off" if np.isfinite(off) else f"{kind} not finite"
+            off = np.abs(np.asarray(x, float) - wanted).max() / (scale or max(np.abs(wanted).max(), 1e-3))
+            if not off <= tolerance:
+                return f"{kind} off by {off:.1g}"
     return None
 
 
-@contextmanager
-def _warnings_are_errors():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "A pulse of .* lasts")
-        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
-            warnings.simplefilter("ignore", category)
-            warnings.filterwarnings("error", category=category, module="synkin")
-        yield
-
-
-def _sentence(message):
-    return bool(re.fullmatch(r"[^\n]+\.", message)) and not message.startswith("The ")
-
-
-def _said(error):
-    message = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {message}"[:200]
-
-
-def main():
-    """Try the cells that the command line asks for, and print those that fail."""
-    parser = argparse.ArgumentParser(prog="python -m tests.matrix.forms", description="Try cells of the table.")
-    parser.add_argument("--strength", type=int, default=2, help="entries that meet in all ways: 2 or 3")
-    parser.add_argument("--number", type=int, help="of the cells that are tried; by default all")
-    parser.add_argument("--only", default="", help="a regular expression that a cell's name must match")
-    parser.add_argument("--devices", action="store_true", help="only cells on several devices")
-    options = parser.parse_args()
-    cells = dict.fromkeys(KNOWN + KNOWN_TOO + covering(options.strength, options.number))
-    cells = [cell for cell in cells if re.search(options.only, str(cell))]
-    cells = [cell for cell in cells if not options.devices or cell.transform in ON_DEVICES]
+def main(strength="2", number="", name=""):
+    """Try cells, and print those that fail."""
+    chosen = dict.fromkeys(cells.KNOWN + cells.KNOWN_TOO + cells.covering(int(strength), int(number or 0) or None))
+    chosen = [cell for cell in chosen if re.search(name, str(cell))]
     failed = 0
-    for count, cell in enumerate(cells, 1):
+    for count, cell in enumerate(chosen, 1):
         if wrong := try_cell(cell):
             failed += 1
             print(f"FAILED {cell}: {wrong}", flush=True)
         if count % 400 == 0:
             jax.clear_caches()  # or what was compiled fills the memory
-    print(f"{failed} of {len(cells)} failed")
-    return failed
+    print(f"{failed} of {len(chosen)} failed")
+    return failed or not chosen
 
 
 if __name__ == "__main__":
-    raise SystemExit(main() > 0)
+    raise SystemExit(main(*sys.argv[1:]) > 0)

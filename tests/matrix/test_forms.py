@@ -13,8 +13,6 @@ import synkin
 from tests.matrix import calls, cells, forms
 from tests.matrix.transforms import MODES, ON_DEVICES
 
-PAIRS, TRIPLES = 45, 30  # so many cells are tried, which takes some minutes
-
 
 @pytest.mark.parametrize("cell", cells.KNOWN, ids=str)
 def test_what_once_failed(cell):
@@ -24,7 +22,8 @@ def test_what_once_failed(cell):
 @pytest.mark.wide
 @pytest.mark.parametrize("mode", MODES)
 def test_cells(mode):
-    chosen = dict.fromkeys((*cells.KNOWN_TOO, *cells.covering(2, PAIRS), *cells.covering(3, TRIPLES)))
+    """So many of all pairs and triples that it takes some minutes."""
+    chosen = dict.fromkeys((*cells.KNOWN_TOO, *cells.covering(2, 45), *cells.covering(3, 30)))
     chosen = [cell for cell in chosen if cell.mode == mode and cell.transform not in ON_DEVICES]
     assert chosen
     assert [f"{cell}: {wrong}" for cell in chosen if (wrong := forms.try_cell(cell))] == []
@@ -33,7 +32,7 @@ def test_cells(mode):
 @pytest.mark.wide
 def test_cells_on_four_devices():
     """In a process that has them."""
-    command = [sys.executable, "-m", "tests.matrix.forms", "--devices", "--number", "120"]
+    command = [sys.executable, "-m", "tests.matrix.forms", "2", "120", "shard_map_on_4|sharded_input"]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.getcwd()}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
