@@ -1,10 +1,8 @@
 """What the table of `forms` calls: every public function, as calls.toml lists them."""
 
 import tomllib
-from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -109,41 +107,24 @@ def fit(kernel, method, a, shape):
     return {"g": synkin.fit(kernel, **a, free=free, scale=64.0, starts=1, progress=False).params[0]}
 
 
-def _object(kernel, method, a, shape):
+def synapse(kernel, method, a, shape, run):
     made = getattr(synkin, OBJECTS[kernel.name])(shape, **a["params"]._asdict(), method=method)
     if "state" in a:
         made.state = a["state"]
-    return made
-
-
-def update(kernel, method, a, shape):
-    made = _object(kernel, method, a, shape)
     with environ.context(t=a.get("t", 0.0), dt=a["dt"]):
-        g = made.update(a["spikes"])
+        g = made.run(a["spikes"], a["dt"]) if run else made.update(a["spikes"])
     return {"state": made.state, "g": g}
 
 
-def run(kernel, method, a, shape):
-    made = _object(kernel, method, a, shape)
-    g = made.run(a["spikes"], a["dt"])
-    return {"state": made.state, "g": g}
+class Function:
+    """A row of the functions in calls.toml; `steps` is how many rows of `SPIKES` it takes."""
+
+    def __init__(
+        self, call, needs, may="", kernels="all", methods="exp_euler exact", steps=None, refuses=False, **given
+    ):
+        self.call, self.steps, self.refuses = partial(globals()[call], **given), steps, refuses
+        self.needs, self.may, self.methods = (tuple(names.split()) for names in (needs, may, methods))
+        self.kernels = KERNELS[kernels]
 
 
-class Function(NamedTuple):
-    """A row of the functions in calls.toml."""
-
-    call: Callable[..., dict]
-    needs: tuple[str, ...]
-    may: tuple[str, ...]
-    kernels: tuple[str, ...]
-    methods: tuple[str, ...]
-    steps: int | None  # all, where it is None
-    refuses: bool
-
-
-def _function(call, needs, may="", kernels="all", methods="exp_euler exact", steps=None, refuses=False, **given):
-    names = tuple(needs.split()), tuple(may.split()), KERNELS[kernels], tuple(methods.split())
-    return Function(partial(globals()[call], **given), *names, steps, refuses)
-
-
-FUNCTIONS = {name: _function(**row) for name, row in _TOML["functions"].items()}
+FUNCTIONS = {name: Function(**row) for name, row in _TOML["functions"].items()}

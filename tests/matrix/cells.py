@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import random
 from pathlib import Path
 from typing import NamedTuple
@@ -107,7 +108,7 @@ def formed(cell):
     if cell.container != "quantity":
         return arrays
     leaves, structure = jax.tree.flatten(arrays)
-    return jax.tree.unflatten(structure, map(_quantity, leaves, _units(cell)))
+    return jax.tree.unflatten(structure, map(with_unit, leaves, _units(cell)))
 
 
 def _units(cell):
@@ -122,20 +123,16 @@ def _units(cell):
 def _unit(name):
     """The unit of a name such as 1/ms/mM or mS*ms."""
     over, *below = name.split("/")
-    unit = u.UNITLESS
-    for part in over.split("*"):
-        unit = unit if part == "1" else unit * getattr(u, part)
-    for part in below:
-        unit = unit / getattr(u, part)
-    return unit
-
-
-def _quantity(x, unit):
-    return x if unit == "1" else u.Quantity(x, unit=_unit(unit))
+    over = [u.UNITLESS if part == "1" else getattr(u, part) for part in over.split("*")]
+    return math.prod(over[1:], start=over[0]) * math.prod((getattr(u, part) ** -1 for part in below), start=u.UNITLESS)
 
 
 def is_quantity(x):
     return u is not None and isinstance(x, u.Quantity)
+
+
+def with_unit(x, unit):
+    return x if unit == "1" else u.Quantity(x, unit=_unit(unit))
 
 
 def without_unit(x, unit):
@@ -218,37 +215,29 @@ def covering(strength, number=None):
     rng.shuffle(missing)
     seen, chosen = set(), []
 
-    def new(cell):
-        return {(at, tuple(cell[i] for i in at)) for at in columns} - seen
-
     for at, entries in missing:
         if len(chosen) == number:
             break
-        if (at, entries) not in seen:
-            found = [_complete(rng, dict(zip(at, entries, strict=True))) for _ in range(8)]
-            found = [cell for cell in found if cell and (number is None or _cost(cell) <= 4)]
-            if found:
-                chosen.append(max(found, key=lambda cell: len(new(cell)) / _cost(cell)))
-                seen |= new(chosen[-1])
+        if (at, entries) not in seen and (cell := _complete(rng, dict(zip(at, entries, strict=True)), number)):
+            chosen.append(cell)
+            seen |= {(at, tuple(cell[i] for i in at)) for at in columns}
     return tuple(chosen)
 
 
-def _cost(cell):
-    """About how long a cell takes, beside others."""
-    slow = "bionmda" in cell.kernel and cell.method == "exact"
-    sloped = TRANSFORMS[cell.transform][0] in (SLOPE, SECOND)
-    by_step = cell.mode == "disable_jit" and (sloped or cell.function == "fit" or "+" in cell.kernel)
-    return 1 + 3 * slow + 8 * by_step + 2 * sloped
+def _is_slow(cell):
+    sloped, by_step = TRANSFORMS[cell.transform][0] in (SLOPE, SECOND), cell.mode == "disable_jit"
+    costly = "bionmda" in cell.kernel and cell.method == "exact" and sloped
+    return costly or (by_step and (sloped or cell.function == "fit" or "+" in cell.kernel))
 
 
-def _complete(rng, given, attempts=60):
+def _complete(rng, given, quick):
     """A random cell with these entries, or None."""
-    for _ in range(attempts):
+    for _ in range(400):
         name = given.get(0) or rng.choice(ALL.function)
         row = FUNCTIONS[name]
         options = ((name,), row.needs + row.may, row.kernels, row.methods, *ALL[4:])
         cell = Cell(*(given.get(i) or rng.choice(some) for i, some in enumerate(options)))
-        if meaningless(cell) is None:
+        if meaningless(cell) is None and not (quick and _is_slow(cell)):
             return cell
     return None
 

@@ -12,9 +12,7 @@ precision, with the right shape and dtype and without a warning; slopes are comp
 call. What is documented as refused (`may_refuse`) may instead raise its one sentence. Cells that mean nothing are left
 out for a reason that `meaningless` gives.
 
-    pytest tests/matrix                              what once failed
-    pytest tests/matrix -m wide                      a choice of the cells in which two or three entries meet
-    python -m tests.matrix.forms 3                   all in which any three meet: hours
+    python -m tests.matrix.forms 3                   all in which any three entries meet: hours
     python -m tests.matrix.forms 2 100 jit_of_grad   of 100 in which two meet, those with this in their name
 """
 
@@ -67,10 +65,6 @@ def try_cell(cell):
     return next(filter(None, (_differs(cell, kind, result, wanted()) for result in results)), None)
 
 
-def _plain(tree, dtype):
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
-
-
 def dtype_of(cell):
     """The dtype of the result."""
     wide = cell.mode == "x64"
@@ -79,22 +73,25 @@ def dtype_of(cell):
     return "float64" if wide and not narrow else "float32"
 
 
-def _problem(cell, expected):
-    function, dtype = FUNCTIONS[cell.function], dtype_of(cell)
-    fixed = {name: value(cell, name) for name in function.needs if name != cell.argument}
-    # What is not in question comes as a person gives it most often: numbers, and arrays of NumPy or, of states, JAX.
-    for name, given in fixed.items():
-        if name == "state":
-            fixed[name] = _plain(given, dtype)
-        elif name != "spikes" or cell.kernel in LINEAR:
-            fixed[name] = jax.tree.map(lambda x: x.tolist() if x.ndim == 0 else x.astype(dtype), given)
-        else:
-            fixed[name] = given.astype(bool)
-    arguments = {**fixed, cell.argument: formed(cell)}
+def _plain(cell, name):
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype_of(cell)), value(cell, name))
 
+
+def _usual(cell, name):
+    """What is not in question, as a person gives it most often: numbers, and arrays of NumPy or, of states, JAX."""
+    if name == "state":
+        return _plain(cell, name)
+    if name == "spikes" and cell.kernel not in LINEAR:
+        return value(cell, name).astype(bool)
+    return jax.tree.map(lambda x: x.astype(dtype_of(cell)) if x.ndim else x.tolist(), value(cell, name))
+
+
+def _problem(cell, expected):
+    function = FUNCTIONS[cell.function]
+    arguments = {name: _usual(cell, name) for name in function.needs} | {cell.argument: formed(cell)}
     # What is traced is the argument in question or a plain array, and under a split all that is split.
     own = _base_argument(cell)
-    traced = {own: arguments[own] if own == cell.argument else _plain(value(cell, own), dtype)} if own else {}
+    traced = {own: arguments[own] if own == cell.argument else _plain(cell, own)} if own else {}
     if own and cell.transform in SPLITTING:
         traced = {name: x for name, x in arguments.items() if is_split(cell, name)} | traced
     kernel, unit = kernel_of(cell.kernel), RESULT_UNITS.get(cell.function, "mS")

@@ -6,6 +6,8 @@
 
 ``...`` stands for what varies, such as the 32 of float32. In command_line.txt, ``@ name: text`` is a file that lies in
 the folder in which the commands run. The names that Python may use are those of `NAMES`.
+
+    python -m tests.messages.corpus    # puts what is said today in the place of sentences that are said no more
 """
 
 import collections
@@ -13,6 +15,7 @@ import contextlib
 import io
 import re
 import shlex
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,18 +93,6 @@ def is_sentence(row: Row, said: str) -> bool:
     return bool(named and re.fullmatch(r"[^\n]+\.", said)) and not re.search(r"Tracer|synkin\.kernels\.", said)
 
 
-def rewrite() -> None:
-    """Put what is said today in the place of sentences that are said no more."""
-    for row in rows():
-        said = re.sub(r"(traced array of (float|complex))\d+", r"\1...", say(row.code))
-        if not matches(row.said, said):
-            path = FOLDER / f"{row.file}.txt"
-            lines = path.read_text().splitlines()
-            print(f"{path.name}, line {row.line + 1}\n- {lines[row.line]}\n+ {said}")
-            lines[row.line] = said
-            path.write_text("\n".join(lines) + "\n")
-
-
 # Names of the rows ----------------------------------------------------------------------------------------------------
 
 
@@ -136,17 +127,42 @@ def deleted():
 
 TIMES = np.arange(0.0, 20.0, 0.5)
 SPIKES = np.zeros((5, 3), bool)
-NAMES = (
-    {name: getattr(synkin, name) for name in synkin.__all__}
-    | {name: getattr(synkin.schemes, name) for name in ("nmda5", "vargas2004")}
-    | {"synkin": synkin, "tm": synkin.tsodyks_markram, "np": np, "jax": jax, "jnp": jnp, "jit": jax.jit, "u": saiunit}
-    | {"fit": fit, "scheme": scheme, "named": named, "deleted": deleted}
-    | {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
-    # Of ampa at rest, three synapses over five steps; of alpha at rest, two synapses.
-    | {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKES, "nans": jnp.full(3, jnp.nan)}
-    | {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}
-    | {"times": TIMES, "trace": np.exp(-TIMES / 5)}
-    # Three numbers of which one is masked; dates, objects and strings in the place of spikes.
-    | {"masked": np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])}
-    | {"dates": np.zeros((5, 3), "M8[s]"), "objects": np.full((5, 3), None), "strings": np.full((5, 3), "a")}
-)
+NAMES = {name: getattr(synkin, name) for name in synkin.__all__}
+NAMES |= {name: getattr(synkin.schemes, name) for name in ("nmda5", "vargas2004")}
+NAMES |= {
+    "synkin": synkin,
+    "tm": synkin.tsodyks_markram,
+    "np": np,
+    "jax": jax,
+    "jnp": jnp,
+    "jit": jax.jit,
+    "u": saiunit,
+}
+NAMES |= {"fit": fit, "scheme": scheme, "named": named, "deleted": deleted}
+NAMES |= {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
+# Of ampa at rest, three synapses over five steps; of alpha at rest, two synapses.
+NAMES |= {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKES, "nans": jnp.full(3, jnp.nan)}
+NAMES |= {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}
+NAMES |= {"times": TIMES, "trace": np.exp(-TIMES / 5)}
+# Three numbers of which one is masked; dates, objects and strings in the place of spikes.
+NAMES |= {"masked": np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])}
+NAMES |= {"dates": np.zeros((5, 3), "M8[s]"), "objects": np.full((5, 3), None), "strings": np.full((5, 3), "a")}
+
+
+def rewrite() -> None:
+    """Put what is said today in the place of sentences that are said no more."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name, text in files().items():
+            Path(name).write_text(text)
+        for row in rows():
+            said = re.sub(r"(traced array of (float|complex))\d+", r"\1...", say(row.code))
+            if not matches(row.said, said):
+                path = FOLDER / f"{row.file}.txt"
+                lines = path.read_text().splitlines()
+                print(f"{path.name}, line {row.line + 1}\n- {lines[row.line]}\n+ {said}")
+                lines[row.line] = said
+                path.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    rewrite()
