@@ -98,8 +98,8 @@ def jumps(kernel, method, a, shape):
     return {"g": synkin.concentration_jumps(kernel, **a)}
 
 
-def current(kernel, method, a, shape, name, **options):
-    return {"g": getattr(synkin.currents, name)(**a, **options)}
+def current(kernel, method, arguments, shape, /, name, **options):
+    return {"g": getattr(synkin.currents, name)(**arguments, **options)}
 
 
 def fit(kernel, method, a, shape):

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import random
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import synkin
+from tests.helpers.quantities import away, u
 from tests.matrix.calls import FACTORS, FUNCTIONS, LINEAR, PARAMS, SPIKES, VALUES, WEIGHTS, N, kernel_of, state_of
 from tests.matrix.transforms import MODES, SECOND, SHAPE, SLOPE, SPLITTING, STACKING, TRANSFORMS, VALUE, mode
-
-try:
-    import saiunit as u
-except ImportError:  # optional
-    u = None
 
 
 class Cell(NamedTuple):
@@ -105,10 +100,14 @@ def formed(cell):
         return jax.tree.map(lambda x: x.tolist(), arrays)
     if cell.container == "jax" or (cell.container == "quantity" and cell.dtype != "float64"):
         arrays = jax.tree.map(jnp.asarray, arrays)
+    return in_units(cell, arrays)
+
+
+def in_units(cell, x):
+    """Numbers of the argument in question in units that are not synkin's, if it is a quantity."""
     if cell.container != "quantity":
-        return arrays
-    leaves, structure = jax.tree.flatten(arrays)
-    return jax.tree.unflatten(structure, map(with_unit, leaves, _units(cell)))
+        return x
+    return away(x, _units(cell) if isinstance(x, tuple) else _units(cell)[0])
 
 
 def _units(cell):
@@ -118,25 +117,6 @@ def _units(cell):
     if cell.argument == "spikes":
         return ("mS" if cell.kernel in LINEAR else "1",)
     return (VALUES[cell.argument][1],)
-
-
-def _unit(name):
-    """The unit of a name such as 1/ms/mM or mS*ms."""
-    over, *below = name.split("/")
-    over = [u.UNITLESS if part == "1" else getattr(u, part) for part in over.split("*")]
-    return math.prod(over[1:], start=over[0]) * math.prod((getattr(u, part) ** -1 for part in below), start=u.UNITLESS)
-
-
-def is_quantity(x):
-    return u is not None and isinstance(x, u.Quantity)
-
-
-def with_unit(x, unit):
-    return x if unit == "1" else u.Quantity(x, unit=_unit(unit))
-
-
-def without_unit(x, unit):
-    return x.to_decimal(_unit(unit)) if is_quantity(x) else x
 
 
 # Which cells mean something
