@@ -26,23 +26,21 @@ from tests.helpers.kernels import DISTINCT
 from tests.helpers.precision import X64, enable_x64
 from tests.matrix.transforms import TRANSFORMS, Problem
 
-DT = 0.1
-STEPS, SYNAPSES = 4, 3
+DT, STEPS, SYNAPSES = 0.1, 4, 3
 SPIKES = np.eye(STEPS, SYNAPSES)
 BOTH_KINDS = pytest.mark.parametrize("kernel", [ampa, alpha], ids=["ampa", "alpha"])
 
-TRANSFORMATIONS = ("jit", "grad", "vmap", "scan", "cond", "map", "checkpoint", "eval_shape", "make_jaxpr")
-
-
-def under(transformation, f):
-    """A call of a function of one number, under a transformation of JAX."""
-    return TRANSFORMS[transformation][1](Problem(lambda x: {"g": f(x)}, 1.0, 1.0, None, None))
-
 
 @BOTH_KINDS
-@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
-def test_what_is_known_is_looked_at_in_every_transformation(kernel, transformation):
+@pytest.mark.parametrize(
+    "name", ["jit", "grad", "vmap", "scan", "cond", "map", "checkpoint", "eval_shape", "make_jaxpr"]
+)
+def test_what_is_known_is_looked_at_in_every_transformation(kernel, name):
     """Closed-over inputs of every kind, parameters and times pass where they are right, and are refused elsewhere."""
+
+    def under(f):
+        return TRANSFORMS[name][1](Problem(lambda x: {"g": f(x)}, 1.0, 1.0, None, None))
+
     right, bad = kernel.Params(), kernel.Params(jnp.asarray(-1.0))
     state, zero = kernel.init(right, (SYNAPSES,)), kernel.init(right, ())
 
@@ -60,14 +58,14 @@ def test_what_is_known_is_looked_at_in_every_transformation(kernel, transformati
     known = [*(jnp.asarray(SPIKES, dtype) for dtype in ("float32", "bfloat16", "int32", bool)), SPIKES, SPIKES.tolist()]
     good = [call(spikes) for call in (run, step) for spikes in known] + [response([1.0, 2.0], [1.5, 3.0])]
     for call in good:  # traced, and not compiled
-        jax.eval_shape(lambda _, call=call: (under(transformation, call), 0.0)[1], 0.0)
+        jax.eval_shape(lambda _, call=call: (under(call), 0.0)[1], 0.0)
     wrong = [call(jnp.full((STEPS, SYNAPSES), jnp.nan)) for call in (run, step)]
     wrong += [call(np.full_like(SPIKES, np.inf)) for call in (run, step)] + [run(SPIKES, bad), step(SPIKES, bad)]
     wrong += [response([1.0], [2.0], bad), response([np.nan, 1.0], [2.0]), response([1.0], [np.inf])]
     wrong += [response([at], [3.0 - at], state=zero, t0=1.5) for at in (1.0, 2.0)]
     for call in wrong:
         with pytest.raises(ValueError, match=r"^(Parameter|Argument) `\w+` must .*, but .*\."):
-            under(transformation, call)
+            under(call)
 
 
 def test_looking_stages_nothing():
@@ -217,11 +215,8 @@ def test_what_is_traced_and_wrong_is_nan_and_never_a_plausible_g(kernel):
         def g(params, dt, spike_times, samples, t0):
             params, state = kernel.Params(*params), kernel.init(kernel.Params(), (4,))
             moved, stepped = kernel.step(params, state, 0.0, spike, dt)
-            return (
-                simulate(kernel, params, spikes, dt, state=state)[1][-1],
-                sum(moved) + stepped,
-                respond(kernel, params, spike_times, samples, state=rest, t0=t0),
-            )
+            g_of_run = simulate(kernel, params, spikes, dt, state=state)[1][-1]
+            return g_of_run, sum(moved) + stepped, respond(kernel, params, spike_times, samples, state=rest, t0=t0)
 
         return jax.vmap(g)(*rows)
 
@@ -232,8 +227,7 @@ def test_what_is_traced_and_wrong_is_nan_and_never_a_plausible_g(kernel):
     for i, lost in enumerate(expected):
         for found, of in zip((run[i], step[i], response[i]), lost, strict=True):
             np.testing.assert_array_equal(np.isnan(found), of, err_msg=f"row {i}: {rows[i]}")
-    plain = simulate(kernel, kernel.Params(), spikes, DT)[1][-1]
-    np.testing.assert_allclose(run[0], plain, rtol=1e-5)
+    np.testing.assert_allclose(run[0], simulate(kernel, kernel.Params(), spikes, DT)[1][-1], rtol=1e-5)
     weighted = kernel.input.takes_weights
     spikes[1], spike[:] = [1, INF if weighted else 0.5, NAN, 0], [1, 2, NAN, INF]
     run, step, _ = all_g(columns, spikes, spike)
@@ -289,8 +283,8 @@ def test_ranges_and_units_are_read_from_the_kernel():
         return {"g": (y.h - y.g) / p.tau, "h": p.shift * y.h / p.width}
 
     units = {"tau": "ms", "width": "ms", "shift": "mV", "h": "mS*ms"}
-    named = {"input": "h", "name": "mine", "units": units, "positive": ("width",), "signed": ("shift",)}
-    own = synkin.linear(slopes, Width, namedtuple("Level", "g h"), **named)
+    given = {"units": units, "positive": ("width",), "signed": ("shift",)}
+    own = synkin.linear(slopes, Width, namedtuple("Level", "g h"), input="h", name="mine", **given)
     own.init(Width(shift=-3.0), 3)
     assert jax.jit(lambda shift: nan_if_invalid(Width(shift=shift), own).shift)(-3.0) == -3.0
     assert own.parameters["shift"] == ("shift", 0.5, "mV", False, True)
@@ -325,5 +319,4 @@ def test_the_table_of_what_is_skipped_is_of_functions_that_are_there():
 
 
 def test_the_suite_runs_in_the_precision_that_is_asked_for():
-    """Whatever the modules of other tests import."""
-    assert jnp.zeros(()).dtype == (jnp.float64 if X64 else jnp.float32)
+    assert jnp.zeros(()).dtype == (jnp.float64 if X64 else jnp.float32)  # whatever other tests import

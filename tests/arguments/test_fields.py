@@ -4,7 +4,8 @@ import dataclasses
 import importlib
 import inspect
 import pydoc
-from typing import Annotated, Any, NamedTuple
+from collections import namedtuple
+from typing import Annotated, NamedTuple
 
 import jax
 import pytest
@@ -16,11 +17,8 @@ from synkin.declaring.reversibility import Cycle
 from synkin.schemes import SCHEMES
 
 KINETICS = {**synkin.KERNELS, **SCHEMES, "tsodyks_markram": synkin.tsodyks_markram}
-TUPLES = [synkin.Measured, synkin.Events, synkin.Jumps, Parameter, Cycle]
-TUPLES += [presets.MgBlock, presets.Preset, presets.ShortTerm]
-DATACLASSES = [synkin.Fit, synkin.Recording, synkin.Comparison, fit.Profile, fit.Bootstrap]
-MODULES = ["", "events", "fitting", "kernels", "objects", "objects.environ", "plot", "presets", "recordings"]
-MODULES += ["runs.currents", "schemes"]
+MODULES = ("", "events", "fitting", "kernels", "objects", "objects.environ", "plot", "presets", "recordings")
+MODULES += ("runs.currents", "schemes")
 
 
 class Params(NamedTuple):
@@ -60,10 +58,11 @@ def test_every_parameter_and_variable_says_its_unit(name):
 
 
 def test_every_field_of_what_is_returned_is_described():
-    carry = synkin.stepper(synkin.expon, synkin.expon.Params(), 0.1).init(())
-    for kind in (*TUPLES, type(carry)):
+    carry = type(synkin.stepper(synkin.expon, synkin.expon.Params(), 0.1).init(()))
+    tuples = (synkin.Measured, synkin.Events, synkin.Jumps, presets.MgBlock, presets.Preset, presets.ShortTerm)
+    for kind in (*tuples, Parameter, Cycle, carry):
         assert [name for name in kind._fields if getattr(kind, name).__doc__.startswith("Alias")] == [], kind
-    for kind in DATACLASSES:
+    for kind in (synkin.Fit, synkin.Recording, synkin.Comparison, fit.Profile, fit.Bootstrap):
         listed = kind.__doc__.partition("\nAttributes:\n")[2]
         assert [f.name for f in dataclasses.fields(kind) if f"    {f.name}: " not in listed] == [], kind
 
@@ -105,18 +104,15 @@ def test_what_goes_before_what_is_said_beside_a_field():
     class Unreadable(NamedTuple):
         tau: "NotThere" = 8.0  # noqa: F821
 
-    class Held(NamedTuple):
-        g: Any
+    def decay(params):
+        kernel = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, params, Held, input="g", name="own", units=units)
+        return kernel.UNITS.tau, params.tau.__doc__
 
-    def decay(params, **given):
-        kernel = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, params, Held, input="g", name="own", **given)
-        return kernel.UNITS.tau
-
+    Held, units = namedtuple("Held", "g"), {"tau": "ms"}
     Seconds.mine.__doc__ = "mine"
-    assert decay(Seconds, units={"tau": "ms"}) == "ms"
-    assert (Seconds.tau.__doc__, Seconds.mine.__doc__) == ("decay (ms)", "mine")
-    assert decay(Unreadable, units={"tau": "ms"}) == "ms"
-    assert Unreadable.tau.__doc__ == "ms"
+    assert decay(Seconds) == ("ms", "decay (ms)")
+    assert Seconds.mine.__doc__ == "mine"
+    assert decay(Unreadable) == ("ms", "ms")
 
 
 def test_signatures_are_readable_and_dir_of_a_module_is_its_public_names():

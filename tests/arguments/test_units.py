@@ -33,11 +33,6 @@ def nothing_set():
     environ.set(t=None, dt=None)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(3)
-
-
 def in_unit(x, unit):
     """The numbers of a quantity, which has to be one unless it has no dimension."""
     assert is_quantity(x) == (unit != "1")
@@ -111,8 +106,8 @@ def test_currents():
 
 
 @pytest.mark.parametrize("name", ["AMPA", "DualExpon"])
-def test_an_object_gives_the_plain_numbers_in_mS(name, rng):
-    kernel, make = OBJECTS[name], getattr(synkin, name)
+def test_an_object_gives_the_plain_numbers_in_mS(name):
+    kernel, make, rng = OBJECTS[name], getattr(synkin, name), np.random.default_rng(3)
     params, spikes = samples.params(kernel, rng), samples.inputs(kernel, rng, (6, samples.SYNAPSES))
     plain = make(samples.SYNAPSES, **params._asdict(), g_initializer=0.25)
     made = make(samples.SYNAPSES, **away(params, kernel.UNITS)._asdict(), g_initializer=250 * u.uS)

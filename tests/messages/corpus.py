@@ -33,10 +33,8 @@ except ImportError:  # optional
 
 FOLDER = Path(__file__).parent
 # An argument, or what a sentence about a scheme, a sum or an object begins with.
-NAMED = re.compile(
-    r"`\w+(\.\w+)*`|COMMAND"
-    r"|^\w+: (AMPA|Alpha|Line \d+|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum)\b"
-)
+_BEGINNINGS = r"AMPA|Alpha|Line \d+|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum"
+NAMED = re.compile(rf"`\w+(\.\w+)*`|COMMAND|^\w+: ({_BEGINNINGS})\b")
 
 
 class Row(NamedTuple):
@@ -99,8 +97,7 @@ def is_sentence(row: Row, said: str) -> bool:
 def fit(**given):
     """A fit of tau of expon to a decay, but for what is given."""
     usual = {"kernel": synkin.expon, "params": synkin.expon.Params(), "spike_times": [0.0], "times": TIMES}
-    usual |= {"trace": np.exp(-TIMES / 5), "free": "tau", "progress": False, "starts": 1}
-    return synkin.fit(**usual | given)
+    return synkin.fit(**usual | {"trace": np.exp(-TIMES / 5), "free": "tau", "progress": False, "starts": 1} | given)
 
 
 def scheme(*lines, text="C0 + glu <-> C1 : kon, koff\nC1 <-> O : beta, alpha\n", open="O", **rates):
@@ -113,9 +110,8 @@ def named(name, rate):
     """A receptor with a name and a rate of one's choice."""
     params = collections.namedtuple("Params", [rate, "T", "T_dur"], defaults=[1.0, 1.0, 1.0])
     state = collections.namedtuple("State", ["g", "pulse_left"])
-    return synkin.receptor(
-        lambda p, y, T: {"g": T * (1 - y.g) - getattr(p, rate) * y.g}, params, state, name=name, methods=("exp_euler",)
-    )
+    slopes = lambda p, y, T: {"g": T * (1 - y.g) - getattr(p, rate) * y.g}  # noqa: E731
+    return synkin.receptor(slopes, params, state, name=name, methods=("exp_euler",))
 
 
 def deleted():
