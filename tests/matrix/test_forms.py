@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import synkin
-from tests.matrix import calls, cells, forms
+from tests.matrix import calls, forms
 from tests.matrix.transforms import MODES, ON_DEVICES
 
 
-@pytest.mark.parametrize("cell", cells.KNOWN, ids=str)
+@pytest.mark.parametrize("cell", forms.KNOWN, ids=str)
 def test_what_once_failed(cell):
     assert forms.try_cell(cell) is None
 
@@ -25,7 +25,7 @@ def test_what_once_failed(cell):
 @pytest.mark.parametrize("mode", MODES)
 def test_cells(mode):
     """So many of all pairs and triples that it takes some minutes."""
-    chosen = dict.fromkeys((*cells.KNOWN_TOO, *cells.covering(2, 45), *cells.covering(3, 30)))
+    chosen = dict.fromkeys((*forms.KNOWN_TOO, *forms.covering(2, 45), *forms.covering(3, 30)))
     chosen = [cell for cell in chosen if cell.mode == mode and cell.transform not in ON_DEVICES]
     assert chosen
     assert [f"{cell}: {wrong}" for cell in chosen if (wrong := forms.try_cell(cell))] == []

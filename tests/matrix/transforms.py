@@ -75,7 +75,9 @@ _BY_KIND: dict[str, dict[str, Callable[[Problem], list]]] = {
         "cond": lambda p: [jax.lax.cond(jnp.asarray(True), p.f, p.f, p.y)],
         "checkpoint": lambda p: [jax.checkpoint(p.f)(p.y)],
         "vmap of jit": lambda p: _rows(jax.vmap(jax.jit(p.f))(_pair(p.y))),
-        "jit of vmap of scan": lambda p: _rows(_rows(jax.jit(jax.vmap(_scan(p.f)))(_pair(_pair(p.y))))[1]),
+        "jit of vmap of scan": lambda p: [
+            x for row in _rows(jax.jit(jax.vmap(_scan(p.f)))(_pair(_pair(p.y)))) for x in _rows(row)
+        ],
         "donated": lambda p: [jax.jit(p.f, donate_argnums=0)(p.y)],
         "shard_map": lambda p: _split(p, devices=1),
         "shard_map on 4": _split,
