@@ -83,11 +83,8 @@ def test_sentences(change):
     environ.set(t=1.0, dt=0.1)
     for name, value, sentence in (
         ("dt", 0.0, "must be a positive number of ms, but is 0.0."),
-        ("dt", np.inf, "must be a positive number of ms, but is inf."),
-        ("dt", np.array([0.1, 0.2]), "must be a scalar, but has shape (2,)."),
         ("t", np.nan, "must be a finite number of ms, but is nan."),
         ("t", "now", "must be a real number or an array of them, but is 'now'."),
-        ("dt", "now", "must be a real number or an array of them, but is 'now'."),
     ):
         with pytest.raises((TypeError, ValueError), match=f"^{re.escape(f'Argument `{name}` {sentence}')}$"):
             change(**{name: value})

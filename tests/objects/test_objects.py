@@ -13,7 +13,6 @@ import pytest
 
 import synkin
 from synkin import environ
-from synkin.objects import receptors
 from tests.helpers import samples
 from tests.helpers.sentences import cases
 
@@ -71,9 +70,6 @@ def updated(synapse, rows):
     return jnp.stack([synapse.update(row) for row in rows])
 
 
-# The kernel's numbers
-
-
 EULER, EXACT = ([(name, method) for name in OBJECTS] for method in ("exp_euler", "exact"))
 QUICK = [EULER[0], EULER[2], EULER[5], EXACT[1], EXACT[3]]
 
@@ -83,11 +79,13 @@ def test_updates_are_the_stepper_bit_for_bit(name, method, rng):
     """With parameters of each synapse; "exact" with a batch too, and in runs that go on where the one before ended."""
     kernel, batch = OBJECTS[name], None if method == "exp_euler" else 2
     given = samples.params(kernel, rng, (3,))
-    synapse, at_once = (make(name, 3 if batch else (2, 3), **given._asdict(), method=method) for _ in range(2))
-    for each in (synapse, at_once):
+    objects = [make(name, 3 if batch else (2, 3), **given._asdict(), method=method) for _ in range(3)]
+    for each in objects:
         each.init_state(batch)
+    synapse, at_once, other = objects
     params = jax.tree.map(lambda p: jnp.asarray(p, float), given)
     equal(synapse.params, params)
+    assert (synapse.kernel, type(synapse.params), type(synapse.state)) == (kernel, kernel.Params, kernel.State)
     rows = jnp.asarray(train(name, rng, (STEPS, 2, 3)))
     if batch:
         middle, first = synkin.simulate(kernel, params, rows[:10], DT, state=at_once.state, method=method)
@@ -105,6 +103,8 @@ def test_updates_are_the_stepper_bit_for_bit(name, method, rng):
         same(got, expected)
     same(synapse.state, stepper.state(carry))
     chex.assert_trees_all_equal_shapes_and_dtypes(synapse.state, stepper.state(carry))
+    other.state = stepper.state(carry)  # from the functions back to an object
+    close(other.update(rows[0]), step(stepper, carry, rows[0])[1])
     if batch:
         close(jnp.concatenate([first, second])[-1], got)
         close(at_once.state, synapse.state)
@@ -146,20 +146,6 @@ def test_another_dt_acts_at_once(one_of_each):
                 g = each.update(QUIET)
     close(synapse.state, other.state)
     assert (g < 0.5).all()
-
-
-def test_stepping_over_to_the_functions_and_back(name, rng):
-    stays, leaves = make(name, 3), make(name, 3)
-    spikes = jnp.asarray(train(name, rng))
-    for row in spikes[:3]:
-        equal(stays.update(row), leaves.update(row))
-    kernel = OBJECTS[name]
-    assert (leaves.kernel, type(leaves.params), type(leaves.state)) == (kernel, kernel.Params, kernel.State)
-    leaves.state, g = jax.jit(kernel.step)(leaves.params, leaves.state, 0.0, spikes[3], DT)
-    close([g, leaves.update(spikes[4])], [stays.update(row) for row in spikes[3:5]])
-
-
-# brainpy.state's interface
 
 
 @pytest.mark.parametrize("name", OBJECTS)
@@ -230,9 +216,6 @@ def test_initial_values_and_a_new_beginning(name, rng):
     equal(synapse.state, beginning)
     assert not np.array_equal(beginning[0], state[0])
     equal([updated(synapse, rows), updated(told, rows), synapse.state], [first, first, state])
-
-
-# Attributes
 
 
 @pytest.mark.parametrize("name", wide(OBJECTS, ["AMPA", "DualExpon"]))
@@ -312,9 +295,6 @@ def test_repr_copies_and_pickles(name, rng):
             equal(other.spike_arrival_time.value, synapse.spike_arrival_time.value)
 
 
-# DualExpon's pair
-
-
 def test_dual_expon_pair(rng):
     """Each decays for itself, and is set for itself, in any order."""
     synapse = synkin.DualExpon(3, tau_decay=6.0, tau_rise=2.0, amplitude=1.5, normalize=False)
@@ -334,23 +314,18 @@ def test_dual_expon_pair(rng):
             np.testing.assert_allclose(getattr(synapse, field).value, np.full((2, 2, 3), value), rtol=1e-5)
 
 
-def test_dual_expon_with_equal_time_constants():
+def test_dual_expon_s_amplitude():
+    """Of equal time constants, and without normalization where parameters are set."""
     for normalize, peak in ((False, 0.0), (True, 2.0)):
         synapse = synkin.DualExpon(3, tau_decay=4.0, tau_rise=4.0, amplitude=2.0, normalize=normalize)
         assert float(synapse.run(np.eye(100, 1) * np.ones(3)).max()) == pytest.approx(peak, rel=1e-3)
         equal(synapse.g_decay.value, synapse.g_rise.value)
-
-
-def test_dual_expon_without_normalization_follows_its_parameters():
     synapse = synkin.DualExpon(3, normalize=False)
     synapse.tau_rise, synapse.amplitude = 3.0, 0.5
     assert synapse.amplitude == 0.5
     equal(synapse.params, synkin.DualExpon(3, tau_rise=3.0, amplitude=0.5, normalize=False).params)
     t = np.linspace(0, 30, 300_001)  # the peak of exp(-t/10) - exp(-t/3), by looking
     assert float(synapse.params.amplitude) == pytest.approx(0.5 * (np.exp(-t / 10) - np.exp(-t / 3)).max(), rel=1e-5)
-
-
-# The time of the latest spike
 
 
 def test_arrival_time_and_duration():
@@ -385,9 +360,6 @@ def test_arrival_time_and_duration():
     record.spike_arrival_time.value = 0.0
     assert not record.spike_arrival_time.value.any()
     equal(record.update(QUIET), plain.update(QUIET))  # a record, on which nothing depends
-
-
-# Inputs
 
 
 def test_inputs_of_any_kind(one_of_each, rng):
@@ -434,9 +406,6 @@ def test_refused(call, said, those_of_refused):
         equal(each.state, before[key][1])
 
 
-# Delta inputs
-
-
 def test_delta_inputs(rng):
     """An array is added once and a callable always; one that fails is not used up."""
     synapse, plain = make("Alpha", 3), make("Alpha", 3)
@@ -467,18 +436,6 @@ def test_delta_inputs_by_label():
     for options, expected in (({"label": "fast"}, [110, 220]), ({"label": "fast"}, [100, 200]),
                               ({"scale": 2.0}, [201, 402]), ({}, [100, 200])):  # fmt: skip
         np.testing.assert_array_equal(synapse.sum_delta_inputs(zeros, **options), expected)
-
-
-# Transformations
-
-
-def test_a_step_returns_what_it_changes():
-    """XLA copies all else that a jitted function returns."""
-    synapse = make("AMPA", 3, method="exact")
-    synapse.state = synapse.state._replace(pulse_left=jnp.full(3, 0.3))
-    given = (*synapse._stepper_and_carry(DT), jnp.zeros(3), jnp.zeros(3, bool), 0.0)
-    assert len(jax.tree.leaves(given[1])) > 4
-    assert len(jax.tree.leaves(jax.eval_shape(receptors._step, *given))) == 4  # g twice, the pulse, the arrival
 
 
 def at_time(synapse, t, x):
@@ -538,9 +495,6 @@ def test_no_tracer_gets_in(kind):
             close(jax.jit(lambda v, read=read, synapse=synapse: v * read(synapse))(2.0), 2 * read(plain))
             equal(synapse.update(x), plain.update(x))
         assert_no_tracer(synapse)
-
-
-# Short-term plasticity
 
 
 RELEASING = [("Alpha", 0), ("Expon", 2), ("DualExpon", 0)]
