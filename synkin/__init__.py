@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from synkin import program  # noqa: F401  # first, because it handles Ctrl-C while the rest is imported
+from synkin import interrupts  # noqa: F401  # first, because it handles Ctrl-C while the rest is imported
 
 # isort: split
 from synkin.declaring.declare import linear, receptor

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import synkin
-from synkin import program
+from synkin import interrupts
 from synkin.cli import UsageError
 from synkin.cli.parser import Parser, called_as
 from synkin.cli.suggestions import did_you_mean
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        program.raise_again()
+        interrupts.raise_again()
         if not words:
             print(_WELCOME.format(version=synkin.__version__, synkin=called_as()), end="")
             return 0
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return program.INTERRUPTED
+        return interrupts.INTERRUPTED
     return 0
 
 

@@ -44,5 +44,5 @@ def matplotlib(module: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ImportError(
-            "Pictures need matplotlib, which is not installed: `pip install matplotlib` adds it."
+            "Pictures need matplotlib, which is not installed: `pip install 'synkin[plot]'` adds it."
         ) from None

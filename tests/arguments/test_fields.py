@@ -4,10 +4,10 @@ import dataclasses
 import importlib
 import inspect
 import pydoc
-from typing import Annotated, Any, NamedTuple
+from collections import namedtuple
+from typing import Annotated, NamedTuple
 
 import jax
-import numpy as np
 import pytest
 
 import synkin
@@ -17,11 +17,8 @@ from synkin.declaring.reversibility import Cycle
 from synkin.schemes import SCHEMES
 
 KINETICS = {**synkin.KERNELS, **SCHEMES, "tsodyks_markram": synkin.tsodyks_markram}
-TUPLES = [synkin.Measured, synkin.Events, synkin.Jumps, Parameter, Cycle]
-TUPLES += [presets.MgBlock, presets.Preset, presets.ShortTerm]
-DATACLASSES = [synkin.Fit, synkin.Recording, synkin.Comparison, fit.Profile, fit.Bootstrap]
-MODULES = ["", "events", "fitting", "kernels", "objects", "objects.environ", "plot", "presets", "recordings"]
-MODULES += ["runs.currents", "schemes"]
+MODULES = ("", "events", "fitting", "kernels", "objects", "objects.environ", "plot", "presets", "recordings")
+MODULES += ("runs.currents", "schemes")
 
 
 class Params(NamedTuple):
@@ -60,43 +57,41 @@ def test_every_parameter_and_variable_says_its_unit(name):
             assert text in page, field
 
 
-def test_a_rate_of_a_scheme_says_what_it_does():
-    assert synkin.schemes.nmda5.Params.kon.__doc__ == "rate of C0 -> C1, C1 -> C2 (/ms/mM)"
-    assert synkin.schemes.nmda5.State.D.__doc__ == "part of the receptors in D"
-    assert synkin.schemes.kampa2004.Params.V.__doc__ == "mV"
-
-
 def test_every_field_of_what_is_returned_is_described():
-    carry = synkin.stepper(synkin.expon, synkin.expon.Params(), 0.1).init(())
-    for kind in (*TUPLES, type(carry)):
+    carry = type(synkin.stepper(synkin.expon, synkin.expon.Params(), 0.1).init(()))
+    tuples = (synkin.Measured, synkin.Events, synkin.Jumps, presets.MgBlock, presets.Preset, presets.ShortTerm)
+    for kind in (*tuples, Parameter, Cycle, carry):
         assert [name for name in kind._fields if getattr(kind, name).__doc__.startswith("Alias")] == [], kind
-    for kind in DATACLASSES:
+    for kind in (synkin.Fit, synkin.Recording, synkin.Comparison, fit.Profile, fit.Bootstrap):
         listed = kind.__doc__.partition("\nAttributes:\n")[2]
         assert [f.name for f in dataclasses.fields(kind) if f"    {f.name}: " not in listed] == [], kind
 
 
-def test_fields_of_ones_own_say_meaning_and_unit(own):
+def test_fields_of_schemes_and_of_ones_own_say_meaning_and_unit(own):
+    nmda5, kampa2004 = synkin.schemes.nmda5, synkin.schemes.kampa2004
+    for kind, field, said in (
+        (nmda5.Params, "kon", "rate of C0 -> C1, C1 -> C2 (/ms/mM)"),
+        (nmda5.State, "D", "part of the receptors in D"),
+        (kampa2004.Params, "V", "mV"),
+        (own.Params, "alpha", "binding (/ms/mM)"),
+        (own.Params, "beta", "unbinding"),
+        (own.Params, "gamma", "/ms"),
+        (own.Params, "part", "dimensionless"),
+        (own.Params, "T", "transmitter concentration during a pulse (mM)"),
+        (own.State, "O", "open"),
+        (own.State, "pulse_left", "transmitter still to come (ms)"),
+    ):
+        assert getattr(kind, field).__doc__ == said
     assert tuple(own.UNITS) == ("1/ms/mM", None, "1/ms", "1", "mM", "ms")
-    said = {name: getattr(own.Params, name).__doc__ for name in ("alpha", "beta", "gamma", "part", "T")}
-    assert said == {
-        "alpha": "binding (/ms/mM)",
-        "beta": "unbinding",
-        "gamma": "/ms",
-        "part": "dimensionless",
-        "T": "transmitter concentration during a pulse (mM)",
-    }
-    assert own.State.O.__doc__ == "open"
-    assert own.State.pulse_left.__doc__ == "transmitter still to come (ms)"
     assert "alpha: 1.0 1/ms/mM, binding\n" in own.__doc__
     assert "gamma: 0.1 1/ms\n" in own.__doc__
 
 
 def test_a_unit_beside_the_field_is_taken_as_one_in_a_dict_is(own):
     u = pytest.importorskip("saiunit")
-    with_unit = synkin.respond(own, Params(alpha=1000 / (u.second * u.mM)), [1.0], [2.0])
-    np.testing.assert_array_equal(with_unit.mantissa, synkin.respond(own, Params(), [1.0], [2.0]))
+    assert own.init(Params(alpha=1000 / (u.second * u.mM)), ()).O == 0
     with pytest.raises(TypeError, match=r"`alpha` must be in 1/ms/mM"):
-        synkin.respond(own, Params(alpha=1 * u.ms), [1.0], [2.0])
+        own.init(Params(alpha=1 * u.ms), ())
 
 
 def test_what_goes_before_what_is_said_beside_a_field():
@@ -109,41 +104,32 @@ def test_what_goes_before_what_is_said_beside_a_field():
     class Unreadable(NamedTuple):
         tau: "NotThere" = 8.0  # noqa: F821
 
-    class Held(NamedTuple):
-        g: Any
+    def decay(params):
+        kernel = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, params, Held, input="g", name="own", units=units)
+        return kernel.UNITS.tau, params.tau.__doc__
 
-    def decay(params, **given):
-        kernel = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, params, Held, input="g", name="own", **given)
-        return kernel.UNITS.tau
-
+    Held, units = namedtuple("Held", "g"), {"tau": "ms"}
     Seconds.mine.__doc__ = "mine"
-    assert decay(Seconds, units={"tau": "ms"}) == "ms"
-    assert (Seconds.tau.__doc__, Seconds.mine.__doc__) == ("decay (ms)", "mine")
-    assert decay(Unreadable, units={"tau": "ms"}) == "ms"
-    assert Unreadable.tau.__doc__ == "ms"
+    assert decay(Seconds) == ("ms", "decay (ms)")
+    assert Seconds.mine.__doc__ == "mine"
+    assert decay(Unreadable) == ("ms", "ms")
 
 
-def test_signatures_are_readable():
+def test_signatures_are_readable_and_dir_of_a_module_is_its_public_names():
     """Of all public functions and classes, and of the methods of these."""
     found = {}
     for module in MODULES:
         home = importlib.import_module(f"synkin.{module}".rstrip("."))
-        for name in home.__all__:
-            value = getattr(home, name)
+        assert dir(home) == sorted(home.__all__)
+        public = {name: getattr(home, name) for name in home.__all__ if not name.startswith("_")}
+        assert len(public) == len(home.__all__)
+        for name, value in public.items():
             if inspect.isclass(value):
                 methods = inspect.getmembers(value, inspect.isfunction)
                 found |= {f"{name}.{n}": method for n, method in methods if not n.startswith("_")}
-            if callable(value):
-                found[name] = value
+        found |= {name: value for name, value in public.items() if callable(value)}
     assert {"respond", "Fit.profile", "AMPA", "coba", "traces"} <= set(found)
     assert [name for name, value in found.items() if "Union[" in str(inspect.signature(value))] == []
     for kernel in KINETICS.values():
-        assert "=" in str(inspect.signature(kernel.Params))
-        assert ":" not in str(inspect.signature(kernel.Params))
-
-
-def test_dir_of_a_module_is_its_public_names():
-    for name in MODULES:
-        module = importlib.import_module(f"synkin.{name}".rstrip("."))
-        assert dir(module) == sorted(module.__all__)
-        assert [name for name in dir(module) if name.startswith("_") or not hasattr(module, name)] == []
+        assert "=" in (signature := str(inspect.signature(kernel.Params)))
+        assert ":" not in signature

@@ -37,12 +37,10 @@ def test_a_chain_a_triangle_and_three_squares():
 def test_a_basis_of_as_many_as_there_must_be(seed):
     """Independent modulo 2, and detailed balance makes every one of them 1."""
     rng = np.random.default_rng(seed)
-    n = 8
-    at_rest = np.exp(-rng.normal(size=n))
+    n, at_rest = 8, np.exp(-rng.normal(size=8))
     pairs = [(i, j) for i, j in itertools.combinations(range(n), 2) if j == i + 1 or rng.random() < 0.35]
-    found = cycles(
-        n, [(i, j, size * at_rest[j], size * at_rest[i]) for i, j in pairs for size in rng.uniform(0.1, 9, 1)]
-    )
+    sizes = rng.uniform(0.1, 9, len(pairs))
+    found = cycles(n, [(i, j, s * at_rest[j], s * at_rest[i]) for (i, j), s in zip(pairs, sizes, strict=True)])
     assert len(found) == len(pairs) - n + 1
     np.testing.assert_allclose([cycle.ratio for cycle in found], 1, rtol=1e-12)
     kept = set()  # of independent sets of edges, each the one that has a leading edge of its own

@@ -1,34 +1,15 @@
 """The notation of schemes: what each spelling says. What it refuses is in `tests/messages`."""
 
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from synkin.declaring.scheme_text import Product, Transition, parse
 
-ARROWS = "C0 + glu <-> C1 : 2*kon, koff\nC1 -> D : kd\nD -> C0 : kr"
-# The same four transitions.
-SPELLINGS = {
-    "arrows": ARROWS,
-    "spaces and comments": "\n  # all\n\nC0+glu<->C1:2*kon,koff # binds\n\tC1->D :kd\n D  ->  C0:  kr\n\n",
-    "the ligand first": "glu + C0 <-> C1 : 2*kon, koff\nC1 -> D : kd\nD -> C0 : kr",
-    "the ligand as a factor": "C0 <-> C1 : 2*T*kon, koff\nC1 -> D : kd\nD -> C0 : kr",
-    "a number split and in brackets": "C0 + glu <-> C1 : 4*(kon*0.5), koff\nC1 -> D : kd\nD -> C0 : kr",
-    "NMODL": "~ C0 <-> C1 (2*kon*T, koff)\n~ C1 -> D (kd)\n~ D -> C0 (kr)",
-    "NMODL with a ligand beside": "~ C0 + glu <-> C1 (2*kon, koff)\n~ C1 -> D (kd)\n~ D -> C0 (kr)",
-    "a block of NMODL": """
-        KINETIC kstates {  : states
-            : what binds, (1e3) as there are units
-            rb = 2e-3*kon * (1e3) * T : /ms
-            ~ C0 <-> C1 (rb, koff) : first
-            ~ C1 -> D   (kd)
-            ~ D  -> C0  (kr)   # back
-            CONSERVE C0 + C1 + D = 1
-        }
-    """,
-    "products with names": "rb = 2*bind\nbind = kon*glu\nC0 <-> C1 : rb, koff\nC1 -> D : kd\nD -> C0 : kr",
-    "the other way round": "C1 <-> C0 + glu : koff, 2*kon\nC1 -> D : kd\nD -> C0 : kr",
-}
+TEXTS = tomllib.loads(Path(__file__).with_name("notation.toml").read_text(encoding="utf-8"))
+SPELLINGS, READ, LIGANDS = (TEXTS[what] for what in ("spellings", "transitions", "ligands"))
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -53,47 +34,15 @@ def test_what_is_read_is_in_the_order_of_the_text():
 
 def test_values_open_and_rest():
     numbers = "kon = 5.0\nkoff = 2*3\nV = -60\nkd = 1e-3\nT_dur = 0.5\nT = 1"
-    read = parse(f"{ARROWS}\nopen = D, 0.5*C1\nrest = C0\n{numbers}")
+    read = parse(f"{SPELLINGS['arrows']}\nopen = D, 0.5*C1\nrest = C0\n{numbers}")
     assert (read.open, read.rest) == ({"D": 1.0, "C1": 0.5}, "C0")
     assert read.values == {"kon": 5.0, "koff": 6.0, "V": -60.0, "kd": 1e-3, "T_dur": 0.5, "T": 1.0}
 
 
-# Transitions as text.
-READ = {
-    "numbers as rates": (
-        "A + glu <-> B : 2, 0.5\nB <-> C : 0, 3*k*k",
-        *("A + glu -> B : 2", "B -> A : 0.5", "B -> C : 0", "C -> B : 3*k*k"),
-    ),
-    "a ligand that leaves does nothing, one that stays drives, as a catalyst": (
-        "A + glu -> B : on\nB -> A + glu : off\nB + glu -> C + glu : on2\nC -> B : off2",
-        *("A + glu -> B : on", "B -> A : off", "B + glu -> C : on2", "C -> B : off2"),
-    ),
-    "the ligand is what every pair has": (
-        "glu + A <-> B : k1, k2\nB + glu <-> C : k1, k2",
-        *("A + glu -> B : k1", "B -> A : k2", "B + glu -> C : k1", "C -> B : k2"),
-    ),
-    "a state that is called as a factor would be": ("A + glu <-> T : k, l", "A + glu -> T : k", "T -> A : l"),
-    "numbers are added up and names spelled out": (
-        "A + glu -> B : (1 + a + 2)*s/4\nB -> A : k/(2*r)\ns = a + b\nr = a/3\na = 2.0",
-        *("A + glu -> B : 0.25*(a + b)*(3 + a)", "B -> A : 1.5*k/a"),
-    ),
-    "a rate with and without the ligand is two": (
-        "A <-> B : on*(T + w) + k0, off",
-        *("A + T -> B : on", "A -> B : on*w + k0", "B -> A : off"),
-    ),
-    "parallel transitions stay apart": (
-        "A + glu <-> B : k, l\nA + glu -> B : m",
-        *("A + glu -> B : k", "B -> A : l", "A + glu -> B : m"),
-    ),
-    # As attributes and keyword arguments are: a micro sign is the Greek letter, a subscript a digit.
-    "names as Python reads them": ("C\u2080 + glu <-> C1 : k\u00b5, α", "C0 + glu -> C1 : k\u03bc", "C1 -> C0 : α"),
-}
-
-
 @pytest.mark.parametrize("what", READ)
 def test_transitions(what):
-    text, *expected = READ[what]
-    assert [*map(str, parse(text).transitions)] == expected
+    """As text; names are as Python reads them: a micro sign is the Greek letter, a subscript a digit."""
+    assert [*map(str, parse(READ[what]["text"]).transitions)] == READ[what]["expected"]
 
 
 def test_a_ligand_that_is_named_and_a_value_of_a_greek_name():
@@ -124,30 +73,14 @@ def test_rates_as_text_and_back(text, expected):
     assert way.rate.may_be_no_rate == ("-" in text or "/" in text)
 
 
-@pytest.mark.parametrize(
-    ("text", "given", "expected"),
-    [
-        ("A <-> B : Rb*T, Ru*C", ("Rb", "Ru"), "T"),
-        ("A <-> B : Rb*C, Ru", ("Rb", "Ru"), "C"),
-        ("A <-> B : GLU, Ru", ("Ru",), "GLU"),
-        ("A <-> B : Rb*C*q, Ru", ("Rb",), "C"),  # of which q has no value, as others will say
-        ("A <-> B : Rb*Cx*q, Ru*q", ("Rb", "Ru"), "Cx"),  # q drives both ways
-        ("A <-> B : Rb*Cx, Ru\nB <-> D : kd*w, kr", ("Rb", "Ru", "kd", "kr"), "Cx"),  # w does not lead out of rest
-        ("A <-> B : 1e3*Cx, Ru\nCx2 = 5", ("Ru",), "Cx"),
-        ("A <-> B : Rb*P*Q, Ru", ("Rb", "Ru"), "may be `P` or `Q` here: ligand='P', say"),
-        ("A <-> B : glu*C*Rb, Ru", ("Rb", "Ru"), "may be `glu` or `C` here"),
-        ("A <-> B : Rb*X, tr", ("Rb", "X"), "but has none: ligand=... names it"),  # nor one that leads back to rest
-        ("A <-> B : c, d", ("d",), "but has none: ligand=... names it"),
-        ("B <-> A : off, Rb*C\nrest = A", ("Rb", "off"), "C"),
-        ("A <-> B : Rb, Ru", ("Ru",), "but has none: ligand=... names it"),  # a rate without a value is no ligand
-    ],
-)
-def test_the_ligand_is_found_where_there_is_no_doubt(text, given, expected):
-    if " " in expected:
-        with pytest.raises(ValueError, match=re.escape(expected)):
+@pytest.mark.parametrize("text", LIGANDS)
+def test_the_ligand_is_found_where_there_is_no_doubt(text):
+    given, found = LIGANDS[text].values()
+    if " " in found:
+        with pytest.raises(ValueError, match=re.escape(found)):
             parse(text, None, given)
         return
-    assert {way.ligand for way in parse(text, None, given).transitions if way.binds} == {expected}
+    assert {way.ligand for way in parse(text, None, given).transitions if way.binds} == {found}
 
 
 def test_words_that_python_keeps():

@@ -100,6 +100,9 @@ def test_what_conducts(x64):
     close(g, occupied @ [0.25, 0, 2], rtol=1e-12, atol=1e-15)
     close(respond(kernel, kernel.Params(), [0.6, 1.8], GRID), g[:, 0], rtol=1e-10, atol=1e-14)
     assert respond(kernel, kernel.Params(), [np.inf, np.inf], GRID)[0] == 0.25
+    also = scheme("C + glu <-> T : k, l\nT <-> count : m, n\nopen = count", k=2.5, l=0.7, m=0.9, n=0.4)
+    same = scheme(TEXT.replace("2*", ""), open="O", **RATES)
+    equal(answer(also), answer(same))  # states that are called as what is not one
     for opened, weights in (("O", [0, 0, 1]), (["C1", "O"], [0, 1, 1]), (("C0",), [1, 0, 0])):
         kernel = scheme(TEXT, open=opened, **RATES)
         close(kernel.conductance(kernel.Params(), kernel.State(*states)), occupied @ weights, rtol=1e-12, atol=1e-15)
@@ -107,18 +110,18 @@ def test_what_conducts(x64):
 
 def test_where_it_rests(x64):
     trap = "C0 + glu <-> C1 : kon, koff\nD + glu -> C1 : kon\nC1 <-> O : beta, alpha\nC1 -> D : kd"
-    given = RATES | {"kd": 0.1}
-    for rest, expected in ((None, 0.0), ("C0", 0.0), ("D", 1.0), ({"C0": 0.25, "D": 0.75}, 0.75)):
-        kernel = scheme(trap, open="O", rest=rest, **given)
+    given = {"open": "O", "kd": 0.1, **RATES}
+    for text, rest, D in (
+        *((trap, None, 0.0), (trap, "C0", 0.0), (trap, "D", 1.0), (trap, {"C0": 0.25, "D": 0.75}, 0.75)),
+        (trap + "\nrest = D", None, 1.0),
+    ):
+        kernel = scheme(text, rest=rest, **given)
         state = kernel.init(kernel.Params(), (2,))
-        equal(state.D, [expected] * 2)
-        equal(state.C1, 0)
-    by_text = scheme(trap + "\nrest = D", open="O", **given)
-    assert by_text.init(by_text.Params(), ()).D == 1
+        equal([state.D, state.C1], [[D] * 2, [0] * 2])
     called_so = scheme(TEXT.replace("C0", "steady"), open="O", rest="steady", **RATES)
     assert called_so.rest is None
     with pytest.raises(ValueError, match="must have one steady state, but it stays in C0 as it does in D"):
-        scheme(trap, open="O", rest="steady", **given)
+        scheme(trap, rest="steady", **given)
 
 
 def test_vector_field_is_the_generator_times_the_occupancies(x64):
@@ -178,15 +181,12 @@ def test_blocks_as_they_are_printed(block, x64):
     kernel, said = blocks.pasted(block)
     assert said == [block.warns] * bool(block.warns)
     # By the whole scheme's generator: `respond` of another scheme compiles anew.
+    params, expm = kernel.Params(), scipy.linalg.expm
     opened = np.array([kernel.open.get(state, 0.0) for state in kernel.states])
-    params = kernel.Params()
     start = np.asarray(kernel.occupancies(kernel.init(params, ())))
     resting, bound = (np.asarray(kernel.generator(params, T)) for T in (0.0, 1.0))
-    on = np.minimum(blocks.AT, 1.0)
-    g = [
-        opened @ scipy.linalg.expm(resting * (t - held)) @ scipy.linalg.expm(bound * held) @ start
-        for t, held in zip(blocks.AT, on, strict=True)
-    ]
+    held = np.minimum(blocks.AT, 1.0)
+    g = [opened @ expm(resting * (t - on)) @ expm(bound * on) @ start for t, on in zip(blocks.AT, held, strict=True)]
     close(g, blocks.solved(block), rtol=1e-9, atol=1e-12)
     if block.kind in ("a state that opens without transmitter, too", "a state called in"):
         close(respond(kernel, params, [0.0], blocks.AT), blocks.solved(block), rtol=1e-9, atol=1e-12)
@@ -204,18 +204,15 @@ def test_sums_and_quotients_in_every_function(x64):
     close(mixed.steady_state(params, 0.4), plain.steady_state(same, 0.4), rtol=1e-12)
     assert pickle.loads(pickle.dumps(params)) == params
     summed = mixed + small
-    with pytest.raises(
-        ValueError, match=r"^Rate `kd\*\(a - b\)` of O -> D must be finite and not negative, but is -0.3 "
-    ):
+    said = r"^Rate `kd\*\(a - b\)` of O -> D must be finite and not negative, but is -0.3 "
+    with pytest.raises(ValueError, match=said):
         summed.init(summed.Params(mixed_a=0.0), ())
 
-    def loss(x):
-        return answer(mixed, mixed.Params(*x)).sum()
-
     x = jnp.asarray(tuple(params), float)
-    both = jax.jit(jax.value_and_grad(loss))
+    both = jax.jit(jax.value_and_grad(lambda x: answer(mixed, mixed.Params(*x)).sum()))
     close(both(x)[0], answer(plain, same).sum(), rtol=1e-12)
-    assert differences.relative_error(both(x)[1], differences.gradient(loss, x)) < 1e-6
+    expected = differences.gradient(lambda x: both(x)[0], x, one_by_one=True)
+    assert differences.relative_error(both(x)[1], expected) < 1e-6
     # What is no rate, traced, is NaN, and so is its derivative; known, of several synapses, it is said.
     said = r"^Rate `.*` of O -> . must be finite and not negative, but is (inf|-0.15)"
     for name, wrong in (("tau", 0.0), ("a", 0.5)):
@@ -290,19 +287,26 @@ def g_of(kernel):
 LATER = [2.0, 6.0, 2.6, 6.5, 7.5, 40.0, 300.0]
 
 
+WIDE = pytest.mark.wide
+
+
 @pytest.mark.parametrize(
-    "kernel",
-    [with_voltage, *(pytest.param(k, marks=pytest.mark.wide) for k in (schemes.nmda5, schemes.kampa2004))],
-    ids=lambda kernel: kernel.name,
+    ("name", "mode"),
+    [
+        ("with_voltage", jax.jacrev),
+        pytest.param("with_voltage", jax.jacfwd, marks=WIDE),
+        *(pytest.param(name, jax.jacrev, marks=WIDE) for name in ("nmda5", "kampa2004")),
+    ],
 )
-def test_all_derivatives(kernel, x64, quickly_compiled):
-    """Rates, voltage and magnesium (on which the state at rest depends), pulse, spikes and times; both ways."""
+def test_all_derivatives(name, mode, x64, quickly_compiled):
+    """Rates, voltage and magnesium (on which the state at rest depends), pulse, spikes and times."""
+    kernel = schemes.SCHEMES.get(name, with_voltage)
     g, x = g_of(kernel), np.concatenate([np.array(kernel.Params(), float), LATER])
-    expected = differences.gradient(g, x)
-    for got in jax.jit(lambda x: (jax.jacfwd(g)(x), jax.jacrev(g)(x)))(x):
-        assert differences.relative_error(got.T, expected) < 1e-6
+    expected = differences.gradient(jax.jit(g), x, one_by_one=True)
+    assert differences.relative_error(jax.jit(mode(g))(x).T, expected) < 1e-6
 
 
+@pytest.mark.wide
 def test_second_derivatives_at_equal_rates(x64, quickly_compiled):
     """In a direction that has all of them in it."""
     nmda5 = schemes.nmda5
@@ -367,13 +371,6 @@ def test_each_at_its_own_steady_state(x64):
     moved, g = simulate(with_voltage, params, 0 * train, 10.0)
     close(moved.CB, state.CB, rtol=1e-13)
     assert float(jnp.abs(g).max()) < 1e-15
-
-
-def test_names_that_are_others_too(x64):
-    """States called T and count."""
-    kernel = scheme("C + glu <-> T : k, l\nT <-> count : m, n\nopen = count", k=1.0, l=0.5, m=2.0, n=0.3)
-    same = scheme("C0 + glu <-> C1 : k, l\nC1 <-> O : m, n", open="O", k=1.0, l=0.5, m=2.0, n=0.3)
-    equal(answer(kernel), answer(same))
 
 
 def test_quantities(x64):

@@ -35,29 +35,24 @@ def write_abf2(path, channels, *, interval=100.0, integers=True):
     strings = b"SSCH" + bytes(40) + "\0".join([*names, ""]).encode("latin-1")
     sections["strings"] = strings, len(strings), 1
     count, sweeps, samples = traces.shape
-    lengths = [(i * samples * count, samples * count) for i in range(sweeps)]
-    sections["synch"] = b"".join(struct.pack("<ii", *pair) for pair in lengths), 8, sweeps
+    size = samples * count
+    sections["synch"] = b"".join(struct.pack("<ii", i * size, size) for i in range(sweeps)), 8, sweeps
+    values = traces
     if integers:
-        gains = [gain * (telegraph or 1.0) for *_, gain, _, telegraph in channels]
-        offsets = [offset for *_, offset, _ in channels]
-        volts = (traces - np.reshape(offsets, (-1, 1, 1))) * np.reshape(gains, (-1, 1, 1))
-        values = np.rint(volts * RESOLUTION / RANGE)
+        scaled = np.array([(gain * (telegraph or 1), offset) for *_, gain, offset, telegraph in channels])
+        gains, offsets = scaled.T.reshape(2, -1, 1, 1)
+        values = np.rint((traces - offsets) * gains * RESOLUTION / RANGE)
         assert np.abs(values).max() < 2**15
-    else:
-        values = traces
     values = values.transpose(1, 2, 0).astype("<i2" if integers else "<f4")  # a sample of each channel in turn
     sections["data"] = values.tobytes(), values.itemsize, values.size
 
-    header = bytearray(BLOCK)
-    struct.pack_into("<4s4BII", header, 0, b"ABF2", 0, 0, 6, 2, BLOCK, sweeps)
-    struct.pack_into("<II", header, 16, 20200101, 0)
+    body, header = b"", bytearray(BLOCK)
+    struct.pack_into("<4s4BIIII", header, 0, b"ABF2", 0, 0, 6, 2, BLOCK, sweeps, 20200101, 0)
     struct.pack_into("<HH", header, 28, 1, 0 if integers else 1)
     struct.pack_into("<I", header, 60, 1)  # the program that wrote it: the first string
-    body, block = b"", 1
     for name, (content, size, entries) in sections.items():
-        struct.pack_into("<IIq", header, SECTIONS[name], block, size, entries)
-        padded = content + bytes(-len(content) % BLOCK)
-        body, block = body + padded, block + len(padded) // BLOCK
+        struct.pack_into("<IIq", header, SECTIONS[name], 1 + len(body) // BLOCK, size, entries)
+        body += content + bytes(-len(content) % BLOCK)
     path.write_bytes(bytes(header) + body)
     return path
 

@@ -56,17 +56,14 @@ def solution(resting, active, times, *, start=None, on=(), jumps=()):
         y = y + sum(vector for time, vector in jumps if time == begin)
         held[begin] = y
         if end is not None:
-            fed = any(a <= begin and end <= b for a, b in on)
-            key = (end - begin, fed)
+            key = (end - begin, any(a <= begin and end <= b for a, b in on))
             if key not in known:
-                known[key] = scipy.linalg.expm((active if fed else resting) * (end - begin))
+                known[key] = scipy.linalg.expm((active if key[1] else resting) * key[0])
             y = known[key] @ y
     return np.array([held[time] for time in times])
 
 
-@np.vectorize
-def _decimal(x):
-    return x if isinstance(x, Decimal) else Decimal(float(x))
+_decimal = np.vectorize(lambda x: x if isinstance(x, Decimal) else Decimal(float(x)))
 
 
 def expm(matrix, duration):

@@ -1,22 +1,22 @@
 """The table of `forms`: what once failed, and a choice of all else; and spike times that are in no order."""
 
+import functools
 import os
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import synkin
-from tests.matrix import calls, cells, forms
+from tests.matrix import calls, forms
 from tests.matrix.transforms import MODES, ON_DEVICES
 
-PAIRS, TRIPLES = 45, 30  # so many cells are tried, which takes some minutes
 
-
-@pytest.mark.parametrize("cell", cells.KNOWN, ids=str)
+@pytest.mark.parametrize("cell", forms.KNOWN, ids=str)
 def test_what_once_failed(cell):
     assert forms.try_cell(cell) is None
 
@@ -24,7 +24,8 @@ def test_what_once_failed(cell):
 @pytest.mark.wide
 @pytest.mark.parametrize("mode", MODES)
 def test_cells(mode):
-    chosen = dict.fromkeys((*cells.KNOWN_TOO, *cells.covering(2, PAIRS), *cells.covering(3, TRIPLES)))
+    """So many of all pairs and triples that it takes some minutes."""
+    chosen = dict.fromkeys((*forms.KNOWN_TOO, *forms.covering(2, 45), *forms.covering(3, 30)))
     chosen = [cell for cell in chosen if cell.mode == mode and cell.transform not in ON_DEVICES]
     assert chosen
     assert [f"{cell}: {wrong}" for cell in chosen if (wrong := forms.try_cell(cell))] == []
@@ -33,7 +34,7 @@ def test_cells(mode):
 @pytest.mark.wide
 def test_cells_on_four_devices():
     """In a process that has them."""
-    command = [sys.executable, "-m", "tests.matrix.forms", "--devices", "--number", "120"]
+    command = [sys.executable, "-m", "tests.matrix.forms", "2", "120", "shard_map_on_4|sharded_input"]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.getcwd()}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -45,18 +46,15 @@ def test_unsorted_spike_times_are_sorted(name):
     params, times = kernel.Params(*calls.PARAMS[name]), jnp.asarray(calls.VALUES["times"][0], float)
     trains = np.array([[1.5, 2.25, 0.0, 0.0], [2.25, 0.5, 6.5, 1.5], [np.inf, 1.5, np.inf, 2.25]])
 
+    @jax.jit
+    @jax.vmap
+    @functools.partial(jax.grad, has_aux=True)
     def slopes_and_g(spike_times):
-        def loss(spike_times):
-            g = synkin.respond(kernel, params, spike_times, times)
-            return g.sum(), g
+        g = synkin.respond(kernel, params, spike_times, times)
+        return g.sum(), g
 
-        return jax.grad(loss, has_aux=True)(spike_times)
-
-    of_trains = jax.jit(jax.vmap(slopes_and_g))
-    order = np.argsort(trains, axis=1, kind="stable")
-    slopes, g = of_trains(jnp.asarray(trains, float))
-    sorted_slopes, expected = of_trains(jnp.asarray(np.sort(trains), float))
-    np.testing.assert_allclose(g, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.take_along_axis(np.asarray(slopes), order, 1), sorted_slopes, rtol=1e-5, atol=1e-6)
-    assert np.isfinite(g).all()
+    slopes, g = slopes_and_g(jnp.asarray(trains, float))
+    in_order = slopes_and_g(jnp.asarray(np.sort(trains), float))
+    slopes = np.take_along_axis(np.asarray(slopes), np.argsort(trains, axis=1, kind="stable"), 1)
+    chex.assert_trees_all_close((slopes, g), in_order, rtol=1e-5, atol=1e-6)
     assert np.ptp(g, axis=1).all()

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-DEVICES = 4
 VALUE, SLOPE, SECOND, SHAPE = "value", "slope", "second", "shape"
 
 
@@ -27,6 +26,14 @@ class Problem(NamedTuple):
         g = self.f(y)["g"]
         return jnp.sum(g * jnp.asarray(weights(g.shape), g.dtype))
 
+    def slope(self, y):
+        return self.along(jax.grad(self.loss)(y))
+
+    def along(self, slopes):
+        """Slopes in the direction."""
+        leaves = zip(jax.tree.leaves(slopes), jax.tree.leaves(self.direction), strict=True)
+        return sum(jnp.sum(x * jnp.asarray(y, jnp.asarray(x).dtype)) for x, y in leaves)
+
 
 def weights(shape):
     return np.cos(np.arange(int(np.prod(shape)))).reshape(shape)
@@ -40,110 +47,84 @@ def _rows(out):
     return [jax.tree.map(lambda x, i=i: x[i], out) for i in range(2)]
 
 
-def _dot(a, b):
-    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return sum(jnp.sum(x * jnp.asarray(y, jnp.asarray(x).dtype)) for x, y in leaves)
-
-
 def _scan(f):
     return lambda ys: jax.lax.scan(lambda count, y: (count + 1, f(y)), 0, ys)[1]
 
 
-def _slope(p):
-    return lambda y: _dot(jax.grad(p.loss)(y), p.direction)
-
-
-def _flat(p):
-    """f of the leaves of y, and those."""
+def _split(p, devices=4, whole=False):
+    """Under shard_map; or only the input lies on several devices."""
     leaves, structure = jax.tree.flatten(p.y)
-    return lambda *leaves: p.f(jax.tree.unflatten(structure, leaves)), leaves
+    specs = tuple(p.split(np.shape(x)) for x in leaves)
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("synapses",))
+    f = lambda *leaves: p.f(jax.tree.unflatten(structure, leaves))  # noqa: E731
+    if whole:
+        leaves = [jax.device_put(x, NamedSharding(mesh, spec)) for x, spec in zip(leaves, specs, strict=True)]
+    else:
+        f = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=jax.tree.map(lambda x: p.split(x.shape), p.shapes()))
+    return [jax.jit(f)(*leaves)]
 
 
-def _shard_map(p, devices):
-    f, leaves = _flat(p)
-    return jax.jit(
-        jax.shard_map(
-            f,
-            mesh=_mesh(devices),
-            in_specs=tuple(p.split(np.shape(x)) for x in leaves),
-            out_specs=jax.tree.map(lambda x: p.split(x.shape), p.shapes()),
-        )
-    )(*leaves)
-
-
-def _sharded_input(p):
-    f, leaves = _flat(p)
-    put = [jax.device_put(x, NamedSharding(_mesh(DEVICES), p.split(np.shape(x)))) for x in leaves]
-    return jax.jit(f)(*put)
-
-
-def _mesh(devices):
-    return Mesh(np.array(jax.devices()[:devices]), ("synapses",))
-
-
-# Name: what comes out, and the transformation, which gives a list of results that should all be the same.
-TRANSFORMS: dict[str, tuple[str, Callable[[Problem], list]]] = {
-    "eager": (VALUE, lambda p: [p.f(p.y)]),
-    "jit": (VALUE, lambda p: [jax.jit(p.f)(p.y)]),
-    "vmap": (VALUE, lambda p: _rows(jax.vmap(p.f)(_pair(p.y)))),
-    "scan": (VALUE, lambda p: _rows(_scan(p.f)(_pair(p.y)))),
-    "map": (VALUE, lambda p: _rows(jax.lax.map(p.f, _pair(p.y)))),
-    "cond": (VALUE, lambda p: [jax.lax.cond(jnp.asarray(True), p.f, p.f, p.y)]),
-    "checkpoint": (VALUE, lambda p: [jax.checkpoint(p.f)(p.y)]),
-    "eval_shape": (SHAPE, lambda p: [jax.eval_shape(p.f, p.y)]),
-    "make_jaxpr": (SHAPE, lambda p: [jax.make_jaxpr(p.f, return_shape=True)(p.y)[1]]),
-    "vmap of jit": (VALUE, lambda p: _rows(jax.vmap(jax.jit(p.f))(_pair(p.y)))),
-    "jit of vmap of scan": (
-        VALUE,
-        lambda p: [row for rows in _rows(jax.jit(jax.vmap(_scan(p.f)))(_pair(_pair(p.y)))) for row in _rows(rows)],
-    ),
-    "grad": (SLOPE, lambda p: [_slope(p)(p.y)]),
-    "jvp": (SLOPE, lambda p: [jax.jvp(p.loss, (p.y,), (p.direction,))[1]]),
-    "linearize": (SLOPE, lambda p: [jax.linearize(p.loss, p.y)[1](p.direction)]),
-    "jit of grad": (SLOPE, lambda p: [jax.jit(_slope(p))(p.y)]),
-    "vmap of grad": (SLOPE, lambda p: list(jax.vmap(_slope(p))(_pair(p.y)))),
-    "grad of jit": (SLOPE, lambda p: [_dot(jax.grad(jax.jit(p.loss))(p.y), p.direction)]),
-    "grad of checkpoint": (SLOPE, lambda p: [_dot(jax.grad(jax.checkpoint(p.loss))(p.y), p.direction)]),
-    "grad of vmap": (
-        SLOPE,
-        lambda p: [_dot(jax.grad(lambda y: jax.vmap(p.loss)(_pair(y)).mean())(p.y), p.direction)],
-    ),
-    "grad of scan": (SLOPE, lambda p: [_dot(jax.grad(lambda y: _scan(p.loss)(_pair(y)).mean())(p.y), p.direction)]),
-    "jvp of grad": (SECOND, lambda p: [jax.jvp(_slope(p), (p.y,), (p.direction,))[1]]),
-    "donated": (VALUE, lambda p: [jax.jit(p.f, donate_argnums=0)(p.y)]),
-    "shard_map": (VALUE, lambda p: [_shard_map(p, 1)]),
-    "shard_map on 4": (VALUE, lambda p: [_shard_map(p, DEVICES)]),
-    "sharded input": (VALUE, lambda p: [_sharded_input(p)]),
+# A list of results that should all be the same, by what comes out.
+_BY_KIND: dict[str, dict[str, Callable[[Problem], list]]] = {
+    VALUE: {
+        "eager": lambda p: [p.f(p.y)],
+        "jit": lambda p: [jax.jit(p.f)(p.y)],
+        "vmap": lambda p: _rows(jax.vmap(p.f)(_pair(p.y))),
+        "scan": lambda p: _rows(_scan(p.f)(_pair(p.y))),
+        "map": lambda p: _rows(jax.lax.map(p.f, _pair(p.y))),
+        "cond": lambda p: [jax.lax.cond(jnp.asarray(True), p.f, p.f, p.y)],
+        "checkpoint": lambda p: [jax.checkpoint(p.f)(p.y)],
+        "vmap of jit": lambda p: _rows(jax.vmap(jax.jit(p.f))(_pair(p.y))),
+        "jit of vmap of scan": lambda p: [
+            x for row in _rows(jax.jit(jax.vmap(_scan(p.f)))(_pair(_pair(p.y)))) for x in _rows(row)
+        ],
+        "donated": lambda p: [jax.jit(p.f, donate_argnums=0)(p.y)],
+        "shard_map": lambda p: _split(p, devices=1),
+        "shard_map on 4": _split,
+        "sharded input": lambda p: _split(p, whole=True),
+    },
+    SHAPE: {
+        "eval_shape": lambda p: [jax.eval_shape(p.f, p.y)],
+        "make_jaxpr": lambda p: [jax.make_jaxpr(p.f, return_shape=True)(p.y)[1]],
+    },
+    SLOPE: {
+        "grad": lambda p: [p.slope(p.y)],
+        "jvp": lambda p: [jax.jvp(p.loss, (p.y,), (p.direction,))[1]],
+        "linearize": lambda p: [jax.linearize(p.loss, p.y)[1](p.direction)],
+        "jit of grad": lambda p: [jax.jit(p.slope)(p.y)],
+        "vmap of grad": lambda p: list(jax.vmap(p.slope)(_pair(p.y))),
+        "grad of jit": lambda p: [p.along(jax.grad(jax.jit(p.loss))(p.y))],
+        "grad of checkpoint": lambda p: [p.along(jax.grad(jax.checkpoint(p.loss))(p.y))],
+        "grad of vmap": lambda p: [p.along(jax.grad(lambda y: jax.vmap(p.loss)(_pair(y)).mean())(p.y))],
+        "grad of scan": lambda p: [p.along(jax.grad(lambda y: _scan(p.loss)(_pair(y)).mean())(p.y))],
+    },
+    SECOND: {"jvp of grad": lambda p: [jax.jvp(p.slope, (p.y,), (p.direction,))[1]]},
 }
+TRANSFORMS = {name: (kind, transform) for kind, row in _BY_KIND.items() for name, transform in row.items()}
 ON_DEVICES = ("shard_map on 4", "sharded input")  # in a process that was started with so many
 SPLITTING = ("shard_map", *ON_DEVICES)
 STACKING = ("vmap", "scan", "map", "vmap of jit", "jit of vmap of scan", "vmap of grad", "grad of vmap", "grad of scan")
 
+# Of each, the flag of JAX, what it is by default, and what it is in the mode.
 MODES = {
-    "default": {},
-    "x64": {"jax_enable_x64": True},
-    "strict": {"jax_numpy_dtype_promotion": "strict"},
-    "rank": {"jax_numpy_rank_promotion": "raise"},
-    "debug_nans": {"jax_debug_nans": True},
-    "disable_jit": {"jax_disable_jit": True},
-}
-_USUAL = {
-    "jax_enable_x64": False,
-    "jax_numpy_dtype_promotion": "standard",
-    "jax_numpy_rank_promotion": "allow",
-    "jax_debug_nans": False,
-    "jax_disable_jit": False,
+    "default": None,
+    "x64": ("jax_enable_x64", False, True),
+    "strict": ("jax_numpy_dtype_promotion", "standard", "strict"),
+    "rank": ("jax_numpy_rank_promotion", "allow", "raise"),
+    "debug_nans": ("jax_debug_nans", False, True),
+    "disable_jit": ("jax_disable_jit", False, True),
 }
 
 
 @contextmanager
-def mode(**flags):
-    """JAX as it is by default but for these flags."""
-    before = {name: getattr(jax.config, name) for name in _USUAL}
+def mode(name):
+    """JAX as it is by default but for one flag."""
+    flags = {flag: (usual, there) for flag, usual, there in filter(None, MODES.values())}
+    before = {flag: getattr(jax.config, flag) for flag in flags}
     try:
-        for name, setting in (_USUAL | flags).items():
-            jax.config.update(name, setting)
+        for flag, (usual, there) in flags.items():
+            jax.config.update(flag, there if MODES[name] and MODES[name][0] == flag else usual)
         yield
     finally:
-        for name, setting in before.items():
-            jax.config.update(name, setting)
+        for flag, setting in before.items():
+            jax.config.update(flag, setting)

@@ -6,6 +6,8 @@
 
 ``...`` stands for what varies, such as the 32 of float32. In command_line.txt, ``@ name: text`` is a file that lies in
 the folder in which the commands run. The names that Python may use are those of `NAMES`.
+
+    python -m tests.messages.corpus    # puts what is said today in the place of sentences that are said no more
 """
 
 import collections
@@ -13,6 +15,7 @@ import contextlib
 import io
 import re
 import shlex
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +33,8 @@ except ImportError:  # optional
 
 FOLDER = Path(__file__).parent
 # An argument, or what a sentence about a scheme, a sum or an object begins with.
-NAMED = re.compile(
-    r"`\w+(\.\w+)*`|COMMAND"
-    r"|^\w+: (AMPA|Alpha|Line \d+|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum)\b"
-)
+_BEGINNINGS = r"AMPA|Alpha|Line \d+|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum"
+NAMED = re.compile(rf"`\w+(\.\w+)*`|COMMAND|^\w+: ({_BEGINNINGS})\b")
 
 
 class Row(NamedTuple):
@@ -90,26 +91,13 @@ def is_sentence(row: Row, said: str) -> bool:
     return bool(named and re.fullmatch(r"[^\n]+\.", said)) and not re.search(r"Tracer|synkin\.kernels\.", said)
 
 
-def rewrite() -> None:
-    """Put what is said today in the place of sentences that are said no more."""
-    for row in rows():
-        said = re.sub(r"(traced array of (float|complex))\d+", r"\1...", say(row.code))
-        if not matches(row.said, said):
-            path = FOLDER / f"{row.file}.txt"
-            lines = path.read_text().splitlines()
-            print(f"{path.name}, line {row.line + 1}\n- {lines[row.line]}\n+ {said}")
-            lines[row.line] = said
-            path.write_text("\n".join(lines) + "\n")
-
-
 # Names of the rows ----------------------------------------------------------------------------------------------------
 
 
 def fit(**given):
     """A fit of tau of expon to a decay, but for what is given."""
     usual = {"kernel": synkin.expon, "params": synkin.expon.Params(), "spike_times": [0.0], "times": TIMES}
-    usual |= {"trace": np.exp(-TIMES / 5), "free": "tau", "progress": False, "starts": 1}
-    return synkin.fit(**usual | given)
+    return synkin.fit(**usual | {"trace": np.exp(-TIMES / 5), "free": "tau", "progress": False, "starts": 1} | given)
 
 
 def scheme(*lines, text="C0 + glu <-> C1 : kon, koff\nC1 <-> O : beta, alpha\n", open="O", **rates):
@@ -122,9 +110,8 @@ def named(name, rate):
     """A receptor with a name and a rate of one's choice."""
     params = collections.namedtuple("Params", [rate, "T", "T_dur"], defaults=[1.0, 1.0, 1.0])
     state = collections.namedtuple("State", ["g", "pulse_left"])
-    return synkin.receptor(
-        lambda p, y, T: {"g": T * (1 - y.g) - getattr(p, rate) * y.g}, params, state, name=name, methods=("exp_euler",)
-    )
+    slopes = lambda p, y, T: {"g": T * (1 - y.g) - getattr(p, rate) * y.g}  # noqa: E731
+    return synkin.receptor(slopes, params, state, name=name, methods=("exp_euler",))
 
 
 def deleted():
@@ -136,17 +123,42 @@ def deleted():
 
 TIMES = np.arange(0.0, 20.0, 0.5)
 SPIKES = np.zeros((5, 3), bool)
-NAMES = (
-    {name: getattr(synkin, name) for name in synkin.__all__}
-    | {name: getattr(synkin.schemes, name) for name in ("nmda5", "vargas2004")}
-    | {"synkin": synkin, "tm": synkin.tsodyks_markram, "np": np, "jax": jax, "jnp": jnp, "jit": jax.jit, "u": saiunit}
-    | {"fit": fit, "scheme": scheme, "named": named, "deleted": deleted}
-    | {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
-    # Of ampa at rest, three synapses over five steps; of alpha at rest, two synapses.
-    | {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKES, "nans": jnp.full(3, jnp.nan)}
-    | {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}
-    | {"times": TIMES, "trace": np.exp(-TIMES / 5)}
-    # Three numbers of which one is masked; dates, objects and strings in the place of spikes.
-    | {"masked": np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])}
-    | {"dates": np.zeros((5, 3), "M8[s]"), "objects": np.full((5, 3), None), "strings": np.full((5, 3), "a")}
-)
+NAMES = {name: getattr(synkin, name) for name in synkin.__all__}
+NAMES |= {name: getattr(synkin.schemes, name) for name in ("nmda5", "vargas2004")}
+NAMES |= {
+    "synkin": synkin,
+    "tm": synkin.tsodyks_markram,
+    "np": np,
+    "jax": jax,
+    "jnp": jnp,
+    "jit": jax.jit,
+    "u": saiunit,
+}
+NAMES |= {"fit": fit, "scheme": scheme, "named": named, "deleted": deleted}
+NAMES |= {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
+# Of ampa at rest, three synapses over five steps; of alpha at rest, two synapses.
+NAMES |= {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKES, "nans": jnp.full(3, jnp.nan)}
+NAMES |= {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}
+NAMES |= {"times": TIMES, "trace": np.exp(-TIMES / 5)}
+# Three numbers of which one is masked; dates, objects and strings in the place of spikes.
+NAMES |= {"masked": np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])}
+NAMES |= {"dates": np.zeros((5, 3), "M8[s]"), "objects": np.full((5, 3), None), "strings": np.full((5, 3), "a")}
+
+
+def rewrite() -> None:
+    """Put what is said today in the place of sentences that are said no more."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name, text in files().items():
+            Path(name).write_text(text)
+        for row in rows():
+            said = re.sub(r"(traced array of (float|complex))\d+", r"\1...", say(row.code))
+            if not matches(row.said, said):
+                path = FOLDER / f"{row.file}.txt"
+                lines = path.read_text().splitlines()
+                print(f"{path.name}, line {row.line + 1}\n- {lines[row.line]}\n+ {said}")
+                lines[row.line] = said
+                path.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    rewrite()

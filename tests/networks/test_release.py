@@ -67,14 +67,13 @@ def by_sums(params, times):
 
 def test_numbers_worked_out_by_hand(dtype):
     """20 spikes at 20 Hz; 5 at 50 Hz through x, y and z of tmgsyn, tau_1 being 3."""
-    digits = lambda values: [f"{r:.5f}" for r in np.asarray(values)]  # noqa: E731
-    of_20 = {p: np.asarray(release(p, TWENTY, dtype=dtype)) for p in (DEPRESSING, FACILITATING)}
-    assert digits(of_20[DEPRESSING][[0, 1, 2, 19]]) == ["0.50000", "0.26515", "0.15483", "0.05713"]
-    assert digits(of_20[FACILITATING][[0, 1, 2, 19]]) == ["0.03000", "0.05533", "0.07574", "0.15797"]
-    for params, expected in zip(
-        ACTIVE, ("0.50000 0.25526 0.13635 0.07859 0.05052", "0.04000 0.07502 0.10277 0.12279 0.13587"), strict=False
+    for params, times, shown, expected in (
+        (DEPRESSING, TWENTY, [0, 1, 2, 19], "0.50000 0.26515 0.15483 0.05713"),
+        (FACILITATING, TWENTY, [0, 1, 2, 19], "0.03000 0.05533 0.07574 0.15797"),
+        (ACTIVE[0], 0.4 * TWENTY, range(5), "0.50000 0.25526 0.13635 0.07859 0.05052"),
+        (ACTIVE[1], 0.4 * TWENTY, range(5), "0.04000 0.07502 0.10277 0.12279 0.13587"),
     ):
-        assert digits(release(params, 0.4 * TWENTY, dtype=dtype)[:5]) == expected.split()
+        assert " ".join(f"{r:.5f}" for r in np.asarray(release(params, times, dtype=dtype))[[*shown]]) == expected
 
 
 @pytest.mark.parametrize("params", [FACILITATING, Params(1.0, 5.0, 3.0), *ACTIVE[1:]])
@@ -122,14 +121,15 @@ def vector(v):
     return tsodyks_markram.release(Params(*v[:4]), jnp.append(v[4:], jnp.inf))
 
 
-@jax.jit
-def jacobians(v):
-    return jax.jacfwd(vector)(v), jax.jacrev(vector)(v)
+def ran(v):
+    """Those of a run, and of the state that it begins with."""
+    return tsodyks_markram.run(Params(*v[:4]), np.isin(np.arange(50), [0, 7, 8, 40]), 0.5, state=State(*v[4:]))[1]
 
 
-def test_limits_and_gradients(x64, quickly_compiled):
+@pytest.mark.parametrize("mode", [jax.jacrev, pytest.param(jax.jacfwd, marks=pytest.mark.wide)])
+def test_limits_and_gradients(mode, x64, quickly_compiled):
     """In each parameter and each time, unsorted; where one is 0 that is the limit from the right, as of tiny ones."""
-    values, order = jax.jit(vector), [5, 1, 0, 7, 2, 3, 6, 4]
+    values, jacobians, order = jax.jit(vector), jax.jit(mode(vector)), [5, 1, 0, 7, 2, 3, 6, 4]
     gradient = partial(differences.gradient, values, one_by_one=True)
     for params in ZERO:
         v = np.concatenate([params, TIMES])
@@ -137,29 +137,20 @@ def test_limits_and_gradients(x64, quickly_compiled):
         tiny = np.where((v == 0) & (np.arange(12) > 0), 1e-30, v)
         close(values(tiny), values(v), rtol=1e-12)
         assert np.isfinite(jacobians(tiny)).all()
-        for got in jacobians(v):
-            close(got[:, :4], gradient(v, rule=differences.RIGHT)[:4].T, rtol=1e-6, atol=1e-9)
+        close(jacobians(v)[:, :4], gradient(v, rule=differences.RIGHT)[:4].T, rtol=1e-6, atol=1e-9)
     for params in (DEPRESSING._replace(tau_fac=20.0, tau_psc=3.0), *ACTIVE[1:4]):
         v = np.concatenate([params, TIMES[order]])
-        for got in jacobians(v):
-            assert differences.relative_error(got, gradient(v, h=1e-5).T) < 1e-6
-            assert not got[-1].any()
+        assert differences.relative_error(jacobians(v), gradient(v, h=1e-5).T) < 1e-6
+        assert not jacobians(v)[-1].any()
     # Spikes at one time act one after the other.
     for U, expected in ((0.5, [0.5, 0.375]), (1.0, [1.0, 0.0])):
         v = np.array([U, 100.0, 100.0, 0.0, *[4.0] * 2, *[np.inf] * 6])
-        close(values(v)[:2], expected, rtol=1e-12)
-        equal(values(v)[2:], 0)
+        close(values(v), [*expected, *[0.0] * 7], rtol=1e-12)
         assert np.isfinite(jacobians(v)).all()
-        assert not np.asarray(jacobians(v))[:, :, 6:].any()
-
-
-def test_gradient_of_a_run(x64, quickly_compiled):
-    spikes = np.isin(np.arange(100), [0, 7, 8, 40, 99])
-    f = lambda v: tsodyks_markram.run(Params(*v[:4]), spikes, 0.5, state=State(*v[4:]))[1]  # noqa: E731
+        assert not jacobians(v)[:, 6:].any()
     v = np.array([0.2, 30.0, 20.0, 30.0, 0.1, 0.3, 0.2])
-    expected = differences.gradient(jax.jit(f), v, one_by_one=True).T
-    for got in jax.jit(lambda v: (jax.jacfwd(f)(v), jax.jacrev(f)(v)))(v):
-        assert differences.relative_error(got, expected) < 1e-6
+    expected = differences.gradient(jax.jit(ran), v, one_by_one=True).T
+    assert differences.relative_error(jax.jit(mode(ran))(v), expected) < 1e-6
 
 
 # Times and numbers of every kind
@@ -175,12 +166,9 @@ def test_times_and_numbers_of_every_kind(x64):
         close(release(FACILITATING, xp.asarray(padded[order])), expected[order], rtol=1e-6)
     assert not release(FACILITATING, np.full(10, np.inf)).any()
     assert release(FACILITATING, np.zeros(0)).shape == (0,)
+    whole = TIMES.astype(int)
     for given in (Params(0.5, 800, 20), Params(np.float64(0.5), np.int32(800), jnp.float32(20))):
-        close(
-            tsodyks_markram.release(given, TIMES.astype(int)),
-            by_sums(Params(0.5, 800.0, 20.0), TIMES.astype(int)),
-            rtol=1e-6,
-        )
+        close(tsodyks_markram.release(given, whole), by_sums(Params(0.5, 800.0, 20.0), whole), rtol=1e-6)
     U, many = jnp.array([0.2, 0.6]), np.array([padded, padded[order]])
     got = jax.jit(jax.vmap(lambda U, t: tsodyks_markram.release(FACILITATING._replace(U=U), t)))(U, many)
     for row, u, t in zip(got, U, many, strict=True):
@@ -201,10 +189,11 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
     spikes = np.zeros((80, 2), bool)
     spikes[rows, 0], spikes[[3, 20], 1] = True, True
     state = tsodyks_markram.init(params, (2,), dtype=dtype)
-    stepped = _scan(params, state, spikes, dt)
+    step = lambda params, dt, *now: tsodyks_markram.step(params, now[0], 0.0, now[1], dt)  # noqa: E731
+    steps = jax.jit(lambda params, state, dt: jax.lax.scan(partial(step, params, dt), state, spikes))
     whole = run(params, spikes, dt, dtype=dtype)
-    same(stepped, whole, rtol=tolerance)
-    got = stepped[1]
+    same(steps(params, state, dt), whole, rtol=tolerance)
+    got = whole[1]
     assert (got.shape, got.dtype) == ((80, 2), dtype)
     close(got[rows, 0], by_sums(params, dt * np.array(rows)), rtol=10 * tolerance)
     close(got[[3, 20], 1], by_sums(params, [1.5, 10.0]), rtol=10 * tolerance)
@@ -212,11 +201,6 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(params, dtype):
     half, first = run(params, spikes[:40], dt, state=state)
     final, rest = run(params, spikes[40:], dt, state=half)
     same((final, jnp.concatenate([first, rest])), whole, rtol=10 * tolerance)
-
-
-@jax.jit
-def _scan(params, state, spikes, dt):
-    return jax.lax.scan(lambda state, spike: tsodyks_markram.step(params, state, 0.0, spike, dt), state, spikes)
 
 
 def test_a_step_keeps_structure_shape_and_dtype(dtype):
@@ -232,13 +216,14 @@ def test_a_step_keeps_structure_shape_and_dtype(dtype):
 
 def test_without_a_spike_nothing_is_released():
     """And what is active of a state may be left out, where it is 0."""
-    params, state = Params(0.5, 100.0, 50.0, 10.0), State(jnp.full(2, 0.3), [0.4, 0.4], jnp.full(2, 0.3))
-    moved, released = tsodyks_markram.step(params, state, 0.0, False, 10.0)
-    depleted = 0.1 * math.exp(-0.1) + 0.3 * not_back(params, 10.0)
+    p, step = Params(0.5, 100.0, 50.0), tsodyks_markram.step
+    lasting, depleted = p._replace(tau_psc=10.0), 0.1 * math.exp(-0.1)
+    moved, released = step(lasting, State(jnp.full(2, 0.3), [0.4, 0.4], jnp.full(2, 0.3)), 0.0, False, 10.0)
     equal(released, 0)
-    close(np.transpose(moved), [[0.3 * math.exp(-0.2), depleted, 0.3 * math.exp(-1)]] * 2, rtol=1e-6)
-    moved, _ = tsodyks_markram.step(Params(0.5, 100.0, 50.0), State(jnp.asarray(0.3), 0.4), 0.0, False, 10.0)
-    close(moved, [0.3 * math.exp(-0.2), 0.4 * math.exp(-0.1), 0], rtol=1e-6)
+    expected = [0.3 * math.exp(-0.2), depleted + 0.3 * not_back(lasting, 10.0), 0.3 * math.exp(-1)]
+    close(np.transpose(moved), [expected] * 2, rtol=1e-6)
+    moved, _ = step(p, State(jnp.asarray(0.3), 0.4), 0.0, False, 10.0)
+    close(moved, [0.3 * math.exp(-0.2), 4 * depleted, 0], rtol=1e-6)
 
 
 def test_released_is_the_weight_of_a_linear_kernel(x64):
@@ -282,27 +267,20 @@ def assert_alike(got, params, times):
 
 @BOTH
 def test_random_release_has_the_mean_and_the_covariance_of_binomial_sites(params):
-    times = TIMES[:7]
+    """And so have steps, where each of many synapses draws for itself."""
     keys = jax.random.split(jax.random.key(0), TRIALS)
-    got = np.asarray(jax.vmap(lambda key: tsodyks_markram.release(params, times, key=key, n=SITES))(keys))
+    got = np.asarray(jax.vmap(lambda key: tsodyks_markram.release(params, TIMES[:7], key=key, n=SITES))(keys))
     assert got.shape == (TRIALS, 7)
-    close(got * SITES, np.round(got * SITES), atol=1e-5)
-    assert_alike(got, params, times)
-
-
-@BOTH
-def test_random_steps_have_them_too(params):
-    """Each of many synapses draws for itself."""
-    rows, dt, key = np.array([0, 3, 4, 20, 60]), 2.0, jax.random.key(1)
+    rows, dt = np.array([0, 3, 4, 20, 60]), 2.0
     spikes = np.broadcast_to(np.isin(np.arange(61), rows)[:, None], (61, TRIALS))
-
-    state, got = run(params, spikes, dt, key=key, n=SITES)
-    assert_alike(np.asarray(got)[rows].T, params, rows * dt)
-    for part in (state.depleted, state.active):
+    state, steps = run(params, spikes, dt, key=jax.random.key(1), n=SITES)
+    for part in (got, state.depleted, state.active):
         close(part * SITES, np.round(part * SITES), atol=1e-5)
+    assert_alike(got, params, TIMES[:7])
+    assert_alike(np.asarray(steps)[rows].T, params, rows * dt)
     assert (state.active <= state.depleted).all()
     assert bool(state.active.any()) == bool(params.tau_psc)
-    assert not np.asarray(got)[np.isin(np.arange(61), rows, invert=True)].any()
+    assert not np.asarray(steps)[np.isin(np.arange(61), rows, invert=True)].any()
 
 
 def test_what_is_random_is_the_key_s():
@@ -312,11 +290,8 @@ def test_what_is_random_is_the_key_s():
     assert any((draw(jax.random.key(i), RANDOM) != draw(key, RANDOM)).any() for i in range(4))
     assert draw(jax.random.PRNGKey(3), RANDOM).shape == (4,)
     # At the limits there is no chance.
-    for params, expected in (
-        ((1.0, 0.0, 0.0), [1, 0, 1, 1]),
-        ((0.0, 9.0, 9.0), [0] * 4),
-        ((1.0, 1e30, 9.0), [0, 0, 1, 0]),
-    ):
+    limits = ((1.0, 0.0, 0.0), [1, 0, 1, 1]), ((0.0, 9.0, 9.0), [0] * 4), ((1.0, 1e30, 9.0), [0, 0, 1, 0])
+    for params, expected in limits:
         equal(draw(key, Params(*params)), expected)
     _, two = tsodyks_markram.run(RANDOM, np.ones((50, 2), bool), 20.0, key=key, n=SITES)
     assert (two[:, 0] != two[:, 1]).any()
@@ -339,14 +314,10 @@ def test_what_is_traced_and_out_of_range_gives_nan(options):
         return tsodyks_markram.release(params, times, **options), step, runs
 
     right = RANDOM._replace(tau_psc=1.0)
-    for name, values in (
-        ("U", (1.5, -0.1, np.nan)),
-        ("tau_rec", (-1.0, np.inf)),
-        *(("tau_fac", (-1.0,)), ("tau_psc", (-1.0,))),
-    ):
-        for value in values:
-            got = calls(right._replace(**{name: value}), TIMES)
-            assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(got)), (name, value)
+    wrong = {"U": (1.5, -0.1, np.nan), "tau_rec": (-1.0, np.inf), "tau_fac": (-1.0,), "tau_psc": (-1.0,)}
+    for name, value in ((name, value) for name, values in wrong.items() for value in values):
+        got = calls(right._replace(**{name: value}), TIMES)
+        assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(got)), (name, value)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(calls(right, TIMES)))
     if not options:
         close(calls(right, TIMES)[0], tsodyks_markram.release(right, TIMES), rtol=1e-6)
@@ -359,8 +330,7 @@ def test_traced_spikes_and_steps_that_are_none_give_nan():
     step = jax.jit(lambda spike, dt: tsodyks_markram.step(RANDOM, state, 0.0, spike, dt))
     equal(np.isnan(step(np.array([1.0, np.nan]), 0.1)[1]), [False, True])
     assert np.isnan(step(np.array([1.0, 0.0]), -0.1)[0].u[0])
-    _, released = run(RANDOM, np.array([[1.0, 1.0], [0.5, 1.0]]), 0.1)
-    equal(np.isnan(released).any(axis=0), [True, False])
+    equal(np.isnan(run(RANDOM, np.array([[1.0, 1.0], [0.5, 1.0]]), 0.1)[1]).any(axis=0), [True, False])
 
 
 # Units, and as a thing
@@ -403,13 +373,12 @@ def test_it_is_frozen_hashable_and_the_only_one_and_compiles_once():
 
 
 def test_presets(x64):
-    expected = {
+    assert {name: preset.params for name, preset in presets.RELEASE.items()} == {
         "DEPRESSING_TSODYKS_1998": (0.5, 800, 0, 0),
         "FACILITATING_MARKRAM_1998": (0.03, 130, 530, 0),
         "EXCITATORY_TSODYKS_2000": (0.5, 800, 0, 3),
         "INHIBITORY_TSODYKS_2000": (0.04, 100, 1000, 3),
     }
-    assert {name: preset.params for name, preset in presets.RELEASE.items()} == expected
     for name, preset in presets.RELEASE.items():
         assert preset is getattr(presets, name)
         assert isinstance(preset.params, Params)

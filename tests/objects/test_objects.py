@@ -13,28 +13,15 @@ import pytest
 
 import synkin
 from synkin import environ
-from synkin.objects import receptors
 from tests.helpers import samples
+from tests.helpers.sentences import cases
 
-DT = 0.125
-OBJECTS = {
-    "AMPA": synkin.ampa,
-    "GABAa": synkin.gabaa,
-    "BioNMDA": synkin.bionmda,
-    "Alpha": synkin.alpha,
-    "Expon": synkin.expon,
-    "DualExpon": synkin.dual_expon,
-}
+DT, STEPS = 0.125, 20
+OBJECTS = {"AMPA": synkin.ampa, "GABAa": synkin.gabaa, "BioNMDA": synkin.bionmda, "Alpha": synkin.alpha,
+           "Expon": synkin.expon, "DualExpon": synkin.dual_expon}  # fmt: skip
 RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
-VARIABLES = {
-    "AMPA": ("g", "spike_arrival_time"),
-    "GABAa": ("g", "spike_arrival_time"),
-    "BioNMDA": ("g", "x", "spike_arrival_time"),
-    "Alpha": ("g", "h"),
-    "Expon": ("g",),
-    "DualExpon": ("g_rise", "g_decay"),
-}
-STEPS = 20
+VARIABLES = {"AMPA": "g spike_arrival_time", "GABAa": "g spike_arrival_time", "BioNMDA": "g x spike_arrival_time",
+             "Alpha": "g h", "Expon": "g", "DualExpon": "g_rise g_decay"}  # fmt: skip
 TOLERANCE = {"rtol": 2e-5, "atol": 1e-6}  # two compilations of the same formulas
 QUIET = np.zeros(3, bool)
 TM = synkin.tsodyks_markram
@@ -42,8 +29,13 @@ RELEASE = TM.Params(0.4, np.array([30.0, 10.0, 0.0]), 12.0)
 equal, close = chex.assert_trees_all_equal, functools.partial(chex.assert_trees_all_close, **TOLERANCE)
 
 
-@pytest.fixture(params=OBJECTS)
+def wide(every, quick):
+    return [pytest.param(*np.atleast_1d(case), marks=[pytest.mark.wide] * (case not in quick)) for case in every]
+
+
+@pytest.fixture(params=wide(OBJECTS, ["BioNMDA", "Alpha", "DualExpon"]))
 def name(request):
+    """Those with variables of their own; the others walk the same path."""
     return request.param
 
 
@@ -78,25 +70,22 @@ def updated(synapse, rows):
     return jnp.stack([synapse.update(row) for row in rows])
 
 
-# The kernel's numbers
+EULER, EXACT = ([(name, method) for name in OBJECTS] for method in ("exp_euler", "exact"))
+QUICK = [EULER[0], EULER[2], EULER[5], EXACT[1], EXACT[3]]
 
 
-BOTH = [(name, method) for name in OBJECTS for method in ("exp_euler", "exact")]
-DEAR = [("BioNMDA", "exact")]
-
-
-@pytest.mark.parametrize(
-    ("name", "method"), [pytest.param(*case, marks=[pytest.mark.wide] * (case in DEAR)) for case in BOTH]
-)
+@pytest.mark.parametrize(("name", "method"), wide(EULER + EXACT, QUICK))
 def test_updates_are_the_stepper_bit_for_bit(name, method, rng):
     """With parameters of each synapse; "exact" with a batch too, and in runs that go on where the one before ended."""
     kernel, batch = OBJECTS[name], None if method == "exp_euler" else 2
     given = samples.params(kernel, rng, (3,))
-    synapse, at_once = (make(name, 3 if batch else (2, 3), **given._asdict(), method=method) for _ in range(2))
-    for each in (synapse, at_once):
+    objects = [make(name, 3 if batch else (2, 3), **given._asdict(), method=method) for _ in range(3)]
+    for each in objects:
         each.init_state(batch)
+    synapse, at_once, other = objects
     params = jax.tree.map(lambda p: jnp.asarray(p, float), given)
     equal(synapse.params, params)
+    assert (synapse.kernel, type(synapse.params), type(synapse.state)) == (kernel, kernel.Params, kernel.State)
     rows = jnp.asarray(train(name, rng, (STEPS, 2, 3)))
     if batch:
         middle, first = synkin.simulate(kernel, params, rows[:10], DT, state=at_once.state, method=method)
@@ -105,7 +94,8 @@ def test_updates_are_the_stepper_bit_for_bit(name, method, rng):
         equal(at_once.state, final)
     stepper = jax.jit(lambda params: synkin.stepper(kernel, params, jnp.asarray(DT), method=method))(params)
     step = jax.jit(lambda stepper, carry, spike: stepper.step(carry, spike))
-    same = close if (name, method) in DEAR else equal  # a long chain, which XLA fuses one way here, another there
+    # A long chain, which XLA fuses one way here, another there.
+    same = close if (name, method) == ("BioNMDA", "exact") else equal
     carry = stepper.init((2, 3))
     for row in rows:
         got = synapse(row)
@@ -113,6 +103,8 @@ def test_updates_are_the_stepper_bit_for_bit(name, method, rng):
         same(got, expected)
     same(synapse.state, stepper.state(carry))
     chex.assert_trees_all_equal_shapes_and_dtypes(synapse.state, stepper.state(carry))
+    other.state = stepper.state(carry)  # from the functions back to an object
+    close(other.update(rows[0]), step(stepper, carry, rows[0])[1])
     if batch:
         close(jnp.concatenate([first, second])[-1], got)
         close(at_once.state, synapse.state)
@@ -124,17 +116,15 @@ def test_overlap_is_the_kernels(rng):
     spikes = train("AMPA", rng)
     run, stepped, restarting = (make("AMPA", 3, overlap=overlap) for overlap in ("ignore", "ignore", "restart"))
     _, expected = synkin.simulate(synkin.ampa, synkin.ampa.Params(), spikes, DT, overlap="ignore")
-    close(run.run(spikes), expected)
-    close(updated(stepped, spikes), expected)
+    close([run.run(spikes), updated(stepped, spikes)], [expected, expected])
     assert not np.allclose(restarting.run(spikes), expected, rtol=1e-2)
-    assert run.overlap == "ignore" and "overlap='ignore'" in repr(run)  # noqa: PT018
+    assert (run.overlap, "overlap='ignore'" in repr(run)) == ("ignore", True)
 
 
 def test_runs_of_no_steps_and_with_a_step_of_their_own(one_of_each, rng):
     ran, plain = (make(one_of_each, 3) for _ in range(2))
     spikes = train(one_of_each, rng)
-    for synapse in (ran, plain):
-        synapse.update(spikes[0])
+    equal(ran.update(spikes[0]), plain.update(spikes[0]))
     assert ran.run(np.zeros((0, 3))).shape == (0, 3)
     if one_of_each == "AMPA":
         equal(ran.spike_arrival_time.value, plain.spike_arrival_time.value)
@@ -158,28 +148,13 @@ def test_another_dt_acts_at_once(one_of_each):
     assert (g < 0.5).all()
 
 
-def test_stepping_over_to_the_functions_and_back(name, rng):
-    stays, leaves = make(name, 3), make(name, 3)
-    spikes = jnp.asarray(train(name, rng))
-    for row in spikes[:3]:
-        equal(stays.update(row), leaves.update(row))
-    assert leaves.kernel is OBJECTS[name]
-    assert (type(leaves.params), type(leaves.state)) == (leaves.kernel.Params, leaves.kernel.State)
-    leaves.state, g = jax.jit(leaves.kernel.step)(leaves.params, leaves.state, 0.0, spikes[3], DT)
-    close(g, stays.update(spikes[3]))
-    close(leaves.update(spikes[4]), stays.update(spikes[4]))
-
-
-# brainpy.state's interface
-
-
+@pytest.mark.parametrize("name", OBJECTS)
 def test_the_constructor_is_the_kernel_s(name):
     kind, kernel = getattr(synkin, name), OBJECTS[name]
-    arguments = inspect.signature(kind).parameters
+    arguments, last = inspect.signature(kind).parameters, kernel.Params._fields[-1]
     positional = [key for key, p in arguments.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    normalize = ["normalize"] * (name == "DualExpon")
-    initial = ["g_initializer"] + ["x_initializer"] * (name == "BioNMDA")
-    assert positional == ["in_size", "name", *kernel.Params._fields, *normalize, *initial]
+    further = ["normalize"] * (name == "DualExpon") + ["g_initializer"] + ["x_initializer"] * (name == "BioNMDA")
+    assert positional == ["in_size", "name", *kernel.Params._fields, *further]
     text = inspect.getdoc(kind)
     assert all(f"\n    {argument}: " in text for argument in arguments)
     for field, value in kernel.Params()._asdict().items():
@@ -190,10 +165,10 @@ def test_the_constructor_is_the_kernel_s(name):
 
     class Own(kind):
         def __init__(self, size):
-            super().__init__(size, **{kernel.Params._fields[-1]: 0.75}, method="exact")
+            super().__init__(size, **{last: 0.75}, method="exact")
 
     assert repr(Own(3)).startswith("Own(3, ")
-    assert (float(getattr(Own(3), kernel.Params._fields[-1])), Own(3).method) == (0.75, "exact")
+    assert (float(getattr(Own(3), last)), Own(3).method) == (0.75, "exact")
     with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got an unexpected keyword argument 'tau_x'"):
         kind(3, tau_x=1.0)
 
@@ -202,7 +177,7 @@ def test_sizes_names_and_batches(name):
     for given, size in ((7, (7,)), ((7,), (7,)), ([2, 3], (2, 3)), (np.int64(4), (4,)), ((), ())):
         synapse = make(name, given)
         assert synapse.in_size == synapse.out_size == synapse.varshape == size
-        assert all(getattr(synapse, variable).value.shape == size for variable in VARIABLES[name])
+        assert all(getattr(synapse, variable).value.shape == size for variable in VARIABLES[name].split())
         for act, batch in ((lambda s: s.init_state(batch_size=6), 6), (lambda s: s.reset_state(), 6),
                            (lambda s: s.reset_state(2), 2), (lambda s: s.init_state(), None)):  # fmt: skip
             act(synapse)
@@ -240,16 +215,13 @@ def test_initial_values_and_a_new_beginning(name, rng):
     synapse.reset_state()
     equal(synapse.state, beginning)
     assert not np.array_equal(beginning[0], state[0])
-    equal([updated(synapse, rows), updated(told, rows)], [first, first])
-    equal(synapse.state, state)
+    equal([updated(synapse, rows), updated(told, rows), synapse.state], [first, first, state])
 
 
-# Attributes
-
-
+@pytest.mark.parametrize("name", wide(OBJECTS, ["AMPA", "DualExpon"]))
 def test_a_parameter_that_is_set_acts_from_then_on(name, rng):
     """It may be a number, an array, or a callable of the shape."""
-    spikes = train(name, rng, (STEPS + 1, 3))
+    spikes = train(name, rng, (9, 3))
     for field in OBJECTS[name].Params._fields:
         changed, plain = make(name, 3), make(name, 3)
         value = 2.5 * float(getattr(plain, field))
@@ -266,10 +238,10 @@ def test_a_parameter_that_is_set_acts_from_then_on(name, rng):
         assert not np.allclose(plain.run(spikes[1:])[-1], g[-1], rtol=1e-3, atol=0)
 
 
-def test_the_object_keeps_no_array_that_its_owner_may_change(name):
-    field = OBJECTS[name].Params._fields[0]
+def test_the_object_keeps_no_array_that_its_owner_may_change(one_of_each):
+    field = OBJECTS[one_of_each].Params._fields[0]
     parameter, initial = np.full(64, 2.0, np.float32), np.full(64, 0.5, np.float32)
-    synapse = make(name, 64, **{field: parameter})
+    synapse = make(one_of_each, 64, **{field: parameter})
     synapse.state = synapse.state._replace(**{synapse.state._fields[0]: initial})
     parameter[:], initial[:] = 3.0, 0.25
     assert (getattr(synapse, field) == 2.0).all()
@@ -277,26 +249,17 @@ def test_the_object_keeps_no_array_that_its_owner_may_change(name):
 
 
 def test_variables_can_be_set_and_act(name, rng):
-    synapse = make(name, 3)
+    synapse, values = make(name, 3), np.linspace(0, 0.5, 3)
     synapse.update(train(name, rng)[0])
-    for field in set(synapse.state._fields) & set(VARIABLES[name]):
+    for field in set(synapse.state._fields) & set(VARIABLES[name].split()):
         others = {key: value for key, value in synapse.state._asdict().items() if key != field}
         held = getattr(synapse, field)
-        held.value = np.linspace(0, 0.5, 3)
-        np.testing.assert_allclose(held.value, np.linspace(0, 0.5, 3), rtol=1e-6)
+        held.value = values
+        np.testing.assert_allclose(held.value, values, rtol=1e-6)
         assert held.value.dtype == synapse.state[0].dtype == jnp.result_type(float)
         if name != "DualExpon":
             equal({key: getattr(synapse.state, key) for key in others}, others)
         held.value = 0
-        for value, error, message in (
-            (np.ones(4), ValueError, r"must broadcast to shape \(3,\), but has shape \(4,\)\."),
-            (np.nan, ValueError, r"must be finite, but has NaN or infinite values\."),
-            ("open", TypeError, r"must be a real number .*, but is 'open'\."),
-        ):
-            with pytest.raises(error, match=rf"^Argument `{field}` {message}$"):
-                held.value = value
-        with pytest.raises(AttributeError, match=rf"^Attribute `{field}` cannot be replaced: set `{field}.value`"):
-            setattr(synapse, field, np.zeros(3))
         assert not held.value.any()
         assert repr(held).startswith(f"{synapse.name}.{field}.value = Array(")
     synapse, plain = make(name, 3), make(name, 3)
@@ -316,7 +279,7 @@ def test_repr_copies_and_pickles(name, rng):
     assert text.startswith(f"{name}((2, 3), name='exc', {field}=float")
     assert text.endswith("batch_size=8)")
     assert all(f"{key}={getattr(OBJECTS[name].Params(), key)}" in text for key in others)
-    assert "[3], " in text and "method='exact'" in text and "release" not in text  # noqa: PT018
+    assert ["[3], " in text, "method='exact'" in text, "release" in text] == [True, True, False]
     assert repr(make(name, 100)).startswith(f"{name}(100, ")
 
     spikes = train(name, rng, (6, 2, 3))
@@ -332,21 +295,15 @@ def test_repr_copies_and_pickles(name, rng):
             equal(other.spike_arrival_time.value, synapse.spike_arrival_time.value)
 
 
-# DualExpon's pair
-
-
-def test_dual_expon_pair_decays_separately(rng):
+def test_dual_expon_pair(rng):
+    """Each decays for itself, and is set for itself, in any order."""
     synapse = synkin.DualExpon(3, tau_decay=6.0, tau_rise=2.0, amplitude=1.5, normalize=False)
     rise = decay = np.zeros(3)
     for weights in train("DualExpon", rng):
         g = synapse.update(weights)
-        rise = rise * np.exp(-DT / 2) + weights
-        decay = decay * np.exp(-DT / 6) + weights
+        rise, decay = rise * np.exp(-DT / 2) + weights, decay * np.exp(-DT / 6) + weights
         got = [synapse.g_rise.value, synapse.g_decay.value, g]
         np.testing.assert_allclose(got, [rise, decay, 1.5 * (decay - rise)], **TOLERANCE)
-
-
-def test_dual_expon_pair_can_be_set_in_any_order():
     values = {"g_rise": 0.25, "g_decay": 0.75}
     for order in (list(values), list(values)[::-1]):
         synapse = synkin.DualExpon((2, 3), tau_rise=np.array([0.5, 1.0, 2.0]), normalize=False)
@@ -357,27 +314,18 @@ def test_dual_expon_pair_can_be_set_in_any_order():
             np.testing.assert_allclose(getattr(synapse, field).value, np.full((2, 2, 3), value), rtol=1e-5)
 
 
-def test_dual_expon_with_equal_time_constants():
+def test_dual_expon_s_amplitude():
+    """Of equal time constants, and without normalization where parameters are set."""
     for normalize, peak in ((False, 0.0), (True, 2.0)):
         synapse = synkin.DualExpon(3, tau_decay=4.0, tau_rise=4.0, amplitude=2.0, normalize=normalize)
-        trace = synapse.run(np.eye(100, 1) * np.ones(3))
-        assert float(trace.max()) == pytest.approx(peak, rel=1e-3)
+        assert float(synapse.run(np.eye(100, 1) * np.ones(3)).max()) == pytest.approx(peak, rel=1e-3)
         equal(synapse.g_decay.value, synapse.g_rise.value)
-        for field in ("g_rise", "g_decay"):
-            with pytest.raises(ValueError, match=r"^Attributes `g_rise` and `g_decay` cannot be set where tau_rise ="):
-                getattr(synapse, field).value = 1.0
-
-
-def test_dual_expon_without_normalization_follows_its_parameters():
     synapse = synkin.DualExpon(3, normalize=False)
     synapse.tau_rise, synapse.amplitude = 3.0, 0.5
     assert synapse.amplitude == 0.5
     equal(synapse.params, synkin.DualExpon(3, tau_rise=3.0, amplitude=0.5, normalize=False).params)
     t = np.linspace(0, 30, 300_001)  # the peak of exp(-t/10) - exp(-t/3), by looking
     assert float(synapse.params.amplitude) == pytest.approx(0.5 * (np.exp(-t / 10) - np.exp(-t / 3)).max(), rel=1e-5)
-
-
-# The time of the latest spike
 
 
 def test_arrival_time_and_duration():
@@ -389,10 +337,10 @@ def test_arrival_time_and_duration():
             synapse.run(rows[0]) if run else [synapse.update(row) for row in rows]
         return synapse.spike_arrival_time.value.tolist()
 
-    first, second, third, none = [True, False, False], [False, True, False], [False, False, True], [False] * 3
+    first, second, third = np.eye(3, dtype=bool)
     assert arrivals_after() == [-1e7] * 3
     assert arrivals_after(first, second) == [0, DT, -1e7]
-    assert arrivals_after(none, t=50.0) == [0, DT, -1e7]
+    assert arrivals_after(QUIET, t=50.0) == [0, DT, -1e7]
     assert arrivals_after(third) == [0, DT, 50 + DT]
     synapse.reset_state()
     assert arrivals_after() == [-1e7] * 3
@@ -414,17 +362,13 @@ def test_arrival_time_and_duration():
     equal(record.update(QUIET), plain.update(QUIET))  # a record, on which nothing depends
 
 
-# Inputs
-
-
 def test_inputs_of_any_kind(one_of_each, rng):
     mask = [True, False, True]
     for value in (mask, np.array(mask), jnp.asarray(mask), np.array(mask, float), [1, 0, 1], [1.0, 0.0, 1.0]):
         synapse = make(one_of_each, 3)
         synapse.update(value)
         g = synapse.update([False] * 3)
-        assert (np.asarray(g) > 0).tolist() == mask
-        assert g.dtype == jnp.result_type(float)
+        assert ((np.asarray(g) > 0).tolist(), g.dtype) == (mask, jnp.result_type(float))
     one, many = make(one_of_each, 3), make(one_of_each, 3)
     many.init_state(2)
     for row in train(one_of_each, rng)[:4]:
@@ -434,76 +378,32 @@ def test_inputs_of_any_kind(one_of_each, rng):
         equal([a.update(), a.update()], [b(np.zeros(3)), b(np.zeros(3))])
 
 
-REAL = "must be a real number or an array of them, but is "
-BAD = {
-    "input: of others": (lambda s: s.update(np.ones(4)), r"Argument `INPUT` must have shape \(3,\), .* \(4,\)\."),
-    "input: a batch": (lambda s: s.update(jnp.ones((2, 3))), r"Argument `INPUT` must have shape \(3,\), .* \(2, 3\)\."),
-    "input: text": (lambda s: s.update("spike"), f"Argument `INPUT` {REAL}'spike'\\."),
-    "input: complex": (lambda s: s.update(np.ones(3, complex)), f"Argument `INPUT` {REAL}an array of complex128 .*"),
-    "input: complex JAX": (lambda s: s.update(jnp.ones(3, complex)), rf"Argument `INPUT` {REAL}an array of complex.*"),
-    "input: ragged": (lambda s: s.update([[1, 2], [3]]), rf"Argument `INPUT` {REAL}\[\[1, 2\], \[3\]\]\."),
-    "run: of others": (lambda s: s.run(np.zeros((7, 2))), r"Argument `spikes` must have shape \(T, 3\), .* \(7, 2\)\."),
-    "run: NaN": (lambda s: s.run(np.full((7, 3), np.nan)), "Argument `spikes` must be finite, but has NaN or inf.*"),
-    "run: text": (lambda s: s.run("all"), f"Argument `spikes` {REAL}'all'\\."),
-    "run: dt": (lambda s: s.run(np.zeros((7, 3)), dt=-0.1), r"Argument `dt` must be a positive number of ms.*"),
-    "state: a number": (lambda s: setattr(s, "state", 3), r"Argument `state` must be a State with the fields \('g.*"),
-    "state: of others": (lambda s: setattr(s, "state", type(s)(4).state), r".* must broadcast to shape \(3,\), .*"),
-    "size: negative": (lambda s: type(s)(-1), r"Argument `in_size` must not have negative lengths, but is \(-1,\)\."),
-    "method": (lambda s: type(s)(3, method="euler"), "Argument `method` must be one of 'exp_euler', 'exact', .*"),
-    "initial: of others": (lambda s: type(s)(3, g_initializer=np.ones(4)).init_state(2),
-                           r"Argument `g_initializer` must broadcast to shape \(2, 3\), but has shape \(4,\)\."),
-    "initial: larger": (lambda s: type(s)(3, g_initializer=lambda n: np.ones((3, *n))).init_state(2),
-                        r"Argument `g_initializer` must broadcast to shape \(2, 3\), but has shape \(3, 2, 3\)\."),
-    "initial: infinite": (lambda s: type(s)(3, g_initializer=np.inf).init_state(), ".* must be finite.*"),
-    "initial: text": (lambda s: type(s)(3, g_initializer="rest").init_state(), f".* `g_initializer` {REAL}'rest'\\."),
-    "batch: negative": (lambda s: s.init_state(-1), r"Argument `batch_size` must not have negative lengths.*"),
-    "batch: a pair": (lambda s: s.init_state((2, 3)), r"Argument `batch_size` must be an int, but is \(2, 3\)\."),
-}  # fmt: skip
+@pytest.fixture(scope="module")
+def those_of_refused():
+    s, linear, releasing = synkin.AMPA(3), synkin.Alpha(3), synkin.Alpha(3, release=RELEASE)
+    linear.add_delta_input("a", QUIET)
+    linear.add_delta_input("a", QUIET)  # the same array again is no second input
+    linear.add_delta_input("a", QUIET, label="other")
+    pair, equal_taus = synkin.DualExpon(3), synkin.DualExpon(3, tau_decay=4.0, tau_rise=4.0)
+    return {"s": s, "linear": linear, "releasing": releasing, "pair": pair, "equal_taus": equal_taus}
 
 
-@pytest.mark.parametrize("what", BAD)
-def test_sentences(one_of_each, what):
-    synapse = make(one_of_each, 3)
-    call, message = BAD[what]
-    before = synapse.state
-    argument = "x" if one_of_each == "Alpha" else "spike"
-    with pytest.raises((TypeError, ValueError), match=f"^{message.replace('INPUT', argument)}$"):
-        call(synapse)
-    equal(synapse.state, before)
+def unset(act):
+    with environ.context(dt=None):
+        act()
 
 
-def test_a_bad_parameter_changes_nothing(name):
-    field = OBJECTS[name].Params._fields[0]
-    synapse = make(name, 3, **{field: 2.0})
-    for value, message in [
-        *((bad, f"must be .*, but has the value {bad}.") for bad in (-1.0, np.nan, np.inf)),
-        (np.ones(4), r"must broadcast against shape \(3,\), but has shape \(4,\)."),
-        ("fast", f"{REAL}'fast'."),
-        (lambda shape: np.ones(2), r"must broadcast .* has shape \(2,\)."),
-    ]:
-        for act in (lambda v: setattr(synapse, field, v), lambda v: make(name, 3, **{field: v})):
-            with pytest.raises((TypeError, ValueError), match=f"^Parameter `{field}` {message}$"):
-                act(value)
-        assert getattr(synapse, field) == synapse.params[0] == 2.0
-
-
-def test_no_step_is_said(name):
-    environ.set(dt=None)
-    synapse = make(name, 3)
-    for act in (lambda: synapse.update(QUIET), lambda: synapse.run(QUIET[None])):
-        with pytest.raises(ValueError, match=r"^`dt` is not set: give it in ms by `synkin\.environ\.set\(dt=\.\.\.\)`"):
-            act()
-    if name in RECEPTORS:
-        for act, message in (
-            (lambda: synapse.update(), "missing 1 required positional argument: 'spike'"),
-            (lambda: synapse.add_delta_input("a", QUIET), f"^{name} takes no delta inputs, because a spike only"),
-            (lambda: make(name, 3, release=RELEASE), "^Argument `release` is for Alpha, .*, and not for " + name),
-        ):
-            with pytest.raises(TypeError, match=message):
-                act()
-
-
-# Delta inputs
+@pytest.mark.parametrize(("call", "said"), cases(__file__))
+def test_refused(call, said, those_of_refused):
+    """And nothing has changed."""
+    kept = {"AMPA": synkin.AMPA, "RELEASE": RELEASE, "np": np, "jnp": jnp, "unset": unset}
+    before = {key: (repr(each), each.state) for key, each in those_of_refused.items()}
+    with pytest.raises((AttributeError, TypeError, ValueError)) as error:
+        eval(call, kept | those_of_refused)
+    assert f"{error.typename}: {error.value}" == said
+    for key, each in those_of_refused.items():
+        assert repr(each) == before[key][0]
+        equal(each.state, before[key][1])
 
 
 def test_delta_inputs(rng):
@@ -519,55 +419,23 @@ def test_delta_inputs(rng):
     synapse.add_delta_input("good", np.ones(3))
     synapse.add_delta_input("bad", lambda: np.ones(4))
     before = synapse.state
-    with pytest.raises(
-        ValueError, match=r"^Argument `delta input bad` must have shape \(3,\), but has shape \(4,\)\.$"
-    ):
+    with pytest.raises(ValueError, match=r"^Argument `delta input bad` must have shape \(3,\), but has .* \(4,\)\.$"):
         synapse.update()
     equal(synapse.state, before)
     synapse.remove_delta_input("bad")
     equal(synapse.update(), plain.update(np.ones(3)))
+    assert synapse.run(np.zeros((STEPS, 3))).shape == (STEPS, 3)  # none is left
 
 
 def test_delta_inputs_by_label():
-    synapse = make("Alpha", 2)
+    synapse, zeros = make("Alpha", 2), jnp.zeros(2)
     synapse.add_delta_input("a", np.array([1.0, 2.0]))
     synapse.add_delta_input("a", np.array([10.0, 20.0]), label="fast")
     synapse.add_delta_input("b", lambda scale=1.0: scale * np.array([100.0, 200.0]), label="fast")
     np.testing.assert_array_equal(synapse.sum_delta_inputs(0.0, 3.0, label="slow"), 0.0)
-    zeros = jnp.zeros(2)
-    np.testing.assert_array_equal(synapse.sum_delta_inputs(zeros, label="fast"), [110.0, 220.0])
-    np.testing.assert_array_equal(synapse.sum_delta_inputs(zeros, label="fast"), [100.0, 200.0])
-    np.testing.assert_array_equal(synapse.sum_delta_inputs(zeros, scale=2.0), [201.0, 402.0])
-    np.testing.assert_array_equal(synapse.sum_delta_inputs(zeros), [100.0, 200.0])
-
-
-def test_delta_inputs_that_make_no_sense():
-    synapse, value = make("Alpha", 3), np.ones(3)
-    synapse.add_delta_input("a", value)
-    synapse.add_delta_input("a", value)  # the same array again is no second input
-    synapse.add_delta_input("a", value, label="other")
-    for act, message in (
-        (lambda: synapse.add_delta_input("a", np.ones(3)), "Argument `key` must be new, but 'a' has a delta input .*"),
-        (lambda: synapse.add_delta_input("a", np.ones(3), "other"), "Argument `key` must be new with the label .*"),
-        (lambda: synapse.remove_delta_input("b"), "Argument `key` must name a delta input, but there is no 'b'."),
-        (lambda: synapse.run(np.zeros((4, 3))), "Delta inputs are for `update`: `run` takes all its input from .*"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=f"^{message}$"):
-            act()
-    synapse.update()
-    assert synapse.run(np.zeros((STEPS, 3))).shape == (STEPS, 3)
-
-
-# Transformations
-
-
-def test_a_step_returns_what_it_changes():
-    """XLA copies all else that a jitted function returns."""
-    synapse = make("AMPA", 3, method="exact")
-    synapse.state = synapse.state._replace(pulse_left=jnp.full(3, 0.3))
-    given = (*synapse._stepper_and_carry(DT), jnp.zeros(3), jnp.zeros(3, bool), 0.0)
-    assert len(jax.tree.leaves(given[1])) > 4
-    assert len(jax.tree.leaves(jax.eval_shape(receptors._step, *given))) == 4  # g twice, the pulse, the arrival
+    for options, expected in (({"label": "fast"}, [110, 220]), ({"label": "fast"}, [100, 200]),
+                              ({"scale": 2.0}, [201, 402]), ({}, [100, 200])):  # fmt: skip
+        np.testing.assert_array_equal(synapse.sum_delta_inputs(zeros, **options), expected)
 
 
 def at_time(synapse, t, x):
@@ -596,10 +464,14 @@ def held(synapse):
     return {key: value for key, value in vars(synapse).items() if "held_state" not in key}
 
 
+def assert_no_tracer(synapse):
+    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(vars(synapse)))
+
+
 @pytest.mark.parametrize("kind", ["AMPA", "Alpha", "Alpha, releasing"])
 def test_no_tracer_gets_in(kind):
+    """But the state may be read, also where it is still to be made."""
     name, _, releasing = kind.partition(", ")
-    options = {"release": RELEASE} if releasing else {}
     message = (
         rf"^{name} keeps its state in itself and cannot be made, set or updated inside jax\.jit, vmap, grad or scan: "
         rf"use synkin\.stepper or synkin\.simulate with synkin\.{OBJECTS[name].name} there\."
@@ -608,7 +480,7 @@ def test_no_tracer_gets_in(kind):
     for way, transformed in TRANSFORMED.items():
         if (way == "grad" and name == "AMPA") or (releasing and way not in ("jit", "run")):
             continue
-        synapse, plain = (make(name, 3, **options) for _ in range(2))
+        synapse, plain = (make(name, 3, **({"release": RELEASE} if releasing else {})) for _ in range(2))
         for each in (synapse, plain):
             each.update(x)
             if name == "Alpha" and way != "run":
@@ -617,27 +489,25 @@ def test_no_tracer_gets_in(kind):
         with pytest.raises(RuntimeError, match=message):
             transformed(synapse, x)
         assert all(held(synapse)[key] is value for key, value in before.items()), way
-        assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(vars(synapse))), way
+        assert_no_tracer(synapse)
         equal(synapse.update(x), plain.update(x))
-        for read in (
-            lambda s: s.g.value,
-            lambda s: s.state[0],
-        ):  # may be read, also where the state is still to be made
-            got = jax.jit(lambda v, read=read, synapse=synapse: v * read(synapse))(2.0)
-            close(got, 2 * read(plain))
+        for read in (lambda s: s.g.value, lambda s: s.state[0]) if way in ("jit", "state") else ():
+            close(jax.jit(lambda v, read=read, synapse=synapse: v * read(synapse))(2.0), 2 * read(plain))
             equal(synapse.update(x), plain.update(x))
-        assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(vars(synapse))), way
+        assert_no_tracer(synapse)
 
 
-# Short-term plasticity
+RELEASING = [("Alpha", 0), ("Expon", 2), ("DualExpon", 0)]
 
 
-@pytest.mark.parametrize(("name", "batch"), [("Alpha", None), ("Expon", 2), ("DualExpon", None)])
+@pytest.mark.parametrize(
+    ("name", "batch"), [pytest.param(*c, marks=[pytest.mark.wide] * (c[1] == 0)) for c in RELEASING]
+)
 def test_a_spike_counts_as_what_it_releases(name, batch, rng):
     """Its weight times the release, by the functions alone; by updates and by runs, from rest after each reset."""
     kernel, synapse = OBJECTS[name], make(name, 3, method="exact", release=RELEASE)
-    synapse.init_state(batch)
-    inputs = train(name, rng, (STEPS, 3) if batch is None else (STEPS, batch, 3))
+    synapse.init_state(batch or None)
+    inputs = train(name, rng, (STEPS, batch, 3) if batch else (STEPS, 3))
     final, released = TM.run(RELEASE, inputs != 0, DT)
     _, expected = synkin.simulate(kernel, kernel.Params(), np.asarray(released) * inputs, DT, method="exact")
     assert not np.allclose(released[inputs != 0], 0.4)
@@ -675,9 +545,6 @@ def test_release_can_be_set_and_read():
     equal(synapse.release_state, kept)
     synapse.release_state = kept._replace(depleted=0.25)
     np.testing.assert_array_equal(synapse.release_state.depleted, np.full(3, 0.25, "float32"))
-    with pytest.raises(ValueError, match=r"^Parameter `U` must be from 0 to 1"):
-        synapse.release = RELEASE._replace(U=3.0)
-    np.testing.assert_array_equal(synapse.release.U, jnp.asarray(0.4))
     synapse.release = None
     assert synapse.release_state is None
     synapse.release = RELEASE._replace(tau_rec=lambda shape: np.full(shape, 7.0))

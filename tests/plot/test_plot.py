@@ -7,6 +7,8 @@ import pytest
 
 import synkin
 from synkin import plot
+from synkin.schemes import SCHEMES, kampa2004, nmda5
+from tests.helpers.sentences import cases
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -21,28 +23,22 @@ def legend(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-def test_traces_are_drawn_as_given(ax):
-    times, g = np.arange(4.0), np.array([[0, 1], [2, 1], [1, 0], [0, 3.0]])
+def ticks(ax):
+    return [[segment[0, 0] for segment in train.get_segments()] for train in ax.collections]
+
+
+def test_traces(ax):
+    """As they are given; the lowest tick ends above the highest sample, in fractions of the height."""
+    times, g = np.arange(4.0), np.array([[0, 1], [2, 1], [1, 5], [0, 3.0]])
     assert plot.traces(times, g, labels=["a", "b"], spikes=[[1.0, 2.0], [0.5]], ax=ax) is ax
     for line, column in zip(ax.lines, g.T, strict=True):
-        np.testing.assert_array_equal(line.get_xdata(), times)
-        np.testing.assert_array_equal(line.get_ydata(), column)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (ms)", "g (mS)")
-    assert legend(ax) == ["a", "b"]
-    ticks = [[segment[0, 0] for segment in train.get_segments()] for train in ax.collections]
-    assert ticks == [[1.0, 2.0], [0.5]]
-
-
-def test_ticks_stay_above_the_data(ax):
-    """In fractions of the height: the lowest tick ends above the highest sample."""
-    plot.traces(np.arange(3.0), np.array([[0, 0, 0], [1.0, 5, 2], [0, 0, 0]]), spikes=[[1.0]] * 3, ax=ax)
+        np.testing.assert_array_equal(line.get_xydata(), np.stack([times, column], 1))
+    assert (ax.get_xlabel(), ax.get_ylabel(), legend(ax)) == ("time (ms)", "g (mS)", ["a", "b"])
+    assert ticks(ax) == [[1.0, 2.0], [0.5]]
     low, high = ax.get_ylim()
-    lowest_tick = min(segment[:, 1].min() for train in ax.collections for segment in train.get_segments())
-    assert (5 - low) / (high - low) < lowest_tick
-
-
-def test_traces_beyond_the_palette(ax):
-    """Every one still has a colour of its own, and so do more, where they have names to be told apart by."""
+    assert (5 - low) / (high - low) < min(tick[:, 1].min() for train in ax.collections for tick in train.get_segments())
+    # Beyond the palette each still has a colour of its own, and so do more, where they have names.
+    ax.clear()
     plot.traces(np.arange(5.0), np.zeros((5, 20)), spikes=[[1.0]] * 20, ax=ax)
     assert len({tuple(line.get_color()) for line in ax.lines}) == 20
     ax.clear()
@@ -50,15 +46,13 @@ def test_traces_beyond_the_palette(ax):
     assert len(ax.lines) == len(legend(ax)) == 30
     ax.clear()
     plot.traces(np.arange(5.0), np.arange(5.0), spikes=np.array([0.5]), labels="ampa", ax=ax)
-    assert legend(ax) == ["ampa"]
-    assert ax.lines[0].get_color() == plot.BLUE
+    assert (legend(ax), ax.lines[0].get_color()) == (["ampa"], plot.BLUE)
 
 
 def test_many_traces_are_drawn_together(ax):
     """Trace i is i: the mean is 50, the bands end where 5, 25, 75 and 95 % lie; one dot a spike, above them."""
-    g = np.tile(np.arange(101.0), (4, 1))
     trains = [[0.5, 1.5] if i % 2 else [] for i in range(101)]
-    plot.traces(np.arange(4.0), g, spikes=trains, ax=ax)
+    plot.traces(np.arange(4.0), np.tile(np.arange(101.0), (4, 1)), spikes=trains, ax=ax)
     (mean,) = ax.lines
     np.testing.assert_allclose(mean.get_ydata(), 50)
     outer, inner, dots = ax.collections
@@ -74,20 +68,17 @@ def test_many_traces_are_drawn_together(ax):
 @pytest.mark.parametrize(("sign", "limits"), [(1, (0, 3)), (-1, (-3, 0)), (0, (-3, 3))])
 def test_population(sign, limits):
     """The image holds g as it is, white is 0 whatever the sign, and every spike has its dot in its row."""
-    axes = plot.figure().subplots(3, 1)
+    raster, image, mean = axes = plot.figure().subplots(3, 1)
     times, g = np.arange(1.0, 5.0), np.random.default_rng(0).uniform(0.5, 2, (4, 30))
-    g[2, 3] = 3.0
-    g[0] = 0.0
+    g[2, 3], g[0] = 3.0, 0.0
     g *= sign or np.where(np.arange(30) % 2, -1, 1)
     trains = [[1.5, 2.5] if i == 7 else [] for i in range(30)]
-    assert plot.population(times, g, spikes=trains, ax=axes)[0] is axes[0]
-    raster, image, mean = axes
+    assert plot.population(times, g, spikes=trains, ax=axes)[0] is raster
     np.testing.assert_array_equal(raster.collections[0].get_offsets(), [[1.5, 7], [2.5, 7]])
-    np.testing.assert_array_equal(image.images[0].get_array(), g.T)
-    assert image.images[0].get_clim() == limits
-    assert image.images[0].get_extent() == [0, 4, -0.5, 29.5]  # a sample is the end of its step
-    shades = image.images[0].get_cmap()
-    assert shades(image.images[0].norm(0.0)) == pytest.approx((1, 1, 1, 1), abs=0.01)
+    (shown,) = image.images
+    np.testing.assert_array_equal(shown.get_array(), g.T)
+    assert (shown.get_clim(), shown.get_extent()) == (limits, [0, 4, -0.5, 29.5])  # a sample is the end of its step
+    assert shown.get_cmap()(shown.norm(0.0)) == pytest.approx((1, 1, 1, 1), abs=0.01)
     np.testing.assert_allclose(mean.lines[0].get_ydata(), g.mean(axis=1))
     assert {ax.get_xlim() for ax in axes} == {(0, 4)}
     plot.population(times, 0 * g, ax=plot.figure().subplots(3, 1))  # of silence
@@ -101,42 +92,26 @@ def test_population_loses_no_peak():
     g[4321, 700], g[10, 11] = 5.0, -4.0
     plot.population(np.arange(1, 5002), g, ax=axes)
     shown = axes[1].images[0].get_array()
-    assert shown.shape == (600, 2000)
-    assert (shown.max(), shown.min(), np.count_nonzero(shown)) == (5, -4, 2)
-    row, column = np.unravel_index(shown.argmax(), shown.shape)
-    assert (row, column) == pytest.approx((700 / 1301 * 600, 4321 / 5001 * 2000), abs=1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ({"g": np.zeros(3)}, r"Argument `g` must have shape \(3, n\), but has shape \(3,\)\."),
-        ({"spikes": [[1.0]]}, "Argument `spikes` must be 5 trains of times, but is 1."),
-        ({"ax": 1}, "Argument `ax` must be three Axes, for raster, image and mean, but is 1."),
-    ],
-)
-def test_populations_that_do_not_fit(arguments, expected):
-    with pytest.raises(ValueError, match=f"^{expected}$"):
-        plot.population(**{"times": np.arange(3.0), "g": np.zeros((3, 5))} | arguments)
+    assert (shown.shape, shown.max(), shown.min(), np.count_nonzero(shown)) == ((600, 2000), 5, -4, 2)
+    peak = np.unravel_index(shown.argmax(), shown.shape)
+    assert peak == pytest.approx((700 / 1301 * 600, 4321 / 5001 * 2000), abs=1)
 
 
 def test_picture_of_a_run():
     """A few synapses as traces, many as a population, a long run with its peak close up."""
     from synkin.cli.simulate import picture, spikes
 
+    given = np.array([70.0]), np.array([0])
     for synapses, duration, panels in ((1, 100, 1), (7, 100, 1), (8, 100, 3), (7, 1000, 2), (60, 1000, 6)):
-        figure = plot.figure()
-        times = np.arange(1.0, duration + 1)
-        g = np.zeros((duration, synapses))
+        figure, times, g = plot.figure(), np.arange(1.0, duration + 1), np.zeros((duration, synapses))
         g[70] = 1.0
-        given = spikes.Spikes(np.array([70.0]), np.array([0]), (synapses,))
-        picture.draw(figure, times, g if synapses > 1 else g[:, 0], given, "ampa")
+        picture.draw(figure, times, g if synapses > 1 else g[:, 0], spikes.Spikes(*given, (synapses,)), "ampa")
         assert len(figure.axes) == panels
         assert figure.axes[0].get_title(loc="left").startswith("ampa, 1 spike")
-        figure.draw_without_rendering()
         if duration > 800:
-            close_up = figure.axes[1]
-            assert close_up.get_xlim()[0] < 71 < close_up.get_xlim()[1] < 420
+            begin, end = figure.axes[1].get_xlim()
+            assert begin < 71 < end < 420
+    figure.draw_without_rendering()
 
 
 def test_makes_axes_where_none_are_given():
@@ -144,25 +119,10 @@ def test_makes_axes_where_none_are_given():
 
     with matplotlib.rc_context({"backend": "Agg"}):
         pyplot.switch_backend("Agg")
-        for ax in (plot.traces(np.arange(2.0), np.zeros(2)), plot.scheme(synkin.schemes.nmda5)):
+        for ax in (plot.traces(np.arange(2.0), np.zeros(2)), plot.scheme(nmda5)):
             assert ax.figure.number in pyplot.get_fignums()
             ax.figure.draw_without_rendering()
             pyplot.close(ax.figure)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ({"times": np.zeros((2, 2))}, r"Argument `times` must have shape \(T,\), but has shape \(2, 2\)\."),
-        ({"g": np.zeros(4)}, r"Argument `g` must have shape \(3,\) or \(3, n\), but has shape \(4,\)\."),
-        ({"g": np.zeros((3, 2, 2))}, r"Argument `g` must have shape \(3,\) or \(3, n\), .* \(3, 2, 2\)\."),
-        ({"labels": ["a", "b"]}, "Argument `labels` must have length 1, but has length 2."),
-        ({"spikes": [[1.0], [2.0]]}, "Argument `spikes` must be one train of times or 1 trains, but is 2."),
-    ],
-)
-def test_traces_that_do_not_fit(arguments, expected, ax):
-    with pytest.raises(ValueError, match=f"^{expected}$"):
-        plot.traces(**{"times": np.arange(3.0), "g": np.zeros(3), "ax": ax} | arguments)
 
 
 # Of the answer to one input: peak and its time, 10-90 % rise, half width, decay to 1/e. Found by a root
@@ -177,62 +137,35 @@ RESPONSES = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.wide] * (n == "bionmda")) for n in RESPONSES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.wide] * (n == "bionmda")) for n in synkin.KERNELS])
 def test_kernel_is_measured(name, ax):
-    kernel = synkin.KERNELS[name]
-    assert plot.kernel(kernel, ax=ax) is ax
-    peak, peak_time, rise, half_width, decay = RESPONSES[name]
-    assert legend(ax) == [
-        name,
-        f"peak {peak:.3g} mS at {peak_time:.3g} ms",
-        f"10-90 % rise {rise:.3g} ms",
-        f"half width {half_width:.3g} ms",
-        f"decay to 1/e {decay:.3g} ms",
-    ]
-
-
-def test_there_is_a_response_of_every_kernel():
-    assert set(RESPONSES) == set(synkin.KERNELS)
+    assert plot.kernel(synkin.KERNELS[name], ax=ax) is ax
+    of_peak, *times = ("peak {:.3g} mS at {:.3g} ms", "10-90 % rise {:.3g} ms", "half width {:.3g} ms",
+                       "decay to 1/e {:.3g} ms")  # fmt: skip
+    peak, at, *others = RESPONSES[name]
+    assert legend(ax) == [name, of_peak.format(peak, at), *map(str.format, times, others)]
 
 
 def test_kernel_marks_lie_on_the_curve(ax):
     """Of a response downward: both ends of rise and half width, and the later end of the decay."""
     plot.kernel(synkin.dual_expon, synkin.dual_expon.Params(amplitude=-2.0), ax=ax)
-    curve, peak, rise, half, decay = ax.lines
+    curve, peak, *marks = ax.lines
     assert peak.get_ydata() == pytest.approx(-2.0, rel=1e-4)
-    for mark, levels in ((rise, [-0.2, -1.8]), (half, [-1, -1]), (decay, [-2 / np.e, -2 / np.e])):
-        ends = mark.get_ydata()[[0, -1]]
-        np.testing.assert_allclose(ends, levels, rtol=1e-3)
-    for mark, ends in ((rise, [0, -1]), (half, [0, -1]), (decay, [-1])):
+    levels = [-0.2, -1.8], [-1, -1], [-2 / np.e, -2 / np.e]
+    for mark, level, ends in zip(marks, levels, ([0, -1], [0, -1], [-1]), strict=True):
+        np.testing.assert_allclose(mark.get_ydata()[[0, -1]], level, rtol=1e-3)
         on_curve = np.interp(mark.get_xdata()[ends], curve.get_xdata(), curve.get_ydata())
         np.testing.assert_allclose(on_curve, mark.get_ydata()[ends], rtol=1e-3)
 
 
 def test_kernel_takes_parameters_and_step(ax):
-    """Half width and decay of a jump that decays with tau: tau log 2 and tau."""
+    """Half width and decay of a jump, tau log 2 and tau; unbinding at rate 0 has neither, and no guess at them."""
     plot.kernel(synkin.expon, synkin.expon.Params(tau=2000.0), dt=1.0, ax=ax)
     assert legend(ax)[-2:] == ["half width 1.39e+03 ms", "decay to 1/e 2e+03 ms"]
-
-
-def test_kernel_that_does_not_come_back(ax):
-    """Unbinding at rate 0: no width, no decay, and no guess at them."""
+    ax.clear()
     plot.kernel(synkin.ampa, synkin.ampa.Params(beta=0.0), dt=0.1, ax=ax)
     assert legend(ax)[1].startswith("peak 0.217 mS")  # 1 - exp(-alpha T T_dur)
     assert legend(ax)[-2:] == ["half width: not within 50,000 ms", "decay to 1/e: not within 50,000 ms"]
-
-
-@pytest.mark.parametrize(
-    ("kernel", "params", "dt", "expected"),
-    [
-        (synkin.alpha, {"tau": -1.0}, 0.01, "Parameter `tau` must be positive and finite, but .* -1.0."),
-        (synkin.alpha, {"tau": np.ones(3)}, 0.01, r"Parameter `tau` must broadcast against shape \(\), .*"),
-        (synkin.alpha, {}, 0.0, "Argument `dt` must be a positive number of ms, but is 0.0."),
-        (synkin.alpha, {"tau": 1e6}, 0.01, "Argument `dt` must be larger here: 500000 steps of 0.01 ms .*"),
-    ],
-)
-def test_kernel_that_cannot_be_drawn(kernel, params, dt, expected, ax):
-    with pytest.raises(ValueError, match=f"^{expected}$"):
-        plot.kernel(kernel, kernel.Params(**params), dt=dt, ax=ax)
 
 
 def test_events_stand_on_their_baseline(ax):
@@ -243,8 +176,7 @@ def test_events_stand_on_their_baseline(ax):
     recording, curve = ax.lines
     np.testing.assert_array_equal(recording.get_ydata(), trace)
     np.testing.assert_allclose(curve.get_ydata(), trace, atol=0.01)
-    ticks = [segment[0, 0] for segment in ax.collections[0].get_segments()]
-    np.testing.assert_allclose(ticks, [50, 200], atol=0.02)
+    np.testing.assert_allclose(ticks(ax)[0], [50, 200], atol=0.02)
     low, high = ax.get_ylim()
     assert low < trace.min() < trace.max() < low + 0.951 * (high - low)
     assert high < -60
@@ -256,7 +188,7 @@ def test_events_stand_on_their_baseline(ax):
 def test_recording_and_what_was_measured_on_it(ax):
     times = np.arange(0.0, 30.0, 0.1)
     trace = 3.0 - 8 * np.asarray(synkin.respond(synkin.ampa, synkin.ampa.Params(), [5.0], times))
-    cell = synkin.Recording(times, trace, "pA")
+    cell, many = (synkin.Recording(times, traces, "pA") for traces in (trace, np.tile(trace, (30, 1))))
     assert plot.recording(cell, spikes=[5.0], ax=ax) is ax
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), trace)
     assert ax.get_ylabel() == "recording (pA)"
@@ -270,22 +202,25 @@ def test_recording_and_what_was_measured_on_it(ax):
     # The half width's ends lie on the trace.
     np.testing.assert_allclose(np.interp(width.get_xdata(), times, shown.get_ydata()), width.get_ydata(), rtol=1e-6)
     ax.clear()
-    many = synkin.Recording(times, np.tile(trace, (30, 1)), "pA")
     plot.recording(many, synkin.measure(many, baseline=(0, 5)), ax=ax)
     assert len(ax.lines) == 1
-    with pytest.raises(TypeError, match=r"^Argument `recording` must be a synkin.Recording, but is "):
-        plot.recording(trace, ax=ax)
-    with pytest.raises(ValueError, match=r"^Argument `measured` must be of 30 sweeps, but its peak has shape \(1,\)"):
-        plot.recording(many, measured, ax=ax)
+
+
+NAMES = {name: getattr(plot, name) for name in ("traces", "population", "kernel", "recording", "scheme")}
+NAMES |= {"np": np, "zeros": np.zeros, "synkin": synkin, "SCHEMES": SCHEMES, "nmda5": nmda5, "kampa2004": kampa2004}
+NAMES |= {"t": np.arange(3.0), "cell": synkin.Recording(np.arange(90) / 10, np.tile(np.arange(90.0), (30, 1)), "pA")}
+
+
+@pytest.mark.parametrize(("call", "said"), cases(__file__))
+def test_refused(call, said):
+    with pytest.raises((TypeError, ValueError)) as error:
+        eval(call, dict(NAMES))
+    assert f"{error.typename}: {error.value}" == said
 
 
 def test_without_matplotlib(monkeypatch):
     for module in ("matplotlib", "matplotlib.figure", "matplotlib.textpath", "matplotlib.pyplot"):
         monkeypatch.setitem(sys.modules, module, None)
-    for draw in (
-        lambda: plot.traces(np.arange(2.0), np.zeros(2)),
-        plot.figure,
-        lambda: plot.scheme(synkin.schemes.nmda5),
-    ):
+    for draw in (lambda: plot.traces(np.arange(2.0), np.zeros(2)), plot.figure, lambda: plot.scheme(nmda5)):
         with pytest.raises(ImportError, match="which is not installed"):
             draw()

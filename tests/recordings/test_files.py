@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from synkin import program
+from synkin import interrupts
 from synkin.recordings import writing
 
 
@@ -91,5 +91,5 @@ def test_an_interrupt_while_synkin_is_imported():
         subprocess.run([sys.executable, "-c", code.format(argv=argv)], capture_output=True, text=True, check=False)
         for argv in (["/usr/bin/synkin", "list"], ["analysis.py"])
     ]
-    assert (said[0].returncode, said[0].stdout, said[0].stderr) == (program.INTERRUPTED, "", "")
+    assert (said[0].returncode, said[0].stdout, said[0].stderr) == (interrupts.INTERRUPTED, "", "")
     assert "KeyboardInterrupt" in said[1].stderr  # of a program that imports it, the interrupt is its own

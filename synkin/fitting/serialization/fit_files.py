@@ -16,9 +16,9 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import jax
 import numpy as np
@@ -35,9 +35,6 @@ from synkin.fitting.serialization.identity import Record, difference, identity, 
 from synkin.kernels import KERNELS
 from synkin.recordings import writing
 
-if TYPE_CHECKING:
-    from synkin.fitting.result import Fit
-
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
 _ARRAY, _TUPLE = "array", "tuple"
@@ -52,7 +49,21 @@ _Fit = TypeVar("_Fit")
 _Path = str | os.PathLike[str]
 
 
-def save(fit: Fit, path: _Path) -> None:
+class _Saved(Protocol):
+    """A `synkin.Fit`, as far as it is named here: a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def kernel(self) -> Kernel:
+        """The fitted kernel."""
+
+    @property
+    def params(self) -> NamedTuple:
+        """Its ``Params``."""
+
+
+def save(fit: _Saved, path: _Path) -> None:
     """Write a `Fit` to a file."""
     values = {field.name: getattr(fit, field.name) for field in fields(fit)}
     problem = {field.name: getattr(values["problem"], field.name) for field in fields(Problem)}
