@@ -127,6 +127,14 @@ ROWS = {
         Row(synkin.ampa, Solution(("g",), _binding, _first)),
         Row(synkin.gabaa, Solution(("g",), _binding, _first)),
         Row(synkin.bionmda, Solution(("x", "g"), _bionmda, _last), _GATE, dear=True),
+        Row(
+            synkin.wang_nmda,
+            Solution(
+                ("x", "g"), lambda y, p, T: (-y[0] / p.tau_x, p.alpha * y[0] * (1 - y[1]) - y[1] / p.tau_s), _last, (0,)
+            ),
+            _GATE,
+            dear=True,
+        ),
         Row(synkin.expon, Solution(("g",), lambda y, p, T: (-y[0] / p.tau,), _first, (0,))),
         Row(
             synkin.dual_expon,
