@@ -23,12 +23,10 @@ def code_cells(notebook):
 
 def imports(notebook):
     """The packages that a notebook imports."""
-    for cell in code_cells(notebook):
-        for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Import):
-                yield from (alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield node.module.partition(".")[0]
+    for node in ast.walk(ast.parse("\n".join(cell.source for cell in code_cells(notebook)))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        yield from (name.partition(".")[0] for name in names)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +38,8 @@ def refresh():
     return module
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.wide] * (path.stem[:2] != "01")) for path in PATHS]
-)
+@pytest.mark.wide
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs(path, refresh, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     missing = sorted({name for name in imports(notebook) if find_spec(name) is None})

@@ -21,15 +21,15 @@ import synkin
 TESTS = {
     "synapse_test.py": (
         "TestSynapse",
-        "expon_synapse stp_synapse std_synapse alpha_synapse alpha_two_state_variables alpha_reset_state "
-        "alpha_single_spike_response keep_size keep_size_stp_std ampa_synapse gabaa_synapse bionmda_synapse "
+        "expon_synapse stp_synapse std_synapse alpha_synapse alpha_two_state_variables alpha_reset_state ampa_synapse "
+        "alpha_single_spike_response keep_size keep_size_stp_std gabaa_synapse bionmda_synapse "
         "bionmda_two_state_dynamics",
     ),
     "exponential_test.py": (
         "TestExponentialSynapse",
-        "expon_synapse dualexpon_synapse dualexpon_single_spike_response dualexpon_without_normalization "
+        "expon_synapse dualexpon_synapse dualexpon_single_spike_response dualexpon_without_normalization keep_size "
         "dualexpon_amplitude_with_normalization dualexpon_amplitude_without_normalization "
-        "dualexpon_non_callable_delta_input keep_size",
+        "dualexpon_non_callable_delta_input",
     ),
 }
 # Of their classes synkin has no such thing: the plasticity of `synkin.tsodyks_markram` is not theirs.
