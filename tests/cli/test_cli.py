@@ -2,11 +2,13 @@
 
 import inspect
 import runpy
+import shlex
 import subprocess
 import sys
 import tomllib
 from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from synkin.cli.terminal import Progress
 from synkin.recordings import number_text, table, time_unit
 
 main = command_line.main
+PRINTED = Path(__file__).with_name("printed.txt").read_text().split("$ synkin ")[1:]
 TABLES = tomllib.loads(Path(__file__).with_name("tables.toml").read_text(encoding="utf-8"))
 
 
@@ -147,15 +150,6 @@ def test_csv_overlap_and_picture(computed, said, train, tmp_path):
     np.testing.assert_array_equal(written[:, 1:].astype(g.dtype), g)
 
 
-def test_recorded_train(computed, recordings):
-    """A ganglion neuron's 750 spikes in 30 s: the mean conductance is 750 times the area of one response."""
-    path = recordings / "spikes_ganglion_low_light.csv"
-    text, _, g = computed(path, "--kernel", "alpha", "--method", "exact", "--dt", "0.5")
-    assert "spikes      750\n" in text
-    assert "duration    30041.5 ms: 60,083 steps of 0.5 ms\n" in text
-    assert g.mean() == pytest.approx(750 * 8.0 / 30041.2, rel=0.01)  # the area is tau
-
-
 # What is read
 
 
@@ -220,6 +214,23 @@ def test_no_option_and_no_table_takes_python_s_own_numbers(train, complaint):
 # What is printed
 
 
+@pytest.mark.parametrize("session", PRINTED, ids=lambda session: session.partition("\n")[0])
+def test_printed(session, capsys, file, monkeypatch, tmp_path):
+    """What is printed, as printed.txt has it."""
+    file("2 sites.txt", Path(__file__).with_name("nmda5.txt").read_text())
+    file("two.txt", "A + T <-> B : a, b\nB <-> C : a, b\na = 1\nb = 1\nopen = 0.5*B, C\n")
+    rates = "PARAMETER {\n Rb = 5 (/mM /ms)\n Ru = 0.3 (/ms)\n V = -60 (mV)\n}\nligand = XT\nsigned = V\nopen = in\n"
+    file("k.txt", "KINETIC k {\n x = 2*Rb*XT\n ~ out <-> in (Rb*XT*YT, Ru*(1 + V/100)) }\nYT = 1\n" + rates)
+    file("other.csv", "t,i_pA,v_mV\n" + "".join(f"{t / 1000},{t},{100 - abs(t - 40)}\n" for t in range(100)))
+    file("flat.csv", "t,flat_pA,step_pA\n" + "".join(f"{t},2,{float(t > 5)}\n" for t in range(12)))
+    file("spikes.csv", "1\n1.02\n4\n99\n")
+    monkeypatch.chdir(tmp_path)
+    words, _, expected = session.partition("\n")
+    assert main(shlex.split(words)) == 0
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).strip() == expected.strip()
+
+
 def test_sample_is_synthetic_and_what_its_script_makes(said):
     text = said("simulate", "--sample")
     for line in ("kernel      ampa", "spikes      58", "            synthetic, see synkin/data/make_spikes.py"):
@@ -232,14 +243,12 @@ def test_sample_is_synthetic_and_what_its_script_makes(said):
 
 def test_warning_of_a_pulse_in_whole_steps(capsys, train, tmp_path):
     """The length that is said is that in which g rises."""
-    out = tmp_path / "g.npz"
+    out, path = tmp_path / "g.npz", train("10\n")
     for options, lasts in TABLES["pulses"]:
         dt = float(options.split()[1])
-        path = train("10\n")
         assert main(["simulate", path, *options.split(), "--duration", "60", "--out", str(out)]) == 0
-        method = f"with --method exp_euler and steps of {dt:g} ms a pulse of {lasts}"
-        expected = f"Warning: {method}: use --method exact or a smaller --dt.\n" if lasts else ""
-        assert capsys.readouterr().err == expected
+        said = f"Warning: with --method exp_euler and steps of {dt:g} ms a pulse of {lasts}: use --method exact or"
+        assert capsys.readouterr().err == (f"{said} a smaller --dt.\n" if lasts else "")
         if lasts and "bionmda" not in options:
             with np.load(out) as results:
                 rising = np.sum(np.diff(results["g_mS"], prepend=0) > 0)
@@ -303,24 +312,19 @@ def test_help(capsys, name):
     shown = capsys.readouterr()
     assert shown.err == ""
     words = " ".join(shown.out.split())
-    assert not {"%%", "%("} & {words[i : i + 2] for i in range(len(words))}
+    assert "%%" not in words
+    assert "%(" not in words
     parser = PARSERS[name]
     assert " ".join((parser.epilog or "").split()) % {"prog": parser.prog} in words
-    texts = []
-    for action in parser._actions:
-        if action.nargs == "A...":
-            continue
-        assert action.help, action
-        text = " ".join(parser._get_formatter()._expand_help(action).split())
-        texts.append(text)
-        assert text in words, action
-        assert all(option in words for option in action.option_strings)
-        if action.nargs != 0:
-            assert action.metavar, action  # what stands there otherwise is the name in the code
-            assert action.metavar in words
+    actions = [action for action in parser._actions if action.nargs != "A..."]
+    texts = [" ".join(parser._get_formatter()._expand_help(action).split()) for action in actions]
+    assert len(set(texts) - {""}) == len(texts), "two options have one text, or one has none"
+    for action, text in zip(actions, texts, strict=True):
+        # What stands there without a metavar is the name in the code.
+        parts = [text, *action.option_strings, *([action.metavar or "no metavar"] if action.nargs != 0 else [])]
+        assert [part for part in parts if part not in words] == [], action
         if inspect.isfunction(action.type):  # those of `options.one_of`
             assert all(word in text for word in inspect.getclosurevars(action.type).nonlocals.get("known", ())), action
-    assert len(set(texts)) == len(texts), "two options have one text"
 
 
 def test_progress_of_a_long_run(capsys, monkeypatch):
@@ -329,8 +333,7 @@ def test_progress_of_a_long_run(capsys, monkeypatch):
         (False, [0, 4, 11, 12, 30], (100, 500, 600, 1500), " 25%  500 of 2,000 steps\n 75%  1,500 of 2,000 steps\n"),
         (True, [0, 1, 2], (100, 500), "\r  5%  100 of 2,000 steps\r 25%  500 of 2,000 steps\r\033[K"),
     ):
-        ticks = iter(map(float, clock))
-        monkeypatch.setattr("time.monotonic", lambda ticks=ticks: next(ticks))
+        monkeypatch.setattr("time.monotonic", map(float, clock).__next__)
         monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal, raising=False)
         with Progress(2000, "steps") as progress:
             for done in steps:
@@ -355,15 +358,12 @@ def test_bad_files(complaint, train, tmp_path):
 
 def test_what_cannot_be_computed_is_said(complaint, capsys, monkeypatch):
     """NaN, as from a time constant that single precision holds for 0, is no result; an interrupt is quiet."""
-    monkeypatch.setattr(conductance, "simulate", lambda *_, state, **__: (state, np.full(20047, np.nan)))
-    monkeypatch.setattr(conductance, "respond", lambda *_, **__: np.full(20047, np.nan))
+    nan = np.full(20047, np.nan)
+    monkeypatch.setattr(conductance, "simulate", lambda *_, state, **__: (state, nan))
+    monkeypatch.setattr(conductance, "respond", lambda *_, **__: nan)
     for method in ("exp_euler", "exact"):
         assert complaint("simulate", "--sample", "--method", method).startswith("The conductance is not finite in flo")
-
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(conductance, "simulate", interrupted)
+    monkeypatch.setattr(conductance, "simulate", Mock(side_effect=KeyboardInterrupt))
     assert main(["simulate", "--sample"]) == 130
     assert capsys.readouterr() == ("", "")
 

@@ -50,32 +50,21 @@ def test_bionmda_defaults():
         assert_printed(found, printed)
 
 
-@pytest.mark.parametrize(
-    ("rise", "decay", "t_peak", "factor"), [(0.5, 2.0, "0.924196", "2.116535"), (0.1, 10.0, "0.465169", "1.058198")]
-)
-def test_dual_expon_peaks(rise, decay, t_peak, factor):
-    params = synkin.dual_expon.Params(tau_decay=np.asarray(decay), tau_rise=np.asarray(rise))
-    got = waveform(one_spike(synkin.dual_expon, params, dt=0.0005), 0.0005)
-    assert_printed(got.t_peak, t_peak)
-    assert_printed(got.peak, "1.000000")
-    # What the difference of the two unit exponentials is multiplied with to peak at 1.
-    assert_printed(1 / (peak(params) * (1 / rise - 1 / decay)), factor)
-
-
-def test_alpha_peaks_at_its_time_constant():
+def test_peaks_of_linear_kernels():
+    """And what the difference of the two unit exponentials is multiplied with to peak at 1."""
+    for rise, decay, t_peak, factor in ((0.5, 2.0, "0.924196", "2.116535"), (0.1, 10.0, "0.465169", "1.058198")):
+        params = synkin.dual_expon.Params(tau_decay=np.asarray(decay), tau_rise=np.asarray(rise))
+        got = waveform(one_spike(synkin.dual_expon, params, dt=0.0005), 0.0005)
+        assert_printed(got.t_peak, t_peak)
+        assert_printed(got.peak, "1.000000")
+        assert_printed(1 / (peak(params) * (1 / rise - 1 / decay)), factor)
     got = waveform(one_spike(synkin.alpha, synkin.alpha.Params()), DT)
-    np.testing.assert_allclose(got.peak, np.exp(-1), rtol=1e-7)
-    np.testing.assert_allclose(got.t_peak, 8.0, atol=1e-4)
+    assert [got.peak, got.t_peak] == [pytest.approx(np.exp(-1), rel=1e-7), pytest.approx(8.0, abs=1e-4)]
 
 
 def test_mg_block():
     block = synkin.currents.mg_block
-    for Mg, V, printed in (
-        (1.0, -65.0, "0.05967"),
-        (1.0, 0.0, "0.78118"),
-        (1.0, 40.0, "0.97708"),
-        (1.2, -65.0, "0.05022"),
-    ):
-        assert_printed(block(V, Mg=Mg), printed)
+    for Mg, V, printed in (1, -65, "0.05967"), (1, 0, "0.78118"), (1, 40, "0.97708"), (1.2, -65, "0.05022"):
+        assert_printed(block(float(V), Mg=float(Mg)), printed)
     V = np.linspace(-20, -15, 5001)
     assert_printed(np.interp(0.5, block(V), V), "-17.58")

@@ -19,6 +19,7 @@ import synkin
 from synkin import presets
 from synkin.__main__ import main
 from synkin.arguments import units
+from tests.helpers.examples import imported
 from tests.helpers.precision import as_jax_is
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "a
 EXAMPLES = blocks(README, "python")
 # Pages whose examples are run, and more, by a test of their own.
 ELSEWHERE = {"networks": "networks/test_networks.py", "other_solvers": "integration/test_other_solvers.py"}
-LONG = ("brainstate", "fitting")
+LONG = ("brainstate", "fitting", "own_receptors")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 # What a reader types once; what it installs may not be there.
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
@@ -51,15 +52,17 @@ def run(text, given):
 
 def import_or_skip(text):
     """Skip where a package that an example imports is not installed."""
-    for node in ast.walk(ast.parse(text)):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        for name in names:
-            if not name.startswith("synkin"):
-                pytest.importorskip(name.partition(".")[0])
+    for name in set(imported(text)) - {"synkin"}:
+        pytest.importorskip(name)
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=[re.search(r"(?<=\n\n)[^#\n]+", text)[0].strip() for text in EXAMPLES])
+def wide_where(word, texts, name=str):
+    return [pytest.param(text, id=name(text), marks=[pytest.mark.wide] * (word in text)) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "text", wide_where(".fit(", EXAMPLES, lambda text: re.search(r"(?<=\n\n)[^#\n]+", text)[0].strip())
+)
 def test_examples(text):
     """Each by itself."""
     import_or_skip(text)
@@ -96,7 +99,7 @@ def test_every_block_is_run():
         assert [line for line in lines if not INSTALLS.match(line)] == [], name
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", wide_where("fit ", COMMANDS))
 def test_commands(command, tmp_path, monkeypatch, capsys):
     if "--plot" in command:
         pytest.importorskip("matplotlib")

@@ -38,13 +38,10 @@ NOT_HERE = ("stp_synapse", "std_synapse", "keep_size_stp_std")
 
 @pytest.fixture(scope="module")
 def folder():
-    """Where the reference's tests lie."""
-    try:
-        installed = importlib.metadata.version("brainpy-state")
-    except importlib.metadata.PackageNotFoundError:
-        installed = "not installed"
-    if installed != "0.1.0":
-        pytest.skip(f"The reference's tests are those of brainpy-state 0.1.0, which is {installed}.")
+    """Where the tests of brainpy-state 0.1.0 lie."""
+    found = {each.version for each in importlib.metadata.distributions() if each.name == "brainpy-state"}
+    if found != {"0.1.0"}:
+        pytest.skip(f"The reference's tests are those of brainpy-state 0.1.0, but {found or 'none'} is installed.")
     # Found but not imported, because its import sets JAX up for itself.
     return Path(importlib.util.find_spec("brainpy_state").origin).parent / "_brainpy"
 

@@ -17,8 +17,8 @@ DT = 0.1
 STEPS = 50  # of a run, and of no loop that only sets something up
 COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt", "divide"]
 FREE = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast")
-# All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step.
-# The table of "exact" is drawn out next to x = 0.
+# All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step: a tanh and
+# some divisions, one of them because the table of "exact" is drawn out next to x = 0.
 DIVISIONS = {"exp_euler": 2, "exact": 3, "backward": 4}
 DISTINCT = [kernel for kernel in synkin.KERNELS.values() if kernel.name != "gabaa"]  # which runs ampa's functions
 CHECKED = ["ampa", "bionmda", "alpha"]
