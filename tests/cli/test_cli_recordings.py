@@ -110,17 +110,6 @@ def test_the_sample(said):
     assert (middle, mean) == (pytest.approx(3.0, abs=0.05), pytest.approx(26 / 3, abs=0.03))
 
 
-def test_a_granule_cell_from_abf(said, recordings, tmp_path):
-    """The same table from the recorded numbers and from 16 bits of them, to a few parts in a thousand."""
-    writer = pytest.importorskip("pyabf.abfWriter", reason="needs pyabf: the extra `abf`")
-    paths = recordings / "mepsc_granule_cell.csv", tmp_path / "cell.abf"
-    writer.writeABF1(read_recording(paths[0]).traces, str(paths[1]), 50_000.0)
-    tables = [cells(said("measure", path, "--sweeps", "1:", "--average", "--baseline", "0:2")) for path in paths]
-    first, second = ([float(cell) for cell in table["mean of 21 sweeps"][4:]] for table in tables)
-    assert len(first) == 9
-    np.testing.assert_allclose(second, first, rtol=3e-3)
-
-
 def test_events_are_those_of_deconvolve(said, miniatures, tmp_path):
     """All sweeps together; each option reaches it; what is written and drawn."""
     pytest.importorskip("matplotlib")

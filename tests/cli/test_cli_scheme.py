@@ -43,15 +43,14 @@ def test_list_has_all(said):
 def test_list_of_one(said, name):
     """Its source, each transition and each parameter; no unit where there is none."""
     kernel = (synkin.KERNELS | SCHEMES)[name]
-    text = said("list", name)
-    assert text.startswith(f"{name}: The ")
-    if name in SCHEMES:
-        assert text.startswith(f"{name}: {kernel.__doc__.splitlines()[0].replace('`', '')}\n\n")
+    text, parts = said("list", name), said("list", name).split("\n\n")
+    assert text.startswith(
+        f"{name}: {kernel.__doc__.splitlines()[0].replace('`', '')}\n\n" if name in SCHEMES else name
+    )
     assert "\nSource: " in text
-    parts = text.split("\n\n")
-    rows = [line.split() for line in parts[-1].splitlines()]
-    assert rows[0] == ["parameter", "default", "unit"]
-    for field, row, default, unit in zip(kernel.Params._fields, rows[1:], kernel.Params(), kernel.UNITS, strict=True):
+    head, *rows = (line.split() for line in parts[-1].splitlines())
+    assert head == ["parameter", "default", "unit"]
+    for field, row, default, unit in zip(kernel.Params._fields, rows, kernel.Params(), kernel.UNITS, strict=True):
         assert [row[0], *row[2:]] == [field, *([unit] if unit not in (None, "1") else [])]
         assert float(row[1]) == pytest.approx(default, rel=1e-5)
     if hasattr(kernel, "transitions"):
