@@ -9,14 +9,16 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import synkin
-from tests.contract.table import ROWS, is_receptor, point, rows, train
-from tests.helpers import differences, samples
+from tests.contract.table import ROWS, allowed, is_receptor, point, rows, train, wide
+from tests.helpers import samples
+from tests.helpers.differences import CENTRAL, LEFT, RIGHT, gradient, relative_error
 
 pytestmark = pytest.mark.usefixtures("x64", "quickly_compiled")
 
 DT, STEPS = 0.25, 24
 SPIKE_TIMES = np.array([0.31, 1.02, 2.4, 2.9, np.inf])
 TIMES = np.array([0.2, 0.9, 1.3, 2.6, 3.4, 4.9])
+by_difference = partial(gradient, one_by_one=True)
 
 
 def weighted(g):
@@ -25,7 +27,7 @@ def weighted(g):
 
 
 def simulated(kernel, at, spikes, **way):
-    """From a state in the middle of a pulse; a linear kernel's weights are differentiated too."""
+    """From a state in the middle of a pulse; weights are differentiated too."""
     params, state, weights = at
     inputs = spikes if weights is None else jnp.where(spikes, weights, 0.0)
     return synkin.simulate(kernel, params, inputs, DT, state=state, method="exact", **way)[1]
@@ -43,14 +45,13 @@ DRIVERS = {"simulate": simulated, "parallel": partial(simulated, parallel=True),
 def arguments(name, driver):
     """All that is differentiated, and the train."""
     kernel, rng = ROWS[name].kernel, np.random.default_rng(8)
-    linear = not is_receptor(ROWS[name])
-    params = jax.tree.map(jnp.asarray, point(name))
+    params, pulsed = jax.tree.map(jnp.asarray, point(name)), is_receptor(ROWS[name])
     if driver == "respond":
-        weights = jnp.asarray([1.0, -0.5, 2.0, 0.3, 1.0]) if linear else None
+        weights = None if pulsed else allowed(name, jnp.asarray([1.0, -0.5, 2.0, 0.3, 1.0]))
         return (params, jnp.zeros(SPIKE_TIMES.size), jnp.asarray(TIMES), weights), SPIKE_TIMES
     state = kernel.State(*(jnp.asarray(0.31 if "left" in f else rng.uniform(0.1, 0.2)) for f in kernel.State._fields))
-    spikes = np.isin(np.arange(STEPS), (2, 9, 11, 18))
-    return (params, state, jnp.cos(jnp.arange(STEPS * 1.0)) if linear else None), spikes
+    weights = None if pulsed else allowed(name, jnp.cos(jnp.arange(STEPS * 1.0)))
+    return (params, state, weights), np.isin(np.arange(STEPS), (2, 9, 11, 18))
 
 
 @cache
@@ -72,10 +73,8 @@ def compiled(name, driver):
 SINGULAR = {
     "ampa": [{"alpha": 0.0}, {"beta": 0.0}, {"T": 0.0}, {"alpha": 0.0, "beta": 0.0}, {"T_dur": 0.1}],
     "bionmda": [
-        *({rate: 0.0} for rate in ("alpha1", "beta1", "alpha2", "beta2", "T")),
-        {"beta1": 0.0, "beta2": 0.0, "T": 0.0},
-        {"alpha1": 0.0, "beta1": 0.0, "alpha2": 0.0, "beta2": 0.0},
-        {"T_dur": 0.1},
+        *({rate: 0.0} for rate in ("alpha1", "beta1", "alpha2", "beta2", "T")), {"beta1": 0.0, "beta2": 0.0, "T": 0.0},
+        dict.fromkeys(("alpha1", "beta1", "alpha2", "beta2"), 0.0), {"T_dur": 0.1},
     ],
     "closing_gate": [{"c": 0.0}, {"a": 0.0, "c": 0.0}],
     "dual_expon": [{"tau_rise": 3.0, "tau_decay": 3.0}, {"tau_rise": 12.0, "tau_decay": 2.0}],
@@ -83,18 +82,11 @@ SINGULAR = {
     "oscillator": [{"w": 0.0}],
     "cascade": [{"k2": 1.0, "k1": 1.0}],
     "ampa+desensitising": [{"g_desensitising": 0.0}],
-}
-QUICK = {("ampa", "simulate"), ("ampa", "respond"), ("dual_expon", "respond"), ("alpha", "simulate")}  # fmt: skip
+}  # fmt: skip
+QUICK = {("ampa", "simulate"), ("ampa", "respond"), ("dual_expon", "respond"), ("alpha", "simulate")}
 
 
-@pytest.mark.parametrize(
-    ("name", "driver"),
-    [
-        pytest.param(name, driver, marks=() if (name, driver) in QUICK else pytest.mark.wide)
-        for name in ROWS
-        for driver in DRIVERS
-    ],
-)
+@pytest.mark.parametrize(("name", "driver"), wide([(name, driver) for name in ROWS for driver in DRIVERS], QUICK))
 def test_first_derivatives(name, driver):
     """Forward, reverse and central difference, of parameters, state, weights, spike times and sample times."""
     of, x0, unravel, given = compiled(name, driver)
@@ -103,12 +95,12 @@ def test_first_derivatives(name, driver):
         at = unravel(x0)
         x = np.asarray(ravel_pytree((at[0]._replace(**jax.tree.map(jnp.asarray, change)), *at[1:]))[0])
         # What is traced and below 0 is NaN, so a rate of 0 is left to one side.
-        rule = differences.RIGHT if 0.0 in change.values() else differences.CENTRAL
-        wanted = differences.gradient(lambda x: of(x, x, given)[0], x, rule=rule, one_by_one=True)
+        rule = RIGHT if 0.0 in change.values() else CENTRAL
+        wanted = by_difference(lambda x: of(x, x, given)[0], x, rule=rule)
         direction = np.cos(np.arange(x.size)) * np.where(x == 0, 1.0, x)
         _, reverse, forward = of(x, direction, given)
         limit = 2e-6 if change else 2e-7  # one-sided differences are that much less exact
-        assert differences.relative_error(reverse, wanted) < limit, (change, reverse, wanted)
+        assert relative_error(reverse, wanted) < limit, (change, reverse, wanted)
         assert abs(forward - reverse @ direction) < 1e-9 * (np.abs(reverse) @ np.abs(direction)), change
         moved |= np.asarray(reverse) != 0
     assert moved[: len(ROWS[name].kernel.Params._fields)].all()
@@ -123,11 +115,9 @@ def a_sample_on_a_spike(of, x, unravel, given):
     """The derivative in its time is that from the right, where the spike counts."""
     params, shifts, times, weights = unravel(x)
     x = np.asarray(ravel_pytree((params, shifts, times.at[3].set(given[2]), weights))[0])
-    along = np.asarray(ravel_pytree((*jax.tree.map(jnp.zeros_like, (params, shifts)), jnp.eye(6)[3], weights))[0])
-    along = along * (np.arange(x.size) < len(params) + shifts.size + times.size)
-    wanted = differences.gradient(
-        lambda s: of(x + s[0] * along, along, given)[0], [0.0], rule=differences.RIGHT, one_by_one=True
-    )[0]
+    along = np.zeros(x.size)
+    along[len(params) + shifts.size + 3] = 1.0
+    (wanted,) = by_difference(lambda s: of(x + s[0] * along, along, given)[0], [0.0], rule=RIGHT)
     _, reverse, forward = of(x, along, given)
     np.testing.assert_allclose([forward, reverse @ along], wanted, rtol=1e-7, atol=1e-10)
 
@@ -146,16 +136,16 @@ def test_a_pulse_that_ends_at_a_sample(name, driver):
             return synkin.simulate(kernel, params, spikes, DT, method="exact", dtype=float)[1]
         return synkin.respond(kernel, params, np.flatnonzero(spikes) * DT, (np.arange(STEPS) + 1) * DT, dtype=float)
 
+    @jax.jit
     def both(x):
         return *jax.jvp(by_length, (x,), (jnp.ones(1),)), jax.grad(lambda x: weighted(by_length(x)))(x)
 
-    both = jax.jit(both)
     for steps in (0, 1, 2, 3, 5):
         x = jnp.asarray([steps * DT])
         _, got, reverse = both(x)
         left, right = (
-            differences.gradient(lambda x: both(x)[0], x, rule=rule, h=2e-4 / max(steps * DT, 1), one_by_one=True)[0]
-            for rule in (differences.LEFT if steps else differences.RIGHT, differences.RIGHT)
+            by_difference(lambda x: both(x)[0], x, rule=rule, h=2e-4 / max(steps * DT, 1))[0]
+            for rule in (LEFT if steps else RIGHT, RIGHT)
         )
         scale = jnp.abs(right).max()
         assert jnp.minimum(jnp.abs(got - left), jnp.abs(got - right)).max() < 1e-8 * scale
@@ -163,40 +153,35 @@ def test_a_pulse_that_ends_at_a_sample(name, driver):
         np.testing.assert_allclose(reverse[0], weighted(got), rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["ampa", *(pytest.param(n, marks=pytest.mark.wide) for n in ("bionmda", "nmda5"))])
+@pytest.mark.parametrize("name", wide(["ampa", "bionmda", "nmda5"], ["ampa"]))
 def test_gradient_through_chunks_is_that_of_the_whole(name):
     """The countdown hands d/dT_dur on through the state: also where a chunk ends within a pulse."""
     kernel = ROWS[name].kernel
     spikes = np.isin(np.arange(40), (2, 17, 30))  # pulses of 3.2 steps, two of which go on in the next chunk
     run = partial(synkin.simulate, kernel, dt=DT, method="exact", dtype=float)
 
-    # Chunks of one length, and no jit around them, so that all are compiled as one.
     def chunks(T_dur):
+        """Of one length, and no jit around them, so that all are compiled as one."""
         state, parts = kernel.init(kernel.Params(), (), dtype=float), []
         for part in np.split(spikes, 10):
             state, g = run(kernel.Params(T_dur=T_dur), part, state=state)
             parts.append(g)
         return jnp.concatenate(parts)
 
-    whole, got = (
-        jax.jvp(f, (0.8,), (1.0,))[1] for f in (lambda T_dur: run(kernel.Params(T_dur=T_dur), spikes)[1], chunks)
-    )
+    ways = (lambda T_dur: run(kernel.Params(T_dur=T_dur), spikes)[1], chunks)
+    whole, got = (jax.jvp(way, (0.8,), (1.0,))[1] for way in ways)
     assert jnp.abs(whole).max() > 0.05
     np.testing.assert_allclose(got, whole, rtol=1e-8, atol=1e-13)
 
 
 # In blocks of 10 steps, and in one of all, as 59 is prime.
 BY_HAND = [
-    pytest.param(name, method, steps, marks=() if name == "ampa" else pytest.mark.wide)
-    for name, method, steps in (
-        ("ampa", "exp_euler", 60), ("ampa", "exact", 59), ("alpha", "exp_euler", 60), ("alpha", "exact", 59),
-        ("bionmda", "exp_euler", 60), ("dual_expon", "exact", 59), ("nmda5", "exact", 59), ("gabab", "exact", 60),
-    )
-    if (name, method) != ("ampa", "exact")
+    ("ampa", "exp_euler", 60), ("alpha", "exp_euler", 60), ("alpha", "exact", 59), ("bionmda", "exp_euler", 60),
+    ("dual_expon", "exact", 59), ("nmda5", "exact", 59), ("gabab", "exact", 60),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "method", "steps"), BY_HAND)
+@pytest.mark.parametrize(("name", "method", "steps"), wide(BY_HAND, BY_HAND[:1]))
 def test_a_run_differentiates_as_a_scan_by_hand_does(name, method, steps):
     """In every mode, and with respect to all that may be differentiated: parameters, state and weights."""
     kernel, rng = ROWS[name].kernel, np.random.default_rng(8)
@@ -215,10 +200,9 @@ def test_a_run_differentiates_as_a_scan_by_hand_does(name, method, steps):
         def of(x):
             return weighted(run(*x) ** 2)
 
-        _, linear = jax.linearize(of, x)
         gradient, curved = jax.jvp(jax.grad(of), (x,), (direction,))
         several = jax.vmap(jax.grad(of))(jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), x))
-        return gradient, jax.jvp(of, (x,), (direction,)), linear(direction), curved, several
+        return gradient, jax.jvp(of, (x,), (direction,)), jax.linearize(of, x)[1](direction), curved, several
 
     got, expected = (jax.jit(derivatives, static_argnums=0)(run) for run in (driver, by_hand))
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
@@ -240,6 +224,5 @@ def test_gradient_of_a_batch_whose_pulses_are_under_way(name):
     left, T_dur = jnp.array([[0.31, 0.0], [0.0, 0.83], [0.4, 0.06]]), jnp.array([0.6, 0.85, 0.9])
     of_batch = jax.grad(lambda *at: jax.vmap(total)(*at).sum(), (0, 1))(left, T_dur)
     each = jax.jit(jax.grad(total, (0, 1)))
-    one_by_one = [jnp.stack(parts) for parts in zip(*map(each, left, T_dur), strict=True)]
-    for got, expected in zip(of_batch, one_by_one, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    for got, expected in zip(of_batch, zip(*map(each, left, T_dur), strict=True), strict=True):
+        np.testing.assert_allclose(got, jnp.stack(expected), rtol=1e-12, atol=1e-12)

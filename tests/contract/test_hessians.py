@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import synkin
-from tests.contract.table import ROWS
+from tests.contract.table import ROWS, wide
 from tests.helpers.differences import CENTRAL, RIGHT, gradient
 
 pytestmark = pytest.mark.usefixtures("x64", "quickly_compiled")
@@ -50,7 +50,7 @@ def scan_of_stepper(kernel, params, method):
     return jax.lax.scan(stepper.step, stepper.init(()), jnp.asarray(SPIKES))[1]
 
 
-# Name, parameters in place of defaults, how many orders; what is free is all that moves g.
+# Name, parameters in place of defaults; what is free is all that moves g.
 POINTS = {
     "dual_expon, tau_rise = tau_decay": ("dual_expon", {"tau_decay": 5.0, "tau_rise": 5.0, "amplitude": 1.3}),
     "ampa, alpha = beta = 0": ("ampa", {"alpha": 0.0, "beta": 0.0, "T": 0.7, "T_dur": 0.53}),
@@ -61,26 +61,20 @@ POINTS = {
     "cascade, equal rates": ("cascade", {"k1": 0.3}),
     "bionmda, beta1 = 0": ("bionmda", {"beta1": 0.0, "T_dur": 0.53}),
     "bionmda, all rates 0": (
-        "bionmda", {"alpha1": 0.0, "beta1": 0.0, "alpha2": 0.0, "beta2": 0.0, "T": 0.7, "T_dur": 0.53},
+        "bionmda", dict.fromkeys(("alpha1", "beta1", "alpha2", "beta2"), 0.0) | {"T": 0.7, "T_dur": 0.53},
     ),
 }  # fmt: skip
 FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "alpha2", "beta2")}
-QUICK = [(simulate, "dual_expon, tau_rise = tau_decay", "exact")]
-# Those of bionmda take minutes to compile: one order says most.
-LONG = [
+CASES = [
     *((way, name, "exact") for way in (respond, simulate, scan_of_step, scan_of_stepper) for name in list(POINTS)[:2]),
     *((simulate, name, "exact") for name in ("alpha", "desensitising", "gabab", "cascade, equal rates")),
     (simulate, "ampa", "exp_euler"), (scan_of_step, "alpha", "exp_euler"), (respond, "desensitising", "exact"),
     (simulate, "bionmda, beta1 = 0", "exp_euler"), (scan_of_step, "bionmda, all rates 0", "exp_euler"),
     (simulate, "bionmda, all rates 0", "exact"), (respond, "bionmda, beta1 = 0", "exact"),
 ]  # fmt: skip
-CASES = [
-    *(pytest.param(*case) for case in QUICK),
-    *(pytest.param(*case, marks=pytest.mark.wide) for case in LONG if case not in QUICK),
-]
 
 
-@pytest.mark.parametrize(("way", "name", "method"), CASES)
+@pytest.mark.parametrize(("way", "name", "method"), wide(CASES, [(simulate, "alpha", "exact")]))
 def test_a_hessian_in_every_order_of_modes(way, name, method):
     """Against differences of the gradient, over the largest element."""
     row, changes = POINTS[name]
@@ -88,6 +82,7 @@ def test_a_hessian_in_every_order_of_modes(way, name, method):
     params = kernel.Params(**changes)
     free = FREE.get(row, kernel.Params._fields)
     x = np.array([float(getattr(params, field)) for field in free])
+    # Those of bionmda take minutes to compile: one order says most.
     orders = list(ORDERS.values())[: 1 if (row, method) == ("bionmda", "exact") else 4]
 
     def value(x):

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 import synkin
+from tests.contract.table import wide
 
 STEPS, CUT = 16, 5
 GROUPS, SIZE = 20, 50  # steps dt, and draws that share one
@@ -42,42 +43,6 @@ class Draws(NamedTuple):
     inputs: np.ndarray  # (groups, STEPS, size)
 
 
-def draw(kernel, rng, dtype):
-    """A batch of random draws."""
-    shape = groups, size = GROUPS, SIZE
-    dt = log_uniform(rng, 1e-4, 1e2, groups)
-    # Every other one of a few digits, so that its multiples are exact in single precision too.
-    dt = np.asarray(np.where(np.arange(groups) % 2, dt, _few_digits(dt)), dtype).astype(float)
-    params = {}
-    for field in kernel.Params._fields:
-        if field.startswith("tau"):
-            found = log_uniform(rng, 1e-3, 1e4, shape)
-        elif field == "amplitude":
-            found = rng.normal(size=shape)
-        elif field == "T":
-            found = or_zero(rng, log_uniform(rng, 1e-2, 1e2, shape))
-        elif field == "T_dur":
-            steps = rng.integers(1, STEPS, shape) * dt[:, None]
-            anything = or_zero(rng, log_uniform(rng, 1e-3, 1e4, shape))
-            some_steps = dt[:, None] * log_uniform(rng, 1e-2, STEPS, shape)
-            found = np.choose(
-                rng.integers(0, 3, shape), [np.minimum(steps, 1e4), anything, np.minimum(some_steps, 1e4)]
-            )
-        else:
-            found = or_zero(rng, log_uniform(rng, 1e-5, 1e4, shape))
-        params[field] = np.asarray(found, dtype)
-    if "tau_rise" in params:  # the two may be equal, or nearly so
-        near = params["tau_decay"] * (1 + 10.0 ** rng.uniform(-8, -1, shape))
-        kind = rng.integers(0, 4, shape)
-        params["tau_rise"] = np.asarray(
-            np.choose(np.minimum(kind, 2), [params["tau_decay"], near, params["tau_rise"]]), dtype
-        )
-    inputs = rng.random((groups, STEPS, size)) < rng.choice([0.0, 0.1, 0.3, 0.7, 1.0], (groups, 1, size))
-    if kernel.input.takes_weights:
-        inputs = np.asarray(inputs * rng.normal(size=inputs.shape), dtype)
-    return Draws(kernel.Params(**params), np.asarray(dt, dtype), inputs)
-
-
 def log_uniform(rng, low, high, shape):
     return np.exp(rng.uniform(np.log(low), np.log(high), shape))
 
@@ -86,9 +51,44 @@ def or_zero(rng, values):
     return np.where(rng.random(values.shape) < 0.1, 0.0, values)
 
 
-def _few_digits(x, bits=12):
+def few_digits(x, bits=12):
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+def lengths(rng, dt):
+    """Of pulses: whole steps, anything, or some steps."""
+    shape = GROUPS, SIZE
+    steps = rng.integers(1, STEPS, shape) * dt[:, None]
+    anything = or_zero(rng, log_uniform(rng, 1e-3, 1e4, shape))
+    some_steps = dt[:, None] * log_uniform(rng, 1e-2, STEPS, shape)
+    return np.choose(rng.integers(0, 3, shape), [np.minimum(steps, 1e4), anything, np.minimum(some_steps, 1e4)])
+
+
+def draw(kernel, rng, dtype):
+    """A batch of random draws."""
+    shape, params = (GROUPS, SIZE), {}
+    dt = log_uniform(rng, 1e-4, 1e2, GROUPS)
+    # Every other one of a few digits, so that its multiples are exact in single precision too.
+    dt = np.asarray(np.where(np.arange(GROUPS) % 2, dt, few_digits(dt)), dtype).astype(float)
+    for field in kernel.Params._fields:
+        if field.startswith("tau"):
+            params[field] = log_uniform(rng, 1e-3, 1e4, shape)
+        elif field == "amplitude":
+            params[field] = rng.normal(size=shape)
+        elif field == "T_dur":
+            params[field] = lengths(rng, dt)
+        else:
+            params[field] = or_zero(rng, log_uniform(rng, *((1e-2, 1e2) if field == "T" else (1e-5, 1e4)), shape))
+    if "tau_rise" in params:  # the two may be equal, or nearly so
+        decay = params["tau_decay"]
+        near = decay * (1 + 10.0 ** rng.uniform(-8, -1, shape))
+        params["tau_rise"] = np.choose(np.minimum(rng.integers(0, 4, shape), 2), [decay, near, params["tau_rise"]])
+    inputs = rng.random((GROUPS, STEPS, SIZE)) < rng.choice([0.0, 0.1, 0.3, 0.7, 1.0], (GROUPS, 1, SIZE))
+    if kernel.input.takes_weights:
+        inputs = np.asarray(inputs * rng.normal(size=inputs.shape), dtype)
+    params = {field: np.asarray(values, dtype) for field, values in params.items()}
+    return Draws(kernel.Params(**params), np.asarray(dt, dtype), inputs)
 
 
 @partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
@@ -119,29 +119,26 @@ def runs(kernel, params, dt, inputs, method, overlap):
 
 
 @partial(jax.jit, static_argnames=("kernel", "overlap"))
+@partial(jax.vmap, in_axes=(None, 0, 0, 0, 0, None))
+@partial(jax.vmap, in_axes=(None, 0, 0, 0, 0, None))
 def respond(kernel, params, spike_times, weights, times, overlap):
     """g of each draw at times of its own: (groups, size, times)."""
-
-    def one(params, spike_times, weights, times):
-        given = {"weights": weights} if kernel.input.takes_weights else {"overlap": overlap}
-        return synkin.respond(kernel, params, spike_times, times, dtype=times.dtype, **given)
-
-    return jax.vmap(jax.vmap(one))(params, spike_times, weights, times)
+    given = {"weights": weights} if kernel.input.takes_weights else {"overlap": overlap}
+    return synkin.respond(kernel, params, spike_times, times, dtype=times.dtype, **given)
 
 
 def responses(kernel, draws, overlap):
     """`respond` for a batch: g at the end of each step, (groups, STEPS, size), and the largest anywhere."""
     inputs, dt = np.swapaxes(draws.inputs, 1, 2), draws.dt[:, None, None].astype(float)
-    grid = np.arange(STEPS + 1) * dt
+    weighted, grid = kernel.input.takes_weights, np.arange(STEPS + 1) * dt
     begins, ends = np.broadcast_arrays(grid[..., :-1], grid[..., 1:], inputs)[:2]
-    spike_times = np.where(inputs != 0, ends if kernel.input.takes_weights else begins, np.inf)
+    spike_times = np.where(inputs != 0, ends if weighted else begins, np.inf)
     order = np.argsort(spike_times, axis=-1, kind="stable")
-    spike_times, weights = (np.take_along_axis(x, order, -1) for x in (spike_times, inputs))
     # Within a step g is largest about where a pulse ends.
-    length = dt / 2 if kernel.input.takes_weights else np.minimum(draws.params.T_dur[..., None], dt)
-    times = np.concatenate([ends, begins + length], axis=-1)
-    given = (np.asarray(x, draws.dt.dtype) for x in (spike_times, weights, times))
-    g = np.asarray(respond(kernel, draws.params, *given, overlap), float)
+    times = np.concatenate([ends, begins + (dt / 2 if weighted else np.minimum(draws.params.T_dur[..., None], dt))], -1)
+    given = (np.take_along_axis(spike_times, order, -1), np.take_along_axis(inputs, order, -1), times)
+    g = respond(kernel, draws.params, *(np.asarray(x, draws.dt.dtype) for x in given), overlap)
+    g = np.asarray(g, float)
     return np.swapaxes(g[..., :STEPS], 1, 2), np.abs(g).max(axis=-1)
 
 
@@ -150,14 +147,12 @@ def unit(kernel, draws):
 
     A time is known to an eps of itself, and within so little g moves by its fastest rate.
     """
-    p, dt = draws.params._asdict(), draws.dt[:, None].astype(float)
-    p = {name: np.asarray(x, float) for name, x in p.items()}
+    p, dt = {name: np.asarray(x, float) for name, x in draws.params._asdict().items()}, draws.dt[:, None].astype(float)
     if kernel.input.takes_weights:
-        rate = sum(1 / x for name, x in p.items() if name.startswith("tau"))
-        length = dt
+        rate, length = sum(1 / x for name, x in p.items() if name.startswith("tau")), dt
     else:
-        binding = p["alpha" if "alpha" in p else "alpha2"] * p["T"]
-        rate = binding + sum(p.get(name, 0) for name in ("beta", "alpha1", "beta1", "beta2"))
+        rate = p["alpha" if "alpha" in p else "alpha2"] * p["T"]
+        rate = rate + sum(p.get(name, 0) for name in ("beta", "alpha1", "beta1", "beta2"))
         length = np.minimum(p["T_dur"], STEPS * dt) + dt
     return np.finfo(draws.dt.dtype).eps * (1 + rate * length)
 
@@ -170,40 +165,34 @@ def apart(got, expected, size):
 
 
 def measure(kernel, draws, method, overlap):
-    """Each deviation of each draw, (groups, size), and where `respond` is to be compared."""
-    eps = np.finfo(draws.dt.dtype).eps
+    """Each deviation of each draw, (groups, size)."""
+    dtype, exact = draws.dt.dtype, method == "exact"
     g, chunks, steps, finite = runs(kernel, *draws, method, overlap)
     g = np.asarray(g, float)
+    size, (sampled, largest) = np.abs(g).max(axis=1), responses(kernel, draws, overlap) if exact else (0, 0)
     found = dict(zip(("values", "slopes", "second"), 1.0 - np.swapaxes(np.asarray(finite), 0, 1), strict=True))
-    if not kernel.input.takes_weights:
-        found["outside"] = np.maximum(-g, g - 1).max(axis=1) / eps
-        size = np.maximum(np.abs(g).max(axis=1), np.finfo(draws.dt.dtype).tiny / eps)
-        if kernel.structure.gated and method == "exact":
-            # Between two samples tens of ms apart it may open and close: its steps are as exact as that is large.
-            size = np.maximum(size, responses(kernel, draws, overlap)[1])
+    if kernel.input.takes_weights:
+        size = np.maximum(size, np.abs(draws.inputs).max(axis=1) * 1e-3 + 1e-30)
     else:
-        size = np.maximum(np.abs(g).max(axis=1), np.abs(draws.inputs).max(axis=1) * 1e-3 + 1e-30)
-    one = unit(kernel, draws)
-    table = table_error(kernel, draws) if method == "exact" else 0.0
-    found["chunks"] = apart(chunks, g, size) / (one + table)
-    found["steps"] = apart(steps, g, size) / (one + table)
-    if method == "exact":
-        sampled, largest = responses(kernel, draws, overlap)
-        off = apart(sampled, g, np.maximum(size, largest))
-        one = one + (ACCURACY if kernel is synkin.bionmda else 0)
-        found["respond"] = np.where(comparable(kernel, draws, overlap), off / one, 0.0)
+        found["outside"] = np.maximum(-g, g - 1).max(axis=1) / np.finfo(dtype).eps
+        size = np.maximum(size, np.finfo(dtype).tiny / np.finfo(dtype).eps)
+        if kernel.structure.gated:  # between samples it may open and close: its steps are as exact as that is large
+            size = np.maximum(size, largest)
+    one, table = unit(kernel, draws), 0.0
+    slow_g, slow_x = good = resolved(draws) if kernel is synkin.bionmda else (True, True)
+    if kernel.structure.gated and exact and dtype == np.float64:
+        table = np.select([slow_g & slow_x, slow_x], TABLE[:2], TABLE[2])
+    found["chunks"], found["steps"] = apart(chunks, g, size) / (one + table), apart(steps, g, size) / (one + table)
+    if exact:
+        off = apart(sampled, g, np.maximum(size, largest)) / (one + ACCURACY * (kernel is synkin.bionmda))
+        comparable = np.logical_and.reduce([np.ones(off.shape, bool), *good])
+        if dtype == np.float32:  # whose times are exact for steps of a few digits only
+            comparable &= (draws.dt == few_digits(draws.dt))[:, None]
+        if overlap == "ignore":  # where a spike meets the end of a pulse, a rounded time does not say which was first
+            whole = draws.params.T_dur / draws.dt[:, None]
+            comparable &= np.abs(whole - np.round(whole)) > 0.01
+        found["respond"] = np.where(comparable, off, 0.0)
     return found
-
-
-def comparable(kernel, draws, overlap):
-    """Whether a run and `respond` are meant to agree, (groups, size)."""
-    p, dt = draws.params, draws.dt[:, None]
-    good = np.ones(np.shape(p[0]), bool)
-    if dt.dtype == np.float32:  # whose times are exact for steps of a few digits only
-        good &= dt == _few_digits(dt)
-    if overlap == "ignore":  # where a spike meets the end of a pulse, a time to a rounding does not say which was first
-        good &= np.abs(p.T_dur / dt - np.round(p.T_dur / dt)) > 0.01
-    return np.logical_and.reduce([good, *resolved(draws)]) if kernel is synkin.bionmda else good
 
 
 def resolved(draws):
@@ -212,56 +201,34 @@ def resolved(draws):
     return (p.alpha1 + p.beta1) * dt <= RESOLVED_G, (p.alpha2 * p.T + p.beta2) * dt <= RESOLVED_X
 
 
-def table_error(kernel, draws):
-    """How far a run of "exact" may be from the same quadrature done in each step, relative to g: see `TABLE`."""
-    if not kernel.structure.gated or draws.dt.dtype == np.float32:
-        return 0.0
-    slow_g, slow_x = resolved(draws)
-    return np.select([slow_g & slow_x, slow_x], TABLE[:2], TABLE[2])
-
-
 def told(kernel, draws, found):
     """What is wrong, with the parameters of an example each."""
     lines = []
     for name, values in found.items():
-        places = np.argwhere(~(values <= LIMITS[name]))
-        if len(places):
-            at = tuple(max(places, key=lambda place: found[name][tuple(place)]))
-            params = ", ".join(f"{field}={float(x[at])!r}" for field, x in draws.params._asdict().items())
-            train = draws.inputs[at[0], :, at[1]]
-            train = np.round(train, 3).tolist() if kernel.input.takes_weights else "".join("01"[int(s)] for s in train)
-            lines.append(
-                f"{name}: {len(places)} draws, worst {found[name][at]:.3g}: "
-                f"{params}, dt={float(draws.dt[at[0]])!r}, {train}"
-            )
+        wrong = ~(values <= LIMITS[name])
+        if wrong.any():
+            at = np.unravel_index(np.argmax(np.where(wrong, values, -1)), values.shape)
+            params = {field: float(x[at]) for field, x in draws.params._asdict().items()}
+            inputs = draws.inputs[at[0], :, at[1]].tolist()
+            lines.append(f"{name}: {wrong.sum()} draws, {values[at]:.3g}: {params}, dt={draws.dt[at[0]]!r}, {inputs}")
     return lines
 
 
-def once(kernel, dtype, dt, **params):
+def once(kernel, dtype, dt, values):
     """A batch of one set of parameters, each draw with another pattern of spikes."""
-    filled = kernel.Params(*(np.full((GROUPS, SIZE), params[field], dtype) for field in kernel.Params._fields))
     every = 1 + np.arange(GROUPS * SIZE).reshape(GROUPS, 1, SIZE) % STEPS
-    return Draws(filled, np.full(GROUPS, dt, dtype), np.arange(STEPS)[:, None] % every == 0)
+    params = kernel.Params(*(np.full((GROUPS, SIZE), value, dtype) for value in values))
+    return Draws(params, np.full(GROUPS, dt, dtype), np.arange(STEPS)[:, None] % every == 0)
 
 
-# kernel, method, overlap, dtype, dt, parameters
+# Of "exact", "restart" and float32: the kernel, dt and the values of the parameters.
 ONCE_BROKEN = {
-    "fast binding in long steps": (
-        "ampa", "exact", "restart", "float32", 27.069685,
-        {"alpha": 2708.0, "beta": 771.0, "T": 95.0, "T_dur": 216.55752},
-    ),
-    "a slope where nothing closes g and x is soon over": (
-        "bionmda", "exact", "restart", "float32", 0.2689208984375,
-        {"alpha1": 52.7011, "beta1": 0.0, "alpha2": 0.0168866, "beta2": 35.499, "T": 32.6781, "T_dur": 0.258412},
-    ),
-    "a slope where almost nothing happens": (
-        "bionmda", "exact", "restart", "float32", 3.59,
-        {"alpha1": 0.397, "beta1": 12.5, "alpha2": 1.4e-3, "beta2": 3.5e-6, "T": 0.0106, "T_dur": 0.742},
-    ),
-    "a gate that is fast but for an x that is small": (
-        "bionmda", "exact", "restart", "float32", 11.62,
-        {"alpha1": 112.1, "beta1": 0.5811, "alpha2": 1.781e-05, "beta2": 0.02419, "T": 0.08547, "T_dur": 0.5559},
-    ),
+    "fast binding in long steps": ("ampa", 27.069685, (2708.0, 771.0, 95.0, 216.55752)),
+    "a slope where nothing closes g and x is soon over":
+        ("bionmda", 0.2689208984375, (52.7011, 0.0, 0.0168866, 35.499, 32.6781, 0.258412)),
+    "a slope where almost nothing happens": ("bionmda", 3.59, (0.397, 12.5, 1.4e-3, 3.5e-6, 0.0106, 0.742)),
+    "a gate that is fast but for an x that is small":
+        ("bionmda", 11.62, (112.1, 0.5811, 1.781e-05, 0.02419, 0.08547, 0.5559)),
 }  # fmt: skip
 
 
@@ -292,23 +259,17 @@ MORE = [
 BATCHES = 5
 
 
-def test_what_once_was_broken_is_tried():
-    assert {known[:4] for known in ONCE_BROKEN.values()} <= {*USUAL, *MORE}
-
-
-@pytest.mark.parametrize(
-    ("name", "method", "overlap", "dtype"),
-    [*USUAL, *(pytest.param(*row, marks=pytest.mark.wide) for row in MORE)],
-    indirect=["dtype"],
-)
+@pytest.mark.parametrize(("name", "method", "overlap", "dtype"), wide([*USUAL, *MORE], USUAL), indirect=["dtype"])
 def test_draws(name, method, overlap, dtype):
-    kernel = synkin.KERNELS[name]
-    for what, (*row, dt, params) in ONCE_BROKEN.items():
-        if row == [name, method, overlap, dtype]:
-            draws = once(kernel, dtype, dt, **params)
-            assert not told(kernel, draws, measure(kernel, draws, method, overlap)), what
-    wrong = []
-    for seed in range(BATCHES):
-        draws = draw(kernel, np.random.default_rng(seed), dtype)
-        wrong += [f"seed {seed}: {line}" for line in told(kernel, draws, measure(kernel, draws, method, overlap))]
+    kernel, batches = synkin.KERNELS[name], {}
+    if (method, overlap, dtype) == ("exact", "restart", "float32"):
+        known = {what: row for what, (of, *row) in ONCE_BROKEN.items() if of == name}
+        assert known or name not in ("ampa", "bionmda")
+        batches |= {what: once(kernel, dtype, *row) for what, row in known.items()}
+    batches |= {f"seed {seed}": draw(kernel, np.random.default_rng(seed), dtype) for seed in range(BATCHES)}
+    wrong = [
+        f"{what}: {line}"
+        for what, draws in batches.items()
+        for line in told(kernel, draws, measure(kernel, draws, method, overlap))
+    ]
     assert not wrong

@@ -49,17 +49,15 @@ MODELS = {
 RECEPTORS = ("ampa", "gabaa", "bionmda")
 
 
-def draw_pulse_lengths(rng, synapses):
-    """Half of them whole steps, half between: anywhere but within a hundredth of a step of the grid."""
-    whole = rng.integers(0, 16, synapses)
-    return DT * (whole + np.where(rng.random(synapses) < 0.5, 1.0, rng.uniform(0.01, 0.99, synapses)))
-
-
 def draw(name, rng, synapses, dtype):
     """Parameters (defaults first) and input of a model."""
     params = {}
     for parameter, (default, _, bounds) in MODELS[name][1].items():
-        values = draw_pulse_lengths(rng, synapses) if bounds is None else np.exp(rng.uniform(*np.log(bounds), synapses))
+        if bounds is None:  # half of the pulses are whole steps, half anything but near the grid
+            whole = rng.integers(0, 16, synapses)
+            values = DT * (whole + np.where(rng.random(synapses) < 0.5, 1.0, rng.uniform(0.01, 0.99, synapses)))
+        else:
+            values = np.exp(rng.uniform(*np.log(bounds), synapses))
         params[parameter] = np.concatenate([[default], values[1:]]).astype(dtype)
     spikes = rng.random((STEPS, synapses)) < RATE
     spikes[0] = True
@@ -93,38 +91,28 @@ def currents(rng, dtype):
     return {"g": g, "V": V, **injected}
 
 
-def isolated_spikes(dtype):
-    """Peak of AMPA's answer to one spike, T_dur 0.3 ms and dt 0.1 ms, by the step in which it comes."""
-    steps = 300
-    T_dur = np.full(steps, 0.3, dtype)
-    defaults = {key: np.full(steps, default, dtype) for key, (default, _, _) in MODELS["ampa"][1].items()}
-    g = run("ampa", defaults | {"T_dur": T_dur}, np.eye(steps + 10, steps, dtype=bool), 0.1)
-    return np.max(g, axis=0)
-
-
-def slope_in_pulse_length(dtype):
-    """Derivative of the summed conductance after one spike with respect to T_dur, at T_dur 0.55 ms and dt 0.125."""
-    defaults = {key: jnp.asarray(default, dtype) for key, (default, _, _) in MODELS["ampa"][1].items()}
-
-    def total(T_dur):
-        return run("ampa", defaults | {"T_dur": T_dur}, np.eye(40, 1, dtype=bool), DT).sum()
-
-    return jax.grad(total)(jnp.asarray(0.55, dtype))
+def one_spike(T_dur, spikes, dt):
+    """AMPA's answer, with the default parameters but for the length of its pulse."""
+    defaults = {key: jnp.full_like(T_dur, default) for key, (default, _, _) in MODELS["ampa"][1].items()}
+    return run("ampa", defaults | {"T_dur": T_dur}, spikes, dt)
 
 
 def record(precision, synapses, seed):
     """All arrays of one file, by name."""
     brainstate.environ.set(precision=precision)
     dtype = f"float{precision}"
-    rng = np.random.default_rng(seed)
-    arrays = {}
+    rng, arrays = np.random.default_rng(seed), {}
     for name in MODELS:
         params, inputs = draw(name, rng, synapses, dtype)
         arrays |= {f"{name}/params/{key}": value for key, value in params.items()}
         arrays |= {f"{name}/inputs": inputs, f"{name}/g": run(name, params, inputs, DT)}
     arrays |= {f"currents/{key}": value for key, value in currents(rng, dtype).items()}
-    arrays["isolated_spikes/peaks"] = isolated_spikes(dtype)
-    arrays["isolated_spikes/slope"] = slope_in_pulse_length(dtype)
+    # The peak with T_dur 0.3 ms and dt 0.1 ms, by the step in which the spike comes.
+    g = one_spike(jnp.full(300, 0.3, dtype), np.eye(310, 300, dtype=bool), 0.1)
+    arrays["isolated_spikes/peaks"] = np.max(g, axis=0)
+    # The derivative of the summed conductance with respect to T_dur, at 0.55 ms and dt 0.125.
+    total = jax.grad(lambda T_dur: one_spike(T_dur, np.eye(40, 1, dtype=bool), DT).sum())
+    arrays["isolated_spikes/slope"] = total(jnp.asarray(0.55, dtype))
     return {key: np.asarray(value) for key, value in arrays.items()}
 
 

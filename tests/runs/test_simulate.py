@@ -1,5 +1,7 @@
 """The driver on the grid: what is kept, what it takes, and that JAX's transformations go through it."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -10,22 +12,27 @@ import synkin
 from tests.helpers import samples
 
 T, N, DT = samples.STEPS, samples.SYNAPSES, samples.DT
+ampa, KERNELS = synkin.ampa, synkin.KERNELS
+simulate = partial(synkin.simulate, dtype="float32")
 
 
-def test_returns_the_final_state_and_a_row_a_step(kernel):
-    """Also of no synapses and of no steps."""
+def test_final_state_rows_and_when_an_input_acts(kernel):
+    """Also of no synapses and of no steps. A spike acts from the start of its step, a weight at its end: the first
+    row has a g, or, where the weight is added to another variable, none yet.
+    """
     for shape in ((T, 2, N), (T, 0), (0, N)):
-        spikes = jax.ShapeDtypeStruct(shape, bool)
-        final, gs = jax.eval_shape(
-            lambda spikes: synkin.simulate(kernel, kernel.Params(), spikes, DT, dtype="float32"), spikes
-        )
+        run = partial(simulate, kernel, kernel.Params(), dt=DT)
+        final, gs = jax.eval_shape(run, jax.ShapeDtypeStruct(shape, bool))
         assert isinstance(final, kernel.State)
         assert final[0].shape == shape[1:]
         assert (gs.shape, gs.dtype) == (shape, np.float32)
+    _, gs = simulate(kernel, kernel.Params(), np.arange(T) == 0, DT)
+    assert (gs[0] > 0) == (len(kernel.order) == 1 or not kernel.input.takes_weights)
+    assert gs[1] > 0
 
 
 def test_an_empty_train_changes_nothing():
-    for kernel in (synkin.ampa, synkin.alpha):
+    for kernel in (ampa, synkin.alpha):
         state, _ = kernel.step(kernel.Params(), kernel.init(kernel.Params(), (N,)), 0.0, np.ones(N, bool), DT)
         final, gs = synkin.simulate(kernel, kernel.Params(), np.zeros((0, N), bool), DT, state=state)
         assert gs.shape == (0, N)
@@ -33,26 +40,19 @@ def test_an_empty_train_changes_nothing():
         assert synkin.simulate(kernel, kernel.Params(), np.zeros((T, 0), bool), DT)[1].shape == (T, 0)
 
 
-def test_an_input_acts_where_it_should(kernel):
-    """A spike from the start of its step, a weight at its end: so the first row has a g, or has none yet."""
-    _, gs = synkin.simulate(kernel, kernel.Params(), np.arange(T) == 0, DT)
-    at_once = kernel.name not in ("alpha", "dual_expon")
-    assert (gs[0] > 0) == at_once
-    assert gs[1] > 0
-
-
 @pytest.mark.parametrize("name", ["ampa", "alpha", "bionmda", "dual_expon"])
 def test_readout_keeps_what_it_returns(name):
     """State and g as after `step`, of any structure."""
-    kernel, rng = synkin.KERNELS[name], np.random.default_rng(0)
+    kernel, rng = KERNELS[name], np.random.default_rng(0)
     params = samples.params(kernel, rng, (N,), np.float32)
     inputs = samples.inputs(kernel, rng, (T, N), dtype=np.float32)
     weights = jnp.asarray(rng.normal(size=(2, N)), "float32")
-    final, kept = synkin.simulate(
-        kernel, params, inputs, DT, dtype="float32",
-        readout=lambda state, g: {"sum": weights @ g, "state": state, "g": g, "nothing": None},
-    )  # fmt: skip
-    _, gs = synkin.simulate(kernel, params, inputs, DT, dtype="float32")
+
+    def readout(state, g):
+        return {"sum": weights @ g, "state": state, "g": g, "nothing": None}
+
+    final, kept = simulate(kernel, params, inputs, DT, readout=readout)
+    _, gs = simulate(kernel, params, inputs, DT)
     np.testing.assert_allclose(kept["g"], gs, atol=1e-6 * np.abs(gs).max())
     np.testing.assert_allclose(kept["sum"], kept["g"] @ weights.T, rtol=1e-5, atol=1e-6)
     assert kept["nothing"] is None
@@ -63,33 +63,24 @@ def test_readout_keeps_what_it_returns(name):
 @pytest.mark.parametrize("name", ["ampa", "alpha"])
 def test_memory_is_what_is_kept(name):
     """A run over many steps that keeps a sum does not hold the trace."""
-    kernel, steps, synapses = synkin.KERNELS[name], 2_000, 500
-
-    def run(inputs):
-        return synkin.simulate(
-            kernel, kernel.Params(), inputs, DT, readout=lambda _, g: g.sum(), method="exact", dtype="float32"
-        )[1]
-
-    memory = jax.jit(run).lower(jax.ShapeDtypeStruct((steps, synapses), bool)).compile().memory_analysis()
-    trace = steps * synapses * 4
+    run = partial(simulate, KERNELS[name], KERNELS[name].Params(), dt=DT, readout=lambda _, g: g.sum(), method="exact")
+    memory = jax.jit(run).lower(jax.ShapeDtypeStruct((2_000, 500), bool)).compile().memory_analysis()
+    trace = 2_000 * 500 * 4
     assert memory.output_size_in_bytes < trace / 100
     assert memory.temp_size_in_bytes < trace / 2
 
 
 def test_spikes_of_any_kind():
     """Integers, floating numbers, a list; and params and dt of any kind of number give what plain floats give."""
-    ampa, params, rng = synkin.ampa, synkin.ampa.Params(1, 2.0, 1, 2), np.random.default_rng(1)
-    spikes = samples.inputs(ampa, rng, (T, N))
-    _, expected = synkin.simulate(ampa, params, spikes, 1.0, dtype="float32")
+    params, spikes = ampa.Params(1, 2.0, 1, 2), samples.inputs(ampa, np.random.default_rng(1), (T, N))
+    _, expected = simulate(ampa, params, spikes, 1.0)
     assert expected[0].min() > 0
     for kind in (np.int32, np.uint8, np.float32, np.float64):
-        _, gs = synkin.simulate(ampa, params, spikes.astype(kind), 1, dtype="float32")
-        np.testing.assert_array_equal(gs, expected)
+        np.testing.assert_array_equal(simulate(ampa, params, spikes.astype(kind), 1)[1], expected)
     for kind in (int, float, np.float32, np.float64, np.int32, lambda x: jnp.asarray(x, "float32"), jnp.asarray):
-        given = ampa.Params(*map(kind, params))
-        np.testing.assert_array_equal(synkin.simulate(ampa, given, spikes, kind(1), dtype="float32")[1], expected)
-    _, gs = synkin.simulate(ampa, params, [True, False, False], DT)
-    np.testing.assert_array_equal(gs, synkin.simulate(ampa, params, np.array([1, 0, 0]), DT)[1])
+        np.testing.assert_array_equal(simulate(ampa, ampa.Params(*map(kind, params)), spikes, kind(1))[1], expected)
+    _, gs = simulate(ampa, params, [True, False, False], DT)
+    np.testing.assert_array_equal(gs, simulate(ampa, params, np.array([1, 0, 0]), DT)[1])
 
 
 def test_one_step_in_a_notebook(kernel):
@@ -102,17 +93,16 @@ def test_one_step_in_a_notebook(kernel):
 
 def test_transformations_nest():
     """jit of vmap of grad of a run, over a tree of parameters, is grad of each; and it is traced once."""
-    kernel = synkin.ampa
-    inputs = samples.inputs(kernel, np.random.default_rng(2), (T, N), dtype=np.float32)
+    inputs = samples.inputs(ampa, np.random.default_rng(2), (T, N), dtype=np.float32)
     chex.clear_trace_counter()
 
     @chex.assert_max_traces(n=2)
     def loss(params, inputs):
-        return (synkin.simulate(kernel, params, inputs, DT, method="exact", dtype="float32")[1] ** 2).mean()
+        return (simulate(ampa, params, inputs, DT, method="exact")[1] ** 2).mean()
 
-    params = samples.params(kernel, np.random.default_rng(3), (2,), np.float32)
+    params = samples.params(ampa, np.random.default_rng(3), (2,), np.float32)
     slopes = jax.jit(jax.vmap(jax.grad(loss), in_axes=(0, None)))(params, inputs)
-    assert isinstance(slopes, kernel.Params)
+    assert isinstance(slopes, ampa.Params)
     one_by_one = jax.jit(jax.grad(loss))
     for i in range(2):
         one = one_by_one(jax.tree.map(lambda leaf, i=i: leaf[i], params), inputs)
@@ -123,11 +113,10 @@ def test_transformations_nest():
 def test_a_readout_closes_over_arrays_within_shard_map():
     """What it closes over is the same on all devices, what a step gives is not."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("synapses",))
-    spikes = jnp.asarray(np.random.default_rng(0).random((T, N)) < 0.1)
-    weights, params = jnp.linspace(0.5, 1.5, N), synkin.ampa.Params()
+    spikes, weights = jnp.asarray(np.random.default_rng(0).random((T, N)) < 0.1), jnp.linspace(0.5, 1.5, N)
 
     def run(spikes):
-        return synkin.simulate(synkin.ampa, params, spikes, DT, readout=lambda state, g: 2 * weights * g)[1]
+        return synkin.simulate(ampa, ampa.Params(), spikes, DT, readout=lambda state, g: 2 * weights * g)[1]
 
     split = jax.sharding.PartitionSpec(None, "synapses")
     got = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=split, out_specs=split))(spikes)
