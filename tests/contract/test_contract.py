@@ -91,11 +91,11 @@ def one(params, i):
 def events(name, i, order=slice(None), count=40):
     """The parameters, times and weights of a synapse, in the given order and with padding; an input's delay, ms."""
     _, params, inputs = problem(name)
-    spiked, delay = np.flatnonzero(inputs[:, i]), 0.1 * (not is_receptor(ROWS[name]))
+    spiked, later = np.flatnonzero(inputs[:, i]), not is_receptor(ROWS[name])
     at = np.full(count, np.inf)
-    at[: spiked.size] = spiked * 0.1 + delay
+    at[: spiked.size] = (spiked + later) * 0.1
     weights = np.resize(inputs[spiked, i], count)[order]
-    return one(params, i), at[order], {} if is_receptor(ROWS[name]) else {"weights": weights}, delay
+    return one(params, i), at[order], {"weights": weights} if later else {}, 0.1 * later
 
 
 TIMES = (np.arange(2 * T) + 1) * 0.1
@@ -196,7 +196,7 @@ def with_exp_euler(row):
 
 @pytest.mark.parametrize("name", rows("alpha", "ampa", "bionmda", only=with_exp_euler))
 def test_exp_euler_is_one_run(name):
-    """As a whole, in chunks, in steps; under jit and vmap, of parameters of synapses that serve a batch."""
+    """As a whole, in chunks, in steps."""
     kernel, params, inputs = problem(name)
     half, first = synkin.simulate(kernel, params, inputs[:T], 0.1, dtype=float)
     final, second = synkin.simulate(kernel, params, inputs[T:], 0.1, state=half, t0=LATE)
@@ -205,34 +205,6 @@ def test_exp_euler_is_one_run(name):
     close_to(g, np.concatenate([first, second]), rtol=1e-12)
     close(stepper.state(carry), final)
     stepped(name, half, second, "exp_euler", 1e-12)
-    batched(name, "exp_euler", first)
-
-
-@pytest.mark.parametrize("name", rows("ampa"))
-def test_exact_under_vmap(name):
-    batched(name, "exact", halves(name, 0.1)[1])
-
-
-def batched(name, method, alone):
-    """jit of vmap is a loop of eager calls, and a parameter of shape (2, 1) meets others of shape (N,)."""
-    kernel, params, inputs = problem(name)
-    field, inputs = kernel.Params._fields[0], inputs[:T]
-    shared = getattr(params, field) * np.array([[1.0], [1.3]])
-
-    def run(value, inputs=inputs):
-        given = params._replace(**{field: value})
-        return synkin.simulate(kernel, given, inputs, 0.1, method=method, dtype=float)
-
-    runs = jax.jit(jax.vmap(run))
-    final, g = runs(shared)
-    assert error(g[0], alone) < 1e-13
-    other, g1 = run(shared[1])
-    assert error(g[1], g1) < 1e-13
-    close(jax.tree.map(lambda x: x[1], final), other)
-    scalar = np.array([[1.1], [0.9]]) * np.asarray(getattr(params, field))[0]
-    both = np.asarray(run(scalar, np.stack([inputs, inputs], axis=1))[1])
-    each = runs(np.broadcast_to(scalar, (2, N)))[1]
-    assert error(np.moveaxis(both, 1, 0).reshape(2 * T, N), np.reshape(each, (2 * T, N))) < 1e-13
 
 
 @pytest.mark.parametrize("name", rows("ampa", "alpha"))

@@ -90,10 +90,9 @@ QUICK = {("ampa", "simulate"), ("ampa", "respond"), ("dual_expon", "respond"), (
 def test_first_derivatives(name, driver):
     """Forward, reverse and central difference, of parameters, state, weights, spike times and sample times."""
     of, x0, unravel, given = compiled(name, driver)
-    moved = 0
+    (params, *others), moved = unravel(x0), 0
     for change in ({}, *SINGULAR.get(name, ())):
-        at = unravel(x0)
-        x = np.asarray(ravel_pytree((at[0]._replace(**jax.tree.map(jnp.asarray, change)), *at[1:]))[0])
+        x = np.asarray(ravel_pytree((params._replace(**jax.tree.map(jnp.asarray, change)), *others))[0])
         # What is traced and below 0 is NaN, so a rate of 0 is left to one side.
         rule = RIGHT if 0.0 in change.values() else CENTRAL
         wanted = by_difference(lambda x: of(x, x, given)[0], x, rule=rule)
@@ -103,23 +102,17 @@ def test_first_derivatives(name, driver):
         assert relative_error(reverse, wanted) < limit, (change, reverse, wanted)
         assert abs(forward - reverse @ direction) < 1e-9 * (np.abs(reverse) @ np.abs(direction)), change
         moved |= np.asarray(reverse) != 0
-    assert moved[: len(ROWS[name].kernel.Params._fields)].all()
+    assert moved[: len(params)].all()
     if driver == "respond":
-        a_sample_on_a_spike(of, x0, unravel, given)
+        # Of a sample on a spike the derivative in its time is that from the right, where the spike counts.
+        x, sample = x0.copy(), len(params) + SPIKE_TIMES.size + 3
+        x[sample], along = given[2], np.eye(x0.size)[sample]
+        (wanted,) = by_difference(lambda s: of(x + s[0] * along, along, given)[0], [0.0], rule=RIGHT)
+        _, reverse, forward = of(x, along, given)
+        np.testing.assert_allclose([forward, reverse @ along], wanted, rtol=1e-7, atol=1e-10)
         value, reverse, forward = of(x0, x0, np.full_like(given, np.inf))
         assert value == forward == 0
         assert not np.asarray(reverse).any()
-
-
-def a_sample_on_a_spike(of, x, unravel, given):
-    """The derivative in its time is that from the right, where the spike counts."""
-    params, shifts, times, weights = unravel(x)
-    x = np.asarray(ravel_pytree((params, shifts, times.at[3].set(given[2]), weights))[0])
-    along = np.zeros(x.size)
-    along[len(params) + shifts.size + 3] = 1.0
-    (wanted,) = by_difference(lambda s: of(x + s[0] * along, along, given)[0], [0.0], rule=RIGHT)
-    _, reverse, forward = of(x, along, given)
-    np.testing.assert_allclose([forward, reverse @ along], wanted, rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("driver", ["simulate", "respond"])
@@ -190,22 +183,19 @@ def test_a_run_differentiates_as_a_scan_by_hand_does(name, method, steps):
     x = (jax.tree.map(jnp.asarray, point(name, (2,))), state, *(() if is_receptor(ROWS[name]) else (inputs,)))
     direction = jax.tree.map(lambda leaf: leaf * jnp.cos(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), x)
 
-    def driver(params, state, inputs=inputs):
-        return synkin.simulate(kernel, params, inputs, DT, state=state, method=method)[1]
-
-    def by_hand(params, state, inputs=inputs):
-        return samples.scan(kernel, params, state, inputs, DT, method=method)[1]
-
-    def derivatives(run):
+    @partial(jax.jit, static_argnums=0)
+    def derivatives(by_hand):
         def of(x):
-            return weighted(run(*x) ** 2)
+            params, state, given = (*x, inputs)[:3]
+            if by_hand:
+                return weighted(samples.scan(kernel, params, state, given, DT, method=method)[1] ** 2)
+            return weighted(synkin.simulate(kernel, params, given, DT, state=state, method=method)[1] ** 2)
 
         gradient, curved = jax.jvp(jax.grad(of), (x,), (direction,))
         several = jax.vmap(jax.grad(of))(jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), x))
         return gradient, jax.jvp(of, (x,), (direction,)), jax.linearize(of, x)[1](direction), curved, several
 
-    got, expected = (jax.jit(derivatives, static_argnums=0)(run) for run in (driver, by_hand))
-    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+    for one, other in zip(*(jax.tree.leaves(derivatives(by_hand)) for by_hand in (False, True)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-10)
 
 
@@ -226,3 +216,86 @@ def test_gradient_of_a_batch_whose_pulses_are_under_way(name):
     each = jax.jit(jax.grad(total, (0, 1)))
     for got, expected in zip(of_batch, zip(*map(each, left, T_dur), strict=True), strict=True):
         np.testing.assert_allclose(got, jnp.stack(expected), rtol=1e-12, atol=1e-12)
+
+
+# Second derivatives in all four orders of modes, at the singular points too
+
+
+SHORT = np.isin(np.arange(16), (1, 9))
+WAYS = {
+    # Off the ends of pulses, where a second derivative jumps.
+    "respond": lambda kernel, params, method: synkin.respond(kernel, params, np.array([0.1, 0.9]), [0.25, 0.97, 1.93]),
+    "simulate": lambda kernel, params, method: synkin.simulate(kernel, params, SHORT, 0.1, method=method)[1],
+    "scan of step": lambda kernel, params, method: jax.lax.scan(
+        lambda state, spike: kernel.step(params, state, 0.0, spike, 0.1, method=method), kernel.init(params, ()), SHORT
+    )[1],
+    "scan of stepper": lambda kernel, params, method: jax.lax.scan(
+        (stepper := synkin.stepper(kernel, params, 0.1, method=method)).step, stepper.init(()), SHORT
+    )[1],
+}
+
+
+def slope(f, d):
+    return lambda x: jax.jvp(f, (x,), (d,))[1]
+
+
+# Of a function of a vector, at x and in the direction d: the Hessian's product with d, or d's with that.
+ORDERS = {
+    "forward of reverse": lambda f, x, d: jax.jvp(jax.grad(f), (x,), (d,))[1],
+    "forward of forward": lambda f, x, d: jax.jvp(slope(f, d), (x,), (d,))[1],
+    "reverse of forward": lambda f, x, d: jax.grad(slope(f, d))(x),
+    "reverse of reverse": lambda f, x, d: jax.grad(lambda x: jax.grad(f)(x) @ d)(x),
+}
+
+
+# Name, parameters in place of defaults; what is free is all that moves g.
+POINTS = {
+    "dual_expon, tau_rise = tau_decay": ("dual_expon", {"tau_decay": 5.0, "tau_rise": 5.0, "amplitude": 1.3}),
+    "ampa, alpha = beta = 0": ("ampa", {"alpha": 0.0, "beta": 0.0, "T": 0.7, "T_dur": 0.53}),
+    "ampa": ("ampa", {"T_dur": 0.53}),
+    "alpha": ("alpha", {"tau": 3.0}),
+    "desensitising": ("desensitising", {"T_dur": 0.53, "r": 0.0}),
+    "gabab": ("gabab", {"T_dur": 0.53}),
+    "cascade, equal rates": ("cascade", {"k1": 0.3}),
+    "bionmda, beta1 = 0": ("bionmda", {"beta1": 0.0, "T_dur": 0.53}),
+    "bionmda, all rates 0": (
+        "bionmda", dict.fromkeys(("alpha1", "beta1", "alpha2", "beta2"), 0.0) | {"T": 0.7, "T_dur": 0.53},
+    ),
+}  # fmt: skip
+FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "alpha2", "beta2")}
+CASES = [
+    *((way, name, "exact") for way in WAYS for name in list(POINTS)[:2]),
+    *(("simulate", name, "exact") for name in ("alpha", "desensitising", "gabab", "cascade, equal rates")),
+    ("simulate", "ampa", "exp_euler"), ("scan of step", "alpha", "exp_euler"), ("respond", "desensitising", "exact"),
+    ("simulate", "bionmda, beta1 = 0", "exp_euler"), ("scan of step", "bionmda, all rates 0", "exp_euler"),
+    ("simulate", "bionmda, all rates 0", "exact"), ("respond", "bionmda, beta1 = 0", "exact"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("way", "name", "method"), wide(CASES, [("simulate", "alpha", "exact")]))
+def test_a_hessian_in_every_order_of_modes(way, name, method):
+    """Against differences of the gradient, over the largest element."""
+    row, changes = POINTS[name]
+    kernel = ROWS[row].kernel
+    params = kernel.Params(**changes)
+    free = FREE.get(row, kernel.Params._fields)
+    x = np.array([float(getattr(params, field)) for field in free])
+    # Those of bionmda take minutes to compile: one order says most.
+    orders = list(ORDERS.values())[: 1 if (row, method) == ("bionmda", "exact") else 4]
+
+    def value(x):
+        g = WAYS[way](kernel, params._replace(**dict(zip(free, x, strict=True))), method)
+        return weighted(g)
+
+    @jax.jit
+    def of(x, d):
+        return jax.grad(value)(x), [order(value, x, d) for order in orders]
+
+    # Into the range of a parameter that is 0, and from there alone.
+    direction = np.where(x == 0, 1.0, x) * (1 + 0.5 * np.cos(np.arange(x.size)))
+    rule = CENTRAL if x.all() else RIGHT
+    (expected,) = by_difference(lambda s: of(x + s[0] * direction, direction)[0], [0.0], rule=rule)
+    scale = np.abs(expected).max()
+    for got in of(x, direction)[1]:
+        wanted, size = (expected, 1.0) if got.ndim else (expected @ direction, np.abs(direction).sum())
+        assert np.abs(got - wanted).max() / (scale * size) < 1e-7

@@ -169,8 +169,6 @@ def test_init_is_zeros_and_step_keeps_them(kernel, dtype):
                 assert {(leaf.shape, leaf.dtype) for leaf in (*moved, g)} == {(shape, np.dtype(dtype))}
     default = kernel.init(kernel.Params(), 3)
     assert (default[0].shape, default[0].dtype) == ((3,), jnp.result_type(float))
-    jacobian = jax.jacfwd(lambda state: kernel.vector_field(kernel.Params(), state))(state)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobian))
 
 
 def test_variables_are_ordered_by_what_drives_them():
@@ -248,6 +246,7 @@ voltage_dependent = receptor(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(("dtype", "method"), [("float32", "exp_euler"), ("float64", "exact")], indirect=["dtype"])
 def test_rates_may_be_functions_of_parameters(dtype, method):
     """The same as first-order binding with the rates that they come to, also for parameters of several synapses."""
     kernel, V = voltage_dependent, np.array([-40.0, 0.0, 25.0])

@@ -99,18 +99,3 @@ def test_traced_and_wrong_is_nan():
         given = {"params": PARAMS, "edges": EDGES, "concentrations": T, "times": TIMES} | {name: wrong}
         from_then_on = {"concentrations": 3.5, "params": 2.0}.get(name, -1)
         assert np.isnan(np.asarray(jumps(*given.values()))[from_then_on < TIMES]).all()
-
-
-@pytest.mark.wide
-def test_sweeps_by_vmap(x64):
-    edges, T3 = np.stack([EDGES, EDGES + 1, [2.0, 3.0, 3.0, 3.0]]), np.stack([T, 2 * T, T])
-    for row, e, c in zip(jax.vmap(lambda e, T: jumps(PARAMS, e, T, TIMES))(edges, T3), edges, T3, strict=True):
-        close(row, jumps(PARAMS, e, c, TIMES), rtol=1e-12, atol=1e-16)
-
-
-def test_quantities():
-    u = pytest.importorskip("saiunit")
-    got = concentration_jumps(KERNEL, PARAMS, EDGES / 1000 * u.second, T * 1000 * u.uM, TIMES * u.ms)
-    close(np.asarray(got.to_decimal(u.mS)), jumps(PARAMS, EDGES, T, TIMES), rtol=2e-4, atol=1e-6)
-    with pytest.raises(TypeError, match=r"^Argument `concentrations` must be in mM, but is in ms\.$"):
-        concentration_jumps(KERNEL, PARAMS, EDGES, T * u.ms, TIMES)

@@ -70,17 +70,6 @@ def test_every_way_is_the_same_run(name, ways):
         same(runs(kernel, **way), expected)
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("name", ["ampa", "alpha"])
-@pytest.mark.usefixtures("small_blocks")
-def test_exact_in_parallel_with_a_readout(name):
-    def readout(state, g):
-        return g.sum() + state[-1][0]
-
-    kernel = synkin.KERNELS[name]
-    same(runs(kernel, "exact", readout, parallel=True), runs(kernel, "exact", readout))
-
-
 @pytest.mark.parametrize("name", wide(EVERY, ["expon"]))
 def test_in_chunks_as_on_an_accelerator(name, chunks):
     kernel, rng = synkin.KERNELS[name], np.random.default_rng(7)

@@ -83,33 +83,6 @@ def test_spikes_of_any_kind():
     np.testing.assert_array_equal(gs, simulate(ampa, params, np.array([1, 0, 0]), DT)[1])
 
 
-def test_one_step_in_a_notebook(kernel):
-    """Outside of jit, plain numbers all over, no shape."""
-    state, g = kernel.step(kernel.Params(), kernel.init(kernel.Params(), ()), 0, True, 0.1)
-    state, later = kernel.step(kernel.Params(), state, 0.1, False, 0.1)
-    assert g.shape == later.shape == ()
-    assert later > 0
-
-
-def test_transformations_nest():
-    """jit of vmap of grad of a run, over a tree of parameters, is grad of each; and it is traced once."""
-    inputs = samples.inputs(ampa, np.random.default_rng(2), (T, N), dtype=np.float32)
-    chex.clear_trace_counter()
-
-    @chex.assert_max_traces(n=2)
-    def loss(params, inputs):
-        return (simulate(ampa, params, inputs, DT, method="exact")[1] ** 2).mean()
-
-    params = samples.params(ampa, np.random.default_rng(3), (2,), np.float32)
-    slopes = jax.jit(jax.vmap(jax.grad(loss), in_axes=(0, None)))(params, inputs)
-    assert isinstance(slopes, ampa.Params)
-    one_by_one = jax.jit(jax.grad(loss))
-    for i in range(2):
-        one = one_by_one(jax.tree.map(lambda leaf, i=i: leaf[i], params), inputs)
-        assert all(leaf != 0 for leaf in one)
-        chex.assert_trees_all_close(jax.tree.map(lambda leaf, i=i: leaf[i], slopes), one, rtol=1e-4)
-
-
 def test_a_readout_closes_over_arrays_within_shard_map():
     """What it closes over is the same on all devices, what a step gives is not."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("synapses",))
