@@ -55,10 +55,6 @@ two_states = synkin.scheme("C + glu <-> O : kon, koff", open="O", name="two_stat
 # Their equations once more
 
 
-def _binding(y, p, T):
-    return (p.alpha * T * (1 - y[0]) - p.beta * y[0],)
-
-
 def _bionmda(y, p, T):
     return p.alpha2 * T * (1 - y[0]) - p.beta2 * y[0], p.alpha1 * y[0] * (1 - y[1]) - p.beta1 * y[1]
 
@@ -123,14 +119,15 @@ class Row(NamedTuple):
     dear: bool = False  # whether it takes long to compile: much of it is for `pytest -m wide`
 
 
+_BINDING = Solution(("g",), lambda y, p, T: (p.alpha * T * (1 - y[0]) - p.beta * y[0],), _first)
 _GATE = (1e-9, 1e-6)  # a quadrature over each step, which one of 10 ms is too long for
 
 ROWS = {
     row.kernel.name: row
     for row in (
         Row(synkin.alpha, Solution(("h", "g"), lambda y, p, T: (-y[0] / p.tau, (y[0] - y[1]) / p.tau), _last, (0,))),
-        Row(synkin.ampa, Solution(("g",), _binding, _first)),
-        Row(synkin.gabaa, Solution(("g",), _binding, _first)),
+        Row(synkin.ampa, _BINDING),
+        Row(synkin.gabaa, _BINDING),
         Row(synkin.bionmda, Solution(("x", "g"), _bionmda, _last), _GATE, dear=True),
         Row(synkin.expon, Solution(("g",), lambda y, p, T: (-y[0] / p.tau,), _first, (0,))),
         Row(synkin.dual_expon, Solution(("g_rise", "w"), _dual_expon, _normalised, (0,))),

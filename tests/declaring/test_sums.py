@@ -265,22 +265,6 @@ def test_what_cannot_be_told_apart_has_the_names_of_the_parts():
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("is_sum", [True, False])
-def test_one_or_two_is_told(is_sum):
-    """expon, or expon and a slow one: the one that made the recording is the more likely, either way."""
-    two = expon + dual_expon
-    true = two.Params(expon_tau=4.0, g_dual_expon=0.3 if is_sum else 0.0, dual_expon_tau_decay=60.0)
-    trace = recorded(two, true, LONG, 0.02, seed=4)
-    frees = ((expon, "tau"), (two, ("expon_tau", "g_dual_expon", "dual_expon_tau_decay")))
-    compared = synkin.compare(
-        [found_by(k, k.Params(), [5.0], LONG, trace, free=free, offset=True, starts=4) for k, free in frees]
-    )
-    assert compared.names[0] == ("expon+dual_expon" if is_sum else "expon")
-    assert compared.best.kernel is (two if is_sum else expon)
-    assert compared.weights[0] > (0.999 if is_sum else 0.5)
-
-
-@pytest.mark.wide
 def test_jumps_of_a_sum_can_be_fitted():
     jumps, params = synkin.Jumps([5.0, 6.0], [1.0]), BOTH.Params(**TRUE)
     with enable_x64():
