@@ -28,14 +28,14 @@ def weighted(g):
 
 def simulated(kernel, at, spikes, **way):
     """From a state in the middle of a pulse; weights are differentiated too."""
-    params, state, weights = at
-    inputs = spikes if weights is None else jnp.where(spikes, weights, 0.0)
+    params, state, *weights = at
+    inputs = jnp.where(spikes, *weights, 0.0) if weights else spikes
     return synkin.simulate(kernel, params, inputs, DT, state=state, method="exact", **way)[1]
 
 
 def responded(kernel, at, spike_times):
-    params, shifts, times, weights = at
-    given = {} if weights is None else {"weights": weights}
+    params, shifts, times, *weights = at
+    given = {"weights": weights[0]} if weights else {}
     return synkin.respond(kernel, params, spike_times + shifts, times, dtype=float, **given)
 
 
@@ -45,13 +45,15 @@ DRIVERS = {"simulate": simulated, "parallel": partial(simulated, parallel=True),
 def arguments(name, driver):
     """All that is differentiated, and the train."""
     kernel, rng = ROWS[name].kernel, np.random.default_rng(8)
-    params, pulsed = jax.tree.map(jnp.asarray, point(name)), is_receptor(ROWS[name])
+    params, takes_weights = jax.tree.map(jnp.asarray, point(name)), kernel.input.takes_weights
     if driver == "respond":
-        weights = None if pulsed else allowed(name, jnp.asarray([1.0, -0.5, 2.0, 0.3, 1.0]))
-        return (params, jnp.zeros(SPIKE_TIMES.size), jnp.asarray(TIMES), weights), SPIKE_TIMES
-    state = kernel.State(*(jnp.asarray(0.31 if "left" in f else rng.uniform(0.1, 0.2)) for f in kernel.State._fields))
-    weights = None if pulsed else allowed(name, jnp.cos(jnp.arange(STEPS * 1.0)))
-    return (params, state, weights), np.isin(np.arange(STEPS), (2, 9, 11, 18))
+        at, given = (params, jnp.zeros(SPIKE_TIMES.size), jnp.asarray(TIMES)), SPIKE_TIMES
+        weights = jnp.asarray([1.0, -0.5, 2.0, 0.3, 1.0])
+    else:
+        state = (jnp.asarray(0.31 if "left" in f else rng.uniform(0.1, 0.2)) for f in kernel.State._fields)
+        at, given = (params, kernel.State(*state)), np.isin(np.arange(STEPS), (2, 9, 11, 18))
+        weights = jnp.cos(jnp.arange(STEPS * 1.0))
+    return (*at, allowed(name, weights)) if takes_weights else at, given
 
 
 @cache

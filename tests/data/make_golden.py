@@ -4,8 +4,8 @@
     python tests/data/make_golden.py --precision 32 64 --synapses 50 --seed 1 --out FOLDER
 
 Nothing of synkin is used here. Each file holds, for each synapse model, its parameters, its input and its
-conductance at the end of each step; the output models' currents; and how one isolated spike is answered, by when
-it comes. Arrays are float64 in golden.npz. The first synapse of each model has the default parameters.
+conductance at the end of each step; and the output models' currents. Arrays are float64 in golden.npz. The first
+synapse of each model has the default parameters.
 """
 
 import argparse
@@ -94,10 +94,6 @@ def record(precision, synapses, seed):
         arrays |= {f"{name}/params/{key}": value for key, value in params.items()}
         arrays |= {f"{name}/inputs": inputs, f"{name}/g": run(name, params, inputs, DT)}
     arrays |= {f"currents/{key}": value for key, value in currents(rng, dtype).items()}
-    # The peak with T_dur 0.3 ms and dt 0.1 ms, by the step in which the spike comes.
-    params = {key: np.full(300, default, dtype) for key, (default, _, _) in MODELS["ampa"][1].items()}
-    params["T_dur"] = np.full(300, 0.3, dtype)
-    arrays["isolated_spikes/peaks"] = np.max(run("ampa", params, np.eye(310, 300, dtype=bool), 0.1), axis=0)
     return {key: np.asarray(value) for key, value in arrays.items()}
 
 

@@ -252,7 +252,9 @@ def test_rates_may_be_functions_of_parameters(dtype, method):
     assert (slope(jnp.asarray(V, dtype)) > 0).all()
 
 
-def test_ranges_are_as_declared():
+def test_ranges_and_defaults_are_as_declared():
+    Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
+    assert repr(declare(Params=Bare, name="mine")) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
     simulate(voltage_dependent, VoltageParams(V=-80.0), np.zeros(3, bool), DT)
     for params, says in (
         (VoltageParams(slope=0.0), "Parameter `slope` must be positive and finite, but has the value 0.0."),
@@ -264,15 +266,6 @@ def test_ranges_are_as_declared():
         simulate(own, VoltageParams(), np.zeros(3, bool), DT)
     with pytest.raises(TypeError, match=r"^Argument `state` must be an own\.State, but is a synkin\.expon\.State\.$"):
         own.step(Params(), synkin.expon.State(0.0), 0.0, True, DT)
-
-
-def test_parameters_without_a_default():
-    Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
-    mine = declare(Params=Bare, name="mine")
-    assert mine.parameters["alpha"].default is None
-    assert repr(mine) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
-    got, expected = (simulate(k, p, np.arange(5) == 0, DT)[1] for k, p in ((mine, Bare(1.0, 0.2)), (own, Params())))
-    np.testing.assert_array_equal(got, expected)
 
 
 def test_quantities():

@@ -15,23 +15,14 @@ EVERY = ("ampa", "alpha", "bionmda", "expon", "dual_expon")
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    """Parallel runs in blocks of 25 steps, with a rest."""
-    monkeypatch.setattr(run, "_PARALLEL_ELEMENTS", 50)
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
+def patch(monkeypatch):
+    """Sets what a program is compiled with."""
 
-
-@pytest.fixture
-def chunks(monkeypatch):
-    """Several steps at a time, as on an accelerator, with a rest."""
-
-    def switch_on():
-        monkeypatch.setattr(loops, "_chunk", lambda: 7)
+    def to(module, name, value):
+        monkeypatch.setattr(module, name, value)
         jax.clear_caches()
 
-    yield switch_on
+    yield to
     jax.clear_caches()
 
 
@@ -62,16 +53,19 @@ WAYS = ({"parallel": True}, {"checkpoint": 40}, {"parallel": True, "checkpoint":
 
 
 @pytest.mark.parametrize(("name", "ways"), wide([("expon", 1), *((name, 3) for name in EVERY)], [("expon", 1)]))
-@pytest.mark.usefixtures("small_blocks", "quickly_compiled")
-def test_every_way_is_the_same_run(name, ways):
+@pytest.mark.usefixtures("quickly_compiled")
+def test_every_way_is_the_same_run(name, ways, patch):
+    """Parallel runs in blocks of 25 steps, with a rest."""
     kernel = synkin.KERNELS[name]
+    patch(run, "_PARALLEL_ELEMENTS", 50)
     expected = runs(kernel)
     for way in WAYS[-ways:]:
         same(runs(kernel, **way), expected)
 
 
 @pytest.mark.parametrize("name", wide(EVERY, ["expon"]))
-def test_in_chunks_as_on_an_accelerator(name, chunks):
+def test_in_chunks_as_on_an_accelerator(name, patch):
+    """Several steps at a time, with a rest."""
     kernel, rng = synkin.KERNELS[name], np.random.default_rng(7)
     spikes = samples.inputs(kernel, rng, (STEPS, 2, 3), rate=0.03, dtype="float32")
     params = samples.params(kernel, rng, dtype="float32")
@@ -84,13 +78,13 @@ def test_in_chunks_as_on_an_accelerator(name, chunks):
         return jax.vmap(one, in_axes=1, out_axes=(0, 1))(spikes), runs(kernel)
 
     expected = results()
-    chunks()
+    patch(loops, "_chunk", lambda: 7)
     for one_leaf, other in zip(jax.tree.leaves(results()), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one_leaf, other, rtol=1e-5, atol=1e-6 * max(np.abs(other).max(), 1e-3))
 
 
-def test_a_run_shorter_than_a_chunk(chunks):
-    chunks()
+def test_a_run_shorter_than_a_chunk(patch):
+    patch(loops, "_chunk", lambda: 7)
     for steps in (0, 1, 3):
         final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), np.ones((steps, 2), bool), DT)
         assert g.shape == (steps, 2)
@@ -119,9 +113,3 @@ def test_checkpoint_bounds_the_memory_of_a_gradient():
     trace = 4096 * 16 * 4
     assert temporary_bytes(False) > trace
     assert temporary_bytes(64) < 0.4 * trace
-
-
-def test_a_checkpoint_that_is_no_number_of_steps():
-    for value in (0, -3, 2.5, "all"):
-        with pytest.raises((TypeError, ValueError), match="Argument `checkpoint` must be"):
-            synkin.simulate(synkin.ampa, synkin.ampa.Params(), np.zeros(5, bool), DT, checkpoint=value)

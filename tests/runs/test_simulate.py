@@ -64,16 +64,6 @@ def test_readout_keeps_what_it_returns(name):
     chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[-1], kept["state"]), final)
 
 
-@pytest.mark.parametrize("name", ["ampa", "alpha"])
-def test_memory_is_what_is_kept(name):
-    """A run over many steps that keeps a sum does not hold the trace."""
-    run = partial(simulate, KERNELS[name], KERNELS[name].Params(), dt=DT, readout=lambda _, g: g.sum(), method="exact")
-    memory = jax.jit(run).lower(jax.ShapeDtypeStruct((2_000, 500), bool)).compile().memory_analysis()
-    trace = 2_000 * 500 * 4
-    assert memory.output_size_in_bytes < trace / 100
-    assert memory.temp_size_in_bytes < trace / 2
-
-
 def test_spikes_of_any_kind():
     """Integers, floating numbers, a list; and params and dt of any kind of number give what plain floats give."""
     params, spikes = ampa.Params(1, 2.0, 1, 2), samples.inputs(ampa, np.random.default_rng(1), (T, N))
