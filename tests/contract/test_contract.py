@@ -133,7 +133,7 @@ def test_respond_goes_on_from_a_state(name):
         assert error(g, solved(name, 0.1)[T:, i]) < 1e-7
 
 
-@pytest.mark.parametrize("name", rows("alpha", "ampa", "cascade"))
+@pytest.mark.parametrize("name", rows("alpha", "ampa"))
 def test_steps_are_the_run(name):
     """Those of a stepper, in a scan, and those of the kernel; from the middle of a pulse on."""
     kernel, params, inputs = problem(name)
@@ -207,7 +207,7 @@ def test_exp_euler_is_one_run(name):
     stepped(name, half, second, "exp_euler", 1e-12)
 
 
-@pytest.mark.parametrize("name", rows("ampa", "alpha"))
+@pytest.mark.parametrize("name", rows("alpha"))
 def test_parallel_is_serial(name):
     kernel, params, inputs = problem(name)
     half, _, final, second = halves(name, 1.0)

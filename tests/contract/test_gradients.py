@@ -152,7 +152,8 @@ def test_a_pulse_that_ends_at_a_sample(name, driver):
         np.testing.assert_allclose(reverse[0], weighted(got), rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", wide(["ampa", "bionmda", "nmda5"], ["ampa"]))
+@pytest.mark.wide
+@pytest.mark.parametrize("name", ["ampa", "bionmda", "nmda5"])
 def test_gradient_through_chunks_is_that_of_the_whole(name):
     """The countdown hands d/dT_dur on through the state: also where a chunk ends within a pulse."""
     kernel = ROWS[name].kernel
@@ -180,7 +181,8 @@ BY_HAND = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "method", "steps"), wide(BY_HAND, BY_HAND[:1]))
+@pytest.mark.wide
+@pytest.mark.parametrize(("name", "method", "steps"), BY_HAND)
 def test_a_run_differentiates_as_a_scan_by_hand_does(name, method, steps):
     """In every mode, and with respect to all that may be differentiated: parameters, state and weights."""
     kernel, rng = ROWS[name].kernel, np.random.default_rng(8)

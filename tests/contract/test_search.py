@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 
 import synkin
+from tests.contract.table import wide
 from tests.helpers.precision import enable_x64
 
 STEPS, CUT = 16, 5
@@ -302,7 +303,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case[:2] != DEAR], ids=str)
+@pytest.mark.parametrize(
+    "case", wide([(c,) for c in CASES], [(c,) for c in CASES if c[:2] != DEAR and c[2] == "restart"]), ids=str
+)
 def test_runs(case):
     """What needs no more than runs of one length."""
     check(case, lambda *given: simply(*given)[1])

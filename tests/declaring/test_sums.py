@@ -164,6 +164,7 @@ def test_as_an_object():
     assert synapse.params.ampa_T_dur == 2.0
 
 
+@pytest.mark.wide
 def test_release_to_a_sum():
     """Weights of spikes at their times, and of an object that holds both; and its picture."""
     two, plasticity = expon + dual_expon, synkin.tsodyks_markram.Params(U=0.4, tau_rec=20.0)

@@ -238,7 +238,7 @@ voltage_dependent = receptor(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("dtype", "method"), [("float32", "exp_euler"), ("float64", "exact")], indirect=["dtype"])
+@pytest.mark.parametrize(("dtype", "method"), [("float64", "exact")], indirect=["dtype"])
 def test_rates_may_be_functions_of_parameters(dtype, method):
     """The same as first-order binding with the rates that they come to, also for parameters of several synapses."""
     kernel, V = voltage_dependent, np.array([-40.0, 0.0, 25.0])

@@ -56,7 +56,7 @@ def test_a_pulse_is_what_a_spike_brings(kernel, x64):
     close(got, respond(kernel, params, [2.0], TIMES), rtol=1e-10, atol=1e-15)
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.wide)], indirect=True)
+@pytest.mark.wide
 def test_no_stretches_no_times_and_a_state(dtype):
     assert np.asarray(concentration_jumps(KERNEL, PARAMS, [1.0], [], TIMES, dtype=dtype)).max() == 0
     empty = concentration_jumps(KERNEL, PARAMS, EDGES, T, [], dtype=dtype)
@@ -85,7 +85,7 @@ def test_all_derivatives(kernel, x64, quickly_compiled):
     assert (np.abs(np.asarray(forward)[1:]).max(axis=0) > 0).sum() == x.size - 2 - 1  # a time before all
 
 
-def test_traced_and_wrong_is_nan():
+def test_traced_and_wrong_is_nan(x64):
     """What would be refused if it were known: decreasing edges, negative or infinite concentrations, times."""
     for name, wrong in (
         ("edges", EDGES[[0, 2, 1, 3]]),

@@ -63,7 +63,8 @@ def test_every_way_is_the_same_run(name, ways, patch):
         same(runs(kernel, **way), expected)
 
 
-@pytest.mark.parametrize("name", wide(EVERY, ["expon"]))
+@pytest.mark.wide
+@pytest.mark.parametrize("name", EVERY)
 def test_in_chunks_as_on_an_accelerator(name, patch):
     """Several steps at a time, with a rest."""
     kernel, rng = synkin.KERNELS[name], np.random.default_rng(7)
