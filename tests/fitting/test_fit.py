@@ -236,7 +236,7 @@ def test_numbers_are_held_and_bounds_hold():
     assert re.search(r"scale +-30 +held", found.summary())
     found = ampa_fit(bounds={"beta": (0.1, 0.25), "onset": (-1.0, 1.0)})
     assert found.params.beta == pytest.approx(0.25, rel=1e-6)
-    assert "At a bound, so that the standard errors do not hold: beta." in found.message
+    assert "At a bound, where standard errors are not valid: beta." in found.message
     found = ampa_fit(bounds={"scale": (-20.0, 0.0)})
     assert found.scale == pytest.approx(-20, rel=1e-6)
     assert found.message.endswith("scale.")
@@ -398,10 +398,10 @@ def test_granule_cell(recordings):
     # The noise is filtered, and the model not quite that of the cell: one trace does not tell alpha from the scale.
     assert not found.identifiable
     assert "alpha and scale can hardly be told apart" in found.message
-    assert found.verdict.startswith("The curve explains 97.8 % of the recording's variance and fast noise 0.")
+    assert found.verdict.startswith("The curve explains 97.8 % of the recording's variance, and fast noise 0.")
     bad = ampa_fit(data["mean_pA"], **given | {"spike_times": [6.0]}, onset=False, starts=3)
     assert bad.r_squared < 0.6
-    assert "ampa, with these spikes and with what is held, does not describe it" in bad.verdict
+    assert "ampa does not describe the recording with these spikes" in bad.verdict
 
 
 def test_shipped_recording():

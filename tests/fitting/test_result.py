@@ -357,5 +357,5 @@ def test_files_that_were_changed(tmp_path, form):
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "fit.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"^File .* must be one that `Fit.save` wrote, but is not, or not a whole one"):
+    with pytest.raises(ValueError, match=r"^File .* must be one that `Fit.save` wrote, but is not, or is incomplete"):
         Fit.load(path)

@@ -188,7 +188,7 @@ def test_profiles_of_alike_samples_of_outliers_and_of_several_recordings():
     found = fitted(np.stack([TRACE, -TRACE]), onset="shared")
     assert found.profile("tau").interval68[0] < found.params.tau
     assert found.profile("onset").interval68[0] < found.onset
-    with pytest.raises(ValueError, match=r"^Argument `name` must be of what all recordings share, but is 'scale\[1\]'"):
+    with pytest.raises(ValueError, match=r"^Argument `name` must be a quantity that all recordings share, but is 'scale\[1\]'"):
         found.profile("scale[1]")
 
 
@@ -275,7 +275,7 @@ def test_words_of_a_comparison(fits):
     # A spike that is 10 ms too late.
     trace = fits[0].trace
     late = [fitted(trace, kernel, spike_times=[13.0], offset=False) for kernel in (expon, alpha)]
-    assert "Even the most likely does not describe the recording." in synkin.compare(late).message
+    assert "Even the most likely kernel does not describe the recording." in synkin.compare(late).message
     # Samples that are there are too few.
     trace = np.where(np.arange(300) % 60 == 0, trace, np.nan)
     few = synkin.compare([fitted(trace, kernel, offset=False, starts=1) for kernel in (expon, dual_expon)])
