@@ -188,7 +188,9 @@ def test_profiles_of_alike_samples_of_outliers_and_of_several_recordings():
     found = fitted(np.stack([TRACE, -TRACE]), onset="shared")
     assert found.profile("tau").interval68[0] < found.params.tau
     assert found.profile("onset").interval68[0] < found.onset
-    with pytest.raises(ValueError, match=r"^Argument `name` must be a quantity that all recordings share, but is 'scale\[1\]'"):
+    with pytest.raises(
+        ValueError, match=r"^Argument `name` must be a quantity that all recordings share, but is 'scale\[1\]'"
+    ):
         found.profile("scale[1]")
 
 
