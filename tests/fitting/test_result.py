@@ -104,8 +104,8 @@ def test_summary_html_and_predict():
     np.testing.assert_allclose(found.predict(TIMES), found.predicted, rtol=1e-12, atol=1e-12)
     curve = found.scale * first_order(TIMES[::-1], *found.params[:2], found.params.T_dur, SPIKE + found.onset)
     np.testing.assert_allclose(found.predict(TIMES[::-1]), curve + found.offset, rtol=1e-9)
-    two = fitted(np.stack([RESPONSE, -RESPONSE]))
-    np.testing.assert_allclose(two.predict(TIMES), two.predicted, rtol=1e-12, atol=1e-12)
+    three = fitted(np.stack([RESPONSE, -RESPONSE, RESPONSE]))
+    np.testing.assert_allclose(three.predict(TIMES), three.predicted, rtol=1e-12, atol=1e-12)
 
 
 # Pictures
