@@ -27,9 +27,6 @@ def smooth(length, seed=0):
     return np.convolve(noise(299 + length, seed), np.full(length, length**-0.5), "valid")
 
 
-# What the curve is worth
-
-
 def told(text, **more):
     """The fit of a trace with options, both as text."""
     trace, *options = text.split("; ")
@@ -78,9 +75,6 @@ def test_verdict_of_gaps_outliers_uneven_times_and_filtered_noise():
             assert sum("noise the rest" in verdict for verdict in said) >= 4
 
 
-# Digits
-
-
 @pytest.mark.parametrize(("call", "text"), cases(__file__, "digits.txt"))
 def test_digits(call, text):
     assert eval(call) == text
@@ -106,9 +100,6 @@ def test_summary_html_and_predict():
     np.testing.assert_allclose(found.predict(TIMES[::-1]), curve + found.offset, rtol=1e-9)
     three = fitted(np.stack([RESPONSE, -RESPONSE, RESPONSE]))
     np.testing.assert_allclose(three.predict(TIMES), three.predicted, rtol=1e-12, atol=1e-12)
-
-
-# Pictures
 
 
 def legend(axes):
@@ -163,9 +154,6 @@ def test_pictures_of_other_fits():
     np.testing.assert_allclose([bar.get_width() for bar in right.patches], np.minimum(compared.aicc, 100))
     with pytest.raises(ValueError, match=r"^Argument `ax` must be two Axes, for curves and bars, but is"):
         plot.compare(compared, ax=left)
-
-
-# Files and copies
 
 
 class Kernel:

@@ -2,15 +2,13 @@
 
 import itertools
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import synkin
 from synkin import alpha, ampa, bionmda, dual_expon, expon
-from synkin.fitting import model
-from synkin.fitting.search import initial_guess, onset, optimizer
+from synkin.fitting.search import initial_guess, onset
 from tests.helpers.precision import enable_x64
 from tests.helpers.traces import CLOSED, FREE, SPIKE, TIMES, alpha_function, fitted, jump, noise, noisy, posed
 
@@ -20,9 +18,6 @@ BIONMDA = ("beta1", "beta2")
 def response(kernel, spikes=(SPIKE,), **params):
     with enable_x64():
         return np.asarray(synkin.respond(kernel, kernel.Params(**params), np.asarray(spikes), TIMES))
-
-
-# Where it begins
 
 
 def matched(trace, kernel, spikes=(SPIKE,), bounds=()):
@@ -135,12 +130,6 @@ def test_time_constants_come_in_the_order_that_was_asked_for():
             assert (found.params.tau_decay > found.params.tau_rise) == (params.tau_decay > params.tau_rise)
             assert sorted(found.params[:2]) == pytest.approx([0.12, 0.9], rel=0.25)
             assert found.stderr["tau_decay"] / found.params.tau_decay < 0.3
-    places = ((1, (1, 10)), (1 + 1e-9, (10, 1)), (1 + 2e-9, (2, 9)), (2, (15, 1.5)))
-    ends = [SimpleNamespace(cost=cost, x=np.log(x)) for cost, x in places]
-    assert optimizer._best(ends, np.log([15.0, 1.5])) is ends[1]
-
-
-# The onset
 
 
 def check_shift(kernel, spike, shift, seed, factors=1.0, within=0.05, **options):
@@ -219,9 +208,6 @@ def test_onsets_of_several_recordings():
     assert found.params.tau == pytest.approx(4, rel=0.02)
 
 
-# The scan
-
-
 def scan(trace, start, spikes=(8.03,), **held):
     """Where it moves expon's onsets from ``start``, which ends in them."""
     with enable_x64():
@@ -238,32 +224,3 @@ def test_the_middle_between_two_breaks():
     start = [np.log(5.0), *np.ones(3), *np.zeros(3), 0.0]
     assert 8.03 + scan(traces, start, onset="shared")[-1] == pytest.approx(10.35, abs=1e-9)
     assert np.ptp(scan(traces, [*start, 0.0, 0.0])[-3:]) > 0.05
-
-
-def test_how_far_it_goes():
-    """An exponential is looked for twice as far as it is wide, 6 ms at the least; the point may be the best."""
-    with enable_x64():
-        problem, point = posed(alpha_function(TIMES, 8.0)), np.array([np.log(8.0), 1.0, 0.0, 0.0])
-        assert onset.scan(problem, point, 6.0) is point
-        problem = posed(np.arange(300.0), expon)
-        found = [onset.search_range(problem, np.array([np.log(tau), 1.0, 0.0, 0.0])) for tau in (4.0, 0.5)]
-    assert found == pytest.approx([8.0, 6.0], rel=0.05)
-
-
-def test_squares_are_those_of_least_squares():
-    """With scale and offset free or held, and samples that are missing."""
-    traces = -30 * alpha_function(TIMES, 3.0) + 2 + np.random.default_rng(4).normal(size=(3, 300))
-    traces[1, 20:120] = np.nan
-    onsets = np.array([[0.0, -2.5, 1.3], [0.7, 3.0, -1.1], [0.1, 0.2, 0.3]])
-    with enable_x64():
-        free, held = (
-            model.sums_of_squares(posed(traces, **held), np.log([3.0]), onsets)
-            for held in ({}, {"scale": -20.0, "offset": 1.0})
-        )
-    for r, i in np.ndindex(3, 3):
-        there = np.isfinite(traces[r])
-        target, g = traces[r, there], alpha_function(TIMES, 3.0, SPIKE + onsets[r, i])[there]
-        assert held[r, i] == pytest.approx(((target + 20 * g - 1) ** 2).sum(), rel=1e-9)
-        basis = np.stack([g, np.ones_like(g)], axis=1)
-        left = target - basis @ np.linalg.lstsq(basis, target, rcond=None)[0]
-        assert free[r, i] == pytest.approx((left**2).sum(), rel=1e-9)

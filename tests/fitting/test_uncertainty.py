@@ -14,8 +14,6 @@ from tests.helpers.traces import CLOSED, SPIKE, TIMES, alpha_function, first_ord
 
 TRACE = noisy(-30 * alpha_function(TIMES) + 1.0, 0.25, seed=3)
 
-# What cannot be told
-
 
 def test_alpha_and_T():
     """Only their product acts on the curve."""
@@ -107,9 +105,6 @@ def test_everything_infinite_is_named():
     assert infinite >= 6
 
 
-# Profiles
-
-
 def squares(tau):
     """The sum of squares that is left by the alpha function, with scale and offset from NumPy."""
     basis = np.column_stack([alpha_function(TIMES, tau), np.ones_like(TIMES)])
@@ -188,9 +183,6 @@ def test_profiles_of_alike_samples_of_outliers_and_of_several_recordings():
         found.profile("scale[1]")
 
 
-# The bootstrap
-
-
 def test_bootstrap_of_sweeps_is_their_scatter():
     """Sweeps that differ in tau: the error of what they share is what is left of that, far from what residuals say."""
     taus = 2.0 * np.exp(0.3 * np.random.default_rng(7).normal(size=24))
@@ -220,9 +212,6 @@ def test_coverage(memory):
     for way, parts in coverage(memory, 60, 40).items():
         assert (parts[:, 0] > 0.44).all(), (way, parts)
         assert (parts[:, 1] > 0.83).all(), (way, parts)
-
-
-# Which kernel
 
 
 @pytest.fixture(scope="module")
