@@ -5,6 +5,9 @@ import pytest
 
 import synkin
 from synkin import Recording, ampa, deconvolve, dual_expon, expon, read_recording, respond
+from synkin.events.filters import WHITE, matched
+from synkin.events.search import Rules, State
+from synkin.events.template import sampled
 from tests.helpers.minis import DECAY, PEAK, RISE, least_errors, minis, paired, score, through, waveform
 
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
@@ -194,6 +197,22 @@ def test_sweeps_and_recordings():
     np.testing.assert_allclose(flat.baseline, 3.0)
     assert repr(flat) == "Events(0 in 49 ms, threshold 0, noise 0)"
     assert deconvolve(expon, expon.Params(), [0, 1, 2], [0, 1, 0]).curve.shape == (3,)
+
+
+@pytest.mark.parametrize("params", [synkin.gabaa.Params(T_dur=5.0), synkin.alpha.Params(), expon.Params(2.0)])
+def test_sizes_of_many_events_are_least_squares(params):
+    """No sizes at all make a square that is negative; of two events that are one, one is left."""
+    kernel, count = next(kernel for kernel in synkin.KERNELS.values() if type(params) is kernel.Params), 20_000
+    template = sampled(kernel, params, 0.1, count)
+    phases, length = template.samples.shape
+    trace = np.random.default_rng(0).normal(size=count + length)
+    state = State(matched(trace, count, template, 0.5 * template.length / 0.1, WHITE), Rules(4.5, 0.1, 10))
+    places = np.linspace(0, count * phases - 1, 700).astype(int)
+    assert np.linalg.eigvalsh(state._between(*np.meshgrid(places, places)))[0] > 0
+    once = places[::2]
+    state.places = np.repeat(once, 2)
+    assert np.isfinite(state._least_squares()).all()
+    np.testing.assert_array_equal(state.places, once)
 
 
 def test_square_openings_end_in_a_result():

@@ -79,8 +79,8 @@ def test_straight_lines_between_uneven_samples():
     """A triangle from 1 ms, up to 6 at 4 ms, back at 16 ms: every crossing of a line is exact."""
     times = np.array([0.0, 1.0, 1.7, 4.0, 5.0, 9.0, 16.0, 17.0])
     found = measure(times, np.interp(times, [1.0, 4.0, 16.0], [0.0, 6.0, 0.0]))
-    exact = (0.8 * 3, 1.0, 3.0, 7.5, 6 * 15 / 2)
-    assert (found.rise, found.onset, found.time_to_peak, found.half_width, found.charge) == pytest.approx(exact)
+    got = found.rise, found.onset, found.time_to_peak, found.half_width, found.charge
+    assert got == pytest.approx((0.8 * 3, 1.0, 3.0, 7.5, 6 * 15 / 2))
 
 
 def test_sign_baseline_and_scale():
