@@ -1,5 +1,7 @@
 """`list`, and the command line with schemes: those that are published, and those that a person writes into a file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,49 +10,7 @@ from synkin.__main__ import main
 from synkin.cli import scheme_file
 from synkin.schemes import SCHEMES, nmda5
 
-NMDA5 = """\
-# The NMDA receptor
-# with two binding sites.
-
-C0 + glu <-> C1 : kon, koff
-C1 + glu <-> C2 : kon, koff
-C2       <-> D  : kd, kr        # desensitised
-C2       <-> O  : beta, alpha
-
-kon = 5.0       # /ms/mM
-koff = 0.0129
-kd = 0.0084
-kr = 0.0068
-beta = 0.0465
-alpha = 0.0738
-
-open = O
-"""
-
-
-@pytest.fixture
-def file(tmp_path):
-    """Writes a file, returns its path."""
-
-    def write(name, text):
-        path = tmp_path / name
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
-@pytest.fixture
-def said(capsys):
-    """What main prints for arguments that it accepts."""
-
-    def run(*arguments):
-        assert main([*map(str, arguments)]) == 0
-        captured = capsys.readouterr()
-        assert captured.err == ""
-        return captured.out
-
-    return run
+NMDA5 = Path(__file__).with_name("nmda5.txt").read_text()
 
 
 def test_simulate(said, file, tmp_path, x64):
@@ -73,31 +33,24 @@ def test_simulate(said, file, tmp_path, x64):
         np.testing.assert_allclose(results["g_mS"], 1 / 3, rtol=1e-5)
 
 
-def test_list_shows_all(said):
-    text = said("list")
-    first, second = text.split("Published schemes:\n\n")
-    names = [[line.split()[0] for line in part.splitlines() if line.startswith("  ")] for part in (first, second)]
+def test_list_has_all(said):
+    parts = said("list").split("Published schemes:\n\n")
+    names = [[line.split()[0] for line in part.splitlines() if line.startswith("  ")] for part in parts]
     assert names == [list(synkin.KERNELS), list(SCHEMES)]
-    assert "\n  gabaa                  The GABA-A receptor, first order: " in first
-    assert "\n  ampa5                  The AMPA receptor with two binding sites and two desensitised states.\n" in text
-    assert text.endswith(
-        "`python -m synkin list NAME` shows the parameters of one, and with `--plot FILE` draws a picture of it.\n"
-    )
 
 
 @pytest.mark.parametrize("name", [*synkin.KERNELS, *SCHEMES])
 def test_list_of_one(said, name):
     """Its source, each transition and each parameter; no unit where there is none."""
     kernel = (synkin.KERNELS | SCHEMES)[name]
-    text = said("list", name)
-    assert text.startswith(f"{name}: The ")
-    if name in SCHEMES:
-        assert text.startswith(f"{name}: {kernel.__doc__.splitlines()[0].replace('`', '')}\n\n")
+    text, parts = said("list", name), said("list", name).split("\n\n")
+    assert text.startswith(
+        f"{name}: {kernel.__doc__.splitlines()[0].replace('`', '')}\n\n" if name in SCHEMES else name
+    )
     assert "\nSource: " in text
-    parts = text.split("\n\n")
-    rows = [line.split() for line in parts[-1].splitlines()]
-    assert rows[0] == ["parameter", "default", "unit"]
-    for field, row, default, unit in zip(kernel.Params._fields, rows[1:], kernel.Params(), kernel.UNITS, strict=True):
+    head, *rows = (line.split() for line in parts[-1].splitlines())
+    assert head == ["parameter", "default", "unit"]
+    for field, row, default, unit in zip(kernel.Params._fields, rows, kernel.Params(), kernel.UNITS, strict=True):
         assert [row[0], *row[2:]] == [field, *([unit] if unit not in (None, "1") else [])]
         assert float(row[1]) == pytest.approx(default, rel=1e-5)
     if hasattr(kernel, "transitions"):
@@ -105,30 +58,13 @@ def test_list_of_one(said, name):
         assert len(parts[-3].splitlines()) == 1 + len(kernel.transitions)
 
 
-def test_list_of_a_file(said, capsys, file, tmp_path):
-    """As of a published scheme, with its comment; and a picture."""
-    picture = tmp_path / "nmda.svg"
-    text = said("list", "--scheme", file("2 sites.txt", NMDA5), "--plot", picture)
-    assert text.startswith("scheme_2_sites: The NMDA receptor\n\nwith two binding sites.\n\ntransition      rate\n")
-    assert "\nC0 + glu -> C1  kon\nC1 -> C0        koff\n" in text
-    assert "\n\nconducting: O\n\n" in text
-    assert text.endswith(f"\nT_dur      1        ms\n\nwritten  {picture}\n")
-    assert picture.read_text().startswith("<?xml")
-    picture = tmp_path / "expon.png"  # the answer of a kernel without states
-    said("list", "expon", "--plot", picture)
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    text = "A + T <-> B : a, b\nB <-> C : c, d\na = 1\nb = 1\nc = 1\nd = 1\nopen = 0.5*B, C\n"
-    assert "\nconducting: 0.5*B, C\n" in said("list", "--scheme", file("x.txt", text))
-    # Blocks of a mod file: what is passed over is said on stderr.
-    rates = "PARAMETER {\n Rb = 5 (/mM /ms)\n Ru = 0.3 (/ms)\n V = -60 (mV)\n}\nligand = XT\nsigned = V\nopen = in\n"
-    path = file("k.txt", "KINETIC k {\n x = 2*Rb*XT\n ~ out <-> in (Rb*XT*YT, Ru*(1 + V/100)) }\nYT = 1\n" + rates)
-    assert main(["list", "--scheme", path]) == 0
-    printed = capsys.readouterr()
-    assert "\nout + XT -> in_  Rb*YT\n" in printed.out
-    assert printed.err == (
-        f"Warning: Line 2 of {path}, `x = 2*Rb*XT`, is passed over, as no transition has `x`: a published file may "
-        "have meant it in a transition where another rate stands.\n"
-    )
+def test_pictures(said, file, tmp_path):
+    """Of states and transitions, and the answer of a kernel without states."""
+    scheme, picture = file("nmda.txt", NMDA5), tmp_path / "nmda.svg"
+    for words in (["--scheme", scheme], ["expon"]):
+        assert said("list", *words, "--plot", picture).endswith(f"\n\nwritten  {picture}\n")
+        assert picture.read_text().startswith("<?xml")
+        picture.unlink()
 
 
 def test_the_example_of_the_help_is_a_scheme(capsys, file):

@@ -9,14 +9,16 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import synkin
-from tests.contract.table import ROWS, is_receptor, point, rows, train
-from tests.helpers import differences, samples
+from tests.contract.table import ROWS, allowed, is_receptor, point, train, wide
+from tests.helpers import samples
+from tests.helpers.differences import CENTRAL, LEFT, RIGHT, gradient, relative_error
 
 pytestmark = pytest.mark.usefixtures("x64", "quickly_compiled")
 
 DT, STEPS = 0.25, 24
 SPIKE_TIMES = np.array([0.31, 1.02, 2.4, 2.9, np.inf])
 TIMES = np.array([0.2, 0.9, 1.3, 2.6, 3.4, 4.9])
+by_difference = partial(gradient, one_by_one=True)
 
 
 def weighted(g):
@@ -25,15 +27,15 @@ def weighted(g):
 
 
 def simulated(kernel, at, spikes, **way):
-    """From a state in the middle of a pulse; a linear kernel's weights are differentiated too."""
-    params, state, weights = at
-    inputs = spikes if weights is None else jnp.where(spikes, weights, 0.0)
+    """From a state in the middle of a pulse; weights are differentiated too."""
+    params, state, *weights = at
+    inputs = jnp.where(spikes, *weights, 0.0) if weights else spikes
     return synkin.simulate(kernel, params, inputs, DT, state=state, method="exact", **way)[1]
 
 
 def responded(kernel, at, spike_times):
-    params, shifts, times, weights = at
-    given = {} if weights is None else {"weights": weights}
+    params, shifts, times, *weights = at
+    given = {"weights": weights[0]} if weights else {}
     return synkin.respond(kernel, params, spike_times + shifts, times, dtype=float, **given)
 
 
@@ -43,14 +45,15 @@ DRIVERS = {"simulate": simulated, "parallel": partial(simulated, parallel=True),
 def arguments(name, driver):
     """All that is differentiated, and the train."""
     kernel, rng = ROWS[name].kernel, np.random.default_rng(8)
-    linear = not is_receptor(ROWS[name])
-    params = jax.tree.map(jnp.asarray, point(name))
+    params, takes_weights = jax.tree.map(jnp.asarray, point(name)), kernel.input.takes_weights
     if driver == "respond":
-        weights = jnp.asarray([1.0, -0.5, 2.0, 0.3, 1.0]) if linear else None
-        return (params, jnp.zeros(SPIKE_TIMES.size), jnp.asarray(TIMES), weights), SPIKE_TIMES
-    state = kernel.State(*(jnp.asarray(0.31 if "left" in f else rng.uniform(0.1, 0.2)) for f in kernel.State._fields))
-    spikes = np.isin(np.arange(STEPS), (2, 9, 11, 18))
-    return (params, state, jnp.cos(jnp.arange(STEPS * 1.0)) if linear else None), spikes
+        at, given = (params, jnp.zeros(SPIKE_TIMES.size), jnp.asarray(TIMES)), SPIKE_TIMES
+        weights = jnp.asarray([1.0, -0.5, 2.0, 0.3, 1.0])
+    else:
+        state = (jnp.asarray(0.31 if "left" in f else rng.uniform(0.1, 0.2)) for f in kernel.State._fields)
+        at, given = (params, kernel.State(*state)), np.isin(np.arange(STEPS), (2, 9, 11, 18))
+        weights = jnp.cos(jnp.arange(STEPS * 1.0))
+    return (*at, allowed(name, weights)) if takes_weights else at, given
 
 
 @cache
@@ -72,10 +75,8 @@ def compiled(name, driver):
 SINGULAR = {
     "ampa": [{"alpha": 0.0}, {"beta": 0.0}, {"T": 0.0}, {"alpha": 0.0, "beta": 0.0}, {"T_dur": 0.1}],
     "bionmda": [
-        *({rate: 0.0} for rate in ("alpha1", "beta1", "alpha2", "beta2", "T")),
-        {"beta1": 0.0, "beta2": 0.0, "T": 0.0},
-        {"alpha1": 0.0, "beta1": 0.0, "alpha2": 0.0, "beta2": 0.0},
-        {"T_dur": 0.1},
+        *({rate: 0.0} for rate in ("alpha1", "beta1", "alpha2", "beta2", "T")), {"beta1": 0.0, "beta2": 0.0, "T": 0.0},
+        dict.fromkeys(("alpha1", "beta1", "alpha2", "beta2"), 0.0), {"T_dur": 0.1},
     ],
     "closing_gate": [{"c": 0.0}, {"a": 0.0, "c": 0.0}],
     "dual_expon": [{"tau_rise": 3.0, "tau_decay": 3.0}, {"tau_rise": 12.0, "tau_decay": 2.0}],
@@ -83,57 +84,45 @@ SINGULAR = {
     "oscillator": [{"w": 0.0}],
     "cascade": [{"k2": 1.0, "k1": 1.0}],
     "ampa+desensitising": [{"g_desensitising": 0.0}],
-}
-QUICK = {("ampa", "simulate"), ("ampa", "respond"), ("dual_expon", "respond"), ("alpha", "simulate")}  # fmt: skip
+}  # fmt: skip
+# Of one equation, as gabaa and two_states, it is ampa's.
+DISTINCT = [name for name in ROWS if name not in ("gabaa", "two_states")]
+DRIVEN = [(name, driver) for name in DISTINCT for driver in ("simulate", "respond")]
+DRIVEN += [(name, "parallel") for name in ("ampa", "dual_expon", "nmda5", "oscillator")]
+QUICK = {("ampa", "simulate"), ("ampa", "respond"), ("dual_expon", "respond"), ("alpha", "simulate")}
 
 
-@pytest.mark.parametrize(
-    ("name", "driver"),
-    [
-        pytest.param(name, driver, marks=() if (name, driver) in QUICK else pytest.mark.wide)
-        for name in ROWS
-        for driver in DRIVERS
-    ],
-)
+@pytest.mark.parametrize(("name", "driver"), wide(DRIVEN, QUICK))
 def test_first_derivatives(name, driver):
     """Forward, reverse and central difference, of parameters, state, weights, spike times and sample times."""
     of, x0, unravel, given = compiled(name, driver)
-    moved = 0
+    (params, *others), moved = unravel(x0), 0
     for change in ({}, *SINGULAR.get(name, ())):
-        at = unravel(x0)
-        x = np.asarray(ravel_pytree((at[0]._replace(**jax.tree.map(jnp.asarray, change)), *at[1:]))[0])
+        x = np.asarray(ravel_pytree((params._replace(**jax.tree.map(jnp.asarray, change)), *others))[0])
         # What is traced and below 0 is NaN, so a rate of 0 is left to one side.
-        rule = differences.RIGHT if 0.0 in change.values() else differences.CENTRAL
-        wanted = differences.gradient(lambda x: of(x, x, given)[0], x, rule=rule, one_by_one=True)
+        rule = RIGHT if 0.0 in change.values() else CENTRAL
+        wanted = by_difference(lambda x: of(x, x, given)[0], x, rule=rule)
         direction = np.cos(np.arange(x.size)) * np.where(x == 0, 1.0, x)
         _, reverse, forward = of(x, direction, given)
         limit = 2e-6 if change else 2e-7  # one-sided differences are that much less exact
-        assert differences.relative_error(reverse, wanted) < limit, (change, reverse, wanted)
+        assert relative_error(reverse, wanted) < limit, (change, reverse, wanted)
         assert abs(forward - reverse @ direction) < 1e-9 * (np.abs(reverse) @ np.abs(direction)), change
         moved |= np.asarray(reverse) != 0
-    assert moved[: len(ROWS[name].kernel.Params._fields)].all()
+    assert moved[: len(params)].all()
     if driver == "respond":
-        a_sample_on_a_spike(of, x0, unravel, given)
+        # Of a sample on a spike the derivative in its time is that from the right, where the spike counts.
+        x, sample = x0.copy(), len(params) + SPIKE_TIMES.size + 3
+        x[sample], along = given[2], np.eye(x0.size)[sample]
+        (wanted,) = by_difference(lambda s: of(x + s[0] * along, along, given)[0], [0.0], rule=RIGHT)
+        _, reverse, forward = of(x, along, given)
+        np.testing.assert_allclose([forward, reverse @ along], wanted, rtol=1e-7, atol=1e-10)
         value, reverse, forward = of(x0, x0, np.full_like(given, np.inf))
         assert value == forward == 0
         assert not np.asarray(reverse).any()
 
 
-def a_sample_on_a_spike(of, x, unravel, given):
-    """The derivative in its time is that from the right, where the spike counts."""
-    params, shifts, times, weights = unravel(x)
-    x = np.asarray(ravel_pytree((params, shifts, times.at[3].set(given[2]), weights))[0])
-    along = np.asarray(ravel_pytree((*jax.tree.map(jnp.zeros_like, (params, shifts)), jnp.eye(6)[3], weights))[0])
-    along = along * (np.arange(x.size) < len(params) + shifts.size + times.size)
-    wanted = differences.gradient(
-        lambda s: of(x + s[0] * along, along, given)[0], [0.0], rule=differences.RIGHT, one_by_one=True
-    )[0]
-    _, reverse, forward = of(x, along, given)
-    np.testing.assert_allclose([forward, reverse @ along], wanted, rtol=1e-7, atol=1e-10)
-
-
 @pytest.mark.parametrize("driver", ["simulate", "respond"])
-@pytest.mark.parametrize("name", rows("ampa", only=is_receptor))
+@pytest.mark.parametrize("name", wide(["ampa", "bionmda", "nmda5", "gabab", "ampa+desensitising"], ["ampa"]))
 def test_a_pulse_that_ends_at_a_sample(name, driver):
     """At T_dur = n dt every sample is right from one side: here from the left, and from the right for T_dur = 0."""
     kernel = ROWS[name].kernel
@@ -146,16 +135,16 @@ def test_a_pulse_that_ends_at_a_sample(name, driver):
             return synkin.simulate(kernel, params, spikes, DT, method="exact", dtype=float)[1]
         return synkin.respond(kernel, params, np.flatnonzero(spikes) * DT, (np.arange(STEPS) + 1) * DT, dtype=float)
 
+    @jax.jit
     def both(x):
         return *jax.jvp(by_length, (x,), (jnp.ones(1),)), jax.grad(lambda x: weighted(by_length(x)))(x)
 
-    both = jax.jit(both)
     for steps in (0, 1, 2, 3, 5):
         x = jnp.asarray([steps * DT])
         _, got, reverse = both(x)
         left, right = (
-            differences.gradient(lambda x: both(x)[0], x, rule=rule, h=2e-4 / max(steps * DT, 1), one_by_one=True)[0]
-            for rule in (differences.LEFT if steps else differences.RIGHT, differences.RIGHT)
+            by_difference(lambda x: both(x)[0], x, rule=rule, h=2e-4 / max(steps * DT, 1))[0]
+            for rule in (LEFT if steps else RIGHT, RIGHT)
         )
         scale = jnp.abs(right).max()
         assert jnp.minimum(jnp.abs(got - left), jnp.abs(got - right)).max() < 1e-8 * scale
@@ -163,39 +152,36 @@ def test_a_pulse_that_ends_at_a_sample(name, driver):
         np.testing.assert_allclose(reverse[0], weighted(got), rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["ampa", *(pytest.param(n, marks=pytest.mark.wide) for n in ("bionmda", "nmda5"))])
+@pytest.mark.wide
+@pytest.mark.parametrize("name", ["ampa", "bionmda", "nmda5"])
 def test_gradient_through_chunks_is_that_of_the_whole(name):
     """The countdown hands d/dT_dur on through the state: also where a chunk ends within a pulse."""
     kernel = ROWS[name].kernel
     spikes = np.isin(np.arange(40), (2, 17, 30))  # pulses of 3.2 steps, two of which go on in the next chunk
     run = partial(synkin.simulate, kernel, dt=DT, method="exact", dtype=float)
 
-    # Chunks of one length, and no jit around them, so that all are compiled as one.
     def chunks(T_dur):
+        """Of one length, and no jit around them, so that all are compiled as one."""
         state, parts = kernel.init(kernel.Params(), (), dtype=float), []
         for part in np.split(spikes, 10):
             state, g = run(kernel.Params(T_dur=T_dur), part, state=state)
             parts.append(g)
         return jnp.concatenate(parts)
 
-    whole, got = (
-        jax.jvp(f, (0.8,), (1.0,))[1] for f in (lambda T_dur: run(kernel.Params(T_dur=T_dur), spikes)[1], chunks)
-    )
+    ways = (lambda T_dur: run(kernel.Params(T_dur=T_dur), spikes)[1], chunks)
+    whole, got = (jax.jvp(way, (0.8,), (1.0,))[1] for way in ways)
     assert jnp.abs(whole).max() > 0.05
     np.testing.assert_allclose(got, whole, rtol=1e-8, atol=1e-13)
 
 
 # In blocks of 10 steps, and in one of all, as 59 is prime.
 BY_HAND = [
-    pytest.param(name, method, steps, marks=() if name == "ampa" else pytest.mark.wide)
-    for name, method, steps in (
-        ("ampa", "exp_euler", 60), ("ampa", "exact", 59), ("alpha", "exp_euler", 60), ("alpha", "exact", 59),
-        ("bionmda", "exp_euler", 60), ("dual_expon", "exact", 59), ("nmda5", "exact", 59), ("gabab", "exact", 60),
-    )
-    if (name, method) != ("ampa", "exact")
+    ("ampa", "exp_euler", 60), ("alpha", "exp_euler", 60), ("alpha", "exact", 59), ("bionmda", "exp_euler", 60),
+    ("dual_expon", "exact", 59), ("nmda5", "exact", 59), ("gabab", "exact", 60),
 ]  # fmt: skip
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("name", "method", "steps"), BY_HAND)
 def test_a_run_differentiates_as_a_scan_by_hand_does(name, method, steps):
     """In every mode, and with respect to all that may be differentiated: parameters, state and weights."""
@@ -205,23 +191,19 @@ def test_a_run_differentiates_as_a_scan_by_hand_does(name, method, steps):
     x = (jax.tree.map(jnp.asarray, point(name, (2,))), state, *(() if is_receptor(ROWS[name]) else (inputs,)))
     direction = jax.tree.map(lambda leaf: leaf * jnp.cos(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), x)
 
-    def driver(params, state, inputs=inputs):
-        return synkin.simulate(kernel, params, inputs, DT, state=state, method=method)[1]
-
-    def by_hand(params, state, inputs=inputs):
-        return samples.scan(kernel, params, state, inputs, DT, method=method)[1]
-
-    def derivatives(run):
+    @partial(jax.jit, static_argnums=0)
+    def derivatives(by_hand):
         def of(x):
-            return weighted(run(*x) ** 2)
+            params, state, given = (*x, inputs)[:3]
+            if by_hand:
+                return weighted(samples.scan(kernel, params, state, given, DT, method=method)[1] ** 2)
+            return weighted(synkin.simulate(kernel, params, given, DT, state=state, method=method)[1] ** 2)
 
-        _, linear = jax.linearize(of, x)
         gradient, curved = jax.jvp(jax.grad(of), (x,), (direction,))
         several = jax.vmap(jax.grad(of))(jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), x))
-        return gradient, jax.jvp(of, (x,), (direction,)), linear(direction), curved, several
+        return gradient, jax.jvp(of, (x,), (direction,)), jax.linearize(of, x)[1](direction), curved, several
 
-    got, expected = (jax.jit(derivatives, static_argnums=0)(run) for run in (driver, by_hand))
-    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+    for one, other in zip(*(jax.tree.leaves(derivatives(by_hand)) for by_hand in (False, True)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-10)
 
 
@@ -240,6 +222,88 @@ def test_gradient_of_a_batch_whose_pulses_are_under_way(name):
     left, T_dur = jnp.array([[0.31, 0.0], [0.0, 0.83], [0.4, 0.06]]), jnp.array([0.6, 0.85, 0.9])
     of_batch = jax.grad(lambda *at: jax.vmap(total)(*at).sum(), (0, 1))(left, T_dur)
     each = jax.jit(jax.grad(total, (0, 1)))
-    one_by_one = [jnp.stack(parts) for parts in zip(*map(each, left, T_dur), strict=True)]
-    for got, expected in zip(of_batch, one_by_one, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    for got, expected in zip(of_batch, zip(*map(each, left, T_dur), strict=True), strict=True):
+        np.testing.assert_allclose(got, jnp.stack(expected), rtol=1e-12, atol=1e-12)
+
+
+# Second derivatives in all four orders of modes, at the singular points too
+
+
+SHORT = np.isin(np.arange(16), (1, 9))
+WAYS = {
+    # Off the ends of pulses, where a second derivative jumps.
+    "respond": lambda kernel, params, method: synkin.respond(kernel, params, np.array([0.1, 0.9]), [0.25, 0.97, 1.93]),
+    "simulate": lambda kernel, params, method: synkin.simulate(kernel, params, SHORT, 0.1, method=method)[1],
+    "scan of step": lambda kernel, params, method: jax.lax.scan(
+        lambda state, spike: kernel.step(params, state, 0.0, spike, 0.1, method=method), kernel.init(params, ()), SHORT
+    )[1],
+    "scan of stepper": lambda kernel, params, method: jax.lax.scan(
+        (stepper := synkin.stepper(kernel, params, 0.1, method=method)).step, stepper.init(()), SHORT
+    )[1],
+}
+
+
+def slope(f, d):
+    return lambda x: jax.jvp(f, (x,), (d,))[1]
+
+
+# Of a function of a vector, at x and in the direction d: the Hessian's product with d, or d's with that.
+ORDERS = {
+    "forward of reverse": lambda f, x, d: jax.jvp(jax.grad(f), (x,), (d,))[1],
+    "forward of forward": lambda f, x, d: jax.jvp(slope(f, d), (x,), (d,))[1],
+    "reverse of forward": lambda f, x, d: jax.grad(slope(f, d))(x),
+    "reverse of reverse": lambda f, x, d: jax.grad(lambda x: jax.grad(f)(x) @ d)(x),
+}
+
+
+# Name, parameters in place of defaults; what is free is all that moves g.
+POINTS = {
+    "dual_expon, tau_rise = tau_decay": ("dual_expon", {"tau_decay": 5.0, "tau_rise": 5.0, "amplitude": 1.3}),
+    "ampa, alpha = beta = 0": ("ampa", {"alpha": 0.0, "beta": 0.0, "T": 0.7, "T_dur": 0.53}),
+    "ampa": ("ampa", {"T_dur": 0.53}),
+    "alpha": ("alpha", {"tau": 3.0}),
+    "desensitising": ("desensitising", {"T_dur": 0.53, "r": 0.0}),
+    "gabab": ("gabab", {"T_dur": 0.53}),
+    "cascade, equal rates": ("cascade", {"k1": 0.3}),
+    "bionmda, beta1 = 0": ("bionmda", {"beta1": 0.0, "T_dur": 0.53}),
+    "bionmda, all rates 0": (
+        "bionmda", dict.fromkeys(("alpha1", "beta1", "alpha2", "beta2"), 0.0) | {"T": 0.7, "T_dur": 0.53},
+    ),
+}  # fmt: skip
+FREE = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "alpha2", "beta2")}
+CASES = [
+    *((way, name, "exact") for way in WAYS for name in list(POINTS)[:2]),
+    *(("simulate", name, "exact") for name in ("alpha", "desensitising", "gabab", "cascade, equal rates")),
+    ("simulate", "ampa", "exp_euler"), ("scan of step", "alpha", "exp_euler"), ("respond", "desensitising", "exact"),
+    ("simulate", "bionmda, beta1 = 0", "exp_euler"), ("scan of step", "bionmda, all rates 0", "exp_euler"),
+    ("simulate", "bionmda, all rates 0", "exact"), ("respond", "bionmda, beta1 = 0", "exact"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("way", "name", "method"), wide(CASES, [("simulate", "alpha", "exact")]))
+def test_a_hessian_in_every_order_of_modes(way, name, method):
+    """Against differences of the gradient, over the largest element."""
+    row, changes = POINTS[name]
+    kernel = ROWS[row].kernel
+    params = kernel.Params(**changes)
+    free = FREE.get(row, kernel.Params._fields)
+    x = np.array([float(getattr(params, field)) for field in free])
+    # Those of bionmda take minutes to compile: one order says most.
+    orders = list(ORDERS.values())[: 1 if (row, method) == ("bionmda", "exact") else 4]
+
+    def value(x):
+        g = WAYS[way](kernel, params._replace(**dict(zip(free, x, strict=True))), method)
+        return weighted(g)
+
+    @jax.jit
+    def of(x, d):
+        return jax.grad(value)(x), [order(value, x, d) for order in orders]
+
+    # Into the range of a parameter that is 0, and from there alone.
+    direction = np.where(x == 0, 1.0, x) * (1 + 0.5 * np.cos(np.arange(x.size)))
+    rule = CENTRAL if x.all() else RIGHT
+    (expected,) = by_difference(lambda s: of(x + s[0] * direction, direction)[0], [0.0], rule=rule)
+    scale = np.abs(expected).max()
+    for got in of(x, direction)[1]:
+        wanted, size = (expected, 1.0) if got.ndim else (expected @ direction, np.abs(direction).sum())
+        assert np.abs(got - wanted).max() / (scale * size) < 1e-7

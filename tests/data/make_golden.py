@@ -4,8 +4,8 @@
     python tests/data/make_golden.py --precision 32 64 --synapses 50 --seed 1 --out FOLDER
 
 Nothing of synkin is used here. Each file holds, for each synapse model, its parameters, its input and its
-conductance at the end of each step; the output models' currents; and how one isolated spike is answered, by when
-it comes. Arrays are float64 in golden.npz. The first synapse of each model has the default parameters.
+conductance at the end of each step; and the output models' currents. Arrays are float64 in golden.npz. The first
+synapse of each model has the default parameters.
 """
 
 import argparse
@@ -15,33 +15,26 @@ from pathlib import Path
 import brainpy.state as reference
 import brainstate
 import brainunit as u
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 VERSION = "0.1.0"
 DT = 0.125  # ms, a power of two: t = i dt is exact, and so is the reference's test of a pulse's end
 STEPS = 240
 RATE = 0.06  # spikes a step
-PER_MS, PER_MS_MM = 1 / u.ms, 1 / (u.ms * u.mM)
-
+PER_MS, PER_MS_MM, ANY = 1 / u.ms, 1 / (u.ms * u.mM), None
 # For each model: its class, and for each parameter its default, its unit and its range.
+PULSE = {"T": (1.0, u.mM, (0.1, 2.0)), "T_dur": (1.0, u.ms, ANY)}
+BINDING = {"alpha": (0.98, PER_MS_MM, (0.1, 3.0)), "beta": (0.18, PER_MS, (0.01, 1.0))}
+TAU = {"tau": (8.0, u.ms, (0.5, 20.0))}
 MODELS = {
-    "alpha": (reference.Alpha, {"tau": (8.0, u.ms, (0.5, 20.0))}),
-    "ampa": (reference.AMPA, {
-        "alpha": (0.98, PER_MS_MM, (0.1, 3.0)), "beta": (0.18, PER_MS, (0.01, 1.0)), "T": (0.5, u.mM, (0.1, 2.0)),
-        "T_dur": (0.5, u.ms, None),
-    }),
-    "gabaa": (reference.GABAa, {
-        "alpha": (0.53, PER_MS_MM, (0.1, 3.0)), "beta": (0.18, PER_MS, (0.01, 1.0)), "T": (1.0, u.mM, (0.1, 2.0)),
-        "T_dur": (1.0, u.ms, None),
-    }),
+    "alpha": (reference.Alpha, TAU),
+    "ampa": (reference.AMPA, BINDING | {"T": (0.5, u.mM, (0.1, 2.0)), "T_dur": (0.5, u.ms, ANY)}),
+    "gabaa": (reference.GABAa, BINDING | {"alpha": (0.53, PER_MS_MM, (0.1, 3.0))} | PULSE),
     "bionmda": (reference.BioNMDA, {
         "alpha1": (2.0, PER_MS, (0.1, 4.0)), "beta1": (0.01, PER_MS, (0.003, 0.3)),
-        "alpha2": (1.0, PER_MS_MM, (0.1, 3.0)), "beta2": (0.5, PER_MS, (0.05, 1.0)), "T": (1.0, u.mM, (0.1, 2.0)),
-        "T_dur": (0.5, u.ms, None),
-    }),
-    "expon": (reference.Expon, {"tau": (8.0, u.ms, (0.5, 20.0))}),
+        "alpha2": (1.0, PER_MS_MM, (0.1, 3.0)), "beta2": (0.5, PER_MS, (0.05, 1.0)),
+    } | PULSE | {"T_dur": (0.5, u.ms, ANY)}),
+    "expon": (reference.Expon, TAU),
     "dual_expon": (reference.DualExpon, {
         "tau_decay": (10.0, u.ms, (6.0, 30.0)), "tau_rise": (1.0, u.ms, (0.2, 4.0)), "amplitude": (1.0, 1, (0.5, 2.0)),
     }),
@@ -49,17 +42,15 @@ MODELS = {
 RECEPTORS = ("ampa", "gabaa", "bionmda")
 
 
-def draw_pulse_lengths(rng, synapses):
-    """Half of them whole steps, half between: anywhere but within a hundredth of a step of the grid."""
-    whole = rng.integers(0, 16, synapses)
-    return DT * (whole + np.where(rng.random(synapses) < 0.5, 1.0, rng.uniform(0.01, 0.99, synapses)))
-
-
 def draw(name, rng, synapses, dtype):
     """Parameters (defaults first) and input of a model."""
     params = {}
     for parameter, (default, _, bounds) in MODELS[name][1].items():
-        values = draw_pulse_lengths(rng, synapses) if bounds is None else np.exp(rng.uniform(*np.log(bounds), synapses))
+        if bounds is None:  # half of the pulses are whole steps, half anything but near the grid
+            whole = rng.integers(0, 16, synapses)
+            values = DT * (whole + np.where(rng.random(synapses) < 0.5, 1.0, rng.uniform(0.01, 0.99, synapses)))
+        else:
+            values = np.exp(rng.uniform(*np.log(bounds), synapses))
         params[parameter] = np.concatenate([[default], values[1:]]).astype(dtype)
     spikes = rng.random((STEPS, synapses)) < RATE
     spikes[0] = True
@@ -93,38 +84,16 @@ def currents(rng, dtype):
     return {"g": g, "V": V, **injected}
 
 
-def isolated_spikes(dtype):
-    """Peak of AMPA's answer to one spike, T_dur 0.3 ms and dt 0.1 ms, by the step in which it comes."""
-    steps = 300
-    T_dur = np.full(steps, 0.3, dtype)
-    defaults = {key: np.full(steps, default, dtype) for key, (default, _, _) in MODELS["ampa"][1].items()}
-    g = run("ampa", defaults | {"T_dur": T_dur}, np.eye(steps + 10, steps, dtype=bool), 0.1)
-    return np.max(g, axis=0)
-
-
-def slope_in_pulse_length(dtype):
-    """Derivative of the summed conductance after one spike with respect to T_dur, at T_dur 0.55 ms and dt 0.125."""
-    defaults = {key: jnp.asarray(default, dtype) for key, (default, _, _) in MODELS["ampa"][1].items()}
-
-    def total(T_dur):
-        return run("ampa", defaults | {"T_dur": T_dur}, np.eye(40, 1, dtype=bool), DT).sum()
-
-    return jax.grad(total)(jnp.asarray(0.55, dtype))
-
-
 def record(precision, synapses, seed):
     """All arrays of one file, by name."""
     brainstate.environ.set(precision=precision)
     dtype = f"float{precision}"
-    rng = np.random.default_rng(seed)
-    arrays = {}
+    rng, arrays = np.random.default_rng(seed), {}
     for name in MODELS:
         params, inputs = draw(name, rng, synapses, dtype)
         arrays |= {f"{name}/params/{key}": value for key, value in params.items()}
         arrays |= {f"{name}/inputs": inputs, f"{name}/g": run(name, params, inputs, DT)}
     arrays |= {f"currents/{key}": value for key, value in currents(rng, dtype).items()}
-    arrays["isolated_spikes/peaks"] = isolated_spikes(dtype)
-    arrays["isolated_spikes/slope"] = slope_in_pulse_length(dtype)
     return {key: np.asarray(value) for key, value in arrays.items()}
 
 

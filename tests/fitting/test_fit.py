@@ -12,10 +12,9 @@ import pytest
 from scipy.optimize import curve_fit, least_squares
 
 import synkin
-from synkin import alpha, ampa, bionmda, dual_expon, expon, fit, plot, schemes
+from synkin import alpha, ampa, dual_expon, expon, fit, plot, schemes
 from synkin.fitting import model
 from synkin.fitting.serialization.identity import identity
-from tests.helpers import solutions
 from tests.helpers.precision import enable_x64
 from tests.helpers.sentences import cases
 from tests.helpers.traces import CLOSED, SPIKE, TIMES, alpha_function, first_order, fitted, noise, noisy, posed
@@ -34,16 +33,14 @@ def numbers(found):
     return {name: getattr(found.params, name, None) or getattr(found, name) for name in found.free}
 
 
-@pytest.mark.parametrize(
-    ("kernel", "true", "within"),
-    [
-        (alpha, {"tau": 3.0}, {"tau": 0.005}),
-        (expon, {"tau": 3.0}, {"tau": 0.01}),
-        (dual_expon, {"tau_decay": 4.0, "tau_rise": 1.3}, {"tau_decay": 0.03, "tau_rise": 0.06}),
-        (ampa, {"alpha": 3.0, "beta": 0.31, "T_dur": 0.77}, {"alpha": 0.5, "beta": 0.02, "T_dur": 0.03}),
-    ],
-    ids=lambda value: getattr(value, "name", ""),
-)
+RECOVERED = [
+    (alpha, {"tau": 3.0}, [0.005]), (expon, {"tau": 3.0}, [0.01]),
+    (dual_expon, {"tau_decay": 4.0, "tau_rise": 1.3}, [0.03, 0.06]),
+    (ampa, {"alpha": 3.0, "beta": 0.31, "T_dur": 0.77}, [0.5, 0.02, 0.03]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kernel", "true", "within"), RECOVERED, ids=lambda value: getattr(value, "name", ""))
 def test_parameters_are_recovered(kernel, true, within):
     """To many digits without noise; with noise of 0.5 % closely, and as closely as the standard errors say."""
     onset = 0.21 if kernel is not expon else 0.0  # of a jump it is known to a sample
@@ -51,44 +48,13 @@ def test_parameters_are_recovered(kernel, true, within):
     found = fitted(clean, kernel, onset=kernel is not expon)
     for name, value in (true | {"scale": -30, "offset": 2, "onset": onset}).items():
         assert getattr(found.params, name, None) or getattr(found, name) == pytest.approx(value, rel=1e-5), name
-    assert found.r_squared > 1 - 1e-12
     assert found.success
     assert found.identifiable
-    for seed in range(6):
+    for seed in range(4):
         found = fitted(noisy(clean, 0.005, seed), kernel, onset=kernel is not expon)
-        for name, value in true.items():
+        for (name, value), part in zip(true.items(), within, strict=True):
             error = abs(getattr(found.params, name) - value)
-            assert error < within[name] * value, (seed, name)
-            assert error < 4.5 * found.stderr[name], (seed, name)
-
-
-@pytest.mark.wide
-def test_equations_are_recovered():
-    """From two spikes whose trace an ODE solver made."""
-    kernel, true = bionmda, {"beta1": 0.05, "beta2": 0.8}
-    inputs = np.zeros((150, 1))
-    inputs[[15, 60]] = 1
-    g = solutions.trace(kernel.name, kernel.Params()._replace(**true), inputs, 0.2)[:, 0]
-    options = {"free": tuple(true), "scale": True, "offset": True, "onset": True, "starts": 1}
-    found = fit(kernel, kernel.Params(), [2.7, 11.7], 0.2 * np.arange(1, 151), -30 * g + 2, **options)
-    for name, value in (true | {"scale": -30, "offset": 2, "onset": 0.3}).items():
-        assert numbers(found)[name] == pytest.approx(value, rel=1e-5), name
-
-
-def test_same_as_scipy_on_the_closed_form():
-    """Values and, with white noise, standard errors and correlations."""
-
-    def curve(t, alpha, beta, T_dur, scale, offset):
-        return scale * first_order(t, alpha, beta, T_dur, SPIKE + 0.21) + offset
-
-    found = ampa_fit(onset=0.21)
-    values, covariance = curve_fit(curve, TIMES, AMPA_TRACE, [3.5, 0.3, 0.7, -25, 1.0], xtol=1e-12, ftol=1e-12)
-    np.testing.assert_allclose(list(numbers(found).values()), values, rtol=2e-4)
-    scatter = np.sqrt(np.diag(covariance))
-    np.testing.assert_allclose(list(found.stderr.values()), scatter, rtol=2e-3)
-    np.testing.assert_allclose(found.correlations, covariance / np.outer(scatter, scatter), atol=2e-3)
-    assert found.noise == pytest.approx(np.std(AMPA_TRACE - curve(TIMES, *values), ddof=5), rel=1e-6)
-    assert found.free == found.labels == ("alpha", "beta", "T_dur", "scale", "offset")
+            assert error < min(part * value, 4.5 * found.stderr[name]), (seed, name)
 
 
 def test_missing_samples_sigma_and_outliers_are_scipys():
@@ -104,10 +70,13 @@ def test_missing_samples_sigma_and_outliers_are_scipys():
     for errors in (sigma, 7 * sigma, None):
         given = {} if errors is None else {"sigma": errors[there]}
         best, covariance = curve_fit(curve, TIMES[there], trace[there], (2.0, -30.0, 1.0), **given)
-        found = fitted(trace, sigma=errors)
+        found, scatter = fitted(trace, sigma=errors), np.sqrt(np.diag(covariance))
         np.testing.assert_allclose(list(numbers(found).values()), best, rtol=1e-4)
-        stderr = np.array(list(found.stderr.values())) / np.sqrt(found.alike)
-        np.testing.assert_allclose(stderr, np.sqrt(np.diag(covariance)), rtol=1e-3)
+        np.testing.assert_allclose(np.array(list(found.stderr.values())) / np.sqrt(found.alike), scatter, rtol=1e-3)
+        np.testing.assert_allclose(found.correlations, covariance / np.outer(scatter, scatter), atol=2e-3)
+    left = (trace - curve(TIMES, *best))[there]
+    assert found.noise == pytest.approx(np.std(left, ddof=3), rel=1e-6)
+    assert found.free == found.labels == ("tau", "scale", "offset")
     np.testing.assert_allclose(fitted(trace, sigma=np.full(300, 3.0)).params, found.params, rtol=1e-9)
     assert "61 of 300 samples are NaN and were left out." in found.message
     assert np.isfinite(found.predicted).all()
@@ -117,61 +86,49 @@ def test_missing_samples_sigma_and_outliers_are_scipys():
     trace = noisy(clean, 0.01)
     trace[60:120:10] += 10.0
     plain, found = (fitted(trace, loss=loss) for loss in ("linear", "soft_l1"))
-    scipys = least_squares(
-        lambda p: curve(TIMES, *p) - trace, list(numbers(found).values()), loss="soft_l1", f_scale=found.width,
-        x_scale="jac", xtol=1e-12,
-    )  # fmt: skip
+    given = {"loss": "soft_l1", "f_scale": found.width, "x_scale": "jac", "xtol": 1e-12}
+    scipys = least_squares(lambda p: curve(TIMES, *p) - trace, list(numbers(found).values()), **given)
     np.testing.assert_allclose(list(numbers(found).values()), scipys.x, rtol=1e-3)
     assert abs(plain.params.tau / 2 - 1) > 0.03 > 0.01 > abs(found.params.tau / 2 - 1)
     assert found.noise == pytest.approx(0.01 * np.ptp(clean), rel=0.2)  # what it is without the outliers
     assert abs(found.params.tau - 2) < 4.5 * found.stderr["tau"]
 
 
-@pytest.mark.parametrize("memory", [0.0, 0.7])
-def test_standard_errors_are_the_scatter(memory):
+def test_standard_errors_are_the_scatter():
     """Over many recordings the errors scatter as the standard errors say, if the noise is filtered too."""
-    ratios = []
-    for seed in range(40):
-        found = fitted(noisy(alpha_function(TIMES, 3.0), 0.02, seed, memory), starts=1)
-        ratios += [(found.params.tau - 3.0) / found.stderr["tau"], (found.scale - 1.0) / found.stderr["scale"]]
-    assert 0.6 < np.mean(np.square(ratios)) < 1.7
-    assert ("correlated" in found.message) == (memory > 0)
+    for memory in (0.0, 0.7):
+        ratios = []
+        for seed in range(40):
+            found = fitted(noisy(alpha_function(TIMES, 3.0), 0.02, seed, memory), starts=1)
+            ratios += [(found.params.tau - 3.0) / found.stderr["tau"], (found.scale - 1.0) / found.stderr["scale"]]
+        assert 0.6 < np.mean(np.square(ratios)) < 1.7
+        assert ("correlated" in found.message) == (memory > 0)
 
 
-# Several recordings, trains
-
-
-@pytest.mark.parametrize(
-    ("scale", "offset", "onset"),
-    [(True, True, True), ("shared", True, "shared"), (True, "shared", "shared"), ("shared", "shared", True)],
-)
-def test_what_is_shared_and_what_is_not(scale, offset, onset):
+@pytest.mark.parametrize("shared", ["", "scale onset", "offset onset", "scale offset"])
+def test_what_is_shared_and_what_is_not(shared):
     """One number for all recordings, or one for each, in any mixture."""
-    told = {"scale": scale, "offset": offset, "onset": onset}
     own = {"scale": [-30.0, -12.0, 5.0], "offset": [2.0, 0.0, -1.0], "onset": [0.1, 0.3, -0.2]}
-    own = {name: np.array(values if told[name] is True else values[:1] * 3) for name, values in own.items()}
-    rows = zip(*own.values(), strict=True)
-    traces = np.stack(
-        [noisy(s * alpha_function(TIMES, 3.0, SPIKE + d) + o, 0.002, i) for i, (s, o, d) in enumerate(rows)]
-    )
+    told = {name: "shared" if name in shared else True for name in own}
+    own = {name: np.array(values[:1] * 3 if name in shared else values) for name, values in own.items()}
+    clean = [s * alpha_function(TIMES, 3.0, SPIKE + d) + o for s, o, d in zip(*own.values(), strict=True)]
+    traces = np.stack([noisy(each, 0.002, i) for i, each in enumerate(clean)])
     found = fitted(traces, **told)
     assert found.params.tau == pytest.approx(3, rel=4e-3)
     for name, right in own.items():
         value, error = getattr(found, name), found.stderr[name]
-        assert np.shape(value) == np.shape(error) == (() if told[name] == "shared" else (3,))
+        assert np.shape(value) == np.shape(error) == (() if name in shared else (3,))
         np.testing.assert_allclose(value, right if np.ndim(value) else right[0], rtol=0.02, atol=0.03)
         assert (np.abs(value - right) < 4.5 * error).all()
-        assert found.labels.count(name) == (told[name] == "shared")
-    assert len(found.labels) == len(found.correlations) == 1 + sum(3 if told[name] is True else 1 for name in own)
+        assert found.labels.count(name) == (name in shared)
+    assert len(found.labels) == len(found.correlations) == 1 + sum(1 if name in shared else 3 for name in own)
     assert found.predicted.shape == found.residuals.shape == traces.shape
-    assert "shared" not in repr(found)
-    assert ("scale (median of 3)" in repr(found)) == (scale is True)
-    if scale is offset is onset is True:
+    assert ("scale (median of 3)" in repr(found)) == ("scale" not in shared)
+    if not shared:
         assert found.labels[:3] == ("tau", "scale[0]", "scale[1]")
         # The same, with the shifts in the spike times, a row for each recording.
         again = fitted(traces, spike_times=SPIKE + own["onset"][:, None])
-        assert again.params.tau == pytest.approx(3, rel=2e-3)
-        assert again.onset == 0.0
+        assert (again.params.tau, again.onset) == pytest.approx((3, 0.0), rel=2e-3)
         assert again.r_squared > 0.999
 
 
@@ -196,36 +153,27 @@ def test_recordings_at_times_of_their_own():
     clean = [s * alpha_function(t, 2.0, SPIKE + 0.4) for s, t in zip((-3.0, 5.0, 2.0), times, strict=True)]
     traces = [c + 0.05 * rng.normal(size=c.size) for c in clean]
     found = fitted(traces, times=times, offset=False, onset="shared", starts=4)
-    assert found.times.shape == found.trace.shape == (3, 300)
     assert np.isnan(found.trace[1, 130:]).all()
     assert "270 of 900 samples are NaN and were left out" in found.message
 
     def left(p):
         rows = zip(p[2:], times, traces, strict=True)
-        return np.concatenate([y - s * alpha_function(t, np.exp(p[0]), SPIKE + p[1]) for s, t, y in rows])
+        return np.concatenate([y - s * alpha_function(t, p[0], SPIKE + p[1]) for s, t, y in rows])
 
-    scipys = least_squares(left, [np.log(2.0), 0.4, -3.0, 5.0, 2.0], xtol=1e-12, ftol=1e-12)
-    ours = [np.log(found.params.tau), found.onset, *found.scale]
-    np.testing.assert_allclose(ours, scipys.x, atol=2e-4)
+    scipys = least_squares(left, [2.0, 0.4, -3.0, 5.0, 2.0], xtol=1e-12, ftol=1e-12)
+    np.testing.assert_allclose([found.params.tau, found.onset, *found.scale], scipys.x, atol=2e-4)
 
 
 def test_weights_and_overlap_are_used():
     spikes, weights = [3.0, 8.0], np.array([1.0, -2.5])
     trace = weights @ [alpha_function(TIMES, 3.0, spike) for spike in spikes]
-    found = fitted(trace, spike_times=spikes, weights=weights, scale=False, offset=False)
-    assert found.params.tau == pytest.approx(3, rel=1e-6)
-    assert fitted(trace, spike_times=spikes[::-1], weights=weights[::-1], scale=False).params == pytest.approx(
-        found.params
-    )
-    near = ampa.Params(alpha=3.0, beta=0.31)
+    for way in (slice(None), slice(None, None, -1)):
+        found = fitted(trace, spike_times=spikes[way], weights=weights[way], scale=False, offset=False)
+        assert found.params.tau == pytest.approx(3, rel=1e-6)
     # A spike during a pulse is ignored: the response is that to the first alone.
-    found = ampa_fit(
-        AMPA_CLEAN, spike_times=[SPIKE, SPIKE + 0.4], overlap="ignore", starts=1, onset=0.21, free="T_dur", params=near
-    )
+    given = {"spike_times": [SPIKE, SPIKE + 0.4], "overlap": "ignore", "starts": 1, "onset": 0.21, "free": "T_dur"}
+    found = ampa_fit(AMPA_CLEAN, params=ampa.Params(alpha=3.0, beta=0.31), **given)
     assert found.params.T_dur == pytest.approx(0.77, rel=1e-4)
-
-
-# What is held, tied and bounded
 
 
 def test_numbers_are_held_and_bounds_hold():
@@ -236,7 +184,7 @@ def test_numbers_are_held_and_bounds_hold():
     assert re.search(r"scale +-30 +held", found.summary())
     found = ampa_fit(bounds={"beta": (0.1, 0.25), "onset": (-1.0, 1.0)})
     assert found.params.beta == pytest.approx(0.25, rel=1e-6)
-    assert "At a bound, so that the standard errors do not hold: beta." in found.message
+    assert "At a bound, where standard errors are not valid: beta." in found.message
     found = ampa_fit(bounds={"scale": (-20.0, 0.0)})
     assert found.scale == pytest.approx(-20, rel=1e-6)
     assert found.message.endswith("scale.")
@@ -246,25 +194,30 @@ def test_numbers_are_held_and_bounds_hold():
 
 
 def test_tied_parameters_move_together():
-    """dual_expon with equal time constants is the alpha function, also in a profile."""
-    trace, near = noisy(-30 * alpha_function(TIMES) + 1, 0.02), dual_expon.Params(3.0, 3.0)
-    found = fitted(trace, dual_expon, free="tau_decay", tie={"tau_rise": "tau_decay"}, params=near, starts=1)
-    other = fitted(trace)
+    """dual_expon with equal time constants is the alpha function."""
+    found, other = tied_and_alpha()
     assert found.params.tau_rise == found.params.tau_decay == pytest.approx(other.params.tau, rel=1e-5)
     assert found.stderr["tau_decay"] == pytest.approx(other.stderr["tau"], rel=1e-3)
     assert found.free == ("tau_decay", "scale", "offset")
     assert "= tau_decay" in found.summary()
+
+
+@pytest.mark.wide
+def test_tied_parameters_move_together_in_a_profile():
+    found, other = tied_and_alpha()
     ends = found.profile("tau_decay").interval95
     np.testing.assert_allclose(ends, other.profile("tau").interval95, rtol=1e-3)
 
 
-# How it is computed
+def tied_and_alpha():
+    trace, near = noisy(-30 * alpha_function(TIMES) + 1, 0.02), dual_expon.Params(3.0, 3.0)
+    given = {"free": "tau_decay", "tie": {"tau_rise": "tau_decay"}, "params": near, "starts": 1}
+    return fitted(trace, dual_expon, **given), fitted(trace)
 
 
 def test_far_starts_other_modes_and_few_evaluations():
     """The same from parameters far off, in every run and precision; an end that came too soon is admitted."""
     found = ampa_fit()
-    assert ampa_fit().params == found.params
     far = ampa_fit(params=ampa.Params(alpha=0.3, beta=2.0, T_dur=3.0))
     assert far.params == pytest.approx(found.params, rel=1e-3)
     before = jnp.zeros(1).dtype
@@ -276,16 +229,12 @@ def test_far_starts_other_modes_and_few_evaluations():
     assert "stopped at `max_nfev`" in cut.message
 
 
-@pytest.mark.parametrize(
-    ("kernel", "traces", "point"),
-    [
-        (ampa, AMPA_TRACE, [np.log(2.0), np.log(0.3), np.log(0.72), -3, 1, 0.11]),
-        (alpha, np.stack([AMPA_TRACE] * 3), [np.log(2.0), -3, 5, 1, 1, 2, 3, 0.11, 0.23, 0.3]),
-    ],
-    ids=["one recording", "three"],
-)
-def test_derivatives(kernel, traces, point):
+@pytest.mark.parametrize("kernel", [ampa, alpha], ids=["one recording", "three"])
+def test_derivatives(kernel):
     """With respect to every coordinate, against differences."""
+    traces, point = AMPA_TRACE, [np.log(2.0), np.log(0.3), np.log(0.72), -3, 1, 0.11]
+    if kernel is alpha:
+        traces, point = np.stack([traces] * 3), [np.log(2.0), -3, 5, 1, 1, 2, 3, 0.11, 0.23, 0.3]
     problem = posed(traces, kernel)
     with enable_x64():
         exact = model.curve(problem, np.array(point)).derivative
@@ -307,16 +256,13 @@ def test_nothing_is_compiled_anew():
 
 def test_quantities():
     u = pytest.importorskip("saiunit")
-    params = ampa.Params()._replace(T=500 * u.uM, beta=180 * u.Hz)
-    times, spikes = TIMES / 1000 * u.second, np.array([SPIKE]) * u.ms
-    found = ampa_fit(AMPA_TRACE * u.pA, params=params, times=times, spike_times=spikes)
+    given = {"times": TIMES / 1000 * u.second, "spike_times": np.array([SPIKE]) * u.ms}
+    found = ampa_fit(AMPA_TRACE * u.pA, params=ampa.Params()._replace(T=500 * u.uM, beta=180 * u.Hz), **given)
     assert found.params == pytest.approx(ampa_fit().params, rel=1e-4)
     assert "pA/mS" in found.summary()
     with pytest.raises(TypeError, match="Argument `times` must be in ms, but is in mV"):
         ampa_fit(times=TIMES * u.mV)
 
-
-# Jumps of concentration
 
 EDGES, CONCENTRATIONS = np.array([5.0, 15.0]), np.array([0.02, 0.1, 1.0])  # ms; mM, one a sweep
 OPENING = synkin.scheme("C + glu <-> O : alpha, beta", open="O", name="opening", alpha=2.0, beta=0.4, T=1.0, T_dur=0.5)
@@ -329,17 +275,15 @@ def check_jumps(kernel, start, times, edges, concentrations, **options):
     traces = -500.0 * np.array(g)
     traces += np.random.default_rng(0).normal(0, 0.01 * np.abs(traces).max(), traces.shape)
     protocol = synkin.Jumps(edges, np.array(concentrations)[:, None])
-    found = fit(
-        kernel, start, protocol, times, traces, free=start._fields[:-2], scale="shared", progress=False, **options
-    )
-    for name in found.free[:-1]:
-        value, error, right = getattr(found.params, name), found.stderr[name], getattr(kernel.Params(), name)
-        assert abs(value - right) < 3.5 * error, name
-        assert error < 0.2 * value, name
+    options = {"free": start._fields[:-2], "scale": "shared", "progress": False} | options
+    found = fit(kernel, start, protocol, times, traces, **options)
+    assert isinstance(found.scale, float)
+    for name, right in (kernel.Params()._asdict() | {"scale": -500.0}).items():
+        if name in found.free:
+            value, error = numbers(found)[name], found.stderr[name]
+            assert abs(value - right) < 3.5 * error < 0.7 * abs(value), name
     assert found.identifiable
     assert found.r_squared > 0.99
-    assert isinstance(found.scale, float)
-    assert abs(found.scale + 500) < 3.5 * found.stderr["scale"]
     return found
 
 
@@ -351,7 +295,7 @@ def test_jumps(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.spike_times, np.broadcast_to(EDGES, (3, 2)))
     np.testing.assert_array_equal(found.concentrations[:, 0], CONCENTRATIONS)
     again = synkin.concentration_jumps(found.kernel, found.params, found.spike_times[2], found.concentrations[2], TIMES)
-    np.testing.assert_allclose(found.scale * np.asarray(again), found.predicted[2], atol=1e-4 * 500)
+    np.testing.assert_allclose(found.scale * np.asarray(again), found.predicted[2], atol=0.05)
     pytest.importorskip("matplotlib")
     above, _ = plot.fit(found, ax=plot.figure().subplots(2, 1))
     assert [text.get_text() for text in above.get_legend().get_texts()] == ["0.02 mM", "0.1 mM", "1 mM"]
@@ -375,16 +319,6 @@ def test_jumps_of_nmda_receptors():
     check_jumps(schemes.nmda5, start, 5.0 * np.arange(300), np.array([50.0, 550.0]), (0.003, 0.01, 0.1, 1.0), starts=3)
 
 
-def test_gabab_between_edges():
-    """Equations that are no scheme take jumps too."""
-    kernel = schemes.gabab
-    g = synkin.concentration_jumps(kernel, kernel.Params(), [0.0, 1.0], [1.0], [102.48, 1e5])
-    np.testing.assert_allclose(g, [0.012223, 0.0], atol=6e-7)
-
-
-# Recordings
-
-
 def test_granule_cell(recordings):
     """Against what SciPy gives on the closed form; the receptor describes it, but not with a spike 3 ms off."""
     data = np.genfromtxt(recordings / "mepsc_granule_cell.csv", delimiter=",", names=True)[100:]
@@ -392,27 +326,25 @@ def test_granule_cell(recordings):
     found = ampa_fit(data["mean_pA"], **given)
     got = (found.r_squared, found.params.alpha * found.params.T, found.params.beta, found.params.T_dur)
     assert got == pytest.approx((0.978, 2.21, 0.976, 0.252), rel=0.01)
-    assert found.r_squared == pytest.approx(0.978, abs=6e-4)
     assert 2.9 + found.onset == pytest.approx(2.91, abs=0.01)
     assert found.scale < 0
     # The noise is filtered, and the model not quite that of the cell: one trace does not tell alpha from the scale.
     assert not found.identifiable
     assert "alpha and scale can hardly be told apart" in found.message
-    assert found.verdict.startswith("The curve explains 97.8 % of the recording's variance and fast noise 0.")
+    assert found.verdict.startswith("The curve explains 97.8 % of the recording's variance, and fast noise 0.")
     bad = ampa_fit(data["mean_pA"], **given | {"spike_times": [6.0]}, onset=False, starts=3)
     assert bad.r_squared < 0.6
-    assert "ampa, with these spikes and with what is held, does not describe it" in bad.verdict
+    assert "ampa does not describe the recording with these spikes" in bad.verdict
 
 
 def test_shipped_recording():
-    """It is what its script makes, and the fit finds what the script says."""
+    """It is what its script makes, but for the last digit, and the fit finds what the script says."""
     folder = Path(synkin.__file__).parent / "data"
     script = runpy.run_path(str(folder / "make_recording.py"))
     lines, made = (folder / "recording.csv").read_text().splitlines(), script["text"]().splitlines()
-    assert lines[0].startswith("# Synthetic")
     assert lines[:3] == made[:3]
+    assert lines[0].startswith("# Synthetic")
     times, trace = np.loadtxt(lines[3:], delimiter=",").T
-    # The last digit depends on the platform's exp.
     np.testing.assert_allclose(trace, np.loadtxt(made[3:], delimiter=",")[:, 1], atol=0.0011)
     found = ampa_fit(trace, spike_times=script["SPIKES"], times=times, starts=1)
     for name, constant in zip(found.free, ("ALPHA", "BETA", "T_DUR", "SCALE", "BASELINE", "DELAY"), strict=True):
@@ -420,8 +352,6 @@ def test_shipped_recording():
     assert found.noise == pytest.approx(script["NOISE"], rel=0.1)
     assert found.identifiable
 
-
-# What is wrong
 
 NAN, ONE, JUMPS = np.full(300, np.nan), np.where(np.arange(300) == 7, 1.0, np.nan), synkin.Jumps([0.0, 1.0], [1.0])
 

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import pickle
 import re
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,28 +27,21 @@ def smooth(length, seed=0):
     return np.convolve(noise(299 + length, seed), np.full(length, length**-0.5), "valid")
 
 
-# What the curve is worth
+def told(text, **more):
+    """The fit of a trace with options, both as text."""
+    trace, *options = text.split("; ")
+    return fitted(eval(trace), **eval(f"dict({', '.join(options)})") | more)
 
 
-@pytest.mark.parametrize(
-    ("trace", "options", "freed"),
-    [
-        (RESPONSE + 0.02 * smooth(1), {"spike_times": [1.5]}, ["onset"]),
-        (RESPONSE + 0.02 * smooth(1) + 0.5, {"offset": False}, ["offset"]),
-        (-30 * RESPONSE + 0.6 * smooth(1), {"scale": False}, ["scale"]),
-        (3 * RESPONSE + 0.06 * smooth(1) + 2, {"spike_times": [1.5], "offset": -0.5}, ["onset", "offset"]),
-        (RESPONSE + 0.1 * np.sin(TIMES) + 0.001 * smooth(1), {}, []),  # no help
-        (RESPONSE + 0.02 * smooth(1), {}, []),  # no need
-    ],
-)
-def test_what_is_held_is_freed_before_all_else(trace, options, freed):
+@pytest.mark.parametrize(("trace", "freed"), cases(__file__, "freed.txt"))
+def test_what_is_held_is_freed_before_all_else(trace, freed):
     """The R^2 that is said is that of the fit with these free."""
-    found = fitted(trace, **options)
+    found = told(trace)
     said = re.search(r"With (.*) R\^2 is (\d\.\d{3}) instead of (-?\d+\.\d{3}): free (.*) first\.", found.message)
-    assert bool(said) == bool(freed)
-    if freed:
-        again = fitted(trace, **(options | dict.fromkeys(freed, True)))
-        assert said[1] == formatting.listed([f"`{name}=True`" for name in freed])
+    assert bool(said) == (freed != "nothing")
+    if said:
+        again = told(trace, **dict.fromkeys(freed.split(), True))
+        assert said[1] == formatting.listed([f"`{name}=True`" for name in freed.split()])
         assert (float(said[3]), float(said[2])) == pytest.approx((found.r_squared, again.r_squared), abs=6e-4)
         assert again.r_squared > 0.99
 
@@ -59,8 +51,7 @@ NOISE_LEFT = r"The curve explains 99\.\d+ % of the recording's variance, and noi
 
 @pytest.mark.parametrize(("trace", "said"), cases(__file__, "verdicts.txt"))
 def test_verdict(trace, said):
-    trace, *options = trace.split("; ")
-    found = fitted(eval(trace), **eval(f"dict({', '.join(options)})"))
+    found = told(trace)
     assert re.match(said, found.verdict), found.verdict
     assert found.message.startswith(found.verdict + " 2 of 2 starts of the search ended at this sum of squares")
 
@@ -79,12 +70,9 @@ def test_verdict_of_gaps_outliers_uneven_times_and_filtered_noise():
     # Whatever is said of a good fit with filtered noise, it is not that the kernel is wrong.
     for level in (0.02, 0.1, 0.3):
         for length in (1, 3, 8):
-            verdicts = [fitted(RESPONSE + level * smooth(length, seed), starts=1).verdict for seed in range(5)]
-            assert not any("does not describe" in verdict for verdict in verdicts)
-            assert sum("noise the rest" in verdict for verdict in verdicts) >= 4
-
-
-# Digits
+            said = [fitted(RESPONSE + level * smooth(length, seed), starts=1).verdict for seed in range(5)]
+            assert not any("does not describe" in verdict for verdict in said)
+            assert sum("noise the rest" in verdict for verdict in said) >= 4
 
 
 @pytest.mark.parametrize(("call", "text"), cases(__file__, "digits.txt"))
@@ -105,42 +93,38 @@ def test_summary_html_and_predict():
     assert f"residuals {found.noise:.3g} <pA>" in found.summary()
     assert repr(found).startswith("Fit of ampa to 300 samples\n")
     text = found._repr_html_()
-    assert "<script" not in text
-    assert "<pA>" not in text
+    assert [text.count(part) for part in ("<script", "<pA>", "<tr>")] == [0, 0, 8]
     assert "&lt;pA&gt;" in text
-    assert text.count("<tr>") == 8
     np.testing.assert_allclose(found.predict(TIMES), found.predicted, rtol=1e-12, atol=1e-12)
     curve = found.scale * first_order(TIMES[::-1], *found.params[:2], found.params.T_dur, SPIKE + found.onset)
     np.testing.assert_allclose(found.predict(TIMES[::-1]), curve + found.offset, rtol=1e-9)
-    two = fitted(np.stack([RESPONSE, -RESPONSE]))
-    np.testing.assert_allclose(two.predict(TIMES), two.predicted, rtol=1e-12, atol=1e-12)
+    three = fitted(np.stack([RESPONSE, -RESPONSE, RESPONSE]))
+    np.testing.assert_allclose(three.predict(TIMES), three.predicted, rtol=1e-12, atol=1e-12)
 
 
-# Pictures
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
-@pytest.mark.parametrize("recordings", [1, 3])
-def test_picture_of_a_fit(recordings):
+@pytest.mark.parametrize("mean", ["", ", mean of 3"])
+def test_picture_of_a_fit(mean):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     trace = noisy(RESPONSE, 0.02)
     trace[7] = np.nan
-    found = fitted(trace if recordings == 1 else np.stack([trace, 2 * RESPONSE, 3 * RESPONSE]), unit="pA")
-    above, below = axes = plot.fit(found)
+    found = fitted(np.stack([trace, 2 * RESPONSE, 3 * RESPONSE]) if mean else trace, unit="pA")
+    above, below = plot.fit(found)
     assert above.get_position().height > below.get_position().height
     assert above.get_shared_x_axes().joined(above, below)
-    mean = "" if recordings == 1 else ", mean of 3"
-    labels = [text.get_text() for text in above.get_legend().get_texts()]
-    assert labels == ["recording" + mean, "fit" + mean, "spikes"]
+    assert legend(above) == ["recording" + mean, "fit" + mean, "spikes"]
     drawn = [line.get_ydata() for line in above.lines if line.get_label()[0] != "_"]
     np.testing.assert_allclose(drawn[1], np.atleast_2d(found.predicted).mean(axis=0))
     there = np.delete(np.arange(300), 7)
     np.testing.assert_allclose(drawn[0][there], np.atleast_2d(found.trace).mean(axis=0)[there])
     np.testing.assert_array_equal(below.lines[0].get_ydata(), np.atleast_2d(found.residuals)[0])
     np.testing.assert_allclose([segment[0, 0] for segment in above.collections[0].get_segments()], [SPIKE])
-    assert (above.get_ylabel(), below.get_ylabel()) == ("recording (pA)", "residual (pA)")
-    assert below.get_xlabel() == "time (ms)"
+    labels = above.get_ylabel(), below.get_ylabel(), below.get_xlabel()
+    assert labels == ("recording (pA)", "residual (pA)", "time (ms)")
     pyplot.close(above.figure)
-    assert tuple(plot.fit(found, ax=plot.figure().subplots(2, 1))) != tuple(axes)
     with pytest.raises(ValueError, match="Argument `ax` must be two Axes"):
         plot.fit(found, ax=above)
 
@@ -156,8 +140,8 @@ def test_pictures_of_other_fits():
     one, two = plot.figure().subplots(1, 2)
     profile, drawn = fitted(traces[0]).profile("tau"), fitted(traces).bootstrap(8)
     assert plot.profile(profile, ax=one) is one
-    line = next(line for line in one.lines if line.get_label() == "profile")
-    np.testing.assert_array_equal(line.get_xdata(), profile.values)
+    drawn_values = [line.get_xdata() for line in one.lines if line.get_label() == "profile"]
+    np.testing.assert_array_equal(drawn_values, [profile.values])
     assert one.get_xlabel() == "tau (ms)"
     (axes,) = plot.bootstrap(drawn, ax=two)
     assert sum(patch.get_height() for patch in axes.patches) == 8
@@ -172,17 +156,6 @@ def test_pictures_of_other_fits():
         plot.compare(compared, ax=left)
 
 
-# Files and copies
-
-
-class Params(NamedTuple):
-    tau: float = 5.0
-
-
-class State(NamedTuple):
-    g: float
-
-
 class Kernel:
     """One that is an object, and pickles by the name it has here."""
 
@@ -193,7 +166,6 @@ class Kernel:
 
 
 KERNEL = Kernel()
-mine = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, Params, State, input="g", name="mine")
 
 
 def same(again, found):
@@ -233,43 +205,19 @@ def test_what_travels_comes_back(tmp_path):
         Fit.load(tmp_path / "none.json")
 
 
-def with_kernel(found, kernel):
-    """The fit as if it was one of another kernel with the same parameters."""
-    params = kernel.Params(*found.params)
-    problem = dataclasses.replace(found.problem, kernel=kernel, params=params)
-    return dataclasses.replace(found, kernel=kernel, params=params, problem=problem)
-
-
-def test_a_kernel_of_ones_own_is_given(tmp_path):
-    path, found = tmp_path / "fit.json", fitted(jump(TIMES), expon)
-    namesake = decay(2.0, name="expon")
-    for kernel, other, without, wrong in (
-        (mine, alpha, "as mine is none of the", "must be mine with the parameters tau, as in .*, but is"),
-        (namesake, expon, "as the expon of the library has other equations", ".*the given one has other equ"),
-    ):
-        own = with_kernel(found, kernel)
-        own.save(path)
-        with pytest.raises(ValueError, match=rf"^Argument `kernel` must be given to read .*, {without}"):
-            Fit.load(path)
-        with pytest.raises(ValueError, match=rf"^Argument `kernel` {wrong}"):
-            Fit.load(path, other)
-        same(Fit.load(path, kernel), own)
-
-
 def bent(slope):
     own = jax.custom_jvp(lambda x: 1.0 * x)
     own.defjvp(lambda x, dx: (own(*x), slope * dx[0]))
     return own
 
 
-def decay(factor=1.0, name="mine", conductance=None, rate=lambda x: 1.0 * x, state="g", **options):
-    """One that is `mine`, or nearly."""
-    fields = collections.namedtuple("State", state)
-    return synkin.linear(
-        lambda p, y: {"g": -factor * rate(1 / p.tau) * y.g} | {name: -getattr(y, name) for name in fields._fields[1:]},
-        collections.namedtuple("Params", "tau", defaults=[5.0]), fields, input="g", name=name, conductance=conductance,
-        **options,
-    )  # fmt: skip
+def decay(name="mine", factor=1.0, rate=lambda x: 1.0 * x, state="g", **options):
+    Params, State = collections.namedtuple("Params", "tau", defaults=[5.0]), collections.namedtuple("State", state)
+
+    def derivatives(p, y):
+        return {"g": -factor * rate(1 / p.tau) * y.g} | {name: -getattr(y, name) for name in State._fields[1:]}
+
+    return synkin.linear(derivatives, Params, State, input="g", name=name, **options)
 
 
 def kept(text="", **given):
@@ -277,29 +225,41 @@ def kept(text="", **given):
     return synkin.scheme("C + glu <-> O : alpha, beta\nO <-> D : d, r" + text, **given)
 
 
+def test_a_kernel_of_ones_own_is_given(tmp_path):
+    path, found = tmp_path / "fit.json", fitted(jump(TIMES), expon)
+    for name, other, without, wrong in (
+        ("mine", alpha, "as mine is none of the", "must be mine with the parameters tau, as in .*, but is"),
+        ("expon", expon, "as the expon of the library has other equations", ".*the given one has other equ"),
+    ):
+        kernel = decay(name, 2.0)
+        replaced = {"kernel": kernel, "params": kernel.Params(*found.params)}
+        own = dataclasses.replace(found, **replaced, problem=dataclasses.replace(found.problem, **replaced))
+        own.save(path)
+        for given, said in (((), f"must be given to read .*, {without}"), ((other,), wrong)):
+            with pytest.raises(ValueError, match=rf"^Argument `kernel` {said}"):
+                Fit.load(path, *given)
+        same(Fit.load(path, kernel), own)
+
+
 # Each with another that has the same name, parameters and state, or nearly.
 OTHERS = {
-    "a factor": (decay(), decay(1.001)),
+    "a factor": (decay(), decay(factor=1.001)),
     "a threshold far off": (decay(), decay(rate=lambda x: jnp.where(x > 1e9, 2.0, 1.0) * x)),
     "the derivative alone": (decay(rate=bent(1.0)), decay(rate=bent(2.0))),
     "an inner jit": (decay(rate=jax.jit(lambda x: 1.0 * x)), decay(rate=jax.jit(lambda x: 1.001 * x))),
-    "an array closed over": (decay(np.array(1.0)), decay(np.array(1.5))),
+    "an array closed over": (decay(factor=np.array(1.0)), decay(factor=np.array(1.5))),
     "the conductance": (decay(), decay(conductance=lambda p, y: 2.0 * y.g)),
     "a variable more": (decay(), decay(state="g h")),
     "a unit": (decay(units={"tau": "ms"}), decay(units={"tau": "s"})),
-    "a sum": (decay() + expon, decay(1.001) + expon),
+    "a sum": (decay() + expon, decay(factor=1.001) + expon),
     "a state more": (kept(), kept("\nD <-> E : d, r")),
     "where it rests": (kept(), kept(rest="steady", ligand="glu")),
-    "a rate that is a function": tuple(
-        synkin.scheme("C + glu <-> O : a, b", open="O", name="s", a=2.0, b=lambda p, f=f: f * p.k * 1.0, k=0.4)
-        for f in (1.0, 1.1)
-    ),
+    "a rate that is a function": (kept(beta=lambda p: p.d * 1.0), kept(beta=lambda p: p.d * 1.1)),
 }
 
 
-@pytest.mark.parametrize("which", OTHERS)
-def test_a_kernel_with_other_equations_is_another(which):
-    kernel, other = OTHERS[which]
+@pytest.mark.parametrize(("kernel", "other"), OTHERS.values(), ids=OTHERS)
+def test_a_kernel_with_other_equations_is_another(kernel, other):
     for params in (kernel.Params(), kernel.Params(*(1.3 * np.array(kernel.Params(), float)))):
         said = json.loads(json.dumps(identity(kernel, params)))
         assert difference(said, kernel, versions()) is None
@@ -311,8 +271,8 @@ def test_between_versions_the_numbers_decide(kernel):
     said, again = (json.loads(json.dumps(identity(kernel, kernel.Params()))) for _ in range(2))
     assert again == said
     said["does"] = {"how": "operations", "hash": "as another version traces them"}
-    assert difference(said, kernel, versions())
     by = versions() | {"jax": "0.0.0"}
+    assert difference(said, kernel, versions())
     assert difference(said, kernel, by) is None
     said["values"][3][0] += 1e-6 * (1 + abs(said["values"][3][0]))
     assert difference(said, kernel, by) == "has other equations"
@@ -349,13 +309,9 @@ def test_files_that_were_changed(tmp_path, form):
             Fit.load(path)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"format": "synkin fit 1"}', '{"format": "synkin fit 0"}', "\x00", "[" * 200_000, "9" * 9999],
-    ids=range(8),
-)
-def test_other_files_are_refused(tmp_path, text):
-    path = tmp_path / "fit.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"^File .* must be one that `Fit.save` wrote, but is not, or not a whole one"):
-        Fit.load(path)
+def test_other_files_are_refused(tmp_path):
+    path, form = tmp_path / "fit.json", '{"format": "synkin fit %d"}'
+    for text in ("", "[]", "{}", form % 1, form % 0, "\x00", "[" * 200_000, "9" * 9999):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"^File .* must be one that `Fit.save` wrote, but is not, or is incomp"):
+            Fit.load(path)

@@ -13,22 +13,17 @@ RIGHT = ((0, 1, 2, 3, 4), (-25 / 12, 4, -3, 4 / 3, -1 / 4))
 
 
 def gradient(f, x, *, rule=CENTRAL, h=3e-4, one_by_one=False):
-    """d f / d x for each element of the vector x, float64; the step is h times the element, or h at 0.
+    """d f / d x for each element of x (n,), float64; the step is h times the element, or h at 0.
 
-    Args:
-        f: from (n,) to a scalar, an array or a tree of them.
-        x: (n,).
-        rule: `CENTRAL`, `LEFT` or `RIGHT`, the side on which f is looked at.
-        one_by_one: whether f, compiled already, is called for each point, and not compiled anew for all at once.
+    ``f`` gives a scalar, or an array; ``rule`` is the side on which it is looked at: `CENTRAL`, `LEFT` or `RIGHT`.
+    ``one_by_one``: it is compiled already and called for each point, not compiled anew for all at once.
     """
     x = np.asarray(x, float)
     shifts, weights = map(np.asarray, rule)
     size = h * np.where(x == 0, 1.0, np.abs(x))
     moved = x + shifts[None, :, None] * np.diag(size)[:, None, :]  # (n, shifts, n)
-    if one_by_one:
-        values = jnp.asarray([[np.asarray(f(point)) for point in row] for row in moved])
-    else:
-        values = _at_many(f)(jnp.asarray(moved))
+    values = [[np.asarray(f(point)) for point in row] for row in moved] if one_by_one else _at_many(f)(moved)
+    values = jnp.asarray(values)
     return jnp.tensordot(values, jnp.asarray(weights), axes=[[1], [0]]) / size.reshape(-1, *[1] * (values.ndim - 2))
 
 

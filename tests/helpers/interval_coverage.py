@@ -30,10 +30,8 @@ def coverage(memory, number, draws, *, rows=1):
     for _ in range(number):
         clean = 1.0 - 30.0 * two_exponentials(TIMES, *TRUE, SPIKE)
         traces = clean + 1.5 * noise((rows, TIMES.size), rng, memory)
-        fit = fitted(
-            traces if rows > 1 else traces[0], dual_expon, params=dual_expon.Params(*TRUE), spike_times=[SPIKE],
-            times=TIMES, starts=1,
-        )  # fmt: skip
+        given = {"params": dual_expon.Params(*TRUE), "spike_times": [SPIKE], "times": TIMES, "starts": 1}
+        fit = fitted(traces if rows > 1 else traces[0], dual_expon, **given)
         values, errors = (np.array([found[name] for name in FREE]) for found in (fit.params._asdict(), fit.stderr))
         profiles = [fit.profile(name) for name in FREE]
         drawn = fit.bootstrap(draws, key=1, over="sweeps" if rows > 1 else "blocks")

@@ -30,30 +30,15 @@ def through(trace, rate, cutoff):
     return signal.sosfilt(signal.bessel(4, cutoff, fs=rate, output="sos"), trace)
 
 
-def filtered_noise(rng, count, rate, cutoff):
-    """White noise of SD 1, or what the filter makes of it, with SD 1."""
-    if cutoff is None:
-        return rng.normal(size=count)
-    noise = through(rng.normal(size=count + 2000), rate, cutoff)[2000:]
-    return noise / noise.std()
-
-
-def minis(
-    seed, *, seconds=60.0, rate=20.0, snr=5.0, cutoff=None, whole=False, spread=0.0, form=0.0, drift=0.0, events=None
-):
+def minis(seed, *, seconds, rate=20.0, snr=5.0, cutoff=None, whole=False, spread=0.0, form=0.0, drift=0.0, events=None):
     """A recording with 5 events a second, or with ``events`` at given times in ms.
 
-    Args:
-        seconds, rate: its length, and samples a ms.
-        snr: peak of the answer to one event over the SD of the noise.
-        cutoff: of the noise's low-pass filter, kHz; None for white noise.
-        whole: whether the answers went through the filter as well; the sizes are then those of what came out.
-        spread, form: SD of the logarithm of the sizes, and of those of each event's own rise and decay.
-        drift: of the baseline, in peaks: a sine of 10 s and a ramp.
+    Its length is in seconds, the rate in samples a ms. snr is the peak of one answer over the SD of the noise, cutoff
+    that of the noise's filter in kHz; where the whole went through it, sizes are those of what came out. spread is the
+    SD of the logarithm of the sizes, form of each event's own rise and decay; drift is of the baseline, in peaks.
     """
     rng = np.random.default_rng(seed)
-    duration = 1000 * seconds
-    count = round(duration * rate)
+    duration, count = 1000 * seconds, round(1000 * seconds * rate)
     times = np.arange(count) / rate
     if events is None:
         events = np.sort(rng.uniform(0, duration - END, rng.poisson(5 * (duration - END) / 1000)))
@@ -67,22 +52,22 @@ def minis(
         trace[part] += size * waveform(times[part] - event, *taus)
     if whole:
         trace = through(trace, rate, cutoff) / through(waveform(np.arange(-10, 20, 1 / rate)), rate, cutoff).max()
-    trace += filtered_noise(rng, count, rate, cutoff) / snr
+    noise = rng.normal(size=count + 2000 * bool(cutoff))
+    if cutoff:
+        noise = through(noise, rate, cutoff)[2000:]
+        noise /= noise.std()
+    trace += noise / snr
     trace += drift * (np.sin(times * 2 * np.pi / 10_000) + times / duration)
     return Minis(times, PEAK * trace, events, PEAK * sizes)
 
 
 def paired(found, true, within=0.5):
     """Indices of found and true times that belong together, each once, the nearest first."""
-    near = np.abs(found[:, None] - true[None, :])
-    pairs = np.argwhere(near <= within)
-    pairs = pairs[np.argsort(near[tuple(pairs.T)], kind="stable")]
-    left, right, kept = set(), set(), []
-    for i, j in pairs:
-        if i not in left and j not in right:
-            left.add(i)
-            right.add(j)
-            kept.append((i, j))
+    near, kept = np.abs(found[:, None] - true[None, :]), []
+    while near.size and near.min() <= within:
+        i, j = np.unravel_index(near.argmin(), near.shape)
+        near[i], near[:, j] = np.inf, np.inf
+        kept.append((i, j))
     return np.array(sorted(kept), int).reshape(-1, 2)
 
 
@@ -108,10 +93,8 @@ def least_errors(rate, snr, cutoff):
     The Cramer-Rao bound in white noise, of the power that the noise has below the filter: a trace that went through the
     filter as a whole tells no more than what was white before it.
     """
-    t = np.arange(round(200 * rate)) / rate
-    step = 1e-3
-    form = waveform(t - 50)
-    slope = (waveform(t - 50 + step) - waveform(t - 50 - step)) / (2 * step)
+    t, step = np.arange(round(200 * rate)) / rate - 50, 1e-3
+    form, slope = waveform(t), (waveform(t + step) - waveform(t - step)) / (2 * step)
     power = 1.0
     if cutoff is not None:
         filter_ = signal.bessel(4, cutoff, fs=rate, output="sos")

@@ -1,4 +1,6 @@
-"""JAX's 64-bit mode."""
+"""JAX's 64-bit mode, and how strict it is."""
+
+from contextlib import contextmanager
 
 import jax
 
@@ -13,3 +15,10 @@ def enable_x64():
     from jax.experimental import enable_x64
 
     return enable_x64(True)
+
+
+@contextmanager
+def as_jax_is():
+    """Types and ranks are promoted as JAX does by default: for a reader's examples, and for other frameworks."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield

@@ -27,11 +27,6 @@ def inputs(kernel, rng, shape, rate=0.1, dtype=float):
     return np.asarray(spikes * rng.normal(size=shape), dtype)
 
 
-def name_of(kernel):
-    """The kernel's name in the registry."""
-    return kernel.name
-
-
 # Both are compiled once for a kernel, method, shape and dtype, whatever test they are called from.
 
 

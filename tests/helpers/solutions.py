@@ -19,29 +19,13 @@ class Solution(NamedTuple):
     driven: tuple[int, ...] = ()  # the variables that an input is added to; none for a receptor
 
 
-def pulses(spikes, T_dur, dt, overlap="restart"):
-    """For each synapse the times of the spikes that start a pulse: spikes (T, N) bool, T_dur (N,) ms."""
-    starts = [np.flatnonzero(column) * dt for column in np.asarray(spikes).T]
-    if overlap == "ignore":
-        starts = [_apart(times, duration) for times, duration in zip(starts, T_dur, strict=True)]
-    return starts
-
-
-def _apart(times, duration):
-    taken = []
-    for time in times:
-        if not taken or time >= taken[-1] + duration - _SAME_MOMENT:
-            taken.append(time)
-    return np.array(taken)
-
-
 def trace(solution, params, inputs, dt, overlap="restart"):
     """g at the end of each step, (T, N).
 
     Args:
         solution: a `Solution`, or the name of a kernel of `tests.contract.table`.
         params: the kernel's ``Params``, each broadcasting to (N,).
-        inputs: (T, N); spikes at the start of each step, or weights added at its end for a linear kernel.
+        inputs: (T, N); spikes at the start of each step, or weights that are added at its end.
         dt: ms.
         overlap: what a spike during a pulse does.
     """
@@ -54,20 +38,29 @@ def trace(solution, params, inputs, dt, overlap="restart"):
     grid = np.arange(steps + 1) * dt
     starts, ends = [], []
     if not solution.driven:
-        starts = pulses(inputs, p.T_dur, dt, overlap)
+        trains = zip(np.asarray(inputs).T, p.T_dur, strict=True)
+        starts = [_starts(np.flatnonzero(train) * dt, duration, overlap) for train, duration in trains]
         ends = [times + duration for times, duration in zip(starts, p.T_dur, strict=True)]
     y, out = np.zeros((len(solution.variables), n)), np.empty((steps, n))
     for begin, end in pairwise(_moments(grid, ends)):
         middle = (begin + end) / 2
         in_cleft = [np.any((s < middle) & (middle < e)) for s, e in zip(starts, ends, strict=True)]
-        T = np.where(in_cleft, p.T, 0.0) if in_cleft else 0.0
-        y = _integrate(solution.rhs, y, p, T, end - begin)
+        y = _integrate(solution.rhs, y, p, np.where(in_cleft, p.T, 0.0) if in_cleft else 0.0, end - begin)
         row = round(end / dt) - 1
         if abs(end - grid[row + 1]) < _SAME_MOMENT:
             for variable in solution.driven:
                 y[variable] += inputs[row]
             out[row] = solution.conductance(y, p)
     return out
+
+
+def _starts(times, duration, overlap):
+    """The times of the spikes that start a pulse."""
+    taken = []
+    for time in times:
+        if overlap == "restart" or not taken or time >= taken[-1] + duration - _SAME_MOMENT:
+            taken.append(time)
+    return np.array(taken)
 
 
 def _moments(grid, ends):

@@ -52,17 +52,13 @@ def noisy(clean, level, seed=0, memory=0.0):
 
 def fitted(trace, kernel=alpha, **options):
     """A fit of a trace after one spike."""
-    arguments = {
-        "params": kernel.Params(), "spike_times": [SPIKE], "times": TIMES, "free": FREE.get(kernel), "scale": True,
-        "offset": True, "starts": 2, "progress": False,
-    } | options  # fmt: skip
-    return fit(kernel, trace=trace, **arguments)
+    arguments = {"params": kernel.Params(), "spike_times": [SPIKE], "times": TIMES, "free": FREE.get(kernel)}
+    arguments |= {"scale": True, "offset": True, "starts": 2, "progress": False}
+    return fit(kernel, trace=trace, **arguments | options)
 
 
 def posed(trace, kernel=alpha, spike_times=(SPIKE,), bounds=(), times=TIMES, **held):
     """The problem that a fit of scale, offset and onset poses, unless these are ``held``."""
-    held = {"scale": True, "offset": True, "onset": True} | held
-    return as_problem(
-        kernel, kernel.Params(), spike_times, times, trace, free=FREE[kernel], held=held, weights=None,
-        bounds=dict(bounds), overlap="restart", unit="",
-    )  # fmt: skip
+    given = {"free": FREE[kernel], "held": {"scale": True, "offset": True, "onset": True} | held, "weights": None}
+    given |= {"bounds": dict(bounds), "overlap": "restart", "unit": ""}
+    return as_problem(kernel, kernel.Params(), spike_times, times, trace, **given)

@@ -1,12 +1,13 @@
 """Every notebook runs from its first cell to its last, is stored with what it shows, and the pages show the same."""
 
-import ast
 import os
 import re
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.examples import imported
 
 pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
@@ -21,16 +22,6 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def imports(notebook):
-    """The packages that a notebook imports."""
-    for cell in code_cells(notebook):
-        for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Import):
-                yield from (alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield node.module.partition(".")[0]
-
-
 @pytest.fixture(scope="module")
 def refresh():
     """The script docs/refresh.py."""
@@ -40,13 +31,12 @@ def refresh():
     return module
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.wide] * (path.stem[:2] != "01")) for path in PATHS]
-)
+@pytest.mark.wide
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs(path, refresh, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
-    missing = sorted({name for name in imports(notebook) if find_spec(name) is None})
-    if missing:
+    names = {name for cell in code_cells(notebook) for name in imported(cell.source)}
+    if missing := sorted(name for name in names if find_spec(name) is None):
         pytest.skip(f"The notebook needs {', '.join(missing)}, not installed.")
     recordings = ROOT.parent / "shared" / "data"
     if recordings.is_dir() and "SYNKIN_DATA" not in os.environ:

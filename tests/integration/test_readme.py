@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import jax
@@ -19,6 +19,8 @@ import synkin
 from synkin import presets
 from synkin.__main__ import main
 from synkin.arguments import units
+from tests.helpers.examples import imported
+from tests.helpers.precision import as_jax_is
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
@@ -34,52 +36,43 @@ SHELL = [line for text in blocks(README, "sh") for line in text.splitlines()]
 COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m synkin )[^&\n]+", line)]
 SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "activate" in text]
 EXAMPLES = blocks(README, "python")
-# What a reader types once; what it installs may not be there.
 # Pages whose examples are run, and more, by a test of their own.
 ELSEWHERE = {"networks": "networks/test_networks.py", "other_solvers": "integration/test_other_solvers.py"}
-LONG = ("brainstate", "fitting")
+LONG = ("brainstate", "fitting", "own_receptors")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
+# What a reader types once; what it installs may not be there.
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
 
 
 def run(text, given):
     """Run an example in a JAX that is no stricter than a reader's."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with as_jax_is():
         exec(compile(text, "example", "exec"), given)
 
 
 def import_or_skip(text):
     """Skip where a package that an example imports is not installed."""
-    for node in ast.walk(ast.parse(text)):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        for name in names:
-            if not name.startswith("synkin"):
-                pytest.importorskip(name.partition(".")[0])
+    for name in set(imported(text)) - {"synkin"}:
+        pytest.importorskip(name)
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=[re.search(r"(?<=\n\n)[^#\n]+", text)[0].strip() for text in EXAMPLES])
+def wide_where(word, texts, name=str):
+    return [pytest.param(text, id=name(text), marks=[pytest.mark.wide] * (word in text)) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "text", wide_where(".fit(", EXAMPLES, lambda text: re.search(r"(?<=\n\n)[^#\n]+", text)[0].strip())
+)
 def test_examples(text):
     """Each by itself."""
     import_or_skip(text)
     run(text, {})
 
 
-@contextmanager
-def as_jax_is():
-    """Types and ranks are promoted as JAX does by default, on which other frameworks lean."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
+RUN_HERE = [name for name, page in PAGES.items() if blocks(page, "python") and name not in ELSEWHERE]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.wide] * (name in LONG))
-        for name, page in PAGES.items()
-        if blocks(page, "python") and name not in ELSEWHERE
-    ],
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.wide] * (name in LONG)) for name in RUN_HERE])
 def test_pages(name):
     """Those of a page one after the other, as they are read."""
     text = "\n".join(blocks(PAGES[name], "python"))
@@ -93,6 +86,8 @@ def test_pages(name):
 
 def test_every_block_is_run():
     """But for text, and for lines that install."""
+    assert SESSIONS
+    assert "synkin/objects/__init__.py:" in dict(DOCSTRING_EXAMPLES)
     for name, file in ELSEWHERE.items():
         assert f"docs/{name}.md" in (ROOT / "tests" / file).read_text(encoding="utf-8")
     for name, page in {"README": README, **PAGES}.items():
@@ -104,7 +99,7 @@ def test_every_block_is_run():
         assert [line for line in lines if not INSTALLS.match(line)] == [], name
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", wide_where("fit ", COMMANDS))
 def test_commands(command, tmp_path, monkeypatch, capsys):
     if "--plot" in command:
         pytest.importorskip("matplotlib")
@@ -132,39 +127,28 @@ def test_shell(text, tmp_path):
     bin_.joinpath("synkin").write_text(f"#!{sys.executable}\n{code}")
     bin_.joinpath("synkin").chmod(0o755)
     before = {path.name for path in tmp_path.iterdir()}
-    done = subprocess.run(
-        ["sh", "-eu"],
-        input=text,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    there = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    done = subprocess.run(["sh", "-eu"], input=text, capture_output=True, text=True, **there)
     assert done.returncode == 0, done.stderr
     named = set(re.findall(r"(?:--out|--plot|>) (\S+)", text))
     assert {path.name for path in tmp_path.iterdir()} - before == named
     assert all((tmp_path / name).stat().st_size > 0 for name in named)
 
 
-def test_there_is_a_shell_session():
-    assert SESSIONS
-
-
 def test_extras_that_examples_need():
-    """An example that imports what only an extra brings has the line that installs it above."""
+    """An example that imports what only an extra brings has the line that installs it above; and there is the extra."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for page in (README, *PAGES.values()):
         if "import saiunit" in page:
             assert page.index('pip install -e ".[units]"') < page.index("import saiunit")
+        for names in re.findall(r'pip install (?:-q )?-e "\.\[([\w,]+)\]"', page):
+            assert set(names.split(",")) <= set(extras)
     assert "import saiunit" in PAGES["units"]
 
 
 def test_set_up_is_two_lines():
     lines = [line for line in SHELL if "-m venv" in line]
     assert len(lines) == 2, "Set up is one line to run synkin and one to test it."
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for line in lines:
-        chosen = re.search(r'install -q -e "\.\[([\w,]+)\]"', line)[1].split(",")
-        assert set(chosen) <= set(extras)
     marked = re.search(r"<!-- test command -->\n```sh\n(.*?)\n```", README, re.DOTALL)
     assert marked, ".ci/run looks for the test command after its marker."
     assert marked[1] == lines[1]
@@ -216,27 +200,15 @@ def docstring_examples():
     """The indented blocks of docstrings that are Python and call something: where each stands, and its text."""
     for path in sorted((ROOT / "synkin").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) or not ast.get_docstring(node):
-                continue
-            for block in re.findall(r"(?<=\n\n)(?: {4}.*\n?)+", ast.get_docstring(node)):
-                text = textwrap.dedent(block)
-                if calls_something(text):
-                    yield f"{path.relative_to(ROOT)}:{getattr(node, 'name', '')}", text
-
-
-def calls_something(text):
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return False
-    return any(isinstance(node, ast.Call) for node in ast.walk(tree))
+            documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            docstring = ast.get_docstring(node) or "" if documented else ""
+            for text in map(textwrap.dedent, re.findall(r"(?<=\n\n)(?: {4}.*\n?)+", docstring)):
+                with suppress(SyntaxError):
+                    if any(isinstance(part, ast.Call) for part in ast.walk(ast.parse(text))):
+                        yield f"{path.relative_to(ROOT)}:{getattr(node, 'name', '')}", text
 
 
 DOCSTRING_EXAMPLES = list(docstring_examples())
-
-
-def test_docstring_examples_are_found():
-    assert "synkin/objects/__init__.py:" in dict(DOCSTRING_EXAMPLES)
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=where) for where, text in DOCSTRING_EXAMPLES])
@@ -244,8 +216,7 @@ def test_docstring_examples(text):
     """With what they leave to the reader."""
     given = {**vars(synkin), "synkin": synkin, "presets": presets, "units": units}
     given |= {"spikes": np.arange(100) == 7, "dt": 0.1, "g": 0.1, "V": -65.0, "jax": jax}
-    ampa = synkin.ampa
-    given |= {"params": ampa.Params(), "Params": ampa.Params, "State": ampa.State, "equations": ampa.equations}
+    given |= {"params": synkin.ampa.Params()} | {n: getattr(synkin.ampa, n) for n in ("Params", "State", "equations")}
     if re.search(r"\bu\.", text):
         given["u"] = pytest.importorskip("saiunit")
     try:

@@ -15,20 +15,15 @@ import synkin
 
 DT = 0.1
 STEPS = 50  # of a run, and of no loop that only sets something up
-COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt"]
-# All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step.
-ALLOWED = {"bionmda": Counter({"tanh": 1, "divide": 2})}
-ALLOWED_EXACT = {"bionmda": Counter({"tanh": 1, "divide": 3})}  # its table is drawn out next to x = 0
-ALLOWED_BACKWARD = {"bionmda": Counter({"tanh": 1, "divide": 4})}
+COSTLY = ["exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power", "tanh", "sqrt", "divide"]
+FREE = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast")
+# All coefficients can be computed before the loop, but for bionmda, whose rate changes from step to step: a tanh and
+# some divisions, one of them because the table of "exact" is drawn out next to x = 0.
+DIVISIONS = {"exp_euler": 2, "exact": 3, "backward": 4}
 DISTINCT = [kernel for kernel in synkin.KERNELS.values() if kernel.name != "gabaa"]  # which runs ampa's functions
 CHECKED = ["ampa", "bionmda", "alpha"]
 METHODS = ["exp_euler", "exact"]
-# "exact" of bionmda, the dearest to compile, is held where a run is compiled by itself.
-PAIRS = [
-    pytest.param(name, method, marks=[pytest.mark.wide] * ((name, method) == ("bionmda", "exact")))
-    for name in CHECKED
-    for method in METHODS
-]
+PAIRS = [pytest.param(k, m, marks=[pytest.mark.wide] * (k + m == "bionmdaexact")) for k in CHECKED for m in METHODS]
 # XLA's CPU runs a loop body of so many commands one after the other; a longer one it hands to a scheduler, which at
 # 1,000 synapses costs more than the commands do.
 MOST_COMMANDS = 8
@@ -37,14 +32,9 @@ MOST_COMMANDS = 8
 TRACES = 2.5
 
 compilations: list[str] = []
-
-
-def _note(event, seconds, **kwargs):
-    if "backend_compile" in event:
-        compilations.append(event)
-
-
-jax.monitoring.register_event_duration_secs_listener(_note)
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: compilations.append(event) if "backend_compile" in event else None
+)
 
 
 @pytest.fixture
@@ -60,7 +50,12 @@ def compiled():
     return since
 
 
-def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, shape=(STEPS, 300)):
+def compiled_for(run, kernel, shape=(STEPS, 1000)):
+    params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
+    return jax.jit(run).lower(params, jax.ShapeDtypeStruct(shape, bool)).compile()
+
+
+def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, shape=(STEPS, 1000)):
     """The compiled run of a kernel with its parameters as arguments: g, or the gradient of its mean square."""
 
     def run(params, spikes):
@@ -69,23 +64,12 @@ def compile_run(kernel, *, gradient=False, method="exp_euler", readout=None, sha
     def slope(params, spikes):
         return jax.grad(lambda params: jnp.mean(run(params, spikes) ** 2))(params)
 
-    params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
-    return jax.jit(slope if gradient else run).lower(params, jax.ShapeDtypeStruct(shape, bool)).compile()
+    return compiled_for(slope if gradient else run, kernel, shape)
 
 
 def loops(executable):
-    """For each loop of a program that holds no other, how often each operation stands in its body."""
-    return [operations for operations, _, _ in _loops(executable)]
-
-
-def the_run(executable):
-    """Of the loop of a run itself: how often each operation stands in its body, and how many commands that is to XLA's
-    CPU. Loops before it, which compute coefficients, have other lengths."""
-    ((operations, number, _),) = [loop for loop in _loops(executable) if loop[-1] == STEPS]
-    return operations, number
-
-
-def _loops(executable):
+    """For each loop that holds no other: how often each operation stands in its body, how many commands that is to
+    XLA's CPU, and how often it is run."""
     computations: dict[str, list[str]] = {}
     for line in executable.as_text().splitlines():
         head = re.match(r"(?:ENTRY )?%?([\w.-]+) \(.*\{$", line)
@@ -93,58 +77,55 @@ def _loops(executable):
             here = computations[head[1]] = []
         elif line.startswith(" "):
             here.append(line)
+    texts = {name: "\n".join(lines) for name, lines in computations.items()}
 
     def own(name):
-        return Counter(
-            re.findall(r"^\s+(?:ROOT )?%?[\w.-]+ = .*? ([a-z][a-z-]*)\(", "\n".join(computations[name]), re.M)
-        )
+        return Counter(re.findall(r"^\s+(?:ROOT )?%?[\w.-]+ = .*? ([a-z][a-z-]*)\(", texts[name], re.M))
 
     def operations(name):
-        found = own(name)
-        for called in re.findall(r"(?:calls|to_apply|body|condition)=%?([\w.-]+)", "\n".join(computations[name])):
-            found.update(operations(called))
-        return found
+        called = re.findall(r"(?:calls|to_apply|body|condition)=%?([\w.-]+)", texts[name])
+        return sum(map(operations, called), own(name))
 
-    lines = [line for lines in computations.values() for line in lines]
-    whiles = [
-        (re.search(r" while\(.*body=%?([\w.-]+)", line), re.search(r'"known_trip_count":{"n":"(\d+)"', line))
-        for line in lines
-    ]
-    bodies = [(body[1], int(trips[1]) if trips else None) for body, trips in whiles if body]
-    free = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast")
-    return [
-        (operations(body), sum(number for name, number in own(body).items() if name not in free), trips)
-        for body, trips in bodies
-        if not operations(body)["while"]
-    ]
+    found = []
+    for line in "\n".join(texts.values()).splitlines():
+        body = re.search(r" while\(.*body=%?([\w.-]+)", line)
+        if body and not operations(body[1])["while"]:
+            trips = re.search(r'"known_trip_count":{"n":"(\d+)"', line)
+            number = sum(number for name, number in own(body[1]).items() if name not in FREE)
+            found.append((operations(body[1]), number, int(trips[1]) if trips else None))
+    return found
+
+
+def the_run(executable):
+    """The operations and the number of commands of the loop of a run itself: loops before it, which compute
+    coefficients, have other lengths."""
+    ((operations, number, _),) = [loop for loop in loops(executable) if loop[-1] == STEPS]
+    return operations, number
+
+
+def allowed(kernel, where="exp_euler"):
+    return Counter({"tanh": 1, "divide": DIVISIONS[where]} if kernel.name == "bionmda" else {})
 
 
 def costly(operations):
-    return Counter({name: operations[name] for name in [*COSTLY, "divide"] if operations[name]})
+    return Counter({name: operations[name] for name in COSTLY if operations[name]})
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kernel", DISTINCT, ids=lambda kernel: kernel.name)
 def test_a_run_is_one_loop_of_few_commands_without_a_costly_one(kernel, method):
-    executable = compile_run(kernel, method=method, shape=(STEPS, 1000))
+    executable = compile_run(kernel, method=method)
     body, number = the_run(executable)
     if method == "exp_euler":
-        assert loops(executable) == [body]
+        assert len(loops(executable)) == 1
     assert body["multiply"] > 0
-    allowed = ALLOWED_EXACT if method == "exact" else ALLOWED
-    assert costly(body) <= allowed.get(kernel.name, Counter())
+    assert costly(body) <= allowed(kernel, method)
     assert 3 < number <= MOST_COMMANDS
 
 
 @pytest.mark.parametrize(("name", "method"), PAIRS)
-def test_a_step_with_a_readout_is_few_commands(name, method):
-    run = compile_run(synkin.KERNELS[name], method=method, readout=lambda state, g: g.sum(), shape=(STEPS, 1000))
-    assert 3 < the_run(run)[1] <= MOST_COMMANDS
-
-
-@pytest.mark.parametrize(("name", "method"), PAIRS)
-def test_so_is_one_of_a_stepper_in_a_scan_of_one_s_own(name, method):
-    """As fast as a run: the same loop but for the row, which the carry counts."""
+def test_a_step_with_a_readout_or_in_a_scan_of_one_s_own_is_few_commands(name, method):
+    """A stepper is as fast as a run: the same loop but for the row, which the carry counts."""
     kernel = synkin.KERNELS[name]
 
     def run(params, spikes):
@@ -156,11 +137,11 @@ def test_so_is_one_of_a_stepper_in_a_scan_of_one_s_own(name, method):
 
         return jax.lax.scan(body, stepper.init((1000,)), spikes)[1]
 
-    params = jax.tree.map(lambda value: jnp.asarray(value, float), kernel.Params())
-    body, number = the_run(jax.jit(run).lower(params, jax.ShapeDtypeStruct((STEPS, 1000), bool)).compile())
+    readout = compile_run(kernel, method=method, readout=lambda state, g: g.sum())
+    assert 3 < the_run(readout)[1] <= MOST_COMMANDS
+    body, number = the_run(compiled_for(run, kernel))
     assert body["multiply"] + body["conditional"] > 0  # a gate's step is behind one
-    allowed = ALLOWED_EXACT if method == "exact" else ALLOWED
-    assert costly(body) <= allowed.get(kernel.name, Counter())
+    assert costly(body) <= allowed(kernel, method)
     # One more where a gate stands behind a condition: what a carry of another grid makes NaN is written before it.
     assert number <= MOST_COMMANDS + body["conditional"]
 
@@ -172,12 +153,12 @@ def test_a_gradient_is_the_run_and_its_tangent_s_transpose(kernel):
     executable = compile_run(kernel, gradient=True, shape=(1000, 1000))
     if kernel.name in CHECKED:
         assert 1 <= memory(executable) / 1000**2 <= TRACES
-    forward, *drivers, backward = loops(executable)
+    forward, *drivers, backward = (operations for operations, _, _ in loops(executable))
     assert len(drivers) == (kernel.structure.kind != "relaxation")
-    assert costly(forward) <= ALLOWED.get(kernel.name, Counter())
+    assert costly(forward) <= allowed(kernel)
     assert not any(map(costly, drivers))
     assert backward["multiply"] > 0
-    assert costly(backward) <= ALLOWED_BACKWARD.get(kernel.name, Counter())
+    assert costly(backward) <= allowed(kernel, "backward")
 
 
 def test_the_count_sees_what_a_step_computes_again():
@@ -190,8 +171,7 @@ def test_the_count_sees_what_a_step_computes_again():
 
         return jax.lax.scan(body, synkin.ampa.init(synkin.ampa.Params(), (300,)), (betas, spikes))
 
-    (body,) = loops(jax.jit(run).lower(jnp.ones(50), jnp.zeros((50, 300), bool)).compile())
-    assert costly(body)
+    assert costly(the_run(jax.jit(run).lower(jnp.ones(50), jnp.zeros((50, 300), bool)).compile())[0])
 
 
 @pytest.mark.parametrize(("name", "method"), PAIRS)
@@ -211,8 +191,8 @@ def test_a_second_run_compiles_nothing(name, method, compiled):
     assert compiled() == 0
 
 
-@pytest.mark.parametrize("name", ["AMPA", "BioNMDA", "Alpha", "DualExpon"])
-def test_objects_of_one_shape_share_what_is_compiled(name, compiled):
+@pytest.mark.parametrize(("name", "time"), [("AMPA", "T_dur"), ("BioNMDA", "T_dur"), ("DualExpon", "tau_decay")])
+def test_objects_of_one_shape_share_what_is_compiled(name, time, compiled):
     """Whatever their parameters and initial values; also where dt changes, with a pulse that may be under way."""
 
     def use(*dts, **options):
@@ -223,19 +203,17 @@ def test_objects_of_one_shape_share_what_is_compiled(name, compiled):
                 with synkin.environ.context(t=0.5 * i, dt=dt):
                     synapse.update(np.full((3, 19), i == 1)).block_until_ready()
 
-    linear = {"Alpha": "tau", "DualExpon": "tau_decay"}
     use(DT, DT, 1.1 * DT)
     assert compiled() > 0
-    use(DT, 1.2 * DT, 1.4 * DT, g_initializer=0.1, **{linear.get(name, "T_dur"): 1.3})
+    use(DT, 1.2 * DT, 1.4 * DT, g_initializer=0.1, **{time: 1.3})
     assert compiled() == 0
 
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_readout_needs_no_memory_for_the_steps_between(name):
-    short, long = (
-        memory(compile_run(synkin.KERNELS[name], readout=lambda state, g: g.sum(), shape=(steps, 300)))
-        for steps in (200, 3200)
-    )
+    shapes = (200, 300), (3200, 300)
+    kernel = synkin.KERNELS[name]
+    short, long = (memory(compile_run(kernel, readout=lambda state, g: g.sum(), shape=shape)) for shape in shapes)
     assert short == long < 10 * 300
 
 

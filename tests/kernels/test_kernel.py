@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import linear, receptor
+from synkin import linear, receptor, simulate
 from tests.helpers import samples
 from tests.helpers.precision import enable_x64
 
@@ -35,6 +35,7 @@ class State(NamedTuple):
     pulse_left: jax.Array
 
 
+# What `refused.toml` declares with.
 TwoStates = namedtuple("TwoStates", "g x pulse_left")
 ThreeStates = namedtuple("ThreeStates", "g x y pulse_left")
 Hidden = namedtuple("Hidden", "O pulse_left")
@@ -44,10 +45,7 @@ Cascade = namedtuple("Cascade", "g h")
 Decay = namedtuple("Decay", "tau", defaults=(8.0,))
 NoPulse = namedtuple("NoPulse", "alpha T", defaults=(1.0, 1.0))
 NoTransmitter = namedtuple("NoTransmitter", "alpha T_dur", defaults=(1.0, 1.0))
-
-
-class Plain:
-    g: float = 0.0
+Plain = type("Plain", (), {"g": 0.0})
 
 
 def first_order(p, y, T):
@@ -60,11 +58,11 @@ def decay(p, y):
 
 
 def declare(equations=first_order, Params=Params, State=State, **options):
-    return lambda: receptor(equations, Params, State, **options)
+    return receptor(equations, Params, State, **options)
 
 
 def declare_linear(equations=decay, Params=Decay, State=Level, **options):
-    return lambda: linear(equations, Params, State, **({"input": "g"} | options))
+    return linear(equations, Params, State, **({"input": "g"} | options))
 
 
 # What is wrong: the declaration, and the whole sentence.
@@ -77,21 +75,14 @@ AFFINE = (
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_refused(what):
     says = REFUSED[what]["says"].replace("{affine}", AFFINE).replace("{module}", __name__)
-    error = TypeError if says.startswith("TypeError: ") else ValueError
-    with pytest.raises(error) as raised:
-        eval(REFUSED[what]["declare"])()
+    with pytest.raises(TypeError if says.startswith("TypeError: ") else ValueError) as raised:
+        eval(REFUSED[what]["declare"])
     assert str(raised.value) == says.removeprefix("TypeError: ")
 
 
 # What is declared
 
-own = receptor(
-    first_order,
-    Params,
-    State,
-    units={"alpha": "1/ms/mM", "beta": "1/ms"},
-    name="own",
-)
+own = declare(units={"alpha": "1/ms/mM", "beta": "1/ms"}, name="own")
 
 
 def test_what_is_known_of_a_kernel():
@@ -106,6 +97,14 @@ def test_what_is_known_of_a_kernel():
         "First order.\n\nParameters:\n    alpha: 1.0 1/ms/mM\n    beta: 0.2 1/ms\n    T: 1.0 mM\n    T_dur: 1.0 ms\n\n"
         "State: g (mS), pulse_left (ms)"
     )
+    twin = declare(name="own")
+    assert own == own
+    assert own != twin
+    assert len({own, twin, own}) == 2
+    with pytest.raises(AttributeError):
+        own.name = "other"
+    with enable_x64():  # what is found of the equations does not depend on JAX's mode
+        assert declare(name="own").structure == own.structure
 
 
 # Of each kernel of the library: the kind of its equations, and its state.
@@ -119,39 +118,40 @@ KNOWN = {
 }
 
 
-def test_what_is_known_of_the_library_s(kernel):
-    """Structure, state, units, docstring; pickles and copies are the kernel itself."""
-    kind, state = KNOWN[kernel.name]
-    assert (kernel.structure.kind, kernel.State._fields) == (kind, state)
-    assert set(kernel.order) == set(state) - {"pulse_left"}
-    assert isinstance(kernel.UNITS, kernel.Params)
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_is_known_of_the_library_s(name):
+    kernel = synkin.KERNELS[name]
+    assert (kernel.structure.kind, kernel.State._fields) == KNOWN[name]
+    assert kernel.methods == ("exp_euler", "exact")
     assert set(kernel.UNITS) <= {"ms", "mM", "1/ms", "1/ms/mM", "1"}
-    for field, default in kernel.Params()._asdict().items():
-        assert f"    {field}: {default}" in kernel.__doc__
-    for field, unit in kernel.variables.items():
-        assert f"{field} ({unit})" in kernel.__doc__
+
+
+SIGNATURES = {
+    "init": (("params", "shape"), ("dtype",)),
+    "step": (("params", "state", "t", "spike", "dt"), ("method", "overlap")),
+    "vector_field": (("params", "state"), ()),
+}
+
+
+def test_docstring_signatures_copies_and_trees(kernel):
+    """Pickles and copies are the kernel itself."""
+    assert set(kernel.order) == set(kernel.State._fields) - {"pulse_left"}
+    assert isinstance(kernel.UNITS, kernel.Params)
+    assert all(f"    {field}: {default}" in kernel.__doc__ for field, default in kernel.Params()._asdict().items())
+    assert all(f"{field} ({unit})" in kernel.__doc__ for field, unit in kernel.variables.items())
     assert repr(kernel).startswith(f"{kernel.name}(")
     for one in (kernel, own):
         assert pickle.loads(pickle.dumps(one)) is one
         assert copy.copy(one) is copy.deepcopy(one) is one
     assert jax.tree.leaves(kernel.Params()) == list(kernel.Params())
     assert type(jax.tree.map(lambda leaf: leaf, kernel.init(kernel.Params(), 2))) is kernel.State
-
-
-def test_signatures(kernel):
-    expected = {
-        "init": (("params", "shape"), ("dtype",)),
-        "step": (("params", "state", "t", "spike", "dt"), ("method", "overlap")),
-        "vector_field": (("params", "state"), ()),
-    }
-    for function, (positional, keywords) in expected.items():
+    for function, (positional, keywords) in SIGNATURES.items():
         parameters = inspect.signature(getattr(kernel, function)).parameters.values()
         required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
         assert tuple(p.name for p in required) == positional, function
         assert tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) == keywords, function
     options = inspect.signature(kernel.step).parameters
     assert (options["method"].default, options["overlap"].default) == (None, "restart")
-    assert kernel.methods == ("exp_euler", "exact")
 
 
 def test_init_is_zeros_and_step_keeps_them(kernel, dtype):
@@ -169,39 +169,18 @@ def test_init_is_zeros_and_step_keeps_them(kernel, dtype):
                 assert {(leaf.shape, leaf.dtype) for leaf in (*moved, g)} == {(shape, np.dtype(dtype))}
     default = kernel.init(kernel.Params(), 3)
     assert (default[0].shape, default[0].dtype) == ((3,), jnp.result_type(float))
-    jacobian = jax.jacfwd(lambda state: kernel.vector_field(kernel.Params(), state))(state)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jacobian))
 
 
-def test_variables_are_ordered_by_what_drives_them():
-    mine = linear(lambda p, y: {"g": (y.h - y.g) / p.tau, "h": -y.h / p.tau}, Decay, Cascade, input="h", name="mine")
-    assert mine.order == ("h", "g")
-    params, inputs = Decay(3.0), np.random.default_rng(0).normal(size=(20, 2))
-    _, got = synkin.simulate(mine, params, inputs, DT, method="exact")
-    _, expected = synkin.simulate(synkin.alpha, synkin.alpha.Params(3.0), inputs, DT, method="exact")
-    np.testing.assert_array_equal(got, expected)
+def test_names_and_what_is_not_pickled():
+    """A kernel is named after its equations, or their module, unless it has a name, by which it is pickled."""
 
-
-@pytest.mark.parametrize(("name", "expected"), [(None, "test_kernel"), ("mine", "mine")])
-def test_a_kernel_is_named_after_its_module_unless_it_has_a_name(name, expected):
     def equations(p, y, T):
         return first_order(p, y, T)
 
-    assert receptor(equations, Params, State, name=name).name == expected
-    assert receptor(first_order, Params, State, name=name).name == (name or "first_order")
-
-
-def test_equal_to_itself_alone_and_frozen():
-    twin = receptor(first_order, Params, State, name="own")
-    assert own == own
-    assert own != twin
-    assert len({own, twin, own}) == 2
-    with pytest.raises(AttributeError):
-        own.name = "other"
-
-
-def test_a_kernel_without_a_name_in_its_module_is_not_pickled():
-    mine = receptor(first_order, Params, State, name="mine")
+    for name in (None, "mine"):
+        assert declare(equations, name=name).name == (name or "test_kernel")
+        assert declare(name=name).name == (name or "first_order")
+    mine = declare(name="mine")
     sentence = (
         f"Kernel `mine` must be a global of its module to be pickled or copied, but {__name__} has no such name for "
         "it: give `name=` the name that it is assigned to."
@@ -223,7 +202,7 @@ def test_the_same_kernel_is_compiled_once():
     spikes = np.arange(21) % 5 == 0
     for i, kernel in enumerate((own, copy.deepcopy(own), pickle.loads(pickle.dumps(own)))):
         for beta in (0.1, 0.3):
-            synkin.simulate(kernel, Params(beta=beta), spikes, 0.1 + beta)
+            simulate(kernel, Params(beta=beta), spikes, 0.1 + beta)
             synkin.respond(kernel, Params(beta=beta), [1.0, 2.0], [3.0, 4.0, 5.5])
         if i == 0:
             assert compilations
@@ -238,20 +217,12 @@ def test_declared_inside_jit():
         return {"g": jnp.exp(jnp.asarray(0.0)) * p.alpha * T * (1 - y.g) - p.beta * y.g}
 
     def run(beta):
-        mine = receptor(equations, Params, State, name="mine")
-        return synkin.simulate(mine, mine.Params(beta=beta), np.arange(5) == 1, DT)[1]
+        return simulate(declare(equations, name="mine"), Params(beta=beta), np.arange(5) == 1, DT)[1]
 
-    expected = synkin.simulate(own, Params(beta=0.3), np.arange(5) == 1, DT)[1]
+    expected = simulate(own, Params(beta=0.3), np.arange(5) == 1, DT)[1]
     np.testing.assert_allclose(jax.jit(run)(0.3), expected, rtol=1e-6)
     np.testing.assert_allclose(jax.vmap(run)(jnp.asarray([0.3, 0.5]))[0], expected, rtol=1e-6)
-    slope = jax.jit(jax.grad(lambda beta: run(beta).sum()))(0.3)
-    assert slope < 0
-
-
-# Binding rate at 0 mV, mV, mV, 1, /ms, mM, ms.
-VoltageParams = namedtuple(
-    "VoltageParams", "k0 V slope gain beta T T_dur", defaults=(0.5, -20.0, 20.0, 2.0, 0.2, 1.0, 1.0)
-)
+    assert jax.jit(jax.grad(lambda beta: run(beta).sum()))(0.3) < 0
 
 
 def voltage_dependent(p, y, T):
@@ -259,88 +230,59 @@ def voltage_dependent(p, y, T):
     return {"g": p.k0 * jnp.exp(p.V / p.slope) * jnp.sqrt(T) * (1 - y.g) - p.beta * jnp.log1p(p.gain) * y.g}
 
 
+# Binding rate at 0 mV, mV, mV, 1, /ms, mM, ms.
+VoltageParams = namedtuple("VoltageParams", "k0 V slope gain beta T T_dur", defaults=(0.5, -20.0, 20.0, 2.0, 0.2, 1, 1))
 voltage_dependent = receptor(
-    voltage_dependent,
-    VoltageParams,
-    State,
-    conductance=lambda p, y: p.gain * y.g,
-    units={"V": "mV", "slope": "mV", "gain": "1", "g": "1"},
-    positive=("slope",),
-    signed=("V",),
-)
+    voltage_dependent, VoltageParams, State, conductance=lambda p, y: p.gain * y.g,
+    units={"V": "mV", "slope": "mV", "gain": "1", "g": "1"}, positive=("slope",), signed=("V",),
+)  # fmt: skip
 
 
+@pytest.mark.parametrize(("dtype", "method"), [("float64", "exact")], indirect=["dtype"])
 def test_rates_may_be_functions_of_parameters(dtype, method):
     """The same as first-order binding with the rates that they come to, also for parameters of several synapses."""
-    kernel, spikes = voltage_dependent, np.arange(30) % 9 == 2
-    V = np.array([-40.0, 0.0, 25.0])
+    kernel, V = voltage_dependent, np.array([-40.0, 0.0, 25.0])
     p = VoltageParams(V=V, T=4.0)
     rates = Params(alpha=p.k0 * np.exp(V / p.slope) * 2 / 4, beta=p.beta * np.log1p(p.gain), T=4.0)
-    spikes = np.repeat(spikes[:, None], 3, 1)
-    _, got = synkin.simulate(kernel, p, spikes, DT, method=method, dtype=dtype)
-    _, expected = synkin.simulate(own, rates, spikes, DT, method=method, dtype=dtype)
+    spikes = np.repeat(np.arange(30)[:, None] % 9 == 2, 3, 1)
+    _, got = simulate(kernel, p, spikes, DT, method=method, dtype=dtype)
+    _, expected = simulate(own, rates, spikes, DT, method=method, dtype=dtype)
     np.testing.assert_allclose(got, 2.0 * np.asarray(expected), rtol=2e-5 if dtype == "float32" else 1e-12)
-    slope = jax.jit(jax.grad(lambda V: synkin.simulate(kernel, p._replace(V=V), spikes, DT, dtype=dtype)[1].sum()))
+    slope = jax.jit(jax.grad(lambda V: simulate(kernel, p._replace(V=V), spikes, DT, dtype=dtype)[1].sum()))
     assert (slope(jnp.asarray(V, dtype)) > 0).all()
 
 
-def test_ranges_are_as_declared():
-    synkin.simulate(voltage_dependent, VoltageParams(V=-80.0), np.zeros(3, bool), DT)
-    with pytest.raises(ValueError, match=r"^Parameter `slope` must be positive and finite, but has the value 0\.0\.$"):
-        voltage_dependent.init(VoltageParams(slope=0.0), 2)
-    with pytest.raises(
-        ValueError, match=r"^Parameter `k0` must be finite and not negative, but has the value -1\.0\.$"
+def test_ranges_and_defaults_are_as_declared():
+    Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
+    assert repr(declare(Params=Bare, name="mine")) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
+    simulate(voltage_dependent, VoltageParams(V=-80.0), np.zeros(3, bool), DT)
+    for params, says in (
+        (VoltageParams(slope=0.0), "Parameter `slope` must be positive and finite, but has the value 0.0."),
+        (VoltageParams(k0=-1.0), "Parameter `k0` must be finite and not negative, but has the value -1.0."),
     ):
-        voltage_dependent.init(VoltageParams(k0=-1.0), 2)
+        with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
+            voltage_dependent.init(params, 2)
     with pytest.raises(TypeError, match=f"^Argument `params` must be an own.Params, but is a {__name__}.VoltageParams"):
-        synkin.simulate(own, VoltageParams(), np.zeros(3, bool), DT)
+        simulate(own, VoltageParams(), np.zeros(3, bool), DT)
     with pytest.raises(TypeError, match=r"^Argument `state` must be an own\.State, but is a synkin\.expon\.State\.$"):
         own.step(Params(), synkin.expon.State(0.0), 0.0, True, DT)
 
 
-def test_parameters_without_a_default():
-    Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
-    mine = receptor(first_order, Bare, State, name="mine")
-    assert mine.parameters["alpha"].default is None
-    assert repr(mine) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
-    _, got = synkin.simulate(mine, Bare(1.0, 0.2), np.arange(5) == 0, DT)
-    _, expected = synkin.simulate(own, Params(), np.arange(5) == 0, DT)
-    np.testing.assert_array_equal(got, expected)
-
-
 def test_quantities():
     """Of what has a unit; of what was declared without one a plain number is asked for."""
-    u = pytest.importorskip("saiunit")
-    spikes = np.arange(20) % 6 == 1
-    _, expected = synkin.simulate(own, Params(beta=0.3), spikes, DT)
-    _, got = synkin.simulate(own, Params(beta=300 * u.Hz, T_dur=0.001 * u.second), spikes, DT * u.ms)
-    np.testing.assert_allclose(got.to_decimal(u.mS), expected, rtol=1e-5)
-    bare = receptor(first_order, Params, State, name="bare")
-    synkin.simulate(bare, Params(T=1 * u.mM), spikes, DT)
-    sentence = (
-        "Parameter `beta` must be a plain number, as bare was declared without its unit (units=), but is a quantity."
-    )
-    with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
-        synkin.simulate(bare, Params(beta=300 * u.Hz), spikes, DT)
+    u, bare = pytest.importorskip("saiunit"), declare(name="bare")
+    assert bare.init(Params(T=1 * u.mM), 2).g.shape == (2,)
+    sentence = "must be a plain number, as bare was declared without its unit (units=), but is a quantity."
+    with pytest.raises(TypeError, match=f"^Parameter `beta` {re.escape(sentence)}$"):
+        bare.init(Params(beta=300 * u.Hz), 2)
     with pytest.raises(TypeError, match=r"^Parameter `V` must be in mV, but is in ms\.$"):
-        synkin.simulate(voltage_dependent, VoltageParams(V=1 * u.ms), spikes, DT)
-
-
-def test_declared_in_either_precision():
-    """What is found of the equations does not depend on JAX's mode."""
-    with enable_x64():
-        twin = receptor(first_order, Params, State, name="own")
-    assert twin.structure == own.structure
+        voltage_dependent.init(VoltageParams(V=1 * u.ms), 2)
 
 
 def test_without_a_state_of_rest_one_is_asked_for():
     """A receptor that opens by itself: off the grid nobody can tell since when it has."""
-
-    def equations(p, y, T):
-        return {"g": (p.alpha * T + 0.1) * (1 - y.g) - p.beta * y.g}
-
-    opening = synkin.receptor(equations, synkin.ampa.Params, State, name="opening")
-    params, times = opening.Params(alpha=1.0, beta=0.4), [1.0, 2.0]
+    opening = declare(lambda p, y, T: {"g": (p.alpha * T + 0.1) * (1 - y.g) - p.beta * y.g}, name="opening")
+    params, times = Params(beta=0.4), [1.0, 2.0]
     sentence = (
         "Kernel `opening` must be at rest where its variables are 0, as no state is given, but there `g` changes "
         "without transmitter."

@@ -16,16 +16,15 @@ from synkin.recordings import writing
 @pytest.mark.parametrize("before", [None, b"before"])
 def test_a_disk_that_is_full(tmp_path, before):
     """The system takes no file above 1 KB, as a full disk would."""
-    path = tmp_path / "a.json"
+    path, limits = tmp_path / "a.json", resource.getrlimit(resource.RLIMIT_FSIZE)
     if before:
         path.write_bytes(before)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
     try:
         with pytest.raises(OSError, match="too large"), writing.replacing(path) as file:
             file.write(b"x" * 4096)
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([before] if before else [])
 
 

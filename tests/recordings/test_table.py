@@ -43,10 +43,11 @@ def test_the_same_either_way(tmp_path, monkeypatch, text, expected, block):
 
 def test_gaps_and_words(tmp_path):
     """An empty cell between tabs is a gap where the row then is as long as the others; words are no sweeps."""
-    (tmp_path / "cell.tsv").write_text("t\ta\tb\n0\t1\t2\n1\t\t3\n2\t4\t5\n")
-    np.testing.assert_array_equal(read_recording(tmp_path / "cell.tsv").traces, [[1, np.nan, 4], [2, 3, 5]])
-    (tmp_path / "cell.csv").write_text("t,a,note,b\n0,1,x,NA\n1,2,y,4\n")
-    assert read_recording(tmp_path / "cell.csv").labels == ("a", "b")
+    path = tmp_path / "cell.tsv"
+    path.write_text("t\ta\tnote\tb\n0\t1\tx\t2\n1\t\ty\t3\n2\t4\tz\t5\n")
+    read = read_recording(path)
+    np.testing.assert_array_equal(read.traces, [[1, np.nan, 4], [2, 3, 5]])
+    assert read.labels == ("a", "b")
 
 
 def test_the_row_that_is_meant(tmp_path):

@@ -7,40 +7,26 @@ import pytest
 
 import synkin
 from synkin.solving import loops, run
+from tests.contract.table import wide
 from tests.helpers import samples
 
 DT, STEPS = 0.1, 163
-
-
-def quick(*names):
-    """The distinct kernels of the library; those that are not named are for `pytest -m wide`."""
-    every = ("alpha", "ampa", "bionmda", "expon", "dual_expon")
-    return [pytest.param(name, marks=() if name in names else pytest.mark.wide) for name in every]
+EVERY = ("ampa", "alpha", "bionmda", "expon", "dual_expon")
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    """Parallel runs in blocks of 25 steps, with a rest."""
-    monkeypatch.setattr(run, "_PARALLEL_ELEMENTS", 50)
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
+def patch(monkeypatch):
+    """Sets what a program is compiled with."""
 
-
-@pytest.fixture
-def chunks(monkeypatch):
-    """Several steps at a time, as on an accelerator, with a rest."""
-
-    def switch_on():
-        monkeypatch.setattr(loops, "_chunk", lambda: 7)
+    def to(module, name, value):
+        monkeypatch.setattr(module, name, value)
         jax.clear_caches()
 
-    jax.clear_caches()
-    yield switch_on
+    yield to
     jax.clear_caches()
 
 
-def runs(kernel, method, readout=None, **way):
+def runs(kernel, method="exp_euler", readout=None, **way):
     """Final state, what was kept and the gradient with respect to every parameter, from within a pulse on."""
     rng = np.random.default_rng(4)
     spikes = samples.inputs(kernel, rng, (STEPS, 2), rate=0.03, dtype="float32")
@@ -63,83 +49,68 @@ def same(got, expected):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", quick("expon"))
-@pytest.mark.usefixtures("small_blocks")
-def test_every_way_is_the_same_run(name):
+WAYS = ({"parallel": True}, {"checkpoint": 40}, {"parallel": True, "checkpoint": True})
+
+
+@pytest.mark.parametrize(("name", "ways"), wide([("expon", 1), *((name, 3) for name in EVERY)], [("expon", 1)]))
+@pytest.mark.usefixtures("quickly_compiled")
+def test_every_way_is_the_same_run(name, ways, patch):
+    """Parallel runs in blocks of 25 steps, with a rest."""
     kernel = synkin.KERNELS[name]
-    expected = runs(kernel, "exp_euler")
-    for way in ({"parallel": True}, {"checkpoint": 40}, {"parallel": True, "checkpoint": True}):
-        same(runs(kernel, "exp_euler", **way), expected)
+    patch(run, "_PARALLEL_ELEMENTS", 50)
+    expected = runs(kernel)
+    for way in WAYS[-ways:]:
+        same(runs(kernel, **way), expected)
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("name", ["ampa", "alpha"])
-@pytest.mark.usefixtures("small_blocks")
-def test_exact_in_parallel_with_a_readout(name):
-    def readout(state, g):
-        return g.sum() + state[-1][0]
+@pytest.mark.parametrize("name", EVERY)
+def test_in_chunks_as_on_an_accelerator(name, patch):
+    """Several steps at a time, with a rest."""
+    kernel, rng = synkin.KERNELS[name], np.random.default_rng(7)
+    spikes = samples.inputs(kernel, rng, (STEPS, 2, 3), rate=0.03, dtype="float32")
+    params = samples.params(kernel, rng, dtype="float32")
 
-    kernel = synkin.KERNELS[name]
-    same(runs(kernel, "exact", readout, parallel=True), runs(kernel, "exact", readout))
-
-
-@pytest.mark.parametrize("name", quick("ampa"))
-def test_in_chunks_as_on_an_accelerator(name, chunks):
-    kernel = synkin.KERNELS[name]
+    def one(spikes):
+        read = {"readout": lambda state, g: {"g": g, "left": state[-1].sum()}}
+        return synkin.simulate(kernel, params, spikes, DT, dtype="float32", **read)
 
     def results():
-        rng = np.random.default_rng(7)
-        spikes = samples.inputs(kernel, rng, (STEPS, 2, 3), rate=0.03, dtype="float32")
-        params = samples.params(kernel, rng, dtype="float32")
-        batched = [
-            jax.vmap(
-                lambda spikes, readout=readout: synkin.simulate(
-                    kernel, params, spikes, DT, readout=readout, dtype="float32"
-                ),
-                in_axes=1, out_axes=(0, 1),
-            )(spikes)
-            for readout in (lambda state, g: {"g": g, "left": state[-1].sum()},)
-        ]  # fmt: skip
-        return batched, runs(kernel, "exp_euler")
+        return jax.vmap(one, in_axes=1, out_axes=(0, 1))(spikes), runs(kernel)
 
     expected = results()
-    chunks()
-    for one, other in zip(jax.tree.leaves(results()), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * max(np.abs(other).max(), 1e-3))
-    if name == "ampa":  # a run shorter than a chunk
-        for steps in (0, 1, 3):
-            final, g = synkin.simulate(kernel, kernel.Params(), np.ones((steps, 2), bool), DT)
-            assert g.shape == (steps, 2)
-            assert (final.g > 0).all() == (steps > 0)
+    patch(loops, "_chunk", lambda: 7)
+    for one_leaf, other in zip(jax.tree.leaves(results()), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one_leaf, other, rtol=1e-5, atol=1e-6 * max(np.abs(other).max(), 1e-3))
 
 
-@pytest.mark.parametrize("overlap", [pytest.param("restart", marks=pytest.mark.wide), "ignore"])
+def test_a_run_shorter_than_a_chunk(patch):
+    patch(loops, "_chunk", lambda: 7)
+    for steps in (0, 1, 3):
+        final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), np.ones((steps, 2), bool), DT)
+        assert g.shape == (steps, 2)
+        assert (final.g > 0).all() == (steps > 0)
+
+
+@pytest.mark.parametrize("overlap", wide(["restart", "ignore"], ["ignore"]))
 def test_pulses_are_counted_alike(overlap):
-    spikes = np.random.default_rng(5).random((200, 3)) < 0.1
+    spikes, params = np.random.default_rng(5).random((200, 3)) < 0.1, synkin.ampa.Params(T_dur=1.7)
     step_by_step, at_once = (
-        synkin.simulate(synkin.ampa, synkin.ampa.Params(T_dur=1.7), spikes, DT, overlap=overlap, parallel=way)[1]
-        for way in (False, True)
+        synkin.simulate(synkin.ampa, params, spikes, DT, overlap=overlap, parallel=way)[1] for way in (False, True)
     )
     np.testing.assert_allclose(at_once, step_by_step, atol=1e-6)
 
 
 def test_checkpoint_bounds_the_memory_of_a_gradient():
-    spikes = jnp.asarray(np.random.default_rng(6).random((4096, 16)) < 0.01)
+    spikes = jax.ShapeDtypeStruct((4096, 16), bool)
 
     def temporary_bytes(checkpoint):
-        def loss(beta):
+        def loss(beta, spikes):
             options = {"readout": lambda state, g: g.sum(), "checkpoint": checkpoint, "dtype": "float32"}
             return jnp.mean(synkin.simulate(synkin.ampa, synkin.ampa.Params(beta=beta), spikes, DT, **options)[1] ** 2)
 
-        compiled = jax.jit(jax.grad(loss)).lower(jnp.float32(0.18)).compile()
-        return compiled.memory_analysis().temp_size_in_bytes
+        return jax.jit(jax.grad(loss)).lower(jnp.float32(0.18), spikes).compile().memory_analysis().temp_size_in_bytes
 
     trace = 4096 * 16 * 4
     assert temporary_bytes(False) > trace
     assert temporary_bytes(64) < 0.4 * trace
-
-
-@pytest.mark.parametrize("value", [0, -3, 2.5, "all"])
-def test_a_checkpoint_that_is_no_number_of_steps(value):
-    with pytest.raises((TypeError, ValueError), match="Argument `checkpoint` must be"):
-        synkin.simulate(synkin.ampa, synkin.ampa.Params(), np.zeros(5, bool), DT, checkpoint=value)

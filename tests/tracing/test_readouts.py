@@ -13,6 +13,7 @@ from jax.experimental import io_callback
 import synkin
 from benchmarks.answers import _readout_table as table
 from synkin.tracing import readouts
+from tests.contract.table import wide
 
 KERNEL, PARAMS = synkin.ampa, synkin.ampa.Params()
 BOTH = synkin.ampa + synkin.gabaa
@@ -23,16 +24,13 @@ def simulate(params, readout, kernel=KERNEL, **way):
     return synkin.simulate(kernel, params, SPIKES, 0.1, readout=readout, dtype="float32", **way)[1]
 
 
-# The others with `pytest -m wide`.
-QUICK = ("direct", "number in a scan", "custom_jvp", "pure_callback", "jitted method", "equinox module", "partial")
-CASES = [
-    pytest.param(kind, way, marks=() if kind in QUICK and j == i % 3 else pytest.mark.wide)
-    for i, kind in enumerate(table.KINDS)
-    for j, way in enumerate(table.WAYS)
-]
+# In one way by default.
+QUICK = ("direct", "custom_jvp", "jitted method", "equinox module", "partial")
+CASES = [(kind, way) for kind in table.KINDS for way in table.WAYS]
+IN_TURN = [(kind, table.WAYS[i % 3]) for i, kind in enumerate(table.KINDS) if kind in QUICK]
 
 
-@pytest.mark.parametrize(("kind", "way"), CASES)
+@pytest.mark.parametrize(("kind", "way"), wide(CASES, IN_TURN))
 def test_what_a_readout_does_is_seen_anew(kind, way):
     """With three numbers in turn; and what differs in arrays and numbers alone is one program."""
     if kind == "equinox module":
@@ -43,22 +41,20 @@ def test_what_a_readout_does_is_seen_anew(kind, way):
         assert len(set(readouts._kept) - before) <= 1
 
 
-KINDS_OF_RUNS = [{"kernel": BOTH}, {"parallel": True, "method": "exact"}, {"checkpoint": 2}]
+RUNS = {
+    "run": {},
+    "sum": {"kernel": BOTH},
+    "parallel": {"parallel": True, "method": "exact"},
+    "blocks": {"checkpoint": 2},
+}
+IN_RUNS = [(kind, run) for kind in ("inner jit", "pure_callback") for run in RUNS if run != "run"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "way"),
-    [
-        ("inner jit", KINDS_OF_RUNS[0]),
-        ("pure_callback", KINDS_OF_RUNS[2]),
-        *(pytest.param("inner jit", way, marks=pytest.mark.wide) for way in KINDS_OF_RUNS[1:]),
-        *(pytest.param("pure_callback", way, marks=pytest.mark.wide) for way in KINDS_OF_RUNS[:2]),
-    ],
-    ids=str,
-)
-def test_in_all_kinds_of_runs(kind, way):
-    params = way.get("kernel", KERNEL).Params()
-    assert not table.wrong(kind, "under grad", partial(simulate, **way), params)
+@pytest.mark.wide
+@pytest.mark.parametrize(("kind", "run"), IN_RUNS)
+def test_in_all_kinds_of_runs(kind, run):
+    params = RUNS[run].get("kernel", KERNEL).Params()
+    assert not table.wrong(kind, "under grad", partial(simulate, **RUNS[run]), params)
 
 
 def test_under_vmap_within_shard_map_and_with_strict_promotion():
@@ -77,32 +73,29 @@ def test_under_vmap_within_shard_map_and_with_strict_promotion():
             np.testing.assert_allclose(jax.jit(split)(PARAMS), w * w * expected, rtol=1e-6)
 
 
-def compilations(readout_of, values):
-    """How often XLA compiles, from the second of ``values`` on."""
-    counted = []
+def test_one_compilation():
+    """Also with a callback that is a new function in each trace, and a rule."""
+    compiled = []
 
     def listen(event, *_, **__):
-        counted.append(event == "/jax/core/compile/backend_compile_duration")
+        compiled.append(event == "/jax/core/compile/backend_compile_duration")
 
-    jax.block_until_ready(simulate(PARAMS, readout_of(values[0])))
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        for value in values[1:]:
-            jax.block_until_ready(simulate(PARAMS, readout_of(value)))
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-    return sum(counted)
-
-
-def test_one_compilation():
     def one(state, g):
-        """With a callback that is a new function in each trace, and a rule."""
         return jax.nn.relu(g - 0.1) + jax.pure_callback(lambda g: g, jax.ShapeDtypeStruct(g.shape, g.dtype), g)
 
-    weights = [np.float32(1), np.float32(2), np.float32(3)]
-    assert compilations(lambda _: one, weights) == 0
-    assert compilations(lambda w: lambda state, g: (w.item() * g + w.item()) / (w.item() + g), weights) == 0
-    assert compilations(lambda w: lambda state, g: jax.nn.relu(g) @ np.full(3, w), weights) == 0
+    for readout_of in (
+        lambda _: one,
+        lambda w: lambda state, g: (w.item() * g + w.item()) / (w.item() + g),
+        lambda w: lambda state, g: jax.nn.relu(g) @ np.full(3, w),
+    ):
+        jax.block_until_ready(simulate(PARAMS, readout_of(np.float32(1))))
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            for w in (np.float32(2), np.float32(3)):
+                jax.block_until_ready(simulate(PARAMS, readout_of(w)))
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+        assert not sum(compiled)
 
 
 def same(one, other):
@@ -140,15 +133,11 @@ def test_what_differs_is_never_one():
         assert not same(make(0.0), make(-0.0)) or make is not makers[0]
 
 
-def test_the_tree_is_that_of_this_call():
-    """Keys of a dict that are equal, and no more."""
+def test_the_tree_a_global_an_attribute_and_numbers_in_place():
+    """What one function reads from elsewhere; and keys of a dict that are equal, and no more."""
     for key in (1, True, 1.0):
         (name,) = simulate(PARAMS, lambda state, g, key=key: {key: g})
         assert type(name) is type(key)
-
-
-def test_a_global_an_attribute_and_numbers_in_place():
-    """What one function reads from elsewhere."""
     holder = type("Holder", (), {"w": 1.0})
     numbers, whole = np.ones(3, np.float32), {"w": 1.0}
 
@@ -158,11 +147,9 @@ def test_a_global_an_attribute_and_numbers_in_place():
     g = np.asarray(simulate(PARAMS, None))
     for change in (lambda: setattr(holder, "w", 2.0), lambda: numbers.__imul__(3), lambda: whole.update(w=5.0)):
         change()
-        expected = g * holder.w * numbers * whole["w"]
-        np.testing.assert_allclose(simulate(PARAMS, readout), expected, rtol=1e-6)
-        np.testing.assert_allclose(
-            simulate(PARAMS, lambda state, g: g * numbers * whole["w"]), g * numbers * whole["w"]
-        )
+        np.testing.assert_allclose(simulate(PARAMS, readout), readout(None, g), rtol=1e-6)
+        got = simulate(PARAMS, lambda state, g: g * numbers * whole["w"])
+        np.testing.assert_allclose(got, g * numbers * whole["w"])
 
 
 def test_nothing_piles_up():
@@ -177,31 +164,30 @@ def test_nothing_piles_up():
     def readout(state, g):
         return g @ held[0]
 
-    simulate(PARAMS, readout)
-    simulate(PARAMS, readout)
-    source = "lambda state, g: 2 * g"
+    for _ in range(2):
+        simulate(PARAMS, readout)
     known = len(readouts._known)
     for _ in range(3):
-        simulate(PARAMS, eval(source))
+        simulate(PARAMS, eval("lambda state, g: 2 * g"))
     held.clear()
     gc.collect()
     assert alive() is None
     assert len(readouts._known) <= known + 1  # of equal code one is held, with the names in it
 
 
-@pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
 @pytest.mark.parametrize(
-    "way", [{}, {"kernel": BOTH}, pytest.param({"parallel": True, "method": "exact"}, marks=pytest.mark.wide)], ids=str
+    ("run", "ordered"),
+    wide([(run, x) for run in ("run", "sum", "parallel") for x in (False, True)], [("run", False)]),
 )
-def test_what_acts_on_the_world_acts_once_a_step(way, ordered):
-    params = way.get("kernel", KERNEL).Params()
-    seen, printed = [], []
+def test_what_acts_on_the_world_acts_once_a_step(run, ordered):
+    way, seen, printed = RUNS[run], [], []
 
     def readout(state, g):
         io_callback(lambda g: seen.append(g.sum()), None, jax.lax.stop_gradient(g), ordered=ordered)
         jax.debug.callback(lambda g: printed.append(g.sum()), g, ordered=ordered)
         return g
 
+    params = way.get("kernel", KERNEL).Params()
     g = simulate(params, readout, **way)
     jax.effects_barrier()
     for got in (seen, printed):
