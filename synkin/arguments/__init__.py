@@ -20,7 +20,7 @@ is traced, no error can be raised, and this happens instead:
 | invalid traced value | would be refused by | what happens |
 | --- | --- | --- |
 | a parameter out of range | `check_params`, `aligned_params` | NaN, by `nan_if_invalid`, `nan_if_invalid_state` |
-| parameters that make a rate negative | `check_params` | NaN, by `gate_rates` |
+| parameters that make a rate negative | `check_params` | NaN in the rates of the gate |
 | ``dt`` not positive, infinite or NaN | `check_dt` | NaN, by `nan_if_invalid_dt` |
 | a weight that is NaN or infinite | `check_weights`, `check_values` | NaN or inf |
 | spikes of a receptor's run that are neither 0 nor 1 | `check_train` | NaN from the start, by `nan_if_invalid_state` |
