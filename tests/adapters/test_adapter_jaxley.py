@@ -65,14 +65,14 @@ Params = collections.namedtuple("Params", ["k", "q", "T", "T_dur"], defaults=[2.
 Taken = collections.namedtuple("Taken", ["gS", "T", "T_dur"], defaults=[1.0, 1.0, 0.3])
 State = collections.namedtuple("State", ["g", "pulse_left"])
 own = synkin.receptor(lambda p, y, T: {"g": p.k * T - p.q * y.g}, Params, State, conductance=lambda p, y: y.g**2)
-taken = synkin.receptor(lambda p, y, T: {"g": p.gS * T - y.g}, Taken, State)
+taken = synkin.receptor(lambda p, y, T: {"g": p.gS * T - y.g}, Taken, State, name="taken")
 
 
 CASES = {
-    "plain": [(ampa, {"T_dur": 0.637}), (own, {}), (expon, {"tau": 3.0}),
-                (alpha + dual_expon, {"alpha_tau": 2.0, "g_dual_expon": 0.5})],
+    "plain": [(ampa, {"T_dur": 0.637}), (own, {}), (expon, {"tau": 3.0})],
     "gates": [(schemes.nmda5, {"T_dur": 0.3}), (bionmda, {}), (alpha, {"tau": 2.0}),
-                (ampa + bionmda, {"ampa_T_dur": 0.637, "g_bionmda": 0.3, "bionmda_T_dur": 1.11})],
+              (alpha + dual_expon, {"alpha_tau": 2.0, "g_dual_expon": 0.5}),
+              (ampa + bionmda, {"ampa_T_dur": 0.637, "g_bionmda": 0.3, "bionmda_T_dur": 1.11})],
 }  # fmt: skip
 
 
