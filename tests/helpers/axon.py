@@ -1,9 +1,7 @@
 """Writes Axon binary files of version 2, which no package does.
 
-Of the format only what a reader of sweeps needs: a header of 512 bytes that says where the sections are, in blocks of
-512 bytes, and the sections for the protocol, the channels, the strings, the sweeps and the data.
-
-Source, for where what stands: pyABF's description of the format, swharden.com/pyabf/abf2-file-format.
+Only what a reader of sweeps needs: a header of 512 bytes that says where the sections are, in blocks of 512 bytes, and
+these. Source, for where what stands: pyABF's description of the format, swharden.com/pyabf/abf2-file-format.
 """
 
 import struct

@@ -1,6 +1,5 @@
 """t and dt for the objects: who sees what, and for how long."""
 
-import re
 import threading
 
 import jax.numpy as jnp
@@ -73,19 +72,9 @@ def test_threads_share_what_is_set_but_no_context():
 
 
 @pytest.mark.parametrize("change", [environ.set, lambda **given: environ.context(**given).__enter__()])
-def test_sentences(change):
-    """Bad values change nothing."""
-    for key in ("t", "dt"):
-        with pytest.raises(ValueError, match=rf"^`{key}` is not set: give it in ms by `synkin.environ.set\({key}=..."):
-            environ.get(key)
-    with pytest.raises(ValueError, match=r"^Argument `key` must be one of 't', 'dt', but is 'time'\.$"):
-        environ.get("time")
+def test_bad_values_change_nothing(change):
     environ.set(t=1.0, dt=0.1)
-    for name, value, sentence in (
-        ("dt", 0.0, "must be a positive number of ms, but is 0.0."),
-        ("t", np.nan, "must be a finite number of ms, but is nan."),
-        ("t", "now", "must be a real number or an array of them, but is 'now'."),
-    ):
-        with pytest.raises((TypeError, ValueError), match=f"^{re.escape(f'Argument `{name}` {sentence}')}$"):
-            change(**{name: value})
+    for given in ({"dt": 0.0}, {"dt": np.inf}, {"dt": np.array([0.1, 0.2])}, {"t": np.nan}, {"t": "now"}):
+        with pytest.raises((TypeError, ValueError), match=f"^Argument `{min(given)}` must be a "):
+            change(**given)
     assert now() == (1.0, 0.1)

@@ -7,7 +7,7 @@ import pytest
 
 import synkin
 from synkin import plot
-from synkin.schemes import SCHEMES, kampa2004, nmda5
+from synkin.schemes import SCHEMES, nmda5
 from tests.helpers.sentences import cases
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -207,7 +207,7 @@ def test_recording_and_what_was_measured_on_it(ax):
 
 
 NAMES = {name: getattr(plot, name) for name in ("traces", "population", "kernel", "recording", "scheme")}
-NAMES |= {"np": np, "zeros": np.zeros, "synkin": synkin, "SCHEMES": SCHEMES, "nmda5": nmda5, "kampa2004": kampa2004}
+NAMES |= {"np": np, "zeros": np.zeros, "synkin": synkin, "SCHEMES": SCHEMES, "nmda5": nmda5}
 NAMES |= {"t": np.arange(3.0), "cell": synkin.Recording(np.arange(90) / 10, np.tile(np.arange(90.0), (30, 1)), "pA")}
 
 

@@ -98,7 +98,7 @@ def test_nothing_covers_anything(kernel, ax):
 
 
 def test_that_would_be_seen(ax):
-    """The test above sees a label on another, on a state and on an arrow, and a state on another."""
+    """The test above sees a label on another, on a state and on an arrow."""
     draw(ax, nmda5)
     first, second, *_ = (text for text in ax.texts if "kon" in text.get_text())
     second.set_position(first.get_position())
