@@ -219,13 +219,13 @@ def measure(kernel, draws, method, overlap):
         if kernel.structure.gated:  # between samples it may open and close: its steps are as exact as that is large
             size = np.maximum(size, largest)
     one, table = unit(kernel, draws), 0.0
-    slow_g, slow_x = good = resolved(draws) if kernel is synkin.bionmda else (True, True)
+    slow_g, slow_x = resolved(draws) if kernel is synkin.bionmda else (True, True)
     if kernel.structure.gated and exact and dtype == np.float64:
         table = np.select([slow_g & slow_x, slow_x], TABLE[:2], TABLE[2])
     found["chunks"], found["steps"] = apart(chunks, g, size) / (one + table), apart(steps, g, size) / (one + table)
     if exact:
         off = apart(sampled, g, np.maximum(size, largest)) / (one + ACCURACY * (kernel is synkin.bionmda))
-        comparable = np.logical_and.reduce([np.ones(off.shape, bool), *good])
+        comparable = np.ones(off.shape, bool) & slow_g & slow_x
         if dtype == np.float32:  # whose times are exact for steps of a few digits only
             comparable &= (draws.dt == few_digits(draws.dt))[:, None]
         if overlap == "ignore":  # where a spike meets the end of a pulse, a rounded time does not say which was first
