@@ -184,10 +184,9 @@ def test_what_travels_comes_back(tmp_path):
     trace[5:9] = np.nan
     first = fitted(trace, expon, onset=True)
     assert first.stderr["onset"] == np.inf
-    tied = fitted(np.stack([trace, trace[::-1]]), dual_expon, free="tau_decay", tie={"tau_rise": "tau_decay"},
-                  scale="shared", sigma=[1.0, 2.0], starts=1)  # fmt: skip
-    plain = fitted(trace)
-    for i, found in enumerate((first, tied, plain)):
+    tied = fitted(trace, dual_expon, free="tau_decay", tie={"tau_rise": "tau_decay"}, starts=1)
+    several, plain = fitted(np.stack([trace] * 3), scale="shared", sigma=[1.0, 2.0, 3.0], starts=1), fitted(trace)
+    for i, found in enumerate((first, tied, several, plain)):
         path = tmp_path / f"{i}.json"
         found.save(path)
         # JSON as it is defined, without its usual extensions.

@@ -194,6 +194,12 @@ def test_a_jump_is_put_in_the_middle_of_its_interval():
         assert bounds[0] <= bounded.onset <= bounds[1]
 
 
+def scan(trace, start, spikes=(8.03,), **held):
+    """Where it moves expon's onsets from ``start``, which ends in them."""
+    with enable_x64():
+        return onset.scan(posed(trace, expon, spikes, **held), np.array(start), 6.0)
+
+
 @pytest.mark.wide
 def test_onsets_of_several_recordings():
     """Trains at different places between samples, some missing; times of each recording's own."""
@@ -206,21 +212,15 @@ def test_onsets_of_several_recordings():
     found = fitted(traces, expon, spike_times=spikes, times=times, onset=True, starts=1)
     np.testing.assert_allclose(found.onset, shifts, atol=0.05)
     assert found.params.tau == pytest.approx(4, rel=0.02)
-
-
-def scan(trace, start, spikes=(8.03,), **held):
-    """Where it moves expon's onsets from ``start``, which ends in them."""
-    with enable_x64():
-        return onset.scan(posed(trace, expon, spikes, **held), np.array(start), 6.0)
-
-
-def test_the_middle_between_two_breaks():
-    """Even from within the interval, where all is as good; of all recordings together where they share the onset."""
-    for start in (2.29, 2.31, -4.0):
-        moved = scan(jump(TIMES, 5.0, 10.375), [np.log(8.0), 1.0, 0.0, start])
-        assert 8.03 + moved[3] == pytest.approx(10.35, abs=1e-9)
-    # Noise hides the jump in each.
+    # Noise hides the jump in each: the middle of the interval that is the best for all of them.
     traces = np.array([[1.0], [-1.0], [1.0]]) * jump(TIMES, 5.0, 10.375) + 0.25 * noise((3, 300), 6)
     start = [np.log(5.0), *np.ones(3), *np.zeros(3), 0.0]
     assert 8.03 + scan(traces, start, onset="shared")[-1] == pytest.approx(10.35, abs=1e-9)
     assert np.ptp(scan(traces, [*start, 0.0, 0.0])[-3:]) > 0.05
+
+
+def test_the_middle_between_two_breaks():
+    """Even from within the interval, where all is as good."""
+    for start in (2.29, 2.31, -4.0):
+        moved = scan(jump(TIMES, 5.0, 10.375), [np.log(8.0), 1.0, 0.0, start])
+        assert 8.03 + moved[3] == pytest.approx(10.35, abs=1e-9)

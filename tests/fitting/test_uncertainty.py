@@ -32,7 +32,8 @@ def test_alpha_and_T():
     assert re.search(r"alpha +\S+ +inf", found.summary())
 
 
-@pytest.mark.parametrize("recordings", [1, pytest.param(2, marks=pytest.mark.wide)])
+@pytest.mark.wide
+@pytest.mark.parametrize("recordings", [1, 2])
 def test_amplitude_and_scale(recordings):
     trace = noisy(np.array([[-30.0], [12.0]])[:recordings] * CLOSED[dual_expon](TIMES), 0.005, 1).squeeze()
     found = fitted(trace, dual_expon, free=("tau_decay", "tau_rise", "amplitude"), starts=1)
