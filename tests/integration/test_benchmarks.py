@@ -20,7 +20,8 @@ def few_contenders(monkeypatch):
     monkeypatch.setattr(contenders, "runs", lambda: found)
 
 
-WIDE = ("devices", "cold_start", "schemes", "gradient")  # in processes of their own, or long to compile
+# In processes of their own, or long to compile.
+WIDE = ("devices", "cold_start", "schemes", "gradient", "long_gradient", "memory", "parallel", "parameters")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.wide] * (name in WIDE)) for name in JOBS])

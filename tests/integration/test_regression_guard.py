@@ -146,7 +146,9 @@ def test_a_step_with_a_readout_or_in_a_scan_of_one_s_own_is_few_commands(name, m
     assert number <= MOST_COMMANDS + body["conditional"]
 
 
-@pytest.mark.parametrize("kernel", DISTINCT, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(k, id=k.name, marks=[pytest.mark.wide] * (k.name == "bionmda")) for k in DISTINCT]
+)
 def test_a_gradient_is_the_run_and_its_tangent_s_transpose(kernel):
     """And before a block of the latter the gates that drive the last one, where there are any. It keeps little more
     than g and its cotangent."""
