@@ -87,7 +87,10 @@ SINGULAR = {
 }  # fmt: skip
 # Of one equation, as gabaa and two_states, it is ampa's.
 DISTINCT = [name for name in ROWS if name not in ("gabaa", "two_states")]
-DRIVEN = [(name, driver) for name in DISTINCT for driver in ("simulate", "respond")]
+# Dear ones with a neighbour of the same structure, in one way.
+ONE = {"desensitising": "simulate", "gabab": "respond", "closing_gate": "respond"}
+ONE |= {"ampa+desensitising": "simulate", "expon+dual_expon": "respond"}
+DRIVEN = [(name, way) for name in DISTINCT for way in ("simulate", "respond") if ONE.get(name, way) == way]
 DRIVEN += [(name, "parallel") for name in ("ampa", "dual_expon", "nmda5", "oscillator")]
 QUICK = {("ampa", "simulate"), ("ampa", "respond"), ("dual_expon", "respond"), ("alpha", "simulate")}
 
