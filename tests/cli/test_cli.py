@@ -379,7 +379,7 @@ def test_output_is_checked_before_the_run(complaint, train, tmp_path, monkeypatc
         assert complaint("simulate", path, "--out", out) == f"The folder of --out {out} cannot be written to."
     for module in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, module, None)
-    needed = "Pictures need matplotlib, which is not installed: `pip install matplotlib` adds it."
+    needed = "Pictures need matplotlib, which is not installed: `pip install 'synkin[plot]'` adds it."
     assert complaint("simulate", path, "--plot", tmp_path / "g.png") == needed
 
 
