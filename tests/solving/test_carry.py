@@ -223,7 +223,7 @@ def test_what_is_no_spike_gives_nan_where_it_is_traced(take, dtype):
         *((ampa, take, jax.jacfwd) for take in (stepped, scanned, one_step, ran, released)),
         *((kernel, take, None) for kernel, take in ((ampa, ran), (ampa, one_step), (bionmda, scanned), (SUM, ran))),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "name", getattr(value, "__name__", "none")),
 )
 def test_a_spike_with_a_derivative_is_refused(kernel, take, transform):
     """And one that has none is not, whatever it was computed from."""
