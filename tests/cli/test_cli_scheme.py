@@ -13,6 +13,7 @@ from synkin.schemes import SCHEMES, nmda5
 NMDA5 = Path(__file__).with_name("nmda5.txt").read_text()
 
 
+@pytest.mark.wide
 def test_simulate(said, file, tmp_path, x64):
     """By name or from a file: what `respond` gives for the library's kernel; a file's rest counts."""
     out, spikes = tmp_path / "g.npz", file("spikes.csv", "1.23\n1.9\n")

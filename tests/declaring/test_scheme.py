@@ -246,7 +246,8 @@ def test_rest_that_a_rate_of_0_makes(x64):
 # In every function
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.wide)], indirect=True)
+@pytest.mark.wide
+@pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
 def test_all_runs_agree(dtype):
     """simulate whole, in two pieces (to the last bit), by a stepper, by step, in parallel; a T_dur for each synapse."""
     params = small.Params(kon=np.array([2.5, 0.3, 9.0]), T_dur=np.array([0.5, 1.0, 2.3]))
@@ -293,8 +294,7 @@ WIDE = pytest.mark.wide
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
-        ("with_voltage", jax.jacrev),
-        pytest.param("with_voltage", jax.jacfwd, marks=WIDE),
+        *(pytest.param("with_voltage", mode, marks=WIDE) for mode in (jax.jacrev, jax.jacfwd)),
         *(pytest.param(name, jax.jacrev, marks=WIDE) for name in ("nmda5", "kampa2004")),
     ],
 )
@@ -321,6 +321,7 @@ def test_second_derivatives_at_equal_rates(x64, quickly_compiled):
 # To its edges
 
 
+@pytest.mark.wide
 def test_rates_of_0(x64):
     """Nothing happens, or only some of it; derivatives are finite."""
     equal(answer(small, small.Params(kon=0.0, koff=0.0, beta=0.0, alpha=0.0)), 0)
@@ -347,6 +348,7 @@ def test_traced_and_wrong_is_nan(x64):
         answer(kernel, kernel.Params(alpha=0.1))
 
 
+@pytest.mark.wide
 def test_under_debug_nans_and_without_jit(x64):
     expected = answer(with_voltage)
     with jax.debug_nans(True):
@@ -358,6 +360,7 @@ def test_under_debug_nans_and_without_jit(x64):
     close(g, (1 - np.exp(-1.5 * DT)) / 1.5, rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_each_at_its_own_steady_state(x64):
     """Where nothing moves; by vmap and as an array."""
     V = np.array([-60.0, -20.0, 30.0])

@@ -38,7 +38,7 @@ SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "a
 EXAMPLES = blocks(README, "python")
 # Pages whose examples are run, and more, by a test of their own.
 ELSEWHERE = {"networks": "networks/test_networks.py", "other_solvers": "integration/test_other_solvers.py"}
-LONG = ("brainstate", "fitting", "own_receptors")
+LONG = ("brainstate", "fitting", "own_receptors", "varying")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 # What a reader types once; what it installs may not be there.
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")

@@ -178,6 +178,7 @@ def test_a_delay_of_whole_steps_is_that_of_respond(x64):
 # Fits
 
 
+@pytest.mark.wide
 def test_a_fit_holds_a_known_delay():
     """Several recordings share it; an onset comes on top."""
     times = np.arange(0.0, 60.0, 0.25)

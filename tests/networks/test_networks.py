@@ -34,6 +34,7 @@ def page():
     return given
 
 
+@pytest.mark.wide
 def test_the_network_is_alive(page):
     """It fires, but not all of the time, and the spikes are what the ring holds in the end."""
     spiked, L = np.asarray(page["spiked"]), page["L"]
@@ -44,6 +45,7 @@ def test_the_network_is_alive(page):
     assert (np.asarray(page["g_nmda"])[200:] > 0).all()
 
 
+@pytest.mark.wide
 def test_each_step_is_one_kernel_a_synapse(page):
     """From the spikes of the network: its carries in the end are those of a kernel for each of its connections."""
     arriving = np.asarray(synkin.delayed(page["spiked"], np.asarray(page["delay"]) * 0.1, 0.1))
@@ -69,6 +71,7 @@ def test_each_step_is_one_kernel_a_synapse(page):
     assert np.ptp(np.asarray(state.g)) > 0.1
 
 
+@pytest.mark.wide
 def test_delays_of_connections(page):
     """What the ring of arrivals gives, against sums over the connections one by one."""
     rng = np.random.default_rng(0)
@@ -85,6 +88,7 @@ def test_delays_of_connections(page):
     close(got, expected, atol=1e-6)
 
 
+@pytest.mark.wide
 def test_pooled_gaba_b(page):
     """A power of a sum is no sum of powers: both numbers of the page."""
     assert f"{page['summed'].max():.4f} and {page['pooled'].max():.2f}" == "0.0009 and 0.90"
@@ -93,6 +97,7 @@ def test_pooled_gaba_b(page):
     close(page["summed"], one, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.wide
 def test_tables_and_events_are_the_matrix(page):
     """The other ways to hold connections, against a full matrix."""
     spikes = np.random.default_rng(1).random(page["N_E"]) < 0.1

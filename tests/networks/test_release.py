@@ -283,6 +283,7 @@ def test_random_release_has_the_mean_and_the_covariance_of_binomial_sites(params
     assert not np.asarray(steps)[np.isin(np.arange(61), rows, invert=True)].any()
 
 
+@pytest.mark.wide
 def test_what_is_random_is_the_key_s():
     key, four = jax.random.key(3), np.array([5.0, np.inf, 1.0, 2.0])
     draw = jax.jit(lambda key, params: tsodyks_markram.release(params, four, key=key, n=np.int64(SITES)))

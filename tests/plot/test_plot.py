@@ -138,7 +138,9 @@ RESPONSES = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.wide] * (n == "bionmda")) for n in synkin.KERNELS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.wide] * (n in ("bionmda", "wang_nmda"))) for n in synkin.KERNELS]
+)
 def test_kernel_is_measured(name, ax):
     assert plot.kernel(synkin.KERNELS[name], ax=ax) is ax
     of_peak, *times = ("peak {:.3g} mS at {:.3g} ms", "10-90 % rise {:.3g} ms", "half width {:.3g} ms",

@@ -50,8 +50,14 @@ def one_by_one(kernel, params, name, values, spikes, method="exact"):
     return np.array(gs)
 
 
-def test_a_voltage_is_that_of_a_propagator_each_step(spikes, x64):
-    kernel = schemes.kampa2004
+three_states = synkin.scheme(
+    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V", units={"V": "mV"},
+    koff=lambda p: 0.3 * jnp.exp(-p.V / 30),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", [three_states, wide(schemes.kampa2004)], ids=lambda kernel: kernel.name)
+def test_a_voltage_is_that_of_a_propagator_each_step(kernel, spikes, x64):
     right = one_by_one(kernel, kernel.Params(), "V", V, spikes)
     for dtype, off in (("float64", 1e-7), ("float32", 1e-6)):
         _, g = synkin.simulate(kernel, kernel.Params(), spikes, DT, varying={"V": V}, dtype=dtype)
@@ -72,7 +78,7 @@ def test_a_voltage_is_that_of_a_propagator_each_step(spikes, x64):
     [
         (ampa, "beta", "exp_euler"),
         (synkin.dual_expon, "tau_rise", "exact"),
-        (schemes.gabab, "K3", "exact"),
+        wide(schemes.gabab, "K3", "exact"),
         wide(ampa, "T", "weighted"),
         wide(synkin.bionmda, "alpha1", "exp_euler"),
         wide(synkin.bionmda, "beta2", "exact"),
@@ -133,7 +139,7 @@ def protocol(params, row):
     return [*edges, max(edges[-1], ENDS[-1])], concentrations
 
 
-@pytest.mark.parametrize("kernel", [ampa, wide(synkin.bionmda), schemes.nmda5], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [ampa, wide(synkin.bionmda), wide(schemes.nmda5)], ids=lambda kernel: kernel.name)
 def test_pulses_with_a_height(kernel, weights, x64):
     params = kernel.Params()
     _, g = synkin.simulate(kernel, params, weights, DT, weighted=True, method="exact")
@@ -161,6 +167,7 @@ def test_a_sum_and_the_derivative_of_a_weight(weights, x64):
     close(jax.grad(loss)(jnp.asarray(weights))[at], (loss(weights + step) - loss(weights - step)) / (2 * h), rtol=1e-6)
 
 
+@pytest.mark.wide
 def test_a_voltage_between_events_and_in_a_protocol(x64):
     kernel, edges = schemes.kampa2004, np.array([0.0, 3.0, 6.0, 7.5, 12.0])
     levels = np.array([-60.0, -20.0, 20.0, -40.0])
@@ -192,9 +199,11 @@ def test_wang_nmda(scale, dt, rng, x64):
         y = solve_ivp(slopes, (0, dt), y, method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1] + [row[0], 0]
         right.append(y[1])
     ends, at = np.arange(1, 61) * dt, np.flatnonzero(weights)
-    for dtype, off in (("float64", 1e-9), ("float32", 1e-6)):
+    for dtype, off in (("float64", 1e-9), ("float32", 1e-6))[: 2 if dt == 1.0 else 1]:
         _, g = synkin.simulate(wang_nmda, params, weights, dt, method="exact", dtype=dtype)
         close(g[:, 0], right, rtol=0, atol=off)
+    if dt != 1.0:
+        return
     stepper = synkin.stepper(wang_nmda, params, dt, method="exact")
     _, g = jax.lax.scan(stepper.step, stepper.init((1,)), jnp.asarray(weights))
     close(g[:, 0], right, rtol=0, atol=1e-9)

@@ -115,7 +115,7 @@ def wide(*case):
 @pytest.mark.parametrize(
     ("way", "dtype"),
     [
-        *((simulated, "float64"), (by_step, "float64"), wide(simulated, "float32"), wide(by_step, "float32")),
+        *((by_step, "float64"), wide(simulated, "float64"), wide(simulated, "float32"), wide(by_step, "float32")),
         *(wide(between_events, "float32"), wide(between_events, "float64")),
     ],
     indirect=["dtype"],

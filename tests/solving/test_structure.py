@@ -23,6 +23,7 @@ from tests.kernels.test_kernel import AFFINE
 LIBRARY = {
     **dict.fromkeys(("ampa", "gabaa", "expon"), ("relaxation", (0,), True)),
     **{"alpha": ("chain", (1, 0), True), "dual_expon": ("chain", (0, 1), True), "bionmda": ("gate", (1, 0), True)},
+    "wang_nmda": ("gate", (1, 0), True),
     "gabab": ("affine", (0, 1), False),
     **dict.fromkeys(("gabab3", "gabab3_conserving"), ("affine", (0, 1, 2), False)),
 }
