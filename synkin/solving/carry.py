@@ -53,7 +53,7 @@ class Owner:
 @functools.cache
 def owner_of(kernel: Kernel, method: str) -> Owner:
     """The only `Owner` of this kernel and method."""
-    return Owner(kernel, method)
+    return Owner(kernel, str(method))  # equal for a string of NumPy, and shown as a plain one
 
 
 @fields.described

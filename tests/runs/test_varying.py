@@ -51,8 +51,8 @@ def one_by_one(kernel, params, name, values, spikes, method="exact"):
 
 
 three_states = synkin.scheme(
-    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V", units={"V": "mV"},
-    koff=lambda p: 0.3 * jnp.exp(-p.V / 30),
+    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",
+    units={"V": "mV"}, koff=lambda p: 0.3 * jnp.exp(-p.V / 30),
 )  # fmt: skip
 
 
