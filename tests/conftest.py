@@ -31,6 +31,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("synkin")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", metavar="K/N", help="run every N-th test, from the K-th on, of those that are chosen")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--part"):
+        first, each = map(int, config.getoption("--part").split("/"))
+        items[:] = items[first % each :: each]
+
+
 def pytest_collectreport():
     """A test module has been imported."""
     jax.config.update("jax_enable_x64", X64)
