@@ -39,7 +39,9 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--part"):
         first, each = map(int, config.getoption("--part").split("/"))
-        items[:] = items[first % each :: each]
+        chosen = items[first % each :: each]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
 
 
 def pytest_collectreport():
