@@ -212,7 +212,7 @@ def test_initial_values_and_a_new_beginning(name, rng):
 @pytest.mark.parametrize("name", wide(OBJECTS, ["AMPA", "DualExpon"]))
 def test_a_parameter_that_is_set_acts_from_then_on(name, rng):
     """It may be a number, an array, or a callable of the shape."""
-    spikes = train(name, rng, (9, 3))
+    spikes = train(name, rng, (25, 3))
     for field in OBJECTS[name].Params._fields:
         changed, plain = make(name, 3), make(name, 3)
         value = 2.5 * float(getattr(plain, field))
