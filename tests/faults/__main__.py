@@ -22,6 +22,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 
+# Where the tests of these lie.
+ELSEWHERE = {"presets.py": "published", "schemes": "published"}
+
+
 class Fault(NamedTuple):
     """One fault."""
 
@@ -76,7 +80,8 @@ def caught_by(fault: Fault) -> str | None:
                 shutil.copy(ROOT / name, copy / name)
         file = copy / "synkin" / fault.file
         file.write_text(file.read_text().replace(fault.right, fault.wrong))
-        own = [f"tests/{part}" for part in dict.fromkeys((Path(fault.file).parts[0], "contract"))]
+        home = Path(fault.file).parts[0]
+        own = [f"tests/{part}" for part in dict.fromkeys((ELSEWHERE.get(home, home), "contract"))]
         own = [part for part in own if (copy / part).is_dir()]
         rest = [
             f"tests/{path.name}"
