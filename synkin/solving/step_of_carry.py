@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,38 @@ from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
 
-if TYPE_CHECKING:
-    from synkin.solving.stepper import Stepper
+
+class Stepper(Protocol):
+    """A `synkin.Stepper`, as far as a step needs it."""
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that it steps."""
+
+    @property
+    def method(self) -> str:
+        """Either "exp_euler" or "exact"."""
+
+    @property
+    def overlap(self) -> str:
+        """What a spike during a pulse does."""
+
+    @property
+    def parts(self) -> Sequence[Stepper]:
+        """A stepper for each part of the kernel."""
+
+    @property
+    def relative(self) -> tuple[Array, ...]:
+        """The conductance of each part but the first, relative to that of the first."""
+
+    def split(self, carry: Carry) -> tuple[Carry, ...]:
+        """The carry of each part."""
+
+    def joined(self, parts: Iterable[Carry]) -> Carry:
+        """The carry of the kernel, from those of its parts."""
+
+    def matched(self, like: Array) -> StepCoefficients:
+        """The coefficients with the dtype and rank of a state."""
 
 
 def take_step(
