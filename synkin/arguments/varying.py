@@ -220,7 +220,6 @@ def bind_varying_train(
     weighted: bool,
     state: AnyState,
     t0: ArrayLike,
-    overlap: str,
     dtype: DTypeLike | None,
 ) -> VaryingTrain:
     """The arguments of a run on a grid with ``varying=`` or ``weighted=True``.

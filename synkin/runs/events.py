@@ -129,8 +129,9 @@ def _respond_varying(
         rest=limits.at_rest,
     )
     # The moments at which something changes: spikes, and the edges between two values of a parameter.
-    moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), edges, given.dtype)
     start = given.start
+    inner = [edge[1:-1] if start is None else _from_start(edge[1:-1], start) for edge in edges.values()]
+    moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), inner, given.dtype)
     if start is None and len(moments):  # at rest nothing changes before the first moment
         start = moments[0]
     _, before, latest, since = _stretches(moments, given.times, start, given.dtype)
@@ -141,9 +142,14 @@ def _respond_varying(
     return units.quantity(g, "mS") if has_units else g
 
 
-def _merged(spike_times: Any, inputs: Array, edges: Mapping[str, Any], dtype: DTypeLike) -> tuple[Any, Array, Array]:
+def _from_start(edges: Any, start: Any) -> Any:
+    """The edges, those before the start at it: what a parameter was earlier does not change the state given there."""
+    traced = any(isinstance(t, jax.Array) for t in (edges, start))
+    return (jnp if traced else np).maximum(edges, start)
+
+
+def _merged(spike_times: Any, inputs: Array, inner: list[Any], dtype: DTypeLike) -> tuple[Any, Array, Array]:
     """All moments in order, which of them are spikes, and the weight of these."""
-    inner = [edge[1:-1] for edge in edges.values()]
     traced = any(isinstance(t, jax.Array) for t in (spike_times, *inner))
     xp = jnp if traced else np
     moments = xp.concatenate([xp.asarray(t, dtype if traced else float) for t in (spike_times, *inner)])

@@ -151,7 +151,6 @@ def _simulate_varying(
         weighted=weighted,
         state=state,
         t0=t0,
-        overlap=overlap,
         dtype=dtype,
     )
     if given.spikes is not None:

@@ -186,6 +186,17 @@ def test_a_voltage_between_events_and_in_a_protocol(x64):
     close(tau, y[1:], rtol=1e-12)
 
 
+def test_what_a_parameter_was_before_the_start_does_not_count(x64):
+    # The decay after 10 ms is at one rate: g is that of an exponential, whatever edges lie before.
+    params, start = ampa.Params(), ampa.State(g=jnp.float64(0.2), pulse_left=jnp.float64(0.0))
+    at = np.array([10.0, 12.0, 17.0])
+    varying = {"beta": ([0.0, 2.0, 5.0, 20.0], [0.5, 0.9, 0.18])}
+    g = synkin.respond(ampa, params, [np.inf], at, state=start, t0=10.0, varying=varying)
+    np.testing.assert_allclose(g, 0.2 * np.exp(-0.18 * (at - 10)), rtol=1e-12)
+    traced = jax.jit(lambda t0: synkin.respond(ampa, params, [np.inf], at, state=start, t0=t0, varying=varying))(10.0)
+    np.testing.assert_allclose(traced, g, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("scale", "dt"), [(50.0, 0.1), wide(3.0, 0.1), wide(3.0, 1.0)])
 def test_wang_nmda(scale, dt, rng, x64):
     params = wang_nmda.Params()
