@@ -261,7 +261,12 @@ def _square_repeatedly(p: Array, squarings: Array, square: Callable[[Array], Arr
     """``p`` after so many squarings; the loop has a fixed length, so that JAX can differentiate it in reverse."""
 
     def maybe(p: Array, k: Array) -> tuple[Array, None]:
-        return jnp.where((k < squarings)[..., None, None], square(p), p), None
+        wanted = k < squarings
+
+        def squared(p: Array) -> Array:
+            return jnp.where(wanted[..., None, None], square(p), p)
+
+        return jax.lax.cond(loops.any_across_batch(wanted), squared, lambda p: p, p), None
 
     return jax.lax.scan(maybe, p, jnp.arange(_SQUARINGS, dtype=jnp.int32))[0]
 
