@@ -47,17 +47,15 @@ def check_names(kernel: KernelDeclaration, names: Iterable[str]) -> tuple[str, .
     for name in names:
         if name not in kernel.parameters:
             listed = ", ".join(kernel.parameters)
-            raise ValueError(
-                f"Argument `varying` must name parameters of {kernel.name}, which are {listed}, but has {name!r}."
-            )
+            raise ValueError(f"Parameter `{name}`, which varies, must be one of {kernel.name} ({listed}), but is none.")
         if isinstance(kernel.input, StartsPulse) and kernel.bare(name) == "T_dur":
             raise ValueError(
-                f"Argument `varying` must not have `{name}`, the length of a pulse, which is counted in steps: give "
-                "each synapse its own in the params, or let T vary."
+                f"Parameter `{name}` must not vary, as the length of a pulse is counted in steps: give each "
+                "synapse its own, or let T vary."
             )
         if name.startswith("g_") and kernel.bare(name) == "g":
             raise ValueError(
-                f"Argument `varying` must not have the relative conductance `{name}`: multiply the parts yourself."
+                f"Parameter `{name}` must not vary, as it is a relative conductance: multiply the parts yourself."
             )
     return tuple(names)
 
@@ -180,7 +178,7 @@ def transmitter_varies(kernel: KernelDeclaration, names: Iterable[str]) -> bool:
     if given and len(given) < len(concentrations):
         missing = next(name for name in concentrations if name not in given)
         raise ValueError(
-            f"Argument `varying` must have the concentration of every part of {kernel.name}, but lacks `{missing}`."
+            f"Parameter `{missing}` must vary, too, where that of another part of {kernel.name} does, but does not."
         )
     return bool(given)
 
@@ -285,7 +283,7 @@ class WeightedState(NamedTuple):
     """The state of a run with ``weighted=True``, which a later one may start from."""
 
     state: Annotated[Any, "the kernel's ``State``"]
-    weight: Annotated[Array, "the height of the latest pulse of each synapse, in units of T; shape of the state"]
+    weight: Annotated[Array, "the height of the latest pulses, in units of T; shape of the state, or (parts, *shape)"]
 
 
 def check_weighted(kernel: KernelDeclaration, weighted: bool, names: Iterable[str]) -> bool:

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.solving import loops
+from synkin.solving.carry import with_weight
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.step_of_carry import take_step
-from synkin.solving.stepper import Stepper, carry_from_state, make_stepper
+from synkin.solving.stepper import carry_from_state, make_stepper
 from synkin.solving.varying import Bounds
 from synkin.tracing.program import Program
 
@@ -61,8 +61,7 @@ def run(
     )
     carry = carry_from_state(ready, state, at_rest=at_rest)
     if weight is not None:
-        weight = jnp.broadcast_to(weight, state[0].shape)
-        carry = ready.joined(part._replace(weight=weight) for part in ready.split(carry))
+        carry = with_weight(carry, weight)
     rows = (spikes, dict(values))
 
     def body(carry: Any, row: tuple[Array | None, dict[str, Array]]) -> tuple[Any, Any]:
@@ -76,7 +75,7 @@ def run(
     total = len(jax.tree.leaves(rows)[0])
     whole: Callable[..., Any] = block if checkpoint is None else jax.checkpoint(block, prevent_cse=False)
     carry, kept = loops.in_blocks(whole, carry, rows, total, min(checkpoint or total, total))
-    return ready.state(carry), _weight_of(ready, carry), kept
+    return ready.state(carry), carry.weight, kept
 
 
 def compiled(readout: Program | None) -> Any:
@@ -90,7 +89,3 @@ keeps_g = compiled(None)
 def block_length(checkpoint: Any, total: int) -> int | None:
     """Steps a block where ``checkpoint`` is True: the root of their number."""
     return math.isqrt(max(total - 1, 0)) + 1 if checkpoint and total else None
-
-
-def _weight_of(ready: Stepper, carry: Any) -> Array | None:
-    return ready.split(carry)[0].weight

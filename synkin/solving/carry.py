@@ -110,6 +110,21 @@ class CarryOfSum(NamedTuple):
         """How far the pulses of each part reach."""
         return tuple(part.count for part in self.parts)
 
+    @property
+    def weight(self) -> Array | None:
+        """The height of the pulses of each part, (parts, *shape)."""
+        weights = [part.weight for part in self.parts if part.weight is not None]
+        return jnp.stack(weights) if weights else None
+
+
+AnyCarry = TypeVar("AnyCarry", Carry, CarryOfSum)
+
+
+def with_weight(carry: AnyCarry, weight: Array) -> AnyCarry:
+    """A carry whose pulses have these heights, of the shape of its ``weight``, or one height for all parts."""
+    weights = jnp.broadcast_to(weight, (len(carry.parts), *carry.parts[0].y[0].shape))
+    return carry.with_parts([part._replace(weight=own) for part, own in zip(carry.parts, weights, strict=True)])
+
 
 def make(
     kernel: Kernel,

@@ -103,8 +103,9 @@ def _varying_step(
         assert spike is not None
         assert coefs.varying is not None
         wrong = carries.nan_unless_same_grid(carry, coefs)
-        if spike.dtype != bool and weight is None:
-            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
+        if spike.dtype != bool:
+            valid = spike >= 0 if weight is not None else (spike == 0) | (spike == 1)
+            wrong = jnp.where(valid, wrong, np.asarray(np.nan, wrong.dtype))
         y = tuple(variable + wrong for variable in y)
         given = (coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
         drive = pulses.on_spike(*given)

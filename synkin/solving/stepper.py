@@ -428,9 +428,7 @@ def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Car
 
     def begin(part: Stepper, state: AnyState) -> Carry:
         coefs, y, count = initial_carry(part, state, at_rest=at_rest)
-        carry = carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
-        # A pulse that is under way has the height T.
-        return carry._replace(weight=jnp.ones_like(y[0])) if part.weighted else carry
+        return carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
 
     return _of_each_part(begin, stepper, state)
 
@@ -445,7 +443,7 @@ def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
         kernel, state = part.kernel, part.nan_if_invalid(state)
         y = tuple(getattr(state, name) for name in kernel.order)
         coefs, count = part.matched(y[0]), None
-        if isinstance(kernel.input, StartsPulse):
+        if coefs.pulse is not None:
             count = pulses.count_on_grid(coefficients.pulse_of(coefs), state.pulse_left, coefs.dt)
         return carries.make(kernel, part.method, coefs, y, count)
 
@@ -463,7 +461,7 @@ def _carry_on_grid(stepper: Stepper, state: AnyState) -> Carry:
 
 
 def _part_on_grid(stepper: Stepper, state: AnyState) -> Carry:
-    if stepper.method == "exp_euler" or not isinstance(stepper.kernel.input, StartsPulse):
+    if stepper.method == "exp_euler" or stepper.own_coefficients.pulse is None:
         return carry_from_state(stepper, state, at_rest=False)
     coefs = stepper.matched(state[0])
     given = jax.lax.stop_gradient((coefficients.pulse_of(coefs), state.pulse_left, coefs.dt))
@@ -484,4 +482,6 @@ def _part_on_grid(stepper: Stepper, state: AnyState) -> Carry:
 def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Carry:
     """A carry from what ``carry_of`` gives of each part and its state."""
     states = stepper.kernel.states_of(state)
-    return stepper.joined([carry_of(part, own) for part, own in zip(stepper.parts, states, strict=True)])
+    carry = stepper.joined([carry_of(part, own) for part, own in zip(stepper.parts, states, strict=True)])
+    # A pulse that is under way has the height T.
+    return carries.with_weight(carry, jnp.ones_like(state[0])) if stepper.weighted else carry

@@ -167,6 +167,27 @@ def test_a_sum_and_the_derivative_of_a_weight(weights, x64):
     close(jax.grad(loss)(jnp.asarray(weights))[at], (loss(weights + step) - loss(weights - step)) / (2 * h), rtol=1e-6)
 
 
+def test_each_part_of_a_sum_has_its_pulses(x64):
+    """With "ignore" the pulse of one part may be over, and the next may have begun, while that of another goes on."""
+    both, weights = ampa + synkin.gabaa, np.zeros(40)
+    weights[[3, 10, 14]] = 1.0, 0.3, 0.8
+    options = {"params": both.Params(ampa_T_dur=0.3, gabaa_T_dur=2.0), "dt": DT, "weighted": True, "overlap": "ignore"}
+    _, g = synkin.simulate(both, spikes=weights, **options)
+    middle, head = synkin.simulate(both, spikes=weights[:11], **options)
+    _, tail = synkin.simulate(both, spikes=weights[11:], state=middle, **options)
+    close(np.concatenate([head, tail]), g, rtol=0, atol=1e-14)
+
+
+def test_what_is_traced_and_cannot_be_is_nan():
+    stepper = synkin.stepper(ampa, ampa.Params(), DT, weighted=True)
+    given = jnp.array([-1.0, np.inf, 1.0])
+    g = jax.jit(lambda weight: stepper.step(stepper.init((3,)), weight)[1])(given)
+    assert np.isnan(g).tolist() == [True, True, False]
+    graded = synkin.stepper(ampa, ampa.Params(), DT, varying=("T",), method="exact")
+    carry = graded.init(state=ampa.State(0.5 * jnp.ones(3), jnp.zeros(3)), on_grid=True)
+    close(graded.step(carry, T=0.0)[1], 0.5 * np.exp(-0.18 * DT), rtol=1e-6)
+
+
 @pytest.mark.wide
 def test_a_voltage_between_events_and_in_a_protocol(x64):
     kernel, edges = schemes.kampa2004, np.array([0.0, 3.0, 6.0, 7.5, 12.0])
