@@ -283,7 +283,10 @@ class WeightedState(NamedTuple):
     """The state of a run with ``weighted=True``, which a later one may start from."""
 
     state: Annotated[Any, "the kernel's ``State``"]
-    weight: Annotated[Array, "the height of the latest pulses, in units of T; shape of the state, or (parts, *shape)"]
+    weight: Annotated[
+        Array | None,
+        "the height of the latest pulses, in units of T: shape of the state, or (parts, *shape); None for 1",
+    ]
 
 
 def check_weighted(kernel: KernelDeclaration, weighted: bool, names: Iterable[str]) -> bool:

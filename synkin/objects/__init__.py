@@ -16,9 +16,11 @@ parameters then have their units. ``params`` and ``state`` never have units, bec
 
     environ        t and dt, set once for all objects
     constructors   defaults and docstrings of constructors, from the declaration of the kernel
+    attributes     parameters and state variables as attributes
+    release        short-term plasticity
     synapse        what all objects share
     receptors      `AMPA`, `GABAa`, `BioNMDA`
-    linear         `Alpha`, `Expon`, `DualExpon`, with delta inputs and short-term plasticity
+    linear         `Alpha`, `Expon`, `DualExpon`, with delta inputs
     of_kernel      `Synapse`, for any other kernel
 """
 

@@ -74,8 +74,6 @@ def docstring(
     for field, known in kernel.parameters.items():
         meaning = getattr(kernel.Params, field).__doc__
         described[field] = f"{meaning}, by default {known.default:g}{_REMARKS.get(field, '')}."
-    if not kernel.inputs:
-        described["release"] = "None: short-term plasticity is for the linear synapses, as a receptor saturates."
     if kernel.always_exact:
         described["method"] = '"exp_euler" or "exact": the same here.'
     for argument in {argument for _, argument in initializers}:

@@ -11,22 +11,19 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import units
 from synkin.arguments.choices import check_flag
 from synkin.arguments.declaration import AnyParams, AnyState
-from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape
-from synkin.arguments.params_and_states import aligned_params, check_params
+from synkin.arguments.params_and_states import aligned_params
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
-from synkin.networks import release_on_grid
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
-from synkin.networks.plasticity import tsodyks_markram
+from synkin.objects.attributes import Parameter, Value, Variable, as_real_array
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
-from synkin.objects.synapse import Parameter, Synapse, Value, Variable, as_real_array, as_state, short_repr
-from synkin.runs.grid import simulate
+from synkin.objects.release import Releasing
+from synkin.objects.synapse import Progress, Synapse, advance
 from synkin.solving.carry import Carry
 from synkin.solving.stepper import Stepper
 
@@ -36,27 +33,11 @@ DeltaKey = tuple[str | None, Hashable]
 
 
 @jax.jit
-def _step(stepper: Stepper, carry: Carry, inputs: list[Array]) -> tuple[Carry, Array]:
-    """One update: the carry and g."""
-    return stepper.step(carry, _total(inputs, carry.y[0]))
-
-
-@jax.jit
-def _releasing_step(
-    stepper: Stepper,
-    carry: Carry,
-    inputs: list[Array],
-    params: ReleaseParams,
-    state: ReleaseState,
-    dt: ArrayLike,
-) -> tuple[Carry, ReleaseState, Array]:
-    """One update of an object with short-term plasticity: the carry, the state of the release and g."""
-    like = carry.y[0]
-    total = _total(inputs, like)
-    coefficients, state = release_on_grid.compute_coefficients(params, state, jnp.asarray(dt, like.dtype))
-    state, released = release_on_grid.step(coefficients, state, total != 0)
-    carry, g = stepper.step(carry, released * total)
-    return carry, state, g
+def _step(
+    stepper: Stepper, carry: Carry, values: dict[str, Any], releasing: Releasing | None, inputs: list[Array]
+) -> tuple[Progress, ReleaseState | None, Array]:
+    """One update, see `synkin.objects.synapse.advance`."""
+    return advance(stepper, carry, values, releasing, _total(inputs, carry.y[0]))
 
 
 def _total(inputs: Iterable[Array], like: Array) -> Array:
@@ -69,63 +50,15 @@ class Linear(Synapse):
     def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         super()._construct(options, params)
         self._delta_inputs: dict[DeltaKey, DeltaInput] = {}
-        self._release_state: ReleaseState | None = None
-        self.release = options["release"]
 
-    @property
-    def release(self) -> ReleaseParams | None:
-        """Short-term plasticity: `synkin.tsodyks_markram`'s ``Params``, as arrays, or None. It may be set."""
-        return self._release
-
-    @release.setter
-    def release(self, value: object) -> None:
-        if value is None:
-            self._release = self._release_state = None
-            return
-        if not isinstance(value, tuple) or getattr(value, "_fields", None) != tsodyks_markram.Params._fields:
-            raise TypeError(
-                f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {describe(value)}."
-            )
-        given = tsodyks_markram.Params(*(v(self._in_size) if callable(v) else v for v in value))
-        plain = units.params(tsodyks_markram, given)
-        dtype = jnp.result_type(float)
-        arrays = (jnp.array(as_real_array(name, v, "Parameter"), dtype) for name, v in plain._asdict().items())
-        params = self._check_concrete(tsodyks_markram.Params(*arrays))
-        check_params(params, self._in_size, tsodyks_markram)
-        self._has_units = self._has_units or units.among(given)
-        self._release, self._release_used = params, release_on_grid.without_unused(params)
-
-    @property
-    def release_state(self) -> ReleaseState | None:
-        """The state of `synkin.tsodyks_markram`, or None if `release` is None. It may be set."""
-        state = self.state
-        if self._release is not None and self._release_state is None:
-            self._release_state = tsodyks_markram.init(self._release, state[0].shape, dtype=state[0].dtype)
-        return self._release_state
-
-    @release_state.setter
-    def release_state(self, state: object) -> None:
-        old = self.release_state
-        if old is None:
-            raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
-        if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
-            raise TypeError(
-                f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {describe(state)}."
-            )
-        fields = (as_state(field, v, o.shape, o.dtype) for field, v, o in zip(old._fields, state, old, strict=True))
-        self._release_state = self._check_concrete(ReleaseState(*fields))
-
-    def init_state(self, batch_size: int | None = None) -> None:
-        super().init_state(batch_size)
-        self._release_state = None  # at rest
-
-    def update(self, x: ArrayLike | None = None) -> Array:
+    def update(self, x: ArrayLike | None = None, **values: ArrayLike) -> Array:
         """Advance by one step of `synkin.environ`'s dt.
 
         Args:
             x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none. With
                 short-term plasticity a spike occurs whenever the sum of a step's inputs is not 0: that sum is then
                 multiplied by what the spike releases.
+            values: of parameters that vary, as of `Receptor.update`.
 
         Returns:
             g in mS at the end of the step, shape of the state.
@@ -134,42 +67,19 @@ class Linear(Synapse):
             TypeError, ValueError: dt is not set, or an input of the wrong kind or shape.
             RuntimeError: under a JAX transformation; use the kernel's own ``step`` there.
         """
-        t, dt = self._time()
-        stepper, carry = self._stepper_and_carry(dt)
+        now, ready = self._ready(values)
         added = self._called_delta_inputs() if self._delta_inputs else {}
         inputs = [self._input(f"delta input {key[1]}", value) for key, value in added.items()]
         if x is not None:
             inputs.append(self._input("x", x))
-        if self._release is None:
-            carry, g = _step(stepper, carry, inputs)
-            self._check_concrete((carry.y, g, t))
-        else:
-            carry, released, g = _releasing_step(stepper, carry, inputs, self._release_used, self.release_state, dt)
-            self._release_state = self._check_concrete((released, carry.y, g, t))[0]
-        self._keep(stepper, carry)
-        self._clock = t + dt
+        g = self._keep(now, ready, *_step(*ready, inputs))
         self._drop_used(added)
-        return units.quantity(g, "mS") if self._has_units else g
-
-    def _run(self, spikes: Array, t: float, dt: float) -> Array:
-        if self._delta_inputs:
-            raise ValueError("Delta inputs are for `update`: `run` takes all its input from `spikes`.")
-        released = self.release_state
-        if released is not None:
-            total = spikes.astype(self.state[0].dtype)
-            step = jnp.asarray(dt, total.dtype)
-            released, part = release_on_grid.run(self._release_used, released, total != 0, step)
-            spikes = part * total
-        state, g = simulate(self.kernel, self._params, spikes, dt, state=self.state, method=self._method)
-        self._check_concrete((state, released, g, t))
-        self._state, self._release_state = state, released
         return g
 
-    def _options(self) -> dict[str, str]:
-        if self._release is None:
-            return super()._options()
-        parts = ", ".join(f"{field}={short_repr(value)}" for field, value in self._release._asdict().items())
-        return {**super()._options(), "release": f"{tsodyks_markram.name}({parts})"}
+    def _run(self, spikes: Array | None, values: dict[str, Any], t: float, dt: float) -> Array:
+        if self._delta_inputs:
+            raise ValueError("Delta inputs are for `update`: `run` takes all its input from `spikes`.")
+        return super()._run(spikes, values, t, dt)
 
     def add_delta_input(self, key: Hashable, inp: DeltaInput, label: str | None = None) -> None:
         """Store an input in mS, which `update` adds to its own.
@@ -312,6 +222,11 @@ class DualExpon(Linear):
 
     def _options(self) -> dict[str, str]:
         return {"normalize": repr(self._normalize), **super()._options()}
+
+    def _values_without_units(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        if values and not self._normalize:
+            raise ValueError("Argument `normalize` must be True where parameters vary, but is False.")
+        return super()._values_without_units(values)
 
     def _params_for_kernel(self, given: AnyParams) -> AnyParams:
         return given if self._normalize else not_normalized(given, self.in_size)

@@ -13,9 +13,9 @@ from synkin.arguments.params_and_states import aligned_params
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import synapse
+from synkin.objects.attributes import Attribute, Parameter, Value, Variable
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
-from synkin.objects.synapse import Attribute, Parameter, Value, Variable
 
 
 class Conductance(Attribute["ConductanceValue"]):
@@ -64,7 +64,7 @@ def Synapse(
         name: name of the object; by default one that no other object has.
         method: "exp_euler" or "exact"; by default the kernel's own.
         overlap: of a receptor, "restart" (the default) or "ignore".
-        release: of a linear kernel, short-term plasticity, a `synkin.tsodyks_markram` ``Params``.
+        release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``.
         params: the kernel's parameters: numbers, arrays that broadcast, or callables of the shape.
 
     Returns:

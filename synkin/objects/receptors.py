@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import NoReturn
+from collections.abc import Hashable
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import units
 from synkin.arguments.numbers import Shape
+from synkin.arguments.varying import check_spikes_given, transmitter_varies
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
+from synkin.networks.plasticity import Params as ReleaseParams
+from synkin.networks.plasticity import State as ReleaseState
+from synkin.objects.attributes import Parameter, Value, Variable
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
-from synkin.objects.synapse import Parameter, Progress, Synapse, Value, Variable, progress, with_progress
-from synkin.runs.grid import simulate
+from synkin.objects.release import Releasing
+from synkin.objects.synapse import Progress, Synapse, advance
 from synkin.solving.carry import Carry
 from synkin.solving.stepper import Stepper
 
@@ -25,11 +28,20 @@ BEFORE_ANY_SPIKE = -1e7  # ms
 
 
 @jax.jit
-def _step(stepper: Stepper, carry: Carry, arrival: Array, spike: Array, t: float) -> tuple[Progress, Array, Array]:
-    """One update: what it changes in the carry, arrival times and g."""
-    spike = jnp.broadcast_to(spike, arrival.shape)
-    carry, g = stepper.step(carry, spike)
-    return progress(carry), jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival), g
+def _step(
+    stepper: Stepper,
+    carry: Carry,
+    values: dict[str, Any],
+    releasing: Releasing | None,
+    spike: Array | None,
+    arrival: Array,
+    t: float,
+) -> tuple[Progress, ReleaseState | None, Array, Array]:
+    """One update, see `synkin.objects.synapse.advance`; and the arrival times."""
+    if spike is not None:
+        spike = jnp.broadcast_to(spike, arrival.shape)
+        arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)
+    return *advance(stepper, carry, values, releasing, spike), arrival
 
 
 @jax.jit
@@ -51,14 +63,6 @@ class Receptor(Synapse):
     T_duration = Parameter("T_dur")
     spike_arrival_time = Variable("ms")
 
-    def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
-        super()._construct(options, params)
-        if options["release"] is not None:
-            raise TypeError(
-                f"Argument `release` is for Alpha, Expon and DualExpon, and not for {type(self).__name__}: receptors "
-                "saturate, so that half of the transmitter is not half of the response."
-            )
-
     @property
     def overlap(self) -> str:
         """What a spike during a pulse does: "restart" or "ignore"."""
@@ -69,45 +73,41 @@ class Receptor(Synapse):
         like = self.state[0]
         self._arrival = jnp.full(like.shape, BEFORE_ANY_SPIKE, like.dtype)
 
-    def update(self, spike: ArrayLike) -> Array:
+    def update(self, spike: ArrayLike | None = None, **values: ArrayLike) -> Array:
         """Advance by one step of `synkin.environ`'s dt.
 
         `spike_arrival_time` takes t from `synkin.environ`. If t is not set there, the object counts its own time: 0 at
         `init_state`, and dt more after every step, starting from the latest t that was set.
 
         Args:
-            spike: booleans (or 0 and 1), of the state's shape or broadcasting to it.
+            spike: booleans (or 0 and 1), of the state's shape or broadcasting to it; None where T varies.
+            values: of parameters that vary, by name, as in ``update(spike, V=V)``, of the state's shape or broadcasting
+                to it. They are held over this step, as by `synkin.stepper`; later steps without them take the object's
+                own again. A scheme takes one voltage from -120 to 80 mV from a table, outside of which g is NaN; other
+                parameters, and several at once, take a matrix exponential in each step.
 
         Returns:
             g at the end of the step, as the fraction of open receptors, shape of the state.
 
         Raises:
-            TypeError, ValueError: dt is not set, or a spike of the wrong kind, shape or value.
+            TypeError, ValueError: dt is not set, or a spike or value of the wrong kind, shape or range.
             RuntimeError: under a JAX transformation; use the kernel's own ``step`` there.
         """
-        t, dt = self._time()
-        stepper, carry = self._stepper_and_carry(dt)
-        checked = self.kernel.input.check_values("spike", self._input("spike", spike))
-        changed, arrival, g = _step(stepper, carry, self._arrival, checked, t)
-        self._check_concrete((changed, arrival, g))
-        self._keep(stepper, with_progress(carry, changed))
+        now, ready = self._ready(values)
+        check_spikes_given(spike, transmitter_varies(self.kernel, values), "spike")
+        checked = None if spike is None else self.kernel.input.check_values("spike", self._input("spike", spike))
+        *after, arrival = _step(*ready, checked, self._arrival, now[0])
+        g = self._keep(now, ready, *after)
         self._arrival = arrival
-        self._clock = t + dt
-        return units.quantity(g, "mS") if self._has_units else g
+        return g
 
-    def _run(self, spikes: Array, t: float, dt: float) -> Array:
-        state, g = simulate(
-            self.kernel,
-            self._params,
-            spikes.astype(bool),
-            dt,
-            state=self.state,
-            method=self._method,
-            overlap=self._overlap,
-        )
-        arrival = _arrival_after_run(self._arrival, spikes, t, dt)
-        self._check_concrete((state, g, arrival))
-        self._state, self._arrival = state, arrival
+    def _run(self, spikes: Array | None, values: dict[str, Any], t: float, dt: float) -> Array:
+        arrival = self._arrival
+        if spikes is not None:
+            spikes = spikes.astype(bool)
+            arrival = _arrival_after_run(arrival, spikes, t, dt)
+        g = super()._run(spikes, values, t, dt)
+        self._arrival = arrival
         return g
 
     def add_delta_input(self, key: Hashable, inp: object, label: str | None = None) -> NoReturn:
@@ -158,7 +158,7 @@ class AMPA(Receptor):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
-        release: None = None,
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())
 
@@ -197,6 +197,6 @@ class BioNMDA(Receptor):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
-        release: None = None,
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())

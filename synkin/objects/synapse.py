@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,33 +20,48 @@ from synkin.arguments.choices import check_method
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape, as_real, broadcasts, check_shape
+from synkin.arguments.numbers import Shape, broadcasts, check_shape
 from synkin.arguments.params_and_states import check_params
+from synkin.arguments.varying import WeightedState, check_names, check_value, given_bounds, transmitter_varies
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
+from synkin.networks.plasticity import State as ReleaseState
+from synkin.networks.plasticity import tsodyks_markram
+from synkin.networks.release_on_grid import without_unused
 from synkin.objects import environ
-from synkin.objects.constructors import check_has_parameter, completed
-from synkin.solving.carry import Carry, CarryOfSum
+from synkin.objects.attributes import Value, as_real_array, as_state, short_repr
+from synkin.objects.constructors import completed
+from synkin.objects.release import Releasing, check_release, release_in_run, release_in_step
+from synkin.runs.grid import simulate
+from synkin.solving.carry import AnyCarry, Carry, with_weight
 from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding
-
-Value = ArrayLike | Callable[[Shape], ArrayLike]
-"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape; also with a unit."""
 
 _serial_numbers = itertools.count()
 
 _Kept = TypeVar("_Kept")
-_Read = TypeVar("_Read", covariant=True)
-_AnyCarry = TypeVar("_AnyCarry", Carry, CarryOfSum)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _stepper(kernel: Kernel, method: str, overlap: str, params: AnyParams, dt: ArrayLike, like: Array) -> Stepper:
-    return make_stepper(kernel, params, dt, method, overlap, like.dtype)
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _stepper(
+    kernel: Kernel,
+    method: str,
+    overlap: str,
+    varying: tuple[str, ...],
+    weighted: bool,
+    params: AnyParams,
+    dt: ArrayLike,
+    like: Array,
+) -> Stepper:
+    bounds = given_bounds(kernel, varying, like.dtype)[1]
+    return make_stepper(
+        kernel, params, dt, method, overlap, like.dtype, varying=varying, bounds=bounds, weighted=weighted
+    )
 
 
-@partial(jax.jit, static_argnums=2)
-def _initial_carry(stepper: Stepper, state: AnyState, at_rest: bool) -> Carry:
-    return carry_from_state(stepper, state, at_rest=at_rest)
+@partial(jax.jit, static_argnums=3)
+def _initial_carry(stepper: Stepper, state: AnyState, weight: Array | None, at_rest: bool) -> Carry:
+    carry = carry_from_state(stepper, state, at_rest=at_rest)
+    return carry if weight is None or not stepper.weighted else with_weight(carry, weight)
 
 
 @jax.jit
@@ -54,96 +69,29 @@ def _state_of(stepper: Stepper, carry: Carry) -> AnyState:
     return stepper.state(carry)
 
 
-Progress = list[tuple[tuple[Array, ...], Array | None]]
-"""What a step changes in a carry, for each part of the kernel: the variables, and the count of the pulse if any."""
+Progress = list[tuple[tuple[Array, ...], Array | None, Array | None]]
+"""What a step changes in a carry, for each part of the kernel: the variables, count and height of the pulse if any."""
+
+Ready = tuple[Stepper, Carry, dict[str, Any], Releasing | None]
+"""What a step of an object begins with: the values are those of the parameters that vary."""
 
 
-def progress(carry: Carry | CarryOfSum) -> Progress:
-    """What a step has changed in a carry. A jitted function that returned the rest too would copy it in each call."""
-    return [(part.y, part.count) for part in carry.parts]
+def advance(
+    stepper: Stepper, carry: Carry, values: dict[str, Any], releasing: Releasing | None, spike: Array | None
+) -> tuple[Progress, ReleaseState | None, Array]:
+    """One update: what it changes in the carry, the state of the release, and g."""
+    released = None
+    if releasing is not None and spike is not None:
+        released, spike = release_in_step(releasing, spike, carry.y[0].dtype)
+    carry, g = stepper.step(carry, spike, **values)
+    # A jitted function that returned the rest of the carry too would copy it in each call.
+    return [(part.y, part.count, part.weight) for part in carry.parts], released, g
 
 
-def with_progress(carry: _AnyCarry, changed: Progress) -> _AnyCarry:
+def _with_progress(carry: AnyCarry, changed: Progress) -> AnyCarry:
     """The carry before a step, with what the step has changed."""
     own = zip(carry.parts, changed, strict=True)
-    return carry.with_parts([part._replace(y=y, count=count) for part, (y, count) in own])
-
-
-class Attribute(Generic[_Read]):
-    """Base of the attributes that are read from an object. As an attribute of the class it is itself."""
-
-    @overload
-    def __get__(self, synapse: None, owner: type) -> Self: ...
-
-    @overload
-    def __get__(self, synapse: Synapse, owner: type) -> _Read: ...
-
-    def __get__(self, synapse: Synapse | None, owner: type) -> Self | _Read:
-        return self if synapse is None else self.of(synapse)
-
-    def of(self, synapse: Synapse) -> _Read:
-        """What the attribute is for one object."""
-        raise NotImplementedError
-
-
-class Parameter(Attribute[Array]):
-    """A parameter of the kernel as an attribute. A new value is checked, and is used from the next step on."""
-
-    def __init__(self, field: str = "") -> None:
-        self.field = field
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.field = self.field or name
-
-    def of(self, synapse: Synapse) -> Array:
-        check_has_parameter(synapse.kernel, self.field)  # the class of a sum of receptors has a T_dur, but not the sum
-        return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
-
-    def __set__(self, synapse: Synapse, value: Value) -> None:
-        check_has_parameter(synapse.kernel, self.field)
-        synapse._set_params({self.field: value})
-
-
-class Variable(Attribute["VariableValue"]):
-    """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``.
-
-    Args:
-        unit: unit of a variable that the kernel does not have.
-    """
-
-    def __init__(self, unit: str | None = None) -> None:
-        self.unit = unit
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def of(self, synapse: Synapse) -> VariableValue:
-        return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
-
-    def __set__(self, synapse: Synapse, value: object) -> None:
-        raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
-
-
-class VariableValue:
-    """The current value of one state variable of one object."""
-
-    def __init__(self, synapse: Synapse, name: str, unit: str) -> None:
-        self._synapse, self._name, self._unit = synapse, name, unit
-
-    @property
-    def value(self) -> Array:
-        """The array, of the state's shape. A new value must broadcast to it, and takes its dtype."""
-        return self._synapse._with_unit(self._synapse._read(self._name), self._unit)
-
-    @value.setter
-    def value(self, value: ArrayLike) -> None:
-        synapse = self._synapse
-        like = synapse._read(self._name)
-        value = synapse._strip_unit(self._name, value, self._unit)
-        synapse._write(self._name, synapse._check_concrete(as_state(self._name, value, like.shape, like.dtype)))
-
-    def __repr__(self) -> str:
-        return f"{self._synapse.name}.{self._name}.value = {self.value!r}"
+    return carry.with_parts([part._replace(y=y, count=count, weight=weight) for part, (y, count, weight) in own])
 
 
 class Synapse:
@@ -191,9 +139,12 @@ class Synapse:
         self._batch: Shape = ()
         self._held_state: AnyState | None = None  # None if it is still to be computed from the carry
         self._at_rest = False
+        self._weight: Array | None = None  # the height of the pulses under way, where it is not T
         self._stepping: tuple[Stepper, Carry] | None = None  # since the first step
         self._stepping_for: tuple[AnyParams, float] = (None, 0.0)  # the parameters and dt of that stepper
         self._clock = 0.0
+        self._release_state: ReleaseState | None = None
+        self.release = options["release"]
 
     @classmethod
     def _default_of(cls, name: str) -> Value:
@@ -253,23 +204,116 @@ class Synapse:
     def _state(self, state: AnyState) -> None:
         self._held_state, self._stepping, self._at_rest = state, None, False
 
-    def _stepper_and_carry(self, dt: float) -> tuple[Stepper, Carry]:
-        """The stepper for ``dt`` ms, and the carry. They are made again only if parameters, dt or state change."""
+    def _stepper_and_carry(self, dt: float, varying: tuple[str, ...]) -> tuple[Stepper, Carry]:
+        """The stepper for ``dt`` ms, and the carry. They are made again only if what they depend on changes."""
+        weighted = self._weighted
         if self._stepping is not None:
-            params, last = self._stepping_for
-            if params is self._params and (last is dt or (is_concrete(dt) and last == dt)):
+            made, (params, last) = self._stepping[0], self._stepping_for
+            if (
+                params is self._params
+                and (last is dt or (is_concrete(dt) and last == dt))
+                and (made.varying, made.weighted) == (varying, weighted)
+            ):
                 return self._stepping
         state, at_rest = self.state, self._at_rest
-        warn_of_rounding(self.kernel, self._params, dt, self._method)
-        stepper = _stepper(self.kernel, self._method, self._overlap, self._params, dt, state[0])
-        self._held_state, self._stepping, self._stepping_for = state, None, (self._params, dt)
-        carry = _initial_carry(stepper, state, at_rest)
+        if not transmitter_varies(self.kernel, varying):
+            warn_of_rounding(self.kernel, self._params, dt, self._method)
+        options = (self._method, self._overlap, varying, weighted)
+        stepper = _stepper(self.kernel, *options, self._params, dt, state[0])
+        carry = _initial_carry(stepper, state, self._weight, at_rest)
         # A step needs only the coefficients, and passing the parameters to a jitted function would take time.
         return dataclasses.replace(stepper, params=None), carry
 
-    def _keep(self, stepper: Stepper, carry: Carry) -> None:
-        """Keep the result of a step."""
-        self._stepping, self._held_state, self._at_rest = (stepper, carry), None, False
+    @property
+    def _weighted(self) -> bool:
+        """Whether each pulse has a height of its own."""
+        return self._release is not None and not self.kernel.input.takes_weights
+
+    def _ready(self, values: Mapping[str, Any]) -> tuple[tuple[float, float], Ready]:
+        """Time and dt in ms, and what a step begins with.
+
+        Args:
+            values: of the parameters that vary, as `update` is given them.
+        """
+        t, dt = self._time()
+        shape = (*self._batch, *self._in_size)
+        plain = self._values_without_units(values)
+        checked = {name: check_value(self.kernel, name, value, None, shape) for name, value in plain.items()}
+        stepper, carry = self._stepper_and_carry(dt, tuple(checked))
+        return (t, dt), (stepper, carry, checked, self._releasing(dt))
+
+    def _values_without_units(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of parameters that vary, sorted by name; the names have been checked."""
+        names = check_names(self.kernel, sorted(values))
+        if self._weighted and transmitter_varies(self.kernel, names):
+            raise ValueError("Argument `release` must be None where T varies, as there are no spikes then, but is not.")
+        self._has_units = self._has_units or units.among(*values.values())
+        return {name: units.parameter(self.kernel, name, values[name]) for name in names}
+
+    def _keep(
+        self,
+        now: tuple[float, float],
+        ready: Ready,
+        changed: Progress,
+        released: ReleaseState | None,
+        g: Array,
+    ) -> Array:
+        """Keep the result of a step, and return g as `update` does."""
+        self._check_concrete((changed, released, g, now))
+        stepper, before, *_ = ready
+        carry = _with_progress(before, changed)
+        self._stepping, self._stepping_for = (stepper, carry), (self._params, now[1])
+        self._held_state, self._at_rest = None, False
+        self._weight, self._release_state = carry.weight, released
+        self._clock = sum(now)
+        return units.quantity(g, "mS") if self._has_units else g
+
+    @property
+    def release(self) -> ReleaseParams | None:
+        """Short-term plasticity: `synkin.tsodyks_markram`'s ``Params``, as arrays, or None. It may be set.
+
+        An input is multiplied by what its spike releases. That of a receptor is the height of its pulse, in units of T.
+        """
+        return self._release
+
+    @release.setter
+    def release(self, value: object) -> None:
+        if value is None:
+            self._release = self._release_state = None
+            return
+        given = check_release(value, self._in_size)
+        dtype = jnp.result_type(float)
+        plain = units.params(tsodyks_markram, given)._asdict().items()
+        arrays = (jnp.array(as_real_array(name, v, "Parameter"), dtype) for name, v in plain)
+        params = self._check_concrete(tsodyks_markram.Params(*arrays))
+        check_params(params, self._in_size, tsodyks_markram)
+        self._has_units = self._has_units or units.among(given)
+        self._release, self._release_used = params, without_unused(params)
+
+    @property
+    def release_state(self) -> ReleaseState | None:
+        """The state of `synkin.tsodyks_markram`, or None if `release` is None. It may be set."""
+        if self._release is not None and self._release_state is None:
+            like = self.state[0]
+            at_rest = tsodyks_markram.init(self._release, like.shape, dtype=like.dtype)
+            self._release_state = self._check_concrete(at_rest)
+        return self._release_state
+
+    @release_state.setter
+    def release_state(self, state: object) -> None:
+        old = self.release_state
+        if old is None:
+            raise AttributeError("Attribute `release_state` cannot be set where `release` is None.")
+        if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
+            raise TypeError(
+                f"Argument `release_state` must be a synkin.tsodyks_markram.State, but is {describe(state)}."
+            )
+        fields = (as_state(field, v, o.shape, o.dtype) for field, v, o in zip(old._fields, state, old, strict=True))
+        self._release_state = self._check_concrete(ReleaseState(*fields))
+
+    def _releasing(self, dt: float) -> Releasing | None:
+        state = self.release_state
+        return None if state is None else (self._release_used, state, dt)
 
     def init_state(self, batch_size: int | None = None) -> None:
         """Set every state variable to its initial value, and the object's own time to 0.
@@ -293,6 +337,7 @@ class Synapse:
             initial[field] = as_state(attribute, value, shape, state[0].dtype)
         self._state = self._check_concrete(state._replace(**initial))
         self._at_rest = True  # no pulse is under way
+        self._weight = self._release_state = None
         self._batch = batch
         self._clock = 0.0
 
@@ -308,12 +353,13 @@ class Synapse:
         """`update`."""
         return self.update(*args, **kwargs)
 
-    def run(self, spikes: ArrayLike, dt: ArrayLike | None = None) -> Array:
+    def run(self, spikes: ArrayLike | None = None, dt: ArrayLike | None = None, **values: ArrayLike) -> Array:
         """Advance over a whole train, as by `update` row by row, at the speed of `synkin.simulate`.
 
         Args:
             spikes: (T, *shape of the state); see `update` for what each row may be.
             dt: step in ms, by default that of `synkin.environ`.
+            values: of parameters that vary, each (T, *shape of the state) or broadcasting, such as (T,).
 
         Returns:
             g at the end of each step, (T, *shape of the state), in the unit that `update` gives.
@@ -323,16 +369,38 @@ class Synapse:
             RuntimeError: under a JAX transformation; use `synkin.simulate` there.
         """
         t, step = self._time(dt)
+        plain = self._values_without_units(values)
         shape = self.state[0].shape
-        spikes = self._strip_unit("spikes", spikes, self.kernel.input.unit)
-        train = self.kernel.input.check_train(as_real_array("spikes", spikes), shape)
-        g = self._run(train, t, step)
-        self._clock = t + len(train) * step
+        train = None
+        if spikes is not None:
+            spikes = self._strip_unit("spikes", spikes, self.kernel.input.unit)
+            train = self.kernel.input.check_train(as_real_array("spikes", spikes), shape)
+        g = self._run(train, plain, t, step)
+        self._clock = t + len(g) * step
         return units.quantity(g, "mS") if self._has_units else g
 
-    def _run(self, spikes: Array, t: float, dt: float) -> Array:
+    def _run(self, spikes: Array | None, values: dict[str, Any], t: float, dt: float) -> Array:
         """Advance over a train that has been checked: keep the new state and return g."""
-        raise NotImplementedError
+        state, weight, released, weighted = self.state, None, None, self._weighted
+        releasing = self._releasing(dt)
+        if releasing is not None and spikes is not None:
+            released, spikes = release_in_run(releasing, spikes, state[0].dtype)
+        final, g = simulate(
+            self.kernel,
+            self._params,
+            spikes,
+            dt,
+            varying=values,
+            weighted=weighted,
+            state=WeightedState(state, self._weight) if weighted else state,
+            method=self._method,
+            overlap=self._overlap,
+        )
+        if weighted:
+            final, weight = final
+        self._check_concrete((final, weight, released, g, t))
+        self._state, self._weight, self._release_state = final, weight, released
+        return g
 
     def __repr__(self) -> str:
         size = self._in_size[0] if len(self._in_size) == 1 else self._in_size
@@ -344,7 +412,11 @@ class Synapse:
 
     def _options(self) -> dict[str, str]:
         """Options that `repr` shows besides the parameters, as text."""
-        return {"method": repr(self._method)}
+        options = {"method": repr(self._method)}
+        if self._release is not None:
+            parts = ", ".join(f"{field}={short_repr(value)}" for field, value in self._release._asdict().items())
+            options["release"] = f"{tsodyks_markram.name}({parts})"
+        return options
 
     def _set_params(self, given: Mapping[str, object]) -> None:
         """Set parameters; none is changed unless all of them are valid."""
@@ -412,29 +484,3 @@ class Synapse:
                 f"jax.jit, vmap, grad or scan: use synkin.stepper or synkin.simulate with {where} there."
             )
         return values
-
-
-def as_real_array(name: str, value: object, kind: str = "Argument") -> Array | np.ndarray:
-    """``value``, without a unit, as an array of real numbers."""
-    real = as_real(name, value, kind)
-    return real if isinstance(real, jax.Array) else np.asarray(real)
-
-
-def as_state(name: str, value: object, shape: Shape, dtype: np.dtype) -> Array:
-    """A copy of ``value``, broadcast to ``shape``: NumPy's arrays may be changed by their owner.
-
-    Raises:
-        TypeError: not real numbers.
-        ValueError: a shape that does not broadcast, or values that are not finite.
-    """
-    array = jnp.array(as_real_array(name, value), dtype)
-    if not broadcasts(array.shape, shape):
-        raise ValueError(f"Argument `{name}` must broadcast to shape {shape}, but has shape {array.shape}.")
-    if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
-        raise ValueError(f"Argument `{name}` must be finite, but has NaN or infinite values.")
-    return jnp.broadcast_to(array, shape)
-
-
-def short_repr(value: Array) -> str:
-    """A number as it is, an array by its dtype and shape."""
-    return str(value) if value.ndim == 0 else f"{value.dtype}[{','.join(map(str, value.shape))}]"

@@ -97,7 +97,8 @@ def _varying_step(
     """The same with values of the parameters that vary, or with pulses of a height each."""
     kernel = stepper.kernel
     coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
-    values = {name: carries.match_state(as_array(value), carry.y[0]) for name, value in values.items()}
+    like = carry.y[0]
+    values = {name: carries.match_state(as_array(value, like.dtype), like) for name, value in values.items()}
     y, count, weight, drive = carry.y, carry.count, carry.weight, None
     if count is not None:
         assert spike is not None

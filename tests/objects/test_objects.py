@@ -271,7 +271,7 @@ def test_repr_copies_and_pickles(name, rng):
     assert repr(make(name, 100)).startswith(f"{name}(100, ")
 
     spikes = train(name, rng, (6, 2, 3))
-    synapse = make(name, 3, g_initializer=0.1, release=None if name in RECEPTORS else RELEASE)
+    synapse = make(name, 3, g_initializer=0.1, release=RELEASE)
     synapse.init_state(2)
     updated(synapse, spikes[:3])
     others = [copy.deepcopy(synapse), pickle.loads(pickle.dumps(synapse))]
@@ -373,7 +373,9 @@ def those_of_refused():
     linear.add_delta_input("a", QUIET)  # the same array again is no second input
     linear.add_delta_input("a", QUIET, label="other")
     pair, equal_taus = synkin.DualExpon(3), synkin.DualExpon(3, tau_decay=4.0, tau_rise=4.0)
-    return {"s": s, "linear": linear, "releasing": releasing, "pair": pair, "equal_taus": equal_taus}
+    not_normalized, receptor = synkin.DualExpon(3, normalize=False), synkin.AMPA(3, release=RELEASE)
+    kept = {"s": s, "linear": linear, "releasing": releasing, "releasing_receptor": receptor}
+    return kept | {"pair": pair, "equal_taus": equal_taus, "pair_not_normalized": not_normalized}
 
 
 def unset(act):
@@ -384,7 +386,8 @@ def unset(act):
 @pytest.mark.parametrize(("call", "said"), cases(__file__))
 def test_refused(call, said, those_of_refused):
     """And nothing has changed."""
-    kept = {"AMPA": synkin.AMPA, "RELEASE": RELEASE, "np": np, "jnp": jnp, "unset": unset, "environ": environ}
+    kept = {"AMPA": synkin.AMPA, "RELEASE": RELEASE, "QUIET": QUIET}
+    kept |= {"np": np, "jnp": jnp, "unset": unset, "environ": environ}
     before = {key: (repr(each), each.state) for key, each in those_of_refused.items()}
     with pytest.raises((AttributeError, TypeError, ValueError)) as error:
         eval(call, kept | those_of_refused)
@@ -440,6 +443,7 @@ TRANSFORMED = {
     "run": lambda s, x: jax.jit(s.run)(x[None]),
     "init_state": lambda s, x: jax.jit(lambda: s.init_state(3))(),
     "value": lambda s, x: jax.jit(lambda v: setattr(s.g, "value", v))(0.5),
+    "what varies": lambda s, x: jax.jit(lambda v: s.update(x, **{s.params._fields[0]: v}))(0.5),
     "parameter": lambda s, x: jax.jit(lambda v: setattr(s, s.params._fields[0], v))(0.5),
     "state": lambda s, x: jax.jit(lambda v: setattr(s, "state", v))(s.state),
     "t": lambda s, x: jax.vmap(lambda t: at_time(s, t, x))(jnp.arange(2.0)),
@@ -456,14 +460,14 @@ def assert_no_tracer(synapse):
     assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(vars(synapse)))
 
 
-@pytest.mark.parametrize("kind", ["AMPA", "Alpha", "Alpha, releasing"])
+@pytest.mark.parametrize("kind", ["AMPA", "AMPA, releasing", "Alpha", "Alpha, releasing"])
 def test_no_tracer_gets_in(kind):
     """But the state may be read, also where it is still to be made."""
     name, _, releasing = kind.partition(", ")
     message = f"^{name} keeps its state in itself and cannot be made, set .*with synkin.{OBJECTS[name].name} there"
     x = jnp.asarray([True, False, True]) if name == "AMPA" else jnp.asarray([1.0, 0.0, -2.0])
     for way, transformed in TRANSFORMED.items():
-        if (way == "grad" and name == "AMPA") or (releasing and way not in ("jit", "run")):
+        if (way == "grad" and name == "AMPA") or (releasing and way not in ("jit", "run", "what varies")):
             continue
         synapse, plain = (make(name, 3, **({"release": RELEASE} if releasing else {})) for _ in range(2))
         for each in (synapse, plain):
@@ -482,14 +486,15 @@ def test_no_tracer_gets_in(kind):
         assert_no_tracer(synapse)
 
 
-@pytest.mark.parametrize("name", wide(["Alpha", "Expon", "DualExpon"], ["Expon"]))
+@pytest.mark.parametrize("name", wide(["Alpha", "Expon", "DualExpon", "AMPA"], ["Expon", "AMPA"]))
 def test_a_spike_counts_as_what_it_releases(name, rng):
     """Its weight times the release, by the functions alone; by updates and by runs, from rest after each reset."""
     kernel, synapse = OBJECTS[name], make(name, 3, method="exact", release=RELEASE)
     synapse.init_state(2)
     inputs = train(name, rng, (STEPS, 2, 3))
     final, released = TM.run(RELEASE, inputs != 0, DT)
-    _, expected = synkin.simulate(kernel, kernel.Params(), np.asarray(released) * inputs, DT, method="exact")
+    options = {"method": "exact", "weighted": name == "AMPA"}
+    _, expected = synkin.simulate(kernel, kernel.Params(), np.asarray(released) * inputs, DT, **options)
     assert not np.allclose(released[inputs != 0], 0.4)
     np.testing.assert_allclose(updated(synapse, inputs), expected, **TOLERANCE)
     close(synapse.release_state, final)

@@ -25,8 +25,8 @@ from synkin.arguments.numbers import Shape, as_array, check_shape
 from synkin.arguments.params_and_states import aligned_params, check_params, nan_if_invalid
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
 from synkin.declaring.kernel import Kernel
+from synkin.objects.attributes import as_state
 from synkin.objects.constructors import completed
-from synkin.objects.synapse import as_state
 from synkin.solving.stepper import Stepper, make_stepper, resume_carry, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]

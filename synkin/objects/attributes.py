@@ -1,0 +1,127 @@
+"""Parameters and state variables as attributes of an object, and the values that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.arguments.known import is_concrete
+from synkin.arguments.numbers import Shape, as_real, broadcasts
+from synkin.objects.constructors import check_has_parameter
+
+if TYPE_CHECKING:
+    from synkin.objects.synapse import Synapse
+
+Value = ArrayLike | Callable[[Shape], ArrayLike]
+"""A parameter or initial value: a number, an array that broadcasts or a callable of the shape; also with a unit."""
+
+_Read = TypeVar("_Read", covariant=True)
+
+
+class Attribute(Generic[_Read]):
+    """Base of the attributes that are read from an object. As an attribute of the class it is itself."""
+
+    @overload
+    def __get__(self, synapse: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, synapse: Synapse, owner: type) -> _Read: ...
+
+    def __get__(self, synapse: Synapse | None, owner: type) -> Self | _Read:
+        return self if synapse is None else self.of(synapse)
+
+    def of(self, synapse: Synapse) -> _Read:
+        """What the attribute is for one object."""
+        raise NotImplementedError
+
+
+class Parameter(Attribute[Array]):
+    """A parameter of the kernel as an attribute. A new value is checked, and is used from the next step on."""
+
+    def __init__(self, field: str = "") -> None:
+        self.field = field
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.field = self.field or name
+
+    def of(self, synapse: Synapse) -> Array:
+        check_has_parameter(synapse.kernel, self.field)  # the class of a sum of receptors has a T_dur, but not the sum
+        return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
+
+    def __set__(self, synapse: Synapse, value: Value) -> None:
+        check_has_parameter(synapse.kernel, self.field)
+        synapse._set_params({self.field: value})
+
+
+class Variable(Attribute["VariableValue"]):
+    """A state variable as an attribute, ``synapse.g``, to be read and set as ``synapse.g.value``.
+
+    Args:
+        unit: unit of a variable that the kernel does not have.
+    """
+
+    def __init__(self, unit: str | None = None) -> None:
+        self.unit = unit
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def of(self, synapse: Synapse) -> VariableValue:
+        return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
+
+    def __set__(self, synapse: Synapse, value: object) -> None:
+        raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
+
+
+class VariableValue:
+    """The current value of one state variable of one object."""
+
+    def __init__(self, synapse: Synapse, name: str, unit: str) -> None:
+        self._synapse, self._name, self._unit = synapse, name, unit
+
+    @property
+    def value(self) -> Array:
+        """The array, of the state's shape. A new value must broadcast to it, and takes its dtype."""
+        return self._synapse._with_unit(self._synapse._read(self._name), self._unit)
+
+    @value.setter
+    def value(self, value: ArrayLike) -> None:
+        synapse = self._synapse
+        like = synapse._read(self._name)
+        value = synapse._strip_unit(self._name, value, self._unit)
+        synapse._write(self._name, synapse._check_concrete(as_state(self._name, value, like.shape, like.dtype)))
+
+    def __repr__(self) -> str:
+        return f"{self._synapse.name}.{self._name}.value = {self.value!r}"
+
+
+def as_real_array(name: str, value: object, kind: str = "Argument") -> Array | np.ndarray:
+    """``value``, without a unit, as an array of real numbers."""
+    real = as_real(name, value, kind)
+    return real if isinstance(real, jax.Array) else np.asarray(real)
+
+
+def as_state(name: str, value: object, shape: Shape, dtype: np.dtype) -> Array:
+    """A copy of ``value``, broadcast to ``shape``: NumPy's arrays may be changed by their owner.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: a shape that does not broadcast, or values that are not finite.
+    """
+    array = jnp.array(as_real_array(name, value), dtype)
+    if not broadcasts(array.shape, shape):
+        raise ValueError(f"Argument `{name}` must broadcast to shape {shape}, but has shape {array.shape}.")
+    if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
+        raise ValueError(f"Argument `{name}` must be finite, but has NaN or infinite values.")
+    return jnp.broadcast_to(array, shape)
+
+
+def short_repr(value: Array) -> str:
+    """A number as it is, an array by its dtype and shape."""
+    return str(value) if value.ndim == 0 else f"{value.dtype}[{','.join(map(str, value.shape))}]"
