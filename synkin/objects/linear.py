@@ -224,8 +224,7 @@ class DualExpon(Linear):
         return {"normalize": repr(self._normalize), **super()._options()}
 
     def _values_without_units(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        if values and not self._normalize:
-            raise ValueError("Argument `normalize` must be True where parameters vary, but is False.")
+        check_normalized(self._normalize, values)
         return super()._values_without_units(values)
 
     def _params_for_kernel(self, given: AnyParams) -> AnyParams:
@@ -242,6 +241,12 @@ class DualExpon(Linear):
             )
         pair = {"g_rise": self._read("g_rise"), "g_decay": self._read("g_decay"), name: value}
         self._state = _from_pair(self._given, **pair)
+
+
+def check_normalized(normalize: bool, values: Mapping[str, object]) -> None:
+    """Raise ValueError if parameters vary, as ``values`` are given, from which the kernel's amplitude would follow."""
+    if values and not normalize:
+        raise ValueError("Argument `normalize` must be True where parameters vary, but is False.")
 
 
 def not_normalized(params: AnyParams, shape: Shape) -> AnyParams:

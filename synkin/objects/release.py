@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import jax.numpy as jnp
@@ -9,7 +10,8 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import Shape
+from synkin.arguments.varying import check_names, transmitter_varies
+from synkin.declaring.kernel import Kernel
 from synkin.networks import release_on_grid
 from synkin.networks.plasticity import Params, State
 
@@ -17,17 +19,30 @@ Releasing: TypeAlias = tuple[Params, State, ArrayLike]
 """The parameters of a release, as `synkin.networks.release_on_grid.without_unused` returns them, its state and dt."""
 
 
-def check_release(value: object, shape: Shape) -> Params:
-    """``value``, in which callables have been called with ``shape``.
-
-    Raises:
-        TypeError: no ``Params`` of `synkin.tsodyks_markram`.
-    """
+def check_release(value: object) -> Params:
+    """``value``; raises TypeError if it is no ``Params`` of `synkin.tsodyks_markram`."""
     if not isinstance(value, tuple) or getattr(value, "_fields", None) != Params._fields:
         raise TypeError(
             f"Argument `release` must be a synkin.tsodyks_markram.Params or None, but is {describe(value)}."
         )
-    return Params(*(field(shape) if callable(field) else field for field in value))
+    return Params(*value)
+
+
+def check_varying(kernel: Kernel, names: Iterable[str], released: bool) -> tuple[str, ...]:
+    """The names of parameters that vary, sorted.
+
+    Args:
+        kernel: of an object.
+        names: of the parameters.
+        released: whether the object has short-term plasticity.
+
+    Raises:
+        ValueError: no parameters, or such as cannot vary.
+    """
+    checked = check_names(kernel, sorted(names))
+    if released and transmitter_varies(kernel, checked):
+        raise ValueError("Argument `release` must be None where T varies, as there are no spikes then, but is not.")
+    return checked
 
 
 def release_in_step(releasing: Releasing, spike: Array, dtype: DTypeLike) -> tuple[State, Array]:

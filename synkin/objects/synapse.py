@@ -22,7 +22,7 @@ from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape, broadcasts, check_shape
 from synkin.arguments.params_and_states import check_params
-from synkin.arguments.varying import WeightedState, check_names, check_value, given_bounds, transmitter_varies
+from synkin.arguments.varying import WeightedState, check_value, given_bounds, transmitter_varies
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
@@ -31,7 +31,7 @@ from synkin.networks.release_on_grid import without_unused
 from synkin.objects import environ
 from synkin.objects.attributes import Value, as_real_array, as_state, short_repr
 from synkin.objects.constructors import completed
-from synkin.objects.release import Releasing, check_release, release_in_run, release_in_step
+from synkin.objects.release import Releasing, check_release, check_varying, release_in_run, release_in_step
 from synkin.runs.grid import simulate
 from synkin.solving.carry import AnyCarry, Carry, with_weight
 from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding
@@ -41,21 +41,20 @@ _serial_numbers = itertools.count()
 _Kept = TypeVar("_Kept")
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
-def _stepper(
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))
+def compiled_stepper(
     kernel: Kernel,
     method: str,
     overlap: str,
     varying: tuple[str, ...],
     weighted: bool,
+    dtype: np.dtype,
     params: AnyParams,
     dt: ArrayLike,
-    like: Array,
 ) -> Stepper:
-    bounds = given_bounds(kernel, varying, like.dtype)[1]
-    return make_stepper(
-        kernel, params, dt, method, overlap, like.dtype, varying=varying, bounds=bounds, weighted=weighted
-    )
+    """`synkin.stepper` of checked arguments; the range of a voltage is that of membranes."""
+    bounds = given_bounds(kernel, varying, dtype)[1]
+    return make_stepper(kernel, params, dt, method, overlap, dtype, varying=varying, bounds=bounds, weighted=weighted)
 
 
 @partial(jax.jit, static_argnums=3)
@@ -218,8 +217,8 @@ class Synapse:
         state, at_rest = self.state, self._at_rest
         if not transmitter_varies(self.kernel, varying):
             warn_of_rounding(self.kernel, self._params, dt, self._method)
-        options = (self._method, self._overlap, varying, weighted)
-        stepper = _stepper(self.kernel, *options, self._params, dt, state[0])
+        options = (self._method, self._overlap, varying, weighted, state[0].dtype)
+        stepper = compiled_stepper(self.kernel, *options, self._params, dt)
         carry = _initial_carry(stepper, state, self._weight, at_rest)
         # A step needs only the coefficients, and passing the parameters to a jitted function would take time.
         return dataclasses.replace(stepper, params=None), carry
@@ -244,9 +243,7 @@ class Synapse:
 
     def _values_without_units(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values of parameters that vary, sorted by name; the names have been checked."""
-        names = check_names(self.kernel, sorted(values))
-        if self._weighted and transmitter_varies(self.kernel, names):
-            raise ValueError("Argument `release` must be None where T varies, as there are no spikes then, but is not.")
+        names = check_varying(self.kernel, values, self._release is not None)
         self._has_units = self._has_units or units.among(*values.values())
         return {name: units.parameter(self.kernel, name, values[name]) for name in names}
 
@@ -281,7 +278,7 @@ class Synapse:
         if value is None:
             self._release = self._release_state = None
             return
-        given = check_release(value, self._in_size)
+        given = tsodyks_markram.Params(*(v(self._in_size) if callable(v) else v for v in check_release(value)))
         dtype = jnp.result_type(float)
         plain = units.params(tsodyks_markram, given)._asdict().items()
         arrays = (jnp.array(as_real_array(name, v, "Parameter"), dtype) for name, v in plain)

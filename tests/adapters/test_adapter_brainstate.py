@@ -116,6 +116,15 @@ def run(synapse, rows, batch_size=None, **options):
     return loop(synapse, rows, **options)
 
 
+RELEASE = synkin.tsodyks_markram.Params(0.4, 30.0, 12.0)
+
+
+def varied(synapse, x, **values):
+    synapse.init_state()
+    with brainstate.environ.context(t=0 * u.ms, dt=DT * u.ms):
+        return synapse(x, **values)
+
+
 def updated(synapse, x, batch_size=None, **environ):
     synapse.init_state(batch_size)
     with brainstate.environ.context(**({"t": 0 * u.ms, "dt": DT * u.ms} | environ)):
@@ -233,6 +242,61 @@ def test_a_state_of_brainstate_as_a_parameter(precise, rng):
     (slope,) = of_states().values()
     by_tau = transform.grad(lambda tau: run(ours.Expon(SYNAPSES, tau=tau), rows).mantissa.sum())(jnp.asarray(5.0))
     assert_close(slope, by_tau * u.ms)
+
+
+def test_a_parameter_that_varies(precise):
+    """A voltage in a loop, and a concentration, of which there is a gradient; then the module's own again."""
+    kernel, V = synkin.schemes.nmda5, np.linspace(0.2, 3.0, 12)
+    rows = jnp.asarray(np.arange(12)[:, None] % 7 == np.array([1, 3]))
+
+    def looped(synapse, name, values, spikes):
+        synapse.init_state()
+
+        def step(i, value, spike):
+            with brainstate.environ.context(t=i * DT * u.ms, dt=DT * u.ms):
+                return synapse(spike, **{name: value})
+
+        return transform.for_loop(step, jnp.arange(len(values)), values, spikes)
+
+    g = looped(ours.Synapse(kernel, 2), "koff", jnp.asarray(V) / u.ms, rows)
+    _, expected = synkin.simulate(kernel, kernel.Params(), rows, DT, varying={"koff": V})
+    assert_close(g, expected * u.mS, rtol=1e-7)
+
+    synapse = ours.AMPA(1, method="exact")
+    at_ends = np.arange(len(V) + 1) * DT
+
+    def last(T):
+        return looped(synapse, "T", T * u.mM, None)[-1].mantissa.sum()
+
+    def expected_last(T):
+        return synkin.concentration_jumps(synkin.ampa, synkin.ampa.Params(), at_ends, T, at_ends[-1:])[0]
+
+    wanted, wanted_slopes = jax.value_and_grad(expected_last)(jnp.asarray(V))
+    assert_close(transform.grad(last)(jnp.asarray(V)), wanted_slopes, rtol=1e-9)
+    assert_close(last(jnp.asarray(V)), wanted, rtol=1e-11)
+    with brainstate.environ.context(t=0 * u.ms, dt=DT * u.ms):
+        again = synapse(np.zeros(1, bool))
+    assert_close(in_mS(again), np.asarray([wanted]) * np.exp(-0.18 * DT))
+
+
+def test_release(precise, rng):
+    """As of the objects of synkin, and with a gradient in U."""
+    given, rows = RELEASE, train("AMPA", rng, (STEPS, 2))
+    for kernel in (synkin.ampa, synkin.ampa + synkin.gabaa):
+        bare, synapse = (m.Synapse(kernel, 2, method="exact", release=given) for m in (synkin, ours))
+        assert_close(in_mS(run(synapse, rows)), np.asarray(bare.run(rows, DT)), rtol=1e-11)
+        for field, value in bare.release_state._asdict().items():
+            assert_close(getattr(synapse.release_state.value, field), np.asarray(value))
+    inputs = train("Expon", rng, (STEPS, 2))
+    bare, synapse = synkin.Expon(2, release=given), ours.Expon(2, release=given)
+    assert_close(in_mS(run(synapse, inputs)), np.asarray(bare.run(inputs, DT)), rtol=1e-11)
+    held = ours.AMPA(2, release=given._replace(U=brainstate.ParamState(jnp.asarray(0.4)), tau_rec=30 * u.ms))
+
+    def total(U):
+        return run(ours.AMPA(2, release=given._replace(U=U)), rows).mantissa.sum()
+
+    (slope,) = transform.grad(lambda: run(held, rows).mantissa.sum(), {"U": held.release.U})().values()
+    assert_close(slope, (total(0.4 + 1e-5) - total(0.4 - 1e-5)) / 2e-5, rtol=1e-7)
 
 
 def test_pulses(precise):

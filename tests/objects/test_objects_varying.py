@@ -11,6 +11,7 @@ from synkin import ampa, environ
 from tests.helpers import samples
 
 DT = 0.125
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 close = np.testing.assert_allclose
 three_states = synkin.scheme(
     "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",
@@ -37,15 +38,15 @@ def test_a_voltage_is_held_over_its_step():
     begin = jax.jit(lambda stepper, state: stepper.init(state=state))
     carry, expected = begin(moved, synapse.state), []
     for row, (spike, v) in enumerate(zip(spikes, V, strict=True)):
-        if row in (5, 9):  # a pulse is under way
-            state = moved.state(carry) if row == 5 else held.state(carry)
-            carry = begin(held if row == 5 else moved, state)
-        free = row not in range(5, 9)
+        if row in (4, 8):  # a pulse is under way
+            state = moved.state(carry) if row == 4 else held.state(carry)
+            carry = begin(held if row == 4 else moved, state)
+        free = row not in range(4, 8)
         carry, g = moved.step(carry, spike, V=v) if free else held.step(carry, spike)
         close(synapse.update(spike, V=v) if free else synapse(spike), g, rtol=1e-6)
         expected.append(g)
     assert np.ptp(synapse.state.pulse_left) > 0
-    parts = [ran.run(spikes[:5], V=V[:5, None]), ran.run(spikes[5:9]), ran.run(spikes[9:], V=V[9:, None])]
+    parts = [ran.run(spikes[:4], V=V[:4, None]), ran.run(spikes[4:8]), ran.run(spikes[8:], V=V[8:, None])]
     close(np.concatenate(parts), expected, rtol=1e-5)
     assert float(synapse.V) == -20.0
 

@@ -13,19 +13,21 @@ from synkin.arguments.numbers import Shape, as_array, as_real, broadcasts
 from synkin.kernels.alpha import alpha
 from synkin.kernels.dual_expon import dual_expon
 from synkin.kernels.expon import expon
+from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
-from synkin.objects.linear import decaying_part, not_normalized
+from synkin.objects.linear import check_normalized, decaying_part, not_normalized
 
 
 class Linear(Synapse, AlignPost):
     """What all linear synapses share: inputs, which are added at the end of a step."""
 
-    def update(self, x: Numbers | None = None) -> Numbers:
+    def update(self, x: Numbers | None = None, **values: Numbers) -> Numbers:
         """Advance by one step of brainstate's dt.
 
         Args:
             x: input in the dimension of g, or a plain number in its unit (booleans for 1), of the state's shape or
                 broadcasting to it; None for none. Delta inputs are added to it.
+            values: of parameters that vary, as of `Receptor.update`.
 
         Returns:
             g at the end of the step, shape of the state, in the unit of `g_initializer`.
@@ -37,7 +39,7 @@ class Linear(Synapse, AlignPost):
         total = self._input("delta input", delta)
         if x is not None:
             total = total + self._input("x", x)
-        return self._step(total)
+        return self._step(total, values)
 
     def align_post_input_add(self, x: Numbers) -> None:
         """Add ``x``, an input as `update` takes it, to the state now.
@@ -78,6 +80,7 @@ class Alpha(Linear):
         g_initializer: Value = NO_G,
         *,
         method: str = "exp_euler",
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())
 
@@ -96,17 +99,18 @@ class Expon(Linear):
         g_initializer: Value = NO_G,
         *,
         method: str = "exp_euler",
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())
 
-    def update(self, x: Numbers | None = None) -> Numbers:
+    def update(self, x: Numbers | None = None, **values: Numbers) -> Numbers:
         """See `Linear.update`."""
         if not self.current_inputs:
-            return super().update(x)
+            return super().update(x, **values)
         # g' = (current - g) / tau: the difference between g and the current decays.
         current = self.sum_current_inputs(u.math.zeros_like(self.g.value))
         self.g.value = self.g.value - current
-        self.g.value = super().update(x) + current
+        self.g.value = super().update(x, **values) + current
         return self.g.value
 
 
@@ -132,9 +136,15 @@ class DualExpon(Linear):
         g_initializer: Value = NO_G,
         *,
         method: str = "exp_euler",
+        release: ReleaseParams | None = None,
     ) -> None:
         self.normalize = check_flag("normalize", normalize)
         self._construct(locals())
+
+    def update(self, x: Numbers | None = None, **values: Numbers) -> Numbers:
+        """See `Linear.update`."""
+        check_normalized(self.normalize, values)
+        return super().update(x, **values)
 
     @property
     def g_decay(self) -> "DecayingPart":

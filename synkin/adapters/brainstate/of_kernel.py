@@ -11,8 +11,10 @@ from synkin.adapters.brainstate.synapse import Value
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import Shape
 from synkin.declaring.kernel import Kernel
+from synkin.networks.plasticity import Params as ReleaseParams
 
-_TAKEN = ("in_size", "name", "method", "overlap", "g_unit", "out_size", "T_duration", "spike_arrival_time")
+_OPTIONS = ("in_size", "name", "method", "overlap", "release", "g_unit")
+_TAKEN = (*_OPTIONS, "out_size", "T_duration", "spike_arrival_time", "release_state", "pulse_height")
 
 
 def Synapse(
@@ -22,6 +24,7 @@ def Synapse(
     *,
     method: str | None = None,
     overlap: str | None = None,
+    release: ReleaseParams | None = None,
     g_unit: u.Unit = u.mS,
     **params: Value,
 ) -> Linear | Receptor:
@@ -34,6 +37,7 @@ def Synapse(
         name: name of the object.
         method: "exp_euler" or "exact"; by default the kernel's own.
         overlap: of a receptor, "restart" (the default) or "ignore".
+        release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``; None for none.
         g_unit: the unit of g, and for a linear kernel of its inputs; ``brainunit.UNITLESS`` for plain numbers.
         params: the kernel's parameters, each as for `AMPA`.
 
@@ -44,7 +48,7 @@ def Synapse(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
-    return class_of(kernel)(in_size, name, method=method, overlap=overlap, g_unit=g_unit, **params)
+    return class_of(kernel)(in_size, name, method=method, overlap=overlap, release=release, g_unit=g_unit, **params)
 
 
 def class_of(kernel: Kernel) -> type[Linear | Receptor]:

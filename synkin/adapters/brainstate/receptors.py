@@ -10,9 +10,11 @@ import jax.numpy as jnp
 from synkin.adapters.brainstate.synapse import NO_G, Numbers, Synapse, Value, environ, event_array, with_unit
 from synkin.arguments import units
 from synkin.arguments.numbers import Shape
+from synkin.arguments.varying import check_spikes_given, transmitter_varies
 from synkin.kernels.ampa import ampa
 from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
+from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects.constructors import KERNEL_DEFAULT, check_has_parameter, from_kernel
 from synkin.objects.receptors import BEFORE_ANY_SPIKE
 
@@ -43,28 +45,34 @@ class Receptor(Synapse):
         """What a spike during a pulse does: "restart" or "ignore"."""
         return self._overlap
 
-    def update(self, pre_spike: Numbers) -> Numbers:
+    def update(self, pre_spike: Numbers | None = None, **values: Numbers) -> Numbers:
         """Advance by one step of brainstate's dt.
 
         Args:
             pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. Other numbers are refused, and
-                spikes with a surrogate gradient, for which brainpy.state gives a gradient of 0.
+                spikes with a surrogate gradient, for which brainpy.state gives a gradient of 0. None where T varies.
+            values: of parameters that vary, by name, as in ``update(pre_spike, V=V)``, of the state's shape or
+                broadcasting to it. They are held over this step, as by `synkin.stepper`; a scheme takes one voltage
+                from a table from -120 to 80 mV, and g is NaN outside of it.
 
         Returns:
             g at the end of the step, shape of the state, in the unit of `g_initializer`.
 
         Raises:
-            TypeError, ValueError: t or dt is not set, a spike of the wrong kind, shape or value, or one that is
-                differentiated.
+            TypeError, ValueError: t or dt is not set, a spike or value of the wrong kind, shape or range, or a spike
+                that is differentiated.
 
         If dt or T_dur changes during a pulse, the pulse ends at the nearest step of the new dt.
         """
         t = units.strip_unit("t", environ("t"), "ms")
         arrival = units.strip_unit("spike_arrival_time", self.spike_arrival_time.value, "ms")
-        plain = units.strip_unit("pre_spike", event_array(pre_spike), "1")
-        spike = self.kernel.input.check_spike(plain, arrival, "pre_spike")
-        g = self._step(spike)
-        arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)
+        check_spikes_given(pre_spike, transmitter_varies(self.kernel, values), "pre_spike")
+        spike = None
+        if pre_spike is not None:
+            plain = units.strip_unit("pre_spike", event_array(pre_spike), "1")
+            spike = self.kernel.input.check_spike(plain, arrival, "pre_spike")
+            arrival = jnp.where(spike.astype(bool), jnp.asarray(t, arrival.dtype), arrival)
+        g = self._step(spike, values)
         self.spike_arrival_time.value = with_unit(u.ms, arrival)
         return g
 
@@ -104,6 +112,7 @@ class AMPA(Receptor):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())
 
@@ -137,5 +146,6 @@ class BioNMDA(Receptor):
         *,
         method: str = "exp_euler",
         overlap: str = "restart",
+        release: ReleaseParams | None = None,
     ) -> None:
         self._construct(locals())

@@ -1,6 +1,5 @@
 """What all synapses for brainstate share: parameters, states, and the step of the dt in force."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -24,10 +23,17 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape, as_array, check_shape
 from synkin.arguments.params_and_states import aligned_params, check_params, nan_if_invalid
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
+from synkin.arguments.varying import check_value
 from synkin.declaring.kernel import Kernel
+from synkin.networks.plasticity import Params as ReleaseParams
+from synkin.networks.plasticity import tsodyks_markram
+from synkin.networks.release_on_grid import without_unused
 from synkin.objects.attributes import as_state
 from synkin.objects.constructors import completed
-from synkin.solving.stepper import Stepper, make_stepper, resume_carry, warn_of_rounding
+from synkin.objects.release import check_release, check_varying, release_in_step
+from synkin.objects.synapse import compiled_stepper
+from synkin.solving.carry import with_weight
+from synkin.solving.stepper import Stepper, resume_carry, warn_of_rounding
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""
@@ -38,11 +44,6 @@ Numbers: TypeAlias = ArrayLike | u.Quantity
 _Value = TypeVar("_Value")
 
 NO_G = braintools.init.Constant(0.0 * u.mS)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _stepper(kernel: Kernel, method: str, overlap: str, dtype: np.dtype, params: AnyParams, dt: ArrayLike) -> Stepper:
-    return make_stepper(kernel, params, dt, method, overlap, dtype)
 
 
 class Synapse(brainpy.state.Synapse):
@@ -65,6 +66,7 @@ class Synapse(brainpy.state.Synapse):
         *,
         method: str | None = None,
         overlap: str | None = None,
+        release: ReleaseParams | None = None,
         g_unit: u.Unit = u.mS,
         **params: Value,
     ) -> None:
@@ -73,7 +75,8 @@ class Synapse(brainpy.state.Synapse):
             raise TypeError(f"Argument `g_unit` must be a unit of brainunit, but is {describe(g_unit)}.")
         self._g_unit = g_unit
         overlap = "restart" if overlap is None else overlap
-        self._construct({"in_size": in_size, "name": name, "method": method, "overlap": overlap}, values)
+        options = {"in_size": in_size, "name": name, "method": method, "overlap": overlap, "release": release}
+        self._construct(options, values)
 
     def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
         """Set up the module.
@@ -96,6 +99,9 @@ class Synapse(brainpy.state.Synapse):
             value = u.math.asarray(value) if isinstance(value, list | tuple) else value
             setattr(self, self._attributes.get(field, field), value)
         check_params(self._params(), self.varshape, kernel)
+        self.release = options["release"]
+        if self.release is not None:
+            self._release_params()
         for _, attribute in self._initializers:
             setattr(self, attribute, options[attribute])
 
@@ -147,6 +153,11 @@ class Synapse(brainpy.state.Synapse):
         if self._keeps_g:
             params = aligned_params(as_arrays(self._params(), dtype), state[0], kernel)
             initial["g"] = with_unit(self._g_unit, jnp.broadcast_to(kernel.conductance(params, state), shape))
+        if self.release is not None:
+            initial["release_state"] = tsodyks_markram.init(self._release_params(), shape, dtype=dtype)
+        if self._weighted:
+            parts = () if len(kernel.parts) == 1 else (len(kernel.parts),)
+            initial["pulse_height"] = jnp.ones((*parts, *shape), dtype)
         return initial
 
     def _state(self) -> AnyState:
@@ -154,11 +165,29 @@ class Synapse(brainpy.state.Synapse):
         fields = self.kernel.State._fields
         return self.kernel.State(*(in_unit(self._unit(field), field, getattr(self, field).value) for field in fields))
 
-    def _step(self, spike: Array) -> Numbers:
-        """Advance all states by one step, and return g with its unit. For a linear kernel ``spike`` is an input."""
-        state = self._state()
-        stepper = self._stepper(state[0].dtype)
-        carry, g = stepper.step(resume_carry(stepper, state), spike)
+    def _step(self, spike: Array | None, values: Mapping[str, Numbers]) -> Numbers:
+        """Advance all states by one step, and return g with its unit.
+
+        Args:
+            spike: checked; an input for a linear kernel, None where T varies.
+            values: of the parameters that vary.
+        """
+        state, kernel = self._state(), self.kernel
+        like = state[0]
+        names = check_varying(kernel, values, self.release is not None)
+        checked = {name: check_value(kernel, name, values[name], None, like.shape) for name in names}
+        stepper = self._stepper(like.dtype, names)
+        carry = resume_carry(stepper, state)
+        if self.release is not None and spike is not None:
+            params = without_unused(self._release_params())
+            params = jax.tree.map(lambda value: as_array(value, like.dtype), params)
+            releasing = (params, self.release_state.value, stepper.dt)
+            self.release_state.value, spike = release_in_step(releasing, spike, like.dtype)
+        if self._weighted:
+            carry = with_weight(carry, self.pulse_height.value)
+        carry, g = stepper.step(carry, spike, **checked)
+        if self._weighted:
+            self.pulse_height.value = carry.weight
         for field, value in stepper.state(carry)._asdict().items():
             getattr(self, field).value = self._quantity(field, value)
         returned = with_unit(self._g_unit, g)
@@ -166,19 +195,30 @@ class Synapse(brainpy.state.Synapse):
             self.g.value = returned
         return returned
 
-    def _stepper(self, dtype: np.dtype) -> Stepper:
+    @property
+    def _weighted(self) -> bool:
+        """Whether each pulse has a height of its own."""
+        return self.release is not None and not self.kernel.input.takes_weights
+
+    def _release_params(self) -> AnyParams:
+        """The parameters of the release without units, as they are now; there must be a release."""
+        given: AnyParams = check_release(self.release)
+        held = units.params(tsodyks_markram, given._make(map(_held_value, given)))
+        return nan_if_invalid(check_params(held, self.varshape, tsodyks_markram), tsodyks_markram)
+
+    def _stepper(self, dtype: np.dtype, varying: tuple[str, ...]) -> Stepper:
         """The stepper for the parameters as they are and for the dt in force."""
         dt = check_dt(units.strip_unit("dt", environ("dt"), "ms"))
         params = check_params(self._params(), self.varshape, self.kernel)
         warn_of_rounding(self.kernel, self._params_for_kernel(params), dt, self.method)
-        options = (self.kernel, self.method, self._overlap, np.dtype(dtype))
+        options = (self.kernel, self.method, self._overlap, varying, self._weighted, np.dtype(dtype))
         if self.method == "exact" and all(map(is_concrete, (*params, dt))):
             # Tables and powers of matrices become constants of the program that is traced. XLA takes the few
             # exponentials of "exp_euler" out of a loop by itself, which saves a compilation.
             with jax.ensure_compile_time_eval():
-                return _stepper(*options, self._params_for_kernel(params), dt)
+                return compiled_stepper(*options, self._params_for_kernel(params), dt)
         params = nan_if_invalid(params, self.kernel)
-        return _stepper(*options, self._params_for_kernel(params), nan_if_invalid_dt(dt))
+        return compiled_stepper(*options, self._params_for_kernel(params), nan_if_invalid_dt(dt))
 
     def _params(self) -> AnyParams:
         """The parameters without units, as they are now."""
