@@ -8,8 +8,9 @@ conductance in uS, here ``gS`` times the kernel's g, times mV. It works with jax
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin.arguments import units
-from synkin.arguments.choices import check_function, check_kernel
+from synkin.arguments.choices import check_flag, check_function, check_kernel
+from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import check_number
 from synkin.arguments.params_and_states import aligned_params, check_params
+from synkin.arguments.varying import check_names, transmitter_varies
 from synkin.declaring.declare import field_g
 from synkin.declaring.kernel import Kernel
 from synkin.solving.carry import Carry
@@ -38,6 +41,9 @@ except ModuleNotFoundError as error:
 
 _OWN_PARAMETERS = ("gS", "e_syn", "v_th")
 
+OfVoltages = Callable[[Array, Array], ArrayLike]
+"""A function of the presynaptic and the postsynaptic voltage in mV, each (n,)."""
+
 
 class KernelSynapse(Synapse):
     """A kernel as a synapse of jaxley: one object for all synapses of a kind, which jaxley connects.
@@ -52,7 +58,7 @@ class KernelSynapse(Synapse):
     In a jaxley network a synapse with the name "ampa" has:
 
     - parameters: ``ampa_gS`` (uS), ``ampa_e_syn`` and ``ampa_v_th`` (mV), and those of the kernel, such as
-      ``ampa_beta``.
+      ``ampa_beta``, but for those that vary; with ``shared`` none of the kernel's.
     - states: the kernel's variables, ``ampa_g``; ``ampa_above``, 1 if the voltage was at or above ``v_th``; and
       for a receptor ``ampa_steps_left``, the number of steps for which there will still be transmitter, in place of the
       kernel's ``pulse_left``. A run that starts from the states of another run must have the same step. Each part of a
@@ -76,6 +82,8 @@ class KernelSynapse(Synapse):
         method: str | None = None,
         overlap: str = "restart",
         block: Callable[[Array], ArrayLike] | None = None,
+        varying: Mapping[str, OfVoltages] | None = None,
+        shared: bool = False,
         name: str | None = None,
     ) -> None:
         """Set the values that each synapse has until jaxley's `set` or `make_trainable` changes them.
@@ -93,6 +101,15 @@ class KernelSynapse(Synapse):
             overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
             block: a function of the postsynaptic voltage in mV, by whose value g is multiplied: for NMDA receptors
                 `synkin.currents.mg_block`, or `functools.partial` of it. For a sum it multiplies all parts.
+            varying: parameters that vary with the voltages, by name: functions of the presynaptic and the postsynaptic
+                voltage, as ``{"V": lambda pre, post: post}`` for a channel that magnesium blocks. Each step holds what
+                they give for the voltages at its start. Where T varies, as with the presynaptic voltage at a graded
+                synapse, there are no spikes. For a scheme take ``shared``, too.
+            shared: whether all synapses have the kernel's parameters as given here, which are then no parameters in
+                jaxley. What depends only on them and on the step is computed once, when jaxley's loop is traced, and a
+                scheme reads its step from a table over one voltage that varies, from -120 to 80 mV; outside of it g is
+                NaN. Otherwise each synapse has its own, and each step of a scheme that varies computes a matrix
+                exponential for each synapse, which takes long.
             name: the name of the synapse in jaxley, and the prefix of its parameters and states; by default the
                 kernel's, "ampa_nmda5" for ampa + nmda5. Two kinds in one network need two names.
 
@@ -109,6 +126,10 @@ class KernelSynapse(Synapse):
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
             raise ValueError(f"Argument `name` must be a Python identifier, but is {describe(name)}.")
         params = check_params(units.params(kernel, kernel.Params() if params is None else params), (), kernel)
+        varying = dict(varying or {})
+        T_varies = transmitter_varies(kernel, check_names(kernel, varying))
+        for field, function in varying.items():
+            check_function(f"varying[{field!r}]", function)
         own = {
             "gS": check_number("gS", gS, lambda v: np.isfinite(v) and v >= 0, "a finite number of uS, 0 or more"),
             "e_syn": check_number("e_syn", e_syn, np.isfinite, "a finite number of mV"),
@@ -116,6 +137,9 @@ class KernelSynapse(Synapse):
         }
         super().__init__(name or kernel.name.replace("+", "_"))
         self.kernel, self.method, self.overlap, self.block = kernel, method, overlap, block
+        self.varying, self.shared, self.params = varying, check_flag("shared", shared), params
+        self._own = tuple(field for field in kernel.Params._fields if not (shared or field in varying))
+        self._spikes = not T_varies
         self.conductance = "g" if "g" not in kernel.order or kernel.conductance is field_g else "conductance"
         at_rest = kernel.init(params, ())
         y = tuple(getattr(at_rest, field) for field in kernel.order)
@@ -124,14 +148,15 @@ class KernelSynapse(Synapse):
         self._pulses = tuple(
             field.removesuffix("pulse_left") + "steps_left"
             for field in kernel.State._fields
-            if field not in kernel.order
+            if field not in kernel.order and not T_varies
         )
         states |= dict.fromkeys(self._pulses, 0.0)
-        taken = {*_OWN_PARAMETERS, "above", *self._pulses} & {*kernel.Params._fields, *kernel.order}
-        taken |= {*kernel.Params._fields} & {*states}
+        taken = {*_OWN_PARAMETERS, "above", *self._pulses} & {*self._own, *kernel.order}
+        taken |= {*self._own} & {*states}
         if taken:
             raise ValueError(f"Kernel `{kernel.name}` must not have the name `{min(taken)}` twice in jaxley, but has.")
-        self.synapse_params = {self._key(key): float(value) for key, value in (own | params._asdict()).items()}
+        own |= {field: getattr(params, field) for field in self._own}
+        self.synapse_params = {self._key(key): float(value) for key, value in own.items()}
         self.synapse_states = {self._key(key): float(value) for key, value in states.items()}
 
     def update_states(
@@ -154,18 +179,25 @@ class KernelSynapse(Synapse):
             The states at the end of the step.
         """
         kernel, key, dtype = self.kernel, self._key, pre_voltage.dtype
-        own = kernel.Params(*(params[key(field)] for field in kernel.Params._fields))
+        own = self.params._replace(**{field: params[key(field)] for field in self._own})
         y = {field: states[key(field)] for field in kernel.order}
         above = pre_voltage >= params[key("v_th")]
         fired = above & (states[key("above")] < 0.5)
-        # This depends only on parameters and delta_t, so that XLA moves it out of jaxley's loop. The matrix exponential
-        # of a scheme stays, because it is itself a loop.
-        ready = stepper(kernel, own, delta_t, method=self.method, overlap=self.overlap, dtype=dtype)
+        options: dict[str, Any] = {"method": self.method, "overlap": self.overlap, "dtype": dtype}
+        make = partial(stepper, kernel, own, delta_t, varying=tuple(self.varying), **options)
+        if self.shared and is_concrete(delta_t):
+            with jax.ensure_compile_time_eval():
+                ready = jax.jit(make)()
+        else:
+            # This depends only on parameters and delta_t, so that XLA moves it out of jaxley's loop.
+            ready = make()
         for field in kernel.inputs:
             y[field] = y[field] + fired.astype(dtype)  # from the start of the step, as a receptor's pulse
         # The rest of a pulse is passed from step to step as a whole number of steps, which stays exact.
         counts = [2 * states[key(field)].astype(jnp.int32) for field in self._pulses]
-        carry, g = ready.step(_carry(ready, y, counts), jnp.zeros_like(fired) if kernel.input.takes_weights else fired)
+        spike = jnp.zeros_like(fired) if kernel.input.takes_weights else fired
+        values = {field: of(pre_voltage, post_voltage) for field, of in self.varying.items()}
+        carry, g = ready.step(_carry(ready, y, counts), spike if self._spikes else None, **values)
         new = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
         for field, count in zip(self._pulses, jax.tree.leaves(carry.count), strict=True):
             new[field] = (count // 2).astype(dtype)

@@ -97,6 +97,50 @@ def test_g_is_that_of_respond(which, dtype):
     assert np.abs(off).max() <= 10 * samples.TOLERANCE[dtype] * np.abs(current).max()
 
 
+magnesium = synkin.scheme(
+    "C + glu <-> O : kon, koff\nO <-> B : block, 1.0", open="O", kon=5.0, koff=0.3, V=-60.0, signed="V",
+    units={"V": "mV"}, block=lambda p: jnp.exp(-p.V / 17), name="magnesium",
+)  # fmt: skip
+
+
+def graded(pre, post):
+    return 1 / (1 + jnp.exp(-(pre + 35) / 20))
+
+
+OF_POST = {"V": lambda pre, post: post}
+VARYING = {
+    "table": (magnesium, {"varying": OF_POST, "shared": True}),
+    "graded": (ampa, {"varying": {"T": graded}}),
+    "each": (magnesium, {"varying": OF_POST}),
+    "fixed": (bionmda, {"shared": True}),
+}
+
+
+@pytest.mark.parametrize("names", [["table", "graded"], pytest.param(["each", "fixed"], marks=pytest.mark.wide)])
+@pytest.mark.usefixtures("x64")
+def test_parameters_that_vary_with_the_voltages(names):
+    """A voltage of the membrane, by table and without; a graded synapse; and parameters that all synapses share."""
+    options = {"gS": 1e-3, "v_th": -10.0}
+    synapses = [KernelSynapse(VARYING[name][0], name=name, **VARYING[name][1], **options) for name in names]
+    net = network(*synapses, rows=350)
+    v, V, _, *traces = np.asarray(jax.jit(lambda: jx.integrate(net, delta_t=DT))())
+    assert np.ptp(V) > 5
+    times, fired = DT * np.arange(len(v)), np.append(False, (v[1:] >= -10) & (v[:-1] < -10))[:-1]
+    for name, synapse, g in zip(names, synapses, traces, strict=True):
+        own = {key.removeprefix(f"{name}_") for key in synapse.synapse_params} - {"gS", "e_syn", "v_th"}
+        params = synapse.kernel.Params()
+        if name in ("table", "each"):
+            assert own == ({*params._fields} - {"V"} if name == "each" else set())
+            expected = synkin.simulate(magnesium, params, fired, DT, varying={"V": V[:-1]})[1]
+        elif name == "graded":
+            assert "graded_steps_left" not in synapse.synapse_states
+            expected = synkin.concentration_jumps(ampa, params, times, graded(v[:-1], None), times[1:])
+        else:
+            expected = synkin.respond(bionmda, params, found(v, -10.0), times[1:])
+        off = 1e-11 if name in ("graded", "fixed") else 1e-7
+        assert np.abs(g[1:] - expected).max() <= off * np.max(expected), name
+
+
 @pytest.mark.wide
 @pytest.mark.usefixtures("x64")
 def test_gradient_through_a_network():

@@ -54,6 +54,25 @@ def test_solve():
 
 
 @pytest.mark.wide
+def test_a_voltage_that_moves():
+    """The same membrane by small steps of a stepper, which holds the voltage over each."""
+    shown = run(block("nmda.vector_field(present"))
+    kernel, dt = schemes.kampa2004, 0.01
+    stepper = synkin.stepper(kernel, kernel.Params(), dt, varying=("V",))
+
+    def body(state, spike):
+        carry, V = state
+        carry, g = stepper.step(carry, spike, V=V)
+        V = V + dt * (-50.0 - V - 50.0 * g * V) / 20.0
+        return (carry, V), V
+
+    spikes = np.isin(np.arange(5000), round(5.0 / dt))
+    _, V = jax.jit(lambda: jax.lax.scan(body, (stepper.init((), V=-50.0), jnp.asarray(-50.0, stepper.dtype)), spikes))()
+    assert np.ptp(V) > 5
+    assert np.abs(np.asarray(shown["V"])[1:] - V[49::50]).max() < 0.01 * np.ptp(V)
+
+
+@pytest.mark.wide
 def test_from_edge_to_edge():
     """The derivatives that the edges have are those of `respond`."""
     shown = run(block("def g_at("))
@@ -87,7 +106,9 @@ def test_equinox():
 
 @pytest.mark.wide
 def test_jaxley():
-    shown = run(block("KernelSynapse("))
+    made = run(block("lambda pre, post: post"))
+    assert "graded" not in made["graded"].synapse_states
+    shown = run(block("make_trainable("))
     assert float(shown["g"].max()) > 0.1
     assert float(shown["slope"][0]["ampa_T_dur"][0]) > 0
 
