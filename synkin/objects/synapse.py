@@ -236,7 +236,7 @@ class Synapse:
         """
         t, dt = self._time()
         shape = (*self._batch, *self._in_size)
-        plain = self._values_without_units(values)
+        plain = self._values_without_units(values) if values else {}
         checked = {name: check_value(self.kernel, name, value, None, shape) for name, value in plain.items()}
         stepper, carry = self._stepper_and_carry(dt, tuple(checked))
         return (t, dt), (stepper, carry, checked, self._releasing(dt))
