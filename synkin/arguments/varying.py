@@ -201,6 +201,7 @@ class VaryingTrain:
     spikes: Array | None  # (T, *shape)
     values: dict[str, Array]  # (T, ...) of each parameter that varies
     bounds: dict[str, tuple[Array, Array]]
+    highest_weight: Array  # of all weights, but 1 at least; where these are traced 1
     dt: Array
     given_dt: Any  # ms, checked
     state: AnyState
@@ -266,11 +267,14 @@ def bind_varying_train(
         state = kernel.rest_state(begins, shape, float_dtype(dtype))
     state = kind.nan_if_invalid_state(state, begins, True if plain is None else plain)
     wanted = state[0].dtype
+    known = concrete_value(plain) if weighted else None
+    highest = 1.0 if known is None or not known.size else max(1.0, float(known.max()))
     return VaryingTrain(
         params=jax.tree.map(partial(as_array, dtype=wanted), begins),
         spikes=train,
         values={name: as_array(value, wanted) for name, value in values.items()},
         bounds=bounds(kernel, values, wanted),
+        highest_weight=as_array(highest, wanted),
         dt=as_array(dt, wanted),
         given_dt=dt,
         state=state,
