@@ -8,7 +8,6 @@ from jax.typing import ArrayLike
 
 from synkin.arguments import units
 from synkin.arguments.choices import check_kernel
-from synkin.arguments.inputs import StartsPulse, StartsWeightedPulse
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
@@ -46,14 +45,13 @@ def as_problem(
     check_kernel(kernel)
     params = units.params(kernel, params)
     jumps = isinstance(spike_times, Jumps)
-    weighted = weights is not None and isinstance(kernel.input, StartsPulse)
-    kind = StartsWeightedPulse() if weighted else kernel.input
+    weighted = weights is not None and not kernel.input.takes_weights
     if isinstance(spike_times, Jumps):
         spike_times, weights, varies = samples.as_protocol(kernel, spike_times, weights, varying)
     else:
         spike_times, weights = (
             units.strip_unit("spike_times", spike_times, "ms"),
-            units.strip_unit("weights", weights, kind.unit),
+            units.strip_unit("weights", weights, kernel.input.unit),
         )
         varies = samples.as_pieces(kernel, varying)
     trace, own_unit = samples.split_unit(trace)
@@ -70,7 +68,7 @@ def as_problem(
         samples.check_spikes(spike_times, delay, times, len(trace), is_single)
         if weights is not None:
             weights = as_float64("weights", weights)
-            kind.check_weights(weights, spike_times.shape)
+            kernel.input.check_weights(weights, spike_times.shape)
     samples.check_varying(varies, len(trace), is_single)
     sent, weights = samples.in_order_of_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
     spike_times = sent + delay
