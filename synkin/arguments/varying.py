@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.choices import check_flag
 from synkin.arguments.declaration import AnyParams, AnyState, KernelDeclaration
 from synkin.arguments.inputs import StartsPulse, StartsWeightedPulse
@@ -308,6 +308,7 @@ def bind_varying_train(
     )
 
 
+@fields.described
 class WeightedState(NamedTuple):
     """The state of a run with ``weighted=True``, which a later one may start from."""
 

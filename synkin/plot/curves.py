@@ -12,12 +12,13 @@ from synkin.arguments.times import check_dt
 from synkin.declaring.kernel import Kernel
 from synkin.plot.axes import (
     LEGEND_ON_TOP,
+    PANEL,
     colors_of,
     label_axes,
     label_recording,
     leave_room_above,
     one_axes,
-    remove_frame,
+    panel_above,
     set_limits,
     several_axes,
 )
@@ -262,7 +263,8 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
     """
-    above, below = several_axes(ax, "recording and residuals", (7, 5), (3, 1))
+    size = (7, 5 + PANEL * len(result.varying))
+    above, below = several_axes(ax, "recording and residuals", size, (3, 1))
     curves = [np.atleast_2d(a) for a in (result.trace, result.predicted, result.residuals)]
     recordings = len(curves[0])
     thin = 0.5 if result.times.shape[-1] > _DENSE else 1.0
@@ -298,7 +300,7 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
     shift = np.reshape(result.onset, (-1, 1)) + result.delay
     events = np.atleast_2d(np.atleast_2d(result.spike_times) + shift)
     for i, (name, (edges, values)) in enumerate(result.varying.items()):
-        panel = above.inset_axes((0, 1.06 + 0.26 * i, 1, 0.2), sharex=above)
+        panel = panel_above(above, i)
         _draw_varying(panel, edges if concentrations is None else edges + shift, values, result.times, differ)
         label_recording(panel, result.problem.units[name], name)
     if concentrations is not None:
@@ -354,9 +356,14 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
 
 def _levels(result: Fit, recordings: int) -> list[str]:
     """The names of the recordings: their highest concentrations, and the last values of what varies between them."""
-    given = [] if result.concentrations is None else [(np.max(np.atleast_2d(result.concentrations), axis=1), "mM")]
-    given += [(v[:, -1], result.problem.units[name]) for name, (_, v) in result.varying.items() if v.ndim == 2]
-    columns = [[f"{level:.3g} {unit}" for level in np.broadcast_to(levels, recordings)] for levels, unit in given]
+    units = result.problem.units
+    given = {} if result.concentrations is None else {"{:.3g} mM": np.atleast_2d(result.concentrations).max(axis=1)}
+    given |= {
+        f"{name} {{:.3g}} {units[name]}": values[:, -1]
+        for name, (_, values) in result.varying.items()
+        if values.ndim == 2
+    }
+    columns = [[*map(text.format, np.broadcast_to(levels, recordings))] for text, levels in given.items()]
     return [", ".join(row) for row in zip(*columns, strict=True)]
 
 
@@ -371,8 +378,6 @@ def _draw_varying(ax: Axes, edges: np.ndarray, values: np.ndarray, times: np.nda
     ):
         ends = np.clip([-np.inf, *row[1:-1], np.inf], times.min(), times.max())
         ax.stairs(own, ends, baseline=None, color=color, linewidth=1.5)
-    ax.tick_params(labelbottom=False)
-    remove_frame(ax)
 
 
 def _shade(ax: Axes, edges: np.ndarray, concentrations: np.ndarray) -> None:

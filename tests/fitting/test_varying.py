@@ -191,7 +191,7 @@ def test_pictures():
         np.testing.assert_array_equal(edges, [TIMES[0], *EDGES[1:-1], TIMES[-1]])
     assert len(ant.patches) == 1
     fits = [line for line in above.lines if not line.get_label().startswith("_")]
-    assert [line.get_label() for line in fits] == ["1 mM, 40 mV", "1 mM, -40 mV"]
+    assert [line.get_label() for line in fits] == ["1 mM, V 40 mV", "1 mM, V -40 mV"]
     assert [line.get_color() for line in fits] == [plot.COLORS[0], plot.COLORS[1]]
     one = of_spikes(first_order(TIMES, BETA[1][0]), varying={"beta": (BETA[0], BETA[1][0])})
     above, _ = plot.fit(one, ax=plot.figure().subplots(2, 1))
