@@ -44,7 +44,7 @@ from synkin.arguments.times import (
     ordered,
     padded,
 )
-from synkin.arguments.varying import check_stretches
+from synkin.arguments.varying import check_mapping, check_stretches
 
 AnyKernel = TypeVar("AnyKernel", bound=KernelDeclaration)
 # A train whose spikes are delayed may hold any finite numbers, or booleans.
@@ -276,6 +276,7 @@ def bind_protocol(
         raise ValueError(
             f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
         )
+    check_mapping(varying or {})
     has_units = units.among(params, edges, concentrations, times, state, *(varying or {}).values())
     params, state = units.params(kernel, params), units.state(state, kernel)
     edges, times = units.strip_unit("edges", edges, "ms"), units.strip_unit("times", times, "ms")

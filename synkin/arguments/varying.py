@@ -87,7 +87,7 @@ def check_value(kernel: KernelDeclaration, name: str, value: Any, rows: int | No
     value = as_real(name, units.parameter(kernel, name, value), "Parameter")
     got = np.shape(value)
     if rows is not None and (not got or got[0] != rows):
-        raise ValueError(f"Parameter `{name}`, which varies, must have {rows} values, but has shape {got}.")
+        raise ValueError(f"Parameter `{name}`, which varies, must have {rows} value{'s' * (rows != 1)}, but has shape {got}.")
     own = got if rows is None else got[1:]
     if shape is not None and not broadcasts(own, shape):
         expected = str(shape) if rows is None else "(" + ", ".join(map(str, (rows, *shape))) + ")"
