@@ -15,6 +15,10 @@ Two notes on the sources:
 - For the GABA-A receptor the chapter gives alpha = 5 /ms/mM, as here. The demonstration in ModelDB has 0.53, which is
   the default of `synkin.gabaa`.
 
+The sets of Brunel and Wang 2001 are those of network theory: a spike adds 1, AMPA and GABA-A receptors decay, and the
+NMDA receptor is `synkin.wang_nmda`, with `MG_BLOCK_JAHR_STEVENS_1990`. Wang 2002 has the same with a faster GABA-A
+receptor, Compte et al. 2000 has those of 2001.
+
 `RELEASE` holds the sets of short-term plasticity, which determines how much a spike releases:
 
     release = tsodyks_markram.release(presets.DEPRESSING_TSODYKS_1998.params, [10.0, 30.0, 50.0])
@@ -28,7 +32,9 @@ from synkin.arguments import fields
 from synkin.arguments.declaration import AnyParams
 from synkin.declaring.kernel import Kernel
 from synkin.kernels.ampa import ampa
+from synkin.kernels.expon import expon
 from synkin.kernels.gabaa import gabaa
+from synkin.kernels.wang_nmda import wang_nmda
 from synkin.networks.plasticity import Params as Release
 
 
@@ -120,6 +126,22 @@ AMPA_NEURON = Preset(
     E=0.0,
     source="NEURON, share/examples/nrniv/netcon/ampa.mod: AMPA_S read with Alpha in /ms and without a concentration",
 )
+
+_PERSISTENT = "Brunel and Wang 2001, J. Comput. Neurosci. 11:63; also Compte et al. 2000, Cereb. Cortex 10:910"
+_DECISION = "Wang 2002, Neuron 36:955"
+
+AMPA_BRUNEL_2001 = Preset(kernel=expon, params=expon.Params(tau=2.0), E=0.0, source=f"{_PERSISTENT}, and {_DECISION}")
+
+NMDA_BRUNEL_2001 = Preset(
+    kernel=wang_nmda,
+    params=wang_nmda.Params(tau_x=2.0, alpha=0.5, tau_s=100.0),
+    E=0.0,
+    source=f"{_PERSISTENT}, and {_DECISION}",
+)
+
+GABAA_BRUNEL_2001 = Preset(kernel=expon, params=expon.Params(tau=10.0), E=-70.0, source=_PERSISTENT)
+
+GABAA_WANG_2002 = Preset(kernel=expon, params=expon.Params(tau=5.0), E=-70.0, source=_DECISION)
 
 MG_BLOCK_JAHR_STEVENS_1990 = MgBlock(
     Mg=1.0,

@@ -26,6 +26,7 @@ from benchmarks.jobs import (
     schemes,
     trace,
     update,
+    varying,
 )
 
 JOBS: dict[str, ModuleType] = {
@@ -39,6 +40,7 @@ JOBS: dict[str, ModuleType] = {
     "parameters": parameters,
     "parallel": parallel,
     "schemes": schemes,
+    "varying": varying,
     "devices": devices,
     "cold_start": cold_start,
 }

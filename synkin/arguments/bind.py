@@ -18,7 +18,7 @@ from jax.typing import ArrayLike, DTypeLike
 from synkin.arguments import units
 from synkin.arguments.choices import check_kernel, check_random_key
 from synkin.arguments.declaration import AnyParams, AnyState, Declaration, KernelDeclaration
-from synkin.arguments.inputs import AddsWeight, StartsPulse, StartsWeightedPulse
+from synkin.arguments.inputs import AddsWeight, StartsPulse
 from synkin.arguments.known import concrete_value
 from synkin.arguments.numbers import (
     Real,
@@ -44,7 +44,7 @@ from synkin.arguments.times import (
     ordered,
     padded,
 )
-from synkin.arguments.varying import check_stretches
+from synkin.arguments.varying import check_mapping, check_stretches
 
 AnyKernel = TypeVar("AnyKernel", bound=KernelDeclaration)
 # A train whose spikes are delayed may hold any finite numbers, or booleans.
@@ -222,8 +222,7 @@ def bind_events(
     has_units = units.among(params, spike_times, times, weights, delay, state, t0)
     params, state = units.params(kernel, params), units.state(state, kernel)
     spike_times, times = units.strip_unit("spike_times", spike_times, "ms"), units.strip_unit("times", times, "ms")
-    kind = StartsWeightedPulse() if weighted else kernel.input
-    weights = units.strip_unit("weights", weights, kind.unit)
+    weights = units.strip_unit("weights", weights, kernel.input.unit)
     t0 = units.strip_unit("t0", t0, "ms")
     kernel.input.check_overlap(overlap)
     params = check_params(params, (), kernel)
@@ -235,7 +234,7 @@ def bind_events(
     times = check_times("times", times, sort=False)
     t0 = check_number("t0", t0, np.isfinite, "a finite number of ms")
     if weights is not None:
-        weights = kind.check_weights(weights, np.shape(spike_times))
+        weights = kernel.input.check_weights(weights, np.shape(spike_times))
     start = None if state is None else t0
     if start is not None:
         check_not_before("spike_times", spike_times, t0)
@@ -277,6 +276,7 @@ def bind_protocol(
         raise ValueError(
             f"Argument `kernel` must be a receptor, which has a transmitter, but {kernel.name} is a linear kernel."
         )
+    check_mapping(varying or {})
     has_units = units.among(params, edges, concentrations, times, state, *(varying or {}).values())
     params, state = units.params(kernel, params), units.state(state, kernel)
     edges, times = units.strip_unit("edges", edges, "ms"), units.strip_unit("times", times, "ms")

@@ -79,7 +79,7 @@ class Input(ABC):
 
         Raises:
             TypeError: not real numbers.
-            ValueError: a receptor, another shape, or values that are not finite.
+            ValueError: another shape, values that are not finite, or negative ones of a receptor.
         """
 
     @abstractmethod
@@ -168,8 +168,14 @@ class StartsPulse(Input):
         check_overlap(value)
 
     def check_weights(self, value: object, expected: Shape) -> Real:
-        as_real("weights", value)
-        raise ValueError("Argument `weights` is for the linear kernels alpha, expon and dual_expon, not a receptor.")
+        """Weights of spikes are heights of their pulses; where they are traced and invalid NaN."""
+        values = as_real("weights", value)
+        if np.shape(values) != expected:
+            raise ValueError(f"Argument `weights` must have shape {expected}, but has shape {np.shape(values)}.")
+        values = _check_heights("weights", values)
+        if is_concrete(values):
+            return values
+        return nan_unless(values, (as_floating(values) >= 0) & jnp.isfinite(as_floating(values)))
 
     def nan_if_invalid_state(self, state: AnyState, params: Iterable[ArrayLike], inputs: object) -> AnyState:
         """NaN for invalid traced parameters and spikes, which would otherwise give a plausible g.
@@ -196,22 +202,7 @@ class StartsWeightedPulse(StartsPulse):
 
     def check_values(self, name: str, values: Any) -> Any:
         """Weights must be finite and not negative."""
-        if is_boolean(values):
-            return values
-        check_finite(name, values)
-        if not holds_for_known(_is_not_negative, values):
-            known: Any = concrete_value(values)
-            raise ValueError(f"Argument `{name}` must have weights of 0 or more, but has one of {known.min()}.")
-        return values
-
-    def check_weights(self, value: Any, expected: Shape) -> Any:
-        value = as_real("weights", value)
-        if np.shape(value) != expected:
-            raise ValueError(f"Argument `weights` must have shape {expected}, but has shape {np.shape(value)}.")
-        checked = self.check_values("weights", value)
-        if is_concrete(checked):
-            return checked
-        return nan_unless(checked, (as_floating(checked) >= 0) & jnp.isfinite(as_floating(checked)))
+        return _check_heights(name, values)
 
     def nan_if_invalid_state(self, state: Any, params: Any, inputs: Any) -> Any:
         """NaN where a traced parameter is, or a traced weight is negative or not finite."""
@@ -224,6 +215,21 @@ class StartsWeightedPulse(StartsPulse):
         good = good.all(axis=0) if inputs.ndim > like.ndim else good
         good = good.reshape((1,) * (like.ndim - good.ndim) + good.shape)
         return jax.tree.map(lambda field: nan_unless(field, good), state)
+
+
+def _check_heights(name: str, values: Any) -> Any:
+    """Check that weights are finite and not negative.
+
+    Raises:
+        ValueError: other weights, if they are concrete.
+    """
+    if is_boolean(values):
+        return values
+    check_finite(name, values)
+    if not holds_for_known(_is_not_negative, values):
+        known: Any = concrete_value(values)
+        raise ValueError(f"Argument `{name}` must have weights of 0 or more, but has one of {known.min()}.")
+    return values
 
 
 def _is_not_negative(values: Any, xp: Any) -> Any:

@@ -1,9 +1,9 @@
 """Parameters that vary during a run: their names, and their values, which are held over a step or a stretch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.choices import check_flag
 from synkin.arguments.declaration import AnyParams, AnyState, KernelDeclaration
 from synkin.arguments.inputs import StartsPulse, StartsWeightedPulse
@@ -20,6 +20,7 @@ from synkin.arguments.messages import describe
 from synkin.arguments.numbers import (
     Shape,
     as_array,
+    as_float64,
     as_floating,
     as_real,
     broadcasts,
@@ -33,6 +34,14 @@ from synkin.arguments.times import check_dt, check_in_order, check_times, nan_if
 
 # The range of a parameter in mV where nothing else is known of it: that of membranes.
 _VOLTAGES = (-120.0, 80.0)
+
+
+def check_mapping(varying: object) -> None:
+    """Raise TypeError unless ``varying`` has names and values."""
+    if not isinstance(varying, Mapping):
+        raise TypeError(
+            f"Argument `varying` must be a dict of names and values, as in {{'V': values}}, but is {describe(varying)}."
+        )
 
 
 def check_names(kernel: KernelDeclaration, names: Iterable[str]) -> tuple[str, ...]:
@@ -76,7 +85,9 @@ def check_value(kernel: KernelDeclaration, name: str, value: Any, rows: int | No
     value = as_real(name, units.parameter(kernel, name, value), "Parameter")
     got = np.shape(value)
     if rows is not None and (not got or got[0] != rows):
-        raise ValueError(f"Parameter `{name}`, which varies, must have {rows} values, but has shape {got}.")
+        raise ValueError(
+            f"Parameter `{name}`, which varies, must have {rows} value{'s' * (rows != 1)}, but has shape {got}."
+        )
     own = got if rows is None else got[1:]
     if shape is not None and not broadcasts(own, shape):
         expected = str(shape) if rows is None else "(" + ", ".join(map(str, (rows, *shape))) + ")"
@@ -88,8 +99,22 @@ def check_value(kernel: KernelDeclaration, name: str, value: Any, rows: int | No
     return value
 
 
-def check_stretches(kernel: KernelDeclaration, varying: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Values of parameters that are constant over each of ``count`` stretches between edges.
+def check_recordings(kernel: KernelDeclaration, name: str, value: Any, count: int | None, shape: Shape | None) -> Any:
+    """As `check_value`, but the values of R recordings may have a row each, (R, count)."""
+    value = as_float64(name, units.parameter(kernel, name, value))
+    for row in np.atleast_2d(value):
+        check_value(kernel, name, row, count, shape)
+    return value
+
+
+# What checks the values of one parameter: `check_value`, or `check_recordings`.
+Check: TypeAlias = Callable[[KernelDeclaration, str, Any, int | None, Shape | None], Any]
+
+
+def check_stretches(
+    kernel: KernelDeclaration, varying: Mapping[str, Any], count: int, check: Check = check_value
+) -> dict[str, Any]:
+    """Values of parameters that are constant over each of ``count`` stretches between edges; ``check`` checks them.
 
     Raises:
         TypeError, ValueError: names or values that make no sense, or those of T, which the concentrations are.
@@ -98,15 +123,18 @@ def check_stretches(kernel: KernelDeclaration, varying: Mapping[str, Any], count
     for name in names:
         if kernel.bare(name) == "T":
             raise ValueError(f"Argument `varying` must not have `{name}`, as the concentrations are given, but has.")
-    return {name: check_value(kernel, name, varying[name], count, ()) for name in names}
+    return {name: check(kernel, name, varying[name], count, ()) for name in names}
 
 
-def bind_pieces(kernel: KernelDeclaration, varying: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The edges in ms and the values of parameters that are constant between edges.
+def bind_pieces(
+    kernel: KernelDeclaration, varying: Mapping[str, Any], check: Check = check_value
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The edges in ms and the values of parameters that are constant between edges; ``check`` checks the values.
 
     Raises:
         TypeError, ValueError: names, edges or values that make no sense.
     """
+    check_mapping(varying)
     edges, values = {}, {}
     for name in check_names(kernel, varying):
         if isinstance(kernel.input, StartsPulse) and kernel.bare(name) == "T":
@@ -122,7 +150,7 @@ def bind_pieces(kernel: KernelDeclaration, varying: Mapping[str, Any]) -> tuple[
         if np.ndim(own) != 1 or len(own) < 2:
             raise ValueError(f"The edges of `{name}` must have shape (E + 1,), but have shape {np.shape(own)}.")
         edges[name] = nan_if_unordered(own)
-        values[name] = check_value(kernel, name, pair[1], len(own) - 1, ())
+        values[name] = check(kernel, name, pair[1], len(own) - 1, ())
     return edges, values
 
 
@@ -199,6 +227,7 @@ class VaryingTrain:
     spikes: Array | None  # (T, *shape)
     values: dict[str, Array]  # (T, ...) of each parameter that varies
     bounds: dict[str, tuple[Array, Array]]
+    highest_weight: Array  # of all weights, but 1 at least; where these are traced 1
     dt: Array
     given_dt: Any  # ms, checked
     state: AnyState
@@ -225,10 +254,7 @@ def bind_varying_train(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
     """
-    if not isinstance(varying, Mapping):
-        raise TypeError(
-            f"Argument `varying` must be a dict of names and values, as in {{'V': values}}, but is {describe(varying)}."
-        )
+    check_mapping(varying)
     names = check_names(kernel, varying)
     weighted = check_weighted(kernel, check_flag("weighted", weighted), names)
     T_varies = transmitter_varies(kernel, names)
@@ -264,11 +290,14 @@ def bind_varying_train(
         state = kernel.rest_state(begins, shape, float_dtype(dtype))
     state = kind.nan_if_invalid_state(state, begins, True if plain is None else plain)
     wanted = state[0].dtype
+    known = concrete_value(plain) if weighted else None
+    highest = 1.0 if known is None or not known.size else max(1.0, float(known.max()))
     return VaryingTrain(
         params=jax.tree.map(partial(as_array, dtype=wanted), begins),
         spikes=train,
         values={name: as_array(value, wanted) for name, value in values.items()},
         bounds=bounds(kernel, values, wanted),
+        highest_weight=as_array(highest, wanted),
         dt=as_array(dt, wanted),
         given_dt=dt,
         state=state,
@@ -279,6 +308,7 @@ def bind_varying_train(
     )
 
 
+@fields.described
 class WeightedState(NamedTuple):
     """The state of a run with ``weighted=True``, which a later one may start from."""
 

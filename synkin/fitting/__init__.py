@@ -55,6 +55,7 @@ def fit(
     offset: bool | float | str = False,
     onset: bool | float | str = False,
     weights: ArrayLike | None = None,
+    varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
     delay: float = 0.0,
@@ -78,7 +79,7 @@ def fit(
         params: the kernel's ``Params``, scalars: free parameters start there, all others are held there.
         spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording. For a receptor also
             `synkin.Jumps`, a concentration between edges as in `synkin.concentration_jumps`, one for each recording or
-            one for all.
+            one for all, also with a voltage or other parameters that change at its edges.
         times: (M,) ms, increasing, evenly spaced or not; or (R, M), or a list of R arrays of any lengths, if each
             recording has its own; or a `Recording`, in place of ``times``, ``trace`` and ``unit``.
         trace: (M,) or, for R recordings at the same times, (R, M): a conductance, current or voltage in any unit.
@@ -94,7 +95,11 @@ def fit(
             scale. It is sought around 0, up to about twice the width of the response and at least up to 6 ms. If the
             kernel jumps at a spike, as `synkin.expon` does, all onsets within one sample interval give the same curve,
             and the result is the middle of that interval.
-        weights: (K,) or (R, K) mS, as ``spike_times``, for the linear kernels; 1 each by default.
+        weights: (K,) or (R, K), as ``spike_times``, 1 each by default: in mS for the linear kernels; for a receptor the
+            heights of its pulses in units of T, 0 or more.
+        varying: parameters that vary beside spikes, by name, as in ``{"V": (edges, values)}`` of `synkin.respond`:
+            edges (E + 1,) ms, and values (E,), or (R, E), a row for each recording. Onset and delay do not shift these
+            edges. For a protocol give the values to `synkin.Jumps`, all of whose edges are shifted.
         sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
             count. The size of the errors is estimated from the residuals, and ``noise`` is that of a sample with an
             average ``sigma``.
@@ -157,6 +162,7 @@ def fit(
             free=free,
             held={"scale": scale, "offset": offset, "onset": onset},
             weights=weights,
+            varying=varying,
             sigma=sigma,
             tie=tie,
             delay=delay,

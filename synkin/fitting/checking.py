@@ -1,6 +1,6 @@
 """The arguments of a fit, checked and turned into a `Problem`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ def as_problem(
     delay: ArrayLike = 0.0,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
+    varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> Problem:
     """The problem that the arguments of `synkin.fit` pose.
 
@@ -44,13 +45,15 @@ def as_problem(
     check_kernel(kernel)
     params = units.params(kernel, params)
     jumps = isinstance(spike_times, Jumps)
+    weighted = weights is not None and not kernel.input.takes_weights
     if isinstance(spike_times, Jumps):
-        spike_times, weights = samples.as_protocol(kernel, spike_times, weights)
+        spike_times, weights, varies = samples.as_protocol(kernel, spike_times, weights, varying)
     else:
         spike_times, weights = (
             units.strip_unit("spike_times", spike_times, "ms"),
-            units.strip_unit("weights", weights, "mS"),
+            units.strip_unit("weights", weights, kernel.input.unit),
         )
+        varies = samples.as_pieces(kernel, varying)
     trace, own_unit = samples.split_unit(trace)
     check_params(params, (), kernel)
     kernel.input.check_overlap(overlap)
@@ -66,11 +69,12 @@ def as_problem(
         if weights is not None:
             weights = as_float64("weights", weights)
             kernel.input.check_weights(weights, spike_times.shape)
+    samples.check_varying(varies, len(trace), is_single)
     sent, weights = samples.in_order_of_time(spike_times, np.ones_like(spike_times) if weights is None else weights)
     spike_times = sent + delay
-    free = _check_free(kernel, params, free)
+    free = _check_free(kernel, params, free, varies)
     values = {name: _as_held(name, value) for name, value in held.items()}
-    ties = _as_ties(kernel, params, free, tie)
+    ties = _as_ties(kernel, params, free, varies, tie)
     own = tuple(name for name, value in values.items() if value is None)
     shared = tuple(name for name in own if isinstance(held[name], str))
     present = np.isfinite(trace)
@@ -100,10 +104,14 @@ def as_problem(
         held={name: value for name, value in values.items() if value is not None},
         lower=np.repeat(lower, repeats),
         upper=np.repeat(upper, repeats),
+        weighted=weighted,
+        varying=varies,
     )
 
 
-def _check_free(kernel: Kernel, params: NamedTuple, free: str | Sequence[str]) -> tuple[str, ...]:
+def _check_free(
+    kernel: Kernel, params: NamedTuple, free: str | Sequence[str], varying: Container[str]
+) -> tuple[str, ...]:
     listed, name = ", ".join(params._fields), kernel.name
     if not isinstance(free, str | Sequence):
         raise TypeError(
@@ -116,6 +124,8 @@ def _check_free(kernel: Kernel, params: NamedTuple, free: str | Sequence[str]) -
     for parameter in free:
         if parameter not in params._fields:
             raise ValueError(f"Argument `free` must name parameters of {name} ({listed}), but has {parameter!r}.")
+        if parameter in varying:
+            raise ValueError(f"Argument `free` must not name `{parameter}`, which varies: its values are given.")
         if not kernel.parameters[parameter].signed and getattr(params, parameter) <= 0:
             raise ValueError(
                 f"Parameter `{parameter}` must be positive to be fitted, but starts at {getattr(params, parameter)}."
@@ -149,7 +159,11 @@ def _as_delay(value: object) -> float:
 
 
 def _as_ties(
-    kernel: Kernel, params: NamedTuple, free: tuple[str, ...], tie: Mapping[str, str] | None
+    kernel: Kernel,
+    params: NamedTuple,
+    free: tuple[str, ...],
+    varying: Container[str],
+    tie: Mapping[str, str] | None,
 ) -> tuple[tuple[str, str], ...]:
     """Each tied parameter with the free parameter whose value it has."""
     if tie is None:
@@ -157,8 +171,9 @@ def _as_ties(
     if not isinstance(tie, Mapping):
         raise TypeError(f"Argument `tie` must be a dict from a parameter to a free one, but is {describe(tie)}.")
     for name, other in tie.items():
-        if name not in params._fields or name in free:
-            those = ", ".join(field for field in params._fields if field not in free) or "none left"
+        held = [field for field in params._fields if field not in free and field not in varying]
+        if name not in held:
+            those = ", ".join(held) or "none left"
             raise ValueError(
                 f"Argument `tie` must tie parameters of {kernel.name} that are not free ({those}), but has {name!r}."
             )

@@ -35,6 +35,11 @@ def interval(best: float, ends: tuple[float, float]) -> str:
     return f"{low} to {high}" if low and high else f"{low} or more" if low else f"{high} or less"
 
 
+def spread(values: np.ndarray) -> str:
+    """Such as "-60 to 40", the lowest and the highest of several values, or "-60" where all are equal."""
+    return " to ".join(f"{value:.5g}" for value in np.unique([values.min(), values.max()]))
+
+
 def percent(fraction: float) -> str:
     """Such as "33 %", "97.8 %" or "99.98 %": two digits of the fraction, or of its distance from 1 if that is less."""
     short = 100 * min(abs(fraction), abs(1 - fraction))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,15 @@ from synkin.runs.events import respond
 from synkin.runs.protocol import concentration_jumps
 
 _Result = TypeVar("_Result")
+
+
+class _Rows(NamedTuple):
+    """What evoked the response in each row, and when it is sampled; without the first axis, in one row."""
+
+    spike_times: Array  # (rows, K) ms
+    weights: Array  # (rows, K)
+    varying: dict[str, tuple[Array, Array]]  # edges (rows, E + 1) ms and values (rows, E) of each parameter that varies
+    times: Array  # (rows, M) ms
 
 
 class Curve(NamedTuple):
@@ -48,12 +57,12 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
         g, (R, M), and its derivatives with respect to the parameters' coordinates and onset, (R, M, P + 1).
     """
     recordings, samples = problem.trace.shape
-    # Recordings with the same spikes and sample times have the same g, which is computed once.
+    # Recordings of which all is the same have the same g, which is computed once.
     shifted = "onset" in problem.own and "onset" not in problem.shared
-    one = not shifted and problem.spike_times.ndim == problem.times.ndim == 1
+    one = not shifted and all(a.ndim == 1 for a in jax.tree.leaves(_given(problem)))
     rows = 1 if one else recordings
     points = np.column_stack([np.tile(parameters, (rows, 1)), onset[:rows]])
-    g, slope = _respond(problem.form, problem.params, points, *_rows(problem, rows))
+    g, slope = _respond(problem.form, problem.params, points, _rows(problem, rows))
     shape = recordings, samples
     return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
 
@@ -76,7 +85,7 @@ def sums_of_squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray
         problem.params,
         parameters,
         onsets.T,
-        *_rows(problem, recordings),
+        _rows(problem, recordings),
         problem.trace,
         problem.present,
         problem.importance,
@@ -95,7 +104,7 @@ def conductance_of_parts(problem: Problem, parameters: np.ndarray, onset: np.nda
     """
     rows = len(problem.trace)
     points = np.column_stack([np.tile(parameters, (rows, 1)), onset])
-    return np.asarray(_conductance_of_parts(problem.form, problem.params, points, *_rows(problem, rows)))
+    return np.asarray(_conductance_of_parts(problem.form, problem.params, points, _rows(problem, rows)))
 
 
 def qr_factors(problem: Problem, columns: np.ndarray) -> np.ndarray:
@@ -126,40 +135,42 @@ def stacked(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
     return matrix.reshape(blocks.shape[0] * blocks.shape[1], total)
 
 
-def _rows(problem: Problem, rows: int) -> list[np.ndarray]:
-    """Spike times, weights and sample times of each row."""
-    return [np.broadcast_to(a, (rows, a.shape[-1])) for a in (problem.spike_times, problem.weights, problem.times)]
+def _given(problem: Problem) -> tuple[Any, ...]:
+    """The fields of `_Rows`, of all rows if there is one axis."""
+    return problem.spike_times, problem.weights, problem.varying, problem.times
+
+
+def _rows(problem: Problem, rows: int) -> _Rows:
+    """The `_Rows` of so many rows."""
+    return _Rows(*jax.tree.map(lambda a: np.broadcast_to(a, (rows, a.shape[-1])), _given(problem)))
 
 
 @partial(jax.jit, static_argnames="form")
-def _respond(
-    form: Form, params: NamedTuple, points: Array, spike_times: Array, weights: Array, times: Array
-) -> tuple[Array, Array]:
+def _respond(form: Form, params: NamedTuple, points: Array, rows: _Rows) -> tuple[Array, Array]:
     """g (rows, M) and its derivatives (rows, M, P + 1) at ``points`` (rows, P + 1): free parameters and onset."""
 
-    def row(point: Array, *given: Array) -> tuple[Array, Array]:
+    def row(point: Array, given: _Rows) -> tuple[Array, Array]:
         def g(point: Array) -> tuple[Array, Array]:
-            g = _conductance(form, params, point, *given)
+            g = _conductance(form, params, point, given)
             return g, g
 
         slope, value = jax.jacfwd(g, has_aux=True)(point)
         return value, slope
 
-    return _each(form.kernel, row, points, spike_times, weights, times)
+    return _each(form.kernel, row, points, rows)
 
 
 @partial(jax.jit, static_argnames="form")
-def _conductance_of_parts(
-    form: Form, params: NamedTuple, points: Array, spike_times: Array, weights: Array, times: Array
-) -> Array:
+def _conductance_of_parts(form: Form, params: NamedTuple, points: Array, rows: _Rows) -> Array:
     """g of each part (rows, n, M) at ``points`` (rows, P + 1): free parameters and onset."""
+    kernel = form.kernel
 
-    def row(point: Array, spike_times: Array, *given: Array) -> Array:
-        own = form.kernel.params_of(with_free(form, params, point))
-        parts = zip(form.kernel.parts, own, strict=True)
-        return jnp.stack([_response(form, part, each, spike_times + point[-1], *given) for part, each in parts])
+    def row(point: Array, given: _Rows) -> Array:
+        own = kernel.params_of(with_free(form, params, point)), kernel.values_of(given.varying)
+        parts = zip(kernel.parts, *own, strict=True)
+        return jnp.stack([_response(form, part, p, point[-1], given._replace(varying=v)) for part, p, v in parts])
 
-    return _each(form.kernel, row, points, spike_times, weights, times)
+    return _each(kernel, row, points, rows)
 
 
 @partial(jax.jit, static_argnames="form")
@@ -168,9 +179,7 @@ def _sums_of_squares(
     params: NamedTuple,
     parameters: Array,
     onsets: Array,
-    spike_times: Array,
-    weights: Array,
-    times: Array,
+    rows: _Rows,
     trace: Array,
     present: Array,
     importance: Array,
@@ -185,11 +194,11 @@ def _sums_of_squares(
         a = jnp.where(present, a, 0.0) * root
         return a if "offset" in held else a - (a * share).sum(axis=1, keepdims=True) * share
 
-    def row(onset: Array, *given: Array) -> Array:
-        return _conductance(form, params, jnp.append(parameters, onset), *given)
+    def row(onset: Array, given: _Rows) -> Array:
+        return _conductance(form, params, jnp.append(parameters, onset), given)
 
     def sums(onset: Array) -> Array:
-        g = centred(_each(form.kernel, row, onset, spike_times, weights, times))
+        g = centred(_each(form.kernel, row, onset, rows))
         target = centred(trace - held.get("offset", 0.0))
         size = (g * g).sum(axis=1)
         best = (g * target).sum(axis=1) / jnp.where(size > 0, size, 1.0)
@@ -200,7 +209,7 @@ def _sums_of_squares(
     return jax.lax.map(sums, onsets)
 
 
-def _each(kernel: Kernel, function: Callable[..., _Result], *rows: Array) -> _Result:
+def _each(kernel: Kernel, function: Callable[..., _Result], *rows: Array | _Rows) -> _Result:
     """``function`` of each row.
 
     If the kernel is solved by matrices, rows are computed one after the other. That is faster, because each row then
@@ -217,18 +226,17 @@ def with_free(form: Form, params: NamedTuple, point: Array) -> NamedTuple:
     return params._replace(**values, **{name: values[other] for name, other in form.ties})
 
 
-def _conductance(
-    form: Form, params: NamedTuple, point: Array, spike_times: Array, weights: Array, times: Array
-) -> Array:
+def _conductance(form: Form, params: NamedTuple, point: Array, given: _Rows) -> Array:
     """g (M,) of one recording at ``point`` (P + 1,): free parameters and onset."""
-    return _response(form, form.kernel, with_free(form, params, point), spike_times + point[-1], weights, times)
+    return _response(form, form.kernel, with_free(form, params, point), point[-1], given)
 
 
-def _response(
-    form: Form, kernel: Kernel, params: NamedTuple, spike_times: Array, weights: Array, times: Array
-) -> Array:
+def _response(form: Form, kernel: Kernel, params: NamedTuple, onset: Array, given: _Rows) -> Array:
     """g (M,) of a kernel, or of a part of a sum."""
+    spike_times, weights, varying, times = given
+    spike_times = spike_times + onset
     if form.jumps:
-        return concentration_jumps(kernel, params, spike_times, weights[:-1], times, dtype=times.dtype)
-    given = weights if kernel.input.takes_weights else None
-    return respond(kernel, params, spike_times, times, weights=given, overlap=form.overlap)
+        values = {name: own for name, (_, own) in varying.items()}
+        return concentration_jumps(kernel, params, spike_times, weights[:-1], times, varying=values, dtype=times.dtype)
+    used = weights if kernel.input.takes_weights or form.weighted else None
+    return respond(kernel, params, spike_times, times, weights=used, varying=varying, overlap=form.overlap)

@@ -1,6 +1,6 @@
 """The problem that a fit solves: recordings, what is free, and the coordinates of the search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ class Form(NamedTuple):
     ties: tuple[tuple[str, str], ...]  # pairs of a parameter and the free one whose value it has
     overlap: str
     jumps: bool
+    weighted: bool
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,14 @@ class Problem:
     held: dict[str, float]  # the values of those that are not fitted
     lower: np.ndarray  # (N,)
     upper: np.ndarray  # (N,)
+    weighted: bool = False  # whether the weights are heights of a receptor's pulses, in units of T
+    # The edges and values of each parameter that varies, as given: (K + 1,) or (R, K + 1) ms, and (K,) or (R, K).
+    varying: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
     def form(self) -> Form:
         """The `Form` of this problem."""
-        return Form(self.kernel, self.free, self.logarithmic, self.ties, self.overlap, self.jumps)
+        return Form(self.kernel, self.free, self.logarithmic, self.ties, self.overlap, self.jumps, self.weighted)
 
     @property
     def names(self) -> tuple[str, ...]:

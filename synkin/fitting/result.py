@@ -17,7 +17,7 @@ from synkin.arguments.known import double_precision
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
-from synkin.fitting.formatting import aligned, rounded
+from synkin.fitting.formatting import aligned, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
 from synkin.fitting.search.optimizer import SearchResult
@@ -78,6 +78,11 @@ class Fit:
     problem: Annotated[Problem, "what was to be fitted, and what was held"]
     point: Annotated[np.ndarray, "(N,) the result in the coordinates of `problem`"]
     width: Annotated[float, "the residual from which on the loss is linear; inf for 'linear'", "trace's unit"]
+
+    @property
+    def varying(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The edges (ms) and the values of each parameter that varied, by name; of a protocol the edges are its own."""
+        return self.problem.varying
 
     def predict(self, times: ArrayLike) -> np.ndarray:
         """The curve at other times.
@@ -201,6 +206,9 @@ class Fit:
             if name in self.free:
                 label = name if np.ndim(value) == 0 else f"{name} (median of {len(value)})"
                 rows.append((label, *rounded(np.median(value), np.median(self.stderr[name])), unit_of[name]))
+            elif name in self.varying:
+                _, values = self.varying[name]
+                rows.append((name, spread(values), "varies", unit_of[name]))
             elif name in tied:
                 rows.append((name, f"{value:.5g}", f"= {tied[name]}", unit_of[name]))
             elif name in self.params._fields or np.any(value != OWN[name]):

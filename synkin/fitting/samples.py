@@ -1,7 +1,7 @@
 """Checks of a recording and of what evoked it: samples, their errors, spike times, protocols of concentrations."""
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -9,10 +9,13 @@ from jax.typing import ArrayLike
 from synkin.arguments import units
 from synkin.arguments.numbers import as_float64, check_concentration
 from synkin.arguments.times import check_in_order, check_increasing, check_times
+from synkin.arguments.varying import bind_pieces, check_recordings, check_stretches
 from synkin.declaring.kernel import Kernel
 from synkin.runs.protocol import Jumps
 
 _Value = TypeVar("_Value")
+# The edges in ms, (K + 1,) or (R, K + 1), and the values between them, (K,) or (R, K), of each parameter that varies.
+Varying: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def as_samples(
@@ -155,12 +158,21 @@ def check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, recor
             )
 
 
-def as_protocol(kernel: Kernel, given: Jumps, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    """The edges of a protocol in ms, and the concentration in mM after each edge: 0 after the last one.
+def as_protocol(
+    kernel: Kernel, given: Jumps, weights: ArrayLike | None, varying: Mapping[str, Any] | None
+) -> tuple[np.ndarray, np.ndarray, Varying]:
+    """The edges of a protocol in ms, the concentration in mM after each edge, 0 after the last one, and what varies.
 
     Raises:
-        TypeError, ValueError: a kernel that takes no concentration, or arrays that do not fit.
+        TypeError, ValueError: a kernel that takes no concentration, arrays that do not fit, or values of parameters
+            beside the protocol, which are to be in it.
     """
+    if varying:
+        name = next(iter(varying))
+        raise ValueError(
+            "Argument `varying` goes with spike times, but came with a protocol: give the values in it, as in "
+            f"synkin.Jumps(edges, concentrations, {name}=values)."
+        )
     if kernel.input.takes_weights or weights is not None:
         raise ValueError(
             "Argument `spike_times` must be spike times for a linear kernel, or where there are weights, but is a "
@@ -181,7 +193,28 @@ def as_protocol(kernel: Kernel, given: Jumps, weights: ArrayLike | None) -> tupl
         )
     if edges.ndim != after.ndim:  # one of the two serves all recordings
         edges, after = np.broadcast_arrays(edges, after)
-    return edges, after
+    values = check_stretches(kernel, given.varying, concentrations.shape[-1], check_recordings)
+    return edges, after, {name: (edges, own) for name, own in values.items()}
+
+
+def as_pieces(kernel: Kernel, varying: Mapping[str, Any] | None) -> Varying:
+    """What varies beside spikes.
+
+    Raises:
+        TypeError, ValueError: names, edges or values that make no sense.
+    """
+    edges, values = bind_pieces(kernel, varying or {}, check_recordings)
+    return {name: (as_float64("edges", edges[name]), own) for name, own in values.items()}
+
+
+def check_varying(varying: Varying, recordings: int, is_single: bool) -> None:
+    """Check that there is one row of values, or one for each recording.
+
+    Raises:
+        ValueError: another number of rows.
+    """
+    for name, (_, values) in varying.items():
+        _check_rows(name, values, "K", recordings, is_single)
 
 
 def check_edges(

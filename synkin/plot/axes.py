@@ -18,6 +18,9 @@ Color: TypeAlias = str | tuple[float, float, float, float]
 # A legend in one line above the axes, at the right, where there is no title.
 LEGEND_ON_TOP = {"frameon": False, "loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3, "borderaxespad": 0.1}
 
+# The height of small Axes above others, in inches, with what is free below.
+PANEL = 0.7
+
 
 def one_axes(ax: Axes | None) -> Axes:
     """``ax``; by default the Axes of a new pyplot figure."""
@@ -58,6 +61,19 @@ def several_axes(
         number = {2: "two", 3: "three"}[count]
         raise ValueError(f"Argument `ax` must be {number} Axes, for {what}, but is {ax!r:.60}.")
     return ax
+
+
+def panel_above(ax: Axes, i: int) -> Axes:
+    """The ``i``-th of small Axes above ``ax``, which share its time: `PANEL` inches each, however large ``ax`` is."""
+    transforms = matplotlib("matplotlib.transforms")
+    inches_above = ax.figure.dpi_scale_trans + transforms.ScaledTranslation(0, 1, ax.transAxes)
+    place = transforms.blended_transform_factory(ax.transAxes, inches_above)
+    panel = ax.inset_axes((0, PANEL * (i + 0.25), 1, 0.75 * PANEL), transform=place, sharex=ax)
+    panel.tick_params(labelbottom=False)
+    panel.yaxis.label.set(rotation=0, ha="right", va="center")
+    panel.yaxis.labelpad = 8
+    remove_frame(panel)
+    return panel
 
 
 def label_axes(ax: Axes) -> None:

@@ -12,11 +12,13 @@ from synkin.arguments.times import check_dt
 from synkin.declaring.kernel import Kernel
 from synkin.plot.axes import (
     LEGEND_ON_TOP,
+    PANEL,
     colors_of,
     label_axes,
     label_recording,
     leave_room_above,
     one_axes,
+    panel_above,
     set_limits,
     several_axes,
 )
@@ -247,8 +249,8 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
 def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[Axes, Axes]:
     """Draw a recording with the curve that was fitted to it, and below it the residuals.
 
-    Several recordings are drawn faintly, with their mean on top; recordings of concentration jumps each have a colour
-    of their own.
+    Several recordings are drawn faintly, with their mean on top. Recordings of concentration jumps, or at voltages that
+    differ, each have a colour of their own. A parameter that varies is drawn above the recording, on Axes of its own.
 
     Args:
         result: what `synkin.fit` returned.
@@ -261,7 +263,8 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
     """
-    above, below = several_axes(ax, "recording and residuals", (7, 5), (3, 1))
+    size = (7, 5 + PANEL * len(result.varying))
+    above, below = several_axes(ax, "recording and residuals", size, (3, 1))
     curves = [np.atleast_2d(a) for a in (result.trace, result.predicted, result.residuals)]
     recordings = len(curves[0])
     thin = 0.5 if result.times.shape[-1] > _DENSE else 1.0
@@ -271,11 +274,14 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
         (below, curves[2], GREY, BLACK, None),
     ]
     concentrations = None if result.concentrations is None else np.atleast_2d(result.concentrations)
+    differ = concentrations is not None or any(values.ndim == 2 for _, values in result.varying.values())
+    differ = differ and recordings <= len(COLORS)  # a mean over concentrations has no meaning
     for axes, rows, color, strong, label in drawn:
-        if concentrations is not None and recordings <= len(COLORS):  # a mean over concentrations has no meaning
-            for row, own, level in zip(rows, colors_of(recordings), _highest(concentrations, recordings), strict=True):
+        if differ:
+            every = np.broadcast_to(result.times, rows.shape)
+            for *row, own, level in zip(every, rows, colors_of(recordings), _levels(result, recordings), strict=True):
                 faint, name = (1.0, level) if label == "fit" else (0.4, None)
-                axes.plot(result.times, row, color=own, linewidth=2 * thin * faint, alpha=faint, label=name)
+                axes.plot(*row, color=own, linewidth=2 * thin * faint, alpha=faint, label=name)
             continue
         if recordings == 1:
             times = np.ravel(result.times)
@@ -291,7 +297,12 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
         label = f"{label}, mean of {recordings}" if label else None
         axes.plot(result.times, mean_sweep(rows), color=strong, linewidth=2 * thin, label=label)
     below.axhline(0.0, color=VERMILION, linewidth=1)
-    events = np.atleast_2d(np.atleast_2d(result.spike_times) + np.reshape(result.onset, (-1, 1)) + result.delay)
+    shift = np.reshape(result.onset, (-1, 1)) + result.delay
+    events = np.atleast_2d(np.atleast_2d(result.spike_times) + shift)
+    for i, (name, (edges, values)) in enumerate(result.varying.items()):
+        panel = panel_above(above, i)
+        _draw_varying(panel, edges if concentrations is None else edges + shift, values, result.times, differ)
+        label_recording(panel, result.problem.units[name], name)
     if concentrations is not None:
         _shade(above, events, concentrations)
     else:
@@ -343,9 +354,30 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
     return ax
 
 
-def _highest(concentrations: np.ndarray, recordings: int) -> list[str]:
-    """The names of the recordings: their highest concentrations."""
-    return [f"{level:.3g} mM" for level in np.broadcast_to(concentrations.max(axis=1), recordings)]
+def _levels(result: Fit, recordings: int) -> list[str]:
+    """The names of the recordings: their highest concentrations, and the last values of what varies between them."""
+    units = result.problem.units
+    given = {} if result.concentrations is None else {"{:.3g} mM": np.atleast_2d(result.concentrations).max(axis=1)}
+    given |= {
+        f"{name} {{:.3g}} {units[name]}": values[:, -1]
+        for name, (_, values) in result.varying.items()
+        if values.ndim == 2
+    }
+    columns = [[*map(text.format, np.broadcast_to(levels, recordings))] for text, levels in given.items()]
+    return [", ".join(row) for row in zip(*columns, strict=True)]
+
+
+def _draw_varying(ax: Axes, edges: np.ndarray, values: np.ndarray, times: np.ndarray, differ: bool) -> None:
+    """Draw values that are constant between edges, the first and the last going on to the ends of the recording."""
+    count = max(len(np.atleast_2d(edges)), len(np.atleast_2d(values)))
+    for row, own, color in zip(
+        np.broadcast_to(edges, (count, edges.shape[-1])),
+        np.broadcast_to(values, (count, values.shape[-1])),
+        colors_of(count) if differ and values.ndim == 2 else [GREY] * count,
+        strict=True,
+    ):
+        ends = np.clip([-np.inf, *row[1:-1], np.inf], times.min(), times.max())
+        ax.stairs(own, ends, baseline=None, color=color, linewidth=1.5)
 
 
 def _shade(ax: Axes, edges: np.ndarray, concentrations: np.ndarray) -> None:

@@ -63,7 +63,8 @@ def simulate(
         weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
             A weight of 0 is no spike; "restart" replaces the pulse before, its height too. The final state is then a
             pair, the state and the height of its pulses.
-        state: the kernel's ``State`` to start from, of shape ``shape``; by default at rest, at the values of row 0.
+        state: the kernel's ``State`` to start from, of shape ``shape``; by default that of ``kernel.init``, at the values
+            of row 0.
         t0: time of the first step's start in ms. No kernel here needs it.
         method: "exp_euler" (brainpy.state's scheme, and the default where there is one; its pulses last whole steps, so
             that the derivative with respect to T_dur is 0) or "exact".
@@ -106,10 +107,7 @@ def simulate(
     assert spikes is not None
     given = bind_train(kernel, params, spikes, dt, state=state, t0=t0, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
-    if isinstance(checkpoint, bool | np.bool_):
-        block = math.isqrt(len(given.spikes) - 1) + 1 if checkpoint and len(given.spikes) else None
-    else:
-        block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
+    block = _block_length(checkpoint, len(given.spikes))
     arrays = (given.params, given.spikes, given.dt, given.state)
     options = (kernel.solved_by(method), overlap, block, parallel, given.at_rest)
     if readout is None:
@@ -155,17 +153,14 @@ def _simulate_varying(
     )
     if given.spikes is not None:
         warn_of_rounding(kernel, given.params, given.given_dt, method)
-    if isinstance(checkpoint, bool | np.bool_):
-        block = varying_runs.block_length(checkpoint, given.rows)
-    else:
-        block = check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
-    arrays = (given.params, given.spikes, given.values, given.bounds, given.dt, given.state, given.weight)
+    ranges = given.bounds, given.highest_weight
+    arrays = (given.params, given.spikes, given.values, *ranges, given.dt, given.state, given.weight)
     options = {
         "names": tuple(varying),
         "weighted": bool(weighted),
         "method": kernel.solved_by(method),
         "overlap": overlap,
-        "checkpoint": block,
+        "checkpoint": _block_length(checkpoint, given.rows),
         "at_rest": given.at_rest,
     }
     if readout is None:
@@ -182,6 +177,13 @@ def _simulate_varying(
         final, weight, kept = program.compiled_varying(kernel, *arrays, constants, **options)
         kept = jax.tree.unflatten(structure, kept)
     return (WeightedState(final, weight) if weighted else final), kept
+
+
+def _block_length(checkpoint: bool | int, total: int) -> int | None:
+    """The number of steps in a block, of which a gradient keeps only the start; None for no blocks."""
+    if not isinstance(checkpoint, bool | np.bool_):
+        return check_whole("checkpoint", checkpoint, "True, False or a whole number of steps")
+    return math.isqrt(total - 1) + 1 if checkpoint and total else None
 
 
 def _read_quantity(readout: Callable[[AnyState, Array], Pytree], state: AnyState, g: Array) -> Pytree:

@@ -26,12 +26,33 @@ from synkin.solving.propagators.equations import Variables
 _MOST_DISTINCT = 16
 
 
-@fields.described
-class Jumps(NamedTuple):
-    """A concentration that is constant between edges, for `synkin.fit` in place of spike times."""
+class _Protocol(NamedTuple):
+    """The fields of `Jumps`."""
 
     edges: Annotated[ArrayLike, "(K + 1,) in the order of time; or (R, K + 1), a row for each recording", "ms"]
     concentrations: Annotated[ArrayLike, "(K,) each between two edges; or (R, K)", "mM"]
+    varying: Annotated[Mapping[str, ArrayLike], "values of each parameter that varies: (K,) or (R, K), in its unit"]
+
+
+@fields.described
+class Jumps(_Protocol):
+    """Concentrations, and other parameters, that are constant between edges: for `synkin.fit` in place of spike times.
+
+    ``Jumps(edges, concentrations, V=values)`` is a protocol in which the voltage changes at the same edges. Before the
+    first edge the receptor is at rest at the first values; after the last edge there is no transmitter, and the other
+    parameters keep their last values. ``varying={"V": values}`` says the same.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        edges: ArrayLike,
+        concentrations: ArrayLike,
+        varying: Mapping[str, ArrayLike] | None = None,
+        **values: ArrayLike,
+    ) -> Jumps:
+        return super().__new__(cls, edges, concentrations, {**(varying or {}), **values})
 
 
 def concentration_jumps(
@@ -57,8 +78,8 @@ def concentration_jumps(
         edges: (K + 1,) ms, in the order of time.
         concentrations: (K,) mM, each between two edges.
         times: (M,) ms, in any order.
-        varying: parameters that are constant between edges, too, by name, as in ``{"V": voltages}``, each (K,). The
-            first value is there before the first edge, the last one stays after the last.
+        varying: parameters that are constant between edges, too, by name, as in ``{"V": voltages}``, each (K,). Before
+            the first edge the receptor is at rest at the first value; the last value stays after the last edge.
         state: the kernel's ``State`` of shape () at the first edge, before which there may be no sample then; by
             default at rest. A pulse that is under way in it has no meaning.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.

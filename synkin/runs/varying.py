@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.solving import loops
 from synkin.solving.carry import with_weight
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.propagators import parameter_tables
 from synkin.solving.step_of_carry import take_step
 from synkin.solving.stepper import carry_from_state, make_stepper
 from synkin.solving.varying import Bounds
@@ -29,6 +29,7 @@ def run(
     spikes: Array | None,
     values: Mapping[str, Array],
     bounds: Mapping[str, Bounds],
+    highest_weight: Array | None,
     dt: Array,
     state: AnyState,
     weight: Array | None,
@@ -49,6 +50,7 @@ def run(
         spikes: (T, *shape), or None where T varies.
         values: of each parameter that varies, (T, ...).
         bounds: the lowest and highest value of those of which that is known.
+        highest_weight: of ``spikes``, where these are weights.
         state: at the start.
         weight: the height of the pulses that are under way in it; None for 1.
         constants: what the readout closes over.
@@ -56,13 +58,25 @@ def run(
         checkpoint: steps a block, of which a gradient keeps only the start; None for no blocks.
         at_rest: whether no pulse is under way.
     """
+    rows = (spikes, dict(values))
+    total = len(jax.tree.leaves(rows)[0])
+    if total * state[0].size < parameter_tables.ROWS:  # fewer steps than a table has rows
+        bounds, highest_weight = {}, None
     ready = make_stepper(
-        kernel, params, dt, method, overlap, state[0].dtype, varying=names, bounds=bounds, weighted=weighted
+        kernel,
+        params,
+        dt,
+        method,
+        overlap,
+        state[0].dtype,
+        varying=names,
+        bounds=bounds,
+        weighted=weighted,
+        highest_weight=highest_weight,
     )
     carry = carry_from_state(ready, state, at_rest=at_rest)
     if weight is not None:
         carry = with_weight(carry, weight)
-    rows = (spikes, dict(values))
 
     def body(carry: Any, row: tuple[Array | None, dict[str, Array]]) -> tuple[Any, Any]:
         carry, g = take_step(ready, carry, *row)
@@ -72,7 +86,6 @@ def run(
         return jax.lax.scan(body, carry, rows)
 
     carry = loops.match_varying(carry, (ready, carry, rows))
-    total = len(jax.tree.leaves(rows)[0])
     whole: Callable[..., Any] = block if checkpoint is None else jax.checkpoint(block, prevent_cse=False)
     carry, kept = loops.in_blocks(whole, carry, rows, total, min(checkpoint or total, total))
     return ready.state(carry), carry.weight, kept
@@ -84,8 +97,3 @@ def compiled(readout: Program | None) -> Any:
 
 
 keeps_g = compiled(None)
-
-
-def block_length(checkpoint: Any, total: int) -> int | None:
-    """Steps a block where ``checkpoint`` is True: the root of their number."""
-    return math.isqrt(max(total - 1, 0)) + 1 if checkpoint and total else None

@@ -17,6 +17,7 @@ from synkin.solving.propagators import gate_tables
 from synkin.solving.propagators.equations import output_weights
 from synkin.solving.propagators.gate_rates import Rates, gate_rates
 from synkin.solving.propagators.of_kernel import Propagator, Stretches, exact_propagator, exp_euler_propagator
+from synkin.solving.propagators.parameter_tables import ParameterTable
 
 
 class StepKind(NamedTuple):
@@ -26,23 +27,11 @@ class StepKind(NamedTuple):
     gate: gate_tables.GateTable | None  # None without a gate, or where each step computes the integrals itself
 
 
-class PropagatorTable(NamedTuple):
-    """What a step does to the variables as a function of a parameter, see `synkin.solving.propagator_table`.
-
-    The rows lie at equal distances of ``u = p`` or, where p cannot be negative, of ``u = p / (p + scale)``.
-    """
-
-    rows: Array  # (kinds of steps * rows, 2, n, n + 1): the changes of n variables, and their slopes per row
-    start: Array  # u of the first row
-    distance: Array  # of u between two rows
-    scale: Array | None
-
-
 class VaryingParams(NamedTuple):
     """What a step needs besides the values of the parameters that vary, see `synkin.solving.varying`."""
 
     params: AnyParams  # arrays; those that vary are replaced in each step
-    table: PropagatorTable | None
+    table: ParameterTable | None
 
 
 class StepCoefficients(NamedTuple):
@@ -59,7 +48,7 @@ class StepCoefficients(NamedTuple):
     table_range: gate_tables.TableRange | None  # the range of a gate's tables; None where there are none
     leaves_table: Array | None  # whether a run may leave that range, bool; None if unknown, so that each step looks
     output_weights: AnyParams  # see `synkin.solving.propagators.equations.output_weights`
-    varying: "VaryingParams | None" = None  # where parameters vary from step to step
+    varying: VaryingParams | None = None  # where parameters vary from step to step
 
 
 def compute(kernel: Kernel, params: AnyParams, dt: Array, method: str, *, single_step: bool) -> StepCoefficients:
@@ -81,7 +70,7 @@ def compute(kernel: Kernel, params: AnyParams, dt: Array, method: str, *, single
         table = gate_tables.table_of_held_x(gate_rates(kernel, params), dt) if kernel.structure.gated else None
         whole = StepKind(exp_euler_propagator(kernel, params, dt, with_transmitter=True), table)
         resting = StepKind(exp_euler_propagator(kernel, params, dt, with_transmitter=False), None)
-        return _without_pulses(dt, whole, weights)._replace(pulse=pulse, resting=resting)
+        return without_pulses(dt, whole, weights)._replace(pulse=pulse, resting=resting)
     stretches: list[Stretches] = [[(dt, True)], [(pulse.last, True), (dt - pulse.last, False)], [(dt, False)]]
     propagators = [exact_propagator(kernel, params, each) for each in stretches]
     rates = table_range = None
@@ -92,7 +81,7 @@ def compute(kernel: Kernel, params: AnyParams, dt: Array, method: str, *, single
             on = [dt, pulse.last, jnp.zeros_like(dt)]
             tables[:], table_range = gate_tables.tables(rates, dt, on, params.T_dur)
     whole, last, resting = (StepKind(*kind) for kind in zip(propagators, tables, strict=True))
-    coefs = _without_pulses(dt, whole, weights)
+    coefs = without_pulses(dt, whole, weights)
     return coefs._replace(pulse=pulse, last=last, resting=resting, gate_rates=rates, table_range=table_range)
 
 
@@ -152,11 +141,11 @@ def _where_spikes_add(
         propagator = exact_propagator(kernel, params, [(dt, False)])
         if rates is not None and not single_step:
             (table,), table_range = gate_tables.tables(rates, dt, [jnp.zeros_like(dt)], None)
-    coefs = _without_pulses(dt, StepKind(propagator, table), weights)
+    coefs = without_pulses(dt, StepKind(propagator, table), weights)
     return coefs._replace(gate_rates=rates, table_range=table_range)
 
 
-def _without_pulses(dt: Array, whole: StepKind, weights: AnyParams) -> StepCoefficients:
+def without_pulses(dt: Array, whole: StepKind, weights: AnyParams) -> StepCoefficients:
     """The coefficients where there are no pulses."""
     return StepCoefficients(
         dt=dt,

@@ -63,22 +63,24 @@ def take_step(
         stepper, carry, spike: see there.
         values: of the parameters that vary, by name; None for a stepper without varying parameters and weights.
     """
-    parts = [*zip(stepper.parts, stepper.split(carry), strict=True)]
-    if values is None:
-        assert spike is not None
-        results = [_step(part, at, spike) for part, at in parts]
-    else:
-        each = stepper.kernel.values_of(values)
-        results = [_varying_step(*part, spike, own) for part, own in zip(parts, each, strict=True)]
-    after, gs = zip(*results, strict=True)
+    each = stepper.kernel.values_of(values or {})
+    parts = zip(stepper.parts, stepper.split(carry), each, strict=True)
+    after, gs = zip(*(_step_part(part, at, spike, own) for part, at, own in parts), strict=True)
     return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
 
 
-def _step(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
+def _step_part(stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array]) -> tuple[Carry, Array]:
     """The step of a kernel of one part."""
-    kernel = stepper.kernel
     coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
-    coefs = coefs._replace(leaves_table=carry.leaves_table)
+    if coefs.varying is not None:
+        return _varying_step(stepper, coefs, carry, spike, values)
+    assert spike is not None
+    return _step(stepper, coefs._replace(leaves_table=carry.leaves_table), carry, spike)
+
+
+def _step(stepper: Stepper, coefs: StepCoefficients, carry: Carry, spike: Array) -> tuple[Carry, Array]:
+    """The step with parameters that are those of the stepper."""
+    kernel = stepper.kernel
     y, count, drive = carry.y, carry.count, spike
     if count is not None:
         wrong = carries.nan_unless_same_grid(carry, coefs)
@@ -92,11 +94,10 @@ def _step(stepper: Stepper, carry: Carry, spike: Array) -> tuple[Carry, Array]:
 
 
 def _varying_step(
-    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array]
+    stepper: Stepper, coefs: StepCoefficients, carry: Carry, spike: Array | None, values: Mapping[str, Array]
 ) -> tuple[Carry, Array]:
-    """The same with values of the parameters that vary, or with pulses of a height each."""
+    """The step with values of the parameters that vary, or with pulses of a height each."""
     kernel = stepper.kernel
-    coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
     like = carry.y[0]
     values = {name: carries.match_state(as_array(value, like.dtype), like) for name, value in values.items()}
     y, count, weight, drive = carry.y, carry.count, carry.weight, None

@@ -363,6 +363,7 @@ def make_stepper(
     varying: tuple[str, ...] = (),
     bounds: Mapping[str, varying_steps.Bounds] | None = None,
     weighted: bool = False,
+    highest_weight: ArrayLike | None = 1.0,
 ) -> Stepper:
     """A `Stepper` of checked arguments.
 
@@ -370,6 +371,8 @@ def make_stepper(
         kernel, params, dt, method, overlap, dtype, varying, weighted: as for `stepper`.
         single_step: see `synkin.solving.coefficients.compute`.
         bounds: the lowest and highest value of each parameter that varies, of those where that is known.
+        highest_weight: up to which a scheme's steps are read from a table; where it is None, or above it, each step
+            is computed.
     """
     method = kernel.solved_by(method)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
@@ -377,18 +380,23 @@ def make_stepper(
     has_pulses = isinstance(kernel.input, StartsPulse) and not transmitter_varies(kernel, varying)
     names_of = kernel.values_of(dict.fromkeys(varying))
     bounds_of = kernel.values_of(bounds or {})
-    for i, (part, part_params) in enumerate(zip(kernel.parts, kernel.params_of(params), strict=True)):
+    every = zip(kernel.parts, kernel.params_of(params), names_of, bounds_of, strict=True)
+    for part, part_params, own_names, own_bounds in every:
         # The coefficients combine parameters of several ranks.
         ranked = carries.match_state(part_params, jnp.zeros((1,) * max(value.ndim for value in part_params), dtype))
         solved_by = part.solved_by(method)  # a part may be exact with either method
-        if not (varying or weighted):
-            ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-        else:
-            names = (*names_of[i], *("T",) * weighted)
+        names = tuple(own_names)
+        if weighted:
+            names = (*names, "T")
+            if highest_weight is not None:
+                own_bounds = {"T": (jnp.zeros((), dtype), ranked.T.max() * highest_weight)}
+        if names:
             ready = varying_steps.compute(
-                part, ranked, as_array(dt, dtype), solved_by, names, bounds_of[i], has_pulses=has_pulses
+                part, ranked, as_array(dt, dtype), solved_by, names, own_bounds, has_pulses=has_pulses
             )
-        parts.append(Stepper(part, part_params, ready, solved_by, overlap, tuple(names_of[i]), weighted))
+        else:
+            ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
+        parts.append(Stepper(part, part_params, ready, solved_by, overlap, tuple(own_names), weighted))
     if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
     return StepperOfSum(kernel, params, None, method, overlap, varying, weighted, tuple(parts), kernel.relative(params))

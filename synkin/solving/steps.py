@@ -64,7 +64,7 @@ def _step_by_count(
     if coefs.whole.gate is not None:  # "exp_euler"
         opened, closed = gate_tables.look_up(coefs.whole.gate, None, x)
     else:
-        opened, closed = integrals_of_step(rates_of(coefs), x, _stretches_of_step(coefs, count))
+        opened, closed = integrals_of_step(rates_of(coefs), x, stretches_of_step(coefs, count))
     return *after, open_gate(g, opened, closed)
 
 
@@ -80,10 +80,10 @@ def _select_propagator(coefs: StepCoefficients, count: Array | None) -> Propagat
     if count is None:
         return coefs.whole.propagator
     kinds = [kind for kind in (coefs.whole, coefs.last, coefs.last_of_carried, coefs.resting) if kind is not None]
-    return _select_by_count(count, *(kind.propagator for kind in kinds))
+    return select_by_count(count, *(kind.propagator for kind in kinds))
 
 
-def _select_by_count(count: Array, *kinds: Tree) -> Tree:
+def select_by_count(count: Array, *kinds: Tree) -> Tree:
     """Of pytrees for the kinds of steps, from the highest count to the lowest, that of a step of that count."""
 
     def select(whole: Array | None, *others: Array | None) -> Array | None:
@@ -143,7 +143,7 @@ def _step_gate_by_table_or_integrals(
 
     @jax.checkpoint  # a derivative keeps the inputs of this, and nothing for each of its nodes
     def integrate(coefs: StepCoefficients, x: Array, count: Array | None) -> tuple[Array, Array]:
-        return gate_integrals(rates_of(coefs), x, _stretches_of_step(coefs, count))
+        return gate_integrals(rates_of(coefs), x, stretches_of_step(coefs, count))
 
     outside = _is_outside_table(coefs, x, count)
     exact = jax.lax.cond(loops.any_across_batch(outside), integrate, lambda coefs, x, count: (x, x), coefs, x, count)
@@ -172,13 +172,16 @@ def _integrals_from_table(coefs: StepCoefficients, x: Array, count: Array | None
         return gate_tables.look_up(coefs.whole.gate, coefs.table_range, x)
     kinds = (coefs.whole, coefs.last, coefs.resting)
     tables = [kind.gate for kind in kinds if kind is not None and kind.gate is not None]
-    return gate_tables.look_up(_select_by_count(count, *tables), coefs.table_range, x)
+    return gate_tables.look_up(select_by_count(count, *tables), coefs.table_range, x)
 
 
-def _stretches_of_step(coefs: StepCoefficients, count: Array | None) -> Stretches:
-    """The stretches of a step of that count: first with transmitter, then without."""
+def stretches_of_step(coefs: StepCoefficients, count: Array | None, *, with_transmitter: bool = False) -> Stretches:
+    """The stretches of a step of that count: first with transmitter, then without.
+
+    Where there are no pulses ``count`` is None, and ``with_transmitter`` tells of which kind all steps are.
+    """
     if count is None:
-        return [(coefs.dt, False)]
+        return [(coefs.dt, with_transmitter)]
     last = pulse_of(coefs).last
     if coefs.carried_pulse is not None:
         last = jnp.where(count % 2 == 0, last, coefs.carried_pulse.last)

@@ -13,6 +13,7 @@ import pytest
 import synkin
 from synkin import fit, presets
 from synkin.arguments.declaration import Parameter
+from synkin.arguments.varying import WeightedState
 from synkin.declaring.reversibility import Cycle
 from synkin.schemes import SCHEMES
 
@@ -60,7 +61,7 @@ def test_every_parameter_and_variable_says_its_unit(name):
 def test_every_field_of_what_is_returned_is_described():
     carry = type(synkin.stepper(synkin.expon, synkin.expon.Params(), 0.1).init(()))
     tuples = (synkin.Measured, synkin.Events, synkin.Jumps, presets.MgBlock, presets.Preset, presets.ShortTerm)
-    for kind in (*tuples, Parameter, Cycle, carry):
+    for kind in (*tuples, Parameter, Cycle, WeightedState, carry):
         assert [name for name in kind._fields if getattr(kind, name).__doc__.startswith("Alias")] == [], kind
     for kind in (synkin.Fit, synkin.Recording, synkin.Comparison, fit.Profile, fit.Bootstrap):
         listed = kind.__doc__.partition("\nAttributes:\n")[2]

@@ -37,7 +37,12 @@ COMMANDS = [command for line in SHELL for command in re.findall(r"(?<=python -m 
 SESSIONS = [text for page in PAGES.values() for text in blocks(page, "sh") if "activate" in text]
 EXAMPLES = blocks(README, "python")
 # Pages whose examples are run, and more, by a test of their own.
-ELSEWHERE = {"networks": "networks/test_networks.py", "other_solvers": "integration/test_other_solvers.py"}
+ELSEWHERE = {
+    "models": "published/test_models.py",
+    "nmda": "published/test_models.py",
+    "networks": "networks/test_networks.py",
+    "other_solvers": "integration/test_other_solvers.py",
+}
 LONG = ("brainstate", "fitting", "own_receptors", "varying")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 # What a reader types once; what it installs may not be there.

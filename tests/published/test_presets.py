@@ -23,7 +23,9 @@ def test_preset(name, x64):
     assert isinstance(preset.params, preset.kernel.Params)
     assert float(E) == preset.E
     assert preset.source
-    _, gs = samples.simulate(preset.kernel, preset.params, np.arange(80_000) == 0, 0.005, method="exact")
+    spike = np.arange(80_000) == 0
+    inputs = spike.astype(float) if preset.kernel.input.takes_weights else spike
+    _, gs = samples.simulate(preset.kernel, preset.params, inputs, 0.005, method="exact")
     got = waveform(gs, 0.005, corner=True)
     for value, figure in zip((got.peak, got.rise, got.tau, got.width), figures, strict=True):
         assert_printed(value, figure)

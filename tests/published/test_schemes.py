@@ -219,6 +219,17 @@ def test_where_it_starts_from_matters_below_0_mV(x64):
             assert abs(other / usual - 1 - (change if V < 0 else 0)) < (0.005 if V < 0 else 0.003)
 
 
+@pytest.mark.parametrize(("name", "kernel"), [("Kampa", schemes.kampa2004), ("Vargas-Caballero", schemes.vargas2004)])
+def test_a_voltage_jump(name, kernel, page, x64):
+    """From -60 to 40 mV after a pulse; the page's samples lie 0.05 ms before the jump and 1.05 ms after it."""
+    said = re.search(rf"`vstep` .*?\b{name} ([^;\n]*)", page)[1].replace(" 1 ms later", "").replace(", 8 ms later", "")
+    times = np.concatenate([[20.0, 21.1], 20.05 + np.arange(0.0, 20.0, 0.005)])
+    given = [0.0, 1.0, 20.05, 21.0], [1.0, 0.0, 0.0], times
+    g = synkin.concentration_jumps(kernel, kernel.Params(), *given, varying={"V": [-60.0, -60.0, 40.0]})
+    for (value, half), got in zip(printed(said), (g[0], g[1], g.max()), strict=True):
+        assert abs(got - value) < half
+
+
 # Against matrix exponentials
 
 

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
-from scipy.integrate import solve_ivp
 
 import synkin
 from synkin import ampa, schemes, wang_nmda
@@ -236,30 +235,6 @@ def test_what_a_parameter_was_before_the_start_does_not_count(x64):
     np.testing.assert_allclose(g, 0.2 * np.exp(-0.18 * (at - 10)), rtol=1e-12)
     traced = jax.jit(lambda t0: synkin.respond(ampa, params, [np.inf], at, state=start, t0=t0, varying=varying))(10.0)
     np.testing.assert_allclose(traced, g, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("scale", "dt"), [(50.0, 0.1), wide(3.0, 0.1), wide(3.0, 1.0)])
-def test_wang_nmda(scale, dt, rng, x64):
-    params = wang_nmda.Params()
-    weights = np.where(rng.random((60, 1)) < 0.1, rng.random((60, 1)) * scale, 0.0)
-    y, right = np.zeros(2), []
-
-    def slopes(t, y):
-        return [-y[0] / params.tau_x, params.alpha * y[0] * (1 - y[1]) - y[1] / params.tau_s]
-
-    for row in weights:
-        y = solve_ivp(slopes, (0, dt), y, method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1] + [row[0], 0]
-        right.append(y[1])
-    ends, at = np.arange(1, 61) * dt, np.flatnonzero(weights)
-    for dtype, off in (("float64", 1e-9), ("float32", 1e-6))[: 2 if dt == 1.0 else 1]:
-        _, g = synkin.simulate(wang_nmda, params, weights, dt, method="exact", dtype=dtype)
-        close(g[:, 0], right, rtol=0, atol=off)
-    if dt != 1.0:
-        return
-    stepper = synkin.stepper(wang_nmda, params, dt, method="exact")
-    _, g = jax.lax.scan(stepper.step, stepper.init((1,)), jnp.asarray(weights))
-    close(g[:, 0], right, rtol=0, atol=1e-9)
-    close(synkin.respond(wang_nmda, params, ends[at], ends, weights=weights[at, 0]), right, rtol=0, atol=1e-9)
 
 
 def test_a_second_ligand(x64):

@@ -109,6 +109,8 @@ def _fast_noise(problem: Problem, residuals: np.ndarray) -> float:
         residuals: (R, M), NaN where they do not count.
     """
     spikes = np.isfinite(np.atleast_2d(problem.spike_times)).sum(axis=1).max()
+    if not problem.jumps:  # a parameter that changes bends the response too
+        spikes += sum(len(edges) - 2 for edges, _ in problem.varying.values())
     samples = residuals.shape[1]
     longest = max(1, int(_FAST * samples / spikes))
     distances = {min(2**k, longest) for k in range(longest.bit_length() + 1)}

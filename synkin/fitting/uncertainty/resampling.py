@@ -136,11 +136,9 @@ def _drawing_sweeps(problem: Problem, point: np.ndarray) -> _Draw:
                 columns = problem.columns_of(name)
                 for drawn, full in ((start, point), (lower, problem.lower), (upper, problem.upper)):
                     drawn[columns] = full[columns[rows]]
-        by_row = {
-            name: value[rows]
-            for name in ("spike_times", "weights", "times", "sent")
-            if (value := getattr(problem, name)).ndim == 2
-        }
+        names = ("spike_times", "weights", "times", "sent", "varying")
+        given = {name: getattr(problem, name) for name in names}
+        by_row = jax.tree.map(lambda a: a[rows] if a.ndim == 2 else a, given)
         arrays = {name: getattr(problem, name)[rows] for name in ("trace", "present", "importance")}
         return replace(problem, lower=lower, upper=upper, **by_row, **arrays), start
 

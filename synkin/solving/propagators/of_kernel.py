@@ -104,12 +104,31 @@ def _chain(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Propagato
     return Propagator((None, None), ((None, None), (drive, None)), lost)
 
 
-def _occupancies(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Propagator:
+def transition_matrix(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Array:
+    """From all states to all states over stretches of time, the resting state first; for a kernel of occupancies."""
     total: Array | None = None
     for duration, with_transmitter in stretches:
         p = markov_propagator(generator(kernel, params, with_transmitter=with_transmitter), duration)
         total = p if total is None else jnp.matmul(p, total, precision=jax.lax.Precision.HIGHEST)
     assert total is not None
+    return total
+
+
+def affine_change_over(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Array:
+    """The change of the variables, and of a last one that is 1, over stretches of time; for kernels that are affine."""
+    total: Array | None = None
+    for duration, with_transmitter in stretches:
+        change = affine_change(augmented_matrix(kernel, params, with_transmitter=with_transmitter), duration)
+        if total is None:
+            total = change
+        else:
+            total = total + change + jnp.matmul(change, total, precision=jax.lax.Precision.HIGHEST)
+    assert total is not None
+    return total
+
+
+def _occupancies(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Propagator:
+    total = transition_matrix(kernel, params, stretches)
     n = kernel.structure.size + 1  # with the resting state, which is the first
     off = {(i, j): total[..., i, j] for i in range(n) for j in range(n) if i != j}
     return Propagator(
@@ -122,14 +141,7 @@ def _occupancies(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Pro
 
 def _affine(kernel: Kernel, params: AnyParams, stretches: Stretches) -> Propagator:
     structure = kernel.structure
-    total: Array | None = None
-    for duration, with_transmitter in stretches:
-        change = affine_change(augmented_matrix(kernel, params, with_transmitter=with_transmitter), duration)
-        if total is None:
-            total = change
-        else:
-            total = total + change + jnp.matmul(change, total, precision=jax.lax.Precision.HIGHEST)
-    assert total is not None
+    total = affine_change_over(kernel, params, stretches)
     n = structure.size
     reachable = _reachable(structure.drive)
     has_source = [any(structure.source[j] and (i == j or reachable[i][j]) for j in range(n)) for i in range(n)]
