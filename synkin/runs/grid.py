@@ -63,8 +63,8 @@ def simulate(
         weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
             A weight of 0 is no spike; "restart" replaces the pulse before, its height too. The final state is then a
             pair, the state and the height of its pulses.
-        state: the kernel's ``State`` to start from, of shape ``shape``; by default that of ``kernel.init``, at the values
-            of row 0.
+        state: the kernel's ``State`` to start from, of shape ``shape``; by default that of ``kernel.init``, at the
+            values of row 0.
         t0: time of the first step's start in ms. No kernel here needs it.
         method: "exp_euler" (brainpy.state's scheme, and the default where there is one; its pulses last whole steps, so
             that the derivative with respect to T_dur is 0) or "exact".
