@@ -1,92 +1,147 @@
-"""NEURON's KINETIC of the five-state NMDA receptor, in a process of its own; where NEURON and a compiler are installed.
+"""NEURON's KINETIC of a scheme of synkin, in a process of its own; where NEURON and a compiler are installed.
 
-python -m benchmarks.neuron TRAIN.npy DT OUT.npz
+python -m benchmarks.neuron TRAIN.npy DT WAVE OUT.npz
+
+The environment variable NEURON_PYTHON names a Python that has NEURON; by default it is this one.
 """
 
-import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# The same scheme and numbers as `synkin.schemes.nmda5`; a square pulse, which a spike starts anew.
+PYTHON = os.environ.get("NEURON_PYTHON", sys.executable)
+
+# A square pulse, which a spike starts anew. The voltage is that of a wave with a phase of each synapse's own.
 MECHANISM = """
-NEURON {
+NEURON {{
     POINT_PROCESS Scheme
-    RANGE T, T_dur, conc
-}
-PARAMETER {
-    kon = 5 (/ms)
-    koff = 0.0129 (/ms)
-    kd = 0.0084 (/ms)
-    kr = 0.0068 (/ms)
-    beta = 0.0465 (/ms)
-    alpha = 0.0738 (/ms)
-    T = 1
-    T_dur = 1 (ms)
-}
-ASSIGNED { conc  rb (/ms)  pulses }
-STATE { C0 C1 C2 D O }
-INITIAL { C0 = 1  C1 = 0  C2 = 0  D = 0  O = 0  conc = 0  pulses = 0 }
-BREAKPOINT { SOLVE kin METHOD sparse }
-KINETIC kin {
-    rb = kon * conc
-    ~ C0 <-> C1 (rb, koff)
-    ~ C1 <-> C2 (rb, koff)
-    ~ C2 <-> D (kd, kr)
-    ~ C2 <-> O (beta, alpha)
-    CONSERVE C0 + C1 + C2 + D + O = 1
-}
-NET_RECEIVE(w) {
-    if (flag == 0) {
+    RANGE conc, pulses, V, phase, middle, height, omega, g
+}}
+PARAMETER {{
+    {parameters}
+    phase = 0
+    middle = 0
+    height = 0
+    omega = 0
+}}
+ASSIGNED {{ conc  pulses  V  g  {rates} }}
+STATE {{ {states} }}
+INITIAL {{ conc = 0  pulses = 0  {initial} }}
+BREAKPOINT {{
+    SOLVE kin METHOD sparse
+    g = {conductance}
+}}
+KINETIC kin {{
+    V = middle + height * sin(omega * (t - dt / 2) + phase)
+    {computed}
+    {reactions}
+    CONSERVE {states_sum} = 1
+}}
+NET_RECEIVE(w) {{
+    if (flag == 0) {{
         pulses = pulses + 1
         conc = T
         net_send(T_dur, 1)
-    } else {
+    }} else {{
         pulses = pulses - 1
-        if (pulses == 0) { conc = 0 }
-    }
-}
+        if (pulses == 0) {{ conc = 0 }}
+    }}
+}}
 """
+
+
+class Wave(NamedTuple):
+    """A voltage that moves: mV and 1/ms; each synapse has a phase of its own."""
+
+    middle: float = -40.0
+    height: float = 30.0
+    omega: float = 0.1
+
+    def at(self, steps: int, synapses: int, dt: float) -> np.ndarray:
+        """(steps, synapses) mV, in the middle of each step."""
+        phases = 2 * np.pi * np.arange(synapses) / synapses
+        return self.middle + self.height * np.sin(self.omega * dt * (np.arange(steps)[:, None] + 0.5) + phases)
+
+
+def mechanism(kernel: Any, computed: Mapping[str, str], initial: Iterable[float]) -> str:
+    """The text of a .mod file of a scheme.
+
+    Args:
+        kernel: made by `synkin.scheme`.
+        computed: the formula, in NMODL, of each rate that is a function of the parameters.
+        initial: the occupancy of each state at the start.
+    """
+    reactions: dict[tuple[str, str], list[str]] = {}
+    for one in kernel.transitions:
+        rate = f"conc * ({one.rate})" if one.binds else str(one.rate)
+        if (one.target, one.source) in reactions:
+            reactions[one.target, one.source][1] = rate
+        else:
+            reactions[one.source, one.target] = [rate, "0"]
+    held = kernel.Params()._asdict()
+    held.pop("V", None)
+    return MECHANISM.format(
+        parameters="\n    ".join(f"{name} = {value}" for name, value in held.items()),
+        rates="  ".join(computed),
+        states=" ".join(kernel.states),
+        initial="  ".join(f"{state} = {value!r}" for state, value in zip(kernel.states, initial, strict=True)),
+        conductance=" + ".join(f"{weight} * {state}" for state, weight in kernel.open.items()),
+        computed="\n    ".join(f"{name} = {formula}" for name, formula in computed.items()),
+        reactions="\n    ".join(f"~ {a} <-> {b} ({on}, {off})" for (a, b), (on, off) in reactions.items()),
+        states_sum=" + ".join(kernel.states),
+    )
 
 
 def is_there() -> bool:
     """Whether NEURON is installed, and what compiles for it."""
-    return importlib.util.find_spec("neuron") is not None and shutil.which("g++") is not None
+    return _compiler().exists() and shutil.which("g++") is not None
 
 
-def run(train: np.ndarray, dt: float) -> tuple[float, np.ndarray]:
-    """Seconds of a run, and the sum of the open fractions at the end of each step.
+def run(text: str, train: np.ndarray, dt: float, wave: Wave | None = None) -> tuple[float, np.ndarray]:
+    """Seconds of a run, and the conductance of all synapses at the end of each step, (T, N).
 
     Args:
+        text: from `mechanism`.
         train: spikes, bool (T, N).
         dt: ms.
+        wave: the voltage, where the mechanism depends on it.
     """
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        (home / "scheme.mod").write_text(MECHANISM)
-        compiler = Path(sysconfig.get_path("scripts")) / "nrnivmodl"
-        subprocess.run([compiler, "."], cwd=home, check=True, capture_output=True)
+        (home / "scheme.mod").write_text(text)
+        subprocess.run([_compiler(), "."], cwd=home, check=True, capture_output=True)
         np.save(home / "train.npy", train)
         here = Path(__file__).parents[1]
-        command = [sys.executable, "-m", "benchmarks.neuron", home / "train.npy", str(dt), home / "out.npz"]
+        waves = json.dumps((wave or Wave(0.0, 0.0, 0.0))._asdict())
+        command = [PYTHON, "-m", "benchmarks.neuron", home / "train.npy", str(dt), waves, home / "out.npz"]
         subprocess.run(command, cwd=home, env=os.environ | {"PYTHONPATH": str(here)}, check=True, capture_output=True)
         with np.load(home / "out.npz") as out:
-            return float(out["seconds"]), out["sums"]
+            return float(out["seconds"]), out["g"]
 
 
-def _run_here(train: np.ndarray, dt: float) -> tuple[float, np.ndarray]:
+def _compiler() -> Path:
+    return Path(PYTHON).with_name("nrnivmodl")
+
+
+def _run_here(train: np.ndarray, dt: float, wave: dict[str, float]) -> tuple[float, np.ndarray]:
     from neuron import h
 
     h.load_file("stdrun.hoc")
     section = h.Section(name="s")
     synapses = [h.Scheme(section(0.5)) for _ in range(train.shape[1])]
+    for i, synapse in enumerate(synapses):
+        synapse.phase = 2 * np.pi * i / len(synapses)
+        for name, value in wave.items():
+            setattr(synapse, name, value)
     connections = [h.NetCon(None, synapse) for synapse in synapses]
     for connection in connections:
         connection.delay, connection.weight[0] = 0, 1
@@ -106,13 +161,13 @@ def _run_here(train: np.ndarray, dt: float) -> tuple[float, np.ndarray]:
         h.continuerun(len(train) * dt)
         seconds.append(time.perf_counter() - begun)
     h.finitialize(-65)
-    sums = []
+    gs = []
     for _ in range(len(train)):
         h.fadvance()
-        sums.append(sum(synapse.O for synapse in synapses))
-    return float(np.median(seconds)), np.array(sums)
+        gs.append([synapse.g for synapse in synapses])
+    return float(np.median(seconds)), np.array(gs)
 
 
 if __name__ == "__main__":
-    seconds, sums = _run_here(np.load(sys.argv[1]), float(sys.argv[2]))
-    np.savez(sys.argv[3], seconds=seconds, sums=sums)
+    seconds, g = _run_here(np.load(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3]))
+    np.savez(sys.argv[4], seconds=seconds, g=g)
