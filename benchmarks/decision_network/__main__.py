@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,17 @@ from benchmarks.decision_network import by_numpy, by_synkin, model
 from benchmarks.textbook import x64
 
 POPULATIONS = ("first group", "second group", "other pyramidal", "interneurons")
-# A run gives its seconds, and the rates of the populations from the onset of the stimulus on.
-Run = Callable[[], tuple[float, np.ndarray]]
+
+
+class Sample(NamedTuple):
+    """One run."""
+
+    wall: float  # s
+    cpu: float  # s, of all threads
+    rates: np.ndarray  # (4,) Hz, of each population from the onset of the stimulus on
+
+
+Run = Callable[[], Sample]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -79,18 +88,19 @@ def beside_numpy(net: model.Network, steps: int, precision: int) -> str:
 def times(net: model.Network, steps: int, repeats: int, brian2: str | None) -> None:
     """Print rates, and how long a simulated second takes, in turn."""
     with contenders(net, steps, brian2) as runs:
-        found: dict[str, list[tuple[float, np.ndarray]]] = {name: [] for name in runs}
+        found: dict[str, list[Sample]] = {name: [] for name in runs}
         for _ in range(repeats):
             for name, run in runs.items():
                 found[name].append(run())
     print(f"\nRates while the stimulus is on, Hz\n{'':>16} " + " ".join(f"{name:>16}" for name in POPULATIONS))
     for name, samples in found.items():
-        rates = np.mean([rates for _, rates in samples], axis=0)
+        rates = np.mean([sample.rates for sample in samples], axis=0)
         print(f"{name:>16} " + " ".join(f"{rate:16.2f}" for rate in rates))
-    print(f"\nSeconds for a simulated second: median (quartiles) of {repeats} in turn, compiled before")
+    print(f"\nSeconds for a simulated second: median (quartiles) of {repeats} in turn, compiled before; of the CPU")
     for name, samples in found.items():
-        low, median, high = np.percentile([s for s, _ in samples], [25, 50, 75]) / (steps * model.DT / 1000)
-        print(f"{name:>16} {median:7.3f} ({low:.3f} to {high:.3f})")
+        wall, cpu = (np.array(x) / (steps * model.DT / 1000) for x in list(zip(*samples, strict=True))[:2])
+        low, median, high = np.percentile(wall, [25, 50, 75])
+        print(f"{name:>16} {median:7.3f} ({low:.3f} to {high:.3f}) {np.median(cpu):7.3f}")
 
 
 @contextmanager
@@ -120,15 +130,15 @@ def synkin_run(net: model.Network, steps: int, precision: int) -> Run:
     compiled = jax.jit(functools.partial(by_synkin.run, net, keep=by_population))
     seeds = iter(range(1_000_000))
 
-    def run() -> tuple[float, np.ndarray]:
+    def run() -> Sample:
         seed = next(seeds)
         with in_precision(precision):
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             outside = model.spikes_from_outside(net, steps, model.stimulus_rates(steps, seed=seed), seed)
             spikes = np.asarray(compiled(outside))
-            seconds = time.perf_counter() - start
+            wall, cpu = time.perf_counter() - start, time.process_time() - cpu
         first = round(model.ONSET / model.DT)
-        return seconds, spikes[first:].sum(axis=0) / net.sizes / ((steps - first) * model.DT / 1000)
+        return Sample(wall, cpu, spikes[first:].sum(axis=0) / net.sizes / ((steps - first) * model.DT / 1000))
 
     run()
     return run
@@ -144,11 +154,10 @@ def brian2_process(python: str, net: model.Network, steps: int, precision: int) 
     return process
 
 
-def answer(process: subprocess.Popen) -> tuple[float, np.ndarray]:
+def answer(process: subprocess.Popen) -> Sample:
     """One run of Brian2's program."""
     print(file=process.stdin, flush=True)
-    told = json.loads(process.stdout.readline())
-    return told["seconds"], np.array(told["rates"])
+    return Sample(*json.loads(process.stdout.readline()).values())
 
 
 if __name__ == "__main__":

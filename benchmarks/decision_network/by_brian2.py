@@ -3,13 +3,14 @@
 python -m benchmarks.decision_network.by_brian2 NEURONS STEPS PRECISION
 
 It says "ready" when the program is compiled. For each line on its input it then runs it once, and answers with the
-seconds of its loop over the steps, as Brian2 measured them, and the mean rates of the four populations from the onset
+seconds it took, those of the CPU in its loop over the steps, and the mean rates of the four populations from the onset
 of the stimulus on, in Hz. It needs Brian2, NumPy and a C++ compiler.
 """
 
 import json
 import sys
 import tempfile
+import time
 from typing import Any
 
 import brian2 as b
@@ -126,13 +127,15 @@ def main(neurons: int, steps: int, precision: int) -> None:
         b.device.build(directory=folder, compile=True, run=False, with_output=False)
         print("ready", flush=True)
         for _ in sys.stdin:
+            start = time.perf_counter()
             b.device.run(directory=folder, with_output=False, run_args=[])
+            wall = time.perf_counter() - start
             spikes = np.zeros(4)
             for monitor, first in zip(counted, (0, net.excitatory), strict=True):
                 fired = net.population[first + np.asarray(monitor.i)[np.asarray(monitor.t / ms) >= model.ONSET]]
                 spikes += np.bincount(fired, minlength=4)
             rates = spikes / net.sizes / (steps * model.DT - model.ONSET) * 1000
-            print(json.dumps({"seconds": b.device._last_run_time, "rates": rates.tolist()}), flush=True)
+            print(json.dumps({"wall": wall, "cpu": b.device._last_run_time, "rates": rates.tolist()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from benchmarks.jobs import (
     readout,
     schemes,
     trace,
+    transmitter,
     update,
     varying,
 )
@@ -41,6 +42,7 @@ JOBS: dict[str, ModuleType] = {
     "parallel": parallel,
     "schemes": schemes,
     "varying": varying,
+    "transmitter": transmitter,
     "devices": devices,
     "cold_start": cold_start,
 }

@@ -1,6 +1,12 @@
-"""What varies: magnesium in the channel at a voltage that moves, and transmitter given as a concentration."""
+"""Varying: magnesium inside the channel at a voltage that moves, beside a held one and beside NEURON's KINETIC.
 
-from collections.abc import Callable, Iterator, Mapping
+The receptor is `synkin.schemes.kampa2004`, of ten states; each synapse has a voltage of its own in each step, in one V all
+have the same. A run of `synkin.simulate` makes its table of propagators anew; own stepper has made it before the clock
+starts.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,79 +15,93 @@ import numpy as np
 from scipy.linalg import expm
 
 import synkin
-from benchmarks.timing import Call, Row, compare
+from benchmarks import neuron
+from benchmarks.jobs.schemes import IN_NEURON
+from benchmarks.timing import Call, Figure, Row, compare
 from benchmarks.workloads import DT, Scale, spikes, steps_for
 
 UNIT = "ns per synapse and step"
-TOLERANCE = 2e-5  # of the largest sum, float32
+TOLERANCE = 2e-5  # of the largest g of a synapse, float32
 KERNEL = synkin.schemes.kampa2004
-LEVELS = np.random.default_rng(0).uniform(-90.0, 40.0, 64).astype(np.float32)  # mV, at no row of a table
+WAVE = neuron.Wave(middle=-40.0, height=30.0, omega=0.1)
+# The functions of the voltage in the scheme, as NMODL has them.
+COMPUTED = {"block": "Mg * exp(-0.064 * (V - 40))", "unblock": "exp(0.016 * (V - 40))"}
+CHECKED = 4  # synapses, of which all of g is compared
 
 
 def rows(scale: Scale) -> Iterator[Row]:
     for synapses in scale.synapses[:2]:
         train = spikes(steps_for(scale, synapses), synapses)
-        at = (np.arange(len(train))[:, None] + 7 * np.arange(synapses)) % len(LEVELS)
-        right = expected(train, at[:, :1]), expected(train, at)
-        yield _row(KERNEL, "V", train, LEVELS[at], right, scale)
-    train = spikes(steps_for(scale, scale.synapses[0]), scale.synapses[0])
-    for kernel in (synkin.ampa, synkin.bionmda):
-        yield _row(kernel, "T", train, np.where(train, 0.5, 0.0).astype(np.float32), (None, None), scale)
+        V = WAVE.at(*train.shape, DT).astype(np.float32)
+        checked = np.linspace(0, synapses - 1, CHECKED).astype(int)
+        right = expected(train[:, checked], V[:, checked])
+        right_of_one = expected(train[:, checked], np.broadcast_to(V[:, :1], (len(V), CHECKED)))
+        calls = {
+            "synkin": Call(_run(train, checked, V), right, part=lambda result: result[1]),
+            "own stepper": Call(_loop(train, checked, V), right, part=lambda result: result[1]),
+            "one V": Call(_run(train, checked, V[:, 0]), right_of_one, part=lambda result: result[1]),
+            "held V": Call(_run(train, checked, None)),
+        }
+        figures = compare(calls, per=1e9 / train.size, tolerance=TOLERANCE, scale=scale)
+        if synapses <= IN_NEURON and neuron.is_there():
+            figures["NEURON sparse"] = _in_neuron(train, checked, right)
+        yield Row({"kernel": KERNEL.name, "N": synapses, "T": len(train)}, figures)
 
 
-def _row(kernel: Any, name: str, train: np.ndarray, values: np.ndarray, right: tuple[Any, Any], scale: Scale) -> Row:
-    given = None if name == "T" else train
-    calls = {
-        "held": Call(_summed(kernel, train)),
-        "one value": Call(_summed(kernel, given, {name: values[:, 0]}, train.shape[1:]), right[0]),
-        "one each": Call(_summed(kernel, given, {name: values}), right[1]),
-        "weights": Call(_summed(kernel, train.astype(np.float32), weighted=True)),
-    }
-    figures = compare(calls, per=1e9 / train.size, tolerance=TOLERANCE, scale=scale)
-    return Row({"kernel": kernel.name, "varies": name, "N": train.shape[1], "T": len(train)}, figures)
+def at_rest() -> list[float]:
+    """The occupancies at the voltage about which it moves."""
+    params = KERNEL.Params(V=WAVE.middle)
+    return np.asarray(KERNEL.occupancies(KERNEL.steady_state(params)), float).tolist()
 
 
-def _summed(
-    kernel: Any,
-    train: np.ndarray | None,
-    varying: Mapping[str, np.ndarray] | None = None,
-    shape: tuple[int, ...] | None = None,
-    **options: Any,
-) -> Callable[[], Any]:
-    @jax.jit
-    def run(train: Any, varying: Any) -> Any:
-        def step(carry: Any, row: Any) -> Any:
-            carry, g = stepper.step(carry, row[0], **row[1])
-            return carry, jnp.sum(g)
-
-        return jax.lax.scan(step, stepper.init(lengths), (train, varying))[1]
-
-    ranges = {name: (float(values.min()), float(values.max())) for name, values in (varying or {}).items()}
-    stepper = synkin.stepper(kernel, kernel.Params(), DT, method="exact", varying=ranges, **options)
-    varying = {name: jnp.asarray(values) for name, values in (varying or {}).items()}
-    lengths = shape or (varying["T"] if train is None else train).shape[1:]
-    on_device = None if train is None else jnp.asarray(train)
-    return lambda: run(on_device, varying)
-
-
-def expected(train: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The sum of g at each step in float64, by SciPy's matrix exponential at each level; a pulse lasts whole steps."""
+def expected(train: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """g of a few synapses in float64, by SciPy's matrix exponential of each step; a pulse lasts whole steps."""
     params = KERNEL.Params()
-    moves = np.array(
-        [
-            [expm(np.asarray(KERNEL.generator(params._replace(V=float(V)), T), float) * DT) for V in LEVELS]
-            for T in (0.0, params.T)
-        ]
-    )
     weights = np.array([KERNEL.open.get(state, 0.0) for state in KERNEL.states])
-    lasts = round(params.T_dur / DT)
-    at = np.broadcast_to(at, train.shape)
-    at_rest = expm(np.asarray(KERNEL.generator(params, 0.0), float) * 1e6)[:, 0]
-    y = np.broadcast_to(at_rest, (train.shape[1], len(weights)))
-    left, sums = np.zeros(train.shape[1], int), []
-    for row, levels in zip(train, at, strict=True):
-        left = np.where(row, lasts, left)
-        y = np.einsum("nab,nb->na", moves[(left > 0).astype(int), levels], y)
+    left, g = np.zeros(train.shape[1], int), np.zeros(train.shape)
+    y = np.tile(at_rest(), (train.shape[1], 1))
+    for i, spiked in enumerate(train):
+        left = np.where(spiked, round(params.T_dur / DT), left)
+        matrices = np.asarray(KERNEL.generator(params._replace(V=V[i]), np.where(left > 0, params.T, 0.0)), float)
+        y = np.einsum("nab,nb->na", expm(matrices * DT), y)
+        g[i] = y @ weights
         left = np.maximum(left - 1, 0)
-        sums.append(weights @ y.sum(axis=0))
-    return np.array(sums)
+    return g
+
+
+def _run(train: np.ndarray, checked: np.ndarray, V: np.ndarray | None) -> Callable[[], Any]:
+    """A call for the sum of g in each step, and g of a few synapses; ``V`` of each step, or None where it is held."""
+    state = KERNEL.init(KERNEL.Params(V=WAVE.middle), train.shape[1:])
+
+    def readout(state: Any, g: Any) -> Any:
+        return jnp.sum(g), g[checked]
+
+    run = jax.jit(
+        partial(synkin.simulate, KERNEL, KERNEL.Params(), dt=DT, method="exact", readout=readout, state=state)
+    )
+    on_device, varying = jnp.asarray(train), {} if V is None else {"varying": {"V": jnp.asarray(V)}}
+    return lambda: run(on_device, **varying)[1]
+
+
+def _loop(train: np.ndarray, checked: np.ndarray, V: np.ndarray) -> Callable[[], Any]:
+    """The same by a scan over a stepper that is ready."""
+    bounds = (float(V.min()), float(V.max()))
+    stepper = synkin.stepper(KERNEL, KERNEL.Params(), DT, method="exact", varying={"V": bounds})
+
+    @jax.jit
+    def run(stepper: Any, carry: Any, train: Any, V: Any) -> Any:
+        def step(carry: Any, row: tuple[Any, Any]) -> tuple[Any, Any]:
+            carry, g = stepper.step(carry, row[0], V=row[1])
+            return carry, (jnp.sum(g), g[checked])
+
+        return jax.lax.scan(step, carry, (train, V))[1]
+
+    ready = stepper, stepper.init(train.shape[1:], V=WAVE.middle), jnp.asarray(train), jnp.asarray(V)
+    return lambda: run(*ready)
+
+
+def _in_neuron(train: np.ndarray, checked: np.ndarray, right: np.ndarray) -> Figure:
+    """What NEURON takes, and how far it is off by implicit steps of the same length."""
+    seconds, g = neuron.run(neuron.mechanism(KERNEL, COMPUTED, at_rest()), train, DT, WAVE)
+    error = float(np.abs(g[:, checked] - right).max() / right.max())
+    return Figure(seconds / train.size * 1e9, error=error)

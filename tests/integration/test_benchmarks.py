@@ -21,7 +21,7 @@ def few_contenders(monkeypatch):
 
 
 # In processes of their own, or long to compile.
-WIDE = ("devices", "cold_start", "schemes", "gradient", "long_gradient", "memory", "parallel", "parameters")
+WIDE = ("devices", "cold_start", "schemes", "gradient", "long_gradient", "memory", "parallel", "parameters", "varying")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.wide] * (name in WIDE)) for name in JOBS])
