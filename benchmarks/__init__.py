@@ -9,6 +9,9 @@ forward.py       a forward run of each of them, checked and timed
 limit.py         a compiled loop over the same data (loops.py, numba), or a copy of it on an accelerator
 textbook.py      what the right result is: the equations in float64
 timing.py        correctness first, then medians of calls taken in turn
+neuron.py        NEURON's KINETIC of a scheme, where NEURON is installed
 processes.py     jobs that need fresh processes: first_calls.py and split_run.py run in them
 report.py        the table on screen, the JSON file, the picture
+
+Commands of their own: answers/, decision_network/, ei_network.py, brainstate_synapses.py.
 """

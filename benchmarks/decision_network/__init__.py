@@ -2,7 +2,7 @@
 
     python -m benchmarks.decision_network                            spikes beside NumPy's, and times
     python -m benchmarks.decision_network --brian2 PYTHON            the Python that has Brian2; this one by default
-    python -m benchmarks.decision_network --ms 100 --repeats 1       only to see that it runs
+    python -m benchmarks.decision_network --ms 600 --repeats 1       only to see that it runs
 
 2,000 neurons, 1,600 of them pyramidal cells. Two groups of 240 pyramidal cells each stand for a choice. A stimulus
 drives both, each group excites itself through NMDA receptors, and both inhibit each other through the interneurons,

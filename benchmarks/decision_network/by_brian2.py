@@ -56,7 +56,8 @@ def build(net: model.Network, steps: int) -> tuple[b.Network, tuple[b.SpikeMonit
         "V_reset": model.V_RESET * mV,
     }
     delay, N_E = model.DELAY * ms, net.excitatory
-    heard = b.NeuronGroup(4, POPULATION, method="exact", namespace=constants)
+    # After the neurons, so that a step of V sees the conductance at its start. By Euler's rule that conserves charge.
+    heard = b.NeuronGroup(4, POPULATION, method="euler", order=1, namespace=constants)
     pyramidal, interneurons = (
         _neurons(cell, net.population[part], heard, constants)
         for cell, part in ((model.PYRAMIDAL, slice(N_E)), (model.INTERNEURON, slice(N_E, None)))

@@ -20,6 +20,7 @@ def run(net: Network, outside: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
     cells, N, N_E = net.cells, sum(net.sizes), net.excitatory
     groups = np.cumsum((0, *net.sizes[:2]))
     decay_ampa, decay_gaba = np.exp(-DT / model.TAU_AMPA), np.exp(-DT / model.TAU_GABA)
+    mean_ampa, mean_gaba = model.mean_of_step(model.TAU_AMPA), model.mean_of_step(model.TAU_GABA)
     V, left = np.full(N, model.V_RESET), np.zeros(N, int)
     fired_before = [np.zeros(N, bool)] * round(model.DELAY / DT)
     g_external, g_ampa, g_gaba, x, opened = np.zeros(N), np.zeros(4), np.zeros(4), np.zeros(N_E), np.zeros(N_E)
@@ -33,8 +34,10 @@ def run(net: Network, outside: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
         unblocked = 1 / (1 + model.MG / 3.57 * np.exp(-0.062 * V))
         g_nmda = (net.nmda @ np.add.reduceat(opened, groups))[net.population] * unblocked
 
-        g_excitatory = g_external + g_ampa[net.population] + g_nmda
-        I = cells.g_leak * (V - model.E_LEAK) + g_gaba[net.population] * (V - model.E_INHIBITORY)
+        # Of the fast conductances the mean over the step, which decays; NMDA changes little.
+        g_inhibitory = mean_gaba * g_gaba[net.population]
+        g_excitatory = mean_ampa * (g_external + g_ampa[net.population]) + g_nmda
+        I = cells.g_leak * (V - model.E_LEAK) + g_inhibitory * (V - model.E_INHIBITORY)
         I = I + g_excitatory * (V - model.E_EXCITATORY)
         V = np.where(left > 0, model.V_RESET, V - DT / cells.C * I)
         fired = V > model.V_THRESHOLD

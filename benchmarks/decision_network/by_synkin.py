@@ -37,8 +37,11 @@ def run(net: Network, outside: Array, keep: Callable[[Array], Any] = lambda fire
     In JAX's 64-bit mode all is computed in float64.
     """
     N, N_E, population = sum(net.sizes), net.excitatory, net.population
-    C, g_leak, weight_outside = (jnp.asarray(x, float) for x in (net.cells.C, net.cells.g_leak, net.cells.external))
-    W_ampa, W_nmda, W_gaba = (jnp.asarray(x, float) for x in (net.ampa, net.nmda, net.gaba))
+    C, g_leak, W_nmda = (jnp.asarray(x, float) for x in (net.cells.C, net.cells.g_leak, net.nmda))
+    W_outside, W_ampa = (
+        jnp.asarray(x * model.mean_of_step(model.TAU_AMPA), float) for x in (net.cells.external, net.ampa)
+    )
+    W_gaba = jnp.asarray(net.gaba * model.mean_of_step(model.TAU_GABA), float)
     delay = round(model.DELAY / DT)
     fast = synkin.stepper(expon, expon.Params(tau=model.TAU_AMPA), DT)
     gaba = synkin.stepper(expon, expon.Params(tau=model.TAU_GABA), DT)
@@ -52,7 +55,7 @@ def run(net: Network, outside: Array, keep: Callable[[Array], Any] = lambda fire
     def step(now: Running, row: tuple[Array, Array]) -> tuple[Running, Any]:
         i, outside = row
         V, arriving = now.V, now.ring[i % delay].astype(float)
-        external, g_external = fast.step(now.external, weight_outside * outside.astype(float))
+        external, g_external = fast.step(now.external, W_outside * outside.astype(float))
         ampa, g_ampa = fast.step(now.ampa, W_ampa @ of_groups(arriving[:N_E]))
         gaba_carry, g_gaba = gaba.step(now.gaba, W_gaba * arriving[N_E:].sum())
         nmda_carry, opened = nmda.step(now.nmda, arriving[:N_E])

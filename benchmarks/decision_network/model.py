@@ -72,6 +72,15 @@ def network(neurons: int = FULL) -> Network:
     return Network(sizes, population, cells, ampa, nmda, one_synapse.gaba)
 
 
+def mean_of_step(tau: float) -> float:
+    """The mean over a step of a conductance that decays, as a fraction of its value at the start.
+
+    Steps of V that take the mean get the charge of the conductance; with the value at the start they get 2.5 % too much
+    of AMPA.
+    """
+    return float(-np.expm1(-DT / tau) * tau / DT)
+
+
 def stimulus_rates(steps: int, *, coherence: float = 12.8, onset: float = ONSET, seed: int = 0) -> np.ndarray:
     """(intervals, 2) Hz: the rate of the stimulus in each interval of 50 ms, for a neuron of each selective group.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from benchmarks.decision_network import __main__ as command
 from benchmarks.decision_network import by_numpy, by_synkin, model
 
 STEPS = 2000  # 200 ms
@@ -55,3 +56,15 @@ def test_weights_of_the_paper():
     assert net.sizes == (240, 240, 1120, 400)
     assert net.ampa @ net.sizes[:3] == pytest.approx(1600 * np.array([0.05, 0.05, 0.05, 0.04]))
     assert small.nmda == pytest.approx(20 * net.nmda)
+
+
+@pytest.mark.wide
+def test_the_command(capsys):
+    """Without Brian2, which need not be there."""
+    command.main(["--neurons", "100", "--ms", "510", "--repeats", "1"])
+    shown = capsys.readouterr().out
+    assert "float64: the same spikes as NumPy's in all 5,100 steps" in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.strip().startswith("synkin")] == [
+        "float32",
+        "float64",
+    ] * 2
