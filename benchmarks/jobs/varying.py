@@ -1,7 +1,7 @@
 """Varying: magnesium inside the channel at a voltage that moves, beside a held one and beside NEURON's KINETIC.
 
-The receptor is `synkin.schemes.kampa2004`, of ten states; each synapse has a voltage of its own in each step; with "one V"
-all have the same. A run of `synkin.simulate` makes its table of propagators anew; own stepper has made it before.
+The receptor is `synkin.schemes.kampa2004`, of ten states. Each synapse has a voltage of its own in each step; with
+"one V" all have the same. A run of `synkin.simulate` makes its table anew; own stepper has made it before.
 """
 
 from collections.abc import Callable, Iterator
