@@ -18,7 +18,7 @@ BEGIN, *BLOCKS = CODE.findall(PAGE)
 RESULTS = [re.findall(r"^(?:_, )?(\w+) \+?= ", block, re.MULTILINE)[-1] for block in BLOCKS]
 TABLE = dict(re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|[^|]*\|$", PAGE, re.MULTILINE))
 # Those whose step is read from a table over the parameter that varies.
-FROM_A_TABLE = ("grienberger2017", "saftenku2002", "pugh_raman2005", "kampa2004", "lindquist2005")
+FROM_A_TABLE = ("grienberger2017", "nieus2006", "saftenku2002", "pugh_raman2005", "kampa2004", "lindquist2005")
 DEAR = (
     "saftenku2002",
     "kampa2004",
