@@ -23,8 +23,8 @@ from synkin.networks.plasticity import State as ReleaseState
 from synkin.objects.attributes import Parameter, Value, Variable, as_real_array
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.release import Releasing
-from synkin.objects.synapse import Progress, Synapse, advance
-from synkin.solving.carry import Carry
+from synkin.objects.synapse import Synapse, advance
+from synkin.solving.carry import Carry, Progress
 from synkin.solving.stepper import Stepper
 
 DeltaInput = ArrayLike | Callable[..., ArrayLike]

@@ -20,8 +20,8 @@ from synkin.networks.plasticity import State as ReleaseState
 from synkin.objects.attributes import Parameter, Value, Variable
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.release import Releasing
-from synkin.objects.synapse import Progress, Synapse, advance
-from synkin.solving.carry import Carry
+from synkin.objects.synapse import Synapse, advance
+from synkin.solving.carry import Carry, Progress
 from synkin.solving.stepper import Stepper
 
 BEFORE_ANY_SPIKE = -1e7  # ms

@@ -33,7 +33,7 @@ from synkin.objects.attributes import Value, as_real_array, as_state, short_repr
 from synkin.objects.constructors import completed
 from synkin.objects.release import Releasing, check_release, check_varying, release_in_run, release_in_step
 from synkin.runs.grid import simulate
-from synkin.solving.carry import AnyCarry, Carry, with_weight
+from synkin.solving.carry import Carry, Progress, with_weight
 from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding
 
 _serial_numbers = itertools.count()
@@ -68,9 +68,6 @@ def _state_of(stepper: Stepper, carry: Carry) -> AnyState:
     return stepper.state(carry)
 
 
-Progress = list[tuple[tuple[Array, ...], Array | None, Array | None]]
-"""What a step changes in a carry, for each part of the kernel: the variables, count and height of the pulse if any."""
-
 Ready = tuple[Stepper, Carry, dict[str, Any], Releasing | None]
 """What a step of an object begins with: the values are those of the parameters that vary."""
 
@@ -84,13 +81,7 @@ def advance(
         released, spike = release_in_step(releasing, spike, carry.y[0].dtype)
     carry, g = stepper.step(carry, spike, **values)
     # A jitted function that returned the rest of the carry too would copy it in each call.
-    return [(part.y, part.count, part.weight) for part in carry.parts], released, g
-
-
-def _with_progress(carry: AnyCarry, changed: Progress) -> AnyCarry:
-    """The carry before a step, with what the step has changed."""
-    own = zip(carry.parts, changed, strict=True)
-    return carry.with_parts([part._replace(y=y, count=count, weight=weight) for part, (y, count, weight) in own])
+    return carry.progress, released, g
 
 
 class Synapse:
@@ -211,7 +202,8 @@ class Synapse:
             if (
                 params is self._params
                 and (last is dt or (is_concrete(dt) and last == dt))
-                and (made.varying, made.weighted) == (varying, weighted)
+                and made.varying == varying
+                and made.weighted is weighted
             ):
                 return self._stepping
         state, at_rest = self.state, self._at_rest
@@ -235,9 +227,10 @@ class Synapse:
             values: of the parameters that vary, as `update` is given them.
         """
         t, dt = self._time()
-        shape = (*self._batch, *self._in_size)
-        plain = self._values_without_units(values) if values else {}
-        checked = {name: check_value(self.kernel, name, value, None, shape) for name, value in plain.items()}
+        checked = {}
+        if values:
+            shape, plain = (*self._batch, *self._in_size), self._values_without_units(values)
+            checked = {name: check_value(self.kernel, name, value, None, shape) for name, value in plain.items()}
         stepper, carry = self._stepper_and_carry(dt, tuple(checked))
         return (t, dt), (stepper, carry, checked, self._releasing(dt))
 
@@ -256,9 +249,9 @@ class Synapse:
         g: Array,
     ) -> Array:
         """Keep the result of a step, and return g as `update` does."""
-        self._check_concrete((changed, released, g, now))
+        self._check_concrete((g, now))  # what a jitted function returns is traced all at once
         stepper, before, *_ = ready
-        carry = _with_progress(before, changed)
+        carry = before.with_progress(changed)
         self._stepping, self._stepping_for = (stepper, carry), (self._params, now[1])
         self._held_state, self._at_rest = None, False
         self._weight, self._release_state = carry.weight, released
@@ -309,7 +302,7 @@ class Synapse:
         self._release_state = self._check_concrete(ReleaseState(*fields))
 
     def _releasing(self, dt: float) -> Releasing | None:
-        state = self.release_state
+        state = None if self._release is None else self.release_state
         return None if state is None else (self._release_used, state, dt)
 
     def init_state(self, batch_size: int | None = None) -> None:
@@ -473,7 +466,7 @@ class Synapse:
         Raises:
             RuntimeError: under a JAX transformation, whose tracers would outlive it here.
         """
-        if not all(map(is_concrete, jax.tree.leaves(values))):
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values)):
             name = self.kernel.name
             where = f"synkin.{name}" if getattr(sys.modules["synkin"], name, None) is self.kernel else name
             raise RuntimeError(

@@ -56,6 +56,10 @@ def owner_of(kernel: Kernel, method: str) -> Owner:
     return Owner(kernel, str(method))  # equal for a string of NumPy, and shown as a plain one
 
 
+Progress: TypeAlias = list[tuple[tuple[Array, ...], Array | None, Array | None]]
+"""What a step changes in a carry, for each part of the kernel: the variables, count and height of the pulse if any."""
+
+
 @fields.described
 class Carry(NamedTuple):
     """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it."""
@@ -90,6 +94,16 @@ class Carry(NamedTuple):
         (carry,) = parts
         return carry
 
+    @property
+    def progress(self) -> Progress:
+        """What a step changes."""
+        return [(self.y, self.count, self.weight)]
+
+    def with_progress(self, changed: Progress) -> Carry:
+        """The carry after a step, of which ``changed`` is the `progress`; faster than `_replace`."""
+        ((y, count, weight),) = changed
+        return Carry(y, count, *self[2:-1], weight)
+
 
 class CarryOfSum(NamedTuple):
     """The carry of a sum of kernels."""
@@ -99,6 +113,15 @@ class CarryOfSum(NamedTuple):
     def with_parts(self, parts: Sequence[Carry]) -> CarryOfSum:
         """A carry of these parts."""
         return CarryOfSum(tuple(parts))
+
+    @property
+    def progress(self) -> Progress:
+        """What a step changes."""
+        return [(part.y, part.count, part.weight) for part in self.parts]
+
+    def with_progress(self, changed: Progress) -> CarryOfSum:
+        """The carry after a step, of which ``changed`` is the `progress`."""
+        return CarryOfSum(tuple(part.with_progress([new]) for part, new in zip(self.parts, changed, strict=True)))
 
     @property
     def y(self) -> tuple[Array, ...]:
