@@ -249,7 +249,7 @@ class Synapse:
         g: Array,
     ) -> Array:
         """Keep the result of a step, and return g as `update` does."""
-        self._check_concrete((g, now))  # what a jitted function returns is traced all at once
+        self._check_concrete((changed, released, g, now))
         stepper, before, *_ = ready
         carry = before.with_progress(changed)
         self._stepping, self._stepping_for = (stepper, carry), (self._params, now[1])
