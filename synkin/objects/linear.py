@@ -20,10 +20,11 @@ from synkin.kernels.dual_expon import dual_expon, peak
 from synkin.kernels.expon import expon
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
-from synkin.objects.attributes import Parameter, Value, Variable, as_real_array
+from synkin.objects.attributes import Parameter, Variable
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.release import Releasing
 from synkin.objects.synapse import Synapse, advance
+from synkin.objects.values import Value, as_real_array
 from synkin.solving.carry import Carry, Progress
 from synkin.solving.stepper import Stepper
 

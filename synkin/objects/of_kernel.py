@@ -13,9 +13,10 @@ from synkin.arguments.params_and_states import aligned_params
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.objects import synapse
-from synkin.objects.attributes import Attribute, Parameter, Value, Variable
+from synkin.objects.attributes import Attribute, Parameter, Variable
 from synkin.objects.linear import Linear
 from synkin.objects.receptors import Receptor
+from synkin.objects.values import Value
 
 
 class Conductance(Attribute["ConductanceValue"]):

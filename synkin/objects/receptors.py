@@ -17,10 +17,11 @@ from synkin.kernels.bionmda import bionmda
 from synkin.kernels.gabaa import gabaa
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
-from synkin.objects.attributes import Parameter, Value, Variable
+from synkin.objects.attributes import Parameter, Variable
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.release import Releasing
 from synkin.objects.synapse import Synapse, advance
+from synkin.objects.values import Value
 from synkin.solving.carry import Carry, Progress
 from synkin.solving.stepper import Stepper
 

@@ -29,9 +29,9 @@ from synkin.networks.plasticity import State as ReleaseState
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.networks.release_on_grid import without_unused
 from synkin.objects import environ
-from synkin.objects.attributes import Value, as_real_array, as_state, short_repr
 from synkin.objects.constructors import completed
 from synkin.objects.release import Releasing, check_release, check_varying, release_in_run, release_in_step
+from synkin.objects.values import Value, as_real_array, as_state, short_repr
 from synkin.runs.grid import simulate
 from synkin.solving.carry import Carry, Progress, with_weight
 from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding

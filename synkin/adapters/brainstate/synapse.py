@@ -28,10 +28,10 @@ from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.networks.release_on_grid import without_unused
-from synkin.objects.attributes import as_state
 from synkin.objects.constructors import completed
 from synkin.objects.release import check_release, check_varying, release_in_step
 from synkin.objects.synapse import compiled_stepper
+from synkin.objects.values import as_state
 from synkin.solving.carry import with_weight
 from synkin.solving.stepper import Stepper, resume_carry, warn_of_rounding
 
