@@ -18,6 +18,7 @@ from synkin.runs.grid import simulate
 from synkin.runs.protocol import Jumps, concentration_jumps
 from synkin.solving.carry import Carry
 from synkin.solving.stepper import Stepper, stepper
+from synkin.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from synkin import plot, presets, schemes
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
-
-__version__ = "0.3.0"
 
 __all__ = [
     "AMPA",

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-import synkin
 from synkin.arguments.known import double_precision
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme
 from synkin.tracing.fingerprint import fingerprint
+from synkin.version import __version__
 
 # The number of points at which equations are evaluated. The first has the parameters of the fit, the others are up to
 # this factor smaller or larger; parameters that may be negative go as far below 0, and this far at least.
@@ -46,7 +46,7 @@ class _Point(NamedTuple):
 
 def versions() -> dict[str, str]:
     """The versions on which traced operations depend."""
-    return {"synkin": synkin.__version__, "jax": jax.__version__}
+    return {"synkin": __version__, "jax": jax.__version__}
 
 
 def identity(kernel: Kernel, params: NamedTuple) -> Record:
