@@ -155,7 +155,7 @@ def test_shifts_are_found(kernel, shift):
 @pytest.mark.parametrize("name", synkin.KERNELS)
 def test_many_shifts_are_found(name):
     kernel, rng = synkin.KERNELS[name], np.random.default_rng(11)
-    free = {"bionmda": BIONMDA, "gabaa": FREE[ampa]}.get(name) or FREE[kernel]
+    free = {"bionmda": BIONMDA, "gabaa": FREE[ampa], "wang_nmda": ("tau_x", "tau_s")}.get(name) or FREE[kernel]
     for seed in range(3 if name == "bionmda" else 12):
         factors = 2 ** rng.uniform(-1, 1, len(free))
         check_shift(kernel, 8.03, rng.uniform(-5, 5), seed, factors, free=free, starts=2 if name == "bionmda" else 12)
