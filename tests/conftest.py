@@ -31,19 +31,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("synkin")
 
 
-def pytest_addoption(parser):
-    parser.addoption("--part", metavar="K/N", help="run every N-th test, from the K-th on, of those that are chosen")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config, items):
-    if config.getoption("--part"):
-        first, each = map(int, config.getoption("--part").split("/"))
-        chosen = items[first % each :: each]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
-
-
 def pytest_collectreport():
     """A test module has been imported."""
     jax.config.update("jax_enable_x64", X64)
