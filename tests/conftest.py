@@ -11,6 +11,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # What one process has compiled another need not compile again: nor the next run, nor the commands that tests start.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# XLA takes half the time and makes slower code of the same operations: here most of it runs once. Where XLA_FLAGS is
+# set to nothing and JAX_DISABLE_MOST_OPTIMIZATIONS to 0 the suite runs what users do, as some jobs of the workflow do.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import hypothesis
 import jax
@@ -58,14 +62,6 @@ def x64():
     """The test runs in JAX's 64-bit mode."""
     with enable_x64():
         yield
-
-
-@pytest.fixture
-def quickly_compiled():
-    """XLA takes less time and makes slower code: for derivatives, which take far longer to compile than to run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -13,10 +13,11 @@ from benchmarks.workloads import DT, Scale, spikes, steps_for
 
 UNIT = "ns per synapse and step"
 TOLERANCE = 2e-5  # of the largest sum, float32
+KERNELS = (synkin.ampa, synkin.bionmda, synkin.schemes.nmda5)
 
 
 def rows(scale: Scale) -> Iterator[Row]:
-    for kernel in (synkin.ampa, synkin.bionmda, synkin.schemes.nmda5):
+    for kernel in KERNELS:
         synapses = scale.synapses[0]
         # Pulses of whole steps, so that the concentration of each step says the same as they do.
         params = kernel.Params(T_dur=4 * DT)

@@ -58,8 +58,8 @@ UNITS = {"ms": u.ms, "mM": u.mM, "1/ms": 1 / u.ms, "1/ms/mM": 1 / (u.ms * u.mM),
 
 
 @pytest.fixture(autouse=True)
-def brainstate_s_jax(quickly_compiled):
-    """brainstate promotes types and ranks as JAX does by default; what is compiled here runs once."""
+def brainstate_s_jax():
+    """brainstate promotes types and ranks as JAX does by default."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
 

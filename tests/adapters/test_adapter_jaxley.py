@@ -24,9 +24,6 @@ SPIKES = (40, 300, 310, 700)  # rows of the voltage; the pulse of the second is 
 ROWS = 900
 
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
-
 @pytest.fixture(autouse=True)
 def as_jaxley_has_it():
     """jaxley leans on promotions that this suite forbids."""

@@ -13,7 +13,7 @@ from tests.contract.table import ROWS, allowed, is_receptor, point, train, wide
 from tests.helpers import samples
 from tests.helpers.differences import CENTRAL, LEFT, RIGHT, gradient, relative_error
 
-pytestmark = pytest.mark.usefixtures("x64", "quickly_compiled")
+pytestmark = pytest.mark.usefixtures("x64")
 
 DT, STEPS = 0.25, 24
 SPIKE_TIMES = np.array([0.31, 1.02, 2.4, 2.9, np.inf])

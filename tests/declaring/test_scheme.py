@@ -101,8 +101,8 @@ def test_what_conducts(x64):
     close(respond(kernel, kernel.Params(), [0.6, 1.8], GRID), g[:, 0], rtol=1e-10, atol=1e-14)
     assert respond(kernel, kernel.Params(), [np.inf, np.inf], GRID)[0] == 0.25
     also = scheme("C + glu <-> T : k, l\nT <-> count : m, n\nopen = count", k=2.5, l=0.7, m=0.9, n=0.4)
-    same = scheme(TEXT.replace("2*", ""), open="O", **RATES)
-    equal(answer(also), answer(same))  # states that are called as what is not one
+    # States that are called as what is not one.
+    close(answer(also), traced(small)(small.Params(kon=1.25)), rtol=1e-12)
     for opened, weights in (("O", [0, 0, 1]), (["C1", "O"], [0, 1, 1]), (("C0",), [1, 0, 0])):
         kernel = scheme(TEXT, open=opened, **RATES)
         close(kernel.conductance(kernel.Params(), kernel.State(*states)), occupied @ weights, rtol=1e-12, atol=1e-15)
@@ -171,6 +171,16 @@ def test_steady_states_of_many_and_of_traced(x64):
 # As files have them
 
 
+def by_exponentials(kernel, times):
+    """g after a pulse of 1 mM for 1 ms, of the generators alone."""
+    params, expm = kernel.Params(), scipy.linalg.expm
+    opened = np.array([kernel.open.get(state, 0.0) for state in kernel.states])
+    start = np.asarray(kernel.occupancies(kernel.init(params, ())))
+    resting, bound = (np.asarray(kernel.generator(params, T)) for T in (0.0, 1.0))
+    held = np.minimum(times, 1.0)
+    return [opened @ expm(resting * (t - on)) @ expm(bound * on) @ start for t, on in zip(times, held, strict=True)]
+
+
 @pytest.mark.parametrize("block", blocks.BLOCKS, ids=[block.kind for block in blocks.BLOCKS])
 def test_blocks_as_they_are_printed(block, x64):
     """Pasted as it is, or with a warning, g is that of matrix exponentials; else a sentence says what to do."""
@@ -181,15 +191,9 @@ def test_blocks_as_they_are_printed(block, x64):
     kernel, said = blocks.pasted(block)
     assert said == [block.warns] * bool(block.warns)
     # By the whole scheme's generator: `respond` of another scheme compiles anew.
-    params, expm = kernel.Params(), scipy.linalg.expm
-    opened = np.array([kernel.open.get(state, 0.0) for state in kernel.states])
-    start = np.asarray(kernel.occupancies(kernel.init(params, ())))
-    resting, bound = (np.asarray(kernel.generator(params, T)) for T in (0.0, 1.0))
-    held = np.minimum(blocks.AT, 1.0)
-    g = [opened @ expm(resting * (t - on)) @ expm(bound * on) @ start for t, on in zip(blocks.AT, held, strict=True)]
-    close(g, blocks.solved(block), rtol=1e-9, atol=1e-12)
-    if block.kind in ("a state that opens without transmitter, too", "a state called in"):
-        close(respond(kernel, params, [0.0], blocks.AT), blocks.solved(block), rtol=1e-9, atol=1e-12)
+    close(by_exponentials(kernel, blocks.AT), blocks.solved(block), rtol=1e-9, atol=1e-12)
+    if block.kind == "a state called in":
+        close(respond(kernel, kernel.Params(), [0.0], blocks.AT), blocks.solved(block), rtol=1e-9, atol=1e-12)
 
 
 def test_sums_and_quotients_in_every_function(x64):
@@ -210,7 +214,7 @@ def test_sums_and_quotients_in_every_function(x64):
 
     x = jnp.asarray(tuple(params), float)
     both = jax.jit(jax.value_and_grad(lambda x: answer(mixed, mixed.Params(*x)).sum()))
-    close(both(x)[0], answer(plain, same).sum(), rtol=1e-12)
+    close(both(x)[0], sum(by_exponentials(plain, AT)), rtol=1e-12)
     expected = differences.gradient(lambda x: both(x)[0], x, one_by_one=True)
     assert differences.relative_error(both(x)[1], expected) < 1e-6
     # What is no rate, traced, is NaN, and so is its derivative; known, of several synapses, it is said.
@@ -298,7 +302,7 @@ WIDE = pytest.mark.wide
         *(pytest.param(name, jax.jacrev, marks=WIDE) for name in ("nmda5", "kampa2004")),
     ],
 )
-def test_all_derivatives(name, mode, x64, quickly_compiled):
+def test_all_derivatives(name, mode, x64):
     """Rates, voltage and magnesium (on which the state at rest depends), pulse, spikes and times."""
     kernel = schemes.SCHEMES.get(name, with_voltage)
     g, x = g_of(kernel), np.concatenate([np.array(kernel.Params(), float), LATER])
@@ -307,7 +311,7 @@ def test_all_derivatives(name, mode, x64, quickly_compiled):
 
 
 @pytest.mark.wide
-def test_second_derivatives_at_equal_rates(x64, quickly_compiled):
+def test_second_derivatives_at_equal_rates(x64):
     """In a direction that has all of them in it."""
     nmda5 = schemes.nmda5
     x = np.concatenate([nmda5.Params(**dict.fromkeys(("kd", "kr", "beta", "alpha"), 0.02)), LATER])
@@ -340,12 +344,6 @@ def test_traced_and_wrong_is_nan(x64):
         assert np.isnan(traced(with_voltage)(with_voltage.Params(**wrong))).all(), wrong
     assert np.isnan(jax.jit(lambda T: small.steady_state(PARAMS, T))(-1.0).O)
     assert np.isnan(jax.jit(lambda T: small.generator(PARAMS, T))(-1.0)[0, 0])
-    # So is a rate that a function makes negative; where the parameters are known it is refused.
-    kernel = scheme(TEXT, open="O", **RATES | {"beta": lambda p: p.alpha - p.koff + 0.4})
-    assert np.isfinite(traced(kernel)(kernel.Params())).all()
-    assert np.isnan(traced(kernel)(kernel.Params(alpha=0.1))).all()
-    with pytest.raises(ValueError, match=r"^Rate `beta` of C1 -> O must be finite and not negative, but is -0\.2\.$"):
-        answer(kernel, kernel.Params(alpha=0.1))
 
 
 @pytest.mark.wide
@@ -380,6 +378,6 @@ def test_quantities(x64):
     u = pytest.importorskip("saiunit")
     params = with_voltage.Params(V=-0.02 * u.volt, kon=2500 / u.second / u.mM, Mg=1000 * u.uM, T_dur=1e-3 * u.second)
     got = respond(with_voltage, params, [0.0] * u.ms, AT * u.ms)
-    close(np.asarray(got.to_decimal(u.mS)), answer(with_voltage), rtol=1e-5)
+    close(np.asarray(got.to_decimal(u.mS)), traced(with_voltage)(with_voltage.Params()), rtol=1e-5)
     with pytest.raises(TypeError, match=r"^Parameter `kon` must be in 1/ms/mM, but is in"):
         answer(with_voltage, with_voltage.Params(kon=2.5 / u.ms))

@@ -7,17 +7,18 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import contenders, report, timing, workloads
-from benchmarks.jobs import JOBS
+from benchmarks.jobs import JOBS, transmitter
 from benchmarks.timing import Call, Figure, Row
 
 
 @pytest.fixture(autouse=True)
 def few_contenders(monkeypatch):
-    """Without the reference, which takes seconds to import, and without "exact"."""
+    """Without the reference, which takes seconds to import, without "exact", and without what is long to compile."""
     monkeypatch.setattr(contenders, "reference_installed", lambda: False)
     found = contenders.runs()
     del found["synkin exact"]
     monkeypatch.setattr(contenders, "runs", lambda: found)
+    monkeypatch.setattr(transmitter, "KERNELS", transmitter.KERNELS[:1])
 
 
 # In processes of their own, or long to compile.

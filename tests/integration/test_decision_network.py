@@ -13,7 +13,7 @@ from benchmarks.decision_network import by_numpy, by_synkin, model
 STEPS = 2000  # 200 ms
 
 
-@pytest.mark.usefixtures("x64", "quickly_compiled")
+@pytest.mark.usefixtures("x64")
 def test_the_same_neurons_fire_as_in_numpy():
     """In float64, step for step, with so strong a stimulus that all four populations fire."""
     net = model.network(100)

@@ -14,8 +14,6 @@ import synkin
 from synkin import ampa, bionmda, schemes
 from tests.helpers.precision import as_jax_is
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "other_solvers.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

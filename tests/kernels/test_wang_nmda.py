@@ -39,7 +39,7 @@ def solved(params, spike_times, weights, times):
 
 @pytest.mark.wide
 @pytest.mark.parametrize("scale", [1.0, 30.0])  # x up to 2 and to 50
-def test_off_the_grid_with_derivatives(scale, x64, quickly_compiled):
+def test_off_the_grid_with_derivatives(scale, x64):
     params, h = wang_nmda.Params(), 1e-4
     at, weights = np.array([0.37, 1.91, 2.6, 9.03]), scale * np.array([1.0, 0.2, 1.0, 0.5])
     times = np.array([1.0, 2.5, 9.5, 40.0])

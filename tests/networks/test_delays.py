@@ -42,7 +42,7 @@ def test_a_delay_moves_every_spike(x64):
     close(jax.vmap(answer)(delays), [answer(float(d)) for d in delays], rtol=1e-12, atol=1e-15)
 
 
-def test_padding_stays_padding_and_the_gradient_is_minus_that_of_all_sample_times(x64, quickly_compiled):
+def test_padding_stays_padding_and_the_gradient_is_minus_that_of_all_sample_times(x64):
     padded, at = np.append(SPIKES, [np.inf, np.inf]), jnp.array([1.7])
     equal(arrivals(padded, 1.5), padded + 1.5)
     weigh = np.random.default_rng(0).normal(size=len(TIMES))

@@ -127,7 +127,7 @@ def ran(v):
 
 
 @pytest.mark.parametrize("mode", [jax.jacrev, pytest.param(jax.jacfwd, marks=pytest.mark.wide)])
-def test_limits_and_gradients(mode, x64, quickly_compiled):
+def test_limits_and_gradients(mode, x64):
     """In each parameter and each time, unsorted; where one is 0 that is the limit from the right, as of tiny ones."""
     values, jacobians, order = jax.jit(vector), jax.jit(mode(vector)), [5, 1, 0, 7, 2, 3, 6, 4]
     gradient = partial(differences.gradient, values, one_by_one=True)

@@ -11,7 +11,6 @@ from synkin import ampa, environ
 from tests.helpers import samples
 
 DT = 0.125
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 close = np.testing.assert_allclose
 three_states = synkin.scheme(
     "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",

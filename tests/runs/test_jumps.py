@@ -68,7 +68,7 @@ def test_no_stretches_no_times_and_a_state(dtype):
 
 
 @pytest.mark.parametrize("kernel", [synkin.ampa, pytest.param(KERNEL, marks=pytest.mark.wide)], ids=lambda k: k.name)
-def test_all_derivatives(kernel, x64, quickly_compiled):
+def test_all_derivatives(kernel, x64):
     """Rates, edges, concentrations and times, forward and reverse."""
     n = len(kernel.Params._fields)
     x = np.concatenate([np.array(kernel.Params()), EDGES, T, [1.0, 2.7, 8.0, 20.0, 31.0, 40.0]])

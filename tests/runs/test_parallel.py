@@ -53,7 +53,6 @@ WAYS = ({"parallel": True}, {"checkpoint": 40}, {"parallel": True, "checkpoint":
 
 
 @pytest.mark.parametrize(("name", "ways"), wide([("expon", 1), *((name, 3) for name in EVERY)], [("expon", 1)]))
-@pytest.mark.usefixtures("quickly_compiled")
 def test_every_way_is_the_same_run(name, ways, patch):
     """Parallel runs in blocks of 25 steps, with a rest."""
     kernel = synkin.KERNELS[name]

@@ -155,7 +155,7 @@ POINTS = {
 
 @pytest.mark.wide
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
-def test_derivatives_on_a_table_and_beyond(mode, x64, quickly_compiled):
+def test_derivatives_on_a_table_and_beyond(mode, x64):
     """Of rates, the x of the start, dt and T_dur; where one is 0 from the right."""
     for point, (rates, x) in POINTS.items():
         at = np.array([*rates, x, 0.2, 0.25, 0.6])

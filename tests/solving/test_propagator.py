@@ -206,7 +206,7 @@ def test_occupancies_and_the_table_of_squarings(dtype):
     close(applied.sum(axis=-1), float(y.sum()), rtol=8 * eps)
 
 
-def test_derivatives_of_occupancies(x64, quickly_compiled):
+def test_derivatives_of_occupancies(x64):
     """Along all rates at once, forward and reverse, against the derivative of the exponential in 80 digits."""
     durations = [0.0, 0.025, 1.0, 37.0, 1e4]
     ways = [[np.cos(i) * rate + (rate == 0) * 1e-4 for i, rate in enumerate(rates.values())] for rates in SCHEMES]
@@ -248,7 +248,7 @@ def test_stationary_distribution(dtype):
     close(jax.grad(of)(jnp.asarray(2.0, dtype)), -0.5 / 2.5**2, rtol=64 * eps)
 
 
-def test_derivatives_of_the_table_of_squarings(x64, quickly_compiled):
+def test_derivatives_of_the_table_of_squarings(x64):
     """First and second in time: Q y and Q Q y, also where a squaring begins and at 0; and in the size of all rates."""
     q, y = matrices.generator(AMPA), np.array([0.1, 0.3, 0.2, 0.1, 0.2, 0.1])
 
@@ -297,7 +297,7 @@ def test_affine_change(dtype):
     close(got[:6, 6], [matrices.change(m, 1e7) for m in given[:6]], rtol=0, atol=8 * eps)
 
 
-def test_derivatives_of_an_affine_change(x64, quickly_compiled):
+def test_derivatives_of_an_affine_change(x64):
     durations = [0.0, 0.025, 1.0, 37.0]
     towards = AFFINE * np.cos(np.arange(9)).reshape(3, 3) + 0.01
     weights = np.sin(1 + np.arange(9)).reshape(3, 3)
