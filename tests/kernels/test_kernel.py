@@ -161,12 +161,11 @@ def test_init_is_zeros_and_step_keeps_them(kernel, dtype):
         assert isinstance(state, kernel.State)
         assert {(leaf.shape, leaf.dtype, leaf.any().item()) for leaf in state} == {(shape, np.dtype(dtype), False)}
         params = samples.params(kernel, np.random.default_rng(0), shape[-1:])
-        for kind in (bool, dtype, np.int32) if len(shape) == 2 else (bool,):
-            for method in kernel.methods:
-                step = partial(kernel.step, params, method=method)
-                moved, g = jax.eval_shape(step, state, 0.0, np.ones(shape, kind), DT)
-                assert type(moved) is kernel.State
-                assert {(leaf.shape, leaf.dtype) for leaf in (*moved, g)} == {(shape, np.dtype(dtype))}
+        for method, kind in zip([*kernel.methods, None, None], (bool, bool, dtype, np.int32), strict=True):
+            step = partial(kernel.step, params, method=method)
+            moved, g = jax.eval_shape(step, state, 0.0, np.ones(shape, kind), DT)
+            assert type(moved) is kernel.State
+            assert {(leaf.shape, leaf.dtype) for leaf in (*moved, g)} == {(shape, np.dtype(dtype))}
     default = kernel.init(kernel.Params(), 3)
     assert (default[0].shape, default[0].dtype) == ((3,), jnp.result_type(float))
 

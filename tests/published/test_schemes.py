@@ -219,7 +219,10 @@ def test_where_it_starts_from_matters_below_0_mV(x64):
             assert abs(other / usual - 1 - (change if V < 0 else 0)) < (0.005 if V < 0 else 0.003)
 
 
-@pytest.mark.parametrize(("name", "kernel"), [("Kampa", schemes.kampa2004), ("Vargas-Caballero", schemes.vargas2004)])
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [("Kampa", schemes.kampa2004), pytest.param("Vargas-Caballero", schemes.vargas2004, marks=pytest.mark.wide)],
+)
 def test_a_voltage_jump(name, kernel, page, x64):
     """From -60 to 40 mV after a pulse; the page's samples lie 0.05 ms before the jump and 1.05 ms after it."""
     said = re.search(rf"`vstep` .*?\b{name} ([^;\n]*)", page)[1].replace(" 1 ms later", "").replace(", 8 ms later", "")
@@ -325,12 +328,12 @@ def test_g_of_a_train_and_of_jumps(name, dtype):
 def test_states_of_a_run(name, dtype):
     """Every variable of every step; pulses end within steps."""
     kernel, dt, overlap = schemes.SCHEMES[name], 0.25, "ignore" if dtype == "float64" else "restart"
-    params, spikes = kernel.Params(T_dur=0.9), np.zeros(2000, bool)
-    spikes[[4, 6, 40, 41, 800]] = True
+    params, spikes = kernel.Params(T_dur=0.9), np.zeros(600, bool)
+    spikes[[4, 6, 40, 41, 400]] = True
     options = {"readout": lambda state, g: (state, g), "dtype": dtype, "overlap": overlap}
     _, (states, g) = simulate(kernel, params, spikes, dt, **options)
     stretches = pulses(dt * np.flatnonzero(spikes), params.T, 0.9, overlap)
-    expected = followed(kernel, params, stretches, dt * np.arange(1, 2001))
+    expected = followed(kernel, params, stretches, dt * np.arange(1, 601))
     tolerance, markov = TOLERANCE[dtype], isinstance(kernel, synkin.Scheme)
     # Of receptors 1 is what there is, and what is left over, the first of them, is as right as that.
     variables = kernel.states[1:] if markov else kernel.order
