@@ -186,11 +186,20 @@ def by_exponential_euler(case, kernel, p):
     return g
 
 
-@pytest.mark.parametrize("what", CASES)
+def test_kinds():
+    assert {what: case.kernel.structure.kind for what, case in CASES.items()} == {
+        what: case.kind for what, case in CASES.items()
+    }
+
+
+# What the others have, too: a matrix, a conductance above a threshold.
+LONG = "a state and a conductance above thresholds", "a rate that changes its sign, of no occupancies"
+
+
+@pytest.mark.parametrize("what", [pytest.param(what, marks=[pytest.mark.wide] * (what in LONG)) for what in CASES])
 def test_on_both_sides_of_a_threshold(what, x64):
     """On the grid by either method, and between events."""
     case, kernel = CASES[what], CASES[what].kernel
-    assert kernel.structure.kind == case.kind
     # Of a gate `test_gate` has the exact runs, which take long to compile.
     methods = ("exp_euler",) if case.kind == "gate" else kernel.methods
     given = np.isin(np.arange(len(GRID)), SPIKES) * (1.0 if kernel.input.takes_weights else True)
