@@ -21,7 +21,6 @@ import jax
 import pytest
 
 import synkin
-from tests.helpers.kernels import LINEAR, RECEPTORS
 from tests.helpers.precision import X64, enable_x64
 
 # A kernel that leans on silent promotion would change the dtype of a scan's carry, or a shape, at its user's.
@@ -74,27 +73,9 @@ def dtype(request):
             yield "float64"
 
 
-@pytest.fixture(params=["exp_euler", "exact"])
-def method(request):
-    """Each method in turn."""
-    return request.param
-
-
 @pytest.fixture(params=list(synkin.KERNELS.values()), ids=list(synkin.KERNELS))
 def kernel(request):
     """Each kernel of the registry in turn."""
-    return request.param
-
-
-@pytest.fixture(params=list(RECEPTORS.values()), ids=list(RECEPTORS))
-def receptor(request):
-    """Each kernel in turn whose spikes start a pulse of transmitter."""
-    return request.param
-
-
-@pytest.fixture(params=list(LINEAR.values()), ids=list(LINEAR))
-def linear_kernel(request):
-    """Each kernel in turn whose input is added."""
     return request.param
 
 
