@@ -159,6 +159,15 @@ def test_a_carry_from_a_state_goes_with_one_from_rest(kernel, method):
     assert (go_on(2) == 0).all()
 
 
+def test_a_pulse_that_began_on_another_grid_ends_in_its_time():
+    """0.33 ms of it are to come, which end within a step, while pulses of the parameters end with one."""
+    state, ends = ampa.State(jnp.full(N, 0.2), jnp.full(N, 0.33)), DT * np.arange(1, 7)[:, None]
+    _, g = simulate(ampa, ampa.Params(T_dur=0.5), np.zeros((6, N), bool), DT, state=state, method="exact")
+    rate, limit = 0.98 * 0.5 + 0.18, 0.98 * 0.5 / (0.98 * 0.5 + 0.18)
+    at_end = limit + (0.2 - limit) * np.exp(-rate * np.minimum(ends, 0.33))
+    np.testing.assert_allclose(g, at_end * np.exp(-0.18 * np.maximum(ends - 0.33, 0)) * np.ones(N), rtol=2e-6)
+
+
 def test_a_pulse_off_the_grid_is_refused_on_it_and_traced_gives_nan():
     steps = ready()
     state = ampa.State(jnp.full(N, 0.25), jnp.array([0.23, 0.3, 0.0]))
