@@ -262,7 +262,7 @@ def test_what_cannot_be_told_apart_has_the_names_of_the_parts():
 def test_jumps_of_a_sum_can_be_fitted():
     jumps, params = synkin.Jumps([5.0, 6.0], [1.0]), BOTH.Params(**TRUE)
     with enable_x64():
-        g = np.asarray(synkin.concentration_jumps(BOTH, params, *jumps, LONG))
+        g = np.asarray(synkin.concentration_jumps(BOTH, params, jumps.edges, jumps.concentrations, LONG))
     found = found_by(BOTH, params._replace(g_nmda5=1.0), jumps, LONG, 30 * g, free="g_nmda5", starts=2)
     assert found.params.g_nmda5 == pytest.approx(0.4, rel=1e-4)
     assert "ampa_T_dur" not in found.summary()

@@ -113,4 +113,7 @@ def _candidates(problem: Problem, r: int, low: float, high: float) -> tuple[np.n
     before = (times[i - 1] - spike for i, spike in zip(first, spikes, strict=True) if i)
     after = (times[j] - spike for j, spike in zip(last, spikes, strict=True) if j < len(times))
     edges = np.sort(np.concatenate([[max(before, default=low)], *inside, [min(after, default=high)]]))
-    return np.resize((edges[1:] + edges[:-1]) / 2, _GRID), 0.0
+    middles = (edges[1:] + edges[:-1]) / 2
+    # Spikes that are whole numbers of samples apart have the same breaks, but for rounding: nothing is between these.
+    apart = np.diff(edges) > 1e-9 * max(abs(low), abs(high))
+    return np.resize(middles[apart] if apart.any() else middles, _GRID), 0.0
