@@ -90,12 +90,15 @@ def step(
         return directly(coefs, params, y, count)
     (value,) = values.values()
     kind = None if count is None else 2 - jnp.clip(count // 2, 0, 2)
-    after = parameter_tables.step(given.table, kernel, kind, value, y)
     computed: list[Array] = []
-    if count is not None and "T" in values:  # a weight may be of any height
-        computed.append((count >= 2) & parameter_tables.is_outside(given.table, value))
+    if count is not None and "T" in values:  # a weight may be of any height, which matters during its pulse
+        outside = (count >= 2) & parameter_tables.is_outside(given.table, value)
+        # What the table gives there is not used. Were it NaN, a derivative in reverse mode would be, too.
+        value = jnp.where((count < 2) | outside, jnp.zeros_like(value), value)
+        computed.append(outside)
     if count is not None and coefs.carried_pulse is not None:  # its last step has a length of its own
         computed.append(jnp.equal(count, 3))
+    after = parameter_tables.step(given.table, kernel, kind, value, y)
     if not computed:
         return after
     own = reduce(jnp.logical_or, computed)

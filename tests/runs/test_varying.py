@@ -151,6 +151,22 @@ def test_pulses_with_a_height(kernel, weights, x64):
     close(np.concatenate([head, tail]), g, rtol=0, atol=1e-14)
 
 
+def test_heights_above_the_table_of_a_scheme(weights):
+    """Traced weights are not known when the table is made, which then reaches to 1: higher ones are computed."""
+    kernel, high = three_states, (3 * weights).astype("float32")
+    _, right = synkin.simulate(kernel, kernel.Params(), high, DT, weighted=True)
+    _, g = jax.jit(lambda w: synkin.simulate(kernel, kernel.Params(), w, DT, weighted=True))(high)
+    close(g, right, rtol=0, atol=1e-6)
+    each = kernel.Params(kon=np.full(N, 5.0, np.float32))  # there is no table where synapses differ
+    by_table, directly = (
+        jax.grad(lambda w, p=p: synkin.simulate(kernel, p, w, DT, weighted=True)[1].sum())(jnp.asarray(high))
+        for p in (kernel.Params(), each)
+    )
+    close(by_table, directly, rtol=0, atol=1e-4 * np.abs(directly).max())
+    at = np.flatnonzero(high[:, 0])
+    close(right[:, 0], synkin.respond(kernel, kernel.Params(), at * DT, ENDS, weights=high[at, 0]), rtol=0, atol=2e-6)
+
+
 def test_a_sum_and_the_derivative_of_a_weight(weights, x64):
     both = ampa + schemes.nmda5
     _, g = synkin.simulate(both, both.Params(), weights, DT, weighted=True, method="exact")
