@@ -134,6 +134,8 @@ class Walk:
                 return [
                     self._elements(self._choice, which, *map(self._cells, each)) for each in zip(*branches, strict=True)
                 ]
+        if name == "unstack" and self._readable(given[0]):  # of JAX 0.12, which unpacks arrays by it
+            return [_cell(part) for part in np.moveaxis(self._cells(given[0]), params["axis"], 0)]
         if len(eqn.outvars) == 1 and not eqn.effects and "callback" not in name:
             result = self._one(eqn, name, given)
             if result is not None:
