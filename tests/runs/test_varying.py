@@ -151,6 +151,15 @@ def test_pulses_with_a_height(kernel, weights, x64):
     close(np.concatenate([head, tail]), g, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize(("name", "value"), [("V", -40.0), ("kr", 0.2), ("kon", 0.0)])
+def test_what_varies_may_stay(name, value, spikes):
+    """Then the range of the table is a single value, which rounding must not put outside."""
+    held = synkin.simulate(three_states, three_states.Params(**{name: value}), np.tile(spikes, (2, 1)), DT)[1]
+    for values in (np.full(2 * T, value), np.full((2 * T, N), value)):
+        _, g = synkin.simulate(three_states, three_states.Params(), np.tile(spikes, (2, 1)), DT, varying={name: values})
+        close(g, held, rtol=0, atol=1e-6)
+
+
 def test_heights_above_the_table_of_a_scheme(weights):
     """Traced weights are not known when the table is made, which then reaches to 1: higher ones are computed."""
     kernel, high = three_states, (3 * weights).astype("float32")

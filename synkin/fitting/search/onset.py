@@ -115,5 +115,6 @@ def _candidates(problem: Problem, r: int, low: float, high: float) -> tuple[np.n
     edges = np.sort(np.concatenate([[max(before, default=low)], *inside, [min(after, default=high)]]))
     middles = (edges[1:] + edges[:-1]) / 2
     # Spikes that are whole numbers of samples apart have the same breaks, but for rounding: nothing is between these.
-    apart = np.diff(edges) > 1e-9 * max(abs(low), abs(high))
+    rounding = 1e-9 * max(abs(low), abs(high)) + 4 * np.spacing(np.abs(times).max())
+    apart = np.diff(edges) > rounding
     return np.resize(middles[apart] if apart.any() else middles, _GRID), 0.0

@@ -25,8 +25,6 @@ _FINE = 16  # rows of straight lines to one of the polynomials
 _TOLERANCE, _TOLERANCE_OTHER = {"float64": 3e-8}, 1e-6
 # A table is compared with what is right in the middle between this many pairs of rows.
 _CHECKED = 32
-# A value this fraction of the distance of two rows outside of a table is at its end, but for rounding.
-_ROUNDING = 1e-2
 
 
 class ParameterTable(NamedTuple):
@@ -38,6 +36,8 @@ class ParameterTable(NamedTuple):
 
     rows: Array  # (kinds * ROWS, 2, n (n + 1)): the changes, and their slopes per row
     fine_rows: Array | None  # (kinds * (_FINE (ROWS - 1) + 1), n (n + 1)): the changes at smaller distances
+    low: Array  # the lowest and the highest value of the parameter, in its unit
+    high: Array
     start: Array  # u of the first row
     distance: Array  # of u between two rows
     scale: Array | None
@@ -52,7 +52,7 @@ def table(
         kernel: a kernel of one part, whose structure has a matrix.
         params: its ``Params``, scalars of one dtype.
         name: of the parameter.
-        low, high: the range of its values.
+        low, high: the range of its values, scalars in its unit.
         kinds: the stretches of each kind of steps.
         dt: ms, a scalar.
     """
@@ -90,7 +90,7 @@ def table(
         fine_rows = fine_rows.reshape(-1, fine_rows.shape[-1])
     tolerance = _TOLERANCE.get(dt.dtype.name, _TOLERANCE_OTHER) * jnp.maximum(jnp.abs(right).max(), tiny)
     good = jnp.where(jax.lax.stop_gradient(error <= tolerance), jnp.ones((), dt.dtype), np.asarray(np.nan, dt.dtype))
-    return ParameterTable(flat, fine_rows, first * good, distance, scale)
+    return ParameterTable(flat, fine_rows, low * good, high * good, first, distance, scale)
 
 
 def step(table: ParameterTable, kernel: Kernel, kind: Array | None, value: Array, y: Variables) -> Variables:
@@ -125,12 +125,11 @@ def step(table: ParameterTable, kernel: Kernel, kind: Array | None, value: Array
 
 def is_outside(table: ParameterTable, value: Array) -> Array:
     """Where a value of the parameter lies outside of the table, or is NaN."""
-    place = _place(table, value)
-    return ~((place >= -_ROUNDING) & (place <= ROWS - 1 + _ROUNDING))
+    return ~((value >= table.low) & (value <= table.high))
 
 
 def _place(table: ParameterTable, value: Array) -> Array:
-    """Where a value lies, counted in rows."""
+    """Where a value lies, counted in rows; that of an end may be beyond the last row, by rounding."""
     u = value if table.scale is None else value / (value + table.scale)
     return (u - table.start) / table.distance
 
@@ -216,5 +215,6 @@ def _scale(kernel: Kernel, params: AnyParams, name: str, low: Array, high: Array
         for bound in (low, high)
     ]
     tiny = float(jnp.finfo(dt.dtype).tiny) ** 0.5
-    slope = jnp.abs(ends[1] - ends[0]).max() / jnp.maximum(high - low, tiny)
+    # Over a narrower range, as where the parameter does not change, the difference would be one of rounding errors.
+    slope = jnp.abs(ends[1] - ends[0]).max() / jnp.maximum(high - low, jnp.maximum(1e-3 * high, tiny))
     return jnp.clip(1 / jnp.maximum(slope * dt, tiny), 1e-3 * jnp.maximum(high, tiny), 1e3 * jnp.maximum(high, 1.0))
