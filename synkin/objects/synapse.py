@@ -34,7 +34,8 @@ from synkin.objects.release import Releasing, check_release, check_varying, rele
 from synkin.objects.values import Value, as_real_array, as_state, short_repr
 from synkin.runs.grid import simulate
 from synkin.solving.carry import Carry, Progress, with_weight
-from synkin.solving.stepper import Stepper, carry_from_state, make_stepper, warn_of_rounding
+from synkin.solving.rounding import warn_of_rounding
+from synkin.solving.stepper import Stepper, carry_from_state, make_stepper
 
 _serial_numbers = itertools.count()
 

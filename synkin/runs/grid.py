@@ -20,8 +20,9 @@ from synkin.arguments.varying import WeightedState, bind_varying_train, check_sp
 from synkin.runs import varying as varying_runs
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.run import Readout, RunCarry
-from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of, warn_of_rounding
+from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of
 from synkin.tracing.program import Program
 
 # The maximum number of synapses times steps for which a sum's variables are kept for a readout: some tens of MB.

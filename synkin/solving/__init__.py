@@ -8,6 +8,7 @@ pulses             how much of a step the transmitter is there
 coefficients       the coefficients of a step
 steps              one step
 carry              what a stepper hands from step to step
+rounding           the warning that "exp_euler" rounds the length of a pulse
 stepper            a kernel made ready for one dt
 loops              scans over the rows of a run
 run                the run over a grid, with its derivative

@@ -303,7 +303,7 @@ USES = {
 @pytest.mark.parametrize("use", USES)
 def test_a_pulse_that_is_rounded_is_said_once(monkeypatch, use):
     """And neither one that is exact nor one that is traced."""
-    monkeypatch.setattr(sys.modules["synkin.solving.stepper"], "_warned", set())
+    monkeypatch.setattr(sys.modules["synkin.solving.rounding"], "_warned", set())
     said = (
         'A pulse of ampa with T_dur = 0.35 ms lasts 0.4 ms with "exp_euler" at dt = 0.1 ms, where pulses are of whole '
         'steps: take method="exact", or a dt that divides T_dur.'
