@@ -10,8 +10,10 @@ from synkin.declaring.declare import linear, receptor
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
+from synkin.networks.connections import connect
 from synkin.networks.delays import delayed
 from synkin.networks.plasticity import tsodyks_markram
+from synkin.networks.projection import Projection
 from synkin.runs import currents
 from synkin.runs.events import respond
 from synkin.runs.grid import simulate
@@ -44,6 +46,7 @@ __all__ = [
     "Jumps",
     "Kernel",
     "Measured",
+    "Projection",
     "Recording",
     "Scheme",
     "Stepper",
@@ -53,6 +56,7 @@ __all__ = [
     "bionmda",
     "compare",
     "concentration_jumps",
+    "connect",
     "currents",
     "deconvolve",
     "delayed",

@@ -68,7 +68,7 @@ def _moved(spikes: Array, delay: Real, dt: Real) -> Array:
     """`delayed` of arguments that have been checked."""
     known, step = concrete_value(delay), concrete_value(dt)
     if known is not None and step is not None:
-        whole = _warned(np.asarray(known, float), float(step))
+        whole = steps_of("delay", np.asarray(known, float), float(step))
         return _rows(spikes, jnp.asarray(np.minimum(whole, len(spikes)).astype("int32")))
     dtype = jnp.result_type(float)
     steps = _whole(jnp.asarray(delay, dtype) / jnp.asarray(dt, dtype), jnp)
@@ -79,14 +79,20 @@ def _moved(spikes: Array, delay: Real, dt: Real) -> Array:
     return jnp.where(wrong, jnp.nan, rows)
 
 
-def _warned(delay: np.ndarray, dt: float) -> np.ndarray:
-    """Delays in whole steps; warns if they are rounded."""
+def steps_of(name: str, delay: np.ndarray, dt: float) -> np.ndarray:
+    """Delays in whole steps, as floats; warns if they are rounded.
+
+    Args:
+        name: the argument's name, for the warning.
+        delay: ms, of any shape.
+        dt: ms.
+    """
     exact = delay / dt
     steps = _whole(exact, np)
     off = np.where(np.abs(exact - steps) > _NEAR + _RELATIVE * exact, np.abs(exact - steps) * dt, 0.0)
     if off.size and off.max() > 0:
         warnings.warn(
-            f"Argument `delay` is rounded to whole steps of {dt:g} ms, by up to {off.max():.3g} ms.",
+            f"Argument `{name}` is rounded to whole steps of {dt:g} ms, by up to {off.max():.3g} ms.",
             UserWarning,
             stacklevel=4,
         )

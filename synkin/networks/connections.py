@@ -1,0 +1,183 @@
+"""`connect`: a projection from what is given of its connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from synkin.arguments import units
+from synkin.arguments.choices import check_flag
+from synkin.arguments.known import concrete_value
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_array, as_real, float_dtype
+from synkin.arguments.times import check_dt
+from synkin.networks.blocks import arrange, block_width
+from synkin.networks.delays import steps_of
+from synkin.networks.delivery import Connections
+from synkin.networks.ends import Ends, ends_of_matrix, given_ends, is_matrix, random_ends
+from synkin.networks.projection import Projection, check_weights, in_blocks
+from synkin.networks.sharding import split_of
+
+OfConnections: TypeAlias = Callable[[np.ndarray, np.ndarray], ArrayLike]
+"""From the presynaptic and the postsynaptic neuron of each connection, (C,), to a number for each."""
+
+# Places in the ring and in the blocks are int32, and up to one more turn of the ring is added.
+_LARGEST = 2**30
+
+
+def connect(
+    pre: Any = None,
+    post: ArrayLike | None = None,
+    weights: ArrayLike | OfConnections | None = None,
+    delays: ArrayLike | OfConnections | None = None,
+    *,
+    shape: tuple[int, int] | None = None,
+    dt: ArrayLike | None = None,
+    probability: float | None = None,
+    key: Array | None = None,
+    autapses: bool = True,
+    sharding: jax.sharding.Sharding | None = None,
+    dtype: DTypeLike | None = None,
+) -> Projection:
+    """The connections from one group of neurons to another, ready for the steps of a loop of your own.
+
+        projection = synkin.connect(pre, post, 0.1, delays, shape=(n_pre, n_post), dt=0.1)
+        carry = projection.init()
+        carry, arriving = projection.step(carry, spikes)         # (n_pre,) -> (n_post,)
+        synapse, g = stepper.step(synapse, arriving)             # a linear kernel, one for each postsynaptic neuron
+
+    A step reads the connections of the neurons that spiked: all of them, and no others. It works under jit, scan, vmap,
+    grad and jvp. Derivatives with respect to the weights, and to spikes that are numbers, such as surrogate spikes, are
+    exact; that with respect to spikes reads all connections.
+
+    Args:
+        pre: (C,) ints, the presynaptic neuron of each connection. Or a matrix of the weights, of `scipy.sparse` or a
+            `jax.experimental.sparse.BCOO`, whose rows are the presynaptic neurons; then without ``post``, ``weights``
+            and ``shape``. Or None, with ``probability``.
+        post: (C,) ints, the postsynaptic neuron of each connection. A pair may be connected more than once.
+        weights: (C,), or one number for all; 1 by default. In mS where they are the input of a linear kernel. They may
+            be traced.
+        delays: ms, (C,), or one number for all, rounded to whole steps as `synkin.delayed` does; 0 by default. A spike
+            of row i arrives in row i + delay / dt. Weights and delays may also be a function that takes the arrays
+            ``pre`` and ``post`` and gives them.
+        shape: (n_pre, n_post), the numbers of neurons.
+        dt: the step in ms; needed for delays.
+        probability: connect each pair of neurons with this probability, 0 to 1, independently of the others.
+        key: a key of `jax.random`, for ``probability``.
+        autapses: with ``probability``, whether neuron i may connect to neuron i.
+        sharding: a `jax.sharding.NamedSharding` of a vector over one axis of its mesh. Each device then holds the
+            connections onto its part of the postsynaptic neurons. The results are the same to the last bit.
+        dtype: floating dtype of the weights and of what arrives; by default JAX's default float.
+
+    Returns:
+        `Projection`, a pytree with ``init``, ``step``, ``weigh``, ``weights`` and ``with_weights``. In single precision
+        it takes 12 bytes for each connection, or 8 if all weights are equal, and its carry 4 bytes for each
+        postsynaptic neuron and step up to the longest delay.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; neurons that do not exist;
+            connections or delays that are traced, as they decide what is computed; delays that are too long.
+
+    Warns:
+        UserWarning: a delay is not a whole number of steps.
+    """
+    dtype = float_dtype(dtype)
+    autapses = check_flag("autapses", autapses)
+    ends, weights = _ends(pre, post, weights, shape, probability, key, autapses)
+    count, n_post = len(ends.pre), ends.shape[1]
+    weights = _of_connections(1.0 if weights is None else weights, ends)
+    unit = "mS" if units.has_dimension(weights, "mS") else "1"
+    checked = check_weights(units.strip_unit("weights", weights, unit), count)
+    steps = _steps(_of_connections(0.0 if delays is None else delays, ends), dt, count)
+    split = split_of(sharding, n_post)
+    devices = 1 if split is None else split.devices
+    columns = n_post // devices
+    rows = int(steps.max(initial=0)) + 1
+    _check_size("delays", rows * (columns + 1), f"{rows} steps for {columns} neurons", "a larger `dt`, shorter delays")
+
+    device = ends.post // max(columns, 1)
+    destinations = steps * (columns + 1) + ends.post - device * columns
+    width = block_width(np.bincount(device * ends.shape[0] + ends.pre, minlength=devices * ends.shape[0]))
+    own = [device == i for i in range(devices)]
+    parts = [arrange(ends.pre[here], destinations[here], ends.shape[0], columns, width) for here in own]
+    blocks = max(1, *(len(part.sources) for part in parts))
+    parts = [part.padded(blocks, ends.shape[0], columns) for part in parts]
+    places = np.empty(count, np.int32)
+    _check_size("pre", devices * (blocks + 1) * width, f"{count} connections", "several projections")
+    for i, (here, part) in enumerate(zip(own, parts, strict=True)):
+        places[here] = part.places + i * part.destinations.size
+    all_destinations = np.stack([part.destinations for part in parts])
+    all_sources = np.stack([part.sources for part in parts])
+    if split is None:
+        is_plain = np.array_equal(all_sources[0], np.arange(ends.shape[0]))
+        sources = None if is_plain else jnp.asarray(all_sources[0])
+        connections = Connections(jnp.zeros((), dtype), jnp.asarray(all_destinations[0]), sources)
+        at = jnp.asarray(places)
+    else:
+        connections = Connections(jnp.zeros((), dtype), split.put(all_destinations), split.put(all_sources))
+        at = split.put(places, split=False)
+    given = in_blocks(as_array(checked, dtype), at, connections)
+    if split is not None and given.ndim:
+        given = jax.lax.with_sharding_constraint(given, split.sharding)
+    return Projection(connections._replace(weights=given), at, ends.shape, count, rows, split)
+
+
+def _ends(
+    pre: Any, post: Any, weights: Any, shape: Any, probability: Any, key: Any, autapses: bool
+) -> tuple[Ends, Any]:
+    """The connections, and their weights."""
+    if probability is not None:
+        if pre is not None or post is not None:
+            raise TypeError("Arguments `pre` and `post` must be None where `probability` is given, but are not.")
+        return random_ends(probability, key, shape, autapses), weights
+    if is_matrix(pre):
+        if post is not None or weights is not None or shape is not None:
+            raise TypeError(
+                "Arguments `post`, `weights` and `shape` must be left out where `pre` is a matrix, which has them."
+            )
+        return ends_of_matrix(pre)
+    return given_ends(pre, post, shape), weights
+
+
+def _of_connections(value: Any, ends: Ends) -> Any:
+    """``value``, or what it gives of the connections if it is a function."""
+    return value(ends.pre, ends.post) if callable(value) else value
+
+
+def _steps(delays: Any, dt: Any, count: int) -> np.ndarray:
+    """The delay of each connection in whole steps, (C,)."""
+    real = as_real("delays", units.strip_unit("delays", delays, "ms"))
+    known = concrete_value(real)
+    if known is None:
+        raise TypeError(
+            f"Argument `delays` must be known now, as it decides the length of the ring, but is {describe(real)}."
+        )
+    if known.shape not in ((), (count,)):
+        raise ValueError(
+            f"Argument `delays` must be a number, or have shape ({count},), one for each connection, but has shape "
+            f"{known.shape}."
+        )
+    bad = ~((known >= 0) & np.isfinite(known))
+    if bad.any():
+        raise ValueError(f"Argument `delays` must be finite and not negative, but has {known[bad].flat[0]}.")
+    if not known.any():
+        return np.zeros(count, np.int64)
+    if dt is None:
+        raise TypeError("Argument `dt` must be the step in ms where there are delays, but is None.")
+    step = concrete_value(check_dt(units.strip_unit("dt", dt, "ms")))
+    if step is None:
+        raise TypeError(f"Argument `dt` must be known now where there are delays, but is {describe(dt)}.")
+    return np.broadcast_to(steps_of("delays", known.astype(float), float(step)), count).astype(np.int64)
+
+
+def _check_size(name: str, size: int, what: str, remedy: str) -> None:
+    if size > _LARGEST:
+        raise ValueError(
+            f"Argument `{name}` must need at most {_LARGEST} numbers, but {what} need {size}: take {remedy}."
+        )

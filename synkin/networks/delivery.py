@@ -1,0 +1,164 @@
+"""What spikes write into the ring of a projection, and its derivative.
+
+The ring holds what will arrive, one row for each step to come. Each connection of a neuron that spiked adds its weight
+to the entry (row of the step + delay, postsynaptic neuron). The neurons that spiked are taken a chunk at a time, until
+none is left.
+
+The derivative with respect to a weight needs the connections of the neurons that spiked. The one with respect to the
+spikes, as of a surrogate gradient, needs all connections. Both are stated here, because JAX cannot go back through
+a loop whose length is not known.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+
+from synkin.networks import spike_search
+from synkin.solving.loops import any_across_batch, match_varying
+
+
+class Connections(NamedTuple):
+    """The connections of one device, arrays; see `synkin.networks.blocks`."""
+
+    weights: Array  # (blocks + 1, width), or () if all are equal
+    destinations: Array  # int32, (blocks + 1, width)
+    sources: Array | None  # int32, (blocks,); None if block i is of neuron i
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks, without the empty one."""
+        return len(self.destinations) - 1
+
+    @property
+    def chunk(self) -> int:
+        """How many blocks are read at a time."""
+        return min(max(self.blocks // 256, 4), 256)
+
+    def of_blocks(self, spikes: Array) -> Array:
+        """Of one number a neuron, that of each block; 0 for blocks of none."""
+        if self.sources is None:
+            return spikes
+        return spikes.at[self.sources].get(mode="fill", fill_value=0)
+
+
+def deliver(connections: Connections, ring: Array, spikes: Array, row: Array) -> Array:
+    """The ring after the spikes of a step.
+
+    Args:
+        connections: see `Connections`.
+        ring: (rows * columns,).
+        spikes: (neurons,), bool, or numbers by which the weights are multiplied.
+        row: int32, where in the ring the row of this step begins.
+    """
+    return _deliver(connections.weights, ring, spikes, connections.destinations, connections.sources, row)
+
+
+def deliver_all(connections: Connections, ring: Array, values: Array, row: Array) -> Array:
+    """As `deliver`, of numbers that are mostly not 0."""
+    return _add_of_all(ring, connections.weights, values, connections.destinations, connections.sources, row)
+
+
+@jax.custom_jvp
+def _deliver(
+    weights: Array, ring: Array, spikes: Array, destinations: Array, sources: Array | None, row: Array
+) -> Array:
+    connections = Connections(weights, destinations, sources)
+    own = connections.of_blocks(spikes)
+    found = spike_search.count(own.astype(bool))
+
+    def is_left(carry: tuple[Array, Array]) -> Array:
+        return any_across_batch(carry[0] < found.total)
+
+    def chunk(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        first, ring = carry
+        blocks = spike_search.indices(found, first, connections.chunk, connections.blocks)
+        return first + connections.chunk, _add_blocks(connections, ring, weights, own, blocks, row)
+
+    start = jnp.zeros((), jnp.int32)
+    written: Array = jax.lax.while_loop(is_left, chunk, (start, ring))[1]
+    return written
+
+
+@partial(_deliver.defjvp, symbolic_zeros=True)
+def _deliver_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    weights, ring, spikes, *rest = primals
+    d_weights, d_ring, d_spikes, *_ = tangents
+    if isinstance(d_ring, SymbolicZero):
+        d_ring = match_varying(jnp.zeros(ring.shape, ring.dtype), (ring, *rest))
+    if not isinstance(d_weights, SymbolicZero):
+        d_ring = _add_of_weights(d_ring, d_weights, spikes, *rest)
+    if jnp.issubdtype(spikes.dtype, jnp.floating) and not isinstance(d_spikes, SymbolicZero):
+        d_ring = _add_of_all(d_ring, weights, d_spikes, *rest)
+    return _deliver(*primals), d_ring
+
+
+# A derivative of a loop of steps keeps the spikes of each step, and computes from them what else it needs.
+@partial(jax.checkpoint, prevent_cse=False)
+def _add_of_weights(
+    ring: Array, weights: Array, spikes: Array, destinations: Array, sources: Array | None, row: Array
+) -> Array:
+    """`_deliver` in a form that JAX can transpose; linear in ``ring`` and in ``weights``.
+
+    Where few neurons spiked, it takes one block after the other, so that the transpose adds to these blocks of the
+    weights' gradient alone.
+    """
+    connections = Connections(weights, destinations, sources)
+    own = connections.of_blocks(spikes)
+    found = spike_search.count(own.astype(bool))
+
+    def few(ring: Array, weights: Array) -> Array:
+        blocks = spike_search.indices(found, jnp.zeros((), jnp.int32), connections.chunk, connections.blocks)
+
+        def one(ring: Array, block: Array) -> tuple[Array, None]:
+            return _add_blocks(connections, ring, weights, own, block, row), None
+
+        return jax.lax.scan(one, ring, blocks)[0]
+
+    def many(ring: Array, weights: Array) -> Array:
+        return _add_of_all(ring, weights, spikes, destinations, sources, row)
+
+    is_many = any_across_batch(found.total > connections.chunk)
+    added: Array = jax.lax.cond(is_many, many, few, ring, weights)
+    return added
+
+
+@partial(jax.checkpoint, prevent_cse=False)
+def _add_of_all(
+    ring: Array, weights: Array, spikes: Array, destinations: Array, sources: Array | None, row: Array
+) -> Array:
+    """`_deliver` of all neurons, whether they spiked or not; linear in ``ring``, in ``weights`` and in ``spikes``."""
+    connections = Connections(weights, destinations, sources)
+    own = connections.of_blocks(spikes.astype(weights.dtype))
+    each = weights if weights.ndim == 0 else weights[:-1]
+    added = jnp.broadcast_to(each * own[:, None], destinations[:-1].shape)
+    return _add(ring, connections.destinations[:-1], added, row)
+
+
+def _add_blocks(connections: Connections, ring: Array, weights: Array, own: Array, blocks: Array, row: Array) -> Array:
+    """The ring after some blocks: indices of any shape; ``own`` is what each block's neuron did."""
+    read: Callable[[Array], Array] = partial(_read, blocks)
+    added = weights if weights.ndim == 0 else read(weights)
+    if own.dtype != bool:
+        value = own.astype(weights.dtype).at[blocks].get(mode="fill", fill_value=0)
+        added = added * value[..., None]
+    destinations = read(connections.destinations)
+    return _add(ring, destinations, jnp.broadcast_to(added, destinations.shape), row)
+
+
+def _read(blocks: Array, rows: Array) -> Array:
+    """These blocks; a single one by a slice, to whose part of a gradient JAX adds in place."""
+    if blocks.ndim == 0:
+        return jax.lax.dynamic_index_in_dim(rows, blocks, keepdims=False)
+    return rows.at[blocks].get(mode="promise_in_bounds")
+
+
+def _add(ring: Array, destinations: Array, added: Array, row: Array) -> Array:
+    """The ring after ``added`` at ``destinations``, which count from the row of the step on."""
+    at = destinations + row
+    at = jnp.where(at >= ring.size, at - ring.size, at)
+    return ring.at[at.reshape(-1)].add(added.reshape(-1), mode="promise_in_bounds")

@@ -1,0 +1,214 @@
+"""`Projection`: the connections from one group of neurons to another, and what arrives by them step after step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.arguments import fields, units
+from synkin.arguments.known import is_concrete
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import as_array, as_real, check_finite
+from synkin.networks.delivery import Connections, deliver, deliver_all
+from synkin.networks.sharding import Split
+
+Delivered: TypeAlias = "tuple[ProjectionCarry, Array]"
+Step: TypeAlias = "Callable[[Projection, Connections, ProjectionCarry, Array], Delivered]"
+
+
+@fields.described
+class ProjectionCarry(NamedTuple):
+    """What goes from step to step: what is still to arrive."""
+
+    ring: Annotated[Array, "(rows * (n_post + 1),), what will arrive, one row for each step to come, as the weights"]
+    row: Annotated[Array, "int32, which row is that of the next step"]
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["blocks", "places"],
+    meta_fields=["shape", "count", "rows", "split"],
+)
+@dataclass(frozen=True, repr=False)
+class Projection:
+    """See `synkin.connect`. It is a pytree: transformed functions may close over it, take it or return it."""
+
+    blocks: Connections
+    places: Array  # int32, (C,): where in the flat blocks each of the given connections is
+    shape: tuple[int, int]  # (n_pre, n_post)
+    count: int  # of connections
+    rows: int  # of the ring: the longest delay in steps, and 1
+    split: Split | None = None  # how the postsynaptic neurons are split over devices
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The floating dtype of the weights, and of what arrives."""
+        return self.blocks.weights.dtype
+
+    @property
+    def weights(self) -> Array:
+        """The weights, (C,) in the order in which the connections were given, or a scalar if they were given as one."""
+        weights = self.blocks.weights
+        return weights if weights.ndim == 0 else weights.reshape(-1).at[self.places].get(unique_indices=True)
+
+    def with_weights(self, weights: ArrayLike) -> Projection:
+        """The same connections with other weights.
+
+        Args:
+            weights: (C,) in the order in which the connections were given, or a scalar; they may be traced.
+
+        Raises:
+            TypeError, ValueError: weights of the wrong kind or shape, or that are not finite.
+        """
+        given = as_array(check_weights(weights, self.count), self.dtype)
+        return replace(self, blocks=self.blocks._replace(weights=in_blocks(given, self.places, self.blocks)))
+
+    def init(self) -> ProjectionCarry:
+        """The carry for the first step, in which nothing is on its way."""
+        size = self.rows * (self.columns + 1)
+        if self.split is None:
+            ring = jnp.zeros((size,), self.dtype)
+        else:
+            ring = self.split.zeros(size, self.dtype)
+        return ProjectionCarry(ring, jnp.zeros((), jnp.int32))
+
+    def step(self, carry: ProjectionCarry, spikes: ArrayLike) -> tuple[ProjectionCarry, Array]:
+        """Advance by one step.
+
+        Args:
+            carry: from `init` or the step before.
+            spikes: (n_pre,): booleans, or numbers by which the weights are multiplied, such as surrogate spikes with a
+                derivative of their own, a release, or a conductance. What is 0 costs nothing.
+
+        Returns:
+            The carry, and what arrives in this step, (n_post,), in the unit of the weights: row i of ``spikes`` arrives
+            in step i + the delay, as an input for a kernel's step.
+
+        Raises:
+            TypeError, ValueError: spikes of the wrong kind or shape, or a carry of another projection.
+        """
+        if not isinstance(carry, ProjectionCarry) or np.shape(carry.ring) != self._ring_shape():
+            raise TypeError(f"Argument `carry` must be one of this projection's `init`, but is {describe(carry)}.")
+        given = as_real("spikes", units.strip_unit("spikes", spikes, "1"))
+        self._check_neurons("spikes", given)
+        values = as_array(given)
+        return _step(self, carry, values if values.dtype == bool else values.astype(self.dtype))
+
+    def weigh(self, g: ArrayLike) -> Array:
+        """The sum of the weights times the conductances of the presynaptic neurons' kernels.
+
+        For a receptor, which saturates, a network has one kernel for each presynaptic neuron, of conductance g.
+
+        Args:
+            g: (n_pre,), of any unit.
+
+        Returns:
+            (n_post,), in the unit of g times that of the weights.
+
+        Raises:
+            TypeError, ValueError: g of the wrong kind or shape, or a projection with delays: there g must be delayed,
+                which `step` does with g in place of spikes, or the spikes before they reach the kernel.
+        """
+        if self.rows > 1:
+            raise ValueError(
+                "`weigh` needs a projection without delays, but this one has delays: delay the spikes before they "
+                "reach the kernel, by a projection of each neuron onto itself, or give g to `step` in place of spikes."
+            )
+        given = as_real("g", g)
+        self._check_neurons("g", given)
+        return _weigh(self, as_array(given).astype(self.dtype))
+
+    @property
+    def columns(self) -> int:
+        """The number of postsynaptic neurons of one device."""
+        return self.shape[1] if self.split is None else self.split.own(self.shape[1])
+
+    def _ring_shape(self) -> tuple[int, ...]:
+        size = self.rows * (self.columns + 1)
+        return (size,) if self.split is None else (self.split.devices, size)
+
+    def _check_neurons(self, name: str, given: ArrayLike) -> None:
+        if np.shape(given) != self.shape[:1]:
+            raise ValueError(
+                f"Argument `{name}` must have shape {self.shape[:1]}, one for each presynaptic neuron, but has shape "
+                f"{np.shape(given)}."
+            )
+
+    def __repr__(self) -> str:
+        pre, post = self.shape
+        delays = f", delays up to {self.rows - 1} steps" if self.rows > 1 else ""
+        return f"projection({pre} -> {post} neurons, {self.count} connections{delays})"
+
+
+def check_weights(weights: ArrayLike, count: int) -> ArrayLike:
+    """Weights, a scalar or one for each of ``count`` connections.
+
+    Raises:
+        TypeError, ValueError: other weights.
+    """
+    real = as_real("weights", weights)
+    if np.shape(real) not in ((), (count,)):
+        raise ValueError(
+            f"Argument `weights` must be a number, or have shape ({count},), one for each connection, but has shape "
+            f"{np.shape(real)}."
+        )
+    if is_concrete(real):
+        check_finite("weights", real)
+    return real
+
+
+def in_blocks(weights: Array, places: Array, blocks: Connections) -> Array:
+    """Weights, one a connection in the order given, in blocks; a scalar stays one."""
+    if weights.ndim == 0:
+        return weights
+    shape = blocks.destinations.shape
+    flat = jnp.zeros(int(np.prod(shape)), weights.dtype)
+    return flat.at[places].set(weights, unique_indices=True).reshape(shape)
+
+
+def _step_of_device(
+    projection: Projection, connections: Connections, carry: ProjectionCarry, spikes: Array
+) -> tuple[ProjectionCarry, Array]:
+    """`Projection.step` of the postsynaptic neurons of one device."""
+    ring, row = carry
+    columns, rows = projection.columns, projection.rows
+    # The row that was read in the step before is cleared now. If it were cleared when it is read, XLA would copy the
+    # ring, which takes longer than all else. The last column takes what fills up blocks.
+    before = jnp.where(row == 0, rows - 1, row - 1)
+    cleared = jnp.zeros(columns + 1, ring.dtype)
+    ring = jax.lax.dynamic_update_slice(ring, cleared, (before * (columns + 1),))
+    ring = deliver(connections, ring, spikes, row * (columns + 1))
+    arriving = jax.lax.dynamic_slice(ring, (row * (columns + 1),), (columns,))
+    return ProjectionCarry(ring, jnp.where(row + 1 == rows, 0, row + 1)), arriving
+
+
+def _weigh_of_device(
+    projection: Projection, connections: Connections, carry: ProjectionCarry, g: Array
+) -> tuple[ProjectionCarry, Array]:
+    """`Projection.weigh` of the postsynaptic neurons of one device."""
+    ring = deliver_all(connections, carry.ring, g, carry.row)
+    return carry, ring[: projection.columns]
+
+
+def _on_each_device(projection: Projection, step: Step, carry: ProjectionCarry, spikes: Array) -> Delivered:
+    if projection.split is None:
+        return step(projection, projection.blocks, carry, spikes)
+    return projection.split.step(partial(step, projection), projection.blocks, carry, spikes)
+
+
+@jax.jit
+def _step(projection: Projection, carry: ProjectionCarry, spikes: Array) -> Delivered:
+    return _on_each_device(projection, _step_of_device, carry, spikes)
+
+
+@jax.jit
+def _weigh(projection: Projection, g: Array) -> Array:
+    return _on_each_device(projection, _weigh_of_device, projection.init(), g)[1]
