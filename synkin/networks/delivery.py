@@ -9,7 +9,6 @@ spikes, as of a surrogate gradient, needs all connections. Both are stated here,
 a loop whose length is not known.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -104,8 +103,7 @@ def _add_of_weights(
 ) -> Array:
     """`_deliver` in a form that JAX can transpose; linear in ``ring`` and in ``weights``.
 
-    Where few neurons spiked, it takes one block after the other, so that the transpose adds to these blocks of the
-    weights' gradient alone.
+    Where few neurons spiked, it reads one chunk of blocks, else all of them.
     """
     connections = Connections(weights, destinations, sources)
     own = connections.of_blocks(spikes)
@@ -113,11 +111,7 @@ def _add_of_weights(
 
     def few(ring: Array, weights: Array) -> Array:
         blocks = spike_search.indices(found, jnp.zeros((), jnp.int32), connections.chunk, connections.blocks)
-
-        def one(ring: Array, block: Array) -> tuple[Array, None]:
-            return _add_blocks(connections, ring, weights, own, block, row), None
-
-        return jax.lax.scan(one, ring, blocks)[0]
+        return _add_blocks(connections, ring, weights, own, blocks, row)
 
     def many(ring: Array, weights: Array) -> Array:
         return _add_of_all(ring, weights, spikes, destinations, sources, row)
@@ -140,21 +134,12 @@ def _add_of_all(
 
 
 def _add_blocks(connections: Connections, ring: Array, weights: Array, own: Array, blocks: Array, row: Array) -> Array:
-    """The ring after some blocks: indices of any shape; ``own`` is what each block's neuron did."""
-    read: Callable[[Array], Array] = partial(_read, blocks)
-    added = weights if weights.ndim == 0 else read(weights)
+    """The ring after some blocks, given by their indices; ``own`` is what each block's neuron did."""
+    destinations = connections.destinations.at[blocks].get(mode="promise_in_bounds")
+    added = weights if weights.ndim == 0 else weights.at[blocks].get(mode="promise_in_bounds")
     if own.dtype != bool:
-        value = own.astype(weights.dtype).at[blocks].get(mode="fill", fill_value=0)
-        added = added * value[..., None]
-    destinations = read(connections.destinations)
+        added = added * own.astype(weights.dtype).at[blocks].get(mode="fill", fill_value=0)[:, None]
     return _add(ring, destinations, jnp.broadcast_to(added, destinations.shape), row)
-
-
-def _read(blocks: Array, rows: Array) -> Array:
-    """These blocks; a single one by a slice, to whose part of a gradient JAX adds in place."""
-    if blocks.ndim == 0:
-        return jax.lax.dynamic_index_in_dim(rows, blocks, keepdims=False)
-    return rows.at[blocks].get(mode="promise_in_bounds")
 
 
 def _add(ring: Array, destinations: Array, added: Array, row: Array) -> Array:
