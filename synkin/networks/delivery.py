@@ -4,9 +4,9 @@ The ring holds what will arrive, one row for each step to come. Each connection 
 to the entry (row of the step + delay, postsynaptic neuron). The neurons that spiked are taken a chunk at a time, until
 none is left.
 
-The derivative with respect to a weight needs the connections of the neurons that spiked. The one with respect to the
-spikes, as of a surrogate gradient, needs all connections. Both are stated here, because JAX cannot go back through
-a loop whose length is not known.
+The derivative with respect to the weights needs the connections of the neurons that spiked. That with respect to spikes
+that are numbers, as of a surrogate gradient, needs all connections. Both are stated here, because JAX cannot go back
+through a loop whose length is not known.
 """
 
 from functools import partial
@@ -54,7 +54,7 @@ def deliver(connections: Connections, ring: Array, spikes: Array, row: Array) ->
         spikes: (neurons,), bool, or numbers by which the weights are multiplied.
         row: int32, where in the ring the row of this step begins.
     """
-    return _deliver(connections.weights, ring, spikes, connections.destinations, connections.sources, row)
+    return _deliver(ring, connections.weights, spikes, connections.destinations, connections.sources, row)
 
 
 def deliver_all(connections: Connections, ring: Array, values: Array, row: Array) -> Array:
@@ -64,7 +64,7 @@ def deliver_all(connections: Connections, ring: Array, values: Array, row: Array
 
 @jax.custom_jvp
 def _deliver(
-    weights: Array, ring: Array, spikes: Array, destinations: Array, sources: Array | None, row: Array
+    ring: Array, weights: Array, spikes: Array, destinations: Array, sources: Array | None, row: Array
 ) -> Array:
     connections = Connections(weights, destinations, sources)
     own = connections.of_blocks(spikes)
@@ -85,29 +85,32 @@ def _deliver(
 
 @partial(_deliver.defjvp, symbolic_zeros=True)
 def _deliver_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    weights, ring, spikes, *rest = primals
-    d_weights, d_ring, d_spikes, *_ = tangents
+    ring, weights, spikes, *rest = primals
+    d_ring, d_weights, d_spikes, *_ = tangents
     if isinstance(d_ring, SymbolicZero):
         d_ring = match_varying(jnp.zeros(ring.shape, ring.dtype), (ring, *rest))
+    # Spikes that are numbers may have a derivative where they are 0, too, so that all connections are read. That holds
+    # for the ring itself as well: within a loop JAX may drop this rule from the second derivative on.
+    add = _add_of_spiking if spikes.dtype == bool else _add_of_all
     if not isinstance(d_weights, SymbolicZero):
-        d_ring = _add_of_weights(d_ring, d_weights, spikes, *rest)
-    if jnp.issubdtype(spikes.dtype, jnp.floating) and not isinstance(d_spikes, SymbolicZero):
+        d_ring = add(d_ring, d_weights, spikes, *rest)
+    if not isinstance(d_spikes, SymbolicZero) and jnp.issubdtype(spikes.dtype, jnp.floating):
         d_ring = _add_of_all(d_ring, weights, d_spikes, *rest)
-    return _deliver(*primals), d_ring
+    return add(*primals), d_ring
 
 
 # A derivative of a loop of steps keeps the spikes of each step, and computes from them what else it needs.
 @partial(jax.checkpoint, prevent_cse=False)
-def _add_of_weights(
+def _add_of_spiking(
     ring: Array, weights: Array, spikes: Array, destinations: Array, sources: Array | None, row: Array
 ) -> Array:
-    """`_deliver` in a form that JAX can transpose; linear in ``ring`` and in ``weights``.
+    """`_deliver` of booleans, in a form that JAX can transpose; linear in ``ring`` and in ``weights``.
 
     Where few neurons spiked, it reads one chunk of blocks, else all of them.
     """
     connections = Connections(weights, destinations, sources)
     own = connections.of_blocks(spikes)
-    found = spike_search.count(own.astype(bool))
+    found = spike_search.count(own)
 
     def few(ring: Array, weights: Array) -> Array:
         blocks = spike_search.indices(found, jnp.zeros((), jnp.int32), connections.chunk, connections.blocks)
