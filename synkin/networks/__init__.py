@@ -3,6 +3,7 @@
 delays             spikes that arrive later
 plasticity         `tsodyks_markram`: how much of its transmitter a synapse releases at a spike
 release_on_grid    its steps on a grid of times
+release_stepper    its step prepared for a loop of one's own
 release_at_times   its releases at given spike times
 recovery           its exponentials
 """
