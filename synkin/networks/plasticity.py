@@ -32,6 +32,7 @@ from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.numbers import check_whole
 from synkin.arguments.params_and_states import check_layout
 from synkin.networks import release_at_times, release_on_grid
+from synkin.networks.parameter import Parameter, parameters_of
 from synkin.networks.release_on_grid import with_active, without_unused
 from synkin.networks.release_stepper import ReleaseStepper
 from synkin.solving.carry import match_state
@@ -56,24 +57,6 @@ class State(NamedTuple):
     u: Annotated[Array, "facilitation that is left, 0 to 1", "1"]
     depleted: Annotated[Array, "1 - x: the fraction of the transmitter, or of n sites, that is missing, 0 to 1", "1"]
     active: Annotated[Array, "y: the fraction that is missing and still active, 0 to depleted", "1"] = 0.0  # type: ignore[assignment]
-
-
-class Parameter(NamedTuple):
-    """What is known of a parameter: as `synkin.arguments.declaration.Parameter`, with an upper limit."""
-
-    name: str
-    default: float
-    unit: str
-    positive: bool = False
-    signed: bool = False
-    most: float = np.inf
-
-
-_UNITS = fields.units(Params)
-_MOST = {"U": 1.0}
-_PARAMETERS = tuple(
-    Parameter(name, default, _UNITS[name], most=_MOST.get(name, np.inf)) for name, default in Params()._asdict().items()
-)
 
 
 class TsodyksMarkram:
@@ -112,8 +95,8 @@ class TsodyksMarkram:
     name: ClassVar[str] = "tsodyks_markram"
     Params: ClassVar[type[Params]] = Params
     State: ClassVar[type[State]] = State
-    UNITS: ClassVar[AnyParams] = Params._make(known.unit for known in _PARAMETERS)
-    parameters: ClassVar[Mapping[str, Parameter]] = {known.name: known for known in _PARAMETERS}
+    UNITS: ClassVar[AnyParams] = Params._make(fields.units(Params).values())
+    parameters: ClassVar[Mapping[str, Parameter]] = parameters_of(Params)
     variables: ClassVar[Mapping[str, str]] = fields.units(State)
     input: ClassVar[StartsPulse] = StartsPulse(because=", as a release is what weighs them")
 
