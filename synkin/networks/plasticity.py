@@ -198,7 +198,7 @@ class TsodyksMarkram:
     ) -> ReleaseStepper:
         """Make short-term plasticity ready for steps of one length; in a loop of your own it is as fast as `run`.
 
-            stepper = synkin.tsodyks_markram.stepper(params, dt)
+            stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.3), dt)
             carry, released = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
 
         Works under jit, vmap, grad and scan, and is itself a pytree. There may be one state a presynaptic neuron, or

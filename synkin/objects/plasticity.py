@@ -13,8 +13,7 @@ from jax.typing import ArrayLike
 from synkin.arguments.choices import check_method
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.numbers import Shape
-from synkin.networks import spike_at_end
-from synkin.networks.spike_at_end import ShortTerm
+from synkin.networks.spike_at_end import ShortTerm, std, stp
 from synkin.objects.attributes import Parameter, Variable
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.stateful import Stateful
@@ -121,7 +120,7 @@ class STP(Plasticity):
     that act a step later.
     """
 
-    kernel = spike_at_end.stp
+    kernel = stp
     U, tau_f, tau_d = Parameter(), Parameter(), Parameter()
     u, x = Variable(), Variable()
 
@@ -150,7 +149,7 @@ class STD(Plasticity):
     `synkin.tsodyks_markram` over U, with tau_fac = 0 and tau_rec = tau, for spikes that act a step later.
     """
 
-    kernel = spike_at_end.std
+    kernel = std
     tau, U = Parameter(), Parameter()
     x = Variable()
 

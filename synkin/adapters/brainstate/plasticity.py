@@ -10,13 +10,14 @@ from synkin.arguments import units
 from synkin.arguments.numbers import Shape, nan_unless
 from synkin.arguments.params_and_states import check_params, nan_if_invalid
 from synkin.arguments.times import check_dt, nan_if_invalid_dt
-from synkin.networks import spike_at_end
+from synkin.networks.spike_at_end import std, stp
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 
 
 class Plasticity(Synapse):
     """What `STP` and `STD` share: spikes, which act at the end of a step, and a release of 0 to 1 for each."""
 
+    kernel: Any  # see `synkin.networks.spike_at_end.ShortTerm`
     _initializers = ()
     _values_may_be = (
         "A parameter is a number (in these units), a quantity, an array that broadcasts, a callable of the shape or a\n"
@@ -42,13 +43,12 @@ class Plasticity(Synapse):
 
         The release is NaN where a traced spike is neither 0 nor 1.
         """
-        kernel: Any = self.kernel
-        state = self._state()
+        kernel, state = self.kernel, self._state()
         like = state[0]
         plain = units.strip_unit("pre_spike", event_array(pre_spike), "1")
         spike = kernel.input.check_spike(plain, like, "pre_spike").astype(like.dtype)
         spike = nan_unless(spike, (spike == 0) | (spike == 1))
-        params = nan_if_invalid(check_params(self._params(), self.varshape, self.kernel), self.kernel)
+        params = nan_if_invalid(check_params(self._params(), self.varshape, kernel), kernel)
         dt = nan_if_invalid_dt(check_dt(units.strip_unit("dt", environ("dt"), "ms")))
         step = jnp.asarray(dt, like.dtype)
         state, released = kernel.step(as_arrays(params, like.dtype), state, spike, step, self.method)
@@ -61,7 +61,7 @@ class Plasticity(Synapse):
 class STP(Plasticity):
     """Short-term facilitation and depression, `synkin.STP`, for brainstate."""
 
-    kernel = cast(Any, spike_at_end.stp)
+    kernel = stp
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class STP(Plasticity):
 class STD(Plasticity):
     """Short-term depression, `synkin.STD`, for brainstate."""
 
-    kernel = cast(Any, spike_at_end.std)
+    kernel = std
 
     def __init__(
         self,
