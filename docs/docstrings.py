@@ -17,6 +17,7 @@ import synkin
 from synkin import presets
 from synkin.arguments import fields
 from synkin.declaring.kernel import Kernel
+from synkin.networks import spike_at_end
 from synkin.objects import constructors
 
 _NAME = re.compile(r"(?<!`)`(?P<name>(?:synkin\.)?[A-Za-z_]\w*(?:\.\w+)*)`(?!`)")
@@ -93,16 +94,21 @@ def describe(item: griffe.Class, kind: Any) -> None:
 
 def complete(item: griffe.Class, base: griffe.Class) -> None:
     """Give a synapse class of an adapter its docstring and defaults, as `from_kernel` does when it is imported."""
-    kernel = getattr(synkin, str(item.members["kernel"].value))
+    name = str(item.members["kernel"].value)
+    kernel = getattr(synkin, name, None) or getattr(spike_at_end, name)
     written = item if "__init__" in item.members else item.parent[str(item.bases[0])]
     constructor = written.members["__init__"]
-    initializers = (item if "_initializers" in item.members else base).members["_initializers"].value
+    holders = [item, item.parent.members.get(str(item.bases[0])), base]
+    initializers, values_may_be = (
+        next(each.members[field].value for each in holders if each and field in each.members)
+        for field in ("_initializers", "_values_may_be")
+    )
     item.docstring.value = constructors.docstring(
         item.docstring.value,
         kernel,
         [parameter.name for parameter in constructor.parameters][1:],
         ast.literal_eval(str(initializers)),
-        ast.literal_eval(str(base.members["_values_may_be"].value)),
+        ast.literal_eval(str(values_may_be)),
     )
     for name, known in kernel.parameters.items() if written is item else ():
         constructor.parameters[name].default = repr(known.default)

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from synkin.events import Events, deconvolve
     from synkin.fitting import Comparison, Fit, fit
     from synkin.fitting.comparison import compare
-    from synkin.objects import AMPA, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
+    from synkin.objects import AMPA, STD, STP, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
 
 __all__ = [
     "AMPA",
     "KERNELS",
+    "STD",
+    "STP",
     "Alpha",
     "BioNMDA",
     "Carry",
@@ -86,7 +88,7 @@ __all__ = [
 _IMPORTED_WHEN_USED = {
     "synkin.events": ("Events", "deconvolve"),
     "synkin.fitting": ("Comparison", "Fit", "compare", "fit"),
-    "synkin.objects": ("AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse", "environ"),
+    "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse", "environ"),
     "synkin.recordings.measures": ("Measured", "measure"),
     "synkin.recordings.recording": ("Recording", "read_recording"),
     "synkin": ("plot", "presets", "schemes"),

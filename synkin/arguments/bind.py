@@ -131,15 +131,14 @@ class Delays:
     has_units: bool  # whether the result is to be a quantity
 
 
-def bind_steps(kernel: KernelDeclaration, params: AnyParams, dt: ArrayLike, *, dtype: DTypeLike | None) -> Steps:
-    """The arguments of `synkin.stepper`.
+def bind_steps(declared: Declaration, params: AnyParams, dt: ArrayLike, *, dtype: DTypeLike | None) -> Steps:
+    """The arguments of `synkin.stepper`, or of the stepper of short-term plasticity.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
     """
-    check_kernel(kernel)
-    params = units.params(kernel, params)
-    params = nan_if_invalid(check_params(params, common_shape(params, kernel), kernel), kernel)
+    params = units.params(declared, params)
+    params = nan_if_invalid(check_params(params, common_shape(params, declared), declared), declared)
     dt = _dt(dt)
     wanted = float_dtype(dtype)
     return Steps(params, cast(params, wanted), dt, as_array(dt, wanted), wanted, False)

@@ -51,7 +51,8 @@ def check_random_key(name: str, value: object) -> None:
 def check_kernel(value: object) -> None:
     """Raise TypeError unless ``value`` is a kernel."""
     if not (hasattr(value, "input") and hasattr(value, "methods")):
-        raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {describe(value)}.")
+        its_own = ": call its own `stepper`, `run` or `release`" if hasattr(value, "stepper") else ""
+        raise TypeError(f"Argument `kernel` must be a kernel such as synkin.ampa, but is {describe(value)}{its_own}.")
 
 
 class HasMethods(Protocol):

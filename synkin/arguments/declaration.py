@@ -38,6 +38,10 @@ class Declaration(HasUnits, Protocol):
         """What is known of each parameter, by name."""
 
     @property
+    def UNITS(self) -> AnyParams:
+        """The unit of each parameter."""
+
+    @property
     def input(self) -> Input:
         """What a spike does."""
 

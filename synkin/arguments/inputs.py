@@ -139,6 +139,7 @@ class StartsPulse(Input):
     """A spike starts a pulse of transmitter at the start of its step."""
 
     because: str = _RECEPTOR  # why a spike must be 0 or 1, for the message
+    has_derivative: bool = False  # whether a spike may be differentiated, as one with a surrogate gradient is
 
     takes_weights = False
     acts_at_end = False
@@ -148,7 +149,7 @@ class StartsPulse(Input):
         return "1"
 
     def check_values(self, name: str, values: Real) -> Real:
-        """Spikes must be 0 or 1, and must have no derivative, because it would be 0 without a warning.
+        """Spikes must be 0 or 1, and must have no derivative if it would be 0 without a warning.
 
         The result of a comparison has no derivative, even if it is cast to a floating dtype.
         """
@@ -160,9 +161,9 @@ class StartsPulse(Input):
             raise ValueError(
                 f"Argument `{name}` must be 0 or 1{self.because}, but has values from {known.min()} to {known.max()}."
             )
-        if isinstance(values, jax.core.Tracer) and jnp.issubdtype(values.dtype, jnp.floating):
-            return _without_derivative(values, name)
-        return values
+        if self.has_derivative or not isinstance(values, jax.core.Tracer):
+            return values
+        return _without_derivative(values, name) if jnp.issubdtype(values.dtype, jnp.floating) else values
 
     def check_overlap(self, value: object) -> None:
         check_overlap(value)

@@ -5,15 +5,16 @@ Without a random key the mean release is computed (`_mean_release`), with one th
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import align
+from synkin.arguments.numbers import align, as_real
 from synkin.networks.recovery import after_release, lost
 from synkin.solving import loops
 
@@ -34,21 +35,41 @@ def without_unused(params: AnyParams) -> AnyParams:
     return params if known is None or known.any() else params._replace(tau_psc=None)
 
 
-def compute_coefficients(params: AnyParams, state: AnyState, dt: Array) -> tuple[StepCoefficients, AnyState]:
-    """The coefficients of a step of ``dt`` ms, and the state that the first step starts from.
+def with_active(state: AnyState) -> AnyState:
+    """``state``; if its ``active`` was left out, with 0 for each synapse."""
+    active: object = getattr(state, "active", None)
+    if not hasattr(state, "depleted") or type(active) is not float or active != 0:
+        return state
+    shape = np.shape(as_real("state.depleted", state.depleted))
+    zeros: Any = np.zeros(shape).tolist()  # a list takes the dtype of the other fields
+    return state._replace(active=zeros)
+
+
+def compute_coefficients(params: AnyParams, dt: Array) -> StepCoefficients:
+    """The coefficients of a step of ``dt`` ms.
 
     Args:
-        params: as `without_unused` returns them.
-        state: ``State``.
+        params: as `without_unused` returns them, arrays of one dtype, each a scalar or of one rank.
         dt: a scalar.
     """
-    params = jax.tree.map(lambda value: align(value, state.u), params)
     faded, recovered = lost(dt, params.tau_fac), lost(dt, params.tau_rec)
     if params.tau_psc is None:
-        nothing = 0 * state.active  # NaN if that is
-        return StepCoefficients(params.U, faded, recovered, None, None), state._replace(active=nothing)
+        return StepCoefficients(params.U, faded, recovered, None, None)
     _, returned = after_release(dt, params.tau_psc, params.tau_rec)
-    return StepCoefficients(params.U, faded, recovered, lost(dt, params.tau_psc), returned), state
+    return StepCoefficients(params.U, faded, recovered, lost(dt, params.tau_psc), returned)
+
+
+def first_state(coefficients: StepCoefficients, state: AnyState) -> AnyState:
+    """The state that the first step starts from: nothing is active where ``tau_psc`` is 0."""
+    if coefficients.ended is not None:
+        return state
+    return state._replace(active=0 * state.active)  # NaN if that is
+
+
+def prepare(params: AnyParams, state: AnyState, dt: Array) -> tuple[StepCoefficients, AnyState]:
+    """`compute_coefficients` and `first_state` of parameters that broadcast against ``state``."""
+    coefficients = compute_coefficients(jax.tree.map(lambda value: align(value, state.u), params), dt)
+    return coefficients, first_state(coefficients, state)
 
 
 def step(
@@ -58,7 +79,7 @@ def step(
 
     Args:
         coefficients: as `compute_coefficients` returns them.
-        state: as `compute_coefficients` or an earlier step returns it.
+        state: as `first_state` or an earlier step returns it.
         spike: booleans, of the state's shape.
         key, n: for random release.
     """
@@ -125,7 +146,7 @@ def one_step(
     params: AnyParams, state: AnyState, spike: Array, dt: Array, key: Array | None, n: int | None
 ) -> tuple[AnyState, Array]:
     """`synkin.tsodyks_markram.step` of arguments that have been checked."""
-    return step(*compute_coefficients(params, state, dt), spike, key, n)
+    return step(*prepare(params, state, dt), spike, key, n)
 
 
 @partial(jax.jit, static_argnames="n")
@@ -133,7 +154,7 @@ def run(
     params: AnyParams, state: AnyState, spikes: Array, dt: Array, key: Array | None = None, n: int | None = None
 ) -> tuple[AnyState, Array]:
     """`synkin.tsodyks_markram.run` of arguments that have been checked."""
-    coefficients, state = compute_coefficients(params, state, dt)
+    coefficients, state = prepare(params, state, dt)
     state = loops.match_varying(state, (coefficients, state, spikes))
 
     def body(state: AnyState, row: tuple[Array, Array | None]) -> tuple[AnyState, Array]:

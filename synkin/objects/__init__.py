@@ -18,17 +18,20 @@ parameters then have their units. ``params`` and ``state`` never have units, bec
     constructors   defaults and docstrings of constructors, from the declaration of the kernel
     attributes     parameters and state variables as attributes
     release        short-term plasticity
-    synapse        what all objects share
+    stateful       what all objects share
+    synapse        what all synapses share
     receptors      `AMPA`, `GABAa`, `BioNMDA`
     linear         `Alpha`, `Expon`, `DualExpon`, with delta inputs
+    plasticity     `STP`, `STD`: what a spike releases
     of_kernel      `Synapse`, for any other kernel
 """
 
 from synkin.objects.linear import Alpha, DualExpon, Expon
 from synkin.objects.of_kernel import Synapse
+from synkin.objects.plasticity import STD, STP
 from synkin.objects.receptors import AMPA, BioNMDA, GABAa
 
-__all__ = ["AMPA", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"]
+__all__ = ["AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"]
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin.objects.constructors import check_has_parameter
-from synkin.objects.synapse import Synapse
+from synkin.objects.stateful import Stateful
 from synkin.objects.values import Value, as_state
 
 _Read = TypeVar("_Read", covariant=True)
@@ -21,12 +21,12 @@ class Attribute(Generic[_Read]):
     def __get__(self, synapse: None, owner: type) -> Self: ...
 
     @overload
-    def __get__(self, synapse: Synapse, owner: type) -> _Read: ...
+    def __get__(self, synapse: Stateful, owner: type) -> _Read: ...
 
-    def __get__(self, synapse: Synapse | None, owner: type) -> Self | _Read:
+    def __get__(self, synapse: Stateful | None, owner: type) -> Self | _Read:
         return self if synapse is None else self.of(synapse)
 
-    def of(self, synapse: Synapse) -> _Read:
+    def of(self, synapse: Stateful) -> _Read:
         """What the attribute is for one object."""
         raise NotImplementedError
 
@@ -40,11 +40,11 @@ class Parameter(Attribute[Array]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.field = self.field or name
 
-    def of(self, synapse: Synapse) -> Array:
+    def of(self, synapse: Stateful) -> Array:
         check_has_parameter(synapse.kernel, self.field)  # the class of a sum of receptors has a T_dur, but not the sum
         return synapse._with_unit(getattr(synapse._given, self.field), getattr(synapse.kernel.UNITS, self.field))
 
-    def __set__(self, synapse: Synapse, value: Value) -> None:
+    def __set__(self, synapse: Stateful, value: Value) -> None:
         check_has_parameter(synapse.kernel, self.field)
         synapse._set_params({self.field: value})
 
@@ -62,17 +62,17 @@ class Variable(Attribute["VariableValue"]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def of(self, synapse: Synapse) -> VariableValue:
+    def of(self, synapse: Stateful) -> VariableValue:
         return VariableValue(synapse, self.name, self.unit or synapse.kernel.variables[self.name])
 
-    def __set__(self, synapse: Synapse, value: object) -> None:
+    def __set__(self, synapse: Stateful, value: object) -> None:
         raise AttributeError(f"Attribute `{self.name}` cannot be replaced: set `{self.name}.value` instead.")
 
 
 class VariableValue:
     """The current value of one state variable of one object."""
 
-    def __init__(self, synapse: Synapse, name: str, unit: str) -> None:
+    def __init__(self, synapse: Stateful, name: str, unit: str) -> None:
         self._synapse, self._name, self._unit = synapse, name, unit
 
     @property

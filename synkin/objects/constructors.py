@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
 
+from synkin.arguments.declaration import Declaration
 from synkin.declaring.kernel import Kernel
 
 Class = TypeVar("Class", bound=type)
@@ -80,7 +81,7 @@ def docstring(
         variables = [variable for variable, given in initializers if given == argument]
         meaning = getattr(kernel.State, variables[0]).__doc__
         described[argument] = f"initial {' and '.join(variables)}: {meaning}."
-    source = re.search(r"^Source: (.+\n?)+", kernel.__doc__ or "", re.MULTILINE)
+    source = re.search(r"^Source: (.+\n?)+", inspect.getdoc(kernel) or "", re.MULTILINE)
     return "\n".join(
         [
             *(inspect.cleandoc(text), "", "Args:"),
@@ -109,7 +110,7 @@ def completed(kernel: Kernel, given: Mapping[str, _Value]) -> dict[str, _Value]:
     return values
 
 
-def check_has_parameter(kernel: Kernel, name: str) -> None:
+def check_has_parameter(kernel: Declaration, name: str) -> None:
     """Raise AttributeError unless ``name`` is a parameter of the kernel, as T_dur is not of a sum of receptors."""
     if name not in kernel.Params._fields:
         listed = ", ".join(kernel.Params._fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import cast
+from typing import Any, cast
 
 from jax import Array
 
@@ -22,10 +22,10 @@ from synkin.objects.values import Value
 class Conductance(Attribute["ConductanceValue"]):
     """g of a kernel that has no variable of that name, as an attribute, to be read as ``synapse.g.value``."""
 
-    def of(self, synapse: synapse.Synapse) -> ConductanceValue:
+    def of(self, synapse: Any) -> ConductanceValue:
         return ConductanceValue(synapse)
 
-    def __set__(self, synapse: synapse.Synapse, value: object) -> None:
+    def __set__(self, synapse: object, value: object) -> None:
         raise AttributeError("Attribute `g` cannot be set: it follows from the state, whose variables can.")
 
 

@@ -54,7 +54,7 @@ def release_in_step(releasing: Releasing, spike: Array, dtype: DTypeLike) -> tup
         dtype: of the result.
     """
     params, state, dt = releasing
-    coefficients, state = release_on_grid.compute_coefficients(params, state, jnp.asarray(dt, dtype))
+    coefficients, state = release_on_grid.prepare(params, state, jnp.asarray(dt, dtype))
     state, released = release_on_grid.step(coefficients, state, spike.astype(bool))
     return state, released * spike.astype(dtype)
 

@@ -191,7 +191,7 @@ def test_transformations_are_the_reference_s(name, rng, precise):
     assert_close(my_input, of_input)
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", [*OBJECTS, "STP", "STD"])
 def test_signatures_are_the_reference_s(name):
     theirs, mine = (getattr(module, name).__init__.__code__ for module in (reference, ours))
     counts = [len(getattr(module, name).__init__.__defaults__) for module in (reference, ours)]
@@ -202,7 +202,7 @@ def test_signatures_are_the_reference_s(name):
             same = u.math.allclose(getattr(mine, attribute), value) if attribute != "normalize" else mine.normalize
             assert same, attribute
     assert isinstance(mine, reference.Synapse)
-    fields = OBJECTS[name].Params
+    fields = ours.__dict__[name].kernel.Params
     for field, value in fields()._asdict().items():
         assert f"    {field}: {getattr(fields, field).__doc__}, by default {value:g}" in type(mine).__doc__
 
@@ -297,6 +297,28 @@ def test_release(precise, rng):
 
     (slope,) = transform.grad(lambda: run(held, rows).mantissa.sum(), {"U": held.release.U})().values()
     assert_close(slope, (total(0.4 + 1e-5) - total(0.4 - 1e-5)) / 2e-5, rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["STP", "STD"])
+def test_short_term_plasticity_is_the_reference_s(name, precise, rng):
+    """With its states, and its gradients in parameters and in spikes, which may come from a surrogate."""
+    given = {"U": 0.3} | ({"tau_f": 50.0 * u.ms, "tau_d": 30.0 * u.ms} if name == "STP" else {"tau": 30.0 * u.ms})
+    rows = jnp.asarray(rng.random((STEPS, 3, SYNAPSES)) < 0.2).astype(float)
+    variables = "ux" if name == "STP" else "x"
+
+    def all_of(module):
+        def loss(given, more):
+            synapse = getattr(module, name)(SYNAPSES, **given)
+            synapse.init_state(3)
+            with brainstate.environ.context(dt=DT * u.ms):
+                released = transform.for_loop(synapse, rows + more - jax.lax.stop_gradient(more))
+            return released.sum(), [released, *(getattr(synapse, key).value for key in variables)]
+
+        return transform.grad(loss, argnums=(0, 1), has_aux=True)(given, jnp.zeros(rows.shape))
+
+    (theirs, expected), (mine, got) = all_of(reference), all_of(ours)
+    assert np.abs(theirs[1]).min() > 0
+    jax.tree.map(assert_close, (mine, got), (theirs, expected))
 
 
 def test_pulses(precise):
@@ -440,6 +462,26 @@ def align_post(module, pre, post):
     ]
 
 
+class After(brainstate.nn.Module):
+    """A projection that takes what a spike releases."""
+
+    def __init__(self, plasticity, projection):
+        super().__init__()
+        self.plasticity, self.projection = plasticity, projection
+
+    def update(self, spikes):
+        self.projection(self.plasticity(spikes))
+
+
+def after_plasticity(module, pre, post):
+    """Before the kernels of postsynaptic neurons; ``stp=`` of the reference's projections fails with brainevent 0.2."""
+    options = {"comm": dense(u.mS), "out": reference.COBA.desc(E=0 * u.mV), "post": post}
+    return [
+        After(plasticity, reference.AlignPostProj(syn=module.Expon.desc(4, tau=tau * u.ms), **options))
+        for tau, plasticity in ((5, module.STP(6, U=0.4)), (3, module.STD(6, U=0.2)))
+    ]
+
+
 def align_pre(module, pre, post):
     ampa, nmda = pre.align_pre(module.AMPA(6)), pre.align_pre(module.BioNMDA(6, T_dur=1 * u.ms))
     block = reference.MgBlock(E=0 * u.mV, alpha=0.062 / u.mV, V_offset=0 * u.mV)
@@ -450,7 +492,7 @@ def align_pre(module, pre, post):
     ]
 
 
-@pytest.mark.parametrize("build", [align_post, align_pre])
+@pytest.mark.parametrize("build", [align_post, align_pre, after_plasticity])
 def test_projections_are_the_reference_s(build, precise):
     theirs, mine = (network(module, build)[0] for module in (reference, ours))
     assert np.ptp(theirs) > 1

@@ -33,7 +33,7 @@ except ImportError:  # optional
 
 FOLDER = Path(__file__).parent
 # An argument, or what a sentence about a scheme, a sum or an object begins with.
-_BEGINNINGS = r"AMPA|Alpha|Line \d+|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum"
+_BEGINNINGS = r"AMPA|Alpha|STP|Line \d+|A scheme|A state|At rest|vargas2004|Kernels of a sum|A sum"
 NAMED = re.compile(rf"`\w+(\.\w+)*`|COMMAND|^\w+: ({_BEGINNINGS})\b")
 
 

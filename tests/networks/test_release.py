@@ -34,6 +34,11 @@ TOLERANCE = {"float32": 1e-6, "float64": 1e-13}
 close, equal = np.testing.assert_allclose, np.testing.assert_array_equal
 
 
+@pytest.fixture
+def rng():
+    return np.random.default_rng(13)
+
+
 def same(got, expected, **tolerance):
     """Trees of the same shapes and dtypes, and of the same numbers."""
     assert jax.tree.map(lambda x: (x.shape, x.dtype), got) == jax.tree.map(lambda x: (x.shape, x.dtype), expected)
@@ -197,6 +202,51 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(dtype):
         half, first = run(params, spikes[:40], dt, state=state)
         final, rest = run(params, spikes[40:], dt, state=half)
         same((final, jnp.concatenate([first, rest])), whole, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize("params", [Params(0.3, np.array([40.0, 90.0, 0.0]), 25.0), ACTIVE[2]])
+def test_a_scan_of_a_stepper_is_a_run(params, rng, dtype):
+    """To rounding, from rest and from a state, with a key for each step; its derivatives too. A stepper is passed."""
+    spikes, dt = rng.random((60, 2, 3)) < 0.2, 0.5
+    keys, start = jax.random.split(jax.random.key(5), 60), rng.uniform(0, 0.5, (2, 2, 3)).astype(dtype)
+    begins = State(*start, active=0.0)
+    made = tsodyks_markram.stepper(params, dt, dtype=dtype)
+
+    @jax.jit
+    def scans(made, of_sites):
+        from_state, released = jax.lax.scan(made.step, made.init(state=begins), spikes)
+        drawn = jax.lax.scan(lambda c, row: of_sites.step(c, row[0], key=row[1]), of_sites.init((2, 3)), (spikes, keys))
+        return jax.lax.scan(made.step, made.init((2, 3)), spikes), (made.state(from_state), released), drawn
+
+    got = scans(made, tsodyks_markram.stepper(params, dt, n=4, dtype=dtype))
+    expected = [run(params, spikes, dt, dtype=dtype), tsodyks_markram.run(params, spikes, dt, state=begins)]
+    expected.append(run(params, spikes, dt, key=jax.random.key(5), n=4, dtype=dtype))
+    same(got, tuple(expected), rtol=TOLERANCE[dtype])
+    carry = made.init((2, 3))
+    for row in spikes[:3]:  # outside of a compiled loop
+        carry, released = made.step(carry, row.astype(float))
+    close(released, got[0][1][2], rtol=10 * TOLERANCE[dtype])
+
+    def total(params, how):
+        if how == "run":
+            return (tsodyks_markram.run(params, spikes, dt)[1] ** 2).sum()
+        made = tsodyks_markram.stepper(params, dt)
+        return (jax.lax.scan(made.step, made.init((2, 3)), spikes)[1] ** 2).sum()
+
+    slopes = jax.jit(jax.grad(total), static_argnums=1)
+    as_arrays = jax.tree.map(partial(jnp.asarray, dtype=float), params)
+    jax.tree.map(partial(close, rtol=1e-4), slopes(as_arrays, "stepper"), slopes(as_arrays, "run"))
+
+
+def test_a_stepper_s_wrong_values_that_are_traced_give_nan():
+    def last(U, tau, spike):
+        made = tsodyks_markram.stepper(Params(U, tau), 0.1)
+        return made.step(made.init(()), spike)[0].depleted
+
+    many = jax.jit(jax.vmap(last))(*jnp.array([[0.5, 1.5, 0.5, 0.5], [9.0, 9.0, -1.0, 9.0], [1.0, 1.0, 1.0, 0.5]]))
+    equal(np.isnan(many), [False, True, True, True])
+    made = tsodyks_markram.stepper(Params(), 0.1, n=3)
+    assert repr(made) == "tsodyks_markram.stepper(dt=0.1 ms, n=3)"
 
 
 def test_a_step_keeps_structure_shape_and_dtype(dtype):
