@@ -13,27 +13,31 @@ the sum is.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from synkin.solving import loops
-from synkin.solving.propagators.closed_forms import decay, phi, phi2
+from synkin.solving.propagators.closed_forms import decay, open_gate, phi, phi2
 from synkin.solving.propagators.gate_rates import Rates, total_rate
 from synkin.solving.propagators.of_kernel import Stretches
+from synkin.solving.propagators.quadrature import gauss_legendre
 
 # Few fixed nodes suffice for a step over which the gate and x relax by fewer time constants than this.
 _SHORT = 25.0
 _SHORT_NODES, _SHORT_NODES_OTHER = {"float64": 24}, 16
 # The number of nodes of each of the three parts of any other stretch.
 _NODES, _NODES_OTHER = {"float64": 32}, 14
+# The number of nodes of each stretch at which a mean takes the gate.
+_MEAN_NODES = 20
 # After this number of time constants nothing is left of what was open before.
 _FORGOTTEN, _FORGOTTEN_OTHER = {"float64": 42.0}, 22.0
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
 _QUIET, _QUIET_OTHER = {"float64": 1e-6}, 1e-3
+
+Pair: TypeAlias = tuple[Array, Array]
 
 
 def gate_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
@@ -89,13 +93,27 @@ def x_integral(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
     return slope, base
 
 
-def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1] for a smooth integrand over a short stretch; both of shape (nodes,).
+def gate_mean(r: Rates, x: Array, stretches: Stretches, dt: Array, *, short: bool) -> tuple[Array, Array]:
+    """The gate averaged over stretches one after the other, as (gained, kept): it is ``gained + kept v``.
 
-    Source: numpy.polynomial.legendre.leggauss.
+    Args:
+        r, x, stretches: as for `gate_integrals`.
+        dt: ms, all of the stretches.
+        short: whether `is_long` is known to be False.
     """
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    return (x + 1) / 2, w / 2
+    gained, kept = jnp.zeros_like(x), jnp.zeros_like(x)
+    nodes, weights = _nodes_and_weights(x, _MEAN_NODES)
+    for i, (duration, with_transmitter) in enumerate(stretches):
+
+        def at_node(node: Array, i: int = i, duration: Array = duration, at: bool = with_transmitter) -> Pair:
+            until = [*stretches[:i], (duration * node, at)]
+            opened, closed = short_integrals(r, x, until) if short else integrals_of_step(r, x, until)
+            return open_gate(jnp.zeros_like(x), opened, closed), jnp.exp(-(opened + closed))
+
+        each = jax.vmap(at_node)(nodes)
+        of_gained, of_kept = (jnp.tensordot(weights, one, 1, precision=jax.lax.Precision.HIGHEST) for one in each)
+        gained, kept = gained + duration / dt * of_gained, kept + duration / dt * of_kept
+    return gained, kept
 
 
 class _Part(NamedTuple):
