@@ -101,18 +101,23 @@ def gate_mean(r: Rates, x: Array, stretches: Stretches, dt: Array, *, short: boo
         dt: ms, all of the stretches.
         short: whether `is_long` is known to be False.
     """
-    gained, kept = jnp.zeros_like(x), jnp.zeros_like(x)
     nodes, weights = _nodes_and_weights(x, _MEAN_NODES)
-    for i, (duration, with_transmitter) in enumerate(stretches):
+    fractions, parts = [], []  # of each stretch, up to a node; of all, what a node stands for
+    for i, (duration, _) in enumerate(stretches):
+        before, after = jnp.ones_like(nodes), jnp.zeros_like(nodes)
+        fractions.append(
+            jnp.stack([before if j < i else nodes if j == i else after for j in range(len(stretches))], -1)
+        )
+        parts.append(
+            jax.vmap(lambda weight, duration=duration: weight * jnp.broadcast_to(duration / dt, x.shape))(weights)
+        )
 
-        def at_node(node: Array, i: int = i, duration: Array = duration, at: bool = with_transmitter) -> Pair:
-            until = [*stretches[:i], (duration * node, at)]
-            opened, closed = short_integrals(r, x, until) if short else integrals_of_step(r, x, until)
-            return open_gate(jnp.zeros_like(x), opened, closed), jnp.exp(-(opened + closed))
+    def at_node(fractions: Array, part: Array) -> Pair:
+        until = [(duration * fraction, at) for (duration, at), fraction in zip(stretches, fractions, strict=True)]
+        opened, closed = short_integrals(r, x, until) if short else integrals_of_step(r, x, until)
+        return part * open_gate(jnp.zeros_like(x), opened, closed), part * jnp.exp(-(opened + closed))
 
-        each = jax.vmap(at_node)(nodes)
-        of_gained, of_kept = (jnp.tensordot(weights, one, 1, precision=jax.lax.Precision.HIGHEST) for one in each)
-        gained, kept = gained + duration / dt * of_gained, kept + duration / dt * of_kept
+    gained, kept = (each.sum(axis=0) for each in jax.vmap(at_node)(jnp.concatenate(fractions), jnp.concatenate(parts)))
     return gained, kept
 
 
