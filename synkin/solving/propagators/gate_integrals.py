@@ -54,6 +54,20 @@ def gate_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Arr
     return _integrals(r, x, stretches, graded=True)
 
 
+def _mean_nodes(r: Rates, x: Array, duration: Array) -> tuple[Array, Array]:
+    """Nodes and weights over a stretch, as fractions of it, (nodes, *shape); dense at its start where x is large."""
+    fastest = jnp.maximum(r.rate, r.rate_at_rest) + r.b + total_rate(r) * jnp.maximum(x, 0)
+    spread = jax.lax.stop_gradient(jnp.arcsinh(duration * fastest / 4 + float(jnp.finfo(x.dtype).eps) ** 0.5))
+    spread = jnp.broadcast_to(spread, x.shape)
+
+    def place(node: Array, weight: Array) -> Pair:
+        per = 1 / jnp.sinh(spread)
+        return jnp.sinh(spread * node) * per, weight * spread * jnp.cosh(spread * node) * per
+
+    placed: Pair = jax.vmap(place)(*_nodes_and_weights(x, _MEAN_NODES))
+    return placed
+
+
 def short_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
     """`gate_integrals` with few fixed nodes: only right where `is_long` is False."""
     return _integrals(r, x, stretches, graded=False)
@@ -101,13 +115,11 @@ def gate_mean(r: Rates, x: Array, stretches: Stretches, dt: Array, *, short: boo
         dt: ms, all of the stretches.
         short: whether `is_long` is known to be False.
     """
-    nodes, weights = _nodes_and_weights(x, _MEAN_NODES)
     fractions, parts = [], []  # of each stretch, up to a node; of all, what a node stands for
     for i, (duration, _) in enumerate(stretches):
+        nodes, weights = _mean_nodes(r, x, duration)
         before, after = jnp.ones_like(nodes), jnp.zeros_like(nodes)
-        fractions.append(
-            jnp.stack([before if j < i else nodes if j == i else after for j in range(len(stretches))], -1)
-        )
+        fractions.append(jnp.stack([before if j < i else nodes if j == i else after for j in range(len(stretches))], 1))
         parts.append(
             jax.vmap(lambda weight, duration=duration: weight * jnp.broadcast_to(duration / dt, x.shape))(weights)
         )
