@@ -142,7 +142,7 @@ def test_the_tree_a_global_an_attribute_and_numbers_in_place():
     numbers, whole = np.ones(3, np.float32), {"w": 1.0}
 
     def readout(state, g):
-        return g * holder.w * numbers * whole["w"]
+        return g * holder.w * (3 * numbers - 2 * numbers) * whole["w"]  # NumPy makes an array of its own
 
     g = np.asarray(simulate(PARAMS, None))
     for change in (lambda: setattr(holder, "w", 2.0), lambda: numbers.__imul__(3), lambda: whole.update(w=5.0)):
