@@ -11,6 +11,8 @@ from synkin.arguments.messages import describe
 
 METHODS = ("exp_euler", "exact")
 OVERLAPS = ("restart", "ignore")
+OUTPUTS = ("end", "mean")
+SPIKES_AT = ("start", "end")
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
@@ -80,3 +82,15 @@ def check_method(value: object, kernel: HasMethods) -> None:
 def check_overlap(value: object) -> None:
     """Raise ValueError unless ``value`` is a way in which pulses may overlap."""
     check_choice("overlap", value, OVERLAPS)
+
+
+def check_spikes_at(value: object, *, acts_at_end: bool) -> str:
+    """Where in its step an input acts, "start" or "end"; where ``value`` is None, as the kernel does by itself.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if value is None:
+        return "end" if acts_at_end else "start"
+    check_choice("spikes_at", value, SPIKES_AT)
+    return str(value)

@@ -13,13 +13,14 @@ from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
 from synkin.arguments.bind import bind_train
-from synkin.arguments.choices import check_flag, check_function, check_kernel
+from synkin.arguments.choices import check_flag, check_function, check_kernel, check_spikes_at
 from synkin.arguments.declaration import AnyParams, AnyState, Pytree
 from synkin.arguments.numbers import check_whole
 from synkin.arguments.varying import WeightedState, bind_varying_train, check_spikes_given
 from synkin.runs import varying as varying_runs
 from synkin.solving import loops, run
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.mean_output import check_mean_of_varying, check_output
 from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.run import Readout, RunCarry
 from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of
@@ -27,6 +28,8 @@ from synkin.tracing.program import Program
 
 # The maximum number of synapses times steps for which a sum's variables are kept for a readout: some tens of MB.
 _ELEMENTS = 2**20
+# The arguments of a run that are compiled for.
+_STATIC = ("kernel", "method", "overlap", "checkpoint", "parallel", "at_rest", "output", "spikes_at")
 
 
 def simulate(
@@ -37,6 +40,8 @@ def simulate(
     *,
     varying: Mapping[str, ArrayLike] | None = None,
     weighted: bool = False,
+    output: str = "end",
+    spikes_at: str | None = None,
     state: AnyState = None,
     t0: ArrayLike = 0.0,
     method: str | None = None,
@@ -64,6 +69,10 @@ def simulate(
         weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
             A weight of 0 is no spike; "restart" replaces the pulse before, its height too. The final state is then a
             pair, the state and the height of its pulses.
+        output: the g of a step: "end" is that at its end; "mean" is that averaged over the step, so that the sum of
+            g dt is the charge whatever the dt, and the default method is "exact", the only one.
+        spikes_at: when row i acts, on all kernels: at the "start" of step i, which is ``t0 + i dt``, or at its "end",
+            so that its g does not see it. By default as said for ``spikes``.
         state: the kernel's ``State`` to start from, of shape ``shape``; by default that of ``kernel.init``, at the
             values of row 0.
         t0: time of the first step's start in ms. No kernel here needs it.
@@ -81,8 +90,7 @@ def simulate(
         dtype: floating dtype of the state where none is given.
 
     Returns:
-        The final state, and what was kept, with the time axis first: by default g in mS at the steps' ends,
-        (T, *shape).
+        The final state, and what was kept, with the time axis first: by default g in mS of each step, (T, *shape).
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a derivative of a run whose
@@ -93,6 +101,8 @@ def simulate(
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)
+    method = check_output(kernel, output, method)
+    spikes_at = check_spikes_at(spikes_at, acts_at_end=kernel.input.acts_at_end)
     if readout is not None:
         check_function("readout", readout)
     parallel = check_flag("parallel", parallel)
@@ -101,8 +111,9 @@ def simulate(
             raise ValueError(
                 "Argument `parallel` must be False where parameters vary or spikes are weights, but is True."
             )
+        given_options = {"method": method, "overlap": overlap, "output": output, "spikes_at": spikes_at}
         return _simulate_varying(
-            kernel, params, spikes, dt, varying or {}, weighted, state, t0, method, overlap, readout, checkpoint, dtype
+            kernel, params, spikes, dt, varying or {}, weighted, state, t0, readout, checkpoint, dtype, given_options
         )
     check_spikes_given(spikes, False)
     assert spikes is not None
@@ -110,7 +121,7 @@ def simulate(
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
     block = _block_length(checkpoint, len(given.spikes))
     arrays = (given.params, given.spikes, given.dt, given.state)
-    options = (kernel.solved_by(method), overlap, block, parallel, given.at_rest)
+    options = (kernel.solved_by(method), overlap, block, parallel, given.at_rest, output, spikes_at)
     if readout is None:
         final, kept = _keeps_g(kernel, *arrays, [], *options)
         return final, units.quantity(kept, "mS") if given.has_units else kept
@@ -135,11 +146,10 @@ def _simulate_varying(
     weighted: bool,
     state: AnyState,
     t0: ArrayLike,
-    method: str | None,
-    overlap: str,
     readout: Callable[..., Pytree] | None,
     checkpoint: bool | int,
     dtype: DTypeLike | None,
+    given_options: Mapping[str, str | None],
 ) -> tuple[Pytree, Pytree]:
     given = bind_varying_train(
         kernel,
@@ -152,15 +162,18 @@ def _simulate_varying(
         t0=t0,
         dtype=dtype,
     )
+    if given_options["output"] == "mean":
+        check_mean_of_varying(kernel, tuple(varying), weighted=weighted)
+    method = given_options["method"]
     if given.spikes is not None:
         warn_of_rounding(kernel, given.params, given.given_dt, method)
     ranges = given.bounds, given.highest_weight
     arrays = (given.params, given.spikes, given.values, *ranges, given.dt, given.state, given.weight)
     options = {
+        **given_options,
         "names": tuple(varying),
         "weighted": bool(weighted),
         "method": kernel.solved_by(method),
-        "overlap": overlap,
         "checkpoint": _block_length(checkpoint, given.rows),
         "at_rest": given.at_rest,
     }
@@ -193,9 +206,7 @@ def _read_quantity(readout: Callable[[AnyState, Array], Pytree], state: AnyState
 
 def _compiled(readout: Program | None) -> Callable[..., tuple[AnyState, Pytree]]:
     """`_run` with this readout, compiled; what JAX compiled is freed with the returned function."""
-    return jax.jit(
-        partial(_run, readout), static_argnames=("kernel", "method", "overlap", "checkpoint", "parallel", "at_rest")
-    )
+    return jax.jit(partial(_run, readout), static_argnames=_STATIC)
 
 
 def _run(
@@ -211,8 +222,11 @@ def _run(
     checkpoint: int | None,
     parallel: bool,
     at_rest: bool,
+    output: str,
+    spikes_at: str,
 ) -> tuple[AnyState, Pytree]:
-    ready = make_stepper(kernel, params, dt, method, overlap, state[0].dtype)
+    dtype = state[0].dtype
+    ready = make_stepper(kernel, params, dt, method, overlap, dtype, output=output, spikes_at=spikes_at)
     states = zip(ready.parts, kernel.states_of(state), strict=True)
     begins = [initial_carry(part, at, at_rest=at_rest) for part, at in states]
     inside = _readout_of_parts(readout, ready.parts)
@@ -229,6 +243,8 @@ def _run(
                 spikes,
                 inside,
                 readout_constants if inside is readout else [],
+                spikes_at=spikes_at,
+                output=output,
                 checkpoint=checkpoint,
                 in_parallel=parallel,
             )

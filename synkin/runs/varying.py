@@ -19,7 +19,7 @@ from synkin.solving.stepper import carry_from_state, make_stepper
 from synkin.solving.varying import Bounds
 from synkin.tracing.program import Program
 
-STATIC = ("kernel", "names", "weighted", "method", "overlap", "checkpoint", "at_rest")
+STATIC = ("kernel", "names", "weighted", "method", "overlap", "checkpoint", "at_rest", "output", "spikes_at")
 
 
 def run(
@@ -41,6 +41,8 @@ def run(
     overlap: str,
     checkpoint: int | None,
     at_rest: bool,
+    output: str,
+    spikes_at: str,
 ) -> tuple[AnyState, Array | None, Any]:
     """The final state, the height of its pulses where these have one, and what is kept of each step.
 
@@ -57,6 +59,7 @@ def run(
         names: of the parameters that vary.
         checkpoint: steps a block, of which a gradient keeps only the start; None for no blocks.
         at_rest: whether no pulse is under way.
+        output, spikes_at: as of `synkin.stepper`.
     """
     rows = (spikes, dict(values))
     total = len(jax.tree.leaves(rows)[0])
@@ -73,6 +76,8 @@ def run(
         bounds=bounds,
         weighted=weighted,
         highest_weight=highest_weight,
+        output=output,
+        spikes_at=spikes_at,
     )
     carry = carry_from_state(ready, state, at_rest=at_rest)
     if weight is not None:

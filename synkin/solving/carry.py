@@ -194,6 +194,11 @@ def check(carry: object, kernel: Kernel, method: str, coefs: coefficients.StepCo
     owner = carry.owner
     if owner.kernel is not kernel or owner.method != method:
         raise ValueError(f"Argument `carry` must be of a stepper of {owner_of(kernel, method)}, but is of {owner}.")
+    if coefs.whole.mean is not None and carry.carried_pulse is not None and carry.carried_pulse[2].mean is None:
+        raise ValueError(
+            "Argument `carry` must be of a stepper with output='mean' where pulses are under way that began before it, "
+            "but is of one with output='end': go on from its state, init(state=its_stepper.state(carry))."
+        )
     size = len(carry.grid)
     given = (coefs.dt, *(coefs.pulse or ())[:2]) if size > 1 else (coefs.dt,)
     known = [concrete_value(value) for value in (*carry.grid, *given)]

@@ -18,6 +18,7 @@ from synkin.solving.propagators.equations import output_weights
 from synkin.solving.propagators.gate_rates import Rates, gate_rates
 from synkin.solving.propagators.of_kernel import Propagator, Stretches, exact_propagator, exp_euler_propagator
 from synkin.solving.propagators.parameter_tables import ParameterTable
+from synkin.solving.propagators.step_mean import StepMean, step_mean
 
 
 class StepKind(NamedTuple):
@@ -25,6 +26,7 @@ class StepKind(NamedTuple):
 
     propagator: Propagator  # of all variables, or of all but the gate
     gate: gate_tables.GateTable | None  # None without a gate, or where each step computes the integrals itself
+    mean: StepMean | None = None  # where g is that averaged over the step
 
 
 class VaryingParams(NamedTuple):
@@ -48,6 +50,7 @@ class StepCoefficients(NamedTuple):
     table_range: gate_tables.TableRange | None  # the range of a gate's tables; None where there are none
     leaves_table: Array | None  # whether a run may leave that range, bool; None if unknown, so that each step looks
     output_weights: AnyParams  # see `synkin.solving.propagators.equations.output_weights`
+    mean_range: gate_tables.TableRange | None = None  # the range of the tables of a gate's mean
     varying: VaryingParams | None = None  # where parameters vary from step to step
 
 
@@ -105,7 +108,8 @@ def add_carried_pulse(
         carried = carried._replace(over=pulse.over)
     elif coefs.varying is None:
         stretches = [(carried.last, True), (coefs.dt - carried.last, False)]
-        last = StepKind(exact_propagator(kernel, params, stretches), None)
+        mean = None if coefs.whole.mean is None else step_mean(kernel, params, stretches, coefs.dt)
+        last = StepKind(exact_propagator(kernel, params, stretches), None, mean)
     return coefs._replace(carried_pulse=carried, last_of_carried=last), count
 
 

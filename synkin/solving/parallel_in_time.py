@@ -18,27 +18,37 @@ def trace(
     kernel: Kernel,
     method: str,
     overlap: str,
+    spikes_at: str,
     coefs: coefficients.StepCoefficients,
     y: Variables,
     count: Array | None,
     spikes: Array,
-) -> tuple[Variables, Array | None, tuple[Variables, Array | None]]:
-    """The variables and the count at the end, and both after every step, (T, *shape)."""
+) -> tuple[Variables, Array | None, tuple[Variables, Array | None], tuple[Variables, Array]]:
+    """A run.
+
+    Returns:
+        The variables and the count at the end; both after every step, (T, *shape); the variables before every step, and
+        what drove it.
+    """
     drive, after = spikes, None
-    if count is not None:
+    if count is not None and spikes_at == "start":
         drive = _counts(overlap, coefs, count, spikes)
         after = jnp.maximum(pulses.pass_step(drive), 0)
-        count = after[-1]
-    step = _Step(kernel, method, coefs)
+    elif count is not None:  # the pulse of a spike begins with the next step
+        after = jnp.maximum(_counts(overlap, coefs, jnp.maximum(pulses.pass_step(count), 0), spikes), 0)
+        drive = _before(count, after)
+    step = _Step(kernel, method, coefs, spikes_at)
     traces = step.all_at_once(y, drive) if kernel.structure.coupled else step.in_turn(y, drive)
-    return tuple(each[-1] for each in traces), count, (traces, after)
+    starts = tuple(_before(*each) for each in zip(y, traces, strict=True))
+    last = None if after is None else after[-1]
+    return tuple(each[-1] for each in traces), last, (traces, after), (starts, drive)
 
 
 class _Step:
     """One step as affine maps."""
 
-    def __init__(self, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients) -> None:
-        self.step = lambda y, drive: steps.step(kernel, method, coefs, y, drive)
+    def __init__(self, kernel: Kernel, method: str, coefs: coefficients.StepCoefficients, spikes_at: str) -> None:
+        self.step = lambda y, drive: steps.step(kernel, method, coefs, y, drive, spikes_at)
 
     def in_turn(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
         """The traces of the variables one after the other, each given the traces of those that drive it."""
@@ -56,7 +66,7 @@ class _Step:
 
             a, b = jax.lax.associative_scan(_compose, jax.vmap(affine)(before, drive))
             traces.append(jax.vmap(lambda a, b, first=first: a * first + b)(a, b))
-            before[i] = jnp.concatenate([first[None], traces[-1][:-1]])
+            before[i] = _before(first, traces[-1])
         return tuple(traces)
 
     def all_at_once(self, start: tuple[Array, ...], drive: Array) -> tuple[Array, ...]:
@@ -75,6 +85,11 @@ class _Step:
         matrix, shift = jax.lax.associative_scan(_compose_all, jax.vmap(affine)(drive))
         traces = _times(matrix, jnp.stack(start, axis=-1)[None]) + shift
         return tuple(traces[..., i] for i in range(len(start)))
+
+
+def _before(first: Array, after: Array) -> Array:
+    """What there was before each step, of the first value and those after each step."""
+    return jnp.concatenate([first[None], after[:-1]])
 
 
 def _compose(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -21,7 +21,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from synkin.arguments.declaration import AnyParams, Pytree
-from synkin.solving import loops, parallel_in_time, pulses, steps
+from synkin.solving import loops, mean_output, parallel_in_time, pulses, steps
 from synkin.solving.coefficients import StepCoefficients, pulse_of
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
@@ -60,6 +60,8 @@ class Plan(NamedTuple):
     method: str
     overlap: str
     readout: Readout | None  # None keeps g
+    spikes_at: str  # whether a spike acts at the "start" or at the "end" of its step
+    output: str  # whether g is that at the "end" of a step or its "mean"
 
     @property
     def rematerialised(self) -> int:
@@ -70,7 +72,7 @@ class Plan(NamedTuple):
     @property
     def reads(self) -> bool:
         """Whether each step is read as it is taken, and not g afterwards off the trace of the last variable."""
-        return self.readout is not None or not self.kernel.structure.ends_in_g
+        return self.readout is not None or self.output == "mean" or not self.kernel.structure.ends_in_g
 
 
 def run(
@@ -84,6 +86,8 @@ def run(
     readout: Readout | None,
     readout_constants: list[Array],
     *,
+    spikes_at: str,
+    output: str,
     checkpoint: int | None = None,
     in_parallel: bool = False,
 ) -> tuple[Variables, Array | None, Pytree]:
@@ -95,10 +99,11 @@ def run(
         spikes: (T, *shape).
         readout: ``readout(state, g, *readout_constants)`` returns what to keep of a step; None keeps g.
         readout_constants: arrays.
+        spikes_at, output: of the stepper.
         checkpoint: the number of steps of a block, of which a gradient keeps only the start; None for no blocks.
         in_parallel: whether to go through time in parallel.
     """
-    plan, constants = Plan(kernel, method, overlap, readout), Constants(coefs, readout_constants)
+    plan, constants = Plan(kernel, method, overlap, readout, spikes_at, output), Constants(coefs, readout_constants)
     y, count = loops.match_varying((y, count), (constants, y, count, spikes))
     if not len(spikes):
         one = jax.eval_shape(partial(_read, plan, constants), y, count)
@@ -106,10 +111,11 @@ def run(
 
     def block(carry: RunCarry, spikes: Array) -> tuple[RunCarry, Pytree]:
         if in_parallel:
-            y, count, trace = parallel_in_time.trace(kernel, method, overlap, coefs, *carry, spikes)
+            y, count, trace, before = parallel_in_time.trace(kernel, method, overlap, spikes_at, coefs, *carry, spikes)
+            g = jax.vmap(partial(_mean, plan, constants))(*before)
             if isinstance(readout, Program) and readout.calls_python:  # one step at a time, as in a scan
-                return (y, count), jax.lax.map(lambda step: _read(plan, constants, *step), trace)
-            return (y, count), jax.vmap(lambda y, count: _read(plan, constants, y, count))(*trace)
+                return (y, count), jax.lax.map(lambda step: _read(plan, constants, *step), (*trace, g))
+            return (y, count), jax.vmap(partial(_read, plan, constants))(*trace, g)
         y, count, _, kept = _run(plan, False, constants, *carry, spikes)
         return (y, count), kept
 
@@ -131,18 +137,25 @@ def _run(
 
     def body(carry: RunCarry, row: Array, spike: Array) -> tuple[RunCarry, Pytree]:
         y, ends = carry
-        count, drive = spike, spike
+        drive: steps.Drive = spike
+        after, count = None, spike
         if ends is not None:
             coefs = constants.coefs
-            ends = pulses.on_spike(pulse_of(coefs), coefs.carried_pulse, ends, spike, row, plan.overlap)
-            count = pulses.count(ends, row)
-        y = _step(plan, constants, y, drive if ends is None else (ends, row))
-        after = None if ends is None else pulses.pass_step(count)
+            start = partial(pulses.on_spike, pulse_of(coefs), coefs.carried_pulse, overlap=plan.overlap)
+            if plan.spikes_at == "start":
+                ends = start(ends, spike, row)
+            count, drive = pulses.count(ends, row), (ends, row)
+            after = pulses.pass_step(count)
+            if plan.spikes_at == "end":  # the pulse begins with the next step
+                ends = start(ends, spike, row + 1)
+                after = pulses.count(ends, row + 1)
+        mean = _mean(plan, constants, y, drive)
+        y = _step(plan, constants, y, drive)
         if not keep_trace:
-            return (y, ends), _read(plan, constants, y, after)
+            return (y, ends), _read(plan, constants, y, after, mean)
         compact = None if ends is None else _compact_count(plan, constants.coefs, count)
         last = y[-1] if plan.rematerialised < len(y) else None
-        return (y, ends), (last, compact, _read(plan, constants, y, after) if plan.reads else None)
+        return (y, ends), (last, compact, _read(plan, constants, y, after, mean) if plan.reads else None)
 
     def block(carry: RunCarry, spikes: Array) -> tuple[RunCarry, Pytree]:
         start = jax.tree.map(lambda x: x[None], carry[0][: plan.rematerialised])
@@ -173,6 +186,7 @@ def _run_jvp(
     if isinstance(plan.readout, Program):
         plan = plan._replace(readout=plan.readout.without_effects())
 
+    total = len(spikes)
     d_leaves, leaves, whole = _differentiated(constants, d_constants, first[-1].shape)
     drives = spikes if trace.drives is None else trace.drives
     d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
@@ -184,11 +198,16 @@ def _run_jvp(
         if trace.last is not None:
             before = (*before, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
+        after = None if trace.drives is None else pulses.pass_step(drive)
+        if after is not None and plan.spikes_at == "end":
+            assert count is not None
+            after = jnp.where(row + 1 < total, drives[jnp.minimum(row + 1, total - 1)], count)
+
         def step_and_read(leaves: list[Array], y: Variables, *weight: Array) -> tuple[Variables, Pytree]:
-            constants = whole(leaves)
-            y = _step(plan, constants, y, weight[0] if weight else drive)
-            after = None if trace.drives is None else pulses.pass_step(drive)
-            return y, _read(plan, constants, y, after) if plan.reads else None
+            constants, driven_by = whole(leaves), weight[0] if weight else drive
+            mean = _mean(plan, constants, y, driven_by)
+            y = _step(plan, constants, y, driven_by)
+            return y, _read(plan, constants, y, after, mean) if plan.reads else None
 
         at, d_at = (leaves(), before, *(drive for _ in d_drive)), (d_leaves, d_y, *d_drive)
         _, (d_y, d_kept) = jax.jvp(step_and_read, at, d_at)
@@ -202,7 +221,6 @@ def _run_jvp(
         d_y, (d_last, d_kept) = jax.lax.scan(body, d_y, (row, before, d_drive))
         return d_y, (d_start, d_last, d_kept)
 
-    total = len(spikes)
     d_first = jax.tree.map(_instantiate, d_first, is_leaf=_is_zero)
     d_first = loops.match_varying(d_first, (d_first, d_leaves, d_drives, trace, first))
     rows = (trace.starts, jnp.arange(total, dtype=jnp.int32), d_drives)
@@ -273,7 +291,8 @@ def _rematerialised(
         y_and_last = (*y, *first[len(y) :])
         if len(y) == len(y_and_last):
             return _step(plan, constants, y, drives[row]), y
-        return steps.step_drivers(plan.kernel, plan.method, constants.coefs, y_and_last, drives[row]), y
+        given = (plan.kernel, plan.method, constants.coefs, y_and_last, drives[row], plan.spikes_at)
+        return steps.step_drivers(*given), y
 
     return jax.lax.scan(body, start, rows)[1]
 
@@ -286,13 +305,21 @@ def _length(plan: Plan, total: int) -> int:
 
 
 def _step(plan: Plan, constants: Constants, y: Variables, drive: steps.Drive) -> Variables:
-    return steps.step(plan.kernel, plan.method, constants.coefs, y, drive)
+    return steps.step(plan.kernel, plan.method, constants.coefs, y, drive, plan.spikes_at)
 
 
-def _read(plan: Plan, constants: Constants, y: Variables, count: Array | None) -> Pytree:
-    """What is kept of one step: the readout's choice, or g."""
+def _mean(plan: Plan, constants: Constants, y: Variables, drive: steps.Drive) -> Array | None:
+    """g averaged over the step that begins with ``y``; None where g is that at its end."""
+    if plan.output == "end":
+        return None
+    return mean_output.mean(plan.kernel, constants.coefs, y, drive, plan.spikes_at)
+
+
+def _read(plan: Plan, constants: Constants, y: Variables, count: Array | None, g: Array | None = None) -> Pytree:
+    """What is kept of one step: the readout's choice, or g, which is that of ``y`` unless it is given."""
     coefs, readout_constants = constants
-    g = equations.conductance(plan.kernel, coefs.output_weights, y)
+    if g is None:
+        g = equations.conductance(plan.kernel, coefs.output_weights, y)
     return g if plan.readout is None else plan.readout(state_of(plan.kernel, coefs, y, count), g, *readout_constants)
 
 

@@ -14,7 +14,7 @@ from jax import Array
 from synkin.arguments.inputs import AddsWeight
 from synkin.arguments.numbers import as_array
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, pulses, steps, varying
+from synkin.solving import coefficients, mean_output, pulses, steps, varying
 from synkin.solving.carry import Carry
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
@@ -35,6 +35,14 @@ class Stepper(Protocol):
     @property
     def overlap(self) -> str:
         """What a spike during a pulse does."""
+
+    @property
+    def output(self) -> str:
+        """Whether g is that at the "end" of a step or its "mean"."""
+
+    @property
+    def spikes_at(self) -> str:
+        """Whether a spike acts at the "start" or at the "end" of its step."""
 
     @property
     def parts(self) -> Sequence[Stepper]:
@@ -87,10 +95,14 @@ def _step(stepper: Stepper, coefs: StepCoefficients, carry: Carry, spike: Array)
         if spike.dtype != bool:
             wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
         y = tuple(variable + wrong for variable in y)
-        drive = pulses.on_spike(coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
+        at_start = stepper.spikes_at == "start"
+        drive = _after_spike(stepper, coefs, count, None, spike)[0] if at_start else count
         count = jnp.maximum(pulses.pass_step(drive), 0)
-    y = _checkpointed_step(kernel, stepper.method, coefs, y, drive)
-    return carry._replace(y=y, count=count), equations.conductance(kernel, coefs.output_weights, y)
+        count = count if at_start else _after_spike(stepper, coefs, count, None, spike)[0]
+    g = _checkpointed_mean(kernel, stepper.spikes_at, coefs, y, drive) if stepper.output == "mean" else None
+    y = _checkpointed_step(kernel, stepper.method, stepper.spikes_at, coefs, y, drive)
+    g = equations.conductance(kernel, coefs.output_weights, y) if g is None else g
+    return carry._replace(y=y, count=count), g
 
 
 def _varying_step(
@@ -100,7 +112,8 @@ def _varying_step(
     kernel = stepper.kernel
     like = carry.y[0]
     values = {name: carries.match_state(as_array(value, like.dtype), like) for name, value in values.items()}
-    y, count, weight, drive = carry.y, carry.count, carry.weight, None
+    y, count, weight, drive = carry.y, carry.count, carry.weight, carry.count
+    adds, at_start = isinstance(kernel.input, AddsWeight), stepper.spikes_at == "start"
     if count is not None:
         assert spike is not None
         assert coefs.varying is not None
@@ -109,26 +122,59 @@ def _varying_step(
             valid = spike >= 0 if weight is not None else (spike == 0) | (spike == 1)
             wrong = jnp.where(valid, wrong, np.asarray(np.nan, wrong.dtype))
         y = tuple(variable + wrong for variable in y)
-        given = (coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
-        drive = pulses.on_spike(*given)
+        if at_start:
+            drive, weight = _after_spike(stepper, coefs, count, weight, spike)
         if weight is not None:
-            weight = jnp.where(pulses.starts(*given), spike.astype(weight.dtype), weight)
             values["T"] = weight * coefs.varying.params.T
         count = jnp.maximum(pulses.pass_step(drive), 0)
-    y = _checkpointed_varying_step(kernel, stepper.method, coefs, y, drive, values)
-    if isinstance(kernel.input, AddsWeight):
+        if not at_start:
+            count, weight = _after_spike(stepper, coefs, count, weight, spike)
+    if adds and at_start:
         assert spike is not None
-        names = kernel.input.variables
-        y = tuple(v + spike.astype(v.dtype) if name in names else v for name, v in zip(kernel.order, y, strict=True))
-    return carry._replace(y=y, count=count, weight=weight), varying.conductance(kernel, coefs, y, values)
+        y = steps.add_weight(kernel, y, spike)
+    g = _checkpointed_varying_mean(kernel, coefs, y, drive, values) if stepper.output == "mean" else None
+    y = _checkpointed_varying_step(kernel, stepper.method, coefs, y, drive, values)
+    if adds and not at_start:
+        assert spike is not None
+        y = steps.add_weight(kernel, y, spike)
+    g = varying.conductance(kernel, coefs, y, values) if g is None else g
+    return carry._replace(y=y, count=count, weight=weight), g
+
+
+def _after_spike(
+    stepper: Stepper, coefs: StepCoefficients, count: Array, weight: Array | None, spike: Array
+) -> tuple[Array, Array | None]:
+    """The count and the height of the pulse after a spike between two steps."""
+    given = (coefficients.pulse_of(coefs), coefs.carried_pulse, count, spike, 0, stepper.overlap)
+    if weight is not None:
+        weight = jnp.where(pulses.starts(*given), spike.astype(weight.dtype), weight)
+    return pulses.on_spike(*given), weight
 
 
 # The derivative of a loop keeps the variables and the drive of each step, and computes the rest again.
-@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1, 2))
 def _checkpointed_step(
-    kernel: Kernel, method: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
+    kernel: Kernel, method: str, spikes_at: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
 ) -> tuple[Array, ...]:
-    return steps.step(kernel, method, coefs, y, drive)
+    return steps.step(kernel, method, coefs, y, drive, spikes_at)
+
+
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
+def _checkpointed_mean(
+    kernel: Kernel, spikes_at: str, coefs: StepCoefficients, y: tuple[Array, ...], drive: Array
+) -> Array:
+    return mean_output.mean(kernel, coefs, y, drive, spikes_at)
+
+
+@partial(jax.checkpoint, prevent_cse=False, static_argnums=(0,))
+def _checkpointed_varying_mean(
+    kernel: Kernel,
+    coefs: StepCoefficients,
+    y: tuple[Array, ...],
+    count: Array | None,
+    values: Mapping[str, Array],
+) -> Array:
+    return mean_output.mean_where_values_vary(kernel, coefs, y, count, values)
 
 
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
 from synkin.arguments.bind import bind_steps
-from synkin.arguments.choices import check_flag, check_kernel
+from synkin.arguments.choices import check_flag, check_kernel, check_spikes_at
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse, StartsWeightedPulse
 from synkin.arguments.known import is_concrete
@@ -39,11 +39,12 @@ from synkin.arguments.varying import (
     transmitter_varies,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, pulses
+from synkin.solving import coefficients, mean_output, pulses
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
+from synkin.solving.mean_output import check_mean_of_varying, check_output
 from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.step_of_carry import take_step
 
@@ -51,7 +52,7 @@ from synkin.solving.step_of_carry import take_step
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "coefficients"],
-    meta_fields=["kernel", "method", "overlap", "varying", "weighted"],
+    meta_fields=["kernel", "method", "overlap", "varying", "weighted", "output", "spikes_at"],
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
@@ -64,6 +65,8 @@ class Stepper:
     overlap: str
     varying: tuple[str, ...] = ()  # the parameters whose values each step is given
     weighted: bool = False  # whether spikes are weights, which give each pulse a height
+    output: str = "end"  # or "mean"
+    spikes_at: str = "start"  # or "end"
 
     @property
     def own_coefficients(self) -> StepCoefficients:
@@ -129,11 +132,12 @@ class Stepper:
         Args:
             carry: from `init` or the step before.
             spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
-                mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting. None where T varies.
+                mS (or booleans for 1 mS), added at its end; at the other one with the stepper's ``spikes_at``. Shape of
+                the state, or broadcasting. None where T varies.
             values: of each parameter that varies, by name, held over the step; of the state's shape, or broadcasting.
 
         Returns:
-            The carry and g, both at the end of the step, as `jax.lax.scan` expects them.
+            The carry at the end of the step and g there, or g averaged over the step with ``output="mean"``.
 
         Raises:
             TypeError, ValueError: a spike of the wrong kind, shape or value, a derivative with respect to a receptor's
@@ -217,7 +221,7 @@ class Stepper:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "steppers", "factors"],
-    meta_fields=["kernel", "coefficients", "method", "overlap", "varying", "weighted"],
+    meta_fields=["kernel", "coefficients", "method", "overlap", "varying", "weighted", "output", "spikes_at"],
 )
 @dataclass(frozen=True, repr=False)
 class StepperOfSum(Stepper):
@@ -275,6 +279,8 @@ def stepper(
     overlap: str = "restart",
     varying: Iterable[str] | Mapping[str, tuple[ArrayLike, ArrayLike] | None] = (),
     weighted: bool = False,
+    output: str = "end",
+    spikes_at: str | None = None,
     dtype: DTypeLike | None = None,
 ) -> Stepper:
     """A kernel made ready for steps of one length; in a loop of your own it is as fast as `synkin.simulate`.
@@ -294,6 +300,10 @@ def stepper(
             is NaN. Without a range, or where several vary, each step computes its matrix exponential, which takes long.
         weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
             A weight of 0 is no spike; "restart" replaces the pulse before, its height too.
+        output: the g of a step: "end" is that at its end; "mean" is that averaged over the step, so that g dt is the
+            charge whatever the dt, and the default method is "exact", the only one.
+        spikes_at: when the spike of a step acts, on all kernels: at its "start", or at its "end", so that its g does
+            not see it. By default a receptor's acts at the start, and the input of a linear kernel at the end.
         dtype: floating dtype of states and of g; by default JAX's default float.
 
     Returns:
@@ -306,13 +316,17 @@ def stepper(
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)
+    method = check_output(kernel, output, method)
+    spikes_at = check_spikes_at(spikes_at, acts_at_end=kernel.input.acts_at_end)
     given = bind_steps(kernel, params, dt, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
     names, bounds = given_bounds(kernel, varying, given.dtype)
     weighted = check_weighted(kernel, check_flag("weighted", weighted), names)
-    return make_stepper(
-        kernel, given.params, given.dt, method, overlap, given.dtype, varying=names, bounds=bounds, weighted=weighted
-    )
+    if output == "mean":
+        check_mean_of_varying(kernel, names, weighted=weighted)
+    options: dict[str, Any] = {"varying": names, "bounds": bounds, "weighted": weighted}
+    options |= {"output": output, "spikes_at": spikes_at}
+    return make_stepper(kernel, given.params, given.dt, method, overlap, given.dtype, **options)
 
 
 def make_stepper(
@@ -328,17 +342,20 @@ def make_stepper(
     bounds: Mapping[str, varying_steps.Bounds] | None = None,
     weighted: bool = False,
     highest_weight: ArrayLike | None = 1.0,
+    output: str = "end",
+    spikes_at: str | None = None,
 ) -> Stepper:
     """A `Stepper` of checked arguments.
 
     Args:
-        kernel, params, dt, method, overlap, dtype, varying, weighted: as for `stepper`.
+        kernel, params, dt, method, overlap, dtype, varying, weighted, output, spikes_at: as for `stepper`.
         single_step: see `synkin.solving.coefficients.compute`.
         bounds: the lowest and highest value of each parameter that varies, of those where that is known.
         highest_weight: up to which a scheme's steps are read from a table; where it is None, or above it, each step
             is computed.
     """
     method = kernel.solved_by(method)
+    spikes_at = check_spikes_at(spikes_at, acts_at_end=kernel.input.acts_at_end)
     params = jax.tree.map(lambda value: as_array(value, dtype), params)
     parts = []
     has_pulses = isinstance(kernel.input, StartsPulse) and not transmitter_varies(kernel, varying)
@@ -360,10 +377,13 @@ def make_stepper(
             )
         else:
             ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-        parts.append(Stepper(part, part_params, ready, solved_by, overlap, tuple(own_names), weighted))
+            ready = mean_output.with_means(part, ranked, ready) if output == "mean" else ready
+        options = (solved_by, overlap, tuple(own_names), weighted, output, spikes_at)
+        parts.append(Stepper(part, part_params, ready, *options))
     if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
-    return StepperOfSum(kernel, params, None, method, overlap, varying, weighted, tuple(parts), kernel.relative(params))
+    whole = (kernel, params, None, method, overlap, varying, weighted, output, spikes_at)
+    return StepperOfSum(*whole, tuple(parts), kernel.relative(params))
 
 
 def initial_carry(

@@ -24,7 +24,7 @@ Drive: TypeAlias = Array | tuple[Array, Array]
 Tree = TypeVar("Tree")
 
 
-def step(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Drive) -> Variables:
+def step(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Drive, spikes_at: str) -> Variables:
     """One step.
 
     Args:
@@ -32,20 +32,28 @@ def step(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, dri
         coefs: what that returned.
         y: variables at the start of the step.
         drive: see `Drive`.
+        spikes_at: whether what a spike adds is added at the "start" of the step or at its "end". A pulse begins where
+            the count says, whatever this is.
 
     Returns:
         The variables at the end of the step.
     """
     if coefs.pulse is None:  # spikes add to a variable
         assert not isinstance(drive, tuple)
-        after = _step_by_count(kernel, method, coefs, y, None)
-        (variable,) = kernel.input.variables
-        i = kernel.order.index(variable)
-        return (*after[:i], after[i] + drive.astype(after[i].dtype), *after[i + 1 :])
+        if spikes_at == "start":
+            return _step_by_count(kernel, method, coefs, add_weight(kernel, y, drive), None)
+        return add_weight(kernel, _step_by_count(kernel, method, coefs, y, None), drive)
     if coefs.table_range is not None:
         ends, row = drive if isinstance(drive, tuple) else (drive, None)
         return _step_gate(kernel.structure, coefs._replace(output_weights=None), y, ends, row)
     return _step_by_count(kernel, method, coefs, y, pulses.count(*drive) if isinstance(drive, tuple) else drive)
+
+
+def add_weight(kernel: Kernel, y: Variables, weight: Array) -> Variables:
+    """The variables of a linear kernel after an input."""
+    (variable,) = kernel.input.variables
+    i = kernel.order.index(variable)
+    return (*y[:i], y[i] + weight.astype(y[i].dtype), *y[i + 1 :])
 
 
 def _step_by_count(
@@ -68,10 +76,12 @@ def _step_by_count(
     return *after, open_gate(g, opened, closed)
 
 
-def step_drivers(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Array) -> Variables:
+def step_drivers(
+    kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, drive: Array, spikes_at: str
+) -> Variables:
     """The step of all variables but the last, where that drives no other variable; its value may be anything."""
     if coefs.table_range is None or coefs.pulse is None:
-        return step(kernel, method, coefs, y, drive)[:-1]
+        return step(kernel, method, coefs, y, drive, spikes_at)[:-1]
     return apply(kernel.structure, _select_propagator(coefs, drive), y, False, conserved=False)
 
 

@@ -13,27 +13,31 @@ the sum is.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from synkin.solving import loops
-from synkin.solving.propagators.closed_forms import decay, phi, phi2
+from synkin.solving.propagators.closed_forms import decay, open_gate, phi, phi2
 from synkin.solving.propagators.gate_rates import Rates, total_rate
 from synkin.solving.propagators.of_kernel import Stretches
+from synkin.solving.propagators.quadrature import gauss_legendre
 
 # Few fixed nodes suffice for a step over which the gate and x relax by fewer time constants than this.
 _SHORT = 25.0
 _SHORT_NODES, _SHORT_NODES_OTHER = {"float64": 24}, 16
 # The number of nodes of each of the three parts of any other stretch.
 _NODES, _NODES_OTHER = {"float64": 32}, 14
+# The number of nodes of each stretch at which a mean takes the gate.
+_MEAN_NODES = 20
 # After this number of time constants nothing is left of what was open before.
 _FORGOTTEN, _FORGOTTEN_OTHER = {"float64": 42.0}, 22.0
 # Below this integral of R the sum over nodes needs no correction, and dividing by it would spoil derivatives.
 _QUIET, _QUIET_OTHER = {"float64": 1e-6}, 1e-3
+
+Pair: TypeAlias = tuple[Array, Array]
 
 
 def gate_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
@@ -48,6 +52,20 @@ def gate_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Arr
         Both dimensionless and of the shape of ``x``; NaN where ``x`` is negative.
     """
     return _integrals(r, x, stretches, graded=True)
+
+
+def _mean_nodes(r: Rates, x: Array, duration: Array) -> tuple[Array, Array]:
+    """Nodes and weights over a stretch, as fractions of it, (nodes, *shape); dense at its start where x is large."""
+    fastest = jnp.maximum(r.rate, r.rate_at_rest) + r.b + total_rate(r) * jnp.maximum(x, 0)
+    spread = jax.lax.stop_gradient(jnp.arcsinh(duration * fastest / 4 + float(jnp.finfo(x.dtype).eps) ** 0.5))
+    spread = jnp.broadcast_to(spread, x.shape)
+
+    def place(node: Array, weight: Array) -> Pair:
+        per = 1 / jnp.sinh(spread)
+        return jnp.sinh(spread * node) * per, weight * spread * jnp.cosh(spread * node) * per
+
+    placed: Pair = jax.vmap(place)(*_nodes_and_weights(x, _MEAN_NODES))
+    return placed
 
 
 def short_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
@@ -89,13 +107,30 @@ def x_integral(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
     return slope, base
 
 
-def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1] for a smooth integrand over a short stretch; both of shape (nodes,).
+def gate_mean(r: Rates, x: Array, stretches: Stretches, dt: Array, *, short: bool) -> tuple[Array, Array]:
+    """The gate averaged over stretches one after the other, as (gained, kept): it is ``gained + kept v``.
 
-    Source: numpy.polynomial.legendre.leggauss.
+    Args:
+        r, x, stretches: as for `gate_integrals`.
+        dt: ms, all of the stretches.
+        short: whether `is_long` is known to be False.
     """
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    return (x + 1) / 2, w / 2
+    fractions, parts = [], []  # of each stretch, up to a node; of all, what a node stands for
+    for i, (duration, _) in enumerate(stretches):
+        nodes, weights = _mean_nodes(r, x, duration)
+        before, after = jnp.ones_like(nodes), jnp.zeros_like(nodes)
+        fractions.append(jnp.stack([before if j < i else nodes if j == i else after for j in range(len(stretches))], 1))
+        parts.append(
+            jax.vmap(lambda weight, duration=duration: weight * jnp.broadcast_to(duration / dt, x.shape))(weights)
+        )
+
+    def at_node(fractions: Array, part: Array) -> Pair:
+        until = [(duration * fraction, at) for (duration, at), fraction in zip(stretches, fractions, strict=True)]
+        opened, closed = short_integrals(r, x, until) if short else integrals_of_step(r, x, until)
+        return part * open_gate(jnp.zeros_like(x), opened, closed), part * jnp.exp(-(opened + closed))
+
+    gained, kept = (each.sum(axis=0) for each in jax.vmap(at_node)(jnp.concatenate(fractions), jnp.concatenate(parts)))
+    return gained, kept
 
 
 class _Part(NamedTuple):

@@ -16,7 +16,7 @@ from jax import Array
 
 from synkin.solving import loops
 from synkin.solving.propagators.closed_forms import phi
-from synkin.solving.propagators.gate_integrals import is_long, short_integrals, x_integral
+from synkin.solving.propagators.gate_integrals import gate_mean, is_long, short_integrals, x_integral
 from synkin.solving.propagators.gate_rates import Rates, total_rate
 from synkin.solving.propagators.of_kernel import Stretches
 
@@ -57,6 +57,13 @@ class TableRange(NamedTuple):
     spread: Array
 
 
+class MeanTable(NamedTuple):
+    """A gate averaged over a step, ``gained + kept v``, as functions of x: each is ``c[0] + w p(z)``, as a bend."""
+
+    gained: tuple[Array, ...]
+    kept: tuple[Array, ...]
+
+
 def table_of_held_x(r: Rates, dt: Array) -> GateTable:
     """The table of a step of ``dt`` ms in which x is held still."""
     return GateTable((None, r.a * dt), (r.b * dt, None if r.c is None else r.c * dt), ())
@@ -79,6 +86,29 @@ def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array | None) -> tuple[l
     # An error of NaN leaves the range as it is: the table then gives NaN.
     good = at._replace(most=jnp.where((error > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
     return [jax.tree.map(lambda leaf, i=i: leaf[i], table) for i in range(len(on))], good
+
+
+def mean_tables(r: Rates, dt: Array, on: list[Array], at: TableRange) -> tuple[list[MeanTable], TableRange]:
+    """The table of the gate's mean for each kind of step, and the range of all: that of ``at``, or none.
+
+    Args:
+        r, dt, on: as for `tables`.
+        at: what that returned.
+    """
+    if len(on) == 1:  # spikes add to x, and a mean bends more over their wide range than what it is the mean of
+        most = at.most / 2
+        at = TableRange(most, at.scale, 1 + 2 * at.scale / most)
+    shape = jnp.broadcast_shapes(at.most.shape, *(jnp.shape(each) for each in on))
+    stacked = jnp.stack([jnp.broadcast_to(each, shape) for each in on])
+    table, error = jax.vmap(lambda on: _mean_table(r, [(on, True), (dt - on, False)], dt, at, shape))(stacked)
+    good = at._replace(most=jnp.where((error > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], table) for i in range(len(on))], good
+
+
+def look_up_mean(table: MeanTable, at: TableRange, x: Array) -> tuple[Array, Array]:
+    """The mean over a step that starts at ``x``, as `gate_integrals.gate_mean` gives it."""
+    gained, kept = (each[0] + _polynomial(each[1:], at, x) for each in table)
+    return gained, kept
 
 
 def look_up(table: GateTable, at: TableRange | None, x: Array) -> tuple[Array, Array]:
@@ -155,12 +185,7 @@ def _range(r: Rates, dt: Array, T_dur: Array | None) -> TableRange:
 def _table(r: Rates, stretches: Stretches, at: TableRange, shape: tuple[int, ...]) -> tuple[GateTable, Array]:
     """One table, and its error in units of the tolerance."""
     dtype = r.a.dtype
-    degree = _DEGREE.get(dtype.name, _DEGREE_OTHER)
-    nodes, matrix, powers = chebyshev(degree)
-    # Some of the points at which a polynomial through the nodes has its largest errors.
-    between = np.cos(np.pi * np.arange(0, degree + 1, 2) / (degree + 1))
-    z = jnp.asarray(np.concatenate([nodes, between]), dtype)
-    x = jax.vmap(lambda z: jnp.broadcast_to(at.scale * (1 + z) / (at.spread - z), shape))(z)
+    x, degree = _points(at, shape, dtype)
     zero = jnp.zeros(shape, dtype)
 
     # The check below cannot see where few nodes do not suffice for the integrals. There the rates are set to 0, so that
@@ -179,15 +204,56 @@ def _table(r: Rates, stretches: Stretches, at: TableRange, shape: tuple[int, ...
     # The bend is ``first + w p(z)``, so that its relative error is small also for a small x.
     first = at_0 - opened[0]
     slopes = jax.vmap(lambda value, x: ((value - at_0) - opened[1] * x) / x * (x + at.scale))(values, x)
-    exactly = partial(jnp.tensordot, axes=1, precision=jax.lax.Precision.HIGHEST)
-    coefficients = exactly(jnp.asarray(matrix, dtype), slopes[: degree + 1])
-    coefficients = exactly(jnp.asarray(powers, dtype), coefficients)
-    table = GateTable(opened, closed, (first, *coefficients))
+    table = GateTable(opened, closed, (first, *_through(slopes[: degree + 1])))
     read = jax.vmap(lambda x: look_up(table, at, x)[0])(x[degree + 1 :])
     right = values[degree + 1 :]
     error = jnp.abs(read - right) / (_TOLERANCE.get(dtype.name, _TOLERANCE_OTHER) * right + jnp.finfo(dtype).tiny)
     error = jnp.where(long, jnp.inf, error.max(axis=0))
     return table, jax.lax.stop_gradient(error)
+
+
+def _mean_table(
+    r: Rates, stretches: Stretches, dt: Array, at: TableRange, shape: tuple[int, ...]
+) -> tuple[MeanTable, Array]:
+    """One table of a mean, and its error in units of the tolerance."""
+    dtype = r.a.dtype
+    x, degree = _points(at, shape, dtype)
+    points = jnp.concatenate([x, jnp.zeros((1, *shape), dtype)])
+    # A step that is too long for few nodes has no range, see `_table`.
+    r = jax.tree.map(lambda rate: jnp.where(at.most < 0, jnp.zeros_like(rate), rate), r)
+    right = jax.lax.map(lambda x: gate_mean(r, x, stretches, dt, short=True), points)
+
+    def through(values: Array) -> tuple[Array, ...]:
+        slopes = jax.vmap(lambda value, x: (value - values[-1]) / x * (x + at.scale))(values[:-1], x)
+        return values[-1], *_through(slopes[: degree + 1])
+
+    table = MeanTable(*map(through, right))
+    between = slice(degree + 1, len(x))
+    read = jax.vmap(lambda x: look_up_mean(table, at, x))(x[between])
+    # Errors of a mean do not add up, as it is in no later step.
+    tolerance = 4 * _TOLERANCE.get(dtype.name, _TOLERANCE_OTHER)
+    tiny = float(jnp.finfo(dtype).tiny)
+    compared = [(one, is_right[between]) for one, is_right in zip(read, right, strict=True)]
+    errors = [jnp.abs(one - is_right) / (tolerance * is_right + tiny) for one, is_right in compared]
+    return table, jax.lax.stop_gradient(jnp.maximum(*errors).max(axis=0))
+
+
+def _points(at: TableRange, shape: tuple[int, ...], dtype: jnp.dtype) -> tuple[Array, int]:
+    """Values of x, (points, *shape), and the degree: a polynomial goes through the first degree + 1 of them.
+
+    The others are some of those at which it has its largest errors.
+    """
+    degree = _DEGREE.get(dtype.name, _DEGREE_OTHER)
+    between = np.cos(np.pi * np.arange(0, degree + 1, 2) / (degree + 1))
+    z = jnp.asarray(np.concatenate([chebyshev(degree)[0], between]), dtype)
+    return jax.vmap(lambda z: jnp.broadcast_to(at.scale * (1 + z) / (at.spread - z), shape))(z), degree
+
+
+def _through(values: Array) -> Array:
+    """The coefficients of the polynomial in z through values at the nodes of `chebyshev`."""
+    _, matrix, powers = chebyshev(len(values) - 1)
+    exactly = partial(jnp.tensordot, axes=1, precision=jax.lax.Precision.HIGHEST)
+    return exactly(jnp.asarray(powers, values.dtype), exactly(jnp.asarray(matrix, values.dtype), values))
 
 
 @jax.custom_jvp

@@ -3,6 +3,8 @@
 markov_propagator           occupancies, whose sum stays 1
 stationary_distribution     the occupancies that no longer change
 affine_change               any affine system
+markov_propagator_and_mean,
+    affine_change_and_mean  the same, and their averages over the stretch
 squaring_table,
     apply_by_squaring       both kinds of systems, over many stretches of any length
 """
@@ -17,10 +19,13 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin.solving import loops
+from synkin.solving.propagators.quadrature import gauss_legendre
 
 # The number of terms of the exponential series of a matrix whose norm is 1 at most.
 _MATRIX_TERMS = {"float64": 19}
 _MATRIX_TERMS_OTHER = 12
+# The number of nodes over which the exponential of such a matrix is averaged.
+_MEAN_NODES = 8
 # The maximum number of squarings of such a matrix, for rates times durations up to 2**60.
 _SQUARINGS = 60
 
@@ -166,6 +171,55 @@ def affine_change(matrix: Array, duration: Array) -> Array:
     scaled = _scale_by_duration(matrix, duration)
     squarings, scale = _count_squarings(jax.lax.stop_gradient(_norm(scaled)))
     return _square_repeatedly(_short_change(scaled * scale[..., None, None]), squarings, _double_change)
+
+
+def markov_propagator_and_mean(generator: Array, duration: Array) -> tuple[Array, Array]:
+    """`markov_propagator`, and its average over times from 0 to ``duration``; both (..., n, n).
+
+    Nothing cancels in the average either: it is one of sums, ``M(2t) = (M(t) + P(t) M(t)) / 2``.
+    """
+    scaled = _scale_by_duration(generator, duration)
+    leaving = jax.lax.stop_gradient(_fastest_exit_rate(scaled))
+    squarings, scale = _count_squarings(leaving)
+    scaled, leaving = scaled * scale[..., None, None], leaving * scale
+    mean = _mean_over_nodes(lambda node: _short_markov_propagator(scaled * node, leaving * node), scaled)
+    start = jnp.concatenate([_short_markov_propagator(scaled, leaving), mean], axis=-1)
+
+    def double(both: Array) -> Array:
+        p, mean = _halves(both)
+        of_p, of_mean = _halves(_matmul(p, both))
+        return _normalize_columns(jnp.concatenate([of_p, mean + of_mean], axis=-1))
+
+    return _halves(_square_repeatedly(start, squarings, double))
+
+
+def affine_change_and_mean(matrix: Array, duration: Array) -> tuple[Array, Array]:
+    """`affine_change`, and its average over times from 0 to ``duration``; both (..., n, n)."""
+    scaled = _scale_by_duration(matrix, duration)
+    squarings, scale = _count_squarings(jax.lax.stop_gradient(_norm(scaled)))
+    scaled = scaled * scale[..., None, None]
+    start = jnp.concatenate(
+        [_short_change(scaled), _mean_over_nodes(lambda node: _short_change(scaled * node), scaled)], axis=-1
+    )
+
+    def double(both: Array) -> Array:
+        change, mean = _halves(both)
+        of_change, of_mean = _halves(_matmul(change, both))
+        return jnp.concatenate([2 * change + of_change, mean + (change + of_mean) / 2], axis=-1)
+
+    return _halves(_square_repeatedly(start, squarings, double))
+
+
+def _mean_over_nodes(at: Callable[[Array], Array], like: Array) -> Array:
+    """The average of ``at``, a matrix like ``like``, over times from 0 to 1 in which it changes by about 1 at most."""
+    nodes, weights = (jnp.asarray(each, like.dtype) for each in gauss_legendre(_MEAN_NODES))
+    return jnp.tensordot(weights, jax.vmap(at)(nodes), 1, precision=jax.lax.Precision.HIGHEST)
+
+
+def _halves(both: Array) -> tuple[Array, Array]:
+    """Two matrices that are side by side."""
+    first, second = jnp.split(both, 2, axis=-1)
+    return first, second
 
 
 def _fastest_exit_rate(generator: Array) -> Array:
