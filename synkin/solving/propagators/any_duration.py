@@ -6,10 +6,12 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from synkin.arguments.declaration import AnyParams
 from synkin.arguments.inputs import AddsWeight
+from synkin.arguments.known import concrete_value
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import of_kernel
 from synkin.solving.propagators.closed_forms import open_gate
@@ -23,6 +25,9 @@ from synkin.solving.propagators.matrix_exponential import SquaringTable, apply_b
 Systems: TypeAlias = SquaringTable | AnyParams
 # The same with the axis of the sets in front of every array, to be scanned over.
 StackedSystems: TypeAlias = tuple[Array, Array, Array] | AnyParams
+
+# What `propagate_between_events` needs: the arrays of a table of squarings, or the ``Params``.
+EventTables: TypeAlias = tuple[Array, Array, Array] | AnyParams
 
 _MATRIX = {"occupancies": generator, "affine": augmented_matrix}
 
@@ -38,15 +43,41 @@ def propagation(kernel: Kernel, params: AnyParams) -> Callable[[Variables, Array
         ``f(y, duration, with_transmitter)``: variables of any one shape, ms of that shape, and whether there is
         transmitter; it returns the variables afterwards.
     """
+    return partial(propagate_between_events, kernel, event_tables(kernel, params))
+
+
+def event_tables(kernel: Kernel, params: AnyParams, longest: Array | None = None) -> EventTables:
+    """What `propagate_between_events` needs of a kernel.
+
+    Args:
+        kernel: a kernel of one part.
+        params: its ``Params``, scalars.
+        longest: ms, the longest stretch there is; None if any may come.
+    """
     if not kernel.structure.has_matrix:
-        return lambda y, duration, at: _propagate_closed_form(kernel, params, y, duration, with_transmitter=at)
+        return params
     matrix = _MATRIX[kernel.structure.kind]
     if isinstance(kernel.input, AddsWeight):
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
     table = squaring_table(matrices, conserved=_is_conserved(kernel))
-    return lambda y, duration, at: propagate(kernel, table, y, duration, int(at))
+    step, limit = concrete_value(table.step), None if longest is None else concrete_value(longest)
+    powers = table.powers
+    if step is not None and limit is not None:  # the powers beyond that stretch are never used
+        powers = powers[: max(int(np.ceil(np.log2(float(limit) / step.min()))) + 1, 0)]
+    return table.generator, table.step, powers
+
+
+def propagate_between_events(
+    kernel: Kernel, tables: EventTables, y: Variables, duration: Array, with_transmitter: bool
+) -> Variables:
+    """The variables after stretches of any length; as `propagation`, of what `event_tables` gives."""
+    if not kernel.structure.has_matrix:
+        return _propagate_closed_form(kernel, tables, y, duration, with_transmitter=with_transmitter)
+    generator, step, powers = tables
+    table = SquaringTable(generator, step, powers, _is_conserved(kernel))
+    return propagate(kernel, table, y, duration, int(with_transmitter))
 
 
 def systems_of(kernel: Kernel, params: AnyParams, *, with_transmitter: bool = True) -> Systems:
