@@ -7,6 +7,7 @@ propagators        solutions of the equations over a stretch of time
 pulses             how much of a step the transmitter is there
 coefficients       the coefficients of a step
 steps              one step
+mean_output        g averaged over a step
 carry              what a stepper hands from step to step
 rounding           the warning that "exp_euler" rounds the length of a pulse
 stepper            a kernel made ready for one dt

@@ -83,9 +83,7 @@ def tables(r: Rates, dt: Array, on: list[Array], T_dur: Array | None) -> tuple[l
     at = _range(r, dt, T_dur)
     # All tables at once compile in the time of one.
     table, error = jax.vmap(lambda on: _table(r, [(on, True), (dt - on, False)], at, shape))(stacked)
-    # An error of NaN leaves the range as it is: the table then gives NaN.
-    good = at._replace(most=jnp.where((error > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], table) for i in range(len(on))], good
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], table) for i in range(len(on))], _where_good(at, error)
 
 
 def mean_tables(r: Rates, dt: Array, on: list[Array], at: TableRange) -> tuple[list[MeanTable], TableRange]:
@@ -101,8 +99,7 @@ def mean_tables(r: Rates, dt: Array, on: list[Array], at: TableRange) -> tuple[l
     shape = jnp.broadcast_shapes(at.most.shape, *(jnp.shape(each) for each in on))
     stacked = jnp.stack([jnp.broadcast_to(each, shape) for each in on])
     table, error = jax.vmap(lambda on: _mean_table(r, [(on, True), (dt - on, False)], dt, at, shape))(stacked)
-    good = at._replace(most=jnp.where((error > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], table) for i in range(len(on))], good
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], table) for i in range(len(on))], _where_good(at, error)
 
 
 def look_up_mean(table: MeanTable, at: TableRange, x: Array) -> tuple[Array, Array]:
@@ -210,6 +207,12 @@ def _table(r: Rates, stretches: Stretches, at: TableRange, shape: tuple[int, ...
     error = jnp.abs(read - right) / (_TOLERANCE.get(dtype.name, _TOLERANCE_OTHER) * right + jnp.finfo(dtype).tiny)
     error = jnp.where(long, jnp.inf, error.max(axis=0))
     return table, jax.lax.stop_gradient(error)
+
+
+def _where_good(at: TableRange, error: Array) -> TableRange:
+    """The range, or none where a table of a kind of steps has an error above its tolerance."""
+    # An error of NaN leaves the range as it is: the table then gives NaN.
+    return at._replace(most=jnp.where((error > 1).any(axis=0), -jnp.ones_like(at.most), at.most))
 
 
 def _mean_table(
