@@ -42,14 +42,15 @@ _ROUNDING = 1e-5
 _FEW = 64
 
 
-class _Events(NamedTuple):
-    """What happens to some synapses in a step, each (n,)."""
+class _Stretches(NamedTuple):
+    """What carries some synapses through a step, each (n,)."""
 
     y: Variables
-    whole: Array | None  # int32, the whole steps that are left of a pulse; None without pulses
-    rest: Array | None  # ms of the pulse after these
+    durations: tuple[Array, ...]  # ms with and without transmitter, before the spike and after it; without pulses two
     spike: Array
-    offset: Array  # ms
+
+
+Through: TypeAlias = Callable[[_Stretches, AnyParams], Variables]
 
 
 def check_off_grid(
@@ -79,9 +80,6 @@ def check_off_grid(
     if output != "end":
         raise ValueError(f"Argument `output` must be 'end' with off_grid=True, but is {output!r}.")
     return "exact"
-
-
-Through: TypeAlias = Callable[[_Events, AnyParams], _Events]
 
 
 class HasDt(Protocol):
@@ -169,112 +167,96 @@ def step(
         spike: of the state's shape; bool, or a weight.
         offset: ms from the step's start to the spike, of the state's shape; ignored where there is no spike.
     """
-    whole: Array | None = carry.count
-    rest: Array | None = carry.carried_pulse
+    y, dt, is_number = carry.y, coefs.dt, spike.dtype != bool
     spiking = spike.astype(bool)
-    count, happens = None, spiking
-    if whole is not None and rest is not None:
-        count = jnp.where(whole >= 1, 4, 0)
-        happens = spiking | ((whole == 0) & (rest > 0))
-    elif spike.dtype != bool:  # a weight of 0 may have a derivative
-        happens = jnp.ones_like(spiking)
-    offset = jnp.where(happens & spiking | (spike.dtype != bool), offset, jnp.zeros_like(offset))
-    events = _Events(carry.y, whole, rest, spike, offset)
-    through = partial(_through, kernel, overlap, coefs.dt)
-    if spike.dtype != bool and whole is None:
-        after = _flat(partial(through, tables), events, params)
+    if carry.count is None:
+        # An input of 0 that is a number may have a derivative, too.
+        happens, count = jnp.ones_like(spiking) if is_number else spiking, None
+        offset = jnp.where(happens, offset, jnp.zeros_like(offset))
+        durations: tuple[Array, ...] = (offset, dt - offset)
     else:
-        y = steps.step_by_count(kernel, "exact", coefs, carry.y, count)
-        left = (None, None) if whole is None or rest is None else _passed(whole, rest)
-        on_grid = _Events(y, *left, spike, offset)
-        after = _where_it_happens(partial(through, tables), happens, events, on_grid, params)
-    return carry._replace(y=after.y, count=after.whole, carried_pulse=after.rest)
+        whole, rest = carry.count, carry.carried_pulse
+        happens, count = spiking | ((whole == 0) & (rest > 0)), jnp.where(whole >= 1, 4, 0)
+        offset = jnp.where(spiking, offset, jnp.zeros_like(offset))
+        before, left = pulses.consume(whole.astype(rest.dtype) * dt + rest, offset)
+        starts = pulses.restarts(left, spiking, params.T_dur, overlap)
+        after, left = pulses.consume(jnp.where(starts, params.T_dur, left), dt - offset)
+        durations = (before, offset - before, after, dt - offset - after)
+        new_whole, new_rest = _split(left, dt)
+        new_whole = jnp.where(starts, new_whole, jnp.maximum(whole - 1, 0))
+        new_rest = jnp.where(starts, new_rest, jnp.where(whole >= 1, rest, jnp.zeros_like(rest)))
+        carry = carry._replace(count=new_whole, carried_pulse=new_rest)
+    stretches = _Stretches(y, durations, spike)
+    through = partial(_through, kernel, tables)
+    if is_number and count is None:
+        return carry._replace(y=_through_all(through, stretches, params))
+    on_grid = steps.step_by_count(kernel, "exact", coefs, y, count)
+    return carry._replace(y=_through_some(through, happens, stretches, on_grid, params))
 
 
-def _where_it_happens(
-    through: Through,
-    happens: Array,
-    events: _Events,
-    on_grid: _Events,
-    params: AnyParams,
-) -> _Events:
-    """``on_grid``, and where something happens what ``through`` makes of the events."""
+def _through_some(
+    through: Through, happens: Array, stretches: _Stretches, on_grid: Variables, params: AnyParams
+) -> Variables:
+    """``on_grid``, and where something happens what ``through`` gives."""
     size = happens.size
     few = min(max(size // _FEW, 8), size)
     found = true_indices.count(happens.reshape(-1))
+    index = true_indices.indices(found, jnp.zeros((), jnp.int32), few, size)
 
-    def none(events: _Events, on_grid: _Events, params: AnyParams) -> _Events:
-        return on_grid
+    def chosen(x: Array) -> Array:
+        return jnp.broadcast_to(x, happens.shape).reshape(-1).at[index].get(mode="clip")
 
-    def some(events: _Events, on_grid: _Events, params: AnyParams) -> _Events:
-        index = true_indices.indices(found, jnp.zeros((), jnp.int32), few, size)
+    own = jax.tree.map(lambda value: chosen(value) if value.ndim else value, params)
+    after = through(jax.tree.map(chosen, stretches), own)
+    some = tuple(
+        v.reshape(-1).at[index].set(new, mode="drop").reshape(v.shape) for v, new in zip(on_grid, after, strict=True)
+    )
 
-        def chosen(x: Array) -> Array:
-            return jnp.broadcast_to(x, happens.shape).reshape(-1).at[index].get(mode="clip")
+    def all_of(stretches: _Stretches, some: Variables, params: AnyParams) -> Variables:
+        after = _through_all(through, stretches, params)
+        return tuple(jnp.where(happens, new, v) for v, new in zip(some, after, strict=True))
 
-        own = jax.tree.map(lambda p: chosen(p) if p.ndim else p, params)
-        after = through(jax.tree.map(chosen, events), own)
-
-        def put(x: Array, new: Array) -> Array:
-            return x.reshape(-1).at[index].set(new, mode="drop").reshape(x.shape)
-
-        return jax.tree.map(put, on_grid, after)
-
-    def all_of(events: _Events, on_grid: _Events, params: AnyParams) -> _Events:
-        after = _flat(through, events, params)
-        return jax.tree.map(lambda x, new: jnp.where(happens, new, x), on_grid, after)
-
-    which = any_across_batch(found.total > 0).astype(jnp.int32) + any_across_batch(found.total > few).astype(jnp.int32)
-    after: _Events = jax.lax.switch(which, (none, some, all_of), events, on_grid, params)
-    return after
+    are_many = any_across_batch(found.total > few)
+    result: Variables = jax.lax.cond(are_many, all_of, lambda _, some, __: some, stretches, some, params)
+    return result
 
 
-def _flat(through: Through, events: _Events, params: AnyParams) -> _Events:
-    """What ``through``, which takes vectors, makes of events of any shape."""
-    shape = events.spike.shape
+def _through_all(through: Through, stretches: _Stretches, params: AnyParams) -> Variables:
+    """What ``through``, which takes vectors, gives of any shape."""
+    shape = stretches.spike.shape
 
     def flat(x: Array) -> Array:
         return jnp.broadcast_to(x, shape).reshape(-1)
 
-    after = through(jax.tree.map(flat, events), jax.tree.map(lambda p: flat(p) if p.ndim else p, params))
-    return jax.tree.map(lambda x: x.reshape(shape), after)
+    own = jax.tree.map(lambda value: flat(value) if value.ndim else value, params)
+    return tuple(v.reshape(shape) for v in through(jax.tree.map(flat, stretches), own))
 
 
-def _through(
-    kernel: Kernel, overlap: str, dt: Array, tables: EventTables | None, events: _Events, params: AnyParams
-) -> _Events:
-    """What is left of events after the step; vectors."""
+def _through(kernel: Kernel, tables: EventTables | None, stretches: _Stretches, params: AnyParams) -> Variables:
+    """The variables after a step; vectors."""
     if tables is None:  # parameters of each synapse
-        spread = params._make(jnp.broadcast_to(value, events.spike.shape) for value in params)
+        spread = params._make(jnp.broadcast_to(value, stretches.spike.shape) for value in params)
 
-        def one(events: _Events, params: AnyParams) -> _Events:
-            return _through(kernel, overlap, dt, any_duration.event_tables(kernel, params), events, params)
+        def one(stretches: _Stretches, params: AnyParams) -> Variables:
+            return _through(kernel, any_duration.event_tables(kernel, params), stretches, params)
 
-        return jax.vmap(one)(events, spread)
-    y, whole, rest, spike, offset = events
-    propagate = partial(any_duration.propagate_between_events, kernel, tables)
-    if whole is None or rest is None:
-        after = propagate(steps.add_weight(kernel, propagate(y, offset, False), spike), dt - offset, False)
-        return events._replace(y=after)
-    T_dur = params.T_dur
-    on, left = pulses.consume(whole.astype(rest.dtype) * dt + rest, offset)
-    y = propagate(propagate(y, on, True), offset - on, False)
-    starts = pulses.restarts(left, spike.astype(bool), T_dur, overlap)
-    on, left = pulses.consume(jnp.where(starts, T_dur, left), dt - offset)
-    y = propagate(propagate(y, on, True), dt - offset - on, False)
-    new_whole, new_rest = _split(left, dt)
-    whole, rest = _passed(whole, rest)
-    return events._replace(y=y, whole=jnp.where(starts, new_whole, whole), rest=jnp.where(starts, new_rest, rest))
-
-
-def _passed(whole: Array, rest: Array) -> tuple[Array, Array]:
-    """What is left of a pulse after a step without a spike."""
-    return jnp.maximum(whole - 1, 0), jnp.where(whole >= 1, rest, jnp.zeros_like(rest))
+        after: Variables = jax.vmap(one)(stretches, spread)
+        return after
+    y, durations, spike = stretches
+    propagate = partial(any_duration.propagate_within_step, kernel, tables)
+    if len(durations) == 2:
+        before_spike, after_spike = durations
+        y = steps.add_weight(kernel, propagate(y, [(before_spike, False)]), spike)
+        return propagate(y, [(after_spike, False)])
+    return propagate(y, list(zip(durations, (True, False, True, False), strict=True)))
 
 
 def _split(left: Array, dt: Array) -> tuple[Array, Array]:
-    """A time in whole steps and the ms that remain, from 0 to dt, which have its derivative."""
+    """A time in whole steps and the ms that remain, 0 to dt, which have its derivative.
+
+    The quotient alone decides. XLA may compute a product and a difference twice, once rounded in between and once not,
+    and a comparison of that kind would not always agree with what remains.
+    """
     fixed = jax.lax.stop_gradient(left)
     whole = jnp.floor(fixed / dt)
-    whole = jnp.where((fixed - whole * dt < 0) & (whole > 0), whole - 1, whole)
-    return whole.astype(jnp.int32), left - whole * dt
+    return whole.astype(jnp.int32), jnp.clip(fixed - whole * dt, 0, dt) + (left - fixed)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.arguments.declaration import AnyParams
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import AddsWeight
 from synkin.arguments.numbers import as_array
 from synkin.solving import carry as carries
@@ -24,7 +24,7 @@ from synkin.solving.propagators.any_duration import EventTables
 
 
 class Stepper(Protocol):
-    """A `synkin.Stepper`, as far as a step needs it."""
+    """A `synkin.Stepper`, as far as a step and its carry need it."""
 
     @property
     def kernel(self) -> Kernel:
@@ -61,6 +61,21 @@ class Stepper(Protocol):
     @property
     def relative(self) -> tuple[Array, ...]:
         """The conductance of each part but the first, relative to that of the first."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether each pulse has a height of its own."""
+
+    @property
+    def off_grid(self) -> bool:
+        """Whether spikes come within steps."""
+
+    @property
+    def own_coefficients(self) -> StepCoefficients:
+        """The coefficients of a kernel of one part."""
+
+    def nan_if_invalid(self, state: AnyState) -> AnyState:
+        """A state, NaN where a traced parameter is NaN."""
 
     def split(self, carry: Carry) -> tuple[Carry, ...]:
         """The carry of each part."""

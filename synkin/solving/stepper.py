@@ -9,14 +9,13 @@ the same step with its own derivative rule, `kernel.step` is one such step, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
@@ -39,7 +38,7 @@ from synkin.arguments.varying import (
     transmitter_varies,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, mean_output, pulses
+from synkin.solving import coefficients, first_carry, mean_output
 from synkin.solving import off_grid as off_grid_steps
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
@@ -52,11 +51,13 @@ from synkin.solving.propagators.any_duration import EventTables
 from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.step_of_carry import take_step
 
+_OPTIONS = ["kernel", "method", "overlap", "varying", "weighted", "output", "spikes_at", "off_grid"]
+
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "coefficients", "event_tables"],
-    meta_fields=["kernel", "method", "overlap", "varying", "weighted", "output", "spikes_at", "off_grid"],
+    meta_fields=_OPTIONS,
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
@@ -125,12 +126,12 @@ class Stepper:
                 given = {name: check_value(self.kernel, name, value, None, lengths) for name, value in values.items()}
                 params = params._replace(**given)
             state = self.kernel.init(params, shape, dtype=self.dtype)
-            return carry_from_state(self, self.nan_if_invalid(state), at_rest=True)
+            return first_carry.carry_from_state(self, self.nan_if_invalid(state), at_rest=True)
         state = check_state(self.kernel, units.state(state, self.kernel))
         check_params(self.params, state[0].shape, self.kernel)
         if on_grid and not self.off_grid:
-            return _carry_on_grid(self, self.nan_if_invalid(state))
-        return carry_from_state(self, self.nan_if_invalid(state), at_rest=False)
+            return first_carry.carry_on_grid(self, self.nan_if_invalid(state))
+        return first_carry.carry_from_state(self, self.nan_if_invalid(state), at_rest=False)
 
     def step(
         self, carry: Carry, spike: ArrayLike | None = None, *, offset: ArrayLike | None = None, **values: ArrayLike
@@ -189,7 +190,7 @@ class Stepper:
         y = carry.y
         if carry.grid:
             y = tuple(variable + carries.nan_unless_same_grid(carry, coefs) for variable in y)
-        return state_of(self.kernel, coefs, y, carry.count)
+        return first_carry.state_of(self.kernel, coefs, y, carry.count)
 
     @property
     def dt(self) -> Array:
@@ -237,18 +238,7 @@ class Stepper:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "steppers", "factors"],
-    meta_fields=[
-        "kernel",
-        "coefficients",
-        "method",
-        "overlap",
-        "varying",
-        "weighted",
-        "output",
-        "spikes_at",
-        "off_grid",
-        "event_tables",
-    ],
+    meta_fields=["coefficients", "event_tables", *_OPTIONS],
 )
 @dataclass(frozen=True, repr=False)
 class StepperOfSum(Stepper):
@@ -420,98 +410,3 @@ def make_stepper(
         return parts[0]
     whole = (kernel, params, None, method, overlap, varying, weighted, output, spikes_at, off_grid, None)
     return StepperOfSum(*whole, tuple(parts), kernel.relative(params))
-
-
-def initial_carry(
-    stepper: Stepper, state: AnyState, *, at_rest: bool
-) -> tuple[StepCoefficients, tuple[Array, ...], Array | None]:
-    """The coefficients, the variables and the count with which a run of one part begins at ``state``."""
-    kernel = stepper.kernel
-    y = tuple(getattr(state, name) for name in kernel.order)
-    coefs = stepper.matched(y[0])
-    if coefs.pulse is None:
-        return coefs, y, None
-    coefs = coefficients.with_leaves_table(coefs, y[0])
-    if at_rest:
-        return coefs, y, jnp.zeros(y[0].shape, jnp.int32)
-    params = carries.match_state(stepper.params, y[0])
-    coefs, count = coefficients.add_carried_pulse(kernel, params, coefs, state.pulse_left, stepper.method)
-    return coefs, y, count
-
-
-def state_of(kernel: Kernel, coefs: StepCoefficients, y: tuple[Array, ...], count: Array | None) -> AnyState:
-    """The kernel's ``State``, from variables and the count of the next step."""
-    fields = dict(zip(kernel.order, y, strict=True))
-    if count is None and isinstance(kernel.input, StartsPulse):  # T varies: there are no pulses
-        fields["pulse_left"] = jnp.zeros_like(y[0])
-    elif count is not None:
-        fields["pulse_left"] = jnp.broadcast_to(
-            pulses.remaining(coefficients.pulse_of(coefs), coefs.carried_pulse, count, coefs.dt), count.shape
-        )
-    return kernel.State(**fields)
-
-
-def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Carry:
-    """The carry of a run that begins at ``state``; no pulse is under way in it if ``at_rest``."""
-
-    def begin(part: Stepper, state: AnyState) -> Carry:
-        if part.off_grid:
-            return off_grid_steps.carry_from_state(part.kernel, part.matched(state[0]), state)
-        coefs, y, count = initial_carry(part, state, at_rest=at_rest)
-        return carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
-
-    return _of_each_part(begin, stepper, state)
-
-
-def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
-    """The carry of a run that continues at ``state``, whose pulses were counted down by steps of the same stepper.
-
-    All its pulses end as those of the stepper do. So it needs no further coefficients, unlike `carry_from_state`.
-    """
-
-    def resume(part: Stepper, state: AnyState) -> Carry:
-        kernel, state = part.kernel, part.nan_if_invalid(state)
-        y = tuple(getattr(state, name) for name in kernel.order)
-        coefs, count = part.matched(y[0]), None
-        if coefs.pulse is not None:
-            count = pulses.count_on_grid(coefficients.pulse_of(coefs), state.pulse_left, coefs.dt)
-        return carries.make(kernel, part.method, coefs, y, count)
-
-    return _of_each_part(resume, stepper, state)
-
-
-def carry_from_count(stepper: Stepper, y: tuple[Array, ...], count: Array | None) -> Carry:
-    """The carry of one part, from its variables and the count of the next step, without carried pulses."""
-    return carries.make(stepper.kernel, stepper.method, stepper.matched(y[0]), y, count)
-
-
-def _carry_on_grid(stepper: Stepper, state: AnyState) -> Carry:
-    """`resume_carry`; it raises, or gives NaN, where a pulse of ``state`` does not end as those of the stepper do."""
-    return _of_each_part(_part_on_grid, stepper, state)
-
-
-def _part_on_grid(stepper: Stepper, state: AnyState) -> Carry:
-    if stepper.method == "exp_euler" or stepper.own_coefficients.pulse is None:
-        return carry_from_state(stepper, state, at_rest=False)
-    coefs = stepper.matched(state[0])
-    given = jax.lax.stop_gradient((coefficients.pulse_of(coefs), state.pulse_left, coefs.dt))
-    if all(map(is_concrete, jax.tree.leaves(given))):
-        with jax.ensure_compile_time_eval():
-            good = np.asarray(pulses.is_on_grid(*given))
-        if not good.all():
-            left = np.asarray(state.pulse_left)[~good].flat[0]
-            raise ValueError(
-                "Argument `state` must have pulses that end as those of this stepper do where `on_grid` is True, but "
-                f"has a pulse_left of {left:.6g} ms: leave `on_grid` out."
-            )
-        return resume_carry(stepper, state)
-    one = jnp.where(pulses.is_on_grid(*given), jnp.ones((), coefs.dt.dtype), np.asarray(np.nan, coefs.dt.dtype))
-    return resume_carry(stepper, jax.tree.map(lambda field: field * one, state))
-
-
-def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Carry:
-    """A carry from what ``carry_of`` gives of each part and its state."""
-    states = stepper.kernel.states_of(state)
-    carry = stepper.joined([carry_of(part, own) for part, own in zip(stepper.parts, states, strict=True)])
-    # A pulse that is under way has the height T.
-    return carries.with_weight(carry, jnp.ones_like(state[0])) if stepper.weighted else carry

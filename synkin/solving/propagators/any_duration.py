@@ -16,9 +16,10 @@ from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import of_kernel
 from synkin.solving.propagators.closed_forms import open_gate
 from synkin.solving.propagators.equations import Variables, augmented_matrix, generator
-from synkin.solving.propagators.gate_integrals import gate_integrals
+from synkin.solving.propagators.gate_integrals import gate_integrals, integrals_of_step
 from synkin.solving.propagators.gate_rates import gate_rates
 from synkin.solving.propagators.matrix_exponential import SquaringTable, apply_by_squaring, squaring_table
+from synkin.solving.propagators.of_kernel import Stretches
 
 # What `propagate` needs of a kernel with several sets of parameters: a table of squarings, or the ``Params``, of arrays
 # (C,), or () where all sets have the same value.
@@ -135,6 +136,20 @@ def propagate(
     if systems.conserved:
         return tuple(apply_by_squaring(systems, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
     return tuple(apply_by_squaring(systems, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
+
+
+def propagate_within_step(kernel: Kernel, tables: EventTables, y: Variables, stretches: Stretches) -> Variables:
+    """The variables after stretches that follow each other within one step, of what `event_tables` gives."""
+    if kernel.structure.has_matrix:
+        for duration, with_transmitter in stretches:
+            y = propagate_between_events(kernel, tables, y, duration, with_transmitter)
+        return y
+    after = of_kernel.apply(
+        kernel.structure, of_kernel.exact_propagator(kernel, tables, stretches), y, False, conserved=False
+    )
+    if not kernel.structure.gated:
+        return after
+    return *after, open_gate(y[1], *integrals_of_step(gate_rates(kernel, tables), y[0], stretches))
 
 
 def _spread(params: AnyParams) -> AnyParams:
