@@ -28,7 +28,8 @@ from synkin.arguments.varying import check_names, transmitter_varies
 from synkin.declaring.declare import field_g
 from synkin.declaring.kernel import Kernel
 from synkin.solving.carry import Carry
-from synkin.solving.stepper import Stepper, carry_from_count, stepper
+from synkin.solving.first_carry import carry_from_count
+from synkin.solving.stepper import Stepper, stepper
 
 try:
     from jaxley.synapses import Synapse

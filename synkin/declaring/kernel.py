@@ -35,8 +35,9 @@ from synkin.arguments.params_and_states import (
     nan_if_invalid,
 )
 from synkin.solving import limits, structure
+from synkin.solving.first_carry import carry_from_state
 from synkin.solving.rounding import warn_of_rounding
-from synkin.solving.stepper import carry_from_state, make_stepper
+from synkin.solving.stepper import make_stepper
 
 # ``equations(p, y)`` or ``equations(p, y, T)``, to the derivatives by name.
 Equations: TypeAlias = Callable[..., Mapping[str, Any]]

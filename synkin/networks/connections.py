@@ -99,7 +99,8 @@ def connect(
     devices = 1 if split is None else split.devices
     columns = n_post // devices
     rows = int(steps.max(initial=0)) + 1
-    _check_size("delays", rows * (columns + 1), f"{rows} steps for {columns} neurons", "a larger `dt`, shorter delays")
+    remedy = "a larger `dt` or shorter delays"
+    _check_size("delays", rows * (columns + 1), f"{rows} steps for {columns} neurons", remedy)
 
     device = ends.post // max(columns, 1)
     destinations = steps * (columns + 1) + ends.post - device * columns

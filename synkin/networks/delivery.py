@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from synkin.networks import spike_search
+from synkin.solving import true_indices
 from synkin.solving.loops import any_across_batch, match_varying
 
 
@@ -68,14 +68,14 @@ def _deliver(
 ) -> Array:
     connections = Connections(weights, destinations, sources)
     own = connections.of_blocks(spikes)
-    found = spike_search.count(own.astype(bool))
+    found = true_indices.count(own.astype(bool))
 
     def is_left(carry: tuple[Array, Array]) -> Array:
         return any_across_batch(carry[0] < found.total)
 
     def chunk(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         first, ring = carry
-        blocks = spike_search.indices(found, first, connections.chunk, connections.blocks)
+        blocks = true_indices.indices(found, first, connections.chunk, connections.blocks)
         return first + connections.chunk, _add_blocks(connections, ring, weights, own, blocks, row)
 
     start = jnp.zeros((), jnp.int32)
@@ -110,10 +110,10 @@ def _add_of_spiking(
     """
     connections = Connections(weights, destinations, sources)
     own = connections.of_blocks(spikes)
-    found = spike_search.count(own)
+    found = true_indices.count(own)
 
     def few(ring: Array, weights: Array) -> Array:
-        blocks = spike_search.indices(found, jnp.zeros((), jnp.int32), connections.chunk, connections.blocks)
+        blocks = true_indices.indices(found, jnp.zeros((), jnp.int32), connections.chunk, connections.blocks)
         return _add_blocks(connections, ring, weights, own, blocks, row)
 
     def many(ring: Array, weights: Array) -> Array:

@@ -33,8 +33,9 @@ from synkin.objects.stateful import Stateful
 from synkin.objects.values import Value, as_real_array, as_state, short_repr
 from synkin.runs.grid import simulate
 from synkin.solving.carry import Carry, Progress, with_weight
+from synkin.solving.first_carry import carry_from_state
 from synkin.solving.rounding import warn_of_rounding
-from synkin.solving.stepper import Stepper, carry_from_state, make_stepper
+from synkin.solving.stepper import Stepper, make_stepper
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))

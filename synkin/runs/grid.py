@@ -19,11 +19,12 @@ from synkin.arguments.numbers import check_whole
 from synkin.arguments.varying import WeightedState, bind_varying_train, check_spikes_given
 from synkin.runs import varying as varying_runs
 from synkin.solving import loops, run
+from synkin.solving.first_carry import initial_carry, state_of
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.mean_output import check_mean_of_varying, check_output
 from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.run import Readout, RunCarry
-from synkin.solving.stepper import Stepper, initial_carry, make_stepper, state_of
+from synkin.solving.stepper import Stepper, make_stepper
 from synkin.tracing.program import Program
 
 # The maximum number of synapses times steps for which a sum's variables are kept for a readout: some tens of MB.

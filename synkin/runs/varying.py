@@ -12,10 +12,11 @@ from jax import Array
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.solving import loops
 from synkin.solving.carry import with_weight
+from synkin.solving.first_carry import carry_from_state
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import parameter_tables
 from synkin.solving.step_of_carry import take_step
-from synkin.solving.stepper import carry_from_state, make_stepper
+from synkin.solving.stepper import make_stepper
 from synkin.solving.varying import Bounds
 from synkin.tracing.program import Program
 

@@ -8,8 +8,11 @@ pulses             how much of a step the transmitter is there
 coefficients       the coefficients of a step
 steps              one step
 mean_output        g averaged over a step
+true_indices       which entries of a long mask are true
 carry              what a stepper hands from step to step
 rounding           the warning that "exp_euler" rounds the length of a pulse
+first_carry        the carry of the first step, from a state
+off_grid           a step with a spike within it
 stepper            a kernel made ready for one dt
 loops              scans over the rows of a run
 run                the run over a grid, with its derivative

@@ -23,10 +23,10 @@ from jax.custom_derivatives import SymbolicZero
 from synkin.arguments.declaration import AnyParams, Pytree
 from synkin.solving import loops, mean_output, parallel_in_time, pulses, steps
 from synkin.solving.coefficients import StepCoefficients, pulse_of
+from synkin.solving.first_carry import state_of
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
 from synkin.solving.propagators.equations import Variables
-from synkin.solving.stepper import state_of
 from synkin.tracing.program import Program
 
 # (state, g, *readout_constants) -> what is kept of a step.

@@ -11,18 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import AddsWeight
 from synkin.arguments.numbers import as_array
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, mean_output, pulses, steps, varying
+from synkin.solving import coefficients, mean_output, off_grid, pulses, steps, varying
 from synkin.solving.carry import Carry
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
+from synkin.solving.propagators.any_duration import EventTables
 
 
 class Stepper(Protocol):
-    """A `synkin.Stepper`, as far as a step needs it."""
+    """A `synkin.Stepper`, as far as a step and its carry need it."""
 
     @property
     def kernel(self) -> Kernel:
@@ -45,12 +47,35 @@ class Stepper(Protocol):
         """Whether a spike acts at the "start" or at the "end" of its step."""
 
     @property
+    def params(self) -> AnyParams:
+        """The parameters."""
+
+    @property
+    def event_tables(self) -> EventTables | None:
+        """For spikes within a step."""
+
+    @property
     def parts(self) -> Sequence[Stepper]:
         """A stepper for each part of the kernel."""
 
     @property
     def relative(self) -> tuple[Array, ...]:
         """The conductance of each part but the first, relative to that of the first."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether each pulse has a height of its own."""
+
+    @property
+    def off_grid(self) -> bool:
+        """Whether spikes come within steps."""
+
+    @property
+    def own_coefficients(self) -> StepCoefficients:
+        """The coefficients of a kernel of one part."""
+
+    def nan_if_invalid(self, state: AnyState) -> AnyState:
+        """A state, NaN where a traced parameter is NaN."""
 
     def split(self, carry: Carry) -> tuple[Carry, ...]:
         """The carry of each part."""
@@ -63,22 +88,31 @@ class Stepper(Protocol):
 
 
 def take_step(
-    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array] | None = None
+    stepper: Stepper,
+    carry: Carry,
+    spike: Array | None,
+    values: Mapping[str, Array] | None = None,
+    offset: Array | None = None,
 ) -> tuple[Carry, Array]:
     """`Stepper.step` of checked arguments.
 
     Args:
-        stepper, carry, spike: see there.
+        stepper, carry, spike, offset: see there.
         values: of the parameters that vary, by name; None for a stepper without varying parameters and weights.
     """
     each = stepper.kernel.values_of(values or {})
     parts = zip(stepper.parts, stepper.split(carry), each, strict=True)
-    after, gs = zip(*(_step_part(part, at, spike, own) for part, at, own in parts), strict=True)
+    after, gs = zip(*(_step_part(part, at, spike, own, offset) for part, at, own in parts), strict=True)
     return stepper.joined(after), stepper.kernel.total(stepper.relative, gs)
 
 
-def _step_part(stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array]) -> tuple[Carry, Array]:
+def _step_part(
+    stepper: Stepper, carry: Carry, spike: Array | None, values: Mapping[str, Array], offset: Array | None
+) -> tuple[Carry, Array]:
     """The step of a kernel of one part."""
+    if offset is not None:
+        assert spike is not None
+        return _step_off_grid(stepper, carry, spike, offset)
     coefs = carries.with_carried_pulse(stepper.matched(carry.y[0]), carry.carried_pulse)
     if coefs.varying is not None:
         return _varying_step(stepper, coefs, carry, spike, values)
@@ -103,6 +137,23 @@ def _step(stepper: Stepper, coefs: StepCoefficients, carry: Carry, spike: Array)
     y = _checkpointed_step(kernel, stepper.method, stepper.spikes_at, coefs, y, drive)
     g = equations.conductance(kernel, coefs.output_weights, y) if g is None else g
     return carry._replace(y=y, count=count), g
+
+
+def _step_off_grid(stepper: Stepper, carry: Carry, spike: Array, offset: Array) -> tuple[Carry, Array]:
+    """The step with a spike at its offset."""
+    kernel, like = stepper.kernel, carry.y[0]
+    coefs = stepper.matched(like)
+    if carry.count is not None:
+        wrong = carries.nan_unless_same_grid(carry, coefs._replace(last=None))
+        if spike.dtype != bool:
+            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
+        carry = carry._replace(y=tuple(variable + wrong for variable in carry.y))
+        spike = spike.astype(bool)
+    params = carries.match_state(stepper.params, like)
+    tables = jax.tree.map(lambda x: x.astype(like.dtype), stepper.event_tables)
+    offset = off_grid.nan_outside(carries.match_state(offset, like), coefs.dt)
+    carry = off_grid.step(kernel, stepper.overlap, coefs, params, tables, carry, spike, offset)
+    return carry, equations.conductance(kernel, coefs.output_weights, carry.y)
 
 
 def _varying_step(

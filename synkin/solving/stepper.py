@@ -9,14 +9,13 @@ the same step with its own derivative rule, `kernel.step` is one such step, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
@@ -39,20 +38,26 @@ from synkin.arguments.varying import (
     transmitter_varies,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, mean_output, pulses
+from synkin.solving import coefficients, first_carry, mean_output
+from synkin.solving import off_grid as off_grid_steps
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.mean_output import check_mean_of_varying, check_output
+from synkin.solving.off_grid import check_off_grid
+from synkin.solving.propagators import any_duration
+from synkin.solving.propagators.any_duration import EventTables
 from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.step_of_carry import take_step
+
+_OPTIONS = ["kernel", "method", "overlap", "varying", "weighted", "output", "spikes_at", "off_grid"]
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["params", "coefficients"],
-    meta_fields=["kernel", "method", "overlap", "varying", "weighted", "output", "spikes_at"],
+    data_fields=["params", "coefficients", "event_tables"],
+    meta_fields=_OPTIONS,
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
@@ -67,6 +72,8 @@ class Stepper:
     weighted: bool = False  # whether spikes are weights, which give each pulse a height
     output: str = "end"  # or "mean"
     spikes_at: str = "start"  # or "end"
+    off_grid: bool = False  # whether a spike is given with its offset within the step
+    event_tables: EventTables | None = None  # for off_grid, where the parameters are scalars
 
     @property
     def own_coefficients(self) -> StepCoefficients:
@@ -119,14 +126,16 @@ class Stepper:
                 given = {name: check_value(self.kernel, name, value, None, lengths) for name, value in values.items()}
                 params = params._replace(**given)
             state = self.kernel.init(params, shape, dtype=self.dtype)
-            return carry_from_state(self, self.nan_if_invalid(state), at_rest=True)
+            return first_carry.carry_from_state(self, self.nan_if_invalid(state), at_rest=True)
         state = check_state(self.kernel, units.state(state, self.kernel))
         check_params(self.params, state[0].shape, self.kernel)
-        if on_grid:
-            return _carry_on_grid(self, self.nan_if_invalid(state))
-        return carry_from_state(self, self.nan_if_invalid(state), at_rest=False)
+        if on_grid and not self.off_grid:
+            return first_carry.carry_on_grid(self, self.nan_if_invalid(state))
+        return first_carry.carry_from_state(self, self.nan_if_invalid(state), at_rest=False)
 
-    def step(self, carry: Carry, spike: ArrayLike | None = None, **values: ArrayLike) -> tuple[Carry, Array]:
+    def step(
+        self, carry: Carry, spike: ArrayLike | None = None, *, offset: ArrayLike | None = None, **values: ArrayLike
+    ) -> tuple[Carry, Array]:
         """Advance by one step.
 
         Args:
@@ -134,6 +143,8 @@ class Stepper:
             spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
                 mS (or booleans for 1 mS), added at its end; at the other one with the stepper's ``spikes_at``. Shape of
                 the state, or broadcasting. None where T varies.
+            offset: with ``off_grid``, the ms from the step's start to the spike, 0 to dt, of the state's shape, or
+                broadcasting. What a spike does to any kernel it does at that time.
             values: of each parameter that varies, by name, held over the step; of the state's shape, or broadcasting.
 
         Returns:
@@ -146,6 +157,9 @@ class Stepper:
         g is NaN where a traced spike of a receptor is neither 0 nor 1, or a traced carry is of another dt or ``T_dur``.
         """
         self.check_carry(carry)
+        if self.off_grid or offset is not None:
+            spike = self.kernel.input.check_spike(units.strip_unit("spike", spike, self.kernel.input.unit), carry.y[0])
+            return _take_step(self, carry, spike, values, off_grid_steps.check_offset(self, offset, carry.y[0]))
         if not (self.varying or self.weighted or values):
             spike = units.strip_unit("spike", spike, self.kernel.input.unit)
             return _take_step(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))
@@ -170,11 +184,13 @@ class Stepper:
     def state(self, carry: Carry) -> AnyState:
         """The kernel's ``State`` of a carry; raises as `step` does."""
         self.check_carry(carry)
+        if self.off_grid:
+            return off_grid_steps.state_of(self.kernel, self.matched(carry.y[0]), carry)
         coefs = carries.with_carried_pulse(self.matched(carry.y[0]), carry.carried_pulse)
         y = carry.y
         if carry.grid:
             y = tuple(variable + carries.nan_unless_same_grid(carry, coefs) for variable in y)
-        return state_of(self.kernel, coefs, y, carry.count)
+        return first_carry.state_of(self.kernel, coefs, y, carry.count)
 
     @property
     def dt(self) -> Array:
@@ -202,7 +218,8 @@ class Stepper:
 
     def check_carry(self, carry: object) -> None:
         """Raise TypeError or ValueError unless ``carry`` is of a stepper that counts pulses in the same way."""
-        carries.check(carry, self.kernel, self.method, self.own_coefficients)
+        method = off_grid_steps.METHOD if self.off_grid else self.method
+        carries.check(carry, self.kernel, method, self.own_coefficients)
 
     def matched(self, like: Array) -> StepCoefficients:
         """The coefficients in the dtype and rank of a state; ``like`` is one of its arrays."""
@@ -221,7 +238,7 @@ class Stepper:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "steppers", "factors"],
-    meta_fields=["kernel", "coefficients", "method", "overlap", "varying", "weighted", "output", "spikes_at"],
+    meta_fields=["coefficients", "event_tables", *_OPTIONS],
 )
 @dataclass(frozen=True, repr=False)
 class StepperOfSum(Stepper):
@@ -281,6 +298,7 @@ def stepper(
     weighted: bool = False,
     output: str = "end",
     spikes_at: str | None = None,
+    off_grid: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Stepper:
     """A kernel made ready for steps of one length; in a loop of your own it is as fast as `synkin.simulate`.
@@ -304,6 +322,9 @@ def stepper(
             charge whatever the dt, and the default method is "exact", the only one.
         spikes_at: when the spike of a step acts, on all kernels: at its "start", or at its "end", so that its g does
             not see it. By default a receptor's acts at the start, and the input of a linear kernel at the end.
+        off_grid: whether spikes come at any time within a step: ``step(carry, spike, offset=ms)``. They act at that
+            time, on all kernels, and pulses end when they end; derivatives with respect to the offset are there. The
+            method is "exact".
         dtype: floating dtype of states and of g; by default JAX's default float.
 
     Returns:
@@ -317,6 +338,7 @@ def stepper(
     check_kernel(kernel)
     kernel.check_options(method, overlap)
     method = check_output(kernel, output, method)
+    method = check_off_grid(kernel, check_flag("off_grid", off_grid), method, varying, weighted, output, spikes_at)
     spikes_at = check_spikes_at(spikes_at, acts_at_end=kernel.input.acts_at_end)
     given = bind_steps(kernel, params, dt, dtype=dtype)
     warn_of_rounding(kernel, given.given_params, given.given_dt, method)
@@ -325,7 +347,7 @@ def stepper(
     if output == "mean":
         check_mean_of_varying(kernel, names, weighted=weighted)
     options: dict[str, Any] = {"varying": names, "bounds": bounds, "weighted": weighted}
-    options |= {"output": output, "spikes_at": spikes_at}
+    options |= {"output": output, "spikes_at": spikes_at, "off_grid": off_grid}
     return make_stepper(kernel, given.params, given.dt, method, overlap, given.dtype, **options)
 
 
@@ -344,11 +366,13 @@ def make_stepper(
     highest_weight: ArrayLike | None = 1.0,
     output: str = "end",
     spikes_at: str | None = None,
+    off_grid: bool = False,
 ) -> Stepper:
     """A `Stepper` of checked arguments.
 
     Args:
-        kernel, params, dt, method, overlap, dtype, varying, weighted, output, spikes_at: as for `stepper`.
+        kernel, params, dt, method, overlap, dtype, varying, weighted, output, spikes_at, off_grid: as for
+            `stepper`.
         single_step: see `synkin.solving.coefficients.compute`.
         bounds: the lowest and highest value of each parameter that varies, of those where that is known.
         highest_weight: up to which a scheme's steps are read from a table; where it is None, or above it, each step
@@ -378,102 +402,11 @@ def make_stepper(
         else:
             ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
             ready = mean_output.with_means(part, ranked, ready) if output == "mean" else ready
-        options = (solved_by, overlap, tuple(own_names), weighted, output, spikes_at)
-        parts.append(Stepper(part, part_params, ready, *options))
+        options = (solved_by, overlap, tuple(own_names), weighted, output, spikes_at, off_grid)
+        scalars = off_grid and all(value.ndim == 0 for value in part_params)
+        tables = any_duration.event_tables(part, part_params, as_array(dt, dtype)) if scalars else None
+        parts.append(Stepper(part, part_params, ready, *options, tables))
     if parts[0].kernel is kernel:  # a kernel of one part
         return parts[0]
-    whole = (kernel, params, None, method, overlap, varying, weighted, output, spikes_at)
+    whole = (kernel, params, None, method, overlap, varying, weighted, output, spikes_at, off_grid, None)
     return StepperOfSum(*whole, tuple(parts), kernel.relative(params))
-
-
-def initial_carry(
-    stepper: Stepper, state: AnyState, *, at_rest: bool
-) -> tuple[StepCoefficients, tuple[Array, ...], Array | None]:
-    """The coefficients, the variables and the count with which a run of one part begins at ``state``."""
-    kernel = stepper.kernel
-    y = tuple(getattr(state, name) for name in kernel.order)
-    coefs = stepper.matched(y[0])
-    if coefs.pulse is None:
-        return coefs, y, None
-    coefs = coefficients.with_leaves_table(coefs, y[0])
-    if at_rest:
-        return coefs, y, jnp.zeros(y[0].shape, jnp.int32)
-    params = carries.match_state(stepper.params, y[0])
-    coefs, count = coefficients.add_carried_pulse(kernel, params, coefs, state.pulse_left, stepper.method)
-    return coefs, y, count
-
-
-def state_of(kernel: Kernel, coefs: StepCoefficients, y: tuple[Array, ...], count: Array | None) -> AnyState:
-    """The kernel's ``State``, from variables and the count of the next step."""
-    fields = dict(zip(kernel.order, y, strict=True))
-    if count is None and isinstance(kernel.input, StartsPulse):  # T varies: there are no pulses
-        fields["pulse_left"] = jnp.zeros_like(y[0])
-    elif count is not None:
-        fields["pulse_left"] = jnp.broadcast_to(
-            pulses.remaining(coefficients.pulse_of(coefs), coefs.carried_pulse, count, coefs.dt), count.shape
-        )
-    return kernel.State(**fields)
-
-
-def carry_from_state(stepper: Stepper, state: AnyState, *, at_rest: bool) -> Carry:
-    """The carry of a run that begins at ``state``; no pulse is under way in it if ``at_rest``."""
-
-    def begin(part: Stepper, state: AnyState) -> Carry:
-        coefs, y, count = initial_carry(part, state, at_rest=at_rest)
-        return carries.make(part.kernel, part.method, coefs, y, count, coefs.carried_pulse, coefs.last_of_carried)
-
-    return _of_each_part(begin, stepper, state)
-
-
-def resume_carry(stepper: Stepper, state: AnyState) -> Carry:
-    """The carry of a run that continues at ``state``, whose pulses were counted down by steps of the same stepper.
-
-    All its pulses end as those of the stepper do. So it needs no further coefficients, unlike `carry_from_state`.
-    """
-
-    def resume(part: Stepper, state: AnyState) -> Carry:
-        kernel, state = part.kernel, part.nan_if_invalid(state)
-        y = tuple(getattr(state, name) for name in kernel.order)
-        coefs, count = part.matched(y[0]), None
-        if coefs.pulse is not None:
-            count = pulses.count_on_grid(coefficients.pulse_of(coefs), state.pulse_left, coefs.dt)
-        return carries.make(kernel, part.method, coefs, y, count)
-
-    return _of_each_part(resume, stepper, state)
-
-
-def carry_from_count(stepper: Stepper, y: tuple[Array, ...], count: Array | None) -> Carry:
-    """The carry of one part, from its variables and the count of the next step, without carried pulses."""
-    return carries.make(stepper.kernel, stepper.method, stepper.matched(y[0]), y, count)
-
-
-def _carry_on_grid(stepper: Stepper, state: AnyState) -> Carry:
-    """`resume_carry`; it raises, or gives NaN, where a pulse of ``state`` does not end as those of the stepper do."""
-    return _of_each_part(_part_on_grid, stepper, state)
-
-
-def _part_on_grid(stepper: Stepper, state: AnyState) -> Carry:
-    if stepper.method == "exp_euler" or stepper.own_coefficients.pulse is None:
-        return carry_from_state(stepper, state, at_rest=False)
-    coefs = stepper.matched(state[0])
-    given = jax.lax.stop_gradient((coefficients.pulse_of(coefs), state.pulse_left, coefs.dt))
-    if all(map(is_concrete, jax.tree.leaves(given))):
-        with jax.ensure_compile_time_eval():
-            good = np.asarray(pulses.is_on_grid(*given))
-        if not good.all():
-            left = np.asarray(state.pulse_left)[~good].flat[0]
-            raise ValueError(
-                "Argument `state` must have pulses that end as those of this stepper do where `on_grid` is True, but "
-                f"has a pulse_left of {left:.6g} ms: leave `on_grid` out."
-            )
-        return resume_carry(stepper, state)
-    one = jnp.where(pulses.is_on_grid(*given), jnp.ones((), coefs.dt.dtype), np.asarray(np.nan, coefs.dt.dtype))
-    return resume_carry(stepper, jax.tree.map(lambda field: field * one, state))
-
-
-def _of_each_part(carry_of: Callable[[Stepper, AnyState], Carry], stepper: Stepper, state: AnyState) -> Carry:
-    """A carry from what ``carry_of`` gives of each part and its state."""
-    states = stepper.kernel.states_of(state)
-    carry = stepper.joined([carry_of(part, own) for part, own in zip(stepper.parts, states, strict=True)])
-    # A pulse that is under way has the height T.
-    return carries.with_weight(carry, jnp.ones_like(state[0])) if stepper.weighted else carry

@@ -41,12 +41,12 @@ def step(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, dri
     if coefs.pulse is None:  # spikes add to a variable
         assert not isinstance(drive, tuple)
         if spikes_at == "start":
-            return _step_by_count(kernel, method, coefs, add_weight(kernel, y, drive), None)
-        return add_weight(kernel, _step_by_count(kernel, method, coefs, y, None), drive)
+            return step_by_count(kernel, method, coefs, add_weight(kernel, y, drive), None)
+        return add_weight(kernel, step_by_count(kernel, method, coefs, y, None), drive)
     if coefs.table_range is not None:
         ends, row = drive if isinstance(drive, tuple) else (drive, None)
         return _step_gate(kernel.structure, coefs._replace(output_weights=None), y, ends, row)
-    return _step_by_count(kernel, method, coefs, y, pulses.count(*drive) if isinstance(drive, tuple) else drive)
+    return step_by_count(kernel, method, coefs, y, pulses.count(*drive) if isinstance(drive, tuple) else drive)
 
 
 def add_weight(kernel: Kernel, y: Variables, weight: Array) -> Variables:
@@ -56,9 +56,7 @@ def add_weight(kernel: Kernel, y: Variables, weight: Array) -> Variables:
     return (*y[:i], y[i] + weight.astype(y[i].dtype), *y[i + 1 :])
 
 
-def _step_by_count(
-    kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, count: Array | None
-) -> Variables:
+def step_by_count(kernel: Kernel, method: str, coefs: StepCoefficients, y: Variables, count: Array | None) -> Variables:
     """A step of that count, which is None where there are no pulses; without what a spike adds."""
     structure = kernel.structure
     if coefs.table_range is not None:

@@ -14,7 +14,7 @@ import scipy.sparse
 from jax.experimental import sparse
 
 import synkin
-from synkin.networks import spike_search
+from synkin.solving import true_indices
 
 SCRIPT = Path(__file__).parents[1] / "helpers" / "sharded_network.py"
 N_PRE, N_POST, ROWS, DT, T = 70, 50, 9, 0.1, 40
@@ -236,7 +236,7 @@ def test_connections_by_chance():
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 1000])
 def test_the_search_finds_what_numpy_finds(n):
     rng = np.random.default_rng(n)
-    search = jax.jit(lambda mask, first: spike_search.indices(spike_search.count(mask), first, 7, n))
+    search = jax.jit(lambda mask, first: true_indices.indices(true_indices.count(mask), first, 7, n))
     for rate in (0.0, 0.03, 0.5, 1.0):
         mask = rng.random(n) < rate
         expected = np.flatnonzero(mask)

@@ -33,8 +33,9 @@ from synkin.objects.release import check_release, check_varying, release_in_step
 from synkin.objects.synapse import compiled_stepper
 from synkin.objects.values import as_state
 from synkin.solving.carry import with_weight
+from synkin.solving.first_carry import resume_carry
 from synkin.solving.rounding import warn_of_rounding
-from synkin.solving.stepper import Stepper, resume_carry
+from synkin.solving.stepper import Stepper
 
 Value = ArrayLike | Callable[[Shape], ArrayLike]
 """A parameter or initial value: a number, an array that broadcasts, a callable of the shape, a state of brainstate."""

@@ -6,23 +6,29 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from synkin.arguments.declaration import AnyParams
 from synkin.arguments.inputs import AddsWeight
+from synkin.arguments.known import concrete_value
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import of_kernel
 from synkin.solving.propagators.closed_forms import open_gate
 from synkin.solving.propagators.equations import Variables, augmented_matrix, generator
-from synkin.solving.propagators.gate_integrals import gate_integrals
+from synkin.solving.propagators.gate_integrals import gate_integrals, integrals_of_step
 from synkin.solving.propagators.gate_rates import gate_rates
 from synkin.solving.propagators.matrix_exponential import SquaringTable, apply_by_squaring, squaring_table
+from synkin.solving.propagators.of_kernel import Stretches
 
 # What `propagate` needs of a kernel with several sets of parameters: a table of squarings, or the ``Params``, of arrays
 # (C,), or () where all sets have the same value.
 Systems: TypeAlias = SquaringTable | AnyParams
 # The same with the axis of the sets in front of every array, to be scanned over.
 StackedSystems: TypeAlias = tuple[Array, Array, Array] | AnyParams
+
+# What `propagate_between_events` needs: the arrays of a table of squarings, or the ``Params``.
+EventTables: TypeAlias = tuple[Array, Array, Array] | AnyParams
 
 _MATRIX = {"occupancies": generator, "affine": augmented_matrix}
 
@@ -38,15 +44,41 @@ def propagation(kernel: Kernel, params: AnyParams) -> Callable[[Variables, Array
         ``f(y, duration, with_transmitter)``: variables of any one shape, ms of that shape, and whether there is
         transmitter; it returns the variables afterwards.
     """
+    return partial(propagate_between_events, kernel, event_tables(kernel, params))
+
+
+def event_tables(kernel: Kernel, params: AnyParams, longest: Array | None = None) -> EventTables:
+    """What `propagate_between_events` needs of a kernel.
+
+    Args:
+        kernel: a kernel of one part.
+        params: its ``Params``, scalars.
+        longest: ms, the longest stretch there is; None if any may come.
+    """
     if not kernel.structure.has_matrix:
-        return lambda y, duration, at: _propagate_closed_form(kernel, params, y, duration, with_transmitter=at)
+        return params
     matrix = _MATRIX[kernel.structure.kind]
     if isinstance(kernel.input, AddsWeight):
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
     table = squaring_table(matrices, conserved=_is_conserved(kernel))
-    return lambda y, duration, at: propagate(kernel, table, y, duration, int(at))
+    step, limit = concrete_value(table.step), None if longest is None else concrete_value(longest)
+    powers = table.powers
+    if step is not None and limit is not None:  # the powers beyond that stretch are never used
+        powers = powers[: max(int(np.ceil(np.log2(float(limit) / step.min()))) + 1, 0)]
+    return table.generator, table.step, powers
+
+
+def propagate_between_events(
+    kernel: Kernel, tables: EventTables, y: Variables, duration: Array, with_transmitter: bool
+) -> Variables:
+    """The variables after stretches of any length; as `propagation`, of what `event_tables` gives."""
+    if not kernel.structure.has_matrix:
+        return _propagate_closed_form(kernel, tables, y, duration, with_transmitter=with_transmitter)
+    generator, step, powers = tables
+    table = SquaringTable(generator, step, powers, _is_conserved(kernel))
+    return propagate(kernel, table, y, duration, int(with_transmitter))
 
 
 def systems_of(kernel: Kernel, params: AnyParams, *, with_transmitter: bool = True) -> Systems:
@@ -104,6 +136,20 @@ def propagate(
     if systems.conserved:
         return tuple(apply_by_squaring(systems, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
     return tuple(apply_by_squaring(systems, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
+
+
+def propagate_within_step(kernel: Kernel, tables: EventTables, y: Variables, stretches: Stretches) -> Variables:
+    """The variables after stretches that follow each other within one step, of what `event_tables` gives."""
+    if kernel.structure.has_matrix:
+        for duration, with_transmitter in stretches:
+            y = propagate_between_events(kernel, tables, y, duration, with_transmitter)
+        return y
+    after = of_kernel.apply(
+        kernel.structure, of_kernel.exact_propagator(kernel, tables, stretches), y, False, conserved=False
+    )
+    if not kernel.structure.gated:
+        return after
+    return *after, open_gate(y[1], *integrals_of_step(gate_rates(kernel, tables), y[0], stretches))
 
 
 def _spread(params: AnyParams) -> AnyParams:

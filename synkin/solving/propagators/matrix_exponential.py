@@ -134,7 +134,7 @@ def apply_by_squaring(table: SquaringTable, which: int | Array, y: Array, durati
         taken = left >= length  # then left is less than twice the length, and the difference is exact
         return jnp.where(taken, left - length, left), taken
 
-    lengths = jnp.arange(_SQUARINGS - 1, -1, -1).astype(step.dtype)
+    lengths = jnp.arange(len(table.powers) - 1, -1, -1).astype(step.dtype)
     left, taken = jax.lax.scan(choose, loops.match_varying(jax.lax.stop_gradient(duration), step), lengths)
     # The time that the powers leave over is covered by a series, which carries the derivative with respect to time.
     left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))

@@ -28,9 +28,12 @@ class Found(NamedTuple):
 
 def count(mask: Array) -> Found:
     """``mask``, (n,) of bool with n >= 1, ready for `indices`."""
-    words = jnp.pad(mask, (0, -len(mask) % _BITS)).reshape(-1, _BITS)
-    one = jnp.left_shift(jnp.ones((), jnp.uint32), jnp.arange(_BITS, dtype=jnp.uint32))
-    packed = jnp.where(words, one[None], jnp.zeros((), jnp.uint32)).sum(axis=1, dtype=jnp.uint32)
+    padded = jnp.pad(mask, (0, -len(mask) % _BITS)).astype(jnp.uint8)
+    # Four bytes of 0 or 1 are read as one number, whose product has them side by side in bits 24 to 27. Sums over 32
+    # booleans take three to five times as long.
+    four = jax.lax.bitcast_convert_type(padded.reshape(-1, 4), jnp.uint32) * np.uint32(0x01020408)
+    nibbles = ((four >> np.uint32(24)) & np.uint32(15)).reshape(-1, 8)
+    packed = (nibbles << (4 * jnp.arange(8, dtype=jnp.uint32))[None]).sum(axis=1, dtype=jnp.uint32)
     return Found(packed, jnp.cumsum(jax.lax.population_count(packed).astype(jnp.int32)))
 
 

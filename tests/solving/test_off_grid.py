@@ -1,0 +1,207 @@
+"""Spikes within a step, against `synkin.respond`; derivatives against differences; a network of exact spike times."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+import synkin
+from synkin import ampa, bionmda, dual_expon, expon, schemes, wang_nmda
+
+close = np.testing.assert_allclose
+DT, T, N = 0.1, 60, 4
+SUM = ampa + bionmda
+SOME = [ampa, dual_expon, schemes.nmda5, wang_nmda, SUM]
+OTHERS = [getattr(schemes, name) for name in dir(schemes) if isinstance(getattr(schemes, name), synkin.Kernel)]
+OTHERS = [bionmda, synkin.alpha, expon, synkin.gabaa, *(kernel for kernel in OTHERS if kernel is not schemes.nmda5)]
+
+
+def run(stepper, spikes, offsets, state=None):
+    carry = stepper.init(spikes.shape[1:]) if state is None else stepper.init(state=state)
+    return jax.lax.scan(lambda carry, row: stepper.step(carry, row[0], offset=row[1]), carry, (spikes, offsets))
+
+
+def some_spikes(seed=0):
+    """Off the grid, at a step's start and at its end; all at once; a row without any."""
+    rng = np.random.default_rng(seed)
+    spikes = rng.random((T, N)) < 0.08
+    spikes[3], spikes[4, :2], spikes[5] = True, True, False
+    offsets = rng.random((T, N)) * DT
+    offsets[:, 0], offsets[:, 1] = 0.0, DT
+    return spikes, offsets
+
+
+def expected(kernel, params, spikes, offsets, weights=None, **options):
+    gs = []
+    for n in range(N):
+        at = spikes[:, n]
+        times = np.arange(T)[at] * DT + offsets[at, n]
+        given = {} if weights is None else {"weights": weights[at, n]}
+        # A spike at a step's end counts in the g there, whatever the last digit of the two times.
+        gs.append(synkin.respond(kernel, params, times, np.arange(1, T + 1) * DT + 1e-13, **given, **options))
+    return np.stack(gs, axis=1)
+
+
+def check_against_respond(kernel, params, dtype="float64", tolerance=1e-12, **options):
+    spikes, offsets = some_spikes()
+    stepper = synkin.stepper(kernel, params, DT, off_grid=True, dtype=dtype, **options)
+    final, g = jax.jit(run)(stepper, spikes, offsets.astype(dtype))
+    right = expected(kernel, params, spikes, offsets, **options)
+    close(g, right, atol=tolerance * np.abs(right).max())
+    return stepper, final
+
+
+@pytest.mark.parametrize("kernel", SOME, ids=lambda kernel: kernel.name)
+def test_a_step_is_what_respond_gives(x64, kernel):
+    check_against_respond(kernel, kernel.Params())
+    check_against_respond(kernel, kernel.Params(), "float32", 4e-6)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("kernel", OTHERS, ids=lambda kernel: kernel.name)
+def test_a_step_of_every_other_kernel(x64, kernel):
+    check_against_respond(kernel, kernel.Params())
+    check_against_respond(kernel, kernel.Params(), "float32", 4e-6)
+
+
+def test_pulses_of_any_length_and_what_ignores_them(x64):
+    for T_dur in (0.03, 0.3, 1.0, 2.345):
+        for overlap in ("restart", "ignore"):
+            check_against_respond(ampa, ampa.Params(T_dur=T_dur), overlap=overlap)
+    # Parameters of each synapse.
+    beta = np.linspace(0.1, 0.3, N)
+    spikes, offsets = some_spikes()
+    for kernel, name in ((ampa, "beta"), (schemes.nmda5, "kd")):
+        stepper = synkin.stepper(kernel, kernel.Params(**{name: beta}), DT, off_grid=True)
+        _, g = run(stepper, spikes, jnp.asarray(offsets))
+        for n in range(N):
+            right = expected(kernel, kernel.Params(**{name: beta[n]}), spikes, offsets)
+            close(g[:, n], right[:, n], atol=1e-12)
+
+
+def test_a_run_in_pieces_and_the_state_between(x64):
+    spikes, offsets = some_spikes()
+    stepper = synkin.stepper(ampa, ampa.Params(T_dur=1.23), DT, off_grid=True)
+    _, whole = run(stepper, spikes, jnp.asarray(offsets))
+    carry, first = run(stepper, spikes[:31], jnp.asarray(offsets[:31]))
+    state = stepper.state(carry)
+    assert float(state.pulse_left.max()) > 0
+    _, second = run(stepper, spikes[31:], jnp.asarray(offsets[31:]), state)
+    close(jnp.concatenate([first, second]), whole, atol=1e-14)
+    with pytest.raises(ValueError, match="off the grid"):
+        synkin.stepper(ampa, ampa.Params(T_dur=1.23), DT, method="exact").step(carry, spikes[0])
+
+
+def test_single_precision_does_not_drift():
+    """A pulse that is restarted 1,000 times and outlasts 840 steps ends where it should."""
+    stepper = synkin.stepper(ampa, ampa.Params(T_dur=84.0), DT, off_grid=True)
+    rows = 20_000
+    spikes = np.zeros((rows, 1), bool)
+    spikes[: rows - 1500 : 20] = True
+    last = np.flatnonzero(spikes)[-1]
+    final, g = run(stepper, spikes, np.full((rows, 1), 0.037, np.float32))
+    end = (last * DT + 0.037 + 84.0) / DT
+    assert np.argmax(np.diff(np.asarray(g)[last:, 0]) < -1e-6) + last + 1 == int(end)
+    assert not stepper.state(final).pulse_left.any()
+
+
+@pytest.mark.parametrize("kernel", [ampa, dual_expon, schemes.nmda5], ids=lambda kernel: kernel.name)
+def test_derivatives(x64, kernel):
+    """In the time of a spike, at the ends of a step too, in parameters and in weights, also of spikes that are 0."""
+    spikes, offsets = some_spikes(1)
+    spikes[5:9] = False
+    chosen = np.random.default_rng(2).normal(size=(T, N))
+    weighs = kernel.input.takes_weights
+    weights = jnp.asarray(spikes * 1.0)
+    params = jax.tree.map(jnp.asarray, kernel.Params())
+    inside = jnp.asarray(np.random.default_rng(3).uniform(0.01, 0.99, (T, N)) * DT)
+
+    def loss(params, offsets, weights):
+        stepper = synkin.stepper(kernel, params, DT, off_grid=True)
+        return (jnp.sin(run(stepper, weights if weighs else spikes, offsets)[1]) * chosen).sum()
+
+    value = jax.jit(loss)
+    by_params, by_offsets, by_weights = jax.jit(jax.grad(loss, (0, 1, 2)))(params, inside, weights)
+    h = 1e-6
+
+    def difference(change):
+        up, down = (value(*change(sign * h)) for sign in (1, -1))
+        return (up - down) / (2 * h)
+
+    for name in params._fields:
+        d = difference(lambda e, name=name: (params._replace(**{name: getattr(params, name) + e}), inside, weights))
+        close(getattr(by_params, name), d, rtol=1e-6, atol=1e-8)
+    for at in list(zip(*np.nonzero(spikes), strict=True))[::5]:
+        d = difference(lambda e, at=at: (params, inside.at[at].add(e), weights))
+        close(by_offsets[at], d, rtol=1e-6, atol=1e-8)
+    close(np.asarray(by_offsets)[~spikes], 0.0, atol=1e-12)
+    if weighs:
+        for at in ((3, 0), (6, 2)):
+            d = difference(lambda e, at=at: (params, inside, weights.at[at].add(e)))
+            close(by_weights[at], d, rtol=1e-6, atol=1e-8)
+            assert abs(d) > 1e-3
+    along = jax.tree.map(jnp.ones_like, (params, inside))
+    forward = jax.jvp(lambda p, o: loss(p, o, weights), (params, inside), along)[1]
+    close(forward, sum(x.sum() for x in jax.tree.leaves((by_params, by_offsets))), rtol=1e-9)
+    # At the ends of a step the derivative is that from within it.
+    ends = jnp.asarray(offsets)
+    at_ends = jax.jit(jax.grad(loss, 1))(params, ends, weights)
+    for at, sign in (((3, 0), 1), ((3, 1), -1)):
+        d = (value(params, ends.at[at].add(sign * h), weights) - value(params, ends, weights)) / (sign * h)
+        close(at_ends[at], d, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_through_exact_spike_times(x64):
+    """Neuron 0 is driven over its threshold and speaks to neuron 1, that to neuron 2, all between grid points."""
+    drive, tau, tau_s, steps = 1.5, 10.0, 3.0, 400
+    synapses = synkin.stepper(expon, expon.Params(tau=tau_s), DT, off_grid=True)
+    driven = np.array([drive, 0.0, 0.0])
+
+    def response(t, exp=jnp.exp):
+        """V after t ms of a conductance of 1 that decays."""
+        return tau_s / (tau_s - tau) * (exp(-t / tau_s) - exp(-t / tau))
+
+    def voltage(V, g, t):
+        return driven + (V - driven) * jnp.exp(-t / tau) + g * response(t)
+
+    def spike_times(weights):
+        def step(carry, row):
+            V, synapse, done = carry
+            g = synapses.state(synapse).g
+            crosses = (voltage(V, g, DT) >= 1.0) & ~done
+            at, slope = jnp.zeros(3), jnp.zeros(3)
+            low, high = jnp.zeros(3), jnp.full(3, DT)
+            for _ in range(50):
+                at = (low + high) / 2
+                above = voltage(V, g, at) >= 1.0
+                low, high = jnp.where(above, low, at), jnp.where(above, at, high)
+            at = jax.lax.stop_gradient(at)
+            slope = jax.lax.stop_gradient(jax.jvp(lambda t: voltage(V, g, t), (at,), (jnp.ones(3),))[1])
+            # The derivative of the time is that of V over its slope.
+            offset = jnp.where(crosses, at - (voltage(V, g, at) - 1.0) / jnp.where(crosses, slope, 1.0), 0.0)
+            into = jnp.concatenate([jnp.zeros(1), jnp.where(crosses[:2], weights, 0.0)])
+            when = jnp.concatenate([jnp.zeros(1), offset[:2]])
+            synapse, _ = synapses.step(synapse, into, offset=when)
+            V = voltage(V, g, DT) + into * response(DT - when)
+            return (V, synapse, done | crosses), jnp.where(crosses, row * DT + offset, 0.0)
+
+        begin = jnp.zeros(3), synapses.init((3,)), jnp.zeros(3, bool)
+        return jax.lax.scan(step, begin, jnp.arange(float(steps)))[1].sum(axis=0)
+
+    def exact(weights):
+        times = [tau * np.log(drive / (drive - 1.0))]
+        for weight in weights:
+            peak = np.log(tau / tau_s) / (1 / tau_s - 1 / tau)
+            lag = scipy.optimize.brentq(lambda t, w=weight: w * response(t, np.exp) - 1.0, 0.0, peak, xtol=1e-14)
+            times.append(times[-1] + lag)
+        return np.array(times)
+
+    weights = jnp.array([8.0, 9.0])
+    close(jax.jit(spike_times)(weights), exact(weights), rtol=1e-12)
+    jacobian = jax.jit(jax.jacrev(spike_times))(weights)
+    h = 1e-5
+    for i in range(2):
+        change = h * (np.arange(2) == i)
+        close(jacobian[:, i], (exact(weights + change) - exact(weights - change)) / (2 * h), rtol=1e-6, atol=1e-9)
+    assert jacobian[2, 0] < -0.01
