@@ -1,5 +1,11 @@
-"""From spikes of neurons to inputs of synapses: delays and short-term plasticity.
+"""From spikes of neurons to inputs of synapses: connections, delays and short-term plasticity.
 
+connections        `connect`: a projection from what is given of its connections
+ends               which neurons they join
+blocks             the order in which they are read
+projection         `Projection`: what arrives, step after step
+delivery           what spikes write into its ring, and the derivative
+sharding           its neurons, split over devices
 delays             spikes that arrive later
 plasticity         `tsodyks_markram`: how much of its transmitter a synapse releases at a spike
 release_on_grid    its steps on a grid of times

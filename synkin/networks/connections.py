@@ -47,10 +47,11 @@ def connect(
 ) -> Projection:
     """The connections from one group of neurons to another, ready for the steps of a loop of your own.
 
-        projection = synkin.connect(pre, post, 0.1, delays, shape=(n_pre, n_post), dt=0.1)
-        carry = projection.init()
-        carry, arriving = projection.step(carry, spikes)         # (n_pre,) -> (n_post,)
-        synapse, g = stepper.step(synapse, arriving)             # a linear kernel, one for each postsynaptic neuron
+        projection = synkin.connect([0, 0, 1], [0, 2, 2], 0.1, [1.0, 1.5, 0.5], shape=(2, 3), dt=0.1)
+        stepper = synkin.stepper(synkin.expon, synkin.expon.Params(tau=5.0), 0.1)
+        coming, synapse = projection.init(), stepper.init((3,))
+        coming, arriving = projection.step(coming, [True, False])   # two neurons spike or not; three hear them
+        synapse, g = stepper.step(synapse, arriving)                # a linear kernel, one a postsynaptic neuron
 
     A step reads the connections of the neurons that spiked: all of them, and no others. It works under jit, scan, vmap,
     grad and jvp. Derivatives with respect to the weights, and to spikes that are numbers, such as surrogate spikes, are
