@@ -1,11 +1,11 @@
 """A step with a spike at any time within it, as of a neuron that says when it crossed its threshold.
 
 Most synapses have neither a spike nor the end of a pulse in a step. They take the step on the grid, with transmitter
-throughout or without. The others are carried exactly from one event to the next, by what `synkin.respond` uses: before
-the spike with transmitter and without, and so after it.
+throughout or without. The others are gathered and carried exactly from one event to the next, by what `synkin.respond`
+uses: before the spike with transmitter and without, and so after it.
 
-The carry of a receptor counts the whole steps that are left of a pulse, and has the ms that come after these. So single
-precision loses nothing, however long a pulse is.
+The carry of a receptor has the number of steps that the pulse of each synapse still reaches into, 0 where there is
+none, and the ms of transmitter in the last of them. So single precision loses nothing, however long a pulse is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 
 from synkin.arguments import units
 from synkin.arguments.declaration import AnyParams, AnyState
@@ -38,19 +39,28 @@ METHOD = "exact off the grid"  # what a carry calls the method, as those of step
 
 # An offset may be outside of the step by this fraction of dt, as by rounding; it then is at the step's end.
 _ROUNDING = 1e-5
-# One in so many synapses may have an event in a step before all of them are carried from event to event.
-_FEW = 64
+# In most steps few synapses have an event. The least number, and the fraction of all, that are carried at a time; if
+# more have one, the next is tried, and then all are carried.
+_FEW = ((16, 1 / 128), (64, 1 / 16))
 
 
-class _Stretches(NamedTuple):
-    """What carries some synapses through a step, each (n,)."""
+class _Synapses(NamedTuple):
+    """Synapses at the start of a step, or at its end; arrays of one shape."""
 
     y: Variables
-    durations: tuple[Array, ...]  # ms with and without transmitter, before the spike and after it; without pulses two
-    spike: Array
+    reach: Array | None  # int32, the number of steps that a pulse reaches into; None where there are no pulses
+    last: Array | None  # ms of transmitter in the last of them
 
 
-Through: TypeAlias = Callable[[_Stretches, AnyParams], Variables]
+class _Events(NamedTuple):
+    """What happens to synapses in a step; arrays of their shape."""
+
+    spike: Array  # bool, or what is added
+    offset: Array  # ms from the start of the step
+
+
+# What carries synapses through a step with events.
+Through: TypeAlias = Callable[[_Synapses, _Events, AnyParams], _Synapses]
 
 
 def check_off_grid(
@@ -131,17 +141,17 @@ def carry_from_state(kernel: Kernel, coefs: StepCoefficients, state: AnyState) -
     owner = owner_of(kernel, METHOD)
     if not isinstance(kernel.input, StartsPulse):
         return Carry(y, None, None, (), owner, None)
-    whole, rest = _split(state.pulse_left, coefs.dt)
+    reach, last = pulses.steps_of(state.pulse_left, coefs.dt, "exact")
+    reach = jnp.where(state.pulse_left > 0, reach, jnp.zeros_like(reach))
     grid = (jnp.array(jax.lax.stop_gradient(coefs.dt), copy=True),)
-    return Carry(y, whole, rest, grid, owner, None)
+    return Carry(y, reach, last, grid, owner, None)
 
 
 def state_of(kernel: Kernel, coefs: StepCoefficients, carry: Carry) -> AnyState:
     """The kernel's ``State`` of a carry."""
     fields = dict(zip(kernel.order, carry.y, strict=True))
     if carry.count is not None:
-        rest: Array = carry.carried_pulse
-        fields["pulse_left"] = carry.count.astype(rest.dtype) * coefs.dt + rest
+        fields["pulse_left"] = _pulse_left(carry.count, carry.carried_pulse, coefs.dt)
     return kernel.State(**fields)
 
 
@@ -163,100 +173,168 @@ def step(
         coefs: of steps on the grid, "exact".
         params: ``Params``, arrays that broadcast against the state.
         tables: what `synkin.solving.propagators.any_duration.event_tables` gives of params that are scalars, else None.
-        carry: from `carry_of` or the step before.
+        carry: from `carry_from_state` or the step before.
         spike: of the state's shape; bool, or a weight.
-        offset: ms from the step's start to the spike, of the state's shape; ignored where there is no spike.
+        offset: ms from the step's start to the spike, of the state's shape; ignored where there is no spike, NaN
+            where it is outside of the step.
     """
-    y, dt, is_number = carry.y, coefs.dt, spike.dtype != bool
-    spiking = spike.astype(bool)
-    if carry.count is None:
-        # An input of 0 that is a number may have a derivative, too.
-        happens, count = jnp.ones_like(spiking) if is_number else spiking, None
-        offset = jnp.where(happens, offset, jnp.zeros_like(offset))
-        durations: tuple[Array, ...] = (offset, dt - offset)
-    else:
-        whole, rest = carry.count, carry.carried_pulse
-        happens, count = spiking | ((whole == 0) & (rest > 0)), jnp.where(whole >= 1, 4, 0)
-        offset = jnp.where(spiking, offset, jnp.zeros_like(offset))
-        before, left = pulses.consume(whole.astype(rest.dtype) * dt + rest, offset)
-        starts = pulses.restarts(left, spiking, params.T_dur, overlap)
-        after, left = pulses.consume(jnp.where(starts, params.T_dur, left), dt - offset)
-        durations = (before, offset - before, after, dt - offset - after)
-        new_whole, new_rest = _split(left, dt)
-        new_whole = jnp.where(starts, new_whole, jnp.maximum(whole - 1, 0))
-        new_rest = jnp.where(starts, new_rest, jnp.where(whole >= 1, rest, jnp.zeros_like(rest)))
-        carry = carry._replace(count=new_whole, carried_pulse=new_rest)
-    stretches = _Stretches(y, durations, spike)
-    through = partial(_through, kernel, tables)
-    if is_number and count is None:
-        return carry._replace(y=_through_all(through, stretches, params))
-    on_grid = steps.step_by_count(kernel, "exact", coefs, y, count)
-    return carry._replace(y=_through_some(through, happens, stretches, on_grid, params))
+    before = _Synapses(carry.y, carry.count, carry.carried_pulse)
+    step = _step if spike.dtype == bool else _step_of_weights
+    after = step(kernel, overlap, coefs, params, tables, before, _Events(spike, offset))
+    return carry._replace(y=after.y, count=after.reach, carried_pulse=after.last)
 
 
-def _through_some(
-    through: Through, happens: Array, stretches: _Stretches, on_grid: Variables, params: AnyParams
-) -> Variables:
+def _step(
+    kernel: Kernel,
+    overlap: str,
+    coefs: StepCoefficients,
+    params: AnyParams,
+    tables: EventTables | None,
+    before: _Synapses,
+    events: _Events,
+) -> _Synapses:
+    """The synapses after a step: on the grid, and where something happens from event to event."""
+    happens, reach, drive = events.spike.astype(bool), before.reach, None
+    if reach is not None:
+        happens, drive = happens | (reach == 1), jnp.where(reach >= 2, 4, 0)
+        reach = jnp.maximum(reach - 1, 0)
+    y = steps.step_by_count(kernel, "exact", coefs._replace(last=None), before.y, drive)
+    on_grid = _Synapses(y, reach, before.last)
+    through = partial(_through, kernel, overlap, coefs.dt, tables)
+    return _through_where(through, happens, on_grid, before, events, params)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _step_of_weights(
+    kernel: Kernel,
+    overlap: str,
+    coefs: StepCoefficients,
+    params: AnyParams,
+    tables: EventTables | None,
+    before: _Synapses,
+    events: _Events,
+) -> _Synapses:
+    """`_step` with spikes that are added. A derivative with respect to these is there also where nothing is added."""
+    return _step(kernel, overlap, coefs, params, tables, before, events)
+
+
+_Given = tuple[StepCoefficients, AnyParams, EventTables | None, _Synapses, _Events]
+
+
+@partial(_step_of_weights.defjvp, symbolic_zeros=True)
+def _step_of_weights_jvp(
+    kernel: Kernel, overlap: str, primals: _Given, tangents: _Given
+) -> tuple[_Synapses, _Synapses]:
+    flat, tree = jax.tree.flatten(primals)
+    along = jax.tree.leaves(tangents, is_leaf=_is_zero)
+    moving = [i for i, tangent in enumerate(along) if not _is_zero(tangent)]
+
+    def of_moving(values: list[Array]) -> _Synapses:
+        given = dict(zip(moving, values, strict=True))
+        coefs, params, tables, before, events = jax.tree.unflatten(tree, [given.get(i, x) for i, x in enumerate(flat)])
+        if _is_zero(tangents[-1].spike):
+            return _step(kernel, overlap, coefs, params, tables, before, events)
+        return _through_all(partial(_through, kernel, overlap, coefs.dt, tables), before, events, params)
+
+    return jax.jvp(of_moving, ([flat[i] for i in moving],), ([along[i] for i in moving],))
+
+
+def _is_zero(tangent: object) -> bool:
+    return isinstance(tangent, SymbolicZero)
+
+
+def _through_where(
+    through: Through,
+    happens: Array,
+    on_grid: _Synapses,
+    before: _Synapses,
+    events: _Events,
+    params: AnyParams,
+) -> _Synapses:
     """``on_grid``, and where something happens what ``through`` gives."""
-    size = happens.size
-    few = min(max(size // _FEW, 8), size)
+    through = jax.checkpoint(through, prevent_cse=False)  # a derivative keeps nothing of the cases that did not occur
     found = true_indices.count(happens.reshape(-1))
-    index = true_indices.indices(found, jnp.zeros((), jnp.int32), few, size)
+    numbers = [n for n in (max(least, int(happens.size * part)) for least, part in _FEW) if n < happens.size]
 
-    def chosen(x: Array) -> Array:
-        return jnp.broadcast_to(x, happens.shape).reshape(-1).at[index].get(mode="clip")
+    def some(number: int) -> _Synapses:
+        index = true_indices.indices(found, jnp.zeros((), jnp.int32), number, happens.size)
 
-    own = jax.tree.map(lambda value: chosen(value) if value.ndim else value, params)
-    after = through(jax.tree.map(chosen, stretches), own)
-    some = tuple(
-        v.reshape(-1).at[index].set(new, mode="drop").reshape(v.shape) for v, new in zip(on_grid, after, strict=True)
-    )
+        def chosen(x: Array) -> Array:
+            return jnp.broadcast_to(x, happens.shape).reshape(-1).at[index].get(mode="clip")
 
-    def all_of(stretches: _Stretches, some: Variables, params: AnyParams) -> Variables:
-        after = _through_all(through, stretches, params)
-        return tuple(jnp.where(happens, new, v) for v, new in zip(some, after, strict=True))
+        own = jax.tree.map(lambda value: chosen(value) if value.ndim else value, params)
+        after = through(jax.tree.map(chosen, before), jax.tree.map(chosen, events), own)
+        return jax.tree.map(
+            lambda x, new: x.reshape(-1).at[index].set(new, mode="drop").reshape(x.shape), on_grid, after
+        )
 
-    are_many = any_across_batch(found.total > few)
-    result: Variables = jax.lax.cond(are_many, all_of, lambda _, some, __: some, stretches, some, params)
-    return result
+    def all_of_them() -> _Synapses:
+        after = _through_all(through, before, events, params)
+        return jax.tree.map(lambda x, new: jnp.where(happens, new, x), on_grid, after)
+
+    exceeded = [any_across_batch(found.total > n).astype(jnp.int32) for n in (0, *numbers)]
+    cases: list[Callable[[], _Synapses]] = [lambda: on_grid, *(partial(some, n) for n in numbers), all_of_them]
+    after: _Synapses = jax.lax.switch(sum(exceeded[1:], exceeded[0]), cases)
+    return after
 
 
-def _through_all(through: Through, stretches: _Stretches, params: AnyParams) -> Variables:
+def _through_all(through: Through, before: _Synapses, events: _Events, params: AnyParams) -> _Synapses:
     """What ``through``, which takes vectors, gives of any shape."""
-    shape = stretches.spike.shape
+    shape = events.spike.shape
 
     def flat(x: Array) -> Array:
         return jnp.broadcast_to(x, shape).reshape(-1)
 
     own = jax.tree.map(lambda value: flat(value) if value.ndim else value, params)
-    return tuple(v.reshape(shape) for v in through(jax.tree.map(flat, stretches), own))
+    after = through(jax.tree.map(flat, before), jax.tree.map(flat, events), own)
+    return jax.tree.map(lambda x: x.reshape(shape), after)
 
 
-def _through(kernel: Kernel, tables: EventTables | None, stretches: _Stretches, params: AnyParams) -> Variables:
-    """The variables after a step; vectors."""
+def _through(
+    kernel: Kernel,
+    overlap: str,
+    dt: Array,
+    tables: EventTables | None,
+    before: _Synapses,
+    events: _Events,
+    params: AnyParams,
+) -> _Synapses:
+    """Synapses after a step, exactly from event to event; vectors."""
     if tables is None:  # parameters of each synapse
-        spread = params._make(jnp.broadcast_to(value, stretches.spike.shape) for value in params)
+        spread = params._make(jnp.broadcast_to(value, events.spike.shape) for value in params)
 
-        def one(stretches: _Stretches, params: AnyParams) -> Variables:
-            return _through(kernel, any_duration.event_tables(kernel, params), stretches, params)
+        def one(before: _Synapses, events: _Events, params: AnyParams) -> _Synapses:
+            return _through(kernel, overlap, dt, any_duration.event_tables(kernel, params), before, events, params)
 
-        after: Variables = jax.vmap(one)(stretches, spread)
+        after: _Synapses = jax.vmap(one)(before, events, spread)
         return after
-    y, durations, spike = stretches
     propagate = partial(any_duration.propagate_within_step, kernel, tables)
-    if len(durations) == 2:
-        before_spike, after_spike = durations
-        y = steps.add_weight(kernel, propagate(y, [(before_spike, False)]), spike)
-        return propagate(y, [(after_spike, False)])
-    return propagate(y, list(zip(durations, (True, False, True, False), strict=True)))
+    spiking, offset = events.spike.astype(bool), nan_outside(events.offset, dt)
+    if before.reach is None or before.last is None:
+        if events.spike.dtype == bool:
+            offset = jnp.where(spiking, offset, jnp.zeros_like(offset))
+        y = steps.add_weight(kernel, propagate(before.y, [(offset, False)]), events.spike)
+        return before._replace(y=propagate(y, [(dt - offset, False)]))
+    offset = jnp.where(spiking, offset, jnp.zeros_like(offset))
+    # The pulse that was under way.
+    outlasts = before.reach > 1
+    here = jnp.where(before.reach == 1, before.last, jnp.zeros_like(before.last))
+    until_spike, here = pulses.consume(here, offset)
+    until_spike = jnp.where(outlasts, offset, until_spike)
+    left = jnp.where(outlasts, _pulse_left(before.reach, before.last, dt) - offset, here)
+    starts = pulses.restarts(left, spiking, params.T_dur, overlap)
+    goes_on = jnp.where(outlasts, dt - offset, pulses.consume(here, dt - offset)[0])
+    # The one that begins, seen from the step's start.
+    reaches, last = pulses.steps_of(offset + params.T_dur, dt, "exact")
+    ends_here = pulses.with_derivative_of(params.T_dur, jnp.minimum(params.T_dur, dt - offset))
+    begun = jnp.where(reaches > 1, dt - offset, ends_here)
+    after_spike = jnp.where(starts, begun, goes_on)
+    durations = (until_spike, offset - until_spike, after_spike, dt - offset - after_spike)
+    y = propagate(before.y, list(zip(durations, (True, False, True, False), strict=True)))
+    reach = jnp.maximum(jnp.where(starts, reaches, before.reach) - 1, 0)
+    return _Synapses(y, reach, jnp.where(starts, last, before.last))
 
 
-def _split(left: Array, dt: Array) -> tuple[Array, Array]:
-    """A time in whole steps and the ms that remain, 0 to dt, which have its derivative.
-
-    The quotient alone decides. XLA may compute a product and a difference twice, once rounded in between and once not,
-    and a comparison of that kind would not always agree with what remains.
-    """
-    fixed = jax.lax.stop_gradient(left)
-    whole = jnp.floor(fixed / dt)
-    return whole.astype(jnp.int32), jnp.clip(fixed - whole * dt, 0, dt) + (left - fixed)
+def _pulse_left(reach: Array, last: Array, dt: Array) -> Array:
+    """The ms of transmitter still to come."""
+    return jnp.where(reach > 0, pulses.remaining_after(reach, last, dt), jnp.zeros_like(last))

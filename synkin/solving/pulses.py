@@ -51,7 +51,7 @@ def on_grid(T_dur: Array, dt: ArrayLike, method: str) -> Pulse:
         dt: step in ms.
         method: with "exp_euler" a pulse lasts whole steps, with "exact" it ends within a step.
     """
-    steps, last = _steps(T_dur, dt, method)
+    steps, last = steps_of(T_dur, dt, method)
     return Pulse(2 * steps, last, _over(last, T_dur, dt))
 
 
@@ -71,15 +71,15 @@ def count_carried(pulse: Pulse, T_dur: Array, pulse_left: Array, dt: ArrayLike, 
     exactly their values, so that a run in pieces equals the whole run. Its derivative stays with respect to
     ``pulse_left``.
     """
-    steps, last = _steps(pulse_left, dt, method)
+    steps, last = steps_of(pulse_left, dt, method)
     at, length = jax.lax.stop_gradient(pulse_left), jax.lax.stop_gradient(T_dur)
     steps_on_grid = jnp.rint((at - jax.lax.stop_gradient(pulse.last)) / dt).astype(jnp.int32) + 1
-    off = at - _remaining_after(steps_on_grid, jax.lax.stop_gradient(pulse.last), dt)
+    off = at - remaining_after(steps_on_grid, jax.lax.stop_gradient(pulse.last), dt)
     rounding = float(4 * jnp.finfo(at.dtype).eps) * jnp.maximum(at, length)
     is_on_grid = (jnp.abs(off) <= rounding) & (steps_on_grid >= 1) & (2 * steps_on_grid <= pulse.full)
     steps = jnp.where(is_on_grid, steps_on_grid, steps)
     exact_last = pulse_left - (steps - 1).astype(at.dtype) * dt
-    last = jnp.where(is_on_grid, _with_derivative_of(exact_last, pulse.last), last)
+    last = jnp.where(is_on_grid, with_derivative_of(exact_last, pulse.last), last)
     count = jnp.where(pulse_left > 0, 2 * steps + 1, 0)
     over = jnp.where(is_on_grid, pulse.over, _over(last, T_dur, dt))
     return count, Pulse(jnp.broadcast_to(pulse.full, count.shape), last, over)
@@ -132,9 +132,9 @@ def pass_step(count: Array) -> Array:
 def is_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
     """Whether pulses with ``pulse_left`` ms to come end as those of ``pulse`` do, but for rounding."""
     steps = count_on_grid(pulse, pulse_left, dt) // 2
-    off = pulse_left - _remaining_after(steps, pulse.last, dt)
+    off = pulse_left - remaining_after(steps, pulse.last, dt)
     rounding = float(4 * jnp.finfo(pulse_left.dtype).eps) * jnp.maximum(
-        pulse_left, _remaining_after(pulse.full // 2, pulse.last, dt)
+        pulse_left, remaining_after(pulse.full // 2, pulse.last, dt)
     )
     return (pulse_left <= 0) | ((jnp.abs(off) <= rounding) & (2 * steps <= pulse.full))
 
@@ -142,7 +142,7 @@ def is_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:
 def remaining(pulse: Pulse, carried: Pulse | None, count: Array, dt: ArrayLike) -> Array:
     """``pulse_left`` in ms at the start of a step of this count."""
     last = pulse.last if carried is None else jnp.where(count % 2 == 0, pulse.last, carried.last)
-    return jnp.where(count < 2, jnp.zeros_like(last), _remaining_after(count // 2, last, dt))
+    return jnp.where(count < 2, jnp.zeros_like(last), remaining_after(count // 2, last, dt))
 
 
 def whole_steps(T_dur: np.ndarray, dt: np.ndarray) -> np.ndarray:
@@ -172,7 +172,7 @@ def consume(pulse_left: Array, duration: Array) -> tuple[Array, Array]:
     return on, jnp.where(outlasts, pulse_left - duration, jnp.where(passes, zero, pulse_left))
 
 
-def _steps(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
+def steps_of(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
     """The number of steps that ``duration`` ms of transmitter reach into, and the ms of it in the last step."""
     ratio = jax.lax.stop_gradient(duration) / dt
     steps = jnp.ceil(ratio - (_slack(duration, dt) if method == "exp_euler" else _rounding(duration, dt)))
@@ -185,11 +185,11 @@ def _steps(duration: Array, dt: ArrayLike, method: str) -> tuple[Array, Array]:
     last = duration - (steps - 1) * dt
     if method == "exact":
         # Rounding may bring it slightly below 0 or above dt, which matters for rates of thousands per ms.
-        last = _with_derivative_of(last, jnp.clip(last, 0, jnp.asarray(dt, last.dtype)))
+        last = with_derivative_of(last, jnp.clip(last, 0, jnp.asarray(dt, last.dtype)))
     return steps.astype(jnp.int32), last
 
 
-def _remaining_after(steps: Array, last: Array, dt: ArrayLike) -> Array:
+def remaining_after(steps: Array, last: Array, dt: ArrayLike) -> Array:
     """The ms of transmitter still to come in a pulse that reaches into this number of steps."""
     return (steps - 1).astype(last.dtype) * dt + last
 
@@ -201,7 +201,7 @@ def _over(last: Array, T_dur: Array, dt: ArrayLike) -> Array:
     return 2 * jnp.clip(last_steps, 0, _MOST_STEPS).astype(jnp.int32) + 2
 
 
-def _with_derivative_of(x: Array, value: Array) -> Array:
+def with_derivative_of(x: Array, value: Array) -> Array:
     """``value`` with the derivative of ``x``."""
     return jax.lax.stop_gradient(value) + (x - jax.lax.stop_gradient(x))
 

@@ -151,7 +151,7 @@ def _step_off_grid(stepper: Stepper, carry: Carry, spike: Array, offset: Array) 
         spike = spike.astype(bool)
     params = carries.match_state(stepper.params, like)
     tables = jax.tree.map(lambda x: x.astype(like.dtype), stepper.event_tables)
-    offset = off_grid.nan_outside(carries.match_state(offset, like), coefs.dt)
+    offset = carries.match_state(offset, like)
     carry = off_grid.step(kernel, stepper.overlap, coefs, params, tables, carry, spike, offset)
     return carry, equations.conductance(kernel, coefs.output_weights, carry.y)
 
