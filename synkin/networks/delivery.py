@@ -70,16 +70,21 @@ def _deliver(
     own = connections.of_blocks(spikes)
     found = true_indices.count(own.astype(bool))
 
-    def is_left(carry: tuple[Array, Array]) -> Array:
+    def search(first: Array) -> Array:
+        return true_indices.indices(found, first, connections.chunk, connections.blocks)
+
+    def is_left(carry: tuple[Array, Array, Array]) -> Array:
         return any_across_batch(carry[0] < found.total)
 
-    def chunk(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        first, ring = carry
-        blocks = true_indices.indices(found, first, connections.chunk, connections.blocks)
-        return first + connections.chunk, _add_blocks(connections, ring, weights, own, blocks, row)
+    # The blocks are in the carry, so that they are in memory when they are read. XLA's CPU otherwise makes one loop of
+    # the search and the reading, and searches again for each connection of a block.
+    def chunk(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        first, blocks, ring = carry
+        first = first + connections.chunk
+        return first, search(first), _add_blocks(connections, ring, weights, own, blocks, row)
 
     start = jnp.zeros((), jnp.int32)
-    written: Array = jax.lax.while_loop(is_left, chunk, (start, ring))[1]
+    written: Array = jax.lax.while_loop(is_left, chunk, (start, search(start), ring))[2]
     return written
 
 
