@@ -13,7 +13,7 @@ from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gab
 from synkin.networks.connections import connect
 from synkin.networks.delays import delayed
 from synkin.networks.plasticity import tsodyks_markram
-from synkin.networks.projection import Projection
+from synkin.networks.projection import Projection, ProjectionCarry
 from synkin.runs import currents
 from synkin.runs.events import respond
 from synkin.runs.grid import simulate
@@ -49,6 +49,7 @@ __all__ = [
     "Kernel",
     "Measured",
     "Projection",
+    "ProjectionCarry",
     "Recording",
     "Scheme",
     "Stepper",

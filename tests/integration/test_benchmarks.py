@@ -135,3 +135,21 @@ def test_a_wrong_result_makes_the_command_fail(monkeypatch):
     for wrong, status in ((["trace: wrong"], 1), ([], 0)):
         monkeypatch.setattr(command, "run", lambda names, scale, wrong=wrong: ({}, {}, wrong))
         assert command.main(["--quick", "--only", "trace"]) == status
+
+
+@pytest.mark.wide
+def test_the_networks_of_all_contenders_fire_alike(capsys):
+    """In small: those that are here run, and their rates are alike, as one delay for all changes little."""
+    from benchmarks.networks.__main__ import main
+
+    main(["--sizes", "500", "--brunel", "500", "--ms", "200", "--repeats", "1"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("   ")]
+    rates = {}
+    for line in lines:
+        name, *numbers = line.rsplit(maxsplit=5)
+        if len(numbers) == 5 and numbers[-1].replace(".", "").isdigit():
+            rates.setdefault(name.strip(), []).append(float(numbers[-1]))
+    assert {"synkin", "BCOO"} <= set(rates)
+    for name in ("BCOO", "brainevent"):
+        if name in rates:
+            np.testing.assert_allclose(rates[name], rates["synkin"], rtol=0.1)
