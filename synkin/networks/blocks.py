@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# What it costs to ask whether a block's neuron spiked, and to read one connection of a block of a neuron that did, in
-# ns, and the fraction of all neurons that spike in a step: 20 Hz in steps of 0.1 ms. They decide how wide a block is.
-_ASK, _READ, _SPIKING = 1.5, 5.0, 0.002
+# What it costs on a CPU, in ns: to ask whether a neuron spiked; to look up which neuron a block is of, and ask then; to
+# begin to read a block of a neuron that did; to read one connection of it. And the fraction of all neurons that spike
+# in a step: 20 Hz in steps of 0.1 ms. They decide how wide a block is.
+_ASK, _LOOK_UP, _BEGIN, _READ, _SPIKING = 1.0, 2.2, 100.0, 4.5, 0.002
 
 
 class Blocks(NamedTuple):
@@ -60,7 +61,8 @@ def block_width(counts: np.ndarray) -> int:
     widths = [most, *(2**k for k in range(3, most.bit_length()))]
 
     def cost(width: int) -> float:
-        blocks = int((-(-counts // width)).sum())
-        return blocks * (_ASK + _SPIKING * _READ * width)
+        of_neuron = -(-counts // width)
+        ask = _ASK if (of_neuron == 1).all() else _LOOK_UP
+        return int(of_neuron.sum()) * (ask + _SPIKING * (_BEGIN + _READ * width))
 
     return min(widths, key=cost)

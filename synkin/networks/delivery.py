@@ -35,7 +35,7 @@ class Connections(NamedTuple):
 
     @property
     def chunk(self) -> int:
-        """How many blocks are read at a time."""
+        """How many blocks are searched for at a time."""
         return min(max(self.blocks // 256, 4), 256)
 
     def of_blocks(self, spikes: Array) -> Array:
@@ -76,13 +76,18 @@ def _deliver(
     def is_left(carry: tuple[Array, Array, Array]) -> Array:
         return any_across_batch(carry[0] < found.total)
 
-    # The blocks are in the carry, so that they are in memory when they are read. XLA's CPU otherwise makes one loop of
-    # the search and the reading, and searches again for each connection of a block.
     def chunk(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         first, blocks, ring = carry
+        ring = jax.lax.platform_dependent(
+            ring,
+            cpu=lambda ring: _add_one_by_one(connections, ring, own, blocks, found.total - first, row),
+            default=lambda ring: _add_blocks(connections, ring, weights, own, blocks, row),
+        )
         first = first + connections.chunk
-        return first, search(first), _add_blocks(connections, ring, weights, own, blocks, row)
+        return first, search(first), ring
 
+    # The blocks of the chunk are in the carry, and so in memory. If they were searched for where they are read, XLA's
+    # CPU would search again for each connection of a block.
     start = jnp.zeros((), jnp.int32)
     written: Array = jax.lax.while_loop(is_left, chunk, (start, search(start), ring))[2]
     return written
@@ -148,6 +153,24 @@ def _add_blocks(connections: Connections, ring: Array, weights: Array, own: Arra
     if own.dtype != bool:
         added = added * own.astype(weights.dtype).at[blocks].get(mode="fill", fill_value=0)[:, None]
     return _add(ring, destinations, jnp.broadcast_to(added, destinations.shape), row)
+
+
+def _add_one_by_one(
+    connections: Connections, ring: Array, own: Array, blocks: Array, count: Array, row: Array
+) -> Array:
+    """As `_add_blocks`, of the first ``count`` of the blocks; a CPU reads each of them in one piece."""
+
+    def is_left(carry: tuple[Array, Array]) -> Array:
+        return (carry[0] < len(blocks)) & any_across_batch(carry[0] < count)
+
+    def block(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        i, ring = carry
+        at = jax.lax.dynamic_slice_in_dim(blocks, i, 1)
+        return i + 1, _add_blocks(connections, ring, connections.weights, own, at, row)
+
+    start = jnp.zeros((), jnp.int32)
+    written: Array = jax.lax.while_loop(is_left, block, (start, ring))[1]
+    return written
 
 
 def _add(ring: Array, destinations: Array, added: Array, row: Array) -> Array:
