@@ -144,7 +144,8 @@ class Stepper:
                 mS (or booleans for 1 mS), added at its end; at the other one with the stepper's ``spikes_at``. Shape of
                 the state, or broadcasting. None where T varies.
             offset: with ``off_grid``, the ms from the step's start to the spike, 0 to dt, of the state's shape, or
-                broadcasting. What a spike does to any kernel it does at that time.
+                broadcasting. What a spike does to any kernel it does at that time. Where a pulse then ends just between
+                two steps, derivatives are those for one that ends no later.
             values: of each parameter that varies, by name, held over the step; of the state's shape, or broadcasting.
 
         Returns:

@@ -151,6 +151,47 @@ def test_derivatives(x64, kernel):
         close(at_ends[at], d, rtol=1e-4, atol=1e-6)
 
 
+def test_derivatives_where_a_pulse_ends_between_two_steps(x64):
+    """They are those for a pulse that ends no later: from below in T_dur, and in the time of the spike."""
+    lengths = jnp.asarray(np.repeat([0.1, 0.3, 0.5, 0.7, 1.0], 2))
+    offsets = jnp.asarray(np.tile([0.0, DT], 5))
+    spikes = jnp.zeros((T, 10), bool).at[3].set(True)
+    weights = jnp.linspace(1.0, 2.0, T).at[2].set(0.0)  # that step ends as the spikes at offset 0 come
+
+    def loss(lengths, offsets):
+        stepper = synkin.stepper(ampa, ampa.Params(T_dur=lengths), DT, off_grid=True)
+        return weights @ run(stepper, spikes, jnp.broadcast_to(offsets, (T, 10)))[1]
+
+    def between_events(length, offset):
+        g = synkin.respond(ampa, ampa.Params(T_dur=length), (3 * DT + offset)[None], jnp.arange(1.0, T + 1) * DT)
+        return weights @ g
+
+    found = jax.jit(jax.grad(lambda *at: loss(*at).sum(), (0, 1)))(lengths, offsets)
+    right = jax.jit(jax.vmap(between_events))
+    h = 1e-6
+    for i, by in enumerate(found):
+        # A difference from below that does not touch the corner.
+        near, far = (right(*(x - n * h * (i == j) for j, x in enumerate((lengths, offsets)))) for n in (1, 2))
+        close(by, (near - far) / h, rtol=1e-5, atol=1e-5)
+
+
+def test_a_batch_of_runs_and_an_offset_outside_of_the_step(x64):
+    rng = np.random.default_rng(4)
+    spikes, offsets = jnp.asarray(rng.random((T, 3, 40)) < 0.05), jnp.asarray(rng.random((T, 3, 40)) * DT)
+    spikes = spikes.at[7, 1].set(True)  # one run has more events in a step than are carried at a time
+    stepper = synkin.stepper(ampa, ampa.Params(), DT, off_grid=True)
+    together = jax.jit(run)(stepper, spikes, offsets)[1]
+    batch = jax.jit(lambda s, o: jax.vmap(lambda s, o: run(stepper, s, o)[1], in_axes=1, out_axes=1)(s, o))
+    close(batch(spikes, offsets), together, atol=1e-15)
+    square = jax.jit(jax.grad(lambda o: (batch(spikes, o) ** 2).sum()))(offsets)
+    close(square, jax.jit(jax.grad(lambda o: (run(stepper, spikes, o)[1] ** 2).sum()))(offsets), atol=1e-14)
+    spikes = spikes.at[3, 0, :2].set(True).at[3, 0, 2].set(False)
+    outside = offsets.at[3, 0, 0].set(1.01 * DT).at[3, 0, 1].set(-0.01 * DT).at[3, 0, 2].set(5.0)  # traced in a run
+    g = np.asarray(jax.jit(run)(stepper, spikes, outside)[1])
+    assert np.isnan(g[3:, 0, :2]).all()
+    assert np.isnan(g).sum() == 2 * (T - 3)
+
+
 def test_gradients_through_exact_spike_times(x64):
     """Neuron 0 is driven over its threshold and speaks to neuron 1, that to neuron 2, all between grid points."""
     drive, tau, tau_s, steps = 1.5, 10.0, 3.0, 400

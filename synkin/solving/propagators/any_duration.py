@@ -66,7 +66,8 @@ def event_tables(kernel: Kernel, params: AnyParams, longest: Array | None = None
     step, limit = concrete_value(table.step), None if longest is None else concrete_value(longest)
     powers = table.powers
     if step is not None and limit is not None:  # the powers beyond that stretch are never used
-        powers = powers[: max(int(np.ceil(np.log2(float(limit) / step.min()))) + 1, 0)]
+        longest_in_steps = float(limit) / step.min() * (1 + 1e-5)
+        powers = powers[: max(int(np.floor(np.log2(longest_in_steps))) + 1, 0)]
     return table.generator, table.step, powers
 
 
