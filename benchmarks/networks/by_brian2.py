@@ -18,15 +18,19 @@ def times(model: Model, steps: int, repeats: int, *, standalone: bool) -> tuple[
         b.set_device("cpp_standalone", build_on_run=False)
     else:
         b.prefs.codegen.target = "cython"
+        b.prefs.codegen.runtime.cython.cache_dir = tempfile.mkdtemp()  # so that it compiles, as in a first run
     b.defaultclock.dt = DT * ms
-    names = {"tau": TAU * ms, "tau_e": TAU_EXC * ms, "tau_i": TAU_INH * ms, "mu": model.mean}
+    # Euler's rule with these time constants is the exact decay.
+    tau_exc, tau_inh = (DT / (1 - np.exp(-DT / tau)) for tau in (TAU_EXC, TAU_INH))
+    names = {"tau": TAU * ms, "tau_e": tau_exc * ms, "tau_i": tau_inh * ms, "mu": model.mean}
     names |= {"sigma": model.sigma, "theta": THRESHOLD, "reset": RESET}
     equations = "dV/dt = (mu + ge + gi - V) / tau + sigma * xi / tau**0.5 : 1\n"
     equations += "dge/dt = -ge / tau_e : 1\ndgi/dt = -gi / tau_i : 1"
     if model.at_once:
-        equations = "dV/dt = (mu - V) / tau + sigma * xi / tau**0.5 : 1"
+        equations = "dV/dt = (mu - V) / tau + sigma * xi / tau**0.5 : 1 (unless refractory)"
+    options = {"refractory": model.refractory * DT * ms} if model.refractory else {}
     neurons = b.NeuronGroup(
-        model.neurons, equations, threshold="V > theta", reset="V = reset", method="euler", namespace=names
+        model.neurons, equations, threshold="V > theta", reset="V = reset", method="euler", namespace=names, **options
     )
     neurons.V = np.random.default_rng(1).uniform(0.0, THRESHOLD, model.neurons)
     net = b.Network(neurons)

@@ -110,7 +110,7 @@ def runner(model: Model, way: str, steps: int) -> tuple[Callable[..., Any], tupl
         arrive = arriving(held)
 
         def step(carry: Any, key: Array) -> tuple[Any, Array]:
-            V, spikes, coming, at_exc, at_inh = carry
+            V, spikes, quiet, coming, at_exc, at_inh = carry
             coming, (from_exc, from_inh) = arrive(coming, spikes)
             drive = model.mean + noise * TAU / DT * jax.random.normal(key, (n,), "float32")
             if model.at_once:
@@ -120,13 +120,16 @@ def runner(model: Model, way: str, steps: int) -> tuple[Callable[..., Any], tupl
                 at_inh, g_inh = inh.step(at_inh, from_inh)
                 drive = drive + g_exc + g_inh
             V = V + DT / TAU * (drive - V)
+            if model.refractory:
+                quiet = jnp.where(spikes, model.refractory, jnp.maximum(quiet - 1, 0))
+                V = jnp.where(quiet > 0, RESET, V)
             spikes = V > THRESHOLD
-            return (jnp.where(spikes, RESET, V), spikes, coming, at_exc, at_inh), spikes.sum()
+            return (jnp.where(spikes, RESET, V), spikes, quiet, coming, at_exc, at_inh), spikes.sum()
 
         spikes = jnp.zeros(n, bool)
         coming, _ = arrive(None, spikes) if way != "no connections" else ((), None)
-        begin = V, spikes, coming, exc.init((n,)), inh.init((n,))
+        begin = V, spikes, jnp.zeros(n, "int32"), coming, exc.init((n,)), inh.init((n,))
         return jax.lax.scan(step, begin, jax.random.split(key, steps))[1]
 
     start = jax.random.uniform(jax.random.key(1), (n,), "float32", 0.0, THRESHOLD)
-    return jax.jit(run), (held, jax.random.key(0, impl="rbg"), start)
+    return jax.jit(run), (held, jax.random.key(0), start)

@@ -28,6 +28,7 @@ class Model(NamedTuple):
     mean: float  # of the drive, mV
     sigma: float  # of the noise, mV: the standard deviation of a V without threshold times sqrt(2)
     at_once: bool  # whether an input is added to V itself
+    refractory: int  # steps after a spike in which V stays at the reset
 
 
 def lif(neurons: int) -> Model:
@@ -38,7 +39,7 @@ def lif(neurons: int) -> Model:
     )
     delays = rng.integers(1, 16, inputs.size) * DT
     post = np.repeat(np.arange(neurons), 100)
-    return Model(neurons, excitatory, inputs.ravel(), post, delays, 0.1, -0.5, 19.5, 5.0, False)
+    return Model(neurons, excitatory, inputs.ravel(), post, delays, 0.1, -0.5, 19.5, 5.0, False, 0)
 
 
 def brunel(neurons: int) -> Model:
@@ -51,9 +52,8 @@ def brunel(neurons: int) -> Model:
     post = np.repeat(np.arange(neurons), exc + inh)
     # eta = 2: the outside input's mean is 2 thresholds; its variance is that of Poisson spikes of 0.1 mV.
     sigma = np.sqrt(0.1 * 2 * THRESHOLD)
-    return Model(
-        neurons, excitatory, inputs.ravel(), post, np.full(inputs.size, 1.5), 0.1, -0.5, 2 * THRESHOLD, sigma, True
-    )
+    delays, mean, refractory = np.full(inputs.size, 1.5), 2 * THRESHOLD, round(2.0 / DT)
+    return Model(neurons, excitatory, inputs.ravel(), post, delays, 0.1, -0.5, mean, sigma, True, refractory)
 
 
 NETWORKS = {"lif": lif, "brunel": brunel}

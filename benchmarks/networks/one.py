@@ -4,9 +4,9 @@ python -m benchmarks.networks.one NETWORK NEURONS CONTENDER STEPS REPEATS
 """
 
 import json
-import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -34,10 +34,17 @@ def main() -> None:
             spikes = np.asarray(compiled(*arguments))
             found.append(time.perf_counter() - began)
         rate = spikes.sum() / neurons / (steps * DT / 1000)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     second = float(np.median(found)) / (steps * DT / 1000)
-    print(json.dumps([second, connected, built, max(memory, children if "C++" in way else 0.0), float(rate)]))
+    print(json.dumps([second, connected, built, memory(way), float(rate)]))
+
+
+def memory(way: str) -> float:
+    """The largest memory of this process, MB; NaN where another one ran the network."""
+    if way == "Brian2 C++":  # its program is a process that has ended, after the compiler's
+        return float("nan")
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), float("nan"))
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from synkin.arguments import units
 from synkin.arguments.choices import check_flag
 from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
-from synkin.arguments.numbers import as_array, as_real, float_dtype
+from synkin.arguments.numbers import as_real, float_dtype
 from synkin.arguments.times import check_dt
 from synkin.networks.blocks import arrange, block_width
 from synkin.networks.delays import steps_of
 from synkin.networks.delivery import Connections
 from synkin.networks.ends import Ends, ends_of_matrix, given_ends, is_matrix, random_ends
-from synkin.networks.projection import Projection, check_weights, in_blocks
+from synkin.networks.projection import Projection
 from synkin.networks.sharding import split_of
 
 OfConnections: TypeAlias = Callable[[np.ndarray, np.ndarray], ArrayLike]
@@ -73,7 +73,7 @@ def connect(
         key: a key of `jax.random`, for ``probability``.
         autapses: with ``probability``, whether neuron i may connect to neuron i.
         sharding: a `jax.sharding.NamedSharding` of a vector over one axis of its mesh. Each device then holds the
-            connections onto its part of the postsynaptic neurons. The results are the same to the last bit.
+            connections onto its part of the postsynaptic neurons. On CPUs the results are the same to the last bit.
         dtype: floating dtype of the weights and of what arrives; by default JAX's default float.
 
     Returns:
@@ -92,9 +92,7 @@ def connect(
     autapses = check_flag("autapses", autapses)
     ends, weights = _ends(pre, post, weights, shape, probability, key, autapses)
     count, n_post = len(ends.pre), ends.shape[1]
-    weights = _of_connections(1.0 if weights is None else weights, ends)
-    unit = "mS" if units.has_dimension(weights, "mS") else "1"
-    checked = check_weights(units.strip_unit("weights", weights, unit), count)
+    own_weights: ArrayLike = _of_connections(1.0 if weights is None else weights, ends)
     steps = _steps(_of_connections(0.0 if delays is None else delays, ends), dt, count)
     split = split_of(sharding, n_post)
     devices = 1 if split is None else split.devices
@@ -124,10 +122,7 @@ def connect(
     else:
         connections = Connections(jnp.zeros((), dtype), split.put(all_destinations), split.put(all_sources))
         at = split.put(places, split=False)
-    given = in_blocks(as_array(checked, dtype), at, connections)
-    if split is not None and given.ndim:
-        given = jax.lax.with_sharding_constraint(given, split.sharding)
-    return Projection(connections._replace(weights=given), at, ends.shape, count, rows, split)
+    return Projection(connections, at, ends.shape, count, rows, split).with_weights(own_weights)
 
 
 def _ends(

@@ -49,15 +49,8 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     Because of the rounding, derivatives with respect to ``delay`` and ``dt`` are 0. `synkin.respond`, which takes any
     ``delay``, gives the true ones. Arguments may be quantities of saiunit; the result is one if ``spikes`` is.
 
-    In a loop of your own, in which later spikes are not known yet, keep the last L rows in a ring buffer. L must be
-    larger than any delay in steps, n of shape (N,)::
-
-        def body(carry, i):
-            ring, synapse = carry                                  # ring: zeros (L, N) at first
-            ring = ring.at[i % L].set(spikes_now)                  # the spikes of this step
-            arriving = ring[(i - n) % L, jnp.arange(N)]            # the spikes of n steps ago
-            synapse, g = stepper.step(synapse, arriving)
-            return (ring, synapse), g
+    In a loop of your own, in which later spikes are not known yet, `synkin.connect` holds what is on its way. For the
+    delay of each axon alone connect each neuron to itself, with a weight of 1.
     """
     given = bind_delays(spikes, delay, dt)
     moved = _moved(given.spikes, given.delay, given.dt)

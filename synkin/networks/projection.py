@@ -14,7 +14,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
-from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_array, as_real, check_finite
 from synkin.networks.delivery import Connections, deliver, deliver_all
@@ -63,13 +62,27 @@ class Projection:
         """The same connections with other weights.
 
         Args:
-            weights: (C,) in the order in which the connections were given, or a scalar; they may be traced.
+            weights: (C,) in the order in which the connections were given, or a scalar; they may be traced, or a
+                quantity in units of mS.
 
         Raises:
             TypeError, ValueError: weights of the wrong kind or shape, or that are not finite.
         """
-        given = as_array(check_weights(weights, self.count), self.dtype)
-        return replace(self, blocks=self.blocks._replace(weights=in_blocks(given, self.places, self.blocks)))
+        unit = "mS" if units.has_dimension(weights, "mS") else "1"
+        real = as_real("weights", units.strip_unit("weights", weights, unit))
+        if np.shape(real) not in ((), (self.count,)):
+            raise ValueError(
+                f"Argument `weights` must be a number, or have shape ({self.count},), one for each connection, but has "
+                f"shape {np.shape(real)}."
+            )
+        check_finite("weights", real)
+        given = as_array(real, self.dtype)
+        if given.ndim:
+            shape = self.blocks.destinations.shape
+            flat = jnp.zeros(int(np.prod(shape)), given.dtype).at[self.places].set(given, unique_indices=True)
+            given = flat.reshape(shape)
+            given = given if self.split is None else jax.lax.with_sharding_constraint(given, self.split.sharding)
+        return replace(self, blocks=self.blocks._replace(weights=given))
 
     def init(self) -> ProjectionCarry:
         """The carry for the first step, in which nothing is on its way."""
@@ -146,32 +159,6 @@ class Projection:
         pre, post = self.shape
         delays = f", delays up to {self.rows - 1} steps" if self.rows > 1 else ""
         return f"projection({pre} -> {post} neurons, {self.count} connections{delays})"
-
-
-def check_weights(weights: ArrayLike, count: int) -> ArrayLike:
-    """Weights, a scalar or one for each of ``count`` connections.
-
-    Raises:
-        TypeError, ValueError: other weights.
-    """
-    real = as_real("weights", weights)
-    if np.shape(real) not in ((), (count,)):
-        raise ValueError(
-            f"Argument `weights` must be a number, or have shape ({count},), one for each connection, but has shape "
-            f"{np.shape(real)}."
-        )
-    if is_concrete(real):
-        check_finite("weights", real)
-    return real
-
-
-def in_blocks(weights: Array, places: Array, blocks: Connections) -> Array:
-    """Weights, one a connection in the order given, in blocks; a scalar stays one."""
-    if weights.ndim == 0:
-        return weights
-    shape = blocks.destinations.shape
-    flat = jnp.zeros(int(np.prod(shape)), weights.dtype)
-    return flat.at[places].set(weights, unique_indices=True).reshape(shape)
 
 
 def _step_of_device(

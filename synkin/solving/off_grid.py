@@ -27,7 +27,7 @@ from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_array, as_real, broadcasts
 from synkin.solving import pulses, steps, true_indices
-from synkin.solving.carry import Carry, owner_of
+from synkin.solving.carry import Carry, nan_unless_same_grid, owner_of
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.loops import any_across_batch
@@ -149,10 +149,18 @@ def carry_from_state(kernel: Kernel, coefs: StepCoefficients, state: AnyState) -
 
 def state_of(kernel: Kernel, coefs: StepCoefficients, carry: Carry) -> AnyState:
     """The kernel's ``State`` of a carry."""
-    fields = dict(zip(kernel.order, carry.y, strict=True))
+    y, fields = with_nan_unless_same_dt(carry, coefs).y, {}
     if carry.count is not None:
         fields["pulse_left"] = _pulse_left(carry.count, carry.carried_pulse, coefs.dt)
-    return kernel.State(**fields)
+    return kernel.State(**dict(zip(kernel.order, y, strict=True)), **fields)
+
+
+def with_nan_unless_same_dt(carry: Carry, coefs: StepCoefficients) -> Carry:
+    """A carry, NaN where its pulses are counted in steps of another length."""
+    if carry.count is None:
+        return carry
+    wrong = nan_unless_same_grid(carry, coefs._replace(last=None))
+    return carry._replace(y=tuple(variable + wrong for variable in carry.y))
 
 
 @partial(jax.checkpoint, prevent_cse=False, static_argnums=(0, 1))
@@ -204,20 +212,8 @@ def _step(
     return _through_where(through, happens, on_grid, before, events, params)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _step_of_weights(
-    kernel: Kernel,
-    overlap: str,
-    coefs: StepCoefficients,
-    params: AnyParams,
-    tables: EventTables | None,
-    before: _Synapses,
-    events: _Events,
-) -> _Synapses:
-    """`_step` with spikes that are added. A derivative with respect to these is there also where nothing is added."""
-    return _step(kernel, overlap, coefs, params, tables, before, events)
-
-
+# `_step` with spikes that are added. It has a derivative with respect to these also where nothing is added.
+_step_of_weights = jax.custom_jvp(_step, nondiff_argnums=(0, 1))
 _Given = tuple[StepCoefficients, AnyParams, EventTables | None, _Synapses, _Events]
 
 
@@ -229,11 +225,11 @@ def _step_of_weights_jvp(
     along = jax.tree.leaves(tangents, is_leaf=_is_zero)
     moving = [i for i, tangent in enumerate(along) if not _is_zero(tangent)]
 
+    # All synapses go from event to event, whatever is differentiated first: within a loop JAX may drop this rule from
+    # the second derivative on, and the one in weights of 0 would be lost.
     def of_moving(values: list[Array]) -> _Synapses:
         given = dict(zip(moving, values, strict=True))
         coefs, params, tables, before, events = jax.tree.unflatten(tree, [given.get(i, x) for i, x in enumerate(flat)])
-        if _is_zero(tangents[-1].spike):
-            return _step(kernel, overlap, coefs, params, tables, before, events)
         return _through_all(partial(_through, kernel, overlap, coefs.dt, tables), before, events, params)
 
     return jax.jvp(of_moving, ([flat[i] for i in moving],), ([along[i] for i in moving],))

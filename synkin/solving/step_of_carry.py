@@ -13,7 +13,7 @@ from jax import Array
 
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import AddsWeight
-from synkin.arguments.numbers import as_array
+from synkin.arguments.numbers import as_array, nan_unless
 from synkin.solving import carry as carries
 from synkin.solving import coefficients, mean_output, off_grid, pulses, steps, varying
 from synkin.solving.carry import Carry
@@ -143,11 +143,10 @@ def _step_off_grid(stepper: Stepper, carry: Carry, spike: Array, offset: Array) 
     """The step with a spike at its offset."""
     kernel, like = stepper.kernel, carry.y[0]
     coefs = stepper.matched(like)
-    if carry.count is not None:
-        wrong = carries.nan_unless_same_grid(carry, coefs._replace(last=None))
-        if spike.dtype != bool:
-            wrong = jnp.where((spike == 0) | (spike == 1), wrong, np.asarray(np.nan, wrong.dtype))
-        carry = carry._replace(y=tuple(variable + wrong for variable in carry.y))
+    carry = off_grid.with_nan_unless_same_dt(carry, coefs)
+    if carry.count is not None and spike.dtype != bool:
+        good = (spike == 0) | (spike == 1)
+        carry = carry._replace(y=tuple(nan_unless(variable, good) for variable in carry.y))
         spike = spike.astype(bool)
     params = carries.match_state(stepper.params, like)
     tables = jax.tree.map(lambda x: x.astype(like.dtype), stepper.event_tables)

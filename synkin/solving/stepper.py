@@ -159,8 +159,11 @@ class Stepper:
         """
         self.check_carry(carry)
         if self.off_grid or offset is not None:
+            offset = off_grid_steps.check_offset(self, offset, carry.y[0])
+            self._check_names(values, all_of_them=False)
+            check_spikes_given(spike, False, "spike")
             spike = self.kernel.input.check_spike(units.strip_unit("spike", spike, self.kernel.input.unit), carry.y[0])
-            return _take_step(self, carry, spike, values, off_grid_steps.check_offset(self, offset, carry.y[0]))
+            return _take_step(self, carry, spike, {}, offset)
         if not (self.varying or self.weighted or values):
             spike = units.strip_unit("spike", spike, self.kernel.input.unit)
             return _take_step(self, carry, self.kernel.input.check_spike(spike, carry.y[0]))

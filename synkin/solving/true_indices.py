@@ -54,9 +54,7 @@ def indices(found: Found, first: Array, size: int, none: int) -> Array:
     exists = at < len(found.words)
     at = jnp.minimum(at, len(found.words) - 1)
     before = jnp.where(at > 0, found.counted[jnp.maximum(at - 1, 0)], 0)
-    index = jnp.where(exists, at * _BITS + _bit(found.words[at], rank - before), none)
-    # Without this XLA may compute the search again for each of the values that are read with the indices.
-    return jax.lax.optimization_barrier(index)
+    return jnp.where(exists, at * _BITS + _bit(found.words[at], rank - before), none)
 
 
 def _bit(word: Array, rank: Array) -> Array:

@@ -192,6 +192,38 @@ def test_a_batch_of_runs_and_an_offset_outside_of_the_step(x64):
     assert np.isnan(g).sum() == 2 * (T - 3)
 
 
+def test_second_derivatives_are_there_where_nothing_is_added(x64):
+    """JAX differentiates the steps of a loop a second time without a rule of their own."""
+    spikes, offsets = some_spikes(2)
+    rng = np.random.default_rng(4)
+    weights, along = jnp.asarray(spikes * rng.random((T, N))), jnp.asarray(rng.normal(size=(T, N)))
+    chosen = rng.normal(size=(T, N))
+
+    def loss(params, weights, offsets):
+        stepper = synkin.stepper(dual_expon, params, DT, off_grid=True)
+        return (jnp.sin(run(stepper, weights, offsets)[1]) * chosen).sum()
+
+    params, h = jax.tree.map(jnp.asarray, dual_expon.Params()), 1e-5
+
+    @jax.jit
+    def gradients(weights):
+        return jax.grad(loss, (0, 2))(params, weights, jnp.asarray(offsets))
+
+    got = jax.jvp(gradients, (weights,), (along,))[1]
+    up, down = gradients(weights + h * along), gradients(weights - h * along)
+    for exact, *pair in zip(*map(jax.tree.leaves, (got, up, down)), strict=True):
+        close(exact, (pair[0] - pair[1]) / (2 * h), rtol=1e-6, atol=1e-7)
+
+
+def test_a_traced_carry_of_another_dt_is_nan():
+    mine, other = (synkin.stepper(ampa, ampa.Params(), dt, off_grid=True) for dt in (DT, 0.2))
+    carry, _ = other.step(other.init((2,)), [1, 0], offset=0.0)
+    for use in (lambda carry: mine.state(carry).g, lambda carry: mine.step(carry, [0, 0], offset=0.0)[1]):
+        assert np.isnan(jax.jit(use)(carry)).all()
+        with pytest.raises(ValueError, match="dt"):
+            use(carry)
+
+
 def test_gradients_through_exact_spike_times(x64):
     """Neuron 0 is driven over its threshold and speaks to neuron 1, that to neuron 2, all between grid points."""
     drive, tau, tau_s, steps = 1.5, 10.0, 3.0, 400
