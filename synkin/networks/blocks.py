@@ -5,7 +5,7 @@ A neuron that spikes reads its blocks, so that a step touches the connections of
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,46 +16,48 @@ _ASK, _LOOK_UP, _BEGIN, _READ, _SPIKING = 1.0, 2.2, 100.0, 4.5, 0.002
 
 
 class Blocks(NamedTuple):
-    """Connections in blocks, NumPy arrays. The last block is empty; it stands for none."""
+    """Connections in blocks. The last block of each device is empty; it stands for none."""
 
-    destinations: np.ndarray  # int32, (blocks + 1, width): where each connection writes, from the row of the step on
-    sources: np.ndarray  # int32, (blocks,): the presynaptic neuron of each block
-    places: np.ndarray  # (C,): where in the flat blocks each of the given connections is
-
-    def padded(self, blocks: int, source: int, nowhere: int) -> Blocks:
-        """The same with so many blocks; those that are added are empty and of ``source``."""
-        more = blocks - len(self.sources)
-        empty = np.full((more, self.destinations.shape[1]), nowhere, np.int32)
-        sources = np.concatenate([self.sources, np.full(more, source, np.int32)])
-        return Blocks(np.concatenate([self.destinations, empty]), sources, self.places)
+    destinations: Any  # int32, (devices, blocks + 1, width): where each connection writes, from the row of the step on
+    sources: Any  # int32, (devices, blocks): the presynaptic neuron of each block
+    places: Any  # int32, (C,): where in the flat destinations each of the given connections is
 
 
-def arrange(pre: np.ndarray, destinations: np.ndarray, n_pre: int, nowhere: int, width: int) -> Blocks:
-    """Connections in blocks.
+def on_devices(
+    pre: np.ndarray, destinations: np.ndarray, device: np.ndarray, n_pre: int, nowhere: int, devices: int
+) -> Blocks:
+    """Connections in blocks, as NumPy arrays.
 
     Args:
         pre: (C,) ints, the presynaptic neuron of each connection.
         destinations: (C,) ints, where it writes.
-        n_pre: the number of presynaptic neurons.
+        device: (C,) ints, the device that holds it.
+        n_pre: the number of presynaptic neurons, and the source of blocks that only fill up.
         nowhere: the destination of entries that are no connection.
-        width: of a block.
+        devices: the number of devices.
     """
-    order = np.lexsort((destinations, pre))
-    counts = np.bincount(pre, minlength=n_pre)
+    counts = np.bincount(device * n_pre + pre, minlength=devices * n_pre).reshape(devices, n_pre)
+    width = _width(counts)
     of_neuron = -(-counts // width)
-    first_block = np.cumsum(of_neuron) - of_neuron
-    first_rank = np.cumsum(counts) - counts
-    source = pre[order]
-    rank = np.arange(len(pre)) - first_rank[source]
+    blocks = max(int(of_neuron.sum(axis=1).max(initial=0)), 1)
+    # The first block of each neuron within its device, and the rank of its first connection among all of them.
+    first_block = np.cumsum(of_neuron, axis=1) - of_neuron
+    first_rank = (np.cumsum(counts) - counts.ravel()).reshape(counts.shape)
+    order = np.lexsort((destinations, pre, device))
+    neuron = device[order], pre[order]
+    rank = np.arange(len(pre)) - first_rank[neuron]
     places = np.empty(len(pre), np.int64)
-    places[order] = first_block[source] * width + rank
-    sources = np.repeat(np.arange(n_pre, dtype=np.int32), of_neuron)
-    written = np.full((len(sources) + 1) * width, nowhere, np.int32)
+    places[order] = (neuron[0] * (blocks + 1) + first_block[neuron]) * width + rank
+    written = np.full(devices * (blocks + 1) * width, nowhere, np.int32)
     written[places] = destinations
-    return Blocks(written.reshape(-1, width), sources, places)
+    sources = np.full((devices, blocks), n_pre, np.int32)
+    for row, of_device in zip(sources, of_neuron, strict=True):
+        own = np.repeat(np.arange(n_pre, dtype=np.int32), of_device)
+        row[: len(own)] = own
+    return Blocks(written.reshape(devices, blocks + 1, width), sources, places.astype(np.int32))
 
 
-def block_width(counts: np.ndarray) -> int:
+def _width(counts: np.ndarray) -> int:
     """The width of a block that costs least, for neurons with so many connections each."""
     most = max(int(counts.max(initial=0)), 1)
     widths = [most, *(2**k for k in range(3, most.bit_length()))]

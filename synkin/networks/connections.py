@@ -17,7 +17,7 @@ from synkin.arguments.known import concrete_value
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_real, float_dtype
 from synkin.arguments.times import check_dt
-from synkin.networks.blocks import arrange, block_width
+from synkin.networks.blocks import Blocks, on_devices
 from synkin.networks.delays import steps_of
 from synkin.networks.delivery import Connections
 from synkin.networks.ends import Ends, ends_of_matrix, given_ends, is_matrix, random_ends
@@ -103,26 +103,16 @@ def connect(
 
     device = ends.post // max(columns, 1)
     destinations = steps * (columns + 1) + ends.post - device * columns
-    width = block_width(np.bincount(device * ends.shape[0] + ends.pre, minlength=devices * ends.shape[0]))
-    own = [device == i for i in range(devices)]
-    parts = [arrange(ends.pre[here], destinations[here], ends.shape[0], columns, width) for here in own]
-    blocks = max(1, *(len(part.sources) for part in parts))
-    parts = [part.padded(blocks, ends.shape[0], columns) for part in parts]
-    places = np.empty(count, np.int32)
-    _check_size("pre", devices * (blocks + 1) * width, f"{count} connections", "several projections")
-    for i, (here, part) in enumerate(zip(own, parts, strict=True)):
-        places[here] = part.places + i * part.destinations.size
-    all_destinations = np.stack([part.destinations for part in parts])
-    all_sources = np.stack([part.sources for part in parts])
-    if split is None:
-        is_plain = np.array_equal(all_sources[0], np.arange(ends.shape[0]))
-        sources = None if is_plain else jnp.asarray(all_sources[0])
-        connections = Connections(jnp.zeros((), dtype), jnp.asarray(all_destinations[0]), sources)
-        at = jnp.asarray(places)
+    blocks = on_devices(ends.pre, destinations, device, ends.shape[0], columns, devices)
+    _check_size("pre", blocks.destinations.size, f"{count} connections", "several projections")
+    if split is not None:
+        put = Blocks(split.put(blocks.destinations), split.put(blocks.sources), split.put(blocks.places, split=False))
     else:
-        connections = Connections(jnp.zeros((), dtype), split.put(all_destinations), split.put(all_sources))
-        at = split.put(places, split=False)
-    return Projection(connections, at, ends.shape, count, rows, split).with_weights(own_weights)
+        is_plain = np.array_equal(blocks.sources[0], np.arange(ends.shape[0]))
+        sources = None if is_plain else jnp.asarray(blocks.sources[0])
+        put = Blocks(jnp.asarray(blocks.destinations[0]), sources, jnp.asarray(blocks.places))
+    connections = Connections(jnp.zeros((), dtype), put.destinations, put.sources)
+    return Projection(connections, put.places, ends.shape, count, rows, split).with_weights(own_weights)
 
 
 def _ends(

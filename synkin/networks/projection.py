@@ -106,10 +106,15 @@ class Projection:
             in step i + the delay, as an input for a kernel's step.
 
         Raises:
-            TypeError, ValueError: spikes of the wrong kind or shape, or a carry of another projection.
+            TypeError, ValueError: spikes of the wrong kind or shape, or a carry of a projection of another size.
         """
-        if not isinstance(carry, ProjectionCarry) or np.shape(carry.ring) != self._ring_shape():
+        if not isinstance(carry, ProjectionCarry):
             raise TypeError(f"Argument `carry` must be one of this projection's `init`, but is {describe(carry)}.")
+        if np.shape(carry.ring) != self._ring_shape():
+            raise ValueError(
+                f"Argument `carry` must have a `ring` of shape {self._ring_shape()}, as this projection's `init` gives "
+                f"it, but has one of shape {np.shape(carry.ring)}, of another projection."
+            )
         given = as_real("spikes", units.strip_unit("spikes", spikes, "1"))
         self._check_neurons("spikes", given)
         values = as_array(given)

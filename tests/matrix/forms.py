@@ -169,8 +169,12 @@ def probe(cell):
 
 def may_refuse(cell):
     """Whether the documentation says that such a call is refused."""
-    under = cell.transform != "eager" and FUNCTIONS[cell.function].refuses
-    return under or (cell.argument == "state" and cell.dtype == "int")  # a state is of one floating dtype
+    sloped, traced = TRANSFORMS[cell.transform][0] in (SLOPE, SECOND), cell.traces == "traced"
+    return (
+        (cell.transform != "eager" and FUNCTIONS[cell.function].refuses)
+        or (cell.argument == "state" and cell.dtype == "int")  # a state is of one floating dtype
+        or (cell.argument == "spikes" and cell.kernel not in LINEAR and sloped and traced)  # a pulse has no slope
+    )
 
 
 def meaningless(cell):
