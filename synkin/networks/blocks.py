@@ -36,18 +36,18 @@ def on_devices(
         nowhere: the destination of entries that are no connection.
         devices: the number of devices.
     """
-    counts = np.bincount(device * n_pre + pre, minlength=devices * n_pre).reshape(devices, n_pre)
+    neuron = device * n_pre + pre  # with one of its own for each device that has connections of it
+    counts = np.bincount(neuron, minlength=devices * n_pre).reshape(devices, n_pre)
     width = _width(counts)
     of_neuron = -(-counts // width)
     blocks = max(int(of_neuron.sum(axis=1).max(initial=0)), 1)
-    # The first block of each neuron within its device, and the rank of its first connection among all of them.
-    first_block = np.cumsum(of_neuron, axis=1) - of_neuron
-    first_rank = (np.cumsum(counts) - counts.ravel()).reshape(counts.shape)
-    order = np.lexsort((destinations, pre, device))
-    neuron = device[order], pre[order]
-    rank = np.arange(len(pre)) - first_rank[neuron]
+    # The first block of each neuron, in all that is written, and the rank of its first connection in order.
+    first_block = np.cumsum(of_neuron, axis=1) - of_neuron + (blocks + 1) * np.arange(devices)[:, None]
+    first_rank = np.cumsum(counts) - counts.ravel()
+    order = np.lexsort((destinations, neuron))
+    neuron = neuron[order]
     places = np.empty(len(pre), np.int64)
-    places[order] = (neuron[0] * (blocks + 1) + first_block[neuron]) * width + rank
+    places[order] = first_block.ravel()[neuron] * width + np.arange(len(pre)) - first_rank[neuron]
     written = np.full(devices * (blocks + 1) * width, nowhere, np.int32)
     written[places] = destinations
     sources = np.full((devices, blocks), n_pre, np.int32)
