@@ -12,6 +12,7 @@ from synkin.declaring.scheme import Scheme, scheme
 from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
 from synkin.networks.connections import connect
 from synkin.networks.delays import delayed
+from synkin.networks.delays_off_grid import DelayLine, DelayLineCarry, delay_line
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.networks.projection import Projection, ProjectionCarry
 from synkin.runs import currents
@@ -40,6 +41,8 @@ __all__ = [
     "BioNMDA",
     "Carry",
     "Comparison",
+    "DelayLine",
+    "DelayLineCarry",
     "DualExpon",
     "Events",
     "Expon",
@@ -62,6 +65,7 @@ __all__ = [
     "connect",
     "currents",
     "deconvolve",
+    "delay_line",
     "delayed",
     "dual_expon",
     "environ",

@@ -7,6 +7,7 @@ projection         `Projection`: what arrives, step after step
 delivery           what spikes write into its ring, and the derivative
 sharding           its neurons, split over devices
 delays             spikes that arrive later
+delays_off_grid    `delay_line`: the same in a loop of one's own, at any time within a step
 plasticity         `tsodyks_markram`: how much of its transmitter a synapse releases at a spike
 release_on_grid    its steps on a grid of times
 release_stepper    its step prepared for a loop of one's own

@@ -11,14 +11,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from synkin.arguments import units
 from synkin.arguments.choices import check_flag
-from synkin.arguments.known import concrete_value
-from synkin.arguments.messages import describe
-from synkin.arguments.numbers import as_real, float_dtype
-from synkin.arguments.times import check_dt
+from synkin.arguments.numbers import float_dtype
 from synkin.networks.blocks import Blocks, on_devices
-from synkin.networks.delays import steps_of
+from synkin.networks.delays import known_delays, known_step, steps_of
 from synkin.networks.delivery import Connections
 from synkin.networks.ends import Ends, ends_of_matrix, given_ends, is_matrix, random_ends
 from synkin.networks.projection import Projection
@@ -66,7 +62,7 @@ def connect(
             be traced.
         delays: ms, (C,), or one number for all, rounded to whole steps as `synkin.delayed` does; 0 by default. A spike
             of row i arrives in row i + delay / dt. Weights and delays may also be a function that takes the arrays
-            ``pre`` and ``post`` and gives them.
+            ``pre`` and ``post`` and gives them. `synkin.delay_line` does not round.
         shape: (n_pre, n_post), the numbers of neurons.
         dt: the step in ms; needed for delays.
         probability: connect each pair of neurons with this probability, 0 to 1, independently of the others.
@@ -139,28 +135,18 @@ def _of_connections(value: Any, ends: Ends) -> Any:
 
 def _steps(delays: Any, dt: Any, count: int) -> np.ndarray:
     """The delay of each connection in whole steps, (C,)."""
-    real = as_real("delays", units.strip_unit("delays", delays, "ms"))
-    known = concrete_value(real)
-    if known is None:
-        raise TypeError(
-            f"Argument `delays` must be known now, as it decides the length of the ring, but is {describe(real)}."
-        )
+    known = known_delays("delays", delays, "it decides the length of the ring")
     if known.shape not in ((), (count,)):
         raise ValueError(
             f"Argument `delays` must be a number, or have shape ({count},), one for each connection, but has shape "
             f"{known.shape}."
         )
-    bad = ~((known >= 0) & np.isfinite(known))
-    if bad.any():
-        raise ValueError(f"Argument `delays` must be finite and not negative, but has {known[bad].flat[0]}.")
     if not known.any():
         return np.zeros(count, np.int64)
     if dt is None:
         raise TypeError("Argument `dt` must be the step in ms where there are delays, but is None.")
-    step = concrete_value(check_dt(units.strip_unit("dt", dt, "ms")))
-    if step is None:
-        raise TypeError(f"Argument `dt` must be known now where there are delays, but is {describe(dt)}.")
-    return np.broadcast_to(steps_of("delays", known.astype(float), float(step)), count).astype(np.int64)
+    steps = steps_of("delays", known.astype(float), known_step(dt))
+    return np.broadcast_to(steps, count).astype(np.int64)
 
 
 def _check_size(name: str, size: int, what: str, remedy: str) -> None:

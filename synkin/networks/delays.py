@@ -17,7 +17,9 @@ from jax.typing import ArrayLike
 from synkin.arguments import units
 from synkin.arguments.bind import bind_delays
 from synkin.arguments.known import concrete_value
-from synkin.arguments.numbers import AnyArray, Real
+from synkin.arguments.messages import describe
+from synkin.arguments.numbers import AnyArray, Real, as_real
+from synkin.arguments.times import check_dt
 
 # A delay within this many steps (plus this fraction of itself) of a whole or half number of steps counts as that
 # number, so that the result does not depend on rounding errors.
@@ -49,8 +51,8 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
     Because of the rounding, derivatives with respect to ``delay`` and ``dt`` are 0. `synkin.respond`, which takes any
     ``delay``, gives the true ones. Arguments may be quantities of saiunit; the result is one if ``spikes`` is.
 
-    In a loop of your own, in which later spikes are not known yet, `synkin.connect` holds what is on its way. For the
-    delay of each axon alone connect each neuron to itself, with a weight of 1.
+    In a loop of your own, in which later spikes are not known yet, `synkin.connect` holds what is on its way, and
+    `synkin.delay_line` delays spikes one by one, on and between grid points.
     """
     given = bind_delays(spikes, delay, dt)
     moved = _moved(given.spikes, given.delay, given.dt)
@@ -70,6 +72,35 @@ def _moved(spikes: Array, delay: Real, dt: Real) -> Array:
         rows = rows.astype(dtype)
     wrong = _against(jnp.isnan(steps), rows)
     return jnp.where(wrong, jnp.nan, rows)
+
+
+def known_delays(name: str, value: object, because: str) -> np.ndarray:
+    """Delays in ms, as a NumPy array.
+
+    Raises:
+        TypeError: delays that are traced, or no numbers.
+        ValueError: delays that are negative or not finite.
+    """
+    real = as_real(name, units.strip_unit(name, value, "ms"))
+    known = concrete_value(real)
+    if known is None:
+        raise TypeError(f"Argument `{name}` must be known now, as {because}, but is {describe(real)}.")
+    bad = ~((known >= 0) & np.isfinite(known))
+    if bad.any():
+        raise ValueError(f"Argument `{name}` must be finite and not negative, but has {known[bad].flat[0]}.")
+    return known
+
+
+def known_step(dt: object) -> float:
+    """The step in ms.
+
+    Raises:
+        TypeError, ValueError: a step that is traced, or no positive number.
+    """
+    step = concrete_value(check_dt(units.strip_unit("dt", dt, "ms")))
+    if step is None:
+        raise TypeError(f"Argument `dt` must be known now where there are delays, but is {describe(dt)}.")
+    return float(step)
 
 
 def steps_of(name: str, delay: np.ndarray, dt: float) -> np.ndarray:
