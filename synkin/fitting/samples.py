@@ -151,7 +151,7 @@ def check_spikes(spike_times: np.ndarray, delay: float, times: np.ndarray, recor
                 "Argument `spike_times` must have at least one finite time for each recording, but has none."
             )
         if row.max() + delay > end:
-            with_delay = f" and a delay of {delay} ms" if delay else ""
+            with_delay = f", which a delay of {delay} ms moves to {row.max() + delay}" if delay else ""
             raise ValueError(
                 f"Argument `spike_times` must lie before the end of the recording, {end} ms, but has {row.max()}"
                 f"{with_delay}."
