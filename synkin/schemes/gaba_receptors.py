@@ -140,7 +140,8 @@ def _gabab3_conserving(p: GABAb3Params, y: GABAb3State, T: Array) -> dict[str, A
 
 
 def _with_g_protein(name: str, equations: Equations, Params: type[AnyParams], State: type[AnyState]) -> Kernel:
-    return receptor(equations, Params, State, conductance=_channel, name=name, methods=("exact",))
+    # With KD = 0 the conductance at rest would be 0 / 0.
+    return receptor(equations, Params, State, conductance=_channel, name=name, methods=("exact",), positive=("KD",))
 
 
 gabab = _with_g_protein("gabab", _gabab, GABAbParams, GABAbState)
