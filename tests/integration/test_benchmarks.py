@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import against, contenders, report, timing, workloads
+from benchmarks import accelerator, against, contenders, report, timing, workloads
 from benchmarks.jobs import JOBS, transmitter
 from benchmarks.timing import Call, Figure, Row
 
@@ -238,6 +238,52 @@ def test_the_command_fails_if_something_got_slower(took, status, tmp_path, monke
     monkeypatch.setattr(command, "run", lambda names, scale: (results, MACHINE, []))
     assert command.main(["--quick", "--only", "trace", "--against", str(tmp_path / "last.json")]) == status
     assert f"Of 1 figures {status or 'none'} got slower." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("jobs", [("readout", "trace"), pytest.param(tuple(accelerator.JOBS), marks=pytest.mark.wide)])
+def test_the_device_that_is_there_is_measured(jobs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(accelerator, "JOBS", {name: accelerator.JOBS[name] for name in jobs})
+    assert accelerator.main(["--tiny", "--json", str(tmp_path / "out.json")]) == 0
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["machine"]["copy"] > 0
+    assert content["machine"]["left out"] == []
+    assert tuple(content["jobs"]) == jobs
+    for job in content["jobs"].values():
+        assert job["rows"]
+        for row in job["rows"]:
+            assert row["figures"]["synkin"]["median"] > 0
+            assert row["figures"]["synkin"]["error"] < accelerator.OF_SLOPES
+            assert ("limit" in row["figures"]) == (row["run"] != "network")
+    assert "of a copy" in capsys.readouterr().out
+
+
+def test_of_a_device_what_is_wrong_or_does_not_fit_is_said_and_the_rest_runs(monkeypatch, capsys):
+    monkeypatch.setattr(accelerator, "JOBS", {"readout": accelerator.readout, "trace": accelerator.trace})
+    results, where, wrong = accelerator.run(accelerator.TINY, 0.0)
+    left_out = [f"{job}, alpha, step by step, 20, 30: no time left" for job in ("readout", "trace")]
+    assert (results, where["left out"], wrong) == ({"readout": [], "trace": []}, left_out, [])
+
+    measure, right_trace = accelerator.measure, accelerator.right_trace
+
+    def full(case, *arguments):
+        if case.bytes == 5:  # the trace
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return measure(case, *arguments)
+
+    monkeypatch.setattr(accelerator, "measure", full)
+    monkeypatch.setattr(accelerator, "right_trace", lambda *arguments: 1.001 * right_trace(*arguments))
+    _, where, wrong = accelerator.run(accelerator.TINY, 60.0)
+    assert where["left out"] == ["trace, alpha, step by step, 20, 30: no memory left"]
+    assert [message.split(" is off by ")[0] for message in wrong] == ["readout, alpha, step by step, 20, 30: synkin"]
+    shown = capsys.readouterr().out
+    assert ("WRONG" in shown, f"Left out: {where['left out'][0]}" in shown) == (True, True)
+
+
+def test_all_synapses_of_a_device_have_the_spikes_of_those_that_differ():
+    width, spikes = accelerator.spikes_of(accelerator.TINY, 20, 30)
+    assert (width, spikes.shape) == (10, (30, 20))
+    assert np.array_equal(spikes[:, :10], spikes[:, 10:])
+    assert not np.array_equal(spikes[:, :5], spikes[:, 5:10])
 
 
 @pytest.mark.wide
