@@ -40,11 +40,8 @@ TRACES = 2.5
 TABLE_JAX, TABLE = costs.read()
 SLACK = 1.10 if version("jax") == TABLE_JAX else 1.25
 FEW = 1500  # operations: what has no more is traced in a fraction of a second
-BY_DEFAULT = (
-    "ampa",
-    "alpha exact",
-    "nmda5 exact run",
-)  # beginnings of the cases that are compiled in the default suite
+# Beginnings of the cases that are compiled in the default suite.
+BY_DEFAULT = ("ampa exp_euler", "alpha exact", "nmda5 exact run")
 
 
 @pytest.fixture
