@@ -1,6 +1,6 @@
 """How fast synkin is: beside brainpy.state, beside a `lax.scan` written by hand, and beside what the machine can do.
 
-python -m benchmarks [--quick] [--only NAME] [--json FILE] [--plot FILE]
+python -m benchmarks [--quick] [--only NAME] [--json FILE] [--plot FILE] [--against FILE]
 
 jobs/            what is measured, one file a job, and the one list of them
 workloads.py     how much of it: sizes, spikes, parameters
@@ -12,6 +12,7 @@ timing.py        correctness first, then medians of calls taken in turn
 neuron.py        NEURON's KINETIC of a scheme, where NEURON is installed
 processes.py     jobs that need fresh processes: first_calls.py and split_run.py run in them
 report.py        the table on screen, the JSON file, the picture
+against.py       what got slower since an earlier JSON file
 
-Commands of their own: answers/, decision_network/, ei_network.py, brainstate_synapses.py.
+Commands of their own: accelerator.py, answers/, decision_network/, ei_network.py, brainstate_synapses.py.
 """

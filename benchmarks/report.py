@@ -8,7 +8,6 @@ import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -116,13 +115,13 @@ def means_lines(rows: list[Row]) -> list[str]:
     return lines
 
 
-def write_json(file: Path, where: dict[str, Any], results: dict[str, list[Row]], jobs: dict[str, ModuleType]) -> None:
-    """Everything that was measured."""
-    content = {
+def content(where: dict[str, Any], results: dict[str, list[Row]], units: dict[str, str]) -> dict[str, Any]:
+    """Everything that was measured, as a JSON file has it."""
+    found = {
         "machine": where,
         "jobs": {
             name: {
-                "unit": jobs[name].UNIT,
+                "unit": units[name],
                 "rows": [
                     {**row.labels, "figures": {key: figure._asdict() for key, figure in row.figures.items()}}
                     for row in rows
@@ -132,7 +131,11 @@ def write_json(file: Path, where: dict[str, Any], results: dict[str, list[Row]],
             for name, rows in results.items()
         },
     }
-    file.write_text(json.dumps(_rounded(content), indent=1) + "\n")
+    return json.loads(json.dumps(_rounded(found)))
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def plot(file: Path, where: dict[str, Any], results: dict[str, list[Row]]) -> None:

@@ -8,13 +8,13 @@ import jax
 X64 = jax.config.jax_enable_x64
 
 
-def enable_x64():
+def enable_x64(on=True):
     """JAX's 64-bit mode as a context; it has moved between the supported versions."""
     if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
+        return jax.enable_x64(on)
     from jax.experimental import enable_x64
 
-    return enable_x64(True)
+    return enable_x64(on)
 
 
 @contextmanager

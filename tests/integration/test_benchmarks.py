@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import contenders, report, timing, workloads
+from benchmarks import accelerator, against, contenders, report, timing, workloads
 from benchmarks.jobs import JOBS, transmitter
 from benchmarks.timing import Call, Figure, Row
 
@@ -33,8 +33,10 @@ def test_a_job_runs(name, tmp_path, capsys):
     for row in results[name]:
         assert all(np.isfinite(figure.median) and figure.median > 0 for figure in row.figures.values())
         assert "synkin" in row.figures
-    report.write_json(tmp_path / "out.json", where, results, JOBS)
+    written = report.content(where, results, {name: JOBS[name].UNIT})
+    report.write_json(tmp_path / "out.json", written)
     content = json.loads((tmp_path / "out.json").read_text())
+    assert content == written
     kept, versions = content["jobs"][name], content["machine"]["versions"]
     assert (bool(versions["jax"]), kept["unit"]) == (True, JOBS[name].UNIT)
     assert [set(row["figures"]) for row in kept["rows"]] == [set(row.figures) for row in results[name]]
@@ -135,6 +137,153 @@ def test_a_wrong_result_makes_the_command_fail(monkeypatch):
     for wrong, status in ((["trace: wrong"], 1), ([], 0)):
         monkeypatch.setattr(command, "run", lambda names, scale, wrong=wrong: ({}, {}, wrong))
         assert command.main(["--quick", "--only", "trace"]) == status
+
+
+MACHINE = {"date": "2026-01-01", "processor": "A", "threads": 2, "versions": {"jax": "0.10.2", "synkin": "0.1"}}
+
+
+def earlier(jobs, **machine):
+    """What a JSON file holds, of figures by column by row by job: the median, or it with both quartiles."""
+
+    def cell(numbers):
+        median, *quartiles = np.atleast_1d(numbers).tolist()
+        return {"median": median, "quartiles": quartiles or None}
+
+    return {
+        "machine": MACHINE | machine,
+        "jobs": {
+            job: {
+                "unit": "MB" if job == "memory" else "ns",
+                "rows": [
+                    {"kernel": kernel, "N": 10, "figures": {column: cell(numbers) for column, numbers in row.items()}}
+                    for kernel, row in rows.items()
+                ],
+            }
+            for job, rows in jobs.items()
+        },
+    }
+
+
+def test_what_got_slower_is_beyond_noise_and_the_worst_comes_first():
+    columns = {
+        # before, now
+        "much": ((10, 9.9, 10.1), (20, 19, 21)),
+        "somewhat": ((10, 9.9, 10.1), (11, 10.9, 11.1)),
+        "4 %": ((10, 9.9, 10.1), (10.4, 10.3, 10.5)),
+        "within the quartiles of before": ((10, 8, 12), (11.5, 11.4, 11.6)),
+        "within the quartiles of now": ((10, 9.9, 10.1), (12, 9.8, 14)),
+        "faster": ((10, 9.9, 10.1), (5, 4.9, 5.1)),
+        "without quartiles": (10, 10.6),
+        "limit": (1, 3),  # not synkin's
+    }
+    before, now = (earlier({"trace": {"ampa": {name: pair[i] for name, pair in columns.items()}}}) for i in (0, 1))
+    found = against.compare(before, now)
+    assert [(each.column, each.ratio) for each in found.slower] == [
+        ("much", 2.0),
+        ("somewhat", pytest.approx(1.1)),
+        ("without quartiles", pytest.approx(1.06)),
+    ]
+    assert (found.differences, found.missing, found.left_out, found.compared) == ([], [], [], 7)
+    said = against.lines(found, "last.json", "2026-01-01")
+    assert said[3].split() == ["2.00", "10", "20", "trace,", "kernel", "ampa,", "N", "10,", "much"]
+    assert "Of 7 figures 3 got slower." in said
+
+
+def test_on_another_machine_ratios_to_a_reference_are_compared():
+    before = {
+        "trace": {
+            "ampa": {"brainpy.state": 40, "limit": 5, "synkin": 10},
+            "alpha": {"limit": 5, "synkin": 10},
+            "expon": {"synkin": 10},
+        },
+        "memory": {"ampa": {"synkin": 10}},
+    }
+    now = {
+        "trace": {
+            "ampa": {"brainpy.state": 80, "limit": 5, "synkin": 20},  # all of it twice as slow
+            "alpha": {"limit": 2.5, "synkin": 10},  # twice as slow as it could be
+            "expon": {"synkin": 99},
+        },
+        "memory": {"ampa": {"synkin": 11}},
+    }
+    found = against.compare(earlier(before), earlier(now, threads=8, versions={"jax": "0.12.0", "synkin": "0.2"}))
+    assert found.differences == ["threads: 2 before, 8 now", "jax: 0.10.2 before, 0.12.0 now"]
+    assert [(each.job, each.over, each.before, each.now) for each in found.slower] == [
+        ("trace", "limit", 2.0, 4.0),
+        ("memory", None, 10.0, 11.0),
+    ]
+    assert found.left_out == ["trace, kernel expon, N 10"]
+    # The quartiles of both sides widen a ratio's.
+    wide = {"trace": {"ampa": {"limit": (5, 2, 8), "synkin": 10}}}, {"trace": {"ampa": {"limit": 4, "synkin": 10}}}
+    assert against.compare(earlier(wide[0]), earlier(wide[1], threads=8)).slower == []
+
+
+def test_rows_and_columns_of_one_run_only_are_named_and_jobs_that_were_not_run_are_not():
+    before = {
+        "trace": {"ampa": {"synkin": 1, "own step": 1}, "alpha": {"synkin": 1}},
+        "readout": {"ampa": {"synkin": 1}},
+    }
+    now = {"trace": {"ampa": {"synkin": 1}, "expon": {"synkin": 1}}}
+    assert sorted(against.compare(earlier(before), earlier(now)).missing) == [
+        "trace, kernel alpha, N 10: only before",
+        "trace, kernel ampa, N 10, own step: only before",
+        "trace, kernel expon, N 10: only now",
+    ]
+
+
+@pytest.mark.parametrize(("took", "status"), [(1.0, 0), (2.0, 1)])
+def test_the_command_fails_if_something_got_slower(took, status, tmp_path, monkeypatch, capsys):
+    report.write_json(tmp_path / "last.json", earlier({"trace": {"ampa": {"synkin": 1.0}}}))
+    results = {"trace": [Row({"kernel": "ampa", "N": 10}, {"synkin": Figure(took)})]}
+    monkeypatch.setattr(command, "run", lambda names, scale: (results, MACHINE, []))
+    assert command.main(["--quick", "--only", "trace", "--against", str(tmp_path / "last.json")]) == status
+    assert f"Of 1 figures {status or 'none'} got slower." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("jobs", [("readout", "trace"), pytest.param(tuple(accelerator.JOBS), marks=pytest.mark.wide)])
+def test_the_device_that_is_there_is_measured(jobs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(accelerator, "JOBS", {name: accelerator.JOBS[name] for name in jobs})
+    assert accelerator.main(["--tiny", "--json", str(tmp_path / "out.json")]) == 0
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["machine"]["copy"] > 0
+    assert content["machine"]["left out"] == []
+    assert tuple(content["jobs"]) == jobs
+    for job in content["jobs"].values():
+        assert job["rows"]
+        for row in job["rows"]:
+            assert row["figures"]["synkin"]["median"] > 0
+            assert row["figures"]["synkin"]["error"] < accelerator.OF_SLOPES
+            assert ("limit" in row["figures"]) == (row["run"] != "network")
+    assert "of a copy" in capsys.readouterr().out
+
+
+def test_of_a_device_what_is_wrong_or_does_not_fit_is_said_and_the_rest_runs(monkeypatch, capsys):
+    monkeypatch.setattr(accelerator, "JOBS", {"readout": accelerator.readout, "trace": accelerator.trace})
+    results, where, wrong = accelerator.run(accelerator.TINY, 0.0)
+    left_out = [f"{job}, alpha, step by step, 20, 30: no time left" for job in ("readout", "trace")]
+    assert (results, where["left out"], wrong) == ({"readout": [], "trace": []}, left_out, [])
+
+    measure, right_trace = accelerator.measure, accelerator.right_trace
+
+    def full(case, *arguments):
+        if case.bytes == 5:  # the trace
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return measure(case, *arguments)
+
+    monkeypatch.setattr(accelerator, "measure", full)
+    monkeypatch.setattr(accelerator, "right_trace", lambda *arguments: 1.001 * right_trace(*arguments))
+    _, where, wrong = accelerator.run(accelerator.TINY, 60.0)
+    assert where["left out"] == ["trace, alpha, step by step, 20, 30: no memory left"]
+    assert [message.split(" is off by ")[0] for message in wrong] == ["readout, alpha, step by step, 20, 30: synkin"]
+    shown = capsys.readouterr().out
+    assert ("WRONG" in shown, f"Left out: {where['left out'][0]}" in shown) == (True, True)
+
+
+def test_all_synapses_of_a_device_have_the_spikes_of_those_that_differ():
+    width, spikes = accelerator.spikes_of(accelerator.TINY, 20, 30)
+    assert (width, spikes.shape) == (10, (30, 20))
+    assert np.array_equal(spikes[:, :10], spikes[:, 10:])
+    assert not np.array_equal(spikes[:, :5], spikes[:, 5:10])
 
 
 @pytest.mark.wide
