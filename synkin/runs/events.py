@@ -21,7 +21,7 @@ from synkin.arguments.bind import bind_events
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.varying import bind_pieces
-from synkin.runs import varying_events
+from synkin.runs import gated_events, varying_events
 from synkin.solving import limits, loops, pulses
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
@@ -94,7 +94,10 @@ def respond(
         rest=limits.at_rest,
     )
     stretches = _stretches(given.spike_times, given.times, given.start, given.dtype)
-    g = _respond(kernel, given.params, given.state, given.inputs, *stretches, overlap)
+    moments = None
+    if any(part.structure.gated for part in kernel.parts):
+        moments = _cast(gated_events.moments(*stretches[1:]), given.dtype)
+    g = _respond(kernel, given.params, given.state, given.inputs, *_cast(stretches, given.dtype), moments, overlap)
     return units.quantity(g, "mS") if given.has_units else g
 
 
@@ -134,7 +137,7 @@ def _respond_varying(
     moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), inner, given.dtype)
     if start is None and len(moments):  # at rest nothing changes before the first moment
         start = moments[0]
-    _, before, latest, since = _stretches(moments, given.times, start, given.dtype)
+    _, before, latest, since = _cast(_stretches(moments, given.times, start, given.dtype), given.dtype)
     at = {name: _values_at(moments, edges[name], value, start) for name, value in values.items()}
     at = {name: jnp.asarray(value, given.dtype) for name, value in at.items()}
     g = varying_events.respond(kernel, given.params, at, given.state, is_spike, weight, before, latest, since, overlap)
@@ -169,10 +172,17 @@ def _values_at(moments: Any, edges: Any, values: Any, start: Any) -> Any:
     return xp.asarray(values)[piece]
 
 
-def _stretches(
-    spike_times: Any, times: Any, t0: ArrayLike | None, dtype: DTypeLike
-) -> tuple[Array, Array, Array, Array]:
-    """The lengths in ms over which to propagate; a kernel needs no other times.
+def _cast(arrays: Any, dtype: DTypeLike) -> Any:
+    """Arrays of JAX: floats of ``dtype``, and all others as they are."""
+
+    def cast(x: Any) -> Array:
+        return jnp.asarray(x, dtype) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x)
+
+    return jax.tree.map(cast, arrays)
+
+
+def _stretches(spike_times: Any, times: Any, t0: ArrayLike | None, dtype: DTypeLike) -> tuple[Any, Any, Any, Any]:
+    """The lengths in ms over which to propagate, in double precision if they are known; a kernel needs no other times.
 
     Returns:
         real: (K,) False for padding. before: (K,) the time from the spike before, or the start, to each spike.
@@ -193,7 +203,7 @@ def _stretches(
     if traced and spike_times.size:
         # A time of NaN is sorted behind the padding; it must make all samples NaN.
         since = since + xp.where(xp.isnan(spike_times[-1]), xp.nan, 0).astype(since.dtype)
-    return jnp.asarray(real), jnp.asarray(before, dtype), jnp.asarray(latest), jnp.asarray(since, dtype)
+    return real, before, latest, since
 
 
 @partial(jax.jit, static_argnames=("kernel", "overlap"))
@@ -206,18 +216,31 @@ def _respond(
     before: Array,
     latest: Array,
     since: Array,
+    moments: gated_events.Moments | None,
     overlap: str,
 ) -> Array:
     parts = zip(kernel.parts, kernel.params_of(params), kernel.states_of(state), strict=True)
     events = inputs, real, before, latest, since
-    gs = [_respond_part(part, given, at, events, overlap) for part, given, at in parts]
+    gs = [_respond_part(part, given, at, events, moments, overlap) for part, given, at in parts]
     return kernel.total(kernel.relative(params), gs)
 
 
-def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tuple[Array, ...], overlap: str) -> Array:
+def _respond_part(
+    kernel: Kernel,
+    params: AnyParams,
+    state: AnyState,
+    events: tuple[Array, ...],
+    moments: gated_events.Moments | None,
+    overlap: str,
+) -> Array:
     """g of one part of a kernel."""
     inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
+    weights = equations.output_weights(kernel, params)
+    if kernel.structure.gated:
+        assert moments is not None
+        y = gated_events.samples(kernel, params, state, inputs, before, moments, overlap)
+        return equations.conductance(kernel, weights, y)
     propagate = partial(_propagate, kernel, any_duration.propagation(kernel, params))
     state = loops.match_varying(state, (params, state, inputs, real, before))
 
@@ -231,7 +254,7 @@ def _respond_part(kernel: Kernel, params: AnyParams, state: AnyState, events: tu
 
     samples = propagate(jax.tree.map(lambda field: field[latest], states), since)
     y = tuple(getattr(samples, name) for name in kernel.order)
-    return equations.conductance(kernel, equations.output_weights(kernel, params), y)
+    return equations.conductance(kernel, weights, y)
 
 
 def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> AnyState:
