@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synkin.solving.propagators.closed_forms import cascade_response, open_gate, phi, phi2, relaxation
+from synkin.solving.propagators.closed_forms import cascade_response, open_gate, phi, phis, relaxation
 from synkin.solving.propagators.matrix_exponential import (
     affine_change,
     apply_by_squaring,
@@ -31,7 +31,7 @@ def in_digits(f, *values):
 
 
 def phi_of_order(order, derivative):
-    """The series of a derivative of phi or phi2: phi_order(z) = sum over n of z^n / (n + order)!"""
+    """The series of a derivative of one of the phi functions: phi_order(z) = sum over n of z^n / (n + order)!"""
 
     def f(z):
         total, n, term = Decimal(0), derivative, Decimal(1)
@@ -49,9 +49,10 @@ def test_phi_and_its_derivatives(dtype):
     z = np.array([0.0, 1e-300, 1e-16, -1e-9, 1e-4, -0.03, *np.linspace(-0.61, 0.61, 123), 1, -3, 8, -40], dtype)
     far = np.array([-700.0, -1e5, -1e30], dtype)
 
-    values = lambda z: [[f(z), jax.grad(f)(z), jax.grad(jax.grad(f))(z)] for f in (phi, phi2)]  # noqa: E731
+    every = phi, lambda z: phis(z)[0], lambda z: phis(z)[1]
+    values = lambda z: [[f(z), jax.grad(f)(z), jax.grad(jax.grad(f))(z)] for f in every]  # noqa: E731
     got = jax.jit(jax.vmap(values))(jnp.append(z, far))
-    for order, of_order in enumerate(got, 1):
+    for order, of_order in zip((1, 1, 2), got, strict=True):
         for derivative, row in enumerate(of_order):
             assert row.dtype == dtype
             # (phi - 1) / z cancels where |z| is small but too large for the series, and each derivative is one such
@@ -60,7 +61,7 @@ def test_phi_and_its_derivatives(dtype):
             close(row[: len(z)], [float(in_digits(phi_of_order(order, derivative), p)) for p in z], rtol=tolerance)
             assert np.isfinite(row[len(z) :]).all()  # no infinity on the way
     close(got[0][0][len(z) :], -1 / far, rtol=1e-6)
-    assert phi(jnp.zeros((2, 3), dtype)).shape == phi2(jnp.zeros((2, 3), dtype)).shape == (2, 3)
+    assert phi(jnp.zeros((2, 3), dtype)).shape == phis(jnp.zeros((2, 3), dtype))[1].shape == (2, 3)
 
 
 def test_relaxation_solves_its_equation(x64):

@@ -50,45 +50,53 @@ def phi(z: Array | float) -> Array | np.floating:
     """
     if not isinstance(z, Array):  # a plain number, as where equations are tried out in Python
         return np.expm1(z) / z if z else np.float64(1)
-    return _phi(1, z)
+    return _phis(1, z)[0]
 
 
-def phi2(z: Array) -> Array:
-    """``(phi(z) - 1) / z``, continued through ``phi2(0) = 1/2``: the second of the same functions.
+def phis(z: Array) -> tuple[Array, Array]:
+    """``phi(z)``, and the second of the same functions, ``(phi(z) - 1) / z``, continued through 1/2 at 0.
 
     Args:
         z: dimensionless, any shape, floating.
 
     Returns:
-        Array of the shape and dtype of ``z``, with right derivatives of every order at 0 too.
+        Arrays of the shape and dtype of ``z``, with right derivatives of every order at 0 too.
     """
-    return _phi(2, z)
+    first, second = _phis(2, z)
+    return first, second
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _phi(order: int, z: Array) -> Array:
+def _phis(orders: int, z: Array) -> tuple[Array, ...]:
+    """The first functions of those: ``phi_0 = exp``, and ``phi_k(z) = 1 / k! + z phi_(k + 1)(z)``."""
     # Within a scan JAX may drop the rule below and differentiate this function. So order 1 has the series too, which
     # its value alone would not need.
-    near = jnp.abs(z) < _SERIES_RADIUS
-    z_far = jnp.where(near, jnp.ones_like(z), z)
-    far = jnp.expm1(z_far) / z_far
-    for k in range(1, order):
-        far = (far - 1 / math.factorial(k)) / z_far
-    z_near = jnp.where(near, z, jnp.zeros_like(z))
+    is_near = jnp.abs(z) < _SERIES_RADIUS
+    z_far = jnp.where(is_near, jnp.ones_like(z), z)
+    far = [jnp.expm1(z_far) / z_far]
+    for k in range(1, orders):
+        far.append((far[-1] - 1 / math.factorial(k)) / z_far)
+    z_near = jnp.where(is_near, z, jnp.zeros_like(z))
     terms = _SERIES_TERMS.get(z.dtype.name, _SERIES_TERMS_OTHER)
-    series = jnp.full_like(z, 1 / math.factorial(terms + order))
+    series = jnp.full_like(z, 1 / math.factorial(terms + orders))
     for n in range(terms - 1, -1, -1):
-        series = series * z_near + 1 / math.factorial(n + order)
-    return jnp.where(near, series, far)
+        series = series * z_near + 1 / math.factorial(n + orders)
+    near = [series]
+    for k in range(orders - 1, 0, -1):
+        near.insert(0, 1 / math.factorial(k) + z_near * near[0])
+    return tuple(jnp.where(is_near, *both) for both in zip(near, far, strict=True))
 
 
-@_phi.defjvp
-def _phi_jvp(order: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    # phi_k' = phi_k - k phi_(k+1). Without this rule a derivative would go through both branches of `where`, which is
-    # slow to compile.
+@_phis.defjvp
+def _phis_jvp(
+    orders: int, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    # phi_k' = phi_k - k phi_(k + 1). Without this rule a derivative would go through both branches of `where`, which
+    # is slow to compile.
     (z,), (dz,) = primals, tangents
-    value = _phi(order, z)
-    return value, dz * (value - order * _phi(order + 1, z))
+    values = _phis(orders + 1, z)
+    slopes = [dz * (values[k - 1] - k * values[k]) for k in range(1, orders + 1)]
+    return values[:-1], tuple(slopes)
 
 
 class Exchange(NamedTuple):

@@ -20,14 +20,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin.solving import loops
-from synkin.solving.propagators.closed_forms import decay, open_gate, phi, phi2
+from synkin.solving.propagators.closed_forms import decay, open_gate, phi, phis
 from synkin.solving.propagators.gate_rates import Rates, total_rate
 from synkin.solving.propagators.of_kernel import Stretches
 from synkin.solving.propagators.quadrature import gauss_legendre
 
-# Few fixed nodes suffice for a step over which the gate and x relax by fewer time constants than this.
+# So many fixed nodes suffice where the gate and x relax by fewer time constants than this.
 _SHORT = 25.0
 _SHORT_NODES, _SHORT_NODES_OTHER = {"float64": 24}, 16
+# The same where they relax by less, as in most steps; found by trial, beside 24 nodes, at many rates.
+_VERY_SHORT = 6.0
+_VERY_SHORT_NODES, _VERY_SHORT_NODES_OTHER = {"float64": 14}, 8
 # The number of nodes of each of the three parts of any other stretch.
 _NODES, _NODES_OTHER = {"float64": 32}, 14
 # The number of nodes of each stretch at which a mean takes the gate.
@@ -51,7 +54,7 @@ def gate_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Arr
     Returns:
         Both dimensionless and of the shape of ``x``; NaN where ``x`` is negative.
     """
-    return _integrals(r, x, stretches, graded=True)
+    return _integrals(r, x, stretches, None)
 
 
 def _mean_nodes(r: Rates, x: Array, duration: Array) -> tuple[Array, Array]:
@@ -70,26 +73,33 @@ def _mean_nodes(r: Rates, x: Array, duration: Array) -> tuple[Array, Array]:
 
 def short_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
     """`gate_integrals` with few fixed nodes: only right where `is_long` is False."""
-    return _integrals(r, x, stretches, graded=False)
+    return _integrals(r, x, stretches, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
 
 
 def integrals_of_step(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
-    """`gate_integrals`, with few fixed nodes if they suffice for all of ``x``."""
+    """`gate_integrals`, with very few fixed nodes if they suffice for all of ``x``."""
+    very_few = _VERY_SHORT_NODES.get(x.dtype.name, _VERY_SHORT_NODES_OTHER)
 
-    def integrals(graded: bool) -> Callable[[Array], tuple[Array, Array]]:
-        return jax.checkpoint(lambda x: _integrals(r, x, stretches, graded=graded))
+    def integrals(nodes: int | None) -> Callable[[Array], tuple[Array, Array]]:
+        return jax.checkpoint(lambda x: _integrals(r, x, stretches, nodes))
 
-    return jax.lax.cond(loops.any_across_batch(is_long(r, x, stretches)), integrals(True), integrals(False), x)
+    graded = loops.any_across_batch(_relaxed(r, x, stretches) >= _VERY_SHORT)
+    return jax.lax.cond(graded, integrals(None), integrals(very_few), x)
 
 
 def is_long(r: Rates, x: Array, stretches: Stretches) -> Array:
     """Where few fixed nodes do not suffice, bool of the shape of ``x``."""
+    return _relaxed(r, x, stretches) >= _SHORT
+
+
+def _relaxed(r: Rates, x: Array, stretches: Stretches) -> Array:
+    """Over how many time constants the gate and x relax, at most."""
     r, x = jax.lax.stop_gradient((r, x))
     stretches = [(jax.lax.stop_gradient(duration), with_transmitter) for duration, with_transmitter in stretches]
     elapsed = sum(duration for duration, _ in stretches)
     slope, base = x_integral(r, stretches)
     relaxed = r.b * elapsed + total_rate(r) * (slope * x + base)
-    return relaxed + jnp.maximum(r.rate, r.rate_at_rest) * elapsed >= _SHORT
+    return relaxed + jnp.maximum(r.rate, r.rate_at_rest) * elapsed
 
 
 def x_integral(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
@@ -98,11 +108,12 @@ def x_integral(r: Rates, stretches: Stretches) -> tuple[Array, Array]:
     decayed, brought, slope, base = jnp.ones_like(zero), zero, zero, zero
     for duration, with_transmitter in stretches:
         rate = r.rate if with_transmitter else r.rate_at_rest
-        lost, mean = decay(rate, duration), duration * phi(-rate * duration)
+        lost, (first, second) = decay(rate, duration), phis(-rate * duration)
+        mean = duration * first
         slope, base = slope + mean * decayed, base + mean * brought
         decayed, brought = decayed - lost * decayed, brought - lost * brought
         if with_transmitter:
-            base = base + r.source * (duration**2 * phi2(-rate * duration))
+            base = base + r.source * (duration**2 * second)
             brought = brought + r.source * mean
     return slope, base
 
@@ -191,7 +202,8 @@ def _parts(r: Rates, stretch: _Stretch) -> _Part:
     )
 
 
-def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tuple[Array, Array]:
+def _integrals(r: Rates, x: Array, stretches: Stretches, fixed_nodes: int | None) -> tuple[Array, Array]:
+    """`gate_integrals` with so many fixed nodes a stretch; None stands for nodes that are dense where it is needed."""
     x, k = jnp.where(x < 0, jnp.nan, x), total_rate(r)  # the nodes are not right for a negative x
     each: list[_Stretch] = []
     for duration, with_transmitter in stretches:
@@ -216,8 +228,8 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, *, graded: bool) -> tup
         by_x, by_time = jax.vmap(lambda *node: at_node(stretch, after, *node))(*nodes)
         return by_x.sum(axis=0), by_time.sum(axis=0)
 
-    if not graded:
-        nodes, weights = _nodes_and_weights(x, _SHORT_NODES.get(x.dtype.name, _SHORT_NODES_OTHER))
+    if fixed_nodes is not None:
+        nodes, weights = _nodes_and_weights(x, fixed_nodes)
         sums = jax.vmap(lambda *given: sum_of_nodes((nodes, 1 - nodes, weights), *given))(stacked, after)
         by_x, by_time = (part.sum(axis=0) for part in sums)
     else:
@@ -265,5 +277,7 @@ def _x_after(stretch: _Stretch, s: Array) -> Array:
 
 def _integral_of_x(stretch: _Stretch, x: Array, s: Array) -> Array:
     """The integral of x over ``s`` ms of a stretch."""
-    integral = x * (s * phi(-stretch.rate * s))
-    return integral if stretch.source is None else integral + stretch.source * (s**2 * phi2(-stretch.rate * s))
+    if stretch.source is None:
+        return x * (s * phi(-stretch.rate * s))
+    first, second = phis(-stretch.rate * s)
+    return x * (s * first) + stretch.source * (s**2 * second)

@@ -13,7 +13,7 @@ from jax import Array
 
 from synkin.arguments.declaration import AnyParams
 from synkin.solving.kernel_protocol import Kernel
-from synkin.solving.propagators.closed_forms import decay, phi, phi2
+from synkin.solving.propagators.closed_forms import decay, phis
 from synkin.solving.propagators.equations import (
     augmented_matrix,
     generator,
@@ -80,8 +80,9 @@ def of_relaxation(kernel: Kernel, params: AnyParams, stretches: Stretches, dt: A
     for duration, with_transmitter in stretches:
         source, matrix = linearize(kernel, params, with_transmitter=with_transmitter)
         z = matrix[0][0] * duration
-        mean = duration * phi(z)
-        slope, base = slope + mean * kept, base + mean * brought + source[0] * (duration**2 * phi2(z))
+        first, second = phis(z)
+        mean = duration * first
+        slope, base = slope + mean * kept, base + mean * brought + source[0] * (duration**2 * second)
         lost = decay(-matrix[0][0], duration)
         kept, brought = kept - lost * kept, brought - lost * brought + source[0] * mean
     has_source = any((structure.source if at else structure.source_at_rest)[0] for _, at in stretches)
