@@ -34,7 +34,6 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.serialization.identity import Record, difference, identity, versions
 from synkin.kernels import KERNELS
 from synkin.recordings import writing
-from synkin.schemes import SCHEMES
 
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
@@ -164,6 +163,8 @@ def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str
         return given
     if "parts" in record:
         return added(*(_kernel(part, None, path, by, is_first=is_first) for part in record["parts"]))
+    from synkin.schemes import SCHEMES  # only here, because its schemes take a while to declare
+
     known, source = (KERNELS | SCHEMES).get(name), "the library"
     if "scheme" in record:
         known, source = None, "its text"
