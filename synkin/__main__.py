@@ -6,7 +6,7 @@ from importlib import import_module
 
 import synkin
 from synkin import interrupts
-from synkin.cli import UsageError
+from synkin.cli import UsageError, compiled
 from synkin.cli.parser import Parser, called_as
 from synkin.cli.suggestions import did_you_mean
 
@@ -46,7 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not words:
             print(_WELCOME.format(version=synkin.__version__, synkin=called_as()), end="")
             return 0
-        arguments = _parser(words).parse_args(words)
+        parser = _parser(words)
+        if interrupts.IS_COMMAND:  # before an option names a kernel, and JAX is imported
+            compiled.keep_nothing() if "--no-cache" in words else compiled.keep()
+        arguments = parser.parse_args(words)
         command = import_module(f"synkin.cli.{arguments.command}")
         interrupts.raise_again()
         command.run(arguments)

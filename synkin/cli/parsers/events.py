@@ -39,3 +39,4 @@ def add_parser(subparsers: options.Subparsers) -> None:
     text = "fraction, 0 to 1, by which the shapes of responses may differ (default: 0.1)"
     add("--mismatch", type=values.number, default=0.1, metavar="FRACTION", help=text)
     options.add_outputs(parser, out="times and sizes to a .csv", plot="trace, events and their sum")
+    options.add_no_cache(parser)

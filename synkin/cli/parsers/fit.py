@@ -88,6 +88,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     begin.add_argument("--from-sample", type=values.whole, metavar="N", help="leave out the first N samples")
     add("--to", dest="end", type=values.number, metavar="MS", help="leave out samples after this time")
     options.add_outputs(parser, out="the result to a .json", plot="recording, fit and residuals")
+    options.add_no_cache(parser)
 
 
 def _times(text: str) -> list[float]:

@@ -45,3 +45,4 @@ def add_parser(subparsers: options.Subparsers) -> None:
     options.add_scheme(parser)
     text = "draw its states and transitions, or its response to one spike, to a .png, .pdf or .svg file"
     add("--plot", type=Path, metavar="FILE", help=text)
+    options.add_no_cache(parser)

@@ -76,6 +76,12 @@ def add_scheme(parser: argparse._ActionsContainer, dest: str = "scheme", default
     parser.add_argument("--scheme", type=values.scheme, metavar="FILE", help=text, dest=dest, default=default)
 
 
+def add_no_cache(parser: argparse.ArgumentParser) -> None:
+    """Add the option --no-cache, which `synkin.__main__` looks for."""
+    text = "neither use nor keep compiled functions in the cache folder, such as ~/.cache/synkin on Linux"
+    parser.add_argument("--no-cache", action="store_true", help=text)
+
+
 def add_time_unit(parser: argparse.ArgumentParser) -> None:
     """Add the option --time-unit, which `table.in_ms` is given."""
     parser.add_argument(

@@ -55,3 +55,4 @@ def add_parser(subparsers: options.Subparsers) -> None:
         "spike",
     )
     options.add_outputs(parser, out="time_ms and g_mS to a .csv or .npz", plot="spikes and g")
+    options.add_no_cache(parser)

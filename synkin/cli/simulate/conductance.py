@@ -55,7 +55,7 @@ def on_grid(
             # The last chunk is as long as the others, beyond the end, so that one compilation serves all.
             block = dense(first + start, length)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of rounded pulses, which the command has given already
+                warnings.filterwarnings("ignore", "A pulse of")  # the command has said already that they are rounded
                 state, chunk = simulate(kernel, params, block, dt, state=state, overlap=overlap)
             stop = min(start + length, len(g))
             g[start:stop] = _finite(np.asarray(chunk[: stop - start]))
