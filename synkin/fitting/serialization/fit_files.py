@@ -20,12 +20,11 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from synkin.arguments.choices import check_kernel
-from synkin.arguments.known import double_precision
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme_from_record
 from synkin.declaring.sums import added
@@ -192,7 +191,7 @@ def _check_curve(fit: Record, problem: Problem, path: _Path) -> None:
     Raises:
         _RefusedError: they are not.
     """
-    with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+    with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
         value, params = curve(problem, fit["point"]).value, problem.params_at(fit["point"])
         own = problem.split(fit["point"])
     trace = np.where(problem.present, problem.trace, np.nan)
