@@ -9,7 +9,7 @@ They share
 
     parser          which word belongs to which option
     parsers         options that several commands have, and the values that a person types
-    compiled        a folder of compiled functions
+    compiled        how JAX compiles: into a folder of the user's
     catalogue       the names of the kernels, and a line about each
     options         what options stand for: files, recordings, parameters
     scheme_file     a receptor from the user's own text file

@@ -1,7 +1,7 @@
-"""A folder of compiled functions, so that a command need not compile what an earlier one has compiled.
+"""How JAX compiles for the command line: into a folder of the user's, and small loops into one function.
 
-JAX compiles in each process anew, unless its compilation cache is on. The command line sets it in the environment,
-before JAX is imported. Programs that import synkin are left as they are, and so is what the user has set.
+Without a folder JAX compiles in each process anew. The command line sets both in the environment, before JAX is
+imported. Programs that import synkin are left as they are, and so is what the user has set.
 """
 
 import glob
@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import TextIO
 
 _LARGEST = 64 * 2**20  # bytes; a command adds up to a million
+# Bytes of a step. docs/speed.md has what it changes.
+_SMALL_LOOPS = "xla_cpu_small_while_loop_byte_threshold=100000"
 # Where the folder or a file cannot be read or written, JAX warns and goes on.
 _WARNING = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)'")
+
+
+def small_loops_into_one_function() -> None:
+    """Let XLA's CPU compile a loop with small steps into one function, unless the user has set flags of XLA."""
+    os.environ.setdefault("XLA_FLAGS", f"--xla_backend_extra_options={_SMALL_LOOPS}")
 
 
 def keep() -> None:

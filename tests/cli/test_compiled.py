@@ -57,6 +57,12 @@ def test_second_time_compiles_nothing_and_a_damaged_file_is_replaced(caches):
     assert logged(*COMMAND) == (number, number)
 
 
+@pytest.mark.parametrize(("command", "most"), [(COMMAND, 2), (["fit", "--sample", "--starts", "1"], 3)])
+def test_few_functions_are_compiled(command, most):
+    """Each takes a while, however small it is: the constants of a jitted function are not compiled by themselves."""
+    assert 1 <= logged(*command, "--no-cache")[0] <= most
+
+
 def test_what_keeps_nothing(caches, tmp_path):
     """--no-cache, what the user has set for JAX, and a library in a program."""
     theirs = tmp_path / "theirs"
@@ -122,3 +128,12 @@ def test_oldest_files_are_deleted(tmp_path, monkeypatch):
     compiled._shrink(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c-cache", "d-cache", "notes"]
     compiled._shrink(tmp_path / "none")
+
+
+def test_flags_of_xla_that_the_user_has_set_stay(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--theirs=1")
+    compiled.small_loops_into_one_function()
+    assert os.environ["XLA_FLAGS"] == "--theirs=1"
+    monkeypatch.delenv("XLA_FLAGS")
+    compiled.small_loops_into_one_function()
+    assert os.environ["XLA_FLAGS"] == f"--xla_backend_extra_options={compiled._SMALL_LOOPS}"
