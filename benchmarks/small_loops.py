@@ -3,7 +3,7 @@
     python -m benchmarks.small_loops                     results/small-loops.txt
     python -m benchmarks.small_loops --rounds 1 --sizes 10 --kernels ampa
 
-XLA's CPU compiles a loop of which a step takes no more bytes than a threshold into one function, in place of one call
+XLA's CPU compiles a loop of no more bytes, by its own count, than a threshold into one function, in place of one call
 for each operation of each step. The threshold is set in the environment before JAX starts, so each is measured in fresh
 processes, which take turns. A time is the least of the medians of these processes.
 """

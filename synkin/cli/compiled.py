@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TextIO
 
 _LARGEST = 64 * 2**20  # bytes; a command adds up to a million
-# Bytes of a step. docs/speed.md has what it changes.
-_SMALL_LOOPS = "xla_cpu_small_while_loop_byte_threshold=100000"
+# Bytes. docs/speed.md has what it changes.
+_SMALL_LOOPS = "xla_cpu_small_while_loop_byte_threshold=1000000"
 # Where the folder or a file cannot be read or written, JAX warns and goes on.
 _WARNING = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)'")
 
