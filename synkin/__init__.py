@@ -3,34 +3,32 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from synkin import interrupts  # noqa: F401  # first, because it handles Ctrl-C while the rest is imported
-
-# isort: split
-from synkin.declaring.declare import linear, receptor
-from synkin.declaring.kernel import Kernel
-from synkin.declaring.scheme import Scheme, scheme
-from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
-from synkin.networks.connections import connect
-from synkin.networks.delays import delayed
-from synkin.networks.delays_off_grid import DelayLine, DelayLineCarry, delay_line
-from synkin.networks.plasticity import tsodyks_markram
-from synkin.networks.projection import Projection, ProjectionCarry
-from synkin.runs import currents
-from synkin.runs.events import respond
-from synkin.runs.grid import simulate
-from synkin.runs.protocol import Jumps, concentration_jumps
-from synkin.solving.carry import Carry
-from synkin.solving.stepper import Stepper, stepper
+from synkin import interrupts  # noqa: F401  # it handles Ctrl-C while the rest is imported
 from synkin.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from synkin import plot, presets, schemes
+    from synkin.declaring.declare import linear, receptor
+    from synkin.declaring.kernel import Kernel
+    from synkin.declaring.scheme import Scheme, scheme
     from synkin.events import Events, deconvolve
     from synkin.fitting import Comparison, Fit, fit
     from synkin.fitting.comparison import compare
+    from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
+    from synkin.networks.connections import connect
+    from synkin.networks.delays import delayed
+    from synkin.networks.delays_off_grid import DelayLine, DelayLineCarry, delay_line
+    from synkin.networks.plasticity import tsodyks_markram
+    from synkin.networks.projection import Projection, ProjectionCarry
     from synkin.objects import AMPA, STD, STP, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
+    from synkin.runs import currents
+    from synkin.runs.events import respond
+    from synkin.runs.grid import simulate
+    from synkin.runs.protocol import Jumps, concentration_jumps
+    from synkin.solving.carry import Carry
+    from synkin.solving.stepper import Stepper, stepper
 
 __all__ = [
     "AMPA",
@@ -87,25 +85,48 @@ __all__ = [
     "wang_nmda",
 ]
 
-# The public names that are imported when they are first used, by the module that defines them. A program that only
-# simulates needs none of them, and together they take longer to import than the rest. For type checkers and editors
-# they are also listed under `TYPE_CHECKING` above.
+# The public names by the module that defines them, which is imported when one of its names is first used. So `list` and
+# `--help` of the command line need no JAX, and a program waits only for what it uses. For type checkers and editors the
+# names are also listed under `TYPE_CHECKING` above.
 _IMPORTED_WHEN_USED = {
+    "synkin.declaring.declare": ("linear", "receptor"),
+    "synkin.declaring.kernel": ("Kernel",),
+    "synkin.declaring.scheme": ("Scheme", "scheme"),
     "synkin.events": ("Events", "deconvolve"),
     "synkin.fitting": ("Comparison", "Fit", "compare", "fit"),
-    "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse", "environ"),
+    "synkin.kernels": ("KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"),
+    "synkin.networks.connections": ("connect",),
+    "synkin.networks.delays": ("delayed",),
+    "synkin.networks.delays_off_grid": ("DelayLine", "DelayLineCarry", "delay_line"),
+    "synkin.networks.plasticity": ("tsodyks_markram",),
+    "synkin.networks.projection": ("Projection", "ProjectionCarry"),
+    "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"),
     "synkin.recordings.measures": ("Measured", "measure"),
     "synkin.recordings.recording": ("Recording", "read_recording"),
-    "synkin": ("plot", "presets", "schemes"),
+    "synkin.runs.events": ("respond",),
+    "synkin.runs.grid": ("simulate",),
+    "synkin.runs.protocol": ("Jumps", "concentration_jumps"),
+    "synkin.solving.carry": ("Carry",),
+    "synkin.solving.stepper": ("Stepper", "stepper"),
+}
+# Those that are modules themselves.
+_MODULES = {
+    "currents": "synkin.runs.currents",
+    "environ": "synkin.objects.environ",
+    "plot": "synkin.plot",
+    "presets": "synkin.presets",
+    "schemes": "synkin.schemes",
 }
 _HOMES = {name: home for home, names in _IMPORTED_WHEN_USED.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    if name in _MODULES:
+        value: object = import_module(_MODULES[name])
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module 'synkin' has no attribute {name!r}")
-    value = import_module(f"synkin.{name}") if home == "synkin" else getattr(import_module(home), name)
     globals()[name] = value  # so that this function is not called again for this name
     return value
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import synkin
 from synkin import interrupts
-from synkin.cli import UsageError
+from synkin.cli import UsageError, compiled
 from synkin.cli.parser import Parser, called_as
 from synkin.cli.suggestions import did_you_mean
 
@@ -43,12 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        interrupts.raise_again()
         if not words:
             print(_WELCOME.format(version=synkin.__version__, synkin=called_as()), end="")
             return 0
-        arguments = _parser(words).parse_args(words)
-        arguments.run(arguments)
+        parser = _parser(words)
+        if interrupts.IS_COMMAND:  # before an option names a kernel, and JAX is imported
+            compiled.small_loops_into_one_function()
+            compiled.keep_nothing() if "--no-cache" in words else compiled.keep()
+        arguments = parser.parse_args(words)
+        command = import_module(f"synkin.cli.{arguments.command}")
+        interrupts.raise_again()
+        command.run(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -71,7 +76,7 @@ def _parser(words: Sequence[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"synkin {synkin.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in (command,) if command in words[:1] else COMMANDS:
-        import_module(f"synkin.cli.{name}").add_parser(subparsers)
+        import_module(f"synkin.cli.parsers.{name}").add_parser(subparsers)
     return parser
 
 

@@ -31,5 +31,8 @@ def raise_again() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-if is_running() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+# Later Python has put other words into `sys.argv`.
+IS_COMMAND = is_running()
+
+if IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _leave)

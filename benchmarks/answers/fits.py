@@ -96,7 +96,8 @@ def _interrupted() -> str:
         "import os, signal, sys\n"
         "class Slow:\n    def find_spec(self, name, *_):\n"
         "        if name == 'jax': os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Slow())\nsys.argv[:] = ['/usr/bin/synkin', 'list']\nimport synkin.__main__"
+        "sys.meta_path.insert(0, Slow())\nsys.argv[:] = ['/usr/bin/synkin', 'list', 'ampa']\n"
+        "from synkin.__main__ import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=_environment(), check=False)
     return f"exit status {done.returncode}, {len(done.stderr.splitlines())} lines on stderr"

@@ -5,6 +5,7 @@
     known               which values are concrete, and which are traced
     numbers             numbers and arrays: conversion, range, shape and dtype
     times               times in ms: of spikes, samples, steps and delays
+    option_values       the values that options may have
     choices             options, flags, functions, random keys, kernels
     inputs              what a spike does: checks of spikes and weights by kind of input
     declaration         the part of a kernel's declaration that checks read

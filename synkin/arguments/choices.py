@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from synkin.arguments.messages import describe
+from synkin.arguments.option_values import METHODS, OVERLAPS
 
-METHODS = ("exp_euler", "exact")
-OVERLAPS = ("restart", "ignore")
 OUTPUTS = ("end", "mean")
 SPIKES_AT = ("start", "end")
 

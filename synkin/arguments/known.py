@@ -1,7 +1,7 @@
 """Which values are concrete, so that they can be checked, and which are traced by a transformation of JAX."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import ModuleType
 from typing import TypeAlias
@@ -26,6 +26,16 @@ def double_precision() -> AbstractContextManager[object]:
     """A context in which JAX's 64-bit mode is on. Its place in JAX differs between versions."""
     home: ModuleType = jax if hasattr(jax, "enable_x64") else jax.experimental
     return home.enable_x64(True)
+
+
+def computed_at_once() -> AbstractContextManager[object]:
+    """A context in which JAX computes at once, also within a function that it traces.
+
+    Elsewhere it computes at once anyway. There the context of JAX would only make it compile each constant in a
+    jitted function by itself.
+    """
+    is_traced = isinstance(jax.device_put(np.zeros(())), jax.core.Tracer)
+    return jax.ensure_compile_time_eval() if is_traced else nullcontext()
 
 
 def is_concrete(x: object) -> bool:

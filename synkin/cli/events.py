@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synkin import plot
-from synkin.cli import files, options, terminal
+from synkin.cli import files, options, terminal, usage_errors
 from synkin.events import Events, deconvolve
-from synkin.recordings import Recording
+from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,44 +22,6 @@ SAMPLE_SET = ["alpha=1.6", "beta=0.3", "T=0.5", "T_dur=0.8"]
 # number, in ms, has a close-up of that length.
 _DRAWN, _CLOSE_UP = 6, 300.0
 
-_NOTES = """\
-RECORDING is a table (.csv, .tsv, .txt: times in the first column, one sweep in
-each other column), an .npz, .abf or .nwb file, or a file in a format that neo
-reads. Its samples must be evenly spaced. The kernel and its parameters give the
-shape of the response to one event: fit them to the mean of some separate events.
-
-The trace is deconvolved with that response. Each frequency is weighted by the
-noise at that frequency. Events may overlap. Events that are too close to be told
-apart are reported as one, with the sum of their sizes. The size of an event is
-its peak in the recording's unit. The baseline is what varies more slowly than
---drift, so that --baseline is seldom needed. With the default threshold, noise
-alone gives about one event in two minutes.
-
-  %(prog)s cell.abf --kernel dual_expon --set tau_rise=0.5 tau_decay=5 \\
-      --out events.csv --plot events.png
-"""
-
-
-def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the parser of ``events``."""
-    text = "find the times and sizes of miniature events in a recording by deconvolution"
-    parser = options.add_command(subparsers, "events", run, text, _NOTES)
-    add = parser.add_argument
-    options.add_recording_input(parser)
-    options.add_recording(parser)
-    options.add_kernel(parser)
-    text = "smallest height of an event, in standard deviations of the deconvolved noise (default: 4.5)"
-    add("--threshold", type=options.number, default=4.5, metavar="SD", help=text)
-    text = "leave out events that are smaller than this, in the recording's unit (default: 0)"
-    add("--smallest", type=options.number, default=0.0, metavar="SIZE", help=text)
-    text = "direction of events, up or down (default: that of the larger events)"
-    add("--direction", type=options.one_of(("up", "down")), metavar="WAY", help=text)
-    text = "what varies more slowly than this is baseline (default: 4 times the length of a response)"
-    add("--drift", type=options.positive_ms, metavar="MS", help=text)
-    text = "fraction, 0 to 1, by which the shapes of responses may differ (default: 0.1)"
-    add("--mismatch", type=options.number, default=0.1, metavar="FRACTION", help=text)
-    options.add_outputs(parser, out="times and sizes to a .csv", plot="trace, events and their sum")
-
 
 def run(arguments: argparse.Namespace) -> None:
     """Find the events, write and draw them, and print a summary."""
@@ -70,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     params = options.params(arguments.kernel, arguments.set)
     outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording)
     recording = options.recording(path, arguments)
-    with files.usage_errors():
+    with usage_errors():
         found = deconvolve(
             arguments.kernel,
             params,
@@ -131,6 +92,8 @@ def _csv(recording: Recording, found: list[Events]) -> str:
 
 def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:
     """Draw the first sweeps, one below the other; below a single long one, a close-up of where most events are."""
+    from synkin import plot
+
     times, sweeps = recording.times, list(zip(recording.labels, recording.traces, found, strict=True))[:_DRAWN]
     close = len(found) == 1 and found[0].times.size > 0 and found[0].duration > 2 * _CLOSE_UP
     figure.set_size_inches(9, 2 + 2 * (len(sweeps) + close))

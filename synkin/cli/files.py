@@ -7,27 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from synkin import plot
-from synkin.cli import UsageError
+from synkin.cli import UsageError, usage_errors
 from synkin.recordings import writing
 
 # The formats of pictures.
 _PICTURES = (".png", ".pdf", ".svg")
-
-
-@contextmanager
-def usage_errors() -> Iterator[None]:
-    """Turn an error in an argument, a file or a missing package into the sentence that the command ends with.
-
-    A context, or a decorator of a function.
-
-    Raises:
-        UsageError: an ImportError, OSError, TypeError or ValueError was raised inside.
-    """
-    try:
-        yield
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        raise UsageError(str(error)) from None
 
 
 class Outputs:
@@ -58,6 +42,8 @@ class Outputs:
             check_output("--out", self.out, suffixes, keep=keep)
         if self.picture:
             check_output("--plot", self.picture, _PICTURES, keep=keep)
+            from synkin import plot
+
             with usage_errors():
                 self.figure = plot.figure(*size)
 

@@ -7,10 +7,9 @@ import sys
 
 import numpy as np
 
-from synkin import plot
-from synkin.cli import files, options, terminal
-from synkin.recordings import Recording
+from synkin.cli import files, options, terminal, usage_errors
 from synkin.recordings.measures import Measured, measure, off_zero
+from synkin.recordings.recording import Recording
 
 # The window of the synthetic recording that holds the response to one spike, and the window before it.
 SAMPLE_OPTIONS = {"window": (0.0, 24.0), "baseline": (0.0, 4.9)}
@@ -31,36 +30,6 @@ _COLUMNS = {
     "noise": "",
 }
 
-_NOTES = """\
-RECORDING is a table (.csv, .tsv, .txt: times in the first column, one sweep in
-each other column), an .npz, .abf or .nwb file, or a file in a format that neo
-reads. Columns with the same unit are one channel. Times are in ms, or in the unit
-at the end of the column's name: time_s, t (us). Times on the command line are
-always in ms.
-
-The baseline is subtracted from each sweep. It is 0 unless --baseline is given.
-Samples are joined by straight lines. The peak is the sample that is farthest from
-the baseline. The rise is the time from 10 to 90 %% of the peak. The onset is where
-a line through 20 and 80 %% of the peak meets the baseline. One exponential and two
-exponentials are fitted from 90 %% of the peak to the end of the sweep, so --window
-should end before the next response. The two are shown if they fit better. The
-charge is the integral over the window. The noise is the standard deviation within
---baseline. A value that cannot be measured is shown as -.
-
-  %(prog)s cell.abf --sweeps 0:20 --window 95:180 --baseline 90:99 --plot m.png
-"""
-
-
-def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the parser of ``measure``."""
-    text = "measure peak, rise, width, decay and charge of each sweep of a recording"
-    parser = options.add_command(subparsers, "measure", run, text, _NOTES)
-    options.add_recording_input(parser)
-    options.add_recording(parser)
-    options.add_outputs(
-        parser, out="the table, with all digits, to a .csv", plot="the sweeps with the measurements on them"
-    )
-
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, write and draw the measurements, and print them as a table."""
@@ -72,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording)
     read = options.sweeps(path, arguments)
     recording = options.part(read, path, arguments)
-    with files.usage_errors():
+    with usage_errors():
         measured = measure(recording, baseline=0.0)
     if arguments.baseline:
         measured = measured._replace(noise=_noise(options.part(read, path, arguments, window=arguments.baseline)))
@@ -82,6 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     if outputs.out:
         outputs.write(_csv(recording, measured))
     if outputs.picture:
+        from synkin import plot
+
         ax = plot.recording(recording, measured, ax=outputs.figure.subplots())
         sweeps = len(recording.traces)
         ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")

@@ -9,35 +9,10 @@ import warnings
 from itertools import takewhile
 from pathlib import Path
 
-from synkin.cli import UsageError, files
+from synkin.cli import UsageError, usage_errors
 from synkin.declaring import scheme_text
 from synkin.declaring.scheme import Scheme, scheme
 from synkin.recordings import table
-
-# Shown by `list --help`.
-NOTES = """\
-FILE has one transition in each line, with its rates, the forward one first. What
-is added to a state binds to it. Rates are in /ms, rates of binding in /ms/mM. They
-may be products, sums and quotients, such as 2*kon or koff + 1/tau. The KINETIC and
-PARAMETER blocks of a .mod file can be pasted in. Comments begin with #.
-
-  # The NMDA receptor with two binding sites.
-  C0 + glu <-> C1 : kon, koff
-  C1 + glu <-> C2 : kon, koff
-  C2 <-> D : kd, kr         # desensitised
-  C2 <-> O : beta, alpha
-  kon = 5.0
-  koff = 0.0129
-  kd = 0.0084
-  kr = 0.0068
-  beta = 0.0465
-  alpha = 0.0738
-  open = O                  # the state that conducts; several: O1, 0.5*O2
-  rest = C0                 # by default the first state; or: steady
-
-ligand = glu names the ligand if it only appears as a factor of rates. signed = V
-names parameters that may be negative.
-"""
 
 
 def read(name: str) -> Scheme:
@@ -47,7 +22,7 @@ def read(name: str) -> Scheme:
         UsageError: there is no such file, or its text is not a scheme.
     """
     path = Path(name)
-    with files.usage_errors():
+    with usage_errors():
         text = table.read_text(path)
     try:
         if scheme_text.parse(text).open is None:

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from jax import Array
 
 from synkin.arguments import fields
-from synkin.arguments.choices import METHODS, check_choice, check_function
+from synkin.arguments.choices import check_choice, check_function
 from synkin.arguments.declaration import AnyParams, AnyState, Parameter
 from synkin.arguments.inputs import AddsWeight, Input, StartsPulse
 from synkin.arguments.known import double_precision
 from synkin.arguments.messages import describe
+from synkin.arguments.option_values import METHODS
 from synkin.declaring.kernel import PULSE_LEFT, Conductance, Equations, Kernel, variables_of
 from synkin.solving import structure
 

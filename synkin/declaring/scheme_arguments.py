@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeGuard
 
+import jax
 import numpy as np
 
 from synkin.arguments.declaration import AnyParams
@@ -112,7 +113,7 @@ def check_rates(
             raise ValueError(f"Rate `{key}` must stand in a transition, but stands in none.")
         recorder = _Recorder(values)
         try:
-            with double_precision():
+            with double_precision(), jax.ensure_compile_time_eval():  # the scheme may be declared under ``jax.jit``
                 came = function(recorder)
         except KeyError as error:
             raise ValueError(

@@ -21,12 +21,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments.choices import check_flag
-from synkin.arguments.known import double_precision
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.checking import as_problem
 from synkin.fitting.comparison import Comparison, compare
@@ -151,8 +150,7 @@ def fit(
     traces, unit = traces[0] if is_sweep else traces, unit or own_unit  # one sweep has one scale, not an array of it
     # A fit is computed at once, also within a function that JAX compiles. The search may try parameters at which the
     # curve overflows; it then turns back.
-    eager = jax.ensure_compile_time_eval()
-    with double_precision(), eager, np.errstate(over="ignore", invalid="ignore"):
+    with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
         problem = as_problem(
             kernel,
             params,

@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
-from synkin.arguments.known import double_precision
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
@@ -101,7 +101,7 @@ class Fit:
             raise ValueError(f"Argument `times` must have shape (M,), but has shape {times.shape}.")
         check_times("times", times, sort=False)
         blank = np.zeros((len(self.problem.trace), len(times)))
-        with double_precision(), jax.ensure_compile_time_eval():
+        with double_precision(), computed_at_once():
             problem = replace(self.problem, times=times, trace=blank, present=blank == 0, importance=blank + 1)
             own = problem.split(self.point)
             g = response(problem, self.point[: len(problem.free)], own["onset"])[0]
@@ -130,7 +130,7 @@ class Fit:
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
         """
         stderr = float(self.stderr.get(name, np.inf)) if name in self.problem.names else np.inf
-        with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+        with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
             return profile(self.problem, self.point, self.width, self.alike, name, stderr)
 
     def bootstrap(self, n: int = 200, key: int | jax.Array = 0, *, over: str | None = None) -> Bootstrap:
@@ -159,7 +159,7 @@ class Fit:
         Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
-        with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+        with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
             return bootstrap(self.problem, self.point, self.width, self.alike, n, key, over)
 
     def save(self, path: str | os.PathLike[str]) -> None:

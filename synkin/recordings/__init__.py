@@ -10,11 +10,3 @@
 
 The packages that read ABF, NWB and other formats are optional; each is imported when a file needs it.
 """
-
-from synkin.recordings.recording import Recording, read_recording
-
-__all__ = ["Recording", "read_recording"]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

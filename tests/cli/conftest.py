@@ -5,6 +5,13 @@ import pytest
 from synkin.__main__ import main
 
 
+@pytest.fixture(autouse=True)
+def own_cache_folder(tmp_path, monkeypatch):
+    """No command that a test starts writes into the user's folder of caches."""
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "caches"))
+
+
 @pytest.fixture
 def file(tmp_path):
     """Writes a file, returns its path."""

@@ -14,6 +14,7 @@ from synkin.cli import UsageError, options
 from synkin.cli import fit as subcommand
 from synkin.cli.fit import samples
 from synkin.cli.parser import Parser
+from synkin.cli.parsers import fit as options_of_fit
 from synkin.schemes import SCHEMES, nmda5
 
 COMPLAINTS = tomllib.loads(Path(__file__).with_name("tables.toml").read_text(encoding="utf-8"))["fit"]
@@ -58,7 +59,7 @@ def picture(tmp_path):
 def parsed(*arguments):
     """The arguments as the command's parser has them."""
     parser = Parser()
-    subcommand.add_parser(parser.add_subparsers())
+    options_of_fit.add_parser(parser.add_subparsers())
     return parser.parse_args(["fit", *arguments])
 
 

@@ -14,9 +14,9 @@ import synkin
 UNUSED = ("adapters", "cli", "events", "fitting", "objects", "plot", "presets", "recordings", "schemes")
 
 
-def loaded(program):
-    """The modules that a program loads, besides those of JAX and the standard library."""
-    script = f"import sys, jax, jax.numpy\nbefore = set(sys.modules)\n{program}\n"
+def loaded(program, first="import jax, jax.numpy"):
+    """The modules that a program loads, besides those of ``first``."""
+    script = f"import sys\n{first}\nbefore = set(sys.modules)\n{program}\n"
     script += "import json; print(json.dumps(sorted(set(sys.modules) - before)))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(json.loads(run.stdout.splitlines()[-1]))
@@ -27,11 +27,28 @@ def packages(modules):
 
 
 def test_import_brings_jax_numpy_and_what_a_simulation_needs():
-    modules = loaded("import synkin")
+    modules = loaded("from synkin import ampa, connect, currents, receptor, respond, simulate, stepper")
     assert packages(modules) <= {"jax", "numpy", "synkin"}
     assert [name for name in modules if name.startswith(tuple(f"synkin.{part}" for part in UNUSED))] == []
     # Both are slow to import; a readout needs the first, "exact" of a gate the second.
     assert [name for name in modules if name.startswith(("jax.extend", "numpy.polynomial"))] == []
+
+
+def test_names_alone_bring_nothing():
+    """Neither JAX nor NumPy is imported before a name is used; nor by commands and help that compute nothing."""
+    help_of = "with contextlib.suppress(SystemExit):\n    main({})\n"
+    program = "from synkin.__main__ import main\nmain([]), main(['list'])\nimport contextlib\n"
+    words = (["--version"], ["--help"], ["simulate", "--help"], ["fit", "--help"], ["list", "--help"])
+    program += "".join(help_of.format(each) for each in words)
+    for each in ("import synkin", program + "main(['simulate', '--kernel', 'none'])\n"):
+        assert packages(loaded(each, "import os")) == {"synkin"}
+
+
+def test_import_computes_nothing():
+    """Modules are imported where they are first used, which may be a function that JAX traces."""
+    program = "import jax, synkin\nfound = lambda: [getattr(synkin, name) for name in synkin.__all__] and 0\n"
+    program += "assert not jax.make_jaxpr(found)().eqns"
+    assert loaded(program)
 
 
 def test_readers_scipy_and_matplotlib_come_when_they_are_used():
@@ -67,5 +84,6 @@ def test_public_names_are_found():
 def test_names_that_are_imported_when_used_are_those_of_their_modules():
     for home, names in synkin._IMPORTED_WHEN_USED.items():
         for name in names:
-            expected = sys.modules[f"synkin.{name}"] if home == "synkin" else getattr(sys.modules[home], name)
-            assert getattr(synkin, name) is expected
+            assert getattr(synkin, name) is getattr(sys.modules[home], name)
+    for name, path in synkin._MODULES.items():
+        assert getattr(synkin, name) is sys.modules[path]

@@ -85,6 +85,7 @@ def test_an_interrupt_while_synkin_is_imported():
         "sys.meta_path.insert(0, Slow())\n"
         "sys.argv[:] = {argv}\n"
         "import synkin\n"
+        "synkin.ampa\n"
     )
     said = [
         subprocess.run([sys.executable, "-c", code.format(argv=argv)], capture_output=True, text=True, check=False)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synkin.cli import UsageError, files, options
+from synkin.cli import UsageError, options, usage_errors
 from synkin.cli.suggestions import did_you_mean
 from synkin.recordings import formats, number_text, table
 
@@ -25,7 +25,7 @@ class Samples(NamedTuple):
     note: str = ""  # which column was converted to ms, and from what
 
 
-@files.usage_errors()
+@usage_errors()
 def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     """The columns of a table that --time and --trace name, or the --channel of another file, cut by the options.
 
@@ -52,7 +52,7 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     return Samples(known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note)
 
 
-@files.usage_errors()
+@usage_errors()
 def read(
     path: Path, time: str, trace: str | None = None, time_unit: str | None = None, sigma: str | None = None
 ) -> Samples:
@@ -126,7 +126,7 @@ def cut(samples: Samples, arguments: argparse.Namespace) -> Samples:
     return samples._replace(times=samples.times[keep], trace=samples.trace[..., keep])
 
 
-@files.usage_errors()
+@usage_errors()
 def sigma_of(path: Path, samples: Samples, arguments: argparse.Namespace) -> tuple[np.ndarray | None, str]:
     """The errors of the samples that --sigma gives, None without it, and a line about them for the summary.
 

@@ -9,7 +9,6 @@ from math import ceil, prod
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from synkin.cli import UsageError, terminal
@@ -42,11 +41,11 @@ def on_grid(
     # The input of a receptor is whether there is a spike, that of a linear kernel the sum of the weights.
     dtype = jax.tree.leaves(state)[0].dtype if kernel.input.takes_weights else np.dtype(bool)
 
-    def dense(start: int, length: int) -> np.ndarray:
+    def dense(start: int, length: int) -> jax.Array:
         begin, end = np.searchsorted(inputs.steps, [start, start + length])
         block = np.zeros((length, prod(shape)), dtype)
         block[inputs.steps[begin:end] - start, inputs.synapses[begin:end]] = inputs.counts[begin:end]
-        return block.reshape(length, *shape)
+        return jax.device_put(block.reshape(length, *shape))  # `jnp.asarray` would compile a copy
 
     g = _empty(steps - first, shape)
     length = min(len(g), max(_SHORTEST_CHUNK, ceil(steps / _CHUNKS)), max(1, _LARGEST_CHUNK // prod(shape)))
@@ -55,10 +54,10 @@ def on_grid(
             # The last chunk is as long as the others, beyond the end, so that one compilation serves all.
             block = dense(first + start, length)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of rounded pulses, which the command has given already
+                warnings.filterwarnings("ignore", "A pulse of")  # the command has said already that they are rounded
                 state, chunk = simulate(kernel, params, block, dt, state=state, overlap=overlap)
             stop = min(start + length, len(g))
-            g[start:stop] = _finite(np.asarray(chunk[: stop - start]))
+            g[start:stop] = _finite(np.asarray(chunk)[: stop - start])
             progress.report(stop)
     return g[-first:]
 
@@ -116,7 +115,7 @@ def _groups_of_similar_length(lengths: np.ndarray) -> list[np.ndarray]:
 def _empty(steps: int, shape: tuple[int, ...]) -> np.ndarray:
     """An array for g, in JAX's default precision."""
     try:
-        return np.empty((steps, *shape), jnp.zeros(()).dtype)
+        return np.empty((steps, *shape), jax.dtypes.canonicalize_dtype(float))
     except MemoryError:
         raise UsageError(f"{steps:,} steps of {prod(shape):,} synapses do not fit into memory.") from None
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from synkin.cli import UsageError, files
+from synkin.cli import UsageError, usage_errors
 from synkin.recordings import table, time_unit
 
 # The names of columns of times and of synapses. NEST writes the sender first, Brian2 calls the columns i and t.
@@ -50,7 +50,7 @@ class Inputs(NamedTuple):
     counts: np.ndarray  # (L,)
 
 
-@files.usage_errors()
+@usage_errors()
 def read(path: Path, unit: str | None = None) -> Spikes:
     """The spikes of a file with one column, the time, or two, the time and the index of the synapse.
 

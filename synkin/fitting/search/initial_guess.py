@@ -195,8 +195,8 @@ def _unit_responses(form: Form, params: NamedTuple, parameters: Array) -> Array:
     kernel = form.kernel
 
     def response(point: Array) -> Array:
-        spike, moved = jnp.zeros(1, point.dtype), with_free(form, params, point)
+        moved = with_free(form, params, point)
         parts = zip(kernel.parts, kernel.params_of(moved), strict=True)
-        return jnp.stack([respond(part, each, spike, jnp.asarray(_TIMES)) for part, each in parts])
+        return jnp.stack([respond(part, each, np.zeros(1), _TIMES) for part, each in parts])
 
     return jax.lax.map(response, parameters)

@@ -12,13 +12,12 @@ import numpy as np
 
 from synkin.arguments.choices import check_choice
 from synkin.arguments.numbers import check_whole
+from synkin.arguments.option_values import LOSSES
 from synkin.fitting.model import Curve, curve
 from synkin.fitting.problem import Problem
 from synkin.fitting.search import initial_guess, onset
 from synkin.fitting.search.objective import Descent, Objective, linear_quantities
 from synkin.fitting.search.progress import Progress
-
-LOSSES = ("linear", "soft_l1")
 
 # The first two thirds of the starts are global: the given parameters, parameters at which the kernel is as fast as the
 # recording, and others within the first factor of these. The last third are within the second factor of the best point

@@ -20,12 +20,11 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from synkin.arguments.choices import check_kernel
-from synkin.arguments.known import double_precision
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme_from_record
 from synkin.declaring.sums import added
@@ -34,7 +33,6 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.serialization.identity import Record, difference, identity, versions
 from synkin.kernels import KERNELS
 from synkin.recordings import writing
-from synkin.schemes import SCHEMES
 
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
@@ -164,6 +162,8 @@ def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str
         return given
     if "parts" in record:
         return added(*(_kernel(part, None, path, by, is_first=is_first) for part in record["parts"]))
+    from synkin.schemes import SCHEMES  # only here, because its schemes take a while to declare
+
     known, source = (KERNELS | SCHEMES).get(name), "the library"
     if "scheme" in record:
         known, source = None, "its text"
@@ -191,7 +191,7 @@ def _check_curve(fit: Record, problem: Problem, path: _Path) -> None:
     Raises:
         _RefusedError: they are not.
     """
-    with double_precision(), jax.ensure_compile_time_eval(), np.errstate(over="ignore", invalid="ignore"):
+    with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
         value, params = curve(problem, fit["point"]).value, problem.params_at(fit["point"])
         own = problem.split(fit["point"])
     trace = np.where(problem.present, problem.trace, np.nan)

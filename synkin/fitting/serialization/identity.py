@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.arguments.known import double_precision
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme
 from synkin.tracing.fingerprint import fingerprint
@@ -134,7 +134,7 @@ def _equations(kernel: Kernel, params: NamedTuple, y: tuple[Array, ...], T: Arra
 
 def _values(kernel: Kernel, points: _Points) -> list[list[float]]:
     """Derivatives, g, and the state at rest, a row for each point."""
-    with double_precision(), jax.ensure_compile_time_eval(), np.errstate(all="ignore"):
+    with double_precision(), computed_at_once(), np.errstate(all="ignore"):
         found = [[float(value) for value in _equations(kernel, *point)] for point in _rows(kernel, points)]
         if kernel.rest is not None:
             params = kernel.Params(*map(jnp.asarray, np.transpose(points["params"])))

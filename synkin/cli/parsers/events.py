@@ -1,0 +1,42 @@
+"""The options of ``events``."""
+
+from synkin.cli.parsers import options, values
+
+_NOTES = """\
+RECORDING is a table (.csv, .tsv, .txt: times in the first column, one sweep in
+each other column), an .npz, .abf or .nwb file, or a file in a format that neo
+reads. Its samples must be evenly spaced. The kernel and its parameters give the
+shape of the response to one event: fit them to the mean of some separate events.
+
+The trace is deconvolved with that response. Each frequency is weighted by the
+noise at that frequency. Events may overlap. Events that are too close to be told
+apart are reported as one, with the sum of their sizes. The size of an event is
+its peak in the recording's unit. The baseline is what varies more slowly than
+--drift, so that --baseline is seldom needed. With the default threshold, noise
+alone gives about one event in two minutes.
+
+  %(prog)s cell.abf --kernel dual_expon --set tau_rise=0.5 tau_decay=5 \\
+      --out events.csv --plot events.png
+"""
+
+
+def add_parser(subparsers: options.Subparsers) -> None:
+    """Add the parser of ``events``."""
+    text = "find the times and sizes of miniature events in a recording by deconvolution"
+    parser = options.add_command(subparsers, "events", text, _NOTES)
+    add = parser.add_argument
+    options.add_recording_input(parser)
+    options.add_recording(parser)
+    options.add_kernel(parser)
+    text = "smallest height of an event, in standard deviations of the deconvolved noise (default: 4.5)"
+    add("--threshold", type=values.number, default=4.5, metavar="SD", help=text)
+    text = "leave out events that are smaller than this, in the recording's unit (default: 0)"
+    add("--smallest", type=values.number, default=0.0, metavar="SIZE", help=text)
+    text = "direction of events, up or down (default: that of the larger events)"
+    add("--direction", type=values.one_of(("up", "down")), metavar="WAY", help=text)
+    text = "what varies more slowly than this is baseline (default: 4 times the length of a response)"
+    add("--drift", type=values.positive_ms, metavar="MS", help=text)
+    text = "fraction, 0 to 1, by which the shapes of responses may differ (default: 0.1)"
+    add("--mismatch", type=values.number, default=0.1, metavar="FRACTION", help=text)
+    options.add_outputs(parser, out="times and sizes to a .csv", plot="trace, events and their sum")
+    options.add_no_cache(parser)

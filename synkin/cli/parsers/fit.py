@@ -1,0 +1,112 @@
+"""The options of ``fit``."""
+
+import argparse
+import math
+
+from synkin.arguments.option_values import LOSSES
+from synkin.cli.parsers import options, values
+from synkin.recordings import number_text
+
+_NOTES = """\
+RECORDING is a table, an .npz, .abf or .nwb file, or a file in a format that neo
+reads. A table has one row for each sample: its time, and one or more columns of
+what was recorded. --trace says which columns are fitted. By default they are all
+columns of numbers in the unit of the first, without the time and the columns of
+--sigma. A column is given by its name or by its number, from 1. Several are
+separated by commas, or given by a pattern such as 'event*'. Several recordings
+are fitted together: they share the parameters, and each has its own scale,
+offset and onset. With --average their mean is fitted. Cells that are empty, NA
+or NaN are left out. Units are read from the ends of column names (mean_pA,
+time_s). Times without a unit are in ms. Times on the command line are always in
+ms, whatever the unit of the file.
+
+  %(prog)s RECORDING.csv --trace mean_pA --spikes 3.0 \\
+      --free alpha,beta,T_dur --scale --offset --onset --plot fit.png
+  %(prog)s RECORDING.csv --spikes 3.0 --scale --offset --onset \\
+      --kernel expon,dual_expon,ampa --plot compared.png
+A sum of kernels, such as ampa+nmda5, is fitted as one kernel. If several kernels
+are compared, the name of a parameter stands for that parameter of each kernel
+that has it, and KERNEL.NAME, such as ampa.beta, for that of one kernel.
+
+  %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
+      --spikes 100 --free alpha,beta,T_dur --scale --onset
+"""
+
+
+def add_parser(subparsers: options.Subparsers) -> None:
+    """Add the parser of ``fit``."""
+    text = "find the parameters with which a kernel follows a recording most closely"
+    parser = options.add_command(subparsers, "fit", text, _NOTES)
+    add = parser.add_argument
+    options.add_recording_input(parser)
+    add("--time", default="1", metavar="COLUMN", help="column of the times (default: the first)")
+    text = "columns of what was recorded (default: all other columns of numbers in the unit of the first)"
+    add("--trace", metavar="COLUMN,...", help=text)
+    options.add_recording(parser)
+    options.add_kernel(parser, several=True)
+    add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
+    add(
+        "--free", type=_names, metavar="NAME,...", help="parameters to fit (of several kernels: each that a kernel has)"
+    )
+    add(
+        "--tie",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=OTHER",
+        help="give parameter NAME the value of the free parameter OTHER",
+    )
+    for name, what in (
+        ("scale", "the factor from mS to the recording's unit (default: 1)"),
+        ("offset", "the baseline in the recording's unit (default: 0)"),
+        ("onset", "the common shift of the spikes in ms (default: 0)"),
+    ):
+        text = f"fit {what}, or hold it at VALUE"
+        add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
+    add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="bounds of what is fitted")
+    text = (
+        "relative errors of the samples: one number for each column, columns of the table, or a file with such columns"
+    )
+    add("--sigma", metavar="COLUMN", help=text)
+    text = "linear, or soft_l1, on which outliers have little influence (default: linear)"
+    add("--loss", type=values.one_of(LOSSES), default="linear", metavar="NAME", help=text)
+    add(
+        "--starts",
+        type=values.whole,
+        default=12,
+        metavar="N",
+        help="maximum number of starts of the search (default: 12)",
+    )
+    text = "intervals of these from profiles, which may be wider on one side than on the other"
+    add("--profile", type=_names, default=[], metavar="NAME,...", help=text)
+    text = "intervals from N fits of randomly drawn sweeps, or of randomly drawn blocks of residuals"
+    add("--bootstrap", type=values.whole, metavar="N", help=text)
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--from", dest="begin", type=values.number, metavar="MS", help="leave out samples before this time"
+    )
+    begin.add_argument("--from-sample", type=values.whole, metavar="N", help="leave out the first N samples")
+    add("--to", dest="end", type=values.number, metavar="MS", help="leave out samples after this time")
+    options.add_outputs(parser, out="the result to a .json", plot="recording, fit and residuals")
+    options.add_no_cache(parser)
+
+
+def _times(text: str) -> list[float]:
+    try:
+        times = [number_text.decimal(item) for item in text.split(",")]
+    except ValueError:
+        times = []
+    if not times or not all(map(math.isfinite, times)):
+        raise argparse.ArgumentTypeError(f"must be times in ms, such as 3.0,17.5, but is {text!r}")
+    return sorted(times)
+
+
+def _fitted_or_held(text: str) -> bool | float:
+    return True if text == "fit" else values.number(text)
+
+
+def _names(text: str) -> list[str]:
+    names = [item.strip() for item in text.split(",") if item.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"must be names of parameters, but is {text!r}")
+    return names

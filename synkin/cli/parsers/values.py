@@ -1,0 +1,125 @@
+"""The values that a person types: kernels, choices, numbers, times. All are argparse types.
+
+A kernel is imported when it is named, and JAX with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from synkin.cli import UsageError, catalogue, usage_errors
+from synkin.cli.parser import called_as
+from synkin.cli.suggestions import did_you_mean
+from synkin.recordings import number_text
+
+if TYPE_CHECKING:
+    from synkin.declaring.kernel import Kernel
+    from synkin.declaring.scheme import Scheme
+
+
+def kernel(name: str) -> Kernel:
+    """The kernel called ``name``, of the library or one of the published schemes, or a sum: an argparse type.
+
+    Raises:
+        UsageError: there is none, or kernels that do not add up.
+    """
+    if "+" in name:
+        parts = [part.strip() for part in name.split("+")]
+        if not all(parts):
+            raise UsageError(f"A sum needs a kernel on each side of a +, as ampa+nmda5, but is {name!r}.")
+        from synkin.declaring.sums import added
+
+        with usage_errors():
+            return added(*map(kernel, parts))
+    known = catalogue.KERNELS | catalogue.SCHEMES
+    if name not in known:
+        there_are = f"there are {', '.join(catalogue.KERNELS)}, and the schemes that `{called_as()} list` shows"
+        raise UsageError(f"There is no kernel {name!r}{did_you_mean(name, known)}: {there_are}.")
+    found: Kernel = getattr(import_module("synkin.kernels" if name in catalogue.KERNELS else "synkin.schemes"), name)
+    return found
+
+
+def scheme(path: str) -> Scheme:
+    """The kernel that a text file describes: an argparse type.
+
+    Raises:
+        UsageError: see `synkin.cli.scheme_file.read`.
+    """
+    from synkin.cli import scheme_file
+
+    return scheme_file.read(path)
+
+
+def kernels(names: str) -> Kernel | list[Kernel]:
+    """The `kernel` of that name, or a list of those of several: an argparse type.
+
+    Raises:
+        UsageError: there is none of a name, or a name comes twice.
+    """
+    listed = [name.replace(" ", "") for name in names.split(",")]
+    if len(listed) == 1:
+        return kernel(names)
+    if twice := [name for name in listed if listed.count(name) > 1]:
+        raise UsageError(
+            f"Option --kernel must name each kernel once, but names {twice[0]} {listed.count(twice[0])} times."
+        )
+    return [kernel(name) for name in listed]
+
+
+def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    """An argparse type: one of the ``choices``."""
+    known = list(choices)
+
+    def check(text: str) -> str:
+        if text not in known:
+            listed = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise argparse.ArgumentTypeError(f"must be {listed}, but is {text!r}{did_you_mean(text, known)}")
+        return text
+
+    return check
+
+
+def number(text: str) -> float:
+    """``text`` as a finite number: an argparse type."""
+    try:
+        value = number_text.decimal(text)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number, but is {text!r}")
+    return value
+
+
+def whole(text: str) -> int:
+    """``text`` as a whole number: an argparse type."""
+    try:
+        return number_text.whole(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, but is {text!r}") from None
+
+
+def window(text: str) -> tuple[float, float]:
+    """``text`` as two times in ms, such as 95:180: an argparse type."""
+    first, colon, last = text.partition(":")
+    try:
+        ends = number_text.decimal(first), number_text.decimal(last)
+    except ValueError:
+        ends = float("nan"), float("nan")
+    if not (colon and isfinite(ends[0]) and isfinite(ends[1]) and ends[0] <= ends[1]):
+        raise argparse.ArgumentTypeError(f"must be two times in ms, such as 95:180, but is {text!r}")
+    return ends
+
+
+def positive_ms(text: str) -> float:
+    """``text`` as a positive number of ms: an argparse type."""
+    try:
+        value = number_text.decimal(text)
+    except ValueError:
+        value = 0.0
+    if not (isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a positive number of ms, but is {text!r}")
+    return value
