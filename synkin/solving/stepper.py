@@ -9,7 +9,7 @@ the same step with its own derivative rule, `kernel.step` is one such step, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -126,12 +126,12 @@ class Stepper:
                 given = {name: check_value(self.kernel, name, value, None, lengths) for name, value in values.items()}
                 params = params._replace(**given)
             state = self.kernel.init(params, shape, dtype=self.dtype)
-            return first_carry.carry_from_state(self, self.nan_if_invalid(state), at_rest=True)
+            return _first_carry(self, self.nan_if_invalid(state), at_rest=True)
         state = check_state(self.kernel, units.state(state, self.kernel))
         check_params(self.params, state[0].shape, self.kernel)
         if on_grid and not self.off_grid:
             return first_carry.carry_on_grid(self, self.nan_if_invalid(state))
-        return first_carry.carry_from_state(self, self.nan_if_invalid(state), at_rest=False)
+        return _first_carry(self, self.nan_if_invalid(state), at_rest=False)
 
     def step(
         self, carry: Carry, spike: ArrayLike | None = None, *, offset: ArrayLike | None = None, **values: ArrayLike
@@ -289,6 +289,37 @@ class StepperOfSum(Stepper):
 
 # `Stepper.step` after its checks, compiled for calls outside of a compiled loop.
 _take_step = jax.jit(take_step)
+# Compiled, because one program is compiled sooner than each of its operations.
+_first_carry = jax.jit(first_carry.carry_from_state, static_argnames=("at_rest",))
+
+
+@jax.tree_util.register_pytree_node_class
+@dataclass(frozen=True)
+class _Shared:
+    """A pytree in which an array that stands at several places goes through a compiled function once.
+
+    So it comes out as one array, too: `synkin.solving.steps` does not select between coefficients that are the same.
+    """
+
+    tree: Any
+
+    def tree_flatten(self) -> tuple[list[Array], tuple[Any, tuple[int, ...]]]:
+        """The arrays, each once, and where each stands."""
+        leaves, structure = jax.tree.flatten(self.tree)
+        each = {id(leaf): leaf for leaf in leaves}
+        places = list(each)
+        return list(each.values()), (structure, tuple(places.index(id(leaf)) for leaf in leaves))
+
+    @classmethod
+    def tree_unflatten(cls, aux: tuple[Any, tuple[int, ...]], leaves: Sequence[Array]) -> _Shared:
+        structure, places = aux
+        return cls(jax.tree.unflatten(structure, [leaves[i] for i in places]))
+
+
+@partial(jax.jit, static_argnames=("kernel", "method", "single_step", "output"))
+def _coefficients(kernel: Kernel, params: AnyParams, dt: Array, method: str, single_step: bool, output: str) -> _Shared:
+    ready = coefficients.compute(kernel, params, dt, method, single_step=single_step)
+    return _Shared(mean_output.with_means(kernel, params, ready) if output == "mean" else ready)
 
 
 def stepper(
@@ -404,8 +435,7 @@ def make_stepper(
                 part, ranked, as_array(dt, dtype), solved_by, names, own_bounds, has_pulses=has_pulses
             )
         else:
-            ready = coefficients.compute(part, ranked, as_array(dt, dtype), solved_by, single_step=single_step)
-            ready = mean_output.with_means(part, ranked, ready) if output == "mean" else ready
+            ready = _coefficients(part, ranked, as_array(dt, dtype), solved_by, single_step, output).tree
         options = (solved_by, overlap, tuple(own_names), weighted, output, spikes_at, off_grid)
         scalars = off_grid and all(value.ndim == 0 for value in part_params)
         tables = any_duration.event_tables(part, part_params, as_array(dt, dtype)) if scalars else None
