@@ -143,4 +143,4 @@ def _through(g: Array, opened: Array, closed: Array, added: Array) -> Array:
     steps = split(opened), split(closed), split(added)
     at_end, (gained, forgotten) = jax.lax.scan(within, (zeros, zeros), steps)
     _, starts = jax.lax.scan(next_block, g, at_end)
-    return (gained + jnp.exp(-forgotten) * starts[None]).T.reshape(-1)[:total]
+    return (gained + jnp.exp(-forgotten) * starts[None]).T.reshape(blocks * length)[:total]

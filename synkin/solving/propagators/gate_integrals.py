@@ -249,7 +249,7 @@ def _integrals(r: Rates, x: Array, stretches: Stretches, fixed_nodes: int | None
             more = sum_of_nodes(jax.vmap(place)(nodes, weights), one, later)
             return jax.tree.map(jnp.add, sums, more), None
 
-        parts = jax.tree.map(lambda each: each.reshape(-1, *x.shape), parts)
+        parts = jax.tree.map(lambda each: each.reshape(3 * len(stretches), *x.shape), parts)
         which = jnp.arange(3 * len(each), dtype=jnp.int32) // 3
         zeros = loops.match_varying((jnp.zeros_like(x), jnp.zeros_like(x)), (r, stacked))
         (by_x, by_time), _ = jax.lax.scan(add, zeros, (parts, which))

@@ -1,0 +1,61 @@
+"""`synkin.respond` of kernels with a gate, which goes from sample to sample."""
+
+import jax
+import numpy as np
+import pytest
+
+import synkin
+
+SPIKES = np.array([2.0, 2.0, 3.0, 40.0, np.inf, np.inf])
+# In no order, twice, at a spike, at the end of a pulse (2.5), before all, and far apart.
+TIMES = np.array([2.5, 41.7, 2.0, 0.0, 3.0, 90.0, 2.5, 2.1, 3.4, 3.6, 300.0, 41.7, 39.9])
+
+
+def all_at_once(kernel, params, spikes=SPIKES, times=TIMES, **given):
+    return synkin.respond(kernel, params, spikes, times, **given)
+
+
+def one_by_one(kernel, params, **given):
+    """Each sample alone: from the latest spike before it."""
+    return jax.vmap(lambda t: all_at_once(kernel, params, times=t[None], **given)[0])(TIMES)
+
+
+KERNELS = {"bionmda": synkin.bionmda, "wang_nmda": synkin.wang_nmda, "a sum": synkin.ampa + synkin.bionmda}
+
+
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+def test_samples_do_not_depend_on_each_other(x64, kernel):
+    params = kernel.Params()
+    given = {"weights": np.linspace(0.5, 2.0, len(SPIKES))} if kernel is synkin.wang_nmda else {}
+    alone = one_by_one(kernel, params, **given)
+    assert np.ptp(alone) > 0.01
+    np.testing.assert_allclose(all_at_once(kernel, params, **given), alone, rtol=0, atol=1e-13)
+    # The order is found by NumPy or, of traced times, by JAX.
+    traced = jax.jit(lambda spikes, times: all_at_once(kernel, params, spikes, times, **given))(SPIKES, TIMES)
+    np.testing.assert_allclose(traced, alone, rtol=0, atol=1e-13)
+    slopes, expected = (jax.jacfwd(lambda p, f=f: f(kernel, p, **given))(params) for f in (all_at_once, one_by_one))
+    for own, other in zip(slopes, expected, strict=True):
+        np.testing.assert_allclose(own, other, rtol=0, atol=1e-11)
+
+
+def test_a_time_that_is_nan_makes_its_own_sample_nan():
+    kernel, times = synkin.bionmda, np.array([1.0, np.nan, 5.0, 50.0])
+    g = jax.jit(lambda times: all_at_once(kernel, kernel.Params(), times=times))(times)
+    np.testing.assert_array_equal(np.isnan(g), np.isnan(times))
+
+
+@pytest.mark.parametrize("spikes", [[], [1.0]])
+@pytest.mark.parametrize("times", [[], [3.0]])
+def test_no_spikes_and_no_samples(spikes, times):
+    g = all_at_once(synkin.bionmda, synkin.bionmda.Params(), spikes, times)
+    assert g.shape == (len(times),)
+    assert (g > 0).all() == bool(spikes or not times)
+
+
+def test_long_recordings_in_single_precision():
+    """Rounding errors of many samples do not add up."""
+    kernel, times = synkin.bionmda, np.arange(0.0, 200.0, 0.01)
+    g = all_at_once(kernel, kernel.Params(), times=times)
+    few = slice(None, None, 999)
+    alone = np.array([all_at_once(kernel, kernel.Params(), times=[t])[0] for t in times[few]])
+    np.testing.assert_allclose(g[few], alone, rtol=0, atol=1e-6 * alone.max())
