@@ -1,7 +1,10 @@
 """What people call to run a kernel.
 
-grid       `simulate`: over spikes on a time grid
-events     `respond`: over spike times, at any times
-protocol   `concentration_jumps`: through concentrations that are constant between edges
-currents   from g to currents
+grid             `simulate`: over spikes on a time grid
+varying          its runs in which parameters vary
+events           `respond`: over spike times, at any times
+gated_events     its samples of a kernel with a gate
+varying_events   its runs in which parameters vary
+protocol         `concentration_jumps`: through concentrations that are constant between edges
+currents         from g to currents
 """
