@@ -10,3 +10,22 @@
 
 The packages that read ABF, NWB and other formats are optional; each is imported when a file needs it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synkin.recordings.recording import Recording, read_recording
+
+__all__ = ["Recording", "read_recording"]
+
+
+def __getattr__(name: str) -> object:
+    # They are imported when they are used, as the command line needs other files here without them.
+    if name in __all__:
+        return getattr(import_module("synkin.recordings.recording"), name)
+    raise AttributeError(f"module 'synkin.recordings' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

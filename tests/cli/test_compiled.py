@@ -63,6 +63,7 @@ def test_few_functions_are_compiled(command, most):
     assert 1 <= logged(*command, "--no-cache")[0] <= most
 
 
+@pytest.mark.wide
 def test_what_keeps_nothing(caches, tmp_path):
     """--no-cache, what the user has set for JAX, and a library in a program."""
     theirs = tmp_path / "theirs"

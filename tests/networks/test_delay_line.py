@@ -51,6 +51,7 @@ def test_spikes_arrive_at_their_time(x64, name):
         close(g[apart, n], synkin.respond(kernel, params, TIMES + delay, ends)[apart], rtol=0, atol=1e-13)
 
 
+@pytest.mark.wide
 def test_derivatives_of_spike_times(x64):
     """Of g after the delays with respect to the offsets, in and between steps."""
     kernel = synkin.ampa

@@ -23,8 +23,11 @@ def one_by_one(kernel, params, **given):
 KERNELS = {"bionmda": synkin.bionmda, "wang_nmda": synkin.wang_nmda, "a sum": synkin.ampa + synkin.bionmda}
 
 
-@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-def test_samples_do_not_depend_on_each_other(x64, kernel):
+@pytest.mark.parametrize(
+    "name", ["bionmda", *(pytest.param(name, marks=pytest.mark.wide) for name in KERNELS if name != "bionmda")]
+)
+def test_samples_do_not_depend_on_each_other(x64, name):
+    kernel = KERNELS[name]
     params = kernel.Params()
     given = {"weights": np.linspace(0.5, 2.0, len(SPIKES))} if kernel is synkin.wang_nmda else {}
     alone = one_by_one(kernel, params, **given)

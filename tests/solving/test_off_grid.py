@@ -12,8 +12,8 @@ from synkin import ampa, bionmda, dual_expon, expon, schemes, wang_nmda
 close = np.testing.assert_allclose
 DT, T, N = 0.1, 60, 4
 SUM = ampa + bionmda
-SOME = [ampa, dual_expon, schemes.nmda5, wang_nmda, SUM]
-OTHERS = [bionmda, synkin.alpha, expon, schemes.gabab, schemes.kampa2004, schemes.vargas2004, schemes.jonas1993]
+SOME = [ampa, dual_expon, schemes.nmda5, wang_nmda]
+OTHERS = [SUM, bionmda, synkin.alpha, expon, schemes.gabab, schemes.kampa2004, schemes.vargas2004, schemes.jonas1993]
 
 
 def run(stepper, spikes, offsets, state=None):
@@ -105,7 +105,9 @@ def test_single_precision_does_not_drift():
     assert not stepper.state(final).pulse_left.any()
 
 
-@pytest.mark.parametrize("kernel", [ampa, dual_expon, schemes.nmda5], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    "kernel", [ampa, dual_expon, pytest.param(schemes.nmda5, marks=pytest.mark.wide)], ids=lambda kernel: kernel.name
+)
 def test_derivatives(x64, kernel):
     """In the time of a spike, at the ends of a step too, in parameters and in weights, also of spikes that are 0."""
     spikes, offsets = some_spikes(1)
@@ -175,6 +177,7 @@ def test_derivatives_where_a_pulse_ends_between_two_steps(x64):
         close(by, (near - far) / h, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.wide
 def test_a_batch_of_runs_and_an_offset_outside_of_the_step(x64):
     rng = np.random.default_rng(4)
     spikes, offsets = jnp.asarray(rng.random((T, 3, 40)) < 0.05), jnp.asarray(rng.random((T, 3, 40)) * DT)
