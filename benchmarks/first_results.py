@@ -18,6 +18,11 @@ from collections.abc import Callable
 from benchmarks import processes
 
 N, T, DT = 100, 1000, 0.1
+_FREE = {
+    "ampa": ("alpha", "beta", "T_dur"),
+    "dual_expon": ("tau_decay", "tau_rise"),
+    "bionmda": ("alpha1", "beta1", "alpha2", "beta2"),
+}
 
 
 def _spikes():
@@ -110,10 +115,7 @@ def _fit(name: str) -> None:
     trace = 12.0 * (np.exp(-(times - 5) / 6.0) - np.exp(-(times - 5) / 0.8)) * (times > 5) + rng.normal(
         0, 0.3, times.size
     )
-    first = kernel.Params._fields[0]
-    free = {"ampa": ("alpha", "beta", "T_dur"), "bionmda": ("alpha1", "beta1", "alpha2", "beta2")}.get(name)
-    free = free or tuple(field for field in kernel.Params._fields if field.startswith("tau")) or (first,)
-    synkin.fit(kernel, kernel.Params(), [5.0], times, trace, free=free, scale=True, progress=False)
+    synkin.fit(kernel, kernel.Params(), [5.0], times, trace, free=_FREE[name], scale=True, progress=False)
 
 
 RESULTS: dict[str, Callable[[], None]] = {

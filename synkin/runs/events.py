@@ -1,7 +1,8 @@
 """Run a kernel over spike times: exact between events, off any grid, at whatever times are asked for.
 
 A scan over the spikes computes the state right after each spike. Each sample then propagates the state of the latest
-spike before it over the time since then. The cost grows with spikes + samples, not with duration / dt.
+spike before it over the time since then; a gate goes from sample to sample (`synkin.runs.gated_events`). The cost grows
+with spikes + samples, not with duration / dt.
 """
 
 from __future__ import annotations

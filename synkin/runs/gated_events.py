@@ -47,7 +47,7 @@ def moments(before: Any, latest: Any, since: Any) -> Moments:
     xp = np if isinstance(since, np.ndarray) else jnp
     follows = xp.concatenate([latest, xp.arange(len(before), dtype=latest.dtype)])
     elapsed = xp.concatenate([since, before])
-    order = xp.lexsort((xp.arange(len(elapsed)), elapsed, follows))
+    order = xp.lexsort((elapsed, follows))  # it keeps the order of what is at one time
     follows, elapsed = follows[order], elapsed[order]
     goes_on = xp.concatenate([follows[:1] < 0, follows[1:] == follows[:-1]])
     earlier = xp.where(goes_on, xp.roll(elapsed, 1), xp.zeros_like(elapsed))

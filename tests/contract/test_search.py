@@ -312,9 +312,8 @@ def test_runs(case):
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("case", [c for c in CASES if c[:3] != (*DEAR, "ignore")], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_all_ways_and_derivatives(case):
-    """All but one that takes minutes to compile: what "ignore" does is seen in a run, and in ampa's derivatives."""
     check(case, measure)
 
 

@@ -1,14 +1,35 @@
 """`synkin.respond` of kernels with a gate, which goes from sample to sample."""
 
+from typing import Annotated, NamedTuple
+
 import jax
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import synkin
 
 SPIKES = np.array([2.0, 2.0, 3.0, 40.0, np.inf, np.inf])
 # In no order, twice, at a spike, at the end of a pulse (2.5), before all, and far apart.
 TIMES = np.array([2.5, 41.7, 2.0, 0.0, 3.0, 90.0, 2.5, 2.1, 3.4, 3.6, 300.0, 41.7, 39.9])
+
+
+class GateParams(NamedTuple):
+    tau: Annotated[float, "time constant of x", "ms"] = 5.0
+    a: Annotated[float, "opening", "1/ms"] = 0.2
+    b: Annotated[float, "closing", "1/ms"] = 0.1
+
+
+class GateState(NamedTuple):
+    x: jax.Array
+    g: jax.Array
+
+
+EXACT = {"rtol": 1e-12, "atol": 1e-14}
+
+
+def _gate(p, y):
+    return {"x": -y.x / p.tau, "g": p.a * y.x * (1 - y.g) - p.b * y.g}
 
 
 def all_at_once(kernel, params, spikes=SPIKES, times=TIMES, **given):
@@ -39,6 +60,21 @@ def test_samples_do_not_depend_on_each_other(x64, name):
     slopes, expected = (jax.jacfwd(lambda p, f=f: f(kernel, p, **given))(params) for f in (all_at_once, one_by_one))
     for own, other in zip(slopes, expected, strict=True):
         np.testing.assert_allclose(own, other, rtol=0, atol=1e-11)
+
+
+def test_spikes_may_add_to_the_gate_itself(x64):
+    """Between them it is solved by DOP853."""
+    kernel = synkin.receptor(_gate, GateParams, GateState, input="g")
+    p, state, weights = kernel.Params(), kernel.State(x=np.float64(0.8), g=np.float64(0.1)), [0.1, 0.2]
+    spikes, times = np.array([2.05, 7.0]), np.array([9.5, 1.0, 2.05, 6.9, 7.0, 3.3])
+
+    y, now, expected, added = np.array([0.8, 0.1]), 0.0, {}, dict(zip(spikes, weights, strict=True))
+    for t in sorted({*spikes, *times}):
+        y = solve_ivp(lambda t, y: list(_gate(p, GateState(*y)).values()), (now, t), y, "DOP853", **EXACT).y[:, -1]
+        y[1] += added.get(t, 0.0)
+        now, expected[t] = t, y[1]
+    g = all_at_once(kernel, p, spikes, times, weights=weights, state=state)
+    np.testing.assert_allclose(g, [expected[t] for t in times], rtol=0, atol=1e-10)
 
 
 def test_a_time_that_is_nan_makes_its_own_sample_nan():
