@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from synkin.declaring.kernel import Kernel
     from synkin.declaring.scheme import Scheme, scheme
     from synkin.events import Events, deconvolve
-    from synkin.fitting import Comparison, Fit, fit
+    from synkin.fitting import Comparison, Fit, fit, fit_curve
     from synkin.fitting.comparison import compare
     from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
     from synkin.networks.connections import connect
@@ -69,6 +69,7 @@ __all__ = [
     "environ",
     "expon",
     "fit",
+    "fit_curve",
     "gabaa",
     "linear",
     "measure",
@@ -93,7 +94,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.declaring.kernel": ("Kernel",),
     "synkin.declaring.scheme": ("Scheme", "scheme"),
     "synkin.events": ("Events", "deconvolve"),
-    "synkin.fitting": ("Comparison", "Fit", "compare", "fit"),
+    "synkin.fitting": ("Comparison", "Fit", "compare", "fit", "fit_curve"),
     "synkin.kernels": ("KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"),
     "synkin.networks.connections": ("connect",),
     "synkin.networks.delays": ("delayed",),
