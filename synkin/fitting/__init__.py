@@ -1,6 +1,7 @@
 """Fits: the parameters with which a kernel follows a recording most closely.
 
     formatting      numbers and lists as text
+    priors          what was known before
     curves          what can be fitted: a kernel under its spikes, or a function
     problem         the recordings, what is free, and the coordinates of the search
     samples         recordings, spike times and protocols, checked
@@ -63,6 +64,7 @@ def fit(
     reversible: bool = False,
     delay: float = 0.0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    prior: Mapping[str, tuple[str, float, float]] | None = None,
     loss: str = "linear",
     starts: int = 12,
     overlap: str = "restart",
@@ -123,6 +125,9 @@ def fit(
             onset with bounds, such as ``onset=True, bounds={"onset": (0.0, 5.0)}``: the two are one shift.
         bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
             default a parameter stays within a factor of 10,000 of its start.
+        prior: what was known of free quantities before, by name: ``{"tau_decay": ("lognormal", 5.0, 0.3)}`` with the
+            median and the standard deviation of the logarithm, or ``("normal", mean, deviation)``. The result is the
+            most probable one; errors, profiles and ``log_density`` include what was known.
         loss: "linear", or "soft_l1", on which large outliers have little influence.
         starts: the maximum number of starts. The first two thirds are ``params``, parameters at which the kernel is
             about as fast as the recording (the fastest part of a sum like the fast one of two exponentials), and others
@@ -170,7 +175,7 @@ def fit(
             spike_times,
             sample_times,
             traces,
-            Asked(free, held, own, bounds, sigma, tie, unit, check_flag("reversible", reversible)),
+            Asked(free, held, own, bounds, sigma, tie, unit, check_flag("reversible", reversible), prior),
             weights=weights,
             release=release,
             overlap=overlap,
@@ -194,6 +199,7 @@ def fit_curve(
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    prior: Mapping[str, tuple[str, float, float]] | None = None,
     units: Mapping[str, str] | None = None,
     loss: str = "linear",
     starts: int = 12,
@@ -232,8 +238,8 @@ def fit_curve(
         scale: a factor from the function to the trace. True: fitted, False: 1, a number: held there, "shared": one for
             all recordings. Where the curve has a size of its own, True finds it without a search.
         offset: what is added. True: fitted, False: 0, a number: held there, "shared" as for scale.
-        sigma, tie, bounds, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a positive number
-            stays within a factor of 10,000 of its start, and any other is not bounded.
+        sigma, tie, bounds, prior, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a positive
+            number stays within a factor of 10,000 of its start, and any other is not bounded.
         units: of the parameters by name, for tables and pictures.
 
     Returns:
@@ -250,7 +256,7 @@ def fit_curve(
 
     def problem() -> Problem:
         held = {"scale": scale, "offset": offset, "onset": False}
-        asked = Asked(free, held, own, bounds, sigma, tie, unit)
+        asked = Asked(free, held, own, bounds, sigma, tie, unit, prior=prior)
         return function_problem(curve, start, sample_times, traces, asked, given_units=units or {})
 
     return estimate(problem, Options(loss, starts, max_nfev, progress))

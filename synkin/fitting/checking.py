@@ -19,6 +19,7 @@ from synkin.declaring.kernel import Kernel
 from synkin.fitting import samples
 from synkin.fitting.curves import AnyCurve, KernelCurve
 from synkin.fitting.functions import function_curve
+from synkin.fitting.priors import as_priors
 from synkin.fitting.problem import OWN, REACH, Problem, default_onset
 from synkin.fitting.ties import as_ties, reversible_ties
 from synkin.networks.plasticity import tsodyks_markram
@@ -39,6 +40,7 @@ class Asked(NamedTuple):
     tie: Mapping[str, str] | None = None
     unit: str = ""
     reversible: bool = False
+    prior: Mapping[str, Sequence[Any]] | None = None
 
 
 class _Stimulus(NamedTuple):
@@ -199,6 +201,7 @@ def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorde
         lower=np.repeat(lower, repeats),
         upper=np.repeat(upper, repeats),
         varying=stimulus.varying,
+        priors=as_priors(asked.prior, (*free, *own), dict(zip(fitted, logarithmic, strict=True))),
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from synkin.fitting.quality.goodness_of_fit import assess
 from synkin.fitting.result import Fit, as_fit
 from synkin.fitting.search.optimizer import check_options, search
 from synkin.fitting.uncertainty.standard_errors import estimate_uncertainty
+
+# How often the noise is estimated anew for what priors weigh, and the change of it below which that is enough.
+_ROUNDS, _SAME = 4, 0.01
 
 
 class Options(NamedTuple):
@@ -45,6 +49,14 @@ def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
             check_function(problem)
         found = search(problem, loss, int(starts), int(max_nfev), progress=progress)
         known = estimate_uncertainty(problem, found)
+        # What a prior weighs depends on the noise, and the noise on the curve: both are found in turn.
+        for _ in range(_ROUNDS if problem.priors else 0):
+            weight = known.noise * np.sqrt(known.inefficiency)
+            if abs(weight - problem.prior_weight) < _SAME * weight:
+                break
+            problem = replace(problem, prior_weight=float(weight))
+            found = search(problem, loss, int(starts), int(max_nfev), progress=progress)
+            known = estimate_uncertainty(problem, found)
         assessed = assess(problem, found.curve.value, found.width, len(found.point), known.inefficiency)
         advice = advise_freeing(problem, found, loss) if assessed.quality.is_poor else ""
     return as_fit(problem, found, known, assessed.sentence, advice, time.perf_counter() - began)

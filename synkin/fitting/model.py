@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from synkin.fitting.curves import KernelCurve, Stimulus
-from synkin.fitting.problem import Form, Problem
+from synkin.fitting.problem import OWN, Form, Problem
 
 _Result = TypeVar("_Result")
 _Values = dict[str, float]
@@ -93,6 +93,25 @@ def conductance_of_parts(problem: Problem, parameters: np.ndarray, onset: np.nda
     points = np.column_stack([parameters, onset])
     found = _conductance_of_parts(problem.form, _alone(problem), points, _rows(problem, len(points)))
     return np.asarray(found)[..., : problem.trace.shape[1]]
+
+
+def values_of_recordings(problem: Problem, point: Array) -> tuple[Array, dict[str, Array]]:
+    """The curve before scale and offset, (R, M), and scale, offset and onset of each recording, (R,), at a point (N,).
+
+    It is a function of the point that JAX can differentiate and compile, in the precision of the point.
+    """
+    recordings, samples = problem.trace.shape
+    own = {
+        name: point[problem.columns_of(name)] if name in problem.own else jnp.full(recordings, value, point.dtype)
+        for name, value in (OWN | problem.held).items()
+    }
+    columns = jnp.column_stack([problem.parameters_of(point), own["onset"]])
+    rows = jax.tree.map(lambda a: jnp.asarray(a, point.dtype), _rows(problem, recordings))
+
+    def row(one: Array, given: Stimulus) -> Array:
+        return _value(problem.form, _alone(problem), one, given)
+
+    return _each(problem.form, row, columns, rows)[:, :samples], own
 
 
 def qr_factors(problem: Problem, columns: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from synkin.declaring.expression import Product
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.curves import AnyCurve, KernelCurve
+from synkin.fitting.priors import Prior
 
 # Quantities of which each recording may have its own value, and their values if they are neither fitted nor given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
@@ -63,6 +64,10 @@ class Problem:
     upper: np.ndarray  # (N,)
     # The edges and values of each parameter that varies, as given: (K + 1,) or (R, K + 1) ms, and (K,) or (R, K).
     varying: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    priors: tuple[Prior, ...] = ()
+    # What a deviation of one width from a prior adds to the residuals, in the trace's unit: the noise of one
+    # independent sample. 0 as long as the noise is not known.
+    prior_weight: float = 0.0
 
     @property
     def name(self) -> str:
@@ -151,7 +156,7 @@ class Problem:
             for name in OWN
         }
 
-    def parameters_of(self, point: np.ndarray) -> np.ndarray:
+    def parameters_of(self, point: Any) -> Any:
         """The coordinates of the parameters in each recording, (R, P), at a point or, (..., R, P), at several."""
         return point[..., self.columns[:, : len(self.fitted)]]
 
@@ -166,6 +171,22 @@ class Problem:
             value = tie.rate.of(values)
             values[tie.name] = value if np.ndim(value) else float(value)
         return values
+
+    def prior_rows(self, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the priors add to the residuals and to the Jacobian of a point: (q,) and (q, N)."""
+        are_logarithms, names = self.are_logarithms, np.array(self.names)
+        residuals, rows = [], []
+        for prior in self.priors:
+            for i in np.flatnonzero(names == prior.name):
+                deviation, slope = prior.deviation(point[i], bool(are_logarithms[i]))
+                residuals.append(self.prior_weight * deviation)
+                rows.append(self.prior_weight * slope * np.eye(len(point))[i])
+            if prior.name not in names:  # it is held, as in a profile
+                value = np.asarray(self.held.get(prior.name, self.params.get(prior.name)))
+                deviation, _ = prior.deviation(np.log(value) if prior.kind == "lognormal" else value, False)
+                residuals.append(self.prior_weight * deviation)
+                rows.append(np.zeros(len(point)))
+        return np.array(residuals, float), np.array(rows, float).reshape(-1, len(point))
 
     def times_of(self, r: int) -> np.ndarray:
         """The times of recording ``r``, (M,) ms."""

@@ -19,6 +19,7 @@ from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.curves import FunctionCurve, KernelCurve
+from synkin.fitting.density import LogDensity
 from synkin.fitting.formatting import aligned, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
@@ -105,6 +106,20 @@ class Fit:
         if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.free_weights:
             return None
         return np.array([values[name] for name in self.problem.curve.added])
+
+    @property
+    def log_density(self) -> LogDensity:
+        """The logarithm of the posterior density: a pure function of an unconstrained vector (N,), for samplers.
+
+        ``log_density(vector)`` is what blackjax, numpyro and optax take; ``log_density.start`` is the vector of this
+        fit, ``log_density.values(vector)`` says what a vector means.
+
+        Raises:
+            ValueError: a fit under "soft_l1", which is no density.
+        """
+        if np.isfinite(self.width):
+            raise ValueError("A density needs a fit by least squares, loss='linear', but this one is soft_l1.")
+        return LogDensity(self.problem, self.point, self.alike)
 
     @property
     def varying(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

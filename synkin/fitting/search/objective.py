@@ -148,15 +148,21 @@ class Objective:
         places = np.cumsum(self.searched) - 1
         of_parameters = problem.columns[:, :parameters]
         where = places[np.column_stack([of_parameters, *(problem.columns_of(name) for name in others)])]
-        return residuals.ravel(), stacked(jacobian, where, len(z)), point
+        found, slopes = residuals.ravel(), stacked(jacobian, where, len(z))
+        if problem.priors:
+            known, rows = problem.prior_rows(point)
+            found = np.concatenate([found, known / self.unit])
+            slopes = np.concatenate([slopes, rows[:, self.searched] / self.unit])
+        return found, slopes, point
 
 
 def linear_quantities(problem: Problem) -> tuple[list[str], list[str]]:
     """Which of scale and offset are free, and which of these can be solved for in each recording by itself.
 
-    A quantity that is shared or has bounds cannot.
+    A quantity that is shared or has bounds or a prior cannot.
     """
     bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    bounded |= np.isin(problem.names, [prior.name for prior in problem.priors])
     free = [name for name in _LINEAR if name in problem.own]
     return free, [name for name in free if name not in problem.shared and not bounded[problem.columns_of(name)].any()]
 

@@ -32,6 +32,7 @@ from synkin.declaring.scheme import Scheme, scheme_from_record
 from synkin.declaring.sums import added
 from synkin.fitting.curves import AnyCurve, FunctionCurve, KernelCurve
 from synkin.fitting.model import curve
+from synkin.fitting.priors import Prior
 from synkin.fitting.problem import Problem, Tie
 from synkin.fitting.serialization.functions import function_of_record, function_record
 from synkin.fitting.serialization.identity import Record, difference, identity, versions
@@ -82,6 +83,7 @@ def save(fit: _Saved, path: _Path) -> None:
     else:
         record = _to_json(function_record(curve))
     problem["ties"] = tuple((tie.name, str(tie.rate)) for tie in fit.problem.ties)
+    problem["priors"] = tuple(tuple(prior) for prior in fit.problem.priors)
     values["problem"] = problem | options
     content = {"format": _FORMAT, "by": versions(), "kernel": record, "fit": _to_json(values)}
     text = json.dumps(content | {"checksum": _checksum(content)}, allow_nan=False)
@@ -118,6 +120,7 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Any) -> _Fit:
         record = _from_json(record)
         problem = values.pop("problem")
         problem["ties"] = tuple(Tie(name, product("File", text)) for name, text in problem["ties"])
+        problem["priors"] = tuple(Prior(*prior) for prior in problem.get("priors", ()))
         options = {name: problem.pop(name) for name in _OPTIONS if name in problem}
         curve: AnyCurve
         if is_function:

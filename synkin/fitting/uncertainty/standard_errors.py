@@ -54,6 +54,8 @@ def estimate_uncertainty(problem: Problem, found: SearchResult) -> Uncertainty:
     coordinate_units, natural_units = _relative_units(problem, found)
     weighted = found.curve.derivative * problem.importance[:, :, None]
     jacobian = stacked(qr_factors(problem, weighted), problem.columns, free)
+    if problem.priors:
+        jacobian = np.concatenate([jacobian, problem.prior_rows(found.point)[1]])
     _, sizes, directions = np.linalg.svd(jacobian * coordinate_units, full_matrices=False)
     without_effect = sizes <= _NO_EFFECT * sizes[0]
     # Singular values have a lower limit here, because an infinite error would spoil the products below.

@@ -1,0 +1,137 @@
+"""The logarithm of the posterior density of what was fitted: a pure function for samplers and optimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from synkin.fitting.model import values_of_recordings
+from synkin.fitting.problem import REACH, Problem
+
+# The place within bounds, as a fraction of their distance, beyond which a start of a sampler is moved inside.
+_INSIDE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class LogDensity:
+    """The logarithm of the posterior density of what a fit found, as a function of a vector of any real numbers.
+
+    ``log_density(vector)`` is a scalar that JAX can differentiate, compile and map over many vectors. A vector has one
+    element for each of ``labels``: the logarithm of a positive parameter, any other quantity as it is; of what has
+    bounds, a logit or a logarithm that keeps it within them. `values` tells what a vector means, `vector` is the way
+    back, and ``start`` the vector of the fit.
+
+    The noise is normal, and its unknown level is integrated out with Jeffreys' prior: the likelihood is
+    S ** (-n / 2), where S is the sum of squares and n the number of independent samples, as in standard errors and
+    profiles. What has no prior has a flat one: in its logarithm if it is positive, within its bounds if it has any.
+
+    Source: of the likelihood without the level, Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 3.2.
+    """
+
+    problem: Problem
+    point: np.ndarray  # (N,) the result of the fit
+    inefficiency: float  # how many neighbouring samples count as one
+
+    def __call__(self, vector: ArrayLike) -> Array:
+        """The logarithm of the density at a vector (N,), up to a constant."""
+        vector = jnp.asarray(vector)
+        point, stretched = self._point(vector)
+        problem = self.problem
+        # An own NumPy array is double precision: the arithmetic is that of the vector.
+        g, own = values_of_recordings(problem, point)
+        residuals = jnp.asarray(problem.trace, vector.dtype) - own["scale"][:, None] * g - own["offset"][:, None]
+        residuals = jnp.where(problem.present, residuals * jnp.asarray(problem.importance, vector.dtype), 0.0)
+        size = float(np.sqrt(np.mean(np.square(problem.trace[problem.present])))) or 1.0
+        squares = jnp.sum((residuals / size) ** 2)
+        samples = float(problem.present.sum()) / self.inefficiency
+        density = -0.5 * samples * jnp.log(squares) + stretched
+        are_logarithms, names = problem.are_logarithms, np.array(problem.names)
+        for prior in problem.priors:
+            for i in np.flatnonzero(names == prior.name):
+                deviation, _ = prior.deviation(point[i], bool(are_logarithms[i]), jnp)
+                # A normal prior is one of the quantity: over the logarithm its density has the quantity as a factor.
+                stretch = point[i] if are_logarithms[i] and prior.kind == "normal" else 0.0
+                density += stretch - 0.5 * deviation**2
+        return jnp.where(jnp.isnan(density), -jnp.inf, density)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each element of a vector, (N,)."""
+        return self.problem.labels
+
+    @cached_property
+    def start(self) -> Array:
+        """The vector of the fit, (N,)."""
+        return self._vector(self.point)
+
+    def values(self, vector: ArrayLike) -> dict[str, Array]:
+        """What each element of a vector (..., N) means, by name, each (...,) in its unit."""
+        point, _ = self._point(jnp.asarray(vector))
+        point = jnp.where(self.problem.are_logarithms, jnp.exp(point), point)
+        return {label: point[..., i] for i, label in enumerate(self.labels)}
+
+    def vector(self, values: Mapping[str, ArrayLike]) -> Array:
+        """The vector (N,) of values by name, the way back from `values`.
+
+        Raises:
+            ValueError: names are missing.
+        """
+        if missing := [label for label in self.labels if label not in values]:
+            raise ValueError(f"Argument `values` must have {', '.join(self.labels)}, but lacks {', '.join(missing)}.")
+        point = np.array([float(np.asarray(values[label])) for label in self.labels])
+        is_logarithm = self.problem.are_logarithms
+        with np.errstate(divide="ignore"):
+            point[is_logarithm] = np.log(point[is_logarithm])
+        return self._vector(point)
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds that were given, (N,) each, infinite where there is none but the default one."""
+        problem = self.problem
+        lower, upper = problem.lower.copy(), problem.upper.copy()
+        start = {
+            name: np.log(np.atleast_1d(value))
+            for name, value in problem.params.items()
+            if np.all(np.asarray(value) > 0)
+        }
+        for i, name in enumerate(problem.names):
+            if problem.are_logarithms[i]:
+                near = np.abs(np.array([lower[i], upper[i]])[:, None] - start[name]) < np.log(REACH) * (1 - 1e-9)
+                lower[i] = lower[i] if near[0].any() else -np.inf
+                upper[i] = upper[i] if near[1].any() else np.inf
+        return lower, upper
+
+    def _point(self, vector: Array) -> tuple[Array, Array]:
+        """Coordinates of the search, and the logarithm of the volume that one of the vector's has there."""
+        lower, upper = (jnp.asarray(bound, vector.dtype) for bound in self._bounds)
+        has_lower, has_upper = (np.isfinite(bound) for bound in self._bounds)
+        both, none = has_lower & has_upper, ~(has_lower | has_upper)
+        low, high = (jnp.where(ends, bound, 0.0) for ends, bound in ((has_lower, lower), (has_upper, upper)))
+        width = jnp.where(both, high - low, 1.0)
+        grown = jnp.exp(vector)
+        point = jnp.where(
+            none,
+            vector,
+            jnp.where(both, low + width * jax.nn.sigmoid(vector), jnp.where(has_lower, low + grown, high - grown)),
+        )
+        log_slope = jnp.where(both, jnp.log(width) + jax.nn.log_sigmoid(vector) + jax.nn.log_sigmoid(-vector), vector)
+        return point, jnp.sum(jnp.where(none, 0.0, log_slope), axis=-1)
+
+    def _vector(self, point: np.ndarray) -> Array:
+        """The way back from coordinates of the search."""
+        lower, upper = self._bounds
+        has_lower, has_upper = np.isfinite(lower), np.isfinite(upper)
+        both = has_lower & has_upper
+        width = np.where(both, upper - lower, 1.0)
+        share = np.clip(np.where(both, (point - np.where(both, lower, 0.0)) / width, 0.5), _INSIDE, 1 - _INSIDE)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            one_sided = np.log(np.maximum(np.where(has_lower, point - lower, upper - point), _INSIDE))
+            found = np.where(both, np.log(share / (1 - share)), np.where(has_lower | has_upper, one_sided, point))
+        return jnp.asarray(found)
