@@ -17,16 +17,18 @@ from synkin.fitting.problem import REACH, Problem
 
 # The place within bounds, as a fraction of their distance, beyond which a start of a sampler is moved inside.
 _INSIDE = 1e-3
+# Of a standard error, the step of a finite difference; and of the largest variance along an axis, the smallest.
+_NEAR, _LEAST = 1e-3, 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class LogDensity:
     """The logarithm of the posterior density of what a fit found, as a function of a vector of any real numbers.
 
-    ``log_density(vector)`` is a scalar that JAX can differentiate, compile and map over many vectors. A vector has one
-    element for each of ``labels``: the logarithm of a positive parameter, any other quantity as it is; of what has
-    bounds, a logit or a logarithm that keeps it within them. `values` tells what a vector means, `vector` is the way
-    back, and ``start`` the vector of the fit.
+    ``log_density(vector)`` is a scalar that JAX can differentiate, compile and map over many vectors. A vector has N
+    elements, as many as were fitted. The fit is at 0, and its errors make the density there nearly a standard normal
+    one, so that a sampler needs no other scales. In between are the logarithms of positive parameters, and logits or
+    logarithms that keep what has bounds within them. `values` tells what a vector means, `vector` is the way back.
 
     The noise is normal, and its unknown level is integrated out with Jeffreys' prior: the likelihood is
     S ** (-n / 2), where S is the sum of squares and n the number of independent samples, as in standard errors and
@@ -38,6 +40,7 @@ class LogDensity:
     problem: Problem
     point: np.ndarray  # (N,) the result of the fit
     inefficiency: float  # how many neighbouring samples count as one
+    covariance: np.ndarray  # (N, N) of the errors, in the coordinates of `problem`
 
     def __call__(self, vector: ArrayLike) -> Array:
         """The logarithm of the density at a vector (N,), up to a constant."""
@@ -66,10 +69,10 @@ class LogDensity:
         """The name of each element of a vector, (N,)."""
         return self.problem.labels
 
-    @cached_property
-    def start(self) -> Array:
-        """The vector of the fit, (N,)."""
-        return self._vector(self.point)
+    @property
+    def start(self) -> np.ndarray:
+        """The vector of the fit, (N,) zeros."""
+        return np.zeros(len(self.point))
 
     def values(self, vector: ArrayLike) -> dict[str, Array]:
         """What each element of a vector (..., N) means, by name, each (...,) in its unit."""
@@ -77,7 +80,7 @@ class LogDensity:
         point = jnp.where(self.problem.are_logarithms, jnp.exp(point), point)
         return {label: point[..., i] for i, label in enumerate(self.labels)}
 
-    def vector(self, values: Mapping[str, ArrayLike]) -> Array:
+    def vector(self, values: Mapping[str, ArrayLike]) -> np.ndarray:
         """The vector (N,) of values by name, the way back from `values`.
 
         Raises:
@@ -89,7 +92,25 @@ class LogDensity:
         is_logarithm = self.problem.are_logarithms
         with np.errstate(divide="ignore"):
             point[is_logarithm] = np.log(point[is_logarithm])
-        return self._vector(point)
+        return np.linalg.solve(self._axes, self._unbounded(point) - self._centre)
+
+    @cached_property
+    def _centre(self) -> np.ndarray:
+        """The fit without bounds, (N,)."""
+        return self._unbounded(self.point)
+
+    @cached_property
+    def _axes(self) -> np.ndarray:
+        """From a vector to what it adds to the centre: a root of the covariance there, (N, N)."""
+        moved = np.sqrt(np.diag(self.covariance))
+        ends = [
+            self._unbounded(self.point + sign * _NEAR * np.diag(moved)[i])[i]
+            for i in range(len(moved))
+            for sign in (-1, 1)
+        ]
+        slopes = np.diff(np.reshape(ends, (-1, 2)), axis=1)[:, 0] / (2 * _NEAR * moved)
+        sizes, directions = np.linalg.eigh(self.covariance * np.outer(slopes, slopes))
+        return directions * np.sqrt(np.maximum(sizes, _LEAST * sizes.max()))
 
     @cached_property
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +131,7 @@ class LogDensity:
 
     def _point(self, vector: Array) -> tuple[Array, Array]:
         """Coordinates of the search, and the logarithm of the volume that one of the vector's has there."""
+        vector = jnp.asarray(self._centre, vector.dtype) + vector @ jnp.asarray(self._axes.T, vector.dtype)
         lower, upper = (jnp.asarray(bound, vector.dtype) for bound in self._bounds)
         has_lower, has_upper = (np.isfinite(bound) for bound in self._bounds)
         both, none = has_lower & has_upper, ~(has_lower | has_upper)
@@ -124,8 +146,8 @@ class LogDensity:
         log_slope = jnp.where(both, jnp.log(width) + jax.nn.log_sigmoid(vector) + jax.nn.log_sigmoid(-vector), vector)
         return point, jnp.sum(jnp.where(none, 0.0, log_slope), axis=-1)
 
-    def _vector(self, point: np.ndarray) -> Array:
-        """The way back from coordinates of the search."""
+    def _unbounded(self, point: np.ndarray) -> np.ndarray:
+        """Coordinates of the search, (N,), as numbers that have no bounds."""
         lower, upper = self._bounds
         has_lower, has_upper = np.isfinite(lower), np.isfinite(upper)
         both = has_lower & has_upper
@@ -134,4 +156,4 @@ class LogDensity:
         with np.errstate(divide="ignore", invalid="ignore"):
             one_sided = np.log(np.maximum(np.where(has_lower, point - lower, upper - point), _INSIDE))
             found = np.where(both, np.log(share / (1 - share)), np.where(has_lower | has_upper, one_sided, point))
-        return jnp.asarray(found)
+        return found

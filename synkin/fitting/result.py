@@ -37,6 +37,8 @@ _WORTH_SAYING = 2.0
 _WIDTH = 100
 # Of up to this many recordings each one's own value of a parameter has a line in the table; of more, the median has.
 _LISTED = 8
+# In a density, the standard error of what is not known at all, as a coordinate; and the largest exponent.
+_UNKNOWN, _HUGE = 1.0, 700.0
 # The rounding of a sum of squares, as a fraction of the trace's own.
 _ROUNDING = 1e-12
 
@@ -119,7 +121,12 @@ class Fit:
         """
         if np.isfinite(self.width):
             raise ValueError("A density needs a fit by least squares, loss='linear', but this one is soft_l1.")
-        return LogDensity(self.problem, self.point, self.alike)
+        errors = np.concatenate([np.ravel(self.stderr[name]) for name in self.free])
+        values = np.where(self.problem.are_logarithms, np.exp(np.minimum(self.point, _HUGE)), 1.0)
+        known = np.isfinite(errors)
+        errors = np.where(known, errors / values, _UNKNOWN)
+        covariance = np.where(np.outer(known, known), self.correlations, np.eye(len(errors))) * np.outer(errors, errors)
+        return LogDensity(self.problem, self.point, self.alike, covariance)
 
     @property
     def varying(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
