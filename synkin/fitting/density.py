@@ -19,6 +19,8 @@ from synkin.fitting.problem import REACH, Problem
 _INSIDE = 1e-3
 # Of a standard error, the step of a finite difference; and of the largest variance along an axis, the smallest.
 _NEAR, _LEAST = 1e-3, 1e-12
+# A scale keeps its sign if it is farther from 0 than this many standard errors.
+_CLEARLY = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,8 @@ class LogDensity:
 
     The noise is normal, and its unknown level is integrated out with Jeffreys' prior: the likelihood is
     S ** (-n / 2), where S is the sum of squares and n the number of independent samples, as in standard errors and
-    profiles. What has no prior has a flat one: in its logarithm if it is positive, within its bounds if it has any.
+    profiles. What has no prior has a flat one: in its logarithm if it is positive, within its bounds if it has any. A
+    scale that is clearly not 0 keeps its sign, and counts as positive.
 
     Source: of the likelihood without the level, Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 3.2.
     """
@@ -60,8 +63,9 @@ class LogDensity:
             for i in np.flatnonzero(names == prior.name):
                 deviation, _ = prior.deviation(point[i], bool(are_logarithms[i]), jnp)
                 # A normal prior is one of the quantity: over the logarithm its density has the quantity as a factor.
-                stretch = point[i] if are_logarithms[i] and prior.kind == "normal" else 0.0
-                density += stretch - 0.5 * deviation**2
+                is_logarithm = prior.kind == "normal" and (are_logarithms[i] or self._is_log_scale[i])
+                stretch = jnp.log(jnp.abs(point[i])) if self._is_log_scale[i] else point[i]
+                density += (stretch if is_logarithm else 0.0) - 0.5 * deviation**2
         return jnp.where(jnp.isnan(density), -jnp.inf, density)
 
     @property
@@ -98,6 +102,13 @@ class LogDensity:
     def _centre(self) -> np.ndarray:
         """The fit without bounds, (N,)."""
         return self._unbounded(self.point)
+
+    @cached_property
+    def _is_log_scale(self) -> np.ndarray:
+        """(N,) which are scales that are clearly not 0: a logarithm stands for their size, which others compensate."""
+        lower, upper = self._bounds
+        is_clear = np.abs(self.point) > _CLEARLY * np.sqrt(np.diag(self.covariance))
+        return (np.array(self.problem.names) == "scale") & is_clear & ~np.isfinite(lower) & ~np.isfinite(upper)
 
     @cached_property
     def _axes(self) -> np.ndarray:
@@ -137,12 +148,10 @@ class LogDensity:
         both, none = has_lower & has_upper, ~(has_lower | has_upper)
         low, high = (jnp.where(ends, bound, 0.0) for ends, bound in ((has_lower, lower), (has_upper, upper)))
         width = jnp.where(both, high - low, 1.0)
-        grown = jnp.exp(vector)
-        point = jnp.where(
-            none,
-            vector,
-            jnp.where(both, low + width * jax.nn.sigmoid(vector), jnp.where(has_lower, low + grown, high - grown)),
-        )
+        grown = jnp.exp(jnp.where((has_lower ^ has_upper) | self._is_log_scale, vector, 0.0))
+        one_sided = jnp.where(has_lower, low + grown, high - grown)
+        point = jnp.where(both, low + width * jax.nn.sigmoid(vector), one_sided)
+        point = jnp.where(self._is_log_scale, np.sign(self.point) * grown, jnp.where(none, vector, point))
         log_slope = jnp.where(both, jnp.log(width) + jax.nn.log_sigmoid(vector) + jax.nn.log_sigmoid(-vector), vector)
         return point, jnp.sum(jnp.where(none, 0.0, log_slope), axis=-1)
 
@@ -156,4 +165,4 @@ class LogDensity:
         with np.errstate(divide="ignore", invalid="ignore"):
             one_sided = np.log(np.maximum(np.where(has_lower, point - lower, upper - point), _INSIDE))
             found = np.where(both, np.log(share / (1 - share)), np.where(has_lower | has_upper, one_sided, point))
-        return found
+            return np.where(self._is_log_scale, np.log(np.abs(point)), found)
