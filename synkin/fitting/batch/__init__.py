@@ -1,0 +1,162 @@
+"""Many independent fits at once.
+
+    recordings   the recordings of a batch, padded to a few sizes
+    noise        how noisy each recording is
+    descent      least squares of many recordings side by side, compiled
+    calls        the calls of that on several threads
+    search       the starts of each recording
+    errors       standard errors
+    arguments    the arguments of `fit_each`, checked
+    result       `FitEach`
+
+Each imports only from those above it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from synkin.arguments.known import computed_at_once, double_precision
+from synkin.arguments.numbers import check_whole
+from synkin.declaring.kernel import Kernel
+from synkin.fitting.batch.arguments import OWN, Given, as_given
+from synkin.fitting.batch.errors import Errors, estimate_errors
+from synkin.fitting.batch.recordings import Recordings
+from synkin.fitting.batch.result import FLAGS, FitEach, message_of
+from synkin.fitting.batch.search import Found, at_bound, left_of_noise, own_values, search, sums_of_squares
+
+__all__ = ["FitEach", "fit_each"]
+
+# So many samples, or fewer, are fitted at a time, so that memory stays bounded.
+_SAMPLES = 1 << 22
+# There is a misfit if what the curve leaves is more than the first factor times the variance of fast noise, and if more
+# than the second fraction of the recording's variance is left besides noise.
+_CLEARLY, _MATTERS = 4.0, 0.1
+# There is a response if the curve explains this many times as much as it could explain of noise alone.
+_MORE = 4.0
+
+
+def fit_each(
+    kernel: Kernel,
+    params: NamedTuple,
+    spike_times: ArrayLike,
+    times: ArrayLike,
+    traces: ArrayLike,
+    *,
+    free: str | Sequence[str],
+    scale: bool | float = True,
+    offset: bool | float = False,
+    onset: bool | float = False,
+    weights: ArrayLike | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    sigma: ArrayLike | None = None,
+    starts: int = 6,
+    overlap: str = "restart",
+    unit: str = "",
+    max_nfev: int = 300,
+) -> FitEach:
+    """TODO"""
+    began = time.perf_counter()
+    starts, limit = check_whole("starts", starts), check_whole("max_nfev", max_nfev)
+    with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
+        given = as_given(
+            kernel,
+            params,
+            spike_times,
+            times,
+            traces,
+            free=free,
+            held={"scale": scale, "offset": offset, "onset": onset},
+            weights=weights,
+            bounds=bounds or {},
+            sigma=sigma,
+            overlap=overlap,
+            unit=unit,
+        )
+        return _fit(given, starts, limit, began)
+
+
+def _fit(given: Given, starts: int, limit: int, began: float) -> FitEach:
+    recordings, number = given.recordings, len(given.traces)
+    form = recordings.form
+    names = (*form.free, *(name for name in OWN if name in form.fitted))
+    values = {name: np.full(number, np.nan) for name in (*OWN, "noise", "alike", "r_squared")}
+    stderr = {name: np.full(number, np.nan) for name in names}
+    point, nfev = np.full((number, len(form.coordinates)), np.nan), np.zeros(number, int)
+    converged, bound, identifiable = (np.zeros(number, bool) for _ in range(3))
+    flag = given.unfit.astype(f"<U{max(map(len, FLAGS))}")
+    todo = np.flatnonzero(recordings.fitted)
+    for part in np.split(todo, np.arange(0, len(todo), max(_SAMPLES // given.traces.shape[1], 1))[1:]):
+        if not part.size:
+            continue
+        some = recordings.some(part)
+        found = search(some, starts, limit)
+        errors = estimate_errors(some, found)
+        finite = np.isfinite(found.cost)
+        point[part], nfev[part], converged[part] = found.point, found.count, found.converged
+        for name, own in own_values(some, found).items():
+            values[name][part] = own
+        values["noise"][part], values["alike"][part] = errors.noise, errors.inefficiency
+        for name in names:
+            stderr[name][part] = errors.stderr[name]
+        identifiable[part], bound[part] = errors.identifiable, at_bound(some, found).any(axis=1)
+        values["r_squared"][part], flag[part] = _quality(some, found, errors)
+    is_fitted = np.isin(np.arange(number), todo)
+    serious = [
+        (is_fitted & ~np.isfinite(values["r_squared"]), "not finite"),
+        (is_fitted & ~converged, "not converged"),
+        (flag != "", flag),
+        (bound, "at a bound"),
+        (is_fitted & ~identifiable, "not identifiable"),
+    ]
+    flag = np.select([which for which, _ in serious], [name for _, name in serious], "")
+    missing = int((~recordings.present).sum())
+    return FitEach(
+        kernel=form.kernel,
+        params=_params_at(given, point, is_fitted),
+        **{name: values[name] for name in OWN},
+        free=names,
+        stderr=stderr,
+        r_squared=values["r_squared"],
+        noise=values["noise"],
+        alike=values["alike"],
+        converged=converged,
+        at_bound=bound,
+        identifiable=identifiable,
+        flag=flag,
+        message=message_of(flag, stderr, missing),
+        nfev=nfev,
+        seconds=time.perf_counter() - began,
+        spike_times=given.spike_times,
+        times=given.times,
+        traces=given.traces,
+        unit=given.unit,
+        recordings=recordings,
+        point=point,
+    )
+
+
+def _quality(recordings: Recordings, found: Found, errors: Errors) -> tuple[np.ndarray, np.ndarray]:
+    """R^2, and a flag where the curve does not describe the recording, (R,) each."""
+    number, fitted = recordings.present.sum(axis=1), len(recordings.form.fitted)
+    squares, variance, weighted_variance = sums_of_squares(recordings, found)
+    left, noise = (mean / weighted_variance for mean in left_of_noise(recordings, found))
+    explained, independent = 1 - left, number / errors.inefficiency
+    no_response = explained < _MORE * fitted / independent
+    misfit = (left > _CLEARLY * noise) & (left - noise > _MATTERS)
+    return 1 - squares / variance, np.select([no_response, misfit], ["no response", "misfit"], "")
+
+
+def _params_at(given: Given, point: np.ndarray, is_fitted: np.ndarray) -> Any:
+    """``Params`` of arrays (R,)."""
+    form, number = given.recordings.form, len(point)
+    found = {
+        name: np.exp(point[:, i]) if form.logarithmic[i] else point[:, i] for i, name in enumerate(form.free)
+    }
+    held = {name: np.broadcast_to(a, number).copy() for name, a in given.params._asdict().items() if name not in found}
+    return given.params._replace(**found, **held)
