@@ -75,13 +75,13 @@ def as_given(
     values = {name: _as_held(name, value) for name, value in held.items()}
     known = {name: value for name, value in values.items() if value is not None}
     _check_bounds(kernel, params, free, [name for name in OWN if name not in known], bounds)
-    is_bounded = [name for name in ("scale", "offset") if name in bounds]
+    bounded = [name for name in ("scale", "offset") if name in bounds]
     form = Form(
         kernel=kernel,
         free=free,
         logarithmic=tuple(not kernel.parameters[name].signed for name in free),
-        searched=tuple(name for name in ("onset", "scale", "offset") if name not in known and _is_searched(name, is_bounded)),
-        solved=tuple(name for name in ("offset", "scale") if name not in known and name not in is_bounded),
+        searched=tuple(name for name in ("onset", *bounded) if name not in known),
+        solved=tuple(name for name in ("offset", "scale") if name not in (*known, *bounded)),
         overlap=overlap,
         weighted=weights is not None,
     )
@@ -111,6 +111,7 @@ def as_given(
         unit=deviation,
         present=present,
         fitted=unfit == "",
+        spikes=int(np.isfinite(np.atleast_2d(spike_times)).sum(axis=1).max()),
     )
     return Given(recordings, params, known, spike_times, times, traces, own_unit or unit, unfit)
 
@@ -194,10 +195,6 @@ def _as_held(name: str, value: object) -> float | None:
     return float(check_number(name, value, np.isfinite, expected))
 
 
-def _is_searched(name: str, bounded: Sequence[str]) -> bool:
-    return name == "onset" or name in bounded
-
-
 def _check_bounds(
     kernel: Kernel, params: Any, free: tuple[str, ...], own: Sequence[str], bounds: Mapping[str, Any]
 ) -> None:
@@ -249,7 +246,7 @@ def _unfit(
     """Why each recording cannot be fitted, (R,) text, "" if it can."""
     counts = present.sum(axis=1)
     last = np.where(present, times, -np.inf).max(axis=1)
-    lowest, highest = (np.where(present, traces, fill).min(axis=1) if fill > 0 else np.where(present, traces, fill).max(axis=1) for fill in (np.inf, -np.inf))
+    lowest, highest = (np.where(present, traces, np.inf).min(axis=1), np.where(present, traces, -np.inf).max(axis=1))
     late = ~(np.atleast_2d(spike_times)[:, 0] <= last)
     reasons = [
         (counts == 0, "no samples"),

@@ -1,4 +1,4 @@
-"""Calls of the compiled functions, with the same number of recordings in each, on as many threads as there are cores."""
+"""Calls of the compiled functions, each with the same number of recordings, on as many threads as there are cores."""
 
 import os
 from collections.abc import Callable

@@ -49,7 +49,7 @@ class Ends(NamedTuple):
     steepest: Array  # (B,) the largest derivative of g with respect to the onset, mS/ms
     damping: Array  # (B,)
     done: Array  # (B,) bool
-    count: Array  # (B,) int, how often the curve was evaluated
+    nfev: Array  # (B,) int, how often the curve was evaluated
 
 
 class _At(NamedTuple):
@@ -79,19 +79,17 @@ def descend(form: Form, rows: Rows, start: Array, damping: Array, done: Array, l
         limit: the maximum number of evaluations.
     """
     names, size = form.fitted, rows.times.shape
-    nothing = _At(
-        jnp.zeros((size[0], len(names) + 1, len(names) + 1)), jnp.zeros(size), jnp.zeros(size[0])
-    )
+    nothing = _At(jnp.zeros((size[0], len(names) + 1, len(names) + 1)), jnp.zeros(size), jnp.zeros(size[0]))
     damping = jnp.where(damping == 0, _DAMPING, damping)
     zeros = jnp.zeros(size[0])
     first = (start, start, zeros + jnp.inf, nothing, damping, zeros + 2.0, zeros, done, zeros.astype(int))
     few = jnp.ceil(_FEW * (~done).sum()).astype(int)
 
-    def goes_on(carry: tuple) -> Array:  # type: ignore[type-arg]
+    def goes_on(carry: Any) -> Array:
         *_, done, count = carry
         return ((~done).sum() >= jnp.maximum(few, 1)) & (count.max() < limit)
 
-    def body(carry: tuple) -> tuple:  # type: ignore[type-arg]
+    def body(carry: Any) -> Any:
         point, trial, cost, at, damping, growth, expected, done, count = carry
         new = _evaluate(form, rows, trial, done)
         residuals, _ = jax.vmap(partial(_small, form))(rows, trial, new.triangle)
@@ -186,7 +184,7 @@ def _small(form: Form, row: Rows, point: Array, triangle: Array) -> tuple[Array,
     number = len(form.solved)
     linear = dict(zip(form.solved, _back_substitute(triangle, number), strict=True))
     at = dict(zip(form.coordinates, point, strict=True))
-    scale = linear.get("scale", at.get("scale", row.own["scale"]))
+    scale = ({"scale": row.own["scale"]} | at | linear)["scale"]
     whole, jacobian = triangle[:, number:-1], triangle[number:, number:-1]
     # If scale and offset can compensate a coordinate entirely, its derivative is a rounding error and is set to 0.
     sizes = [jnp.sqrt((a**2).sum(axis=0)) for a in (jacobian, whole)]
@@ -219,7 +217,7 @@ def _step(form: Form, row: Rows, point: Array, triangle: Array, damping: Array) 
 
 
 def _solve(matrix: Array, right: Array) -> Array:
-    """The solution of a few equations with a symmetric positive matrix, written out for many recordings side by side."""
+    """The solution of a few equations with a symmetric positive matrix, written out: a call for each would be slow."""
     number = len(right)
     lower = [[jnp.zeros(())] * number for _ in range(number)]
     y: list[Array] = []

@@ -1,4 +1,4 @@
-"""Standard errors of a batch: those of `synkin.fitting.uncertainty.standard_errors`, of many recordings side by side."""
+"""Standard errors of a batch, which are those of `synkin.fitting.uncertainty.standard_errors`."""
 
 from typing import NamedTuple
 
@@ -30,8 +30,8 @@ class Errors(NamedTuple):
 def estimate_errors(recordings: Recordings, found: Found) -> Errors:
     """Noise and standard errors of recordings whose curves are finite.
 
-    They are computed in relative coordinates, in which 1 is 100 % of a parameter or of the scale, the offset is relative
-    to the curve's height, and the onset to the time in which the curve changes most.
+    They are computed in relative coordinates, in which 1 is 100 % of a parameter or of the scale. The offset is
+    relative to the curve's height, and the onset to the time in which the curve changes most.
     """
     form, present = recordings.form, recordings.present
     number, fitted = present.sum(axis=1), len(form.fitted)

@@ -5,13 +5,16 @@ of a few lengths, and recordings to a fixed number of rows, which depends on the
 are not there have no weight, and spikes that are not there come at infinity.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jax import Array
 
 from synkin.declaring.kernel import Kernel
+
+# NumPy's outside of compiled functions, and JAX's within.
+AnyArray: TypeAlias = Any
 
 # The number of samples, padding included, that one call of a compiled function computes: few enough for the cache.
 _SAMPLES = 1 << 15
@@ -45,14 +48,14 @@ class Rows(NamedTuple):
     """B recordings, or without the first axis one, as the compiled functions take them."""
 
     params: NamedTuple  # of arrays (B,), the start of what is free among them
-    spike_times: Array | np.ndarray  # (B, K) ms, inf where there is none
-    weights: Array | np.ndarray  # (B, K)
-    times: Array | np.ndarray  # (B, M) ms
-    target: Array | np.ndarray  # (B, M) the trace, 0 where a sample is missing
-    root: Array | np.ndarray  # (B, M) the root of each sample's weight, 0 where it is missing
-    own: dict[str, Array | np.ndarray]  # (B,) scale, offset and onset where they are held
-    lower: Array | np.ndarray  # (B, C) bounds of the coordinates
-    upper: Array | np.ndarray  # (B, C)
+    spike_times: AnyArray  # (B, K) ms, inf where there is none
+    weights: AnyArray  # (B, K)
+    times: AnyArray  # (B, M) ms
+    target: AnyArray  # (B, M) the trace, 0 where a sample is missing
+    root: AnyArray  # (B, M) the root of each sample's weight, 0 where it is missing
+    own: dict[str, AnyArray]  # (B,) scale, offset and onset where they are held
+    lower: AnyArray  # (B, C) bounds of the coordinates
+    upper: AnyArray  # (B, C)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Recordings:
     unit: np.ndarray  # (R,) the standard deviation of each trace; `Rows.root` is relative to it
     present: np.ndarray  # (R, M) bool
     fitted: np.ndarray  # (R,) bool: whether there is something to fit
+    spikes: int  # the largest number of spikes in a recording
 
     @property
     def batch(self) -> int:
@@ -80,8 +84,8 @@ class Recordings:
 
     def some(self, which: np.ndarray) -> "Recordings":
         """Some of the recordings, (W,)."""
-        each = (a[which] for a in (self.start, self.unit, self.present, self.fitted))
-        return Recordings(self.form, self.take(which), *each)
+        each = {name: getattr(self, name)[which] for name in ("start", "unit", "present", "fitted")}
+        return replace(self, rows=self.take(which), **each)
 
     def take(self, which: np.ndarray) -> Rows:
         """The rows of some recordings; what is shared stays one row."""
@@ -114,7 +118,7 @@ def pad(a: np.ndarray, length: int, value: float | None = None) -> np.ndarray:
     return np.pad(a, more, mode="edge") if value is None else np.pad(a, more, constant_values=value)
 
 
-def _map(function, rows: Rows) -> Rows:  # type: ignore[no-untyped-def]
+def _map(function: Callable[[np.ndarray], np.ndarray], rows: Rows) -> Rows:
     """``function`` of every array."""
     params = rows.params._make(map(function, rows.params))
     own = {name: function(a) for name, a in rows.own.items()}

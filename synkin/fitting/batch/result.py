@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import textwrap
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -18,18 +18,18 @@ from synkin.fitting.batch.calls import conductances_of
 from synkin.fitting.batch.recordings import Recordings, at_times
 from synkin.fitting.formatting import aligned, listed
 
-# What a flag says, in a sentence, in the order of gravity: of several, the first that holds is the flag.
+# What each flag means. If several hold of a recording, the first is its flag.
 FLAGS = {
-    "no samples": "have no samples",
-    "too few samples": "have too few samples for what is free",
-    "constant": "are constant",
-    "no spike before its end": "end before their first spike",
-    "not finite": "have no finite curve at any start",
-    "not converged": "stopped at `max_nfev` evaluations",
-    "no response": "show no response: the curve explains no more than it could explain of noise alone",
-    "misfit": "are not described by the kernel: the curve leaves more than 10 % of the variance besides fast noise",
-    "at a bound": "ended at a bound, where standard errors are not valid",
-    "not identifiable": "do not determine all that is free",
+    "no samples": "all samples are NaN",
+    "too few samples": "there are not more samples than fitted numbers",
+    "constant": "the trace does not vary",
+    "no spike before its end": "there is nothing to fit",
+    "not finite": "the curve is not finite at the start",
+    "not converged": "the search stopped at `max_nfev` evaluations",
+    "no response": "the curve explains no more than it could explain of noise alone",
+    "misfit": "the kernel does not describe the recording, or there are outliers",
+    "at a bound": "standard errors are not valid there",
+    "not identifiable": "something that is free is not known to a factor of 2",
 }
 # The width of text.
 _WIDTH = 100
@@ -109,14 +109,16 @@ class FitEach:
         """A table of the median and the quartiles of each quantity over the good fits, and the message."""
         return "\n".join([*aligned(self._table()), textwrap.fill(self.message, _WIDTH)])
 
-    def _table(self) -> list[tuple[str, ...]]:
+    def _table(self) -> list[tuple[str, str, str, str, str]]:
         units_of = dict(zip(self.params._fields, self.kernel.UNITS, strict=True))
         units_of |= {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
         rows = [("", "median", "quartiles", "std. error", "unit")]
         for name in (*self.params._fields, "scale", "offset", "onset"):
             values = getattr(self.params if name in self.params._fields else self, name)
             if name in self.free:
-                rows.append((name, *_quartiles(values[self.good]), _median(self.stderr[name][self.good]), units_of[name] or ""))
+                rows.append(
+                    (name, *_quartiles(values[self.good]), _median(self.stderr[name][self.good]), units_of[name] or "")
+                )
             elif name in self.params._fields or np.any(values != (1.0 if name == "scale" else 0.0)):
                 ends = _quartiles(values) if np.ptp(values) else (f"{values[0]:.5g}", "")
                 rows.append((name, *ends, "held", units_of[name] or ""))
@@ -147,11 +149,11 @@ def message_of(flag: np.ndarray, stderr: dict[str, np.ndarray], missing: int) ->
     sentences = [f"{int((flag == '').sum()):,} of {len(flag):,} fits have no flag."]
     for name, meaning in FLAGS.items():
         if count := int((flag == name).sum()):
-            sentences.append(f"{count:,} {meaning} (flag {name!r}).")
+            sentences.append(f"{count:,} {name!r}: {meaning}.")
     vague = flag == "not identifiable"
     counts = {name: int(np.isinf(errors[vague]).sum()) for name, errors in stderr.items()}
     if names := [f"{name} ({count:,})" for name, count in counts.items() if count]:
-        sentences.append(f"Of these, nothing is known about {listed(names)}. Hold what is known from elsewhere.")
+        sentences.append(f"Of these, the number in which nothing is known: {listed(names)}. Hold one of them.")
     if missing:
         sentences.append(f"{missing:,} samples are NaN and were left out.")
     return " ".join(sentences)

@@ -43,14 +43,14 @@ class Found(NamedTuple):
     g: np.ndarray  # (R, M) mS
     steepest: np.ndarray  # (R,) mS/ms
     converged: np.ndarray  # (R,) bool
-    count: np.ndarray  # (R,) evaluations of the curve in all descents
+    nfev: np.ndarray  # (R,) evaluations of the curve in all descents
 
     def take(self, which: np.ndarray) -> "Found":
         """Some of the recordings."""
         return Found(*(a[which] for a in self))
 
     def put(self, which: np.ndarray, other: "Found") -> None:
-        """Replace some of the recordings, but for the count."""
+        """Replace some of the recordings, but for `nfev`."""
         for mine, new in zip(self[:-1], other[:-1], strict=True):
             mine[which] = new
 
@@ -78,9 +78,9 @@ def search(recordings: Recordings, starts: int, limit: int) -> Found:
 def left_of_noise(recordings: Recordings, found: Found) -> tuple[np.ndarray, np.ndarray]:
     """What the curves leave, and the fast noise: mean squares in the square of `Recordings.unit`, (R,) each."""
     residuals = relative_residuals(recordings, found)
-    spikes = int(np.isfinite(recordings.rows.spike_times).sum(axis=1).max())
     times = recordings.rows.times[:, : recordings.present.shape[1]]
-    noise = fast_noise(times[0] if len(times) == 1 else times, np.where(recordings.present, residuals, np.nan), spikes)
+    known = np.where(recordings.present, residuals, np.nan)
+    noise = fast_noise(times[0] if len(times) == 1 else times, known, recordings.spikes)
     left = (residuals**2).sum(axis=1) / np.maximum(recordings.present.sum(axis=1), 1)
     return left, np.minimum(noise**2, left)
 
@@ -153,7 +153,7 @@ def _descend(recordings: Recordings, which: np.ndarray, start: np.ndarray, limit
         if not steep.size:
             break
         shifted = Found(*call_descend(recordings, which[steep], points, limit))
-        found.count[steep] += shifted.count
+        found.nfev[steep] += shifted.nfev
         lower = shifted.cost < found.cost[steep]
         steep = steep[lower]
         found.put(steep, shifted.take(lower))
@@ -172,18 +172,20 @@ def _descend_again(recordings: Recordings, best: Found, doubtful: np.ndarray, st
         rows = which[goes_on]
         if not rows.size:
             break
-        start = far[goes_on, k] if k < far.shape[1] else _scaled(recordings, best.point[rows], factors[k - far.shape[1]])
+        start = (
+            far[goes_on, k] if k < far.shape[1] else _scaled(recordings, best.point[rows], factors[k - far.shape[1]])
+        )
         start = np.clip(start, *(bounds[rows % len(bounds)] for bounds in _bounds(recordings)))
         end = _descend(recordings, rows, start, limit)
-        best.count[rows] += end.count
+        best.nfev[rows] += end.nfev
         before = best.cost[rows]
         agreeing[rows] += np.abs(end.cost - before) <= _SAME * before + _SAME**2
         lower = end.cost < before * (1 - _SAME)
         agreeing[rows[lower]] = 1
         better = end.cost < before
         best.put(rows[better], end.take(better))
-        part = recordings.some(rows[lower])
-        doubtful[rows[lower]] = _in_doubt(part, best.take(rows[lower]))
+        if lower.any():
+            doubtful[rows[lower]] = _in_doubt(recordings.some(rows[lower]), best.take(rows[lower]))
 
 
 def _bounds(recordings: Recordings) -> tuple[np.ndarray, np.ndarray]:
