@@ -34,8 +34,8 @@ _DAMPING, _STUCK = 1e-3, 1e16
 _LONGEST = 2.0
 # If less than this fraction of a derivative is left, what is left is a rounding error.
 _ROUNDING = 1e-10
-# A call ends once less than this fraction of its recordings goes on. These are then computed together with others.
-_FEW = 0.25
+# A call ends once less than one of so many of its recordings goes on. These are then computed together with others.
+_FEW = 4
 
 
 class Ends(NamedTuple):
@@ -83,11 +83,11 @@ def descend(form: Form, rows: Rows, start: Array, damping: Array, done: Array, l
     damping = jnp.where(damping == 0, _DAMPING, damping)
     zeros = jnp.zeros(size[0])
     first = (start, start, zeros + jnp.inf, nothing, damping, zeros + 2.0, zeros, done, zeros.astype(int))
-    few = jnp.ceil(_FEW * (~done).sum()).astype(int)
+    few = jnp.maximum((~done).sum() // _FEW, 1)
 
     def goes_on(carry: Any) -> Array:
         *_, done, count = carry
-        return ((~done).sum() >= jnp.maximum(few, 1)) & (count.max() < limit)
+        return ((~done).sum() >= few) & (count.max() < limit)
 
     def body(carry: Any) -> Any:
         point, trial, cost, at, damping, growth, expected, done, count = carry
@@ -104,13 +104,13 @@ def descend(form: Form, rows: Rows, start: Array, damping: Array, done: Array, l
         point, cost = _where(moves, trial, point), jnp.where(moves, new_cost, cost)
         at = jax.tree.map(partial(_where, moves), new, at)
         damping, growth = jnp.where(done, damping, next_damping), jnp.where(done, growth, next_growth)
-        count = count + ~done
+        count = count + (~done).astype(count.dtype)
         step, expected = jax.vmap(partial(_step, form))(rows, point, at.triangle, damping)
         trial = jnp.clip(point + step, rows.lower, rows.upper)
-        size = jnp.abs(trial - point) / jnp.where(jnp.array(_are_fractions(form)), 1.0, 1e-3 + jnp.abs(point))
+        change = jnp.abs(trial - point) / jnp.where(jnp.array([_are_fractions(form)]), 1.0, 1e-3 + jnp.abs(point))
         total = (at.triangle[:, :, -1] ** 2).sum(axis=1)
         ended = expected <= _NO_GAIN * cost
-        ended |= (size <= _NO_STEP).all(axis=1)
+        ended |= (change <= _NO_STEP).all(axis=1)
         ended |= (2 * cost <= _NOTHING * total) | (damping > _STUCK) | jnp.isinf(cost)
         return point, trial, cost, at, damping, growth, expected, done | ended, count
 
@@ -193,7 +193,7 @@ def _small(form: Form, row: Rows, point: Array, triangle: Array) -> tuple[Array,
     # A scale that does not move the curve leaves its part of the trace among the residuals.
     reached = triangle[:number, :number] @ jnp.array([linear[name] for name in form.solved]) if number else 0.0
     residuals = jnp.concatenate([triangle[:number, -1] - reached, triangle[number:, -1]])
-    jacobian = jnp.concatenate([jnp.zeros((number, jacobian.shape[1])), jacobian * factor])
+    jacobian = jnp.concatenate([jnp.zeros((number, jacobian.shape[1])), jacobian * factor[None, :]])
     return residuals, jacobian
 
 
