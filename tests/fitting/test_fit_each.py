@@ -47,8 +47,11 @@ CASES = [
 def test_each_fit_is_that_of_its_recording_alone(kernel, free, options):
     traces, _ = recordings(kernel, free, 3, onset=0.3 * ("onset" in options))
     many = fit_each(kernel, kernel.Params(), [SPIKE], TIMES, traces, free=free, **options)
-    assert (many.flag == "").all() and many.converged.all() and many.identifiable.all()
-    assert many.seconds > 0 and (many.nfev < 100).all()
+    assert (many.flag == "").all()
+    assert many.converged.all()
+    assert many.identifiable.all()
+    assert many.seconds > 0
+    assert (many.nfev < 100).all()
     for r, trace in enumerate(traces):
         alone = fit(kernel, kernel.Params(), [SPIKE], TIMES, trace, free=free, scale=True, progress=False, **options)
         assert many.free == alone.free
@@ -113,7 +116,8 @@ def test_spikes_times_weights_and_held_parameters_may_be_those_of_each_recording
     np.testing.assert_allclose(found.params.tau_decay, decays, rtol=1e-6)
     np.testing.assert_allclose(found.params.tau_rise, rises)
     np.testing.assert_allclose(found.scale, 3.0, rtol=1e-6)
-    assert found.good.all() and found.r_squared.min() > 1 - 1e-10
+    assert found.good.all()
+    assert found.r_squared.min() > 1 - 1e-10
 
 
 def test_other_lengths_and_numbers_of_recordings_compile_nothing():
@@ -150,18 +154,23 @@ def test_what_cannot_be_fitted_is_flagged_and_does_not_disturb_the_others():
     assert found.good.tolist() == [True] + [False] * 8
     unfit = [1, 2, 3, 7, 8]
     for values in (found.params.beta, found.scale, found.offset, found.noise, found.r_squared, found.stderr["beta"]):
-        assert np.isnan(values[unfit]).all() and np.isfinite(values[[0, 4, 5, 6]]).all()
-    assert np.isnan(found.predict()[unfit]).all() and not found.converged[unfit].any()
+        assert np.isnan(values[unfit]).all()
+        assert np.isfinite(values[[0, 4, 5, 6]]).all()
+    assert np.isnan(found.predict()[unfit]).all()
+    assert not found.converged[unfit].any()
     np.testing.assert_allclose(found.params.beta[0], alone.params.beta[0], rtol=1e-7)
     assert found.message.startswith("1 of 9 fits have no flag. 1 'no samples': all samples are NaN.")
-    assert "1 of 9" in repr(found) and "pA/mS" in found._repr_html_()
+    assert "1 of 9" in repr(found)
+    assert "pA/mS" in found._repr_html_()
 
 
 def test_what_a_recording_does_not_determine_has_an_infinite_error():
     traces, _ = recordings(ampa, ("beta",), 2)
     found = fit_each(ampa, ampa.Params(), [SPIKE], TIMES, traces, free=("alpha", "beta", "T"))
-    assert found.flag.tolist() == ["not identifiable"] * 2 and not found.identifiable.any()
-    assert np.isinf(found.stderr["alpha"]).all() and np.isinf(found.stderr["T"]).all()
+    assert found.flag.tolist() == ["not identifiable"] * 2
+    assert not found.identifiable.any()
+    assert np.isinf(found.stderr["alpha"]).all()
+    assert np.isinf(found.stderr["T"]).all()
     assert np.isfinite(found.stderr["beta"]).all()
     assert "alpha (2)" in found.message
 
@@ -182,8 +191,10 @@ def test_bounds_hold_and_what_ends_there_is_flagged():
     bounds = {"beta": (0.01, 0.18), "scale": (-1000.0, 0.0)}
     found = fit_each(ampa, ampa.Params(), [SPIKE], TIMES, traces, free="beta", bounds=bounds)
     above = true["beta"] > 0.2
-    assert above.any() and (found.params.beta <= 0.18 * (1 + 1e-12)).all()
-    assert (found.flag[above] == "at a bound").all() and found.at_bound[above].all()
+    assert above.any()
+    assert (found.params.beta <= 0.18 * (1 + 1e-12)).all()
+    assert (found.flag[above] == "at a bound").all()
+    assert found.at_bound[above].all()
     wide = {"beta": (0.01, 10.0), "scale": (-1000.0, 0.0)}
     searched = fit_each(ampa, ampa.Params(), [SPIKE], TIMES, traces, free="beta", bounds=wide)
     solved = fit_each(ampa, ampa.Params(), [SPIKE], TIMES, traces, free="beta")
@@ -191,7 +202,8 @@ def test_bounds_hold_and_what_ends_there_is_flagged():
         np.testing.assert_allclose(value_of(searched, name), value_of(solved, name), rtol=1e-5)
         np.testing.assert_allclose(searched.stderr[name], solved.stderr[name], rtol=1e-3)
     wrong = fit_each(ampa, ampa.Params(), [SPIKE], TIMES, -traces, free="beta", bounds=wide)
-    assert (wrong.scale <= 0).all() and not wrong.good.any()
+    assert (wrong.scale <= 0).all()
+    assert not wrong.good.any()
 
 
 def test_samples_with_large_errors_count_little():
@@ -212,11 +224,13 @@ def test_times_keep_their_order_and_a_result_can_be_pickled():
     found = fit_each(dual_expon, start, [SPIKE], TIMES, traces, free=("tau_rise", "tau_decay"))
     assert (found.params.tau_rise > found.params.tau_decay).all()
     again = pickle.loads(pickle.dumps(found))
-    assert len(again) == 3 and repr(again) == repr(found)
+    assert len(again) == 3
+    assert repr(again) == repr(found)
     np.testing.assert_array_equal(again.predict(), found.predict())
 
 
 def test_a_search_that_is_cut_short_says_so():
     traces, _ = recordings(ampa, ("beta", "T_dur"), 2)
     found = fit_each(ampa, ampa.Params(), [SPIKE], TIMES, traces, free=("beta", "T_dur"), starts=1, max_nfev=2)
-    assert found.flag.tolist() == ["not converged"] * 2 and (found.nfev <= 2).all()
+    assert found.flag.tolist() == ["not converged"] * 2
+    assert (found.nfev <= 2).all()
