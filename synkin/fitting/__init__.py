@@ -11,6 +11,7 @@
     serialization   fits in files
     result          `Fit`
     comparison      which of several kernels describes a recording best
+    batch           many independent fits at once: `synkin.fit_each`
 
 Each imports only from those above it.
 """

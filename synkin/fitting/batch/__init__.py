@@ -3,7 +3,7 @@
     recordings   the recordings of a batch, padded to a few sizes
     noise        how noisy each recording is
     descent      least squares of many recordings side by side, compiled
-    calls        the calls of that on several threads
+    calls        the calls of that
     search       the starts of each recording
     errors       standard errors
     arguments    the arguments of `fit_each`, checked

@@ -1,22 +1,15 @@
-"""Calls of the compiled functions, each with the same number of recordings, on as many threads as there are cores."""
+"""Calls of the compiled functions, each with the same number of recordings, one after the other.
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+On several threads of Python they would be faster, but XLA's CPU client may then wait for itself for ever.
+"""
 
 import numpy as np
 
-from synkin.arguments.known import computed_at_once, double_precision
 from synkin.fitting.batch.descent import conductances, descend
 from synkin.fitting.batch.recordings import Recordings
 
-_Result = TypeVar("_Result")
-
 # A call evaluates the curve at most so often; the recordings that go on are then put together anew.
 _EVALUATIONS = 24
-# The largest number of threads.
-_THREADS = 8
 
 
 def call_descend(recordings: Recordings, which: np.ndarray, start: np.ndarray, limit: int) -> tuple[np.ndarray, ...]:
@@ -55,7 +48,8 @@ def call_descend(recordings: Recordings, which: np.ndarray, start: np.ndarray, l
         count[part] += ends[8]
 
     while pending.size:
-        _run(block, np.split(pending, np.arange(recordings.batch, len(pending), recordings.batch)))
+        for part in np.split(pending, np.arange(recordings.batch, len(pending), recordings.batch)):
+            block(part)
         pending = pending[~done[pending] & (count[pending] < limit)]
     return point, cost, linear, triangle, g, steepest, done & np.isfinite(cost), count
 
@@ -66,31 +60,13 @@ def conductances_of(recordings: Recordings, which: np.ndarray, points: np.ndarra
     flat = points.reshape(-1, points.shape[-1])
     g = np.zeros((len(flat), recordings.rows.times.shape[-1]))
 
-    def block(part: np.ndarray) -> None:
+    for part in np.split(np.arange(len(flat)), np.arange(recordings.batch, len(flat), recordings.batch)):
         filled, _ = _filled(part, recordings.batch)
         found = conductances(recordings.form, recordings.filled(pairs[filled]), flat[filled])
         g[part] = np.asarray(found)[: len(part)]
-
-    _run(block, np.split(np.arange(len(flat)), np.arange(recordings.batch, len(flat), recordings.batch)))
     return g.reshape(*points.shape[:2], -1)
 
 
 def _filled(part: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """``part`` repeated up to ``number``, and (number,) bool: what is repeated."""
     return np.resize(part, number), np.arange(number) >= len(part)
-
-
-def _run(function: Callable[[np.ndarray], None], parts: list[np.ndarray]) -> None:
-    """``function`` of every part. The first one by itself, because it may have to be compiled."""
-
-    def run(part: np.ndarray) -> None:
-        with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
-            function(part)
-
-    run(parts[0])
-    if len(parts) > 2:
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as threads:
-            list(threads.map(run, parts[1:]))
-    else:
-        for part in parts[1:]:
-            run(part)

@@ -10,6 +10,8 @@ import numpy as np
 _FAST = 1 / 32
 # What is left counts as noise if its variance is at most this factor times that of the fast noise.
 ALMOST = 1.6
+# So many lags of the autocorrelation are computed at first.
+_LAGS = 6
 # The median absolute value of normal numbers with standard deviation 1.
 _MEDIAN = 0.6744897501960817
 
@@ -37,34 +39,44 @@ def inefficiencies(residuals: np.ndarray, present: np.ndarray, fitted: int) -> n
         present: (R, M) bool, whether there is a sample.
         fitted: how many numbers were fitted to each recording.
     """
-    number = present.sum(axis=1)[:, None]
+    # In white noise the autocorrelation is lost in random scatter after a few lags. All others need more of them.
+    seen = _autocorrelation(residuals, present, min(_LAGS, present.shape[1] - 1))
+    found, goes_on = _inefficiencies(seen, present.sum(axis=1), fitted)
+    if goes_on.any():
+        seen = _autocorrelation(residuals[goes_on], present[goes_on], present.shape[1] - 1)
+        found[goes_on] = _inefficiencies(seen, present[goes_on].sum(axis=1), fitted)[0]
+    return found
+
+
+def _inefficiencies(seen: np.ndarray, counts: np.ndarray, fitted: int) -> tuple[np.ndarray, np.ndarray]:
+    """The result for autocorrelations ``seen`` (R, L), and (R,) bool: whether they are not lost in random scatter."""
+    number = np.maximum(counts, 1)[:, None]
     most = np.maximum(number / (2 * fitted), 1.0)
-    products = _products(residuals)
-    if present.all():
-        pairs = np.arange(present.shape[1], 0, -1.0)[None]
-    else:
-        pairs = np.rint(_products(present.astype(float)))
-    seen = np.divide(products, pairs, out=np.zeros_like(products), where=pairs > 0)
-    has_noise = seen[:, :1] > 0
-    seen = np.divide(seen[:, 1:], seen[:, :1], out=np.zeros_like(seen[:, 1:]), where=has_noise)
-    # The autocorrelation counts up to the lag at which it is lost in random scatter.
-    lost = seen < 2 / np.sqrt(np.maximum(number, 1))
-    counts = ~np.maximum.accumulate(lost, axis=1)
-    length, total = counts.sum(axis=1)[:, None], np.where(counts, seen, 0.0).sum(axis=1)[:, None]
+    kept = ~np.maximum.accumulate(seen < 2 / np.sqrt(number), axis=1)
+    length, total = kept.sum(axis=1)[:, None], np.where(kept, seen, 0.0).sum(axis=1)[:, None]
     # Fitting removes a part of the noise: see `synkin.fitting.uncertainty.autocorrelation`.
-    fraction = fitted / np.maximum(number, 1)
+    fraction = fitted / number
     left = 1 - 2 * fraction * (length - total)
     uncorrected = np.divide(1 + 2 * total, left, out=np.full_like(total, np.inf), where=left > 0)
     corrected = total + fraction * np.minimum(uncorrected, most) * (length - total)
-    return np.clip(1 + 2 * corrected, 1.0, most)[:, 0]
+    return np.clip(1 + 2 * corrected, 1.0, most)[:, 0], np.logical_and.reduce(kept, axis=1)
 
 
-def _products(rows: np.ndarray) -> np.ndarray:
-    """Sums of products with the neighbour at each lag, (R, M), of rows (R, M)."""
+def _autocorrelation(residuals: np.ndarray, present: np.ndarray, lags: int) -> np.ndarray:
+    """The autocorrelation of rows (R, M) at lags from 1 on, (R, lags); 0 without residuals."""
+    products, pairs = (_products(rows, lags) for rows in (residuals, present.astype(float)))
+    mean = np.divide(products, np.rint(pairs), out=np.zeros_like(products), where=np.rint(pairs) > 0)
+    return np.divide(mean[:, 1:], mean[:, :1], out=np.zeros_like(mean[:, 1:]), where=mean[:, :1] > 0)
+
+
+def _products(rows: np.ndarray, lags: int) -> np.ndarray:
+    """Sums of products with the neighbour at each lag from 0 on, (R, lags + 1), of rows (R, M)."""
     samples = rows.shape[1]
-    size = 1 << (2 * samples - 1).bit_length()
-    spectrum = np.fft.rfft(rows, size)
-    return np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:, :samples]
+    if lags <= _LAGS:
+        each = [np.einsum("rm,rm->r", rows[:, : samples - lag], rows[:, lag:]) for lag in range(lags + 1)]
+        return np.stack(each, axis=1)
+    spectrum = np.fft.rfft(rows, 2 * samples)
+    return np.fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * samples)[:, : lags + 1]
 
 
 def _off_the_line(times: np.ndarray, residuals: np.ndarray, d: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
@@ -101,7 +102,8 @@ class FitEach:
         which = np.flatnonzero(np.isfinite(self.point).all(axis=1))
         predicted = np.full((len(self), samples), np.nan)
         if which.size and samples:
-            g = conductances_of(recordings, which, self.point[which, None])[:, 0, :samples]
+            with double_precision(), computed_at_once():
+                g = conductances_of(recordings, which, self.point[which, None])[:, 0, :samples]
             predicted[which] = self.scale[which, None] * g + self.offset[which, None]
         return predicted
 
