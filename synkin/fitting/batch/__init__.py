@@ -39,6 +39,8 @@ _SAMPLES = 1 << 19
 _CLEARLY, _MATTERS = 4.0, 0.1
 # There is a response if the curve explains this many times as much as it could explain of noise alone.
 _MORE = 4.0
+# A curve that explains more than this has found something, however few independent samples there are.
+_HALF = 0.5
 
 
 def fit_each(
@@ -196,7 +198,7 @@ def _quality(recordings: Recordings, found: Found, errors: Errors) -> tuple[np.n
     squares, variance, weighted_variance = sums_of_squares(recordings, found)
     left, noise = (mean / weighted_variance for mean in left_of_noise(recordings, found))
     explained, independent = 1 - left, number / errors.inefficiency
-    no_response = explained < _MORE * fitted / independent
+    no_response = explained < np.minimum(_MORE * fitted / independent, _HALF)
     misfit = (left > _CLEARLY * noise) & (left - noise > _MATTERS)
     return 1 - squares / variance, np.select([no_response, misfit], ["no response", "misfit"], "")
 

@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 # So many recordings are computed side by side.
 _BLOCK = 16
 # A recording is done if a step is expected to lower its sum of squares by less than this fraction, ...
-_NO_GAIN = 1e-12
+_NO_GAIN = 1e-10
 # ... or changes no coordinate by more than this (of logarithms a fraction, of the onset a fraction of its size), ...
 _NO_STEP = 1e-11
 # ... or if its sum of squares is below this fraction of that of the trace, which is rounding.

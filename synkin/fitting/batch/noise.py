@@ -8,8 +8,6 @@ import numpy as np
 
 # Noise is estimated from samples that are at most this fraction of the recording per spike apart.
 _FAST = 1 / 32
-# What is left counts as noise if its variance is at most this factor times that of the fast noise.
-ALMOST = 1.6
 # So many lags of the autocorrelation are computed at first.
 _LAGS = 6
 # The median absolute value of normal numbers with standard deviation 1.

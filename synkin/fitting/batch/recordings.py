@@ -17,7 +17,7 @@ from synkin.declaring.kernel import Kernel
 AnyArray: TypeAlias = Any
 
 # The number of samples, padding included, that one call of a compiled function computes: few enough for the cache.
-_SAMPLES = 1 << 15
+_SAMPLES = 1 << 16
 # Between a power of 2 and the next there are this many lengths of recordings; the shortest is this long, too.
 _SIZES = 8
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synkin.fitting.batch.calls import call_descend, conductances_of
-from synkin.fitting.batch.noise import ALMOST, fast_noise
+from synkin.fitting.batch.noise import fast_noise
 from synkin.fitting.batch.recordings import Recordings
 
 # The number of onsets in the scan. It reaches this many widths of the response to both sides, and this many ms at
@@ -24,6 +24,9 @@ _POINTS, _FAR = 64, 100.0
 _NEAR = 1.5
 # Two ends are the same if their sums of squares differ by less than this fraction.
 _SAME = 1e-6
+# An end is in doubt if the variance of what is left is more than this factor times that of fast noise. The estimate of
+# the latter scatters by about a tenth.
+_DOUBTFUL = 1.3
 # A recording is no longer in doubt once this many ends agree on the lowest sum of squares.
 _ENOUGH = 3
 # A response is steep if it changes by more than this fraction of its height from a sample to the next. A descent cannot
@@ -132,7 +135,7 @@ def at_bound(recordings: Recordings, found: Found) -> np.ndarray:
 
 def _in_doubt(recordings: Recordings, found: Found) -> np.ndarray:
     left, noise = left_of_noise(recordings, found)
-    return ~found.converged | at_bound(recordings, found).any(axis=1) | (left > ALMOST * noise + _SAME**2)
+    return ~found.converged | at_bound(recordings, found).any(axis=1) | (left > _DOUBTFUL * noise + _SAME**2)
 
 
 def _descend(recordings: Recordings, which: np.ndarray, start: np.ndarray, limit: int) -> Found:
