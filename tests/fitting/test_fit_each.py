@@ -183,8 +183,8 @@ def test_a_far_start_finds_what_a_near_one_finds():
         for start in (dual_expon.Params(), dual_expon.Params(tau_rise=0.03, tau_decay=400.0))
     )
     assert near.good.all()
-    np.testing.assert_allclose(far.params.tau_decay, near.params.tau_decay, rtol=1e-4)
-    np.testing.assert_allclose(far.params.tau_rise, near.params.tau_rise, rtol=1e-4)
+    for name in (*free, "onset"):  # where the onset falls on a sample, descents stop a little beside the minimum
+        assert (np.abs(value_of(far, name) - value_of(near, name)) < 0.02 * near.stderr[name]).all()
 
 
 def test_bounds_hold_and_what_ends_there_is_flagged():
