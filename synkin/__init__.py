@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synkin.declaring.scheme import Scheme, scheme
     from synkin.events import Events, deconvolve
     from synkin.fitting import Comparison, Fit, fit, fit_curve
+    from synkin.fitting.batch import FitEach, fit_each
     from synkin.fitting.comparison import compare
     from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
     from synkin.networks.connections import connect
@@ -45,6 +46,7 @@ __all__ = [
     "Events",
     "Expon",
     "Fit",
+    "FitEach",
     "GABAa",
     "Jumps",
     "Kernel",
@@ -70,6 +72,7 @@ __all__ = [
     "expon",
     "fit",
     "fit_curve",
+    "fit_each",
     "gabaa",
     "linear",
     "measure",
@@ -95,6 +98,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.declaring.scheme": ("Scheme", "scheme"),
     "synkin.events": ("Events", "deconvolve"),
     "synkin.fitting": ("Comparison", "Fit", "compare", "fit", "fit_curve"),
+    "synkin.fitting.batch": ("FitEach", "fit_each"),
     "synkin.kernels": ("KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"),
     "synkin.networks.connections": ("connect",),
     "synkin.networks.delays": ("delayed",),

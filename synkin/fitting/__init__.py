@@ -16,6 +16,7 @@
     result          `Fit`
     estimate        from a problem to its `Fit`: search, errors, verdict
     comparison      which of several kernels describes a recording best
+    batch           many independent fits at once: `synkin.fit_each`
 
 Each imports only from those above it.
 """
