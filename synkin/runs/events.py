@@ -7,7 +7,7 @@ with spikes + samples, not with duration / dt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,8 +22,10 @@ from synkin.arguments.bind import bind_events
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.varying import bind_pieces
+from synkin.declaring.filtered import with_filters
 from synkin.runs import gated_events, varying_events
 from synkin.solving import limits, loops, pulses
+from synkin.solving.filters import Filter, as_filters
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
 from synkin.solving.propagators.equations import Variables
@@ -41,6 +43,7 @@ def respond(
     state: AnyState = None,
     t0: ArrayLike = 0.0,
     overlap: str = "restart",
+    filter: Filter | Sequence[Filter] | None = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
     """The conductance of one synapse at any times, given its spike times.
@@ -64,20 +67,28 @@ def respond(
         state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
         t0: time of ``state`` in ms; no spike, with its delay, and no sample may come before it.
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+        filter: what the recording did to g: `synkin.bessel`, `synkin.one_pole`, or a tuple of several in a row. At the
+            start it is at rest, as if g had been for ever what it is there.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
 
     Returns:
-        g in mS at ``times``, (M,): exact to rounding, for bionmda to 1e-11 of the peak (float32: 3e-6).
+        g in mS at ``times``, (M,), behind the filter: exact to rounding, for bionmda to 1e-11 of the peak (float32:
+        3e-6).
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    All but ``dtype`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
+    All but ``dtype``, ``filter`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
 
     Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
     makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
     """
+    has_units = units.among(state)
+    if filters := as_filters(filter):
+        if varying:
+            bind_pieces(kernel, varying)  # so that a message names the parameters of the kernel alone
+        kernel, params, state = with_filters(kernel, params, state, filters)
     if varying or (weights is not None and isinstance(kernel.input, StartsPulse)):
         options = (weights, varying or {}, delay, state, t0, overlap, dtype)
         return _respond_varying(kernel, params, spike_times, times, *options)
