@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from synkin.runs.grid import simulate
     from synkin.runs.protocol import Jumps, concentration_jumps
     from synkin.solving.carry import Carry
+    from synkin.solving.filters import bessel, one_pole
     from synkin.solving.stepper import Stepper, stepper
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Synapse",
     "alpha",
     "ampa",
+    "bessel",
     "bionmda",
     "compare",
     "concentration_jumps",
@@ -72,6 +74,7 @@ __all__ = [
     "gabaa",
     "linear",
     "measure",
+    "one_pole",
     "plot",
     "presets",
     "read_recording",
@@ -107,6 +110,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.runs.grid": ("simulate",),
     "synkin.runs.protocol": ("Jumps", "concentration_jumps"),
     "synkin.solving.carry": ("Carry",),
+    "synkin.solving.filters": ("bessel", "one_pole"),
     "synkin.solving.stepper": ("Stepper", "stepper"),
 }
 # Those that are modules themselves.

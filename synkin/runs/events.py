@@ -22,8 +22,8 @@ from synkin.arguments.bind import bind_events
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.varying import bind_pieces
-from synkin.declaring.filtered import with_filters
-from synkin.runs import gated_events, varying_events
+from synkin.declaring.filtered import Filtered, with_filters
+from synkin.runs import filtering, gated_events, varying_events
 from synkin.solving import limits, loops, pulses
 from synkin.solving.filters import Filter, as_filters
 from synkin.solving.kernel_protocol import Kernel
@@ -91,7 +91,8 @@ def respond(
         kernel, params, state = with_filters(kernel, params, state, filters)
     if varying or (weights is not None and isinstance(kernel.input, StartsPulse)):
         options = (weights, varying or {}, delay, state, t0, overlap, dtype)
-        return _respond_varying(kernel, params, spike_times, times, *options)
+        g, given_units = _respond_varying(kernel, params, spike_times, times, *options)
+        return units.quantity(g, "mS") if given_units or has_units else g
     given = bind_events(
         kernel,
         params,
@@ -107,10 +108,10 @@ def respond(
     )
     stretches = _stretches(given.spike_times, given.times, given.start, given.dtype)
     moments = None
-    if any(part.structure.gated for part in kernel.parts):
+    if any(part.structure.gated for part in kernel.parts):  # for those behind filters see `_respond_by_nodes`
         moments = _cast(gated_events.moments(*stretches[1:]), given.dtype)
     g = _respond(kernel, given.params, given.state, given.inputs, *_cast(stretches, given.dtype), moments, overlap)
-    return units.quantity(g, "mS") if given.has_units else g
+    return units.quantity(g, "mS") if given.has_units or has_units else g
 
 
 def _respond_varying(
@@ -125,7 +126,8 @@ def _respond_varying(
     t0: ArrayLike,
     overlap: str,
     dtype: DTypeLike | None,
-) -> Array:
+) -> tuple[Array, bool]:
+    """g, and whether it is to be a quantity."""
     weighted = weights is not None and isinstance(kernel.input, StartsPulse)
     edges, values = bind_pieces(kernel, varying)
     begins = params._replace(**{name: value[0] for name, value in values.items()}) if values else params
@@ -149,12 +151,11 @@ def _respond_varying(
     moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), inner, given.dtype)
     if start is None and len(moments):  # at rest nothing changes before the first moment
         start = moments[0]
-    _, before, latest, since = _cast(_stretches(moments, given.times, start, given.dtype), given.dtype)
+    events = (is_spike, weight, *_cast(_stretches(moments, given.times, start, given.dtype), given.dtype))
     at = {name: _values_at(moments, edges[name], value, start) for name, value in values.items()}
     at = {name: jnp.asarray(value, given.dtype) for name, value in at.items()}
-    g = varying_events.respond(kernel, given.params, at, given.state, is_spike, weight, before, latest, since, overlap)
-    has_units = given.has_units or units.among(*(part for pair in varying.values() for part in pair))
-    return units.quantity(g, "mS") if has_units else g
+    g = varying_events.respond(kernel, given.params, at, given.state, *events, overlap)
+    return g, given.has_units or units.among(*(part for pair in varying.values() for part in pair))
 
 
 def _from_start(edges: Any, start: Any) -> Any:
@@ -248,6 +249,8 @@ def _respond_part(
     """g of one part of a kernel."""
     inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
+    if isinstance(kernel, Filtered) and not kernel.has_matrix:
+        return _respond_by_nodes(kernel, params, state, (inputs, *events[1:]), overlap)
     weights = equations.output_weights(kernel, params)
     if kernel.structure.gated:
         assert moments is not None
@@ -267,6 +270,26 @@ def _respond_part(
     samples = propagate(jax.tree.map(lambda field: field[latest], states), since)
     y = tuple(getattr(samples, name) for name in kernel.order)
     return equations.conductance(kernel, weights, y)
+
+
+def _respond_by_nodes(
+    kernel: Filtered, params: AnyParams, state: AnyState, events: tuple[Array, ...], overlap: str
+) -> Array:
+    """g of one part of a kernel that has filters behind it and no matrix."""
+    inputs, real, before, latest, since = events
+    (own, rates), (start, u) = kernel.split_params(params), kernel.split_state(state)
+    inner, left = kernel.inner, None
+    if isinstance(inner.input, StartsPulse):
+        weights = jnp.ones_like(before)
+        left, _ = varying_events.pulses_at_events(own.T_dur, start.pulse_left, inputs, weights, before, overlap)
+
+    def g_at(latest: Array, since: Array) -> Array:
+        moments = gated_events.moments(before, latest, since) if inner.structure.gated else None
+        return _respond_part(inner, own, start, (inputs, real, before, latest, since), moments, overlap)
+
+    speed = filtering.speed(inner, own, start, inputs)
+    at = filtering.Events(real, before, latest, since, left)
+    return filtering.by_nodes(kernel, rates, u, g_at, speed, at)
 
 
 def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> AnyState:
