@@ -1,8 +1,9 @@
-"""A kernel whose g goes through filters before it is read: the kernel's equations with those of the filters behind them.
+"""A kernel whose g goes through filters: the kernel's equations, with those of the filters behind them.
 
 Where the equations are linear between events, and g is a sum of the variables, kernel and filters together are a larger
-linear system, which is solved as exactly as the kernel alone by one exponential of a matrix. Such a kernel is run by all
-that runs others. A gate, or a g that is no sum, has no matrix: `synkin.runs.filtering` goes through those.
+linear system. One exponential of a matrix solves it as exactly as the kernel alone, over stretches of any length, so
+that `synkin.respond` and `synkin.concentration_jumps` run it as they run others. A gate, or a g that is no sum, has no
+matrix: see `synkin.runs.filtering`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -19,16 +20,16 @@ from synkin.arguments import units
 from synkin.arguments.bind import cast as cast_params
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.declaration import AnyParams, AnyState, Parameter
-from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.params_and_states import check_params, check_state
 from synkin.declaring.kernel import Kernel, named_tuple
 from synkin.solving import filters
 from synkin.solving.filters import Chain, Filter
-from synkin.solving.propagators.equations import Variables, conductance, generator, output_weights, stack_matrix
+from synkin.solving.kernel_protocol import Kernel as AnyKernel
+from synkin.solving.propagators.equations import conductance, generator, output_weights, stack_matrix
 from synkin.solving.structure import Structure
 
 _RATE, _VARIABLE = "filter_rate", "filtered"
-# Within a sum of this kernel with itself the names would need numbers; the sum adds them.
+# The number of kernels with filters that are kept, as each is compiled anew.
 _KEPT = 128
 
 
@@ -82,7 +83,7 @@ class FilteredRun(NamedTuple):
     state: AnyState
 
 
-def with_filters(kernel: Kernel, params: AnyParams, state: AnyState, given: tuple[Filter, ...]) -> FilteredRun:
+def with_filters(kernel: AnyKernel, params: AnyParams, state: AnyState, given: tuple[Filter, ...]) -> FilteredRun:
     """A kernel and what it is run with, with filters behind it.
 
     Args:
@@ -95,6 +96,7 @@ def with_filters(kernel: Kernel, params: AnyParams, state: AnyState, given: tupl
         TypeError, ValueError: no kernel, or params or a state that are not those of the kernel.
     """
     check_kernel(kernel)
+    assert isinstance(kernel, Kernel)
     plain = check_params(units.params(kernel, params), (), kernel)
     both = filtered(kernel, filters.chain_of(given))
     rates = {
@@ -180,6 +182,7 @@ def _matrix(kernel: Kernel, chain: Chain, params: AnyParams, T: Array) -> Array:
         zero + (number if weight is None else weight)
         for number, weight in zip(kernel.structure.output, output_weights(kernel, own), strict=True)
     ]
-    above = [[occupancies[..., i, j] for j in range(len(weights) + 1)] + [zero] * len(rows) for i in range(len(weights) + 1)]
+    states = range(len(weights) + 1)
+    above = [[occupancies[..., i, j] for j in states] + [zero] * len(rows) for i in states]
     below = [[zero, *(b * weight for weight in weights), *row] for row, b in zip(rows, inflow, strict=True)]
     return stack_matrix([*above, *below])

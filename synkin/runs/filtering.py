@@ -2,12 +2,13 @@
 
     u' = A u + b g,    u(t + h) = exp(A h) u(t) + integral over s of exp(A (h - s)) b g(t + s)
 
-g is computed exactly at nodes between any two moments: samples, spikes or edges, and the ends of pulses, between which it
-is smooth. Kernels that have a matrix do not come here: with their filters they are a larger system, which needs no nodes,
-is exact over stretches of any length, and takes a tenth of the time (see `synkin.declaring.filtered`).
+g is computed exactly at nodes between any two moments: samples, spikes or edges, and the ends of pulses. Between these
+it is smooth, so that few nodes give the integral to rounding. Kernels that have a matrix do not come here: with their
+filters they are a larger linear system, which needs no nodes and takes stretches of any length and rates of any size
+(see `synkin.declaring.filtered`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -48,7 +49,9 @@ class Events(NamedTuple):
     before: Array  # (K,) ms from the event before, or the start, to each
     latest: Array  # (M,) what each sample follows: 0 the start, k the k-th event
     since: Array  # (M,) ms since then
-    pulse_left: Array | None  # (K + 1,) ms of transmitter to come at the start and after each event; None without pulses
+    pulse_left: (
+        Array | None
+    )  # (K + 1,) ms of transmitter to come at the start and after each event; None without pulses
 
 
 class Speed(NamedTuple):
@@ -70,7 +73,9 @@ def speed(kernel: Kernel, params: AnyParams, state: AnyState, added: Array) -> S
     if kernel.structure.gated:
         r = gate_rates(kernel, params)
         relaxes = jnp.maximum(r.rate, r.rate_at_rest)
-        most = jnp.maximum(r.source / jnp.maximum(r.rate, float(jnp.finfo(r.a.dtype).tiny)), getattr(state, kernel.order[0]))
+        most = jnp.maximum(
+            r.source / jnp.maximum(r.rate, float(jnp.finfo(r.a.dtype).tiny)), getattr(state, kernel.order[0])
+        )
         if isinstance(kernel.input, AddsWeight):
             most = most + jnp.abs(added).sum()
         return Speed(jnp.max(relaxes + r.b + total_rate(r) * most), 4 * jnp.max(relaxes))
@@ -82,7 +87,9 @@ def speed(kernel: Kernel, params: AnyParams, state: AnyState, added: Array) -> S
     return Speed(norm, 10 * norm)
 
 
-def by_nodes(kernel: Filtered, rates: tuple[Array, ...], u: tuple[Array, ...], g_at: GAt, speed: Speed, at: Events) -> Array:
+def by_nodes(
+    kernel: Filtered, rates: Sequence[Array], u: Sequence[Array], g_at: GAt, speed: Speed, at: Events
+) -> Array:
     """What is recorded at the samples, (M,).
 
     Args:
@@ -100,7 +107,9 @@ def by_nodes(kernel: Filtered, rates: tuple[Array, ...], u: tuple[Array, ...], g
     # The end of a pulse is one more moment, at which nothing is read.
     latest, since = at.latest, at.since
     if at.pulse_left is not None:
-        until_next = jnp.concatenate([jnp.where(at.real, at.before, jnp.inf), jnp.full_like(at.pulse_left[:1], jnp.inf)])
+        until_next = jnp.concatenate(
+            [jnp.where(at.real, at.before, jnp.inf), jnp.full_like(at.pulse_left[:1], jnp.inf)]
+        )
         latest = jnp.concatenate([latest, jnp.arange(len(at.pulse_left), dtype=latest.dtype)])
         since = jnp.concatenate([since, jnp.minimum(at.pulse_left, until_next)])
     order = moments(at.before, latest, since)
@@ -113,15 +122,15 @@ def by_nodes(kernel: Filtered, rates: tuple[Array, ...], u: tuple[Array, ...], g
     bend = jax.lax.stop_gradient(speed.bend)
 
     def part(first: Array, width: Array, last: Array) -> Array:
-        """The integral over a part of each stretch, (m, N); from ``first`` on, and from its end ``last`` to that of all."""
+        """The integral over a part of each stretch, (m, N), whose ends are these fractions away from those of it."""
         nodes, weights = (jnp.asarray(x, u[0].dtype) for x in gauss_legendre(_NODES.get(u[0].dtype.name, _NODES_OTHER)))
-        passed = (first + width * nodes)[:, None] * length
-        left = (last + width * (1 - nodes))[:, None] * length
-        g = g_at(jnp.broadcast_to(order.follows, passed.shape).reshape(-1), (begins + passed).reshape(-1))
+        passed = (first + width * nodes)[:, None] * length[None]
+        left = (last + width * (1 - nodes))[:, None] * length[None]
+        g = g_at(jnp.broadcast_to(order.follows, passed.shape).reshape(-1), (begins[None] + passed).reshape(-1))
         start = jnp.broadcast_to(b[:, None], (len(b), left.size))
-        answer = apply_by_squaring(table, 0, start, left.reshape(-1)) * g
-        summed = (answer.reshape(len(b), *left.shape) * weights[:, None]).sum(axis=1)
-        return summed * width * length
+        answer = apply_by_squaring(table, 0, start, left.reshape(-1)) * g[None]
+        summed = (answer.reshape(len(b), *left.shape) * weights[None, :, None]).sum(axis=1)
+        return summed * (width * length)[None]
 
     def at_once(_: None) -> Array:
         zero, one = jnp.zeros_like(longest), jnp.ones_like(longest)
@@ -132,7 +141,8 @@ def by_nodes(kernel: Filtered, rates: tuple[Array, ...], u: tuple[Array, ...], g
             return total + jax.checkpoint(part)(*each), None
 
         zeros = loops.match_varying(jnp.zeros((len(b), len(length)), length.dtype), (length, b, u))
-        total, _ = jax.lax.scan(add, zeros, tuple(jnp.asarray(x, length.dtype) for x in _parts()))
+        begin, width, end = (jnp.asarray(x, length.dtype) for x in _parts())
+        total, _ = jax.lax.scan(add, zeros, (begin, width, end))
         short = (longest * fastest < _SHORT * _PARTS * 2.0**_HALVINGS) & (longest * bend < _BENDS * _PARTS)
         return total * jnp.where(short, 1, jnp.nan)
 
@@ -145,7 +155,7 @@ def by_nodes(kernel: Filtered, rates: tuple[Array, ...], u: tuple[Array, ...], g
         return u, u[-1]
 
     change = affine_change(matrix, order.ms)
-    _, recorded = jax.lax.scan(step, loops.match_varying(jnp.stack(u), (change, gained)), (change, gained.T))
+    _, recorded = jax.lax.scan(step, loops.match_varying(jnp.stack(list(u)), (change, gained)), (change, gained.T))
     return recorded[order.place][: len(at.latest)]
 
 

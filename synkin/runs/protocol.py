@@ -97,8 +97,9 @@ def concentration_jumps(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    All but ``dtype`` and ``filter`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times that come as lists
-    or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in time it lies.
+    All but ``dtype`` and ``filter`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times
+    that come as lists or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in
+    time it lies.
     """
     has_units = units.among(state)
     if filters := as_filters(filter):
@@ -180,10 +181,7 @@ def _answer_of_part(
         def g_at(which: Array, since: Array) -> Array:
             return _answer_of_part(inner, own, start, T, at, (lengths, which, since), values)
 
-        in_turn = own._replace(T=T, **values)
-        if values:  # the values of each stretch
-            in_turn = own._replace(T=T if at is None else T[at], **values)
-        speed = filtering.speed(inner, in_turn, start, jnp.zeros_like(lengths))
+        speed = filtering.speed(inner, own._replace(T=T, **values), start, jnp.zeros_like(lengths))
         events = filtering.Events(jnp.ones_like(lengths, bool), lengths, which, since, None)
         return filtering.by_nodes(kernel, rates, u, g_at, speed, events)
     y = tuple(getattr(state, name) for name in kernel.order)

@@ -2,7 +2,7 @@
 
     u' = A u + b g,    and the last variable of u is what is recorded
 
-A filter is a chain of sections, each with one real pole or a pair of complex ones, and each passes a constant unchanged.
+A filter is a chain of sections, each with one real pole or a pair of complex ones. Each passes a constant unchanged.
 Several filters in a row are one longer chain.
 """
 
@@ -65,7 +65,8 @@ class Filter:
         Returns:
             Complex numbers of that shape, 1 at a frequency of 0.
         """
-        at = 1j * (2 * math.pi * jnp.asarray(kHz) / self.rate)
+        frequency = 2 * math.pi * as_floating(kHz) / self.rate
+        at = jax.lax.complex(jnp.zeros_like(frequency), frequency)
         passed = jnp.ones_like(at)
         for pole in _all(self.poles):
             passed = passed * (-pole / (at - pole))
@@ -242,7 +243,7 @@ def slowest_and_fastest(chain: Chain, rates: Sequence[Array]) -> tuple[Array, Ar
 
 @functools.cache
 def bessel_poles(order: int) -> Poles:
-    """The poles of a Bessel filter that lets half of the power pass at an angular frequency of 1, those slower first."""
+    """The poles of a Bessel filter that passes half of the power at an angular frequency of 1, the smallest first."""
     # The reverse Bessel polynomial, whose coefficients are whole numbers.
     coefficients = [
         math.factorial(2 * order - k) // (2 ** (order - k) * math.factorial(k) * math.factorial(order - k))

@@ -172,6 +172,6 @@ def _propagate_closed_form(
 
 
 def _conserved(kernel: Kernel) -> int:
-    """How many variables of a kernel's matrix are occupancies: with the resting state, and without those that follow."""
+    """How many variables of a kernel's matrix are occupancies: the resting state too, but not those that follow."""
     structure = kernel.structure
     return structure.size - structure.followers + 1 if structure.kind == "occupancies" else 0

@@ -276,7 +276,7 @@ def _double(p: Array, conserved: int) -> Array:
     squared = _matmul(p, p)
     # Others that follow occupancies have changes, E of themselves and C of the occupancies P, which become
     # 2 E + E E and C + E C + C P.
-    more = p * jnp.where(jnp.arange(size) < conserved, 1, 2).astype(p.dtype)
+    more = jnp.concatenate([p[..., :conserved], 2 * p[..., conserved:]], axis=-1)
     return _with_occupancies(_normalize_columns(squared[..., :conserved, :conserved]), squared + more)
 
 
