@@ -35,6 +35,8 @@ _FORGOTTEN = 50.0
 # Any other stretch has so many equal parts, of which the first and the last are halved so many times towards its ends,
 # near which g and the filter may change fast.
 _PARTS, _HALVINGS = 32, 15
+# The number of long stretches, besides two for each event, for which the others are not taken in parts too.
+_FEW = 16
 # A g that bends changes by at most so many time constants within a part.
 _BENDS = 16.0
 
@@ -52,6 +54,14 @@ class Events(NamedTuple):
     pulse_left: (
         Array | None
     )  # (K + 1,) ms of transmitter to come at the start and after each event; None without pulses
+
+
+class _Stretches(NamedTuple):
+    """N stretches between moments."""
+
+    follows: Array  # what each follows: 0 the start, k the k-th event
+    begins: Array  # the ms since then at which it begins
+    length: Array  # ms
 
 
 class Speed(NamedTuple):
@@ -115,39 +125,51 @@ def by_nodes(
     order = moments(at.before, latest, since)
     slowest, fastest = filters.slowest_and_fastest(kernel.chain, rates)
     length = jnp.minimum(order.ms, _FORGOTTEN / slowest)
-    begins = order.earlier + (order.ms - length)
+    stretches = _Stretches(order.follows, order.earlier + (order.ms - length), length)
     table = squaring_table(matrix[None], conserved=0)
-    longest = jax.lax.stop_gradient(length.max())
-    fastest = jax.lax.stop_gradient(fastest + speed.fastest)
-    bend = jax.lax.stop_gradient(speed.bend)
+    fastest, bend = jax.lax.stop_gradient((fastest + speed.fastest, speed.bend))
+    is_long = ~(jax.lax.stop_gradient(length) * jnp.maximum(fastest, bend) < _SHORT)
 
-    def part(first: Array, width: Array, last: Array) -> Array:
+    def part(over: _Stretches, first: Array, width: Array, last: Array) -> Array:
         """The integral over a part of each stretch, (m, N), whose ends are these fractions away from those of it."""
-        nodes, weights = (jnp.asarray(x, u[0].dtype) for x in gauss_legendre(_NODES.get(u[0].dtype.name, _NODES_OTHER)))
-        passed = (first + width * nodes)[:, None] * length[None]
-        left = (last + width * (1 - nodes))[:, None] * length[None]
-        g = g_at(jnp.broadcast_to(order.follows, passed.shape).reshape(-1), (begins[None] + passed).reshape(-1))
+        nodes, weights = (jnp.asarray(x, b.dtype) for x in gauss_legendre(_NODES.get(b.dtype.name, _NODES_OTHER)))
+        passed = (first + width * nodes)[:, None] * over.length[None]
+        left = (last + width * (1 - nodes))[:, None] * over.length[None]
+        g = g_at(jnp.broadcast_to(over.follows, passed.shape).reshape(-1), (over.begins[None] + passed).reshape(-1))
         start = jnp.broadcast_to(b[:, None], (len(b), left.size))
         answer = apply_by_squaring(table, 0, start, left.reshape(-1)) * g[None]
         summed = (answer.reshape(len(b), *left.shape) * weights[None, :, None]).sum(axis=1)
-        return summed * (width * length)[None]
+        return summed * (width * over.length)[None]
 
-    def at_once(_: None) -> Array:
-        zero, one = jnp.zeros_like(longest), jnp.ones_like(longest)
-        return part(zero, one, zero)
-
-    def in_parts(_: None) -> Array:
+    def in_parts(over: _Stretches, wanted: Array) -> Array:
         def add(total: Array, each: tuple[Array, Array, Array]) -> tuple[Array, None]:
-            return total + jax.checkpoint(part)(*each), None
+            return total + jax.checkpoint(part)(over, *each), None
 
-        zeros = loops.match_varying(jnp.zeros((len(b), len(length)), length.dtype), (length, b, u))
-        begin, width, end = (jnp.asarray(x, length.dtype) for x in _parts())
+        zeros = loops.match_varying(jnp.zeros((len(b), len(over.length)), b.dtype), (over, b, u))
+        begin, width, end = (jnp.asarray(x, b.dtype) for x in _parts())
         total, _ = jax.lax.scan(add, zeros, (begin, width, end))
-        short = (longest * fastest < _SHORT * _PARTS * 2.0**_HALVINGS) & (longest * bend < _BENDS * _PARTS)
-        return total * jnp.where(short, 1, jnp.nan)
+        longest = jax.lax.stop_gradient(over.length)
+        fits = (longest * fastest < _SHORT * _PARTS * 2.0**_HALVINGS) & (longest * bend < _BENDS * _PARTS)
+        return jnp.where(wanted[None], total, 0) * jnp.where(fits | ~wanted, 1, jnp.nan)[None]
 
-    many = loops.any_across_batch(~(longest * jnp.maximum(fastest, bend) < _SHORT))
-    gained = jax.lax.cond(many, in_parts, at_once, None)
+    # Most stretches are short, as between the samples of a recording; the gaps between its pieces are not.
+    zero, one = jnp.zeros((), b.dtype), jnp.ones((), b.dtype)
+    short = stretches._replace(length=jnp.where(is_long, zero, length))
+    gained = part(short, zero, one, zero)
+    few = min(2 * len(at.before) + _FEW, len(length))
+
+    def add_few(gained: Array) -> Array:
+        longest = jax.lax.top_k(jax.lax.stop_gradient(jnp.where(is_long, length, zero)), few)[1]
+        chosen = jax.tree.map(lambda x: x[longest], stretches)
+        return gained.at[:, longest].add(in_parts(chosen, is_long[longest]))
+
+    cases: list[Callable[[Array], Array]] = [lambda gained: gained, add_few]
+    exceeded = [loops.any_across_batch(is_long.any())]
+    if few < len(length):
+        cases.append(lambda gained: gained + in_parts(stretches, is_long))
+        exceeded.append(loops.any_across_batch(is_long.sum() > few))
+    which = sum((each.astype(jnp.int32) for each in exceeded[1:]), exceeded[0].astype(jnp.int32))
+    gained = jax.lax.switch(which, cases, gained)
 
     def step(u: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
         change, gained = given

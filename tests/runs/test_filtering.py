@@ -19,6 +19,7 @@ from tests.helpers import differences
 SPIKES = np.array([1.0, 2.2, 9.0])
 TIMES = np.array([0.0, 1.0, 1.1, 1.4, 1.7, 2.2, 2.35, 2.6, 3.5, 6.0, 9.0, 9.2, 10.0, 14.0, 30.0])
 SUM = synkin.ampa + schemes.nmda5
+SLOW = pytest.param(synkin.bionmda, marks=pytest.mark.wide)  # it takes long to compile
 AMPLIFIER = bessel(4, 1.0)
 CHAIN = one_pole(0.3), bessel(5, 3.0), one_pole(0.3)  # the same pole twice
 close = np.testing.assert_allclose
@@ -144,7 +145,7 @@ def test_against_scipy(kernel, chain, x64):
         close(traced, expected, rtol=0, atol=1e-10 * expected.max())
 
 
-@pytest.mark.parametrize("kernel", [synkin.ampa, synkin.bionmda], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [synkin.ampa, SLOW], ids=lambda kernel: kernel.name)
 def test_wherever_samples_are(kernel, x64):
     """Their number, order and distance do not matter; nor does the place in time of numbers that are known."""
     params, filter = kernel.Params(), (bessel(4, 0.7), one_pole(0.05))
@@ -163,13 +164,14 @@ def test_a_filter_passes_charge_and_what_is_constant(x64):
     """The integral of g stays; a state that is held is at rest in the filter too."""
     times = np.linspace(0, 300, 30001)
     plain, behind = (respond(synkin.ampa, synkin.ampa.Params(), SPIKES, times, filter=f) for f in (None, CHAIN))
-    close(np.trapezoid(behind, times), np.trapezoid(plain, times), rtol=1e-7)
+    # The trapezoid rule is off by 7e-7 of the whole at the kinks of what is not filtered.
+    close(np.trapezoid(behind, times), np.trapezoid(plain, times), rtol=2e-6)
     params = schemes.nmda5.Params(koff=0.0, beta=0.0, alpha=0.0)
     state = schemes.nmda5.init(params, ())._replace(O=0.4)
     close(respond(schemes.nmda5, params, [], [5.0, 9.0], state=state, t0=3.0, filter=CHAIN), 0.4, rtol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", [synkin.ampa, synkin.bionmda, schemes.nmda5], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [synkin.ampa, SLOW, schemes.nmda5], ids=lambda kernel: kernel.name)
 def test_jumps_and_heights(kernel, x64):
     """A pulse is a jump, of any height; what varies may jump as well."""
     params = kernel.Params(T_dur=1.5)
@@ -188,7 +190,7 @@ def test_jumps_and_heights(kernel, x64):
     close(got, jumps(varying={name: float(params[0]) * np.array([1.0, 1.0, 0.2])}), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", [synkin.dual_expon, synkin.ampa, synkin.bionmda], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [synkin.dual_expon, synkin.ampa, SLOW], ids=lambda kernel: kernel.name)
 def test_all_derivatives(kernel, x64):
     """Parameters (tau_rise, T_dur), spike times, sample times and the filter's numbers, forward and reverse."""
     n = len(kernel.Params._fields)
