@@ -254,3 +254,16 @@ def test_above_half_the_sampling_rate():
     assert said is not None
     assert "cut-off of 10 kHz is above half of the sampling rate (5 kHz)" in said
     assert above_half_the_sampling_rate((one_pole(1.0), bessel(4, 2.0)), 0.1) is None
+
+
+def test_events_behind_a_filter(x64):
+    """Without it their times are late by its delay; with it they are those of the spikes."""
+    kernel, filter = synkin.dual_expon, (one_pole(0.1), bessel(4, 1.0))
+    params, times, spikes = kernel.Params(tau_rise=0.3, tau_decay=4.0), np.arange(4000) * 0.05, np.array([50.0, 120.0])
+    trace = np.asarray(respond(kernel, params, spikes, times, filter=filter))
+    trace = 10 * trace + 0.1 * np.random.default_rng(0).normal(size=times.size)
+    found = synkin.deconvolve(kernel, params, times, trace, filter=filter)
+    late = synkin.deconvolve(kernel, params, times, trace)
+    close(found.times, spikes, rtol=0, atol=0.03)
+    close(found.weights, 10, rtol=0.02)
+    assert (late.times - spikes > 0.2).all()

@@ -159,8 +159,13 @@ def apply_by_squaring(table: SquaringTable, which: int | Array, y: Array, durati
 
         def applied(y: Array) -> Array:
             after = _apply_matrix(_select_matrix(p, which), y)
-            occupancies = after[:n] * _ratio_of_sums(y[:n], after[:n])
-            after = jnp.concatenate([occupancies, y[n:] + after[n:]]) if n else y + after
+            if not n:
+                after = y + after
+            elif n == len(y):
+                after = after * _ratio_of_sums(y, after)
+            else:
+                occupancies = after[:n] * _ratio_of_sums(y[:n], after[:n])
+                after = jnp.concatenate([occupancies, y[n:] + after[n:]])
             return jnp.where(taken[None], after, y)
 
         return jax.lax.cond(loops.any_across_batch(taken), applied, lambda y: y, y), None
