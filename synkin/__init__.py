@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from synkin.runs.grid import simulate
     from synkin.runs.protocol import Jumps, concentration_jumps
     from synkin.solving.carry import Carry
+    from synkin.solving.filters import bessel, one_pole
     from synkin.solving.stepper import Stepper, stepper
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Synapse",
     "alpha",
     "ampa",
+    "bessel",
     "bionmda",
     "compare",
     "concentration_jumps",
@@ -76,6 +78,7 @@ __all__ = [
     "gabaa",
     "linear",
     "measure",
+    "one_pole",
     "plot",
     "presets",
     "read_recording",
@@ -112,6 +115,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.runs.grid": ("simulate",),
     "synkin.runs.protocol": ("Jumps", "concentration_jumps"),
     "synkin.solving.carry": ("Carry",),
+    "synkin.solving.filters": ("bessel", "one_pole"),
     "synkin.solving.stepper": ("Stepper", "stepper"),
 }
 # Those that are modules themselves.
