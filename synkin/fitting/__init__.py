@@ -41,6 +41,7 @@ from synkin.fitting.uncertainty.profiles import Profile
 from synkin.fitting.uncertainty.resampling import Bootstrap
 from synkin.recordings.recording import Recording, arrays
 from synkin.runs.protocol import Jumps
+from synkin.solving.filters import Filter, known_filters
 
 __all__ = ["Bootstrap", "Comparison", "Fit", "Profile", "compare", "fit", "fit_curve"]
 
@@ -60,6 +61,7 @@ def fit(
     weights: ArrayLike | str | None = None,
     release: NamedTuple | None = None,
     varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    filter: Filter | Sequence[Filter] | None = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
     reversible: bool = False,
@@ -114,6 +116,8 @@ def fit(
         varying: parameters that vary beside spikes, by name, as in ``{"V": (edges, values)}`` of `synkin.respond`:
             edges (E + 1,) ms, and values (E,), or (R, E), a row for each recording. Onset and delay do not shift these
             edges. For a protocol give the values to `synkin.Jumps`, all of whose edges are shifted.
+        filter: what the recording did to the curve, which is then fitted behind it: `synkin.bessel`, `synkin.one_pole`,
+            or a tuple of several in a row.
         sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
             count. The size of the errors is estimated from the residuals, and ``noise`` is that of a sample with an
             average ``sigma``.
@@ -176,7 +180,18 @@ def fit(
             spike_times,
             sample_times,
             traces,
-            Asked(free, held, own, bounds, sigma, tie, unit, check_flag("reversible", reversible), prior),
+            Asked(
+                free,
+                held,
+                own,
+                bounds,
+                sigma,
+                tie,
+                unit,
+                check_flag("reversible", reversible),
+                prior,
+                known_filters(filter),
+            ),
             weights=weights,
             release=release,
             overlap=overlap,
@@ -197,6 +212,7 @@ def fit_curve(
     own: str | Sequence[str] = (),
     scale: bool | float | str = False,
     offset: bool | float | str = False,
+    filter: Filter | Sequence[Filter] | None = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -239,6 +255,7 @@ def fit_curve(
         scale: a factor from the function to the trace. True: fitted, False: 1, a number: held there, "shared": one for
             all recordings. Where the curve has a size of its own, True finds it without a search.
         offset: what is added. True: fitted, False: 0, a number: held there, "shared" as for scale.
+        filter: what the recording did to the curve, as in `synkin.fit`; between samples the curve is taken to be smooth.
         sigma, tie, bounds, prior, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a positive
             number stays within a factor of 10,000 of its start, and any other is not bounded.
         units: of the parameters by name, for tables and pictures.
@@ -257,7 +274,7 @@ def fit_curve(
 
     def problem() -> Problem:
         held = {"scale": scale, "offset": offset, "onset": False}
-        asked = Asked(free, held, own, bounds, sigma, tie, unit, prior=prior)
+        asked = Asked(free, held, own, bounds, sigma, tie, unit, prior=prior, filters=known_filters(filter))
         return function_problem(curve, start, sample_times, traces, asked, given_units=units or {})
 
     return estimate(problem, Options(loss, starts, max_nfev, progress))

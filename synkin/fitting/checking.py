@@ -25,6 +25,7 @@ from synkin.fitting.ties import as_ties, reversible_ties
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.runs.protocol import Jumps
 from synkin.solving import limits
+from synkin.solving.filters import Filter
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -41,6 +42,7 @@ class Asked(NamedTuple):
     unit: str = ""
     reversible: bool = False
     prior: Mapping[str, Sequence[Any]] | None = None
+    filters: tuple[Filter, ...] = ()
 
 
 class _Stimulus(NamedTuple):
@@ -101,7 +103,7 @@ def kernel_problem(
     kernel.input.check_overlap(overlap)
     recorded = _as_samples(times, trace)
     stimulus = _as_stimulus(kernel, times_of_spikes, given_weights, varies, delay, recorded, jumps)
-    curve = KernelCurve(kernel, overlap, jumps, weighted)
+    curve = KernelCurve(kernel, overlap, jumps, weighted, filters=asked.filters)
     values = dict(params._asdict())
     asked = asked._replace(own=own)
     if release is not None:
@@ -134,6 +136,7 @@ def function_problem(
     own = _as_names("own", asked.own)
     curve, values = function_curve(function, start, own, len(recorded.trace), given_units)
     empty = np.zeros(0)
+    curve = replace(curve, filters=asked.filters)
     return _posed(curve, values, _Stimulus(empty, 0.0, empty, empty, {}), recorded, asked._replace(own=own))
 
 

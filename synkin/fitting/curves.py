@@ -19,7 +19,9 @@ from synkin.arguments.declaration import AnyParams, Pytree
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.runs.events import respond
+from synkin.runs.filtered_samples import filter_function
 from synkin.runs.protocol import concentration_jumps
+from synkin.solving.filters import Filter
 from synkin.tracing.fingerprint import fingerprint
 
 
@@ -73,6 +75,7 @@ class KernelCurve:
     jumps: bool = False  # whether it is a protocol of concentrations
     weighted: bool = False  # whether the weights are heights of a receptor's pulses, in units of T
     free_weights: int = 0  # the number of spikes whose weights are parameters; 0 if the weights are given
+    filters: tuple[Filter, ...] = ()  # what the recording did to g, in order
     releases: bool = False  # whether the weights are those of short-term plasticity, whose parameters are then its own
 
     @property
@@ -122,17 +125,20 @@ class KernelCurve:
     ) -> Array:
         """g (M,) of the kernel, or of a part of it with its own ``params``."""
         spike_times, weights, varying, _, times = given
+        common: dict[str, Any] = {"filter": self.filters or None, "dtype": times.dtype}
         if self.jumps:
             pieces = {name: own for name, (_, own) in varying.items()}
             edges = spike_times + onset
-            return concentration_jumps(kernel, params, edges, weights[:-1], times, varying=pieces, dtype=times.dtype)
+            return concentration_jumps(kernel, params, edges, weights[:-1], times, varying=pieces, **common)
         if self.releases:
             plasticity = tsodyks_markram.Params(*(values[name] for name in self.added))
             weights = weights * tsodyks_markram.release(plasticity, spike_times, dtype=times.dtype)
         elif self.free_weights:  # the times that pad the spikes have weights too, which do nothing
             weights = weights.at[: self.free_weights].set(jnp.stack([values[name] for name in self.added]))
         used = weights if kernel.input.takes_weights or self.weighted else None
-        return respond(kernel, params, spike_times + onset, times, weights=used, varying=varying, overlap=self.overlap)
+        return respond(
+            kernel, params, spike_times + onset, times, weights=used, varying=varying, overlap=self.overlap, **common
+        )
 
 
 @dataclass(frozen=True, eq=False)  # each is itself alone: what the function sees may have changed before the next
@@ -144,6 +150,7 @@ class FunctionCurve:
     shapes: tuple[tuple[int, ...], ...]  # of its leaves
     names: tuple[str, ...]  # of all elements of the leaves, in order
     units: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()  # what the recording did to the curve, in order
     one_by_one: bool = False
 
     @property
@@ -172,7 +179,10 @@ class FunctionCurve:
     def value(self, values: dict[str, Array], onset: Array, given: Stimulus) -> Array:
         """The curve (M,) of one recording."""
         del onset  # the function has its own, if any
-        return self.function(self.as_given(values), given.times)
+        params = self.as_given(values)
+        if self.filters:
+            return filter_function(self.filters, lambda times: self.function(params, times), given.times)
+        return self.function(params, given.times)
 
     def what_it_does(self, samples: int) -> str:
         """A fingerprint of the function's operations, which differs if something that it reads was changed."""

@@ -170,6 +170,19 @@ def as_filters(value: object) -> tuple[Filter, ...]:
     return given
 
 
+def known_filters(value: object) -> tuple[Filter, ...]:
+    """`as_filters`, of which all numbers are known now: such filters are equal where their numbers are.
+
+    Raises:
+        TypeError: something else, or a filter with a traced number.
+    """
+    given = as_filters(value)
+    for each in given:
+        if concrete_value(each.rate) is None:
+            raise TypeError("Argument `filter` must have numbers that are known here, but has a traced one.")
+    return tuple(jax.tree.map(float, each) for each in given)
+
+
 def above_half_the_sampling_rate(filters: Sequence[Filter], interval: float) -> str | None:
     """A sentence about a filter whose cut-off is above half of the sampling rate; None where there is none.
 

@@ -16,7 +16,7 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -38,11 +38,13 @@ from synkin.fitting.serialization.functions import function_of_record, function_
 from synkin.fitting.serialization.identity import Record, difference, identity, versions
 from synkin.kernels import KERNELS
 from synkin.recordings import writing
+from synkin.solving.filters import Bessel, bessel, one_pole
 
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
 # The options of a `KernelCurve`. A file says only those that its version knew.
-_OPTIONS = ("overlap", "jumps", "weighted", "free_weights", "releases")
+_OPTIONS = ("overlap", "jumps", "weighted", "free_weights", "releases", "filters")
+_FILTERS: dict[str, Callable[..., Any]] = {"bessel": bessel, "one_pole": one_pole}
 _ARRAY, _TUPLE = "array", "tuple"
 # A curve of format 1 agrees with the kernel's to this fraction of its height.
 _SAME = 1e-6
@@ -77,11 +79,15 @@ def save(fit: _Saved, path: _Path) -> None:
     values["params"] = fit.problem.params_at(fit.point)
     curve, options = problem.pop("curve"), {}
     if isinstance(curve, KernelCurve):
-        options = {name: getattr(curve, name) for name in _OPTIONS}
+        options = {name: getattr(curve, name) for name in _OPTIONS[:-1]}
         at = curve.as_given({name: float(np.mean(value)) for name, value in values["params"].items()})
         record = _to_json(_with_scheme(identity(curve.kernel, at), curve.kernel))
     else:
         record = _to_json(function_record(curve))
+    options["filters"] = tuple(
+        ("bessel", each.order, each.kHz) if isinstance(each, Bessel) else ("one_pole", each.tau)
+        for each in curve.filters
+    )
     problem["ties"] = tuple((tie.name, str(tie.rate)) for tie in fit.problem.ties)
     problem["priors"] = tuple(tuple(prior) for prior in fit.problem.priors)
     values["problem"] = problem | options
@@ -122,9 +128,10 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Any) -> _Fit:
         problem["ties"] = tuple(Tie(name, product("File", text)) for name, text in problem["ties"])
         problem["priors"] = tuple(Prior(*prior) for prior in problem.get("priors", ()))
         options = {name: problem.pop(name) for name in _OPTIONS if name in problem}
+        options["filters"] = tuple(_FILTERS[kind](*numbers) for kind, *numbers in options.get("filters", ()))
         curve: AnyCurve
         if is_function:
-            curve = _function(record, kernel, path)
+            curve = replace(_function(record, kernel, path), filters=options["filters"])
             values["kernel"] = curve.function
         else:
             values["kernel"] = _kernel(record, kernel, path, by, is_first=form == _FIRST)
