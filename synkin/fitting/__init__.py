@@ -255,7 +255,7 @@ def fit_curve(
         scale: a factor from the function to the trace. True: fitted, False: 1, a number: held there, "shared": one for
             all recordings. Where the curve has a size of its own, True finds it without a search.
         offset: what is added. True: fitted, False: 0, a number: held there, "shared" as for scale.
-        filter: what the recording did to the curve, as in `synkin.fit`; between samples the curve is taken to be smooth.
+        filter: what the recording did to the curve, as in `synkin.fit`. The curve must be smooth between samples.
         sigma, tie, bounds, prior, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a positive
             number stays within a factor of 10,000 of its start, and any other is not bounded.
         units: of the parameters by name, for tables and pictures.

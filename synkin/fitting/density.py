@@ -80,9 +80,14 @@ class LogDensity:
 
     def values(self, vector: ArrayLike) -> dict[str, Array]:
         """What each element of a vector (..., N) means, by name, each (...,) in its unit."""
-        point, _ = self._point(jnp.asarray(vector))
-        point = jnp.where(self.problem.are_logarithms, jnp.exp(point), point)
-        return {label: point[..., i] for i, label in enumerate(self.labels)}
+        vector = jnp.asarray(vector)
+
+        def one(vector: Array) -> Array:
+            point, _ = self._point(vector)
+            return jnp.where(self.problem.are_logarithms, jnp.exp(point), point)
+
+        found = jax.vmap(one)(vector.reshape(-1, len(self.point))).reshape(vector.shape)
+        return {label: found[..., i] for i, label in enumerate(self.labels)}
 
     def vector(self, values: Mapping[str, ArrayLike]) -> np.ndarray:
         """The vector (N,) of values by name, the way back from `values`.

@@ -34,11 +34,11 @@ def filter_function(given: Sequence[Filter], function: Callable[[Array], Array],
     table = squaring_table(matrix[None], conserved=0)
     nodes, weights = (jnp.asarray(x, times.dtype) for x in gauss_legendre(_NODES))
     length = jnp.diff(times)
-    inside = times[:-1] + nodes[:, None] * length
+    inside = times[None, :-1] + nodes[:, None] * length[None]
     values = function(jnp.concatenate([times[:1], inside.ravel()]))
-    left = (1 - nodes)[:, None] * length
+    left = (1 - nodes)[:, None] * length[None]
     answer = apply_by_squaring(table, 0, jnp.broadcast_to(b[:, None], (len(b), left.size)), left.ravel())
-    answer = answer.reshape(len(b), *left.shape) * values[1:].reshape(left.shape)
+    answer = answer.reshape(len(b), *left.shape) * values[1:].reshape(1, *left.shape)
     gained = jnp.einsum("nkm,k->mn", answer, weights) * length[:, None]
 
     def step(u: Array, each: tuple[Array, Array]) -> tuple[Array, Array]:
