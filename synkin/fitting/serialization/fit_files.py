@@ -107,6 +107,11 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Kernel | None) -> _Fit:
         problem = values.pop("problem")
         for part in (values, problem):
             part["kernel"], part["params"] = kernel, kernel.Params(**part["params"])
+        if not isinstance(values["free"], dict):  # an earlier version wrote the names alone
+            values["free"] = {
+                name: getattr(values["params"], name) if name in kernel.Params._fields else values[name]
+                for name in values["free"]
+            }
         posed = Problem(**problem)
         fit = make(**values, problem=posed)
         if form == _FIRST:
