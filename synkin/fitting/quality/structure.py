@@ -20,14 +20,15 @@ from synkin.fitting.uncertainty.standard_errors import ENOUGH_RECORDINGS
 
 # The number of windows, the last of which is the time after the response.
 _WINDOWS = 9
-# The noise is estimated from stretches without a response that hold this many independent samples.
-_ENOUGH = 10.0
+# The noise is estimated before the response, or else from all stretches without one, if these hold so many independent
+# samples: a short stretch makes correlated noise look whiter than it is.
+_ENOUGH_BEFORE, _ENOUGH = 40.0, 20.0
 # Residuals without a response are no larger than this many standard deviations of most of them.
 _OUTLIER = 3.5
 # Windows whose means the fit could make up for are left out: those of which it leaves less than this fraction.
 _LEFT = 0.05
 # Means follow the response if noise makes them so large in fewer than this fraction of recordings.
-_RARE = 1e-3
+_RARE = 3e-4
 
 
 class Structure(NamedTuple):
@@ -98,12 +99,12 @@ def _flat_noise(
     """
     flat = is_flat(height) & present
     before = flat & ~np.maximum.accumulate(~is_flat(height), axis=1)
-    for rows in (before, flat):
+    for rows, enough in ((before, _ENOUGH_BEFORE), (flat, _ENOUGH)):
         count = rows.sum(axis=1, keepdims=True)
         own = np.where(rows, residuals / noise.level, 0.0)
         own -= np.where(rows, own.sum(axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
         recordings = int((count > 0).sum())
-        if rows.sum() < 2 * _ENOUGH * max(recordings, 1):
+        if rows.sum() < enough:
             continue
         # A response that begins before the curve is no noise.
         largest = _OUTLIER * robust_deviation(own[rows])
@@ -111,7 +112,7 @@ def _flat_noise(
         rho = autocorrelation(own, rows, recordings)
         alike = inefficiency(rho, rows, recordings)
         independent = rows.sum() / alike - recordings
-        if independent >= _ENOUGH:
+        if independent >= enough:
             deviation = np.sqrt((own**2).sum() / (rows.sum() - recordings * alike))
             return Noise(rho, alike, noise.level, noise.growth), float(deviation), float(independent)
     return noise, np.nan, 0.0
