@@ -11,8 +11,11 @@ import pytest
 import synkin
 from synkin import ampa, dual_expon
 from synkin.fitting.quality.converter import ceiling_of, step_of
-from synkin.fitting.uncertainty import profiles
-from tests.helpers.traces import TIMES, fitted, noise, two_exponentials
+from synkin.fitting.search.optimizer import search
+from synkin.fitting.uncertainty import other_minima, profiles
+from synkin.fitting.uncertainty.standard_errors import estimate_uncertainty
+from tests.helpers.precision import enable_x64
+from tests.helpers.traces import TIMES, fitted, noise, posed, two_exponentials
 
 TRUE = {"tau_decay": 4.0, "tau_rise": 0.9}
 CLEAN = -20 * two_exponentials(TIMES, *TRUE.values())  # of 300 samples, 27 of which are before the spike
@@ -221,6 +224,31 @@ def other_minimum(**options):
         if len(found.others):
             return found
     raise AssertionError
+
+
+def test_errors_reach_another_minimum(monkeypatch):
+    """One at which tau_rise is 7 times as large and chi^2 larger by 1.7, or by more than 4."""
+    with enable_x64():
+        problem = posed(CLEAN + noise(300, 8), dual_expon, onset=False)
+        found = search(problem, "linear", 1, 100, progress=False)
+        known = estimate_uncertainty(problem, found)
+        at, unit = problem.labels.index("tau_rise"), known.noise**2 * known.model.inefficiency
+        other = found.point + 2.0 * (np.arange(len(found.point)) == at)
+        for growth in (1.7, 5.0):
+            squares = found.squares.min() + growth * unit
+            ends = {"ends": np.stack([found.point, other]), "squares": np.append(found.squares, squares)}
+            monkeypatch.setattr(other_minima, "refine", lambda *_, squares=squares: (squares, other))
+            told = other_minima.with_other_minima(problem, found._replace(**ends), known)
+            if growth == 1.7:
+                off = np.exp(other[at]) - np.exp(found.point[at])
+                assert told.stderr[at] == pytest.approx(off / np.sqrt(1.7))
+                assert told.stderr[at] > 5 * known.stderr[at]
+                assert known.identifiable
+                assert not told.identifiable
+                assert "(chi^2 is larger by 1.7): it has tau_rise " in told.other_minima[0]
+                np.testing.assert_array_equal(told.others, [other])
+            else:
+                assert told is known
 
 
 @pytest.mark.wide
