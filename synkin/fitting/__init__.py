@@ -119,8 +119,8 @@ def fit(
         filter: what the recording did to the curve, which is then fitted behind it: `synkin.bessel`, `synkin.one_pole`,
             or a tuple of several in a row.
         sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
-            count. The size of the errors is estimated from the residuals, and ``noise`` is that of a sample with an
-            average ``sigma``.
+            count, also in R^2 and in the verdict. The size of the errors is estimated from the residuals, and ``noise``
+            is that of a sample with an average ``sigma``.
         tie: parameters that follow from free ones, such as ``{"beta2": "beta1", "kd2": "2*kd1"}``: names and numbers
             with + - * / and parentheses.
         reversible: of a scheme, whether to keep each of its cycles microscopically reversible: the product of the rates
@@ -136,8 +136,9 @@ def fit(
         loss: "linear", or "soft_l1", on which large outliers have little influence.
         starts: the maximum number of starts. The first two thirds are ``params``, parameters at which the kernel is
             about as fast as the recording (the fastest part of a sum like the fast one of two exponentials), and others
-            up to 10 times smaller or larger than these; they stop once 3 starts agree on the lowest sum of squares.
-            The last third are near the best so far. The starts are the same every time, and the best result is kept.
+            up to 10 times smaller or larger than these; they stop once 3 starts agree on the lowest sum of squares and
+            its curve leaves only noise. The last third are near the best so far. If the best curve is still poor, up to
+            a third as many more are up to 100 times off. The starts are the same every time, and the best is kept.
         overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
         unit: of the trace, such as "pA", for summary and pictures.
         max_nfev: the maximum number of evaluations of the curve in one start.
@@ -154,19 +155,28 @@ def fit(
     result.
 
     Standard errors are those of the linearised problem. They allow for noise that is correlated between neighbouring
-    samples, as filtered noise is, and assume that its level is the same everywhere. If the recording does not determine
+    samples, as filtered noise is, and for noise that grows or shrinks with the response, as that of channels does; the
+    latter is tested for, and ``message`` says so. From 10 recordings on, the errors of what these share are those of
+    the scatter from one recording to the next, whatever the noise within them. If the search finds another minimum of
+    the sum of squares that is within the noise (chi^2 is larger by less than 4), ``message`` says where, the errors
+    are widened to reach it, and `Fit.profile` and `Fit.bootstrap` begin there too. If the recording does not determine
     a quantity, its standard error is infinite, and ``message`` names the combination that can be known instead and what
-    to hold.
+    to hold. Of several recordings, one without a response, as at a reversal potential, is named.
 
     ``message`` begins with how well the curve describes the recording: how much of its variance the curve explains, how
-    much is noise, and whether the rest means that the kernel does not describe the recording. The noise is estimated
-    without the kernel, from the distance of each sample from the line between two others. These are at most 1/32 of the
-    recording per spike away, over which a response is nearly straight. Slower noise cannot be distinguished from a
-    response of another shape; ``message`` says so, unless the rest is large. If more than fast noise is left, and
-    scale, offset or onset is held, further fits of 4 starts free them, and ``message`` says which of them to free if
-    much less is then left.
+    much is noise, and whether the rest means that the kernel does not describe the recording; samples count by
+    ``sigma``. The noise is estimated without the kernel, from the distance of each sample from the line between two
+    others. These are at most 1/32 of the recording per spike away, over which a response is nearly straight. Steps of
+    the converter that exceed the noise count as noise. A misfit that is as small as the noise is found by the means of
+    the residuals over windows along the response, beside the noise where there is no response, or beside the scatter
+    between recordings; a clipped recording by its many samples at the extreme. Noise as slow as the response, without a
+    stretch that shows it, cannot be distinguished from a response of another shape; ``message`` says so, unless the
+    rest is large. If more than noise is left, and scale, offset or onset is held, further fits of 4 starts free them,
+    and ``message`` says which of them to free if much less is then left.
 
-    Source: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7.
+    Sources: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7; in noise that
+    is not even, Huber 1967, Proc. 5th Berkeley Symp. 1:221; of several recordings, Liang and Zeger 1986, Biometrika
+    73:13.
     """
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
     sample_times, traces, own_unit = arrays(times, trace)

@@ -9,8 +9,10 @@ from typing import Annotated
 import numpy as np
 
 from synkin.arguments import fields
+from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.messages import describe
 from synkin.fitting.formatting import aligned, listed
+from synkin.fitting.model import curve
 from synkin.fitting.quality.goodness_of_fit import Quality, assess
 from synkin.fitting.result import Fit
 
@@ -166,7 +168,7 @@ def _sentences(
     quality = _quality(best)
     if quality is Quality.SHAPE_LEFT:
         sentences.append("Even the most likely kernel does not describe the recording.")
-    elif quality is Quality.MAYBE_SHAPE_LEFT:
+    elif quality.is_poor:
         sentences.append(
             "Even the most likely kernel may not quite have the shape of the recording: look at its residuals."
         )
@@ -174,7 +176,8 @@ def _sentences(
 
 
 def _quality(fit: Fit) -> Quality:
-    return assess(fit.problem, np.atleast_2d(fit.predicted), fit.width, len(fit.point), fit.alike).quality
+    with double_precision(), computed_at_once():
+        return assess(fit.problem, curve(fit.problem, fit.point), fit.width).quality
 
 
 def _numbered(names: list[str]) -> list[str]:

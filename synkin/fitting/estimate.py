@@ -15,8 +15,9 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.quality.advice import advise_freeing
 from synkin.fitting.quality.goodness_of_fit import assess
 from synkin.fitting.result import Fit, as_fit
-from synkin.fitting.search.optimizer import check_options, search
-from synkin.fitting.uncertainty.standard_errors import estimate_uncertainty
+from synkin.fitting.search.optimizer import SearchResult, check_options, search
+from synkin.fitting.uncertainty.other_minima import with_other_minima
+from synkin.fitting.uncertainty.standard_errors import Uncertainty, estimate_uncertainty
 
 # How often the noise is estimated anew for what priors weigh, and the change of it below which that is enough.
 _ROUNDS, _SAME = 4, 0.01
@@ -40,23 +41,35 @@ def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
     began = time.perf_counter()
     loss, starts, max_nfev, progress = options
     check_options(loss, starts, max_nfev)
-    progress = check_flag("progress", progress)
+    options = options._replace(progress=check_flag("progress", progress))
     # A fit is computed at once, also within a function that JAX compiles. The search may try parameters at which the
     # curve overflows; it then turns back.
     with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
         problem = pose()
         if isinstance(problem.curve, FunctionCurve):
             check_function(problem)
-        found = search(problem, loss, int(starts), int(max_nfev), progress=progress)
-        known = estimate_uncertainty(problem, found)
+        found, known = _solved(problem, options)
         # What a prior weighs depends on the noise, and the noise on the curve: both are found in turn.
         for _ in range(_ROUNDS if problem.priors else 0):
-            weight = known.noise * np.sqrt(known.inefficiency)
+            weight = known.noise * np.sqrt(known.model.inefficiency)
             if abs(weight - problem.prior_weight) < _SAME * weight:
                 break
             problem = replace(problem, prior_weight=float(weight))
-            found = search(problem, loss, int(starts), int(max_nfev), progress=progress)
-            known = estimate_uncertainty(problem, found)
-        assessed = assess(problem, found.curve.value, found.width, len(found.point), known.inefficiency)
+            found, known = _solved(problem, options)
+        known = with_other_minima(problem, found, known)
+        assessed = assess(problem, found.curve, found.width)
         advice = advise_freeing(problem, found, loss) if assessed.quality.is_poor else ""
-    return as_fit(problem, found, known, assessed.sentence, advice, time.perf_counter() - began)
+    return as_fit(problem, found, known, assessed, advice, time.perf_counter() - began)
+
+
+def _solved(problem: Problem, options: Options) -> tuple[SearchResult, Uncertainty]:
+    """The best point, and what is known of it."""
+    found = search(
+        problem,
+        options.loss,
+        int(options.starts),
+        int(options.max_nfev),
+        progress=options.progress,
+        is_poor=lambda curve: assess(problem, curve, np.inf).quality.is_poor,
+    )
+    return found, estimate_uncertainty(problem, found)

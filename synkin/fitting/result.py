@@ -20,9 +20,10 @@ from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.curves import FunctionCurve, KernelCurve
 from synkin.fitting.density import LogDensity
-from synkin.fitting.formatting import aligned, rounded, spread
+from synkin.fitting.formatting import aligned, listed, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
+from synkin.fitting.quality.goodness_of_fit import Assessment, explained_fraction
 from synkin.fitting.search.optimizer import SearchResult
 from synkin.fitting.serialization import fit_files
 from synkin.fitting.uncertainty.differences import differences
@@ -33,6 +34,8 @@ from synkin.networks.plasticity import tsodyks_markram
 
 # The message mentions correlated residuals if at least this many neighbouring samples count as one.
 _WORTH_SAYING = 2.0
+# The message mentions that recordings differ if their scatter makes errors this many times larger.
+_DIFFER = 1.5
 # The width of text.
 _WIDTH = 100
 # Of up to this many recordings each one's own value of a parameter has a line in the table; of more, the median has.
@@ -59,7 +62,9 @@ class Fit:
     offset: Annotated[float | np.ndarray, "baseline", "trace's unit"]
     onset: Annotated[float | np.ndarray, "added to every spike time", "ms"]
     delay: Annotated[float, "added to every spike time too, held", "ms"]
-    free: Annotated[tuple[str, ...], "names of the fitted quantities"]
+    free: Annotated[
+        dict[str, float | np.ndarray], "value of each fitted quantity, by name: parameters, scale, offset and onset"
+    ]
     stderr: Annotated[
         dict[str, float | np.ndarray],
         "standard error of each fitted quantity, by name, in its unit; inf if nothing is known",
@@ -68,7 +73,9 @@ class Fit:
     labels: Annotated[
         tuple[str, ...], "the N numbers fitted: `free`, with scale[0], scale[1], ... for several recordings"
     ]
-    r_squared: Annotated[float, "fraction of the variance, around each recording's mean, that the curve explains", "1"]
+    r_squared: Annotated[
+        float, "fraction of the variance, around each recording's mean, that the curve explains; by ``sigma``", "1"
+    ]
     noise: Annotated[float, "standard deviation of the residuals", "trace's unit"]
     identifiable: Annotated[bool, "whether all fitted quantities are known to better than a factor of 2"]
     verdict: Annotated[str, "how well the curve describes the recording, in a sentence"]
@@ -87,6 +94,11 @@ class Fit:
     problem: Annotated[Problem, "what was to be fitted, and what was held"]
     point: Annotated[np.ndarray, "(N,) the result in the coordinates of `problem`"]
     width: Annotated[float, "the residual from which on the loss is linear; inf for 'linear'", "trace's unit"]
+    inefficiencies: Annotated[
+        np.ndarray | None, "(N,) how many samples count as one in the error of each; None as ``alike``"
+    ] = None
+    growth: Annotated[float, "the noise at the peak of the response over that at rest; 1 if they do not differ"] = 1.0
+    others: Annotated[np.ndarray | None, "(n, N) other minima within the noise, in the coordinates of `problem`"] = None
 
     @property
     def name(self) -> str:
@@ -180,7 +192,7 @@ class Fit:
         """
         stderr = float(self.stderr.get(name, np.inf)) if name in self.problem.names else np.inf
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
-            return profile(self.problem, self.point, self.width, self.alike, name, stderr)
+            return profile(self.problem, self.point, self.width, self._alike_of(name), name, stderr, self._others)
 
     def bootstrap(self, n: int = 200, key: int | jax.Array = 0, *, over: str | None = None) -> Bootstrap:
         """Fits of recordings that are drawn at random from this one.
@@ -189,8 +201,9 @@ class Fit:
             n: the number of draws.
             key: a whole number or a key of `jax.random`; the same key gives the same draws.
             over: "sweeps": as many sweeps as there are, drawn with replacement, each with its own scale, offset and
-                onset; or "blocks": the fitted curve with residuals drawn in blocks, each twice as long as what counts
-                as one sample. By default "sweeps" from 5 recordings on.
+                onset; "blocks": the fitted curve with residuals drawn in blocks, each twice as long as what counts as
+                one sample; or "wild": the same blocks, each where it is, with a sign drawn at random, for noise that
+                grows with the response. By default "sweeps" from 5 recordings on, and "wild" for such noise.
 
         Returns:
             `synkin.fit.Bootstrap`: the results of each draw for all that the recordings share, with standard errors and
@@ -199,17 +212,31 @@ class Fit:
         Raises:
             TypeError, ValueError: arguments that make no sense, or recordings too short for 10 blocks.
 
-        Each draw is fitted by one descent that starts at this fit. Drawn sweeps contain everything that differs between
+        Each draw is fitted by a descent that starts at this fit, and by one from each other minimum that is within the
+        noise. Drawn sweeps contain everything that differs between
         sweeps. Drawn blocks contain the noise alone; they are scaled up, because correlations are lost at their ends,
         and the intervals are less certain if there are few blocks. Intervals are the middle part of the draws, made
         wider if there are few sweeps or samples. In 200 synthetic recordings with filtered noise, each of 30 blocks,
         the 95 % intervals held the true value in 92 to 96 % of the recordings, and those of a profile in 93 to 96 %.
 
-        Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks;
+        Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks; Wu 1986, Ann. Stat.
+        14:1261, and Shao 2010, J. Am. Stat. Assoc. 105:218, for their signs;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
-            return bootstrap(self.problem, self.point, self.width, self.alike, n, key, over)
+            return bootstrap(
+                self.problem, self.point, self.width, self.alike, n, key, over, self._others, grows=self.growth != 1.0
+            )
+
+    @property
+    def _others(self) -> np.ndarray:
+        return np.zeros((0, len(self.point))) if self.others is None else self.others
+
+    def _alike_of(self, name: str) -> float:
+        """How many samples count as one in the error of a quantity."""
+        if self.inefficiencies is None or name not in self.labels:
+            return self.alike
+        return float(self.inefficiencies[self.labels.index(name)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a JSON file, from which `Fit.load` (also `synkin.fit.load`) makes the same `Fit` again.
@@ -295,7 +322,9 @@ class Fit:
         return samples if self.trace.ndim == 1 else f"{len(self.trace):,} recordings of {samples}"
 
 
-def as_fit(problem: Problem, found: SearchResult, known: Uncertainty, verdict: str, advice: str, seconds: float) -> Fit:
+def as_fit(
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str, seconds: float
+) -> Fit:
     """The `Fit` that a search gives. ``advice`` is a sentence on what to free, or ""."""
 
     def rows(a: np.ndarray) -> np.ndarray:
@@ -309,25 +338,25 @@ def as_fit(problem: Problem, found: SearchResult, known: Uncertainty, verdict: s
         name: numbers(name, values) if name in problem.own else problem.held[name]
         for name, values in problem.split(found.point).items()
     }
+    params = problem.params_at(found.point)
     trace = np.where(problem.present, problem.trace, np.nan)
     residuals = trace - found.curve.value
-    around = trace - np.nanmean(trace, axis=1, keepdims=True)
     stderr: dict[str, float | np.ndarray] = dict(zip(problem.free, map(float, known.stderr), strict=False))
     stderr |= {name: numbers(name, known.stderr[problem.columns_of(name)]) for name in problem.own}
     return Fit(
         kernel=problem.curve.kernel if isinstance(problem.curve, KernelCurve) else problem.curve.function,
-        params=problem.curve.as_given(problem.params_at(found.point)),
+        params=problem.curve.as_given(params),
         **own,
         delay=problem.delay,
-        free=(*problem.free, *problem.own),
+        free={name: (params | own)[name] for name in (*problem.free, *problem.own)},
         stderr=stderr,
         correlations=known.correlations,
         labels=problem.labels,
-        r_squared=float(1 - np.nansum(residuals**2) / np.nansum(around**2)),
+        r_squared=explained_fraction(problem, found.curve.value),
         noise=known.noise,
         identifiable=known.identifiable,
-        verdict=verdict,
-        message=" ".join([verdict, *_sentences(problem, found, known, advice)]),
+        verdict=assessed.sentence,
+        message=" ".join([assessed.sentence, *_sentences(problem, found, known, assessed, advice)]),
         success=found.success,
         nfev=found.nfev,
         seconds=seconds,
@@ -338,38 +367,77 @@ def as_fit(problem: Problem, found: SearchResult, known: Uncertainty, verdict: s
         unit=problem.unit,
         predicted=rows(found.curve.value),
         residuals=rows(residuals),
-        alike=known.inefficiency,
+        alike=known.model.inefficiency,
         problem=problem,
         point=found.point,
         width=float(found.width),
+        inefficiencies=known.inefficiencies,
+        growth=known.model.growth,
+        others=known.others,
     )
 
 
-def _sentences(problem: Problem, found: SearchResult, known: Uncertainty, advice: str) -> list[str]:
+def _sentences(
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str
+) -> list[str]:
     """The sentences of the message about the search and about what was fitted."""
     # Sums of squares count as equal if they differ by less than one independent sample contributes, or by rounding.
-    one_sample = found.squares.min() / problem.present.sum() * known.inefficiency
+    one_sample = found.squares.min() / problem.present.sum() * known.model.inefficiency
     tolerance = one_sample + _ROUNDING * (problem.trace**2).sum()
     agreeing = int((found.squares <= found.squares.min() + tolerance).sum())
     # The agreement of starts says nothing about the curve: they may agree on a poor one.
     search = f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found"
-    left_out = found.asked - found.starts
-    sentences = [f"{search}{f', so that {left_out} more were not needed' if left_out else ''}."]
+    sentences = [f"{search}{f', so that {found.left_out} more were not needed' if found.left_out else ''}."]
     if not found.success:
         sentences.append("The search stopped at `max_nfev` evaluations, before it converged.")
     missing = int((~problem.present).sum())
     if missing:
         sentences.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
     # Trade-offs mean little if the curve does not follow the recording.
-    sentences += [advice] if advice else known.trade_offs
-    freedom = problem.present.sum() / known.inefficiency - len(found.point)
+    sentences += [advice] if advice else [*known.trade_offs, *known.other_minima]
+    freedom = problem.present.sum() / known.model.inefficiency - len(found.point)
     sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
+    if known.silent.any():
+        sentences.append(_without_response(problem, found, known))
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
         sentences.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")
-    if known.inefficiency >= _WORTH_SAYING:
+    alike = f"about {known.model.inefficiency:.0f} samples count as one"
+    if known.model.inefficiency >= _WORTH_SAYING and assessed.alike_by_misfit:
         sentences.append(
-            f"The residuals of neighbouring samples are correlated: about {known.inefficiency:.0f} samples count as "
-            "one, which the standard errors allow for."
+            "The residuals of neighbouring samples are correlated because the curve misses the shape, not because of "
+            f"the noise: {alike}, as if the misfit were noise. The standard errors do not say how far it shifts values."
+        )
+    elif known.model.inefficiency >= _WORTH_SAYING:
+        sentences.append(
+            f"The residuals of neighbouring samples are correlated: {alike}, which the standard errors allow for."
+        )
+    if known.between > _DIFFER:
+        sentences.append(
+            f"The recordings differ from each other by up to {known.between:.2g} times what the noise within them "
+            "explains: the standard errors of what they share are those of the scatter between recordings."
+        )
+    growth = known.model.growth
+    if growth != 1.0:
+        where = ("at the peak", "at rest")[:: 1 if growth > 1 else -1]
+        sentences.append(
+            f"The noise is {max(growth, 1 / growth):.2g} times as large {where[0]} of the response as {where[1]}, "
+            "which the standard errors allow for."
         )
     return sentences
+
+
+def _without_response(problem: Problem, found: SearchResult, known: Uncertainty) -> str:
+    """A sentence on the recordings without a response."""
+    rows = np.flatnonzero(known.silent)
+    scales = problem.columns_of("scale")[rows]
+    values = [" ± ".join(rounded(found.point[i], known.stderr[i])) for i in scales[:3]]
+    labels = [problem.labels[i] for i in scales[:3]]
+    several = len(rows) > 1
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    told = listed([f"{label} is {value}" for label, value in zip(labels, values, strict=True)])
+    return (
+        f"{'Recordings' if several else 'Recording'} {listed([str(r) for r in rows[:3]])}{more}, counted from 0, "
+        f"{'have' if several else 'has'} no visible response, as at a reversal potential ({told}): the others "
+        "determine what is shared."
+    )

@@ -15,7 +15,9 @@ def of_fit(result: Fit, samples: Samples) -> dict[str, object]:
         "columns": samples.columns,
         "unit": result.unit,
         "params": result.params._asdict(),
-        **{name: getattr(result, name) for name in ("scale", "offset", "onset", "free", "stderr", "labels")},
+        **{name: getattr(result, name) for name in ("scale", "offset", "onset")},
+        "free": [*result.free],
+        **{name: getattr(result, name) for name in ("stderr", "labels")},
         **{name: getattr(result, name) for name in ("correlations", "r_squared", "noise", "identifiable")},
         **{name: getattr(result, name) for name in ("message", "success", "nfev", "seconds", "spike_times")},
     }

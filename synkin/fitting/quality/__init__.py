@@ -1,5 +1,7 @@
 """How well the curve describes the recording, in sentences.
 
+converter         steps that are larger than the noise, and a ceiling
+structure         whether the residuals follow the response
 goodness_of_fit   compares what the curve leaves unexplained with the noise
 advice            which of scale, offset and onset to free if the curve is poor
 """

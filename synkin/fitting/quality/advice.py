@@ -9,6 +9,7 @@ import numpy as np
 from synkin.fitting.curves import KernelCurve
 from synkin.fitting.formatting import listed
 from synkin.fitting.problem import OWN, Problem, default_onset
+from synkin.fitting.quality.goodness_of_fit import explained_fraction
 from synkin.fitting.search.optimizer import SearchResult, search
 
 # The number of starts of each trial.
@@ -54,9 +55,7 @@ def _unexplained_with(problem: Problem, names: tuple[str, ...], loss: str) -> fl
 
 def _unexplained(problem: Problem, found: SearchResult) -> float:
     """The fraction of the variance that a curve leaves."""
-    trace = np.where(problem.present, problem.trace, np.nan)
-    around = trace - np.nanmean(trace, axis=1, keepdims=True)
-    return float(np.nansum((trace - found.curve.value) ** 2) / np.nansum(around**2))
+    return 1 - explained_fraction(problem, found.curve.value)
 
 
 def _freed(problem: Problem, names: tuple[str, ...]) -> Problem:

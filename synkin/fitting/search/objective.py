@@ -178,4 +178,4 @@ def robust_importance(problem: Problem, point: np.ndarray, width: float) -> np.n
 
 def robust_deviation(residuals: np.ndarray) -> float:
     """The standard deviation of normal residuals, from their median absolute value, which outliers hardly change."""
-    return float(np.median(np.abs(residuals)) / 0.6744897501960817)
+    return float(np.median(np.abs(residuals)) / 0.6744897501960817) if residuals.size else 0.0

@@ -5,6 +5,7 @@ after each descent that ends at a steep response: see `synkin.fitting.search.ons
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,9 +22,10 @@ from synkin.fitting.search.progress import Progress
 
 # The first two thirds of the starts are global: the given parameters, parameters at which the kernel is as fast as the
 # recording, and others within the first factor of these. The last third are within the second factor of the best point
-# so far, because there are several minima side by side wherever a pulse ends between two samples.
-_FAR, _NEAR = 10.0, 1.5
-# The global starts stop once this many starts agree on the best fit.
+# so far, because there are several minima side by side wherever a pulse ends between two samples. If the best curve is
+# still poor, a third as many more starts are within the last factor of it.
+_FAR, _NEAR, _FARTHEST = 10.0, 1.5, 100.0
+# The global starts stop once this many starts agree on the best fit, unless its curve is poor.
 _ENOUGH = 3
 # A descent stops after this many evaluations. If it is the best one, it is continued later.
 _BRIEF = 25
@@ -42,8 +44,9 @@ class SearchResult(NamedTuple):
     success: bool  # whether the search converged, before `max_nfev` evaluations
     at_bound: np.ndarray  # (N,) bool
     squares: np.ndarray  # the sum of squares at which each start ended, in the trace's unit squared
+    ends: np.ndarray  # (n, N) the points at which they ended
     starts: int  # the number of starts that were tried
-    asked: int  # the largest number of starts that was allowed
+    left_out: int  # the number of starts that were not needed
     nfev: int
 
 
@@ -54,8 +57,21 @@ def check_options(loss: object, starts: object, max_nfev: object) -> None:
         check_whole(name, value)
 
 
-def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress: bool) -> SearchResult:
+def search(
+    problem: Problem,
+    loss: str,
+    starts: int,
+    max_nfev: int,
+    *,
+    progress: bool,
+    is_poor: Callable[[Curve], bool] = lambda curve: False,
+) -> SearchResult:
     """The best point.
+
+    Args:
+        problem: what is to be fitted.
+        loss, starts, max_nfev, progress: as in `synkin.fit`.
+        is_poor: whether a curve leaves more than noise, so that it is not enough that several starts agree on it.
 
     Raises:
         ValueError: the curve is not finite at any start.
@@ -77,13 +93,31 @@ def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress:
     distance = onset.search_range(problem, origins[-1]) if "onset" in problem.own else 0.0
     ends: list[Descent] = []
     left_out = 0
+    judged: dict[float, bool] = {}  # by the cost of a descent
+
+    def best_is_poor() -> bool:
+        best = _best(ends, asked)
+        if best.cost not in judged:
+            judged[best.cost] = is_poor(curve(problem, objective.complete(best.x)))
+        return judged[best.cost]
+
     with report:
-        for i in range(starts):
-            report.start = i + 1 - left_out
-            if i < far and _agreeing(ends) >= _ENOUGH:
+        for i in range(starts + starts // 3):
+            if i >= starts and not (ends and best_is_poor()):
+                break
+            tried = report.start = i + 1 - left_out
+            if i < far and _agreeing(ends) >= _ENOUGH and not best_is_poor():
                 left_out += 1
                 continue
-            if i < far:
+            if i >= starts:
+                report.starts = starts + starts // 3
+                best = _best_at_rest(objective, ends, asked, max_nfev, distance)
+                point = _scaled(problem, objective.complete(best.x), _FARTHEST ** factors[i - starts + 1])
+                point = initial_guess.match_amplitudes(problem, point)
+                if "onset" in problem.own:
+                    point = initial_guess.match_amplitudes(problem, onset.scan(problem, point, distance))
+                point = guess.complete(point[guess.searched])
+            elif i < far:
                 # The origins themselves, then points around them, two of three around the matched one.
                 point = unchanged[i] if i < len(unchanged) else origins[0 if i % 3 == 1 else -1]
                 if i >= len(unchanged):
@@ -104,11 +138,12 @@ def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress:
         best = _best_at_rest(objective, ends, asked, max_nfev, distance)
         if loss == "soft_l1":
             best = objective.reweigh(best, max_nfev)
+        ends_at = np.array([objective.complete(end.x) for end in ends])
         point = objective.complete(best.x)
         at_bound = np.zeros(len(point), bool)
         at_bound[objective.searched] = best.at_bound
         if not at_bound.any():
-            point = _nearest_equivalent(problem, point, asked)
+            point = nearest_equivalent(problem, point, asked)
     return SearchResult(
         point=point,
         curve=curve(problem, point),
@@ -116,8 +151,9 @@ def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress:
         success=best.at_rest,
         at_bound=at_bound,
         squares=np.array([2 * end.cost for end in ends]) * objective.unit**2,
-        starts=starts - left_out,
-        asked=starts,
+        ends=ends_at,
+        starts=tried,
+        left_out=left_out,
         nfev=report.evaluations,
     )
 
@@ -189,7 +225,7 @@ def _best(ends: list[Descent], parameters: np.ndarray) -> Descent:
     return min(low, key=lambda end: np.square(end.x[: len(parameters)] - parameters).sum())
 
 
-def _nearest_equivalent(problem: Problem, point: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def nearest_equivalent(problem: Problem, point: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """``point``, with two parameters exchanged if they are then nearer to ``asked`` and the curve does not change.
 
     This keeps the order of dual_expon's time constants, also if all starts ended in the other order.

@@ -137,6 +137,9 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Any) -> _Fit:
             values["kernel"] = _kernel(record, kernel, path, by, is_first=form == _FIRST)
             curve = KernelCurve(values["kernel"], **options)
         posed = Problem(curve=curve, **problem)
+        if not isinstance(values["free"], dict):  # an earlier version wrote the names alone
+            both = values | values["params"]
+            values["free"] = {name: both[name] for name in values["free"]}
         values["params"] = curve.as_given(values["params"])
         fit = make(**values, problem=posed)
         if form == _FIRST or is_function:

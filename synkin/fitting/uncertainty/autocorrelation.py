@@ -51,6 +51,20 @@ def inefficiency_within(rho: np.ndarray, block: int) -> float:
     return float(1 + 2 * ((1 - lag / block) * rho[: lag.size]).sum())
 
 
+def inefficiency_of_squares(residuals: np.ndarray, present: np.ndarray) -> float:
+    """How many neighbouring squares of normal ``residuals`` count as one; arguments as in `autocorrelation`.
+
+    The correlation of squares is the square of that of the residuals, of either sign.
+    """
+    products, pairs = _products(residuals), np.rint(_products(present.astype(float)))
+    if products[0] <= 0:
+        return 1.0
+    near = np.arange(1, max(2, len(products) // 8))  # beyond, scatter is taken for correlation
+    near = near[pairs[near] > 0]
+    seen = products[near] / pairs[near] / (products[0] / pairs[0])
+    return float(1 + 2 * (seen[np.abs(seen) > 3 / np.sqrt(pairs[near])] ** 2).sum())
+
+
 def _products(rows: np.ndarray) -> np.ndarray:
     """Sums of products with the neighbour at each lag, (M,), over all rows (R, M)."""
     samples = rows.shape[1]

@@ -18,6 +18,7 @@ from synkin.fitting.formatting import interval, rounded
 from synkin.fitting.problem import REACH, Problem
 from synkin.fitting.search.objective import robust_importance
 from synkin.fitting.search.optimizer import refine
+from synkin.fitting.uncertainty.standard_errors import ENOUGH_RECORDINGS
 
 # The probabilities of the intervals.
 LEVELS = (0.68, 0.95)
@@ -68,7 +69,13 @@ class Profile:
 
 
 def profile(
-    problem: Problem, point: np.ndarray, width: float, inefficiency: float, name: str, stderr: float
+    problem: Problem,
+    point: np.ndarray,
+    width: float,
+    inefficiency: float,
+    name: str,
+    stderr: float,
+    others: np.ndarray,
 ) -> Profile:
     """The profile of ``name`` around the best ``point`` (N,).
 
@@ -76,9 +83,10 @@ def profile(
         problem: what was fitted.
         point: the result.
         width: the residual from which on the loss is linear, in the trace's unit; inf for least squares.
-        inefficiency: how many neighbouring samples count as one.
+        inefficiency: how many neighbouring samples count as one in the error of ``name``.
         name: a coordinate that all recordings share.
         stderr: its standard error.
+        others: (n, N) other minima within the noise, which the profile reaches and from which fits begin too.
 
     Raises:
         ValueError: another name.
@@ -91,7 +99,10 @@ def profile(
     index = problem.labels.index(name)
     coordinate = float(point[index])
     freedom = max(problem.present.sum() / inefficiency - len(point), 1.0)
-    quantiles = [float(students_t.ppf((1 + level) / 2, freedom)) for level in LEVELS]
+    recordings = len(problem.trace)
+    known = min(freedom, recordings - 1) if recordings >= ENOUGH_RECORDINGS else freedom
+    quantiles = [float(students_t.ppf((1 + level) / 2, known)) for level in LEVELS]
+    minima = [_Place(float(other[index]), np.inf, np.delete(other, index)) for other in others]
     lowest, start = refine(held_at(coordinate), np.delete(point, index))
     is_logarithm = bool(problem.are_logarithms[index])
     value_of: _Value = np.exp if is_logarithm else np.asarray
@@ -100,7 +111,7 @@ def profile(
     best = _Place(coordinate, lowest, start)
     steps = _Steps(lowest, freedom, first or 1.0, quantiles[1])
     bounds = problem.lower[index], problem.upper[index]
-    below, above = (_one_side(held_at, best, steps, sign, bounds) for sign in (-1, 1))
+    below, above = (_one_side(held_at, best, minima, steps, sign, bounds) for sign in (-1, 1))
     rows = np.array([(place.at, place.squares) for place in (*reversed(below.places), best, *above.places)])
     growth = rows[:, 1] / max(lowest, np.finfo(float).tiny) - 1
     distance = np.sign(rows[:, 0] - coordinate) * np.sqrt(np.maximum(growth, 0.0) * freedom)
@@ -167,10 +178,16 @@ class _Steps(NamedTuple):
 
 
 def _one_side(
-    held_at: Callable[[float], Problem], best: _Place, steps: _Steps, sign: int, bounds: tuple[float, float]
+    held_at: Callable[[float], Problem],
+    best: _Place,
+    minima: list[_Place],
+    steps: _Steps,
+    sign: int,
+    bounds: tuple[float, float],
 ) -> _Side:
-    """The places below (``sign`` -1) or above (1) the best one."""
+    """The places below (``sign`` -1) or above (1) the best one, at least as far as other ``minima`` are."""
     found = [best]
+    farthest = max([sign * best.at, *(sign * other.at for other in minima)])
     step, before, end = _PARTS * steps.quantile * steps.first, 0.0, np.inf
     bound = bounds[0] if sign < 0 else bounds[1]
     at = best.at
@@ -183,13 +200,16 @@ def _one_side(
         if len(found) > 1:  # also from the extrapolation of the last two places
             slope = (last.others - found[-2].others) * (at - last.at) / (last.at - found[-2].at)
             place = _lower(place, _Place(at, *refine(held_at(at), last.others + slope)))
+        for other in minima:
+            place = _lower(place, _Place(at, *refine(held_at(at), other.others)))
         if not np.isfinite(place.squares):
             break
         found.append(place)
         distance = steps.distance(place.squares)
         if reached:
             end = at
-        if reached or distance >= _BEYOND * steps.quantile or before >= steps.quantile:
+        over = distance >= _BEYOND * steps.quantile or before >= steps.quantile
+        if reached or (over and sign * at > farthest):
             break
         # The next step is expected to increase the distance by one part.
         gained = max(distance - before, 0.0)
@@ -209,18 +229,21 @@ def _lower(one: _Place, other: _Place) -> _Place:
 
 
 def _crossing(at: np.ndarray, distance: np.ndarray, level: float, limit: float, value_of: _Value, sign: int) -> float:
-    """The value at which the distance, given from near to far, passes ``level``; the limit if it does not."""
+    """The value at which the distance, given from near to far, last passes ``level``; the limit if it does not."""
     from scipy.interpolate import PchipInterpolator  # here, because it takes long to import
 
-    over = np.flatnonzero(distance >= level)
-    if not over.size:
+    if distance[-1] < level:
         return float(value_of(limit if np.isfinite(limit) else sign * np.inf))
+    over = np.flatnonzero(distance >= level)
+    if (distance[over[0] :] < level).any():  # behind a ridge there is another minimum: the interval ends beyond it
+        last = int(np.flatnonzero(distance < level)[-1])
+        return float(value_of(np.interp(level, distance[last : last + 2], at[last : last + 2])))
     at, distance = at[: over[0] + 2], np.maximum.accumulate(distance[: over[0] + 2])
     # Of places at the same distance the farthest counts, because a jump may lie anywhere between two of them.
-    last = np.append(np.diff(distance) > 0, True)
-    if last.sum() < 2 or distance[last][0] > level:
+    farthest = np.append(np.diff(distance) > 0, True)
+    if farthest.sum() < 2 or distance[farthest][0] > level:
         return float(value_of(at[over[0]]))
-    return float(value_of(PchipInterpolator(distance[last], at[last])(level)))
+    return float(value_of(PchipInterpolator(distance[farthest], at[farthest])(level)))
 
 
 def _check_name(problem: Problem, name: str) -> None:

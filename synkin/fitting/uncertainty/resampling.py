@@ -29,8 +29,8 @@ _BLOCK, _BLOCKS = 2.0, 10
 # The bootstrap draws sweeps by default if there are at least this many recordings.
 _SWEEPS = 5
 
-# A function of a random generator that returns a drawn problem and the start of its fit.
-_Draw = Callable[[np.random.Generator], tuple[Problem, np.ndarray]]
+# A function of a random generator that returns a drawn problem and the starts of its fit.
+_Draw = Callable[[np.random.Generator], tuple[Problem, list[np.ndarray]]]
 
 
 @fields.described
@@ -42,7 +42,7 @@ class Bootstrap:
     units: Annotated[tuple[str, ...], "of each"]
     best: Annotated[np.ndarray, "(P,) of the fit itself", "`units`"]
     samples: Annotated[np.ndarray, "(n, P) a row for each draw", "`units`"]
-    over: Annotated[str, "'sweeps' or 'blocks'"]
+    over: Annotated[str, "'sweeps', 'blocks' or 'wild'"]
     block: Annotated[int, "samples in a block; 0 over sweeps"]
     independent: Annotated[float, "the number of sweeps, or of independent samples, that can differ between draws"]
 
@@ -78,7 +78,8 @@ class Bootstrap:
         return {name: (float(a), float(b)) for name, a, b in zip(self.names, low, high, strict=True)}
 
     def __repr__(self) -> str:
-        what = "sweeps" if self.over == "sweeps" else f"blocks of {self.block} residuals"
+        blocks = f"blocks of {self.block} residuals"
+        what = {"sweeps": "sweeps", "blocks": blocks, "wild": f"signs of {blocks}"}[self.over]
         rows: list[tuple[str, ...]] = [("", "value", "68 %", "95 %", "unit")]
         for name, unit, best in zip(self.names, self.units, self.best, strict=True):
             ends = (self.interval68[name], self.interval95[name])
@@ -87,7 +88,16 @@ class Bootstrap:
 
 
 def bootstrap(
-    problem: Problem, point: np.ndarray, width: float, correlated: float, n: int, key: int | jax.Array, over: str | None
+    problem: Problem,
+    point: np.ndarray,
+    width: float,
+    correlated: float,
+    n: int,
+    key: int | jax.Array,
+    over: str | None,
+    others: np.ndarray,
+    *,
+    grows: bool,
 ) -> Bootstrap:
     """Fits of ``n`` recordings drawn at random.
 
@@ -97,6 +107,8 @@ def bootstrap(
         width: the residual from which on the loss is linear, in the trace's unit; inf for least squares.
         correlated: how many neighbouring samples count as one.
         n, key, over: as in `Fit.bootstrap`.
+        others: (n, N) other minima within the noise, from which each draw is fitted too.
+        grows: whether the noise depends on the response.
 
     Raises:
         TypeError, ValueError: arguments that make no sense, or recordings that are too short.
@@ -105,18 +117,21 @@ def bootstrap(
     rng = np.random.default_rng(_as_seed(key))
     recordings = len(problem.trace)
     if over is None:
-        over = "sweeps" if recordings >= _SWEEPS else "blocks"
-    check_choice("over", over, ("sweeps", "blocks"))
+        over = "sweeps" if recordings >= _SWEEPS else "wild" if grows else "blocks"
+    check_choice("over", over, ("sweeps", "blocks", "wild"))
     if over == "sweeps" and recordings < 2:
-        raise ValueError("Argument `over` must be 'blocks' for a single recording, but is 'sweeps'.")
+        raise ValueError("Argument `over` must be 'blocks' or 'wild' for a single recording, but is 'sweeps'.")
     names = [label for label in problem.labels if label in problem.names]
     columns = [problem.labels.index(name) for name in names]
     is_logarithm = problem.are_logarithms[columns]
     block = 0 if over == "sweeps" else _block_length(problem, correlated)
     independent = recordings if over == "sweeps" else problem.present.sum() / correlated - len(point) + 1
     problem = replace(problem, importance=robust_importance(problem, point, width))
-    draw = _drawing_sweeps(problem, point) if over == "sweeps" else _drawing_blocks(problem, point, block)
-    samples = np.array([refine(*draw(rng))[1][columns] for _ in range(int(n))])
+    if over == "sweeps":
+        draw = _drawing_sweeps(problem, [point, *others])
+    else:
+        draw = _drawing_blocks(problem, [point, *others], block, wild=over == "wild")
+    samples = np.array([_fitted(*draw(rng))[columns] for _ in range(int(n))])
     best = point[columns].copy()
     for rows in (samples, best[None]):
         rows[:, is_logarithm] = np.exp(rows[:, is_logarithm])
@@ -124,29 +139,40 @@ def bootstrap(
     return Bootstrap(tuple(names), units, best, samples, over, block, float(independent))
 
 
-def _drawing_sweeps(problem: Problem, point: np.ndarray) -> _Draw:
-    """Draws as many sweeps as there are, each with its own spike times, bounds and start."""
+def _fitted(problem: Problem, starts: list[np.ndarray]) -> np.ndarray:
+    """The lowest point (N,) that is found from the ``starts``."""
+    return min((refine(problem, start) for start in starts), key=lambda found: found[0])[1]
+
+
+def _drawing_sweeps(problem: Problem, points: list[np.ndarray]) -> _Draw:
+    """Draws as many sweeps as there are, each with its own spike times, bounds and starts."""
     recordings = len(problem.trace)
 
-    def draw(rng: np.random.Generator) -> tuple[Problem, np.ndarray]:
+    def draw(rng: np.random.Generator) -> tuple[Problem, list[np.ndarray]]:
         rows = rng.integers(recordings, size=recordings)
-        start, lower, upper = point.copy(), problem.lower.copy(), problem.upper.copy()
+        whole = [*points, problem.lower, problem.upper]
+        drawn = [each.copy() for each in whole]
         for name in problem.own:
             if name not in problem.shared:
                 columns = problem.columns_of(name)
-                for drawn, full in ((start, point), (lower, problem.lower), (upper, problem.upper)):
-                    drawn[columns] = full[columns[rows]]
+                for one, full in zip(drawn, whole, strict=True):
+                    one[columns] = full[columns[rows]]
+        *starts, lower, upper = drawn
         names = ("spike_times", "weights", "times", "sent", "varying")
         given = {name: getattr(problem, name) for name in names}
         by_row = jax.tree.map(lambda a: a[rows] if a.ndim == 2 else a, given)
         arrays = {name: getattr(problem, name)[rows] for name in ("trace", "present", "importance")}
-        return replace(problem, lower=lower, upper=upper, **by_row, **arrays), start
+        return replace(problem, lower=lower, upper=upper, **by_row, **arrays), starts
 
     return draw
 
 
-def _drawing_blocks(problem: Problem, point: np.ndarray, block: int) -> _Draw:
-    """Draws residuals in blocks, within which they stay correlated, and adds them to the curve."""
+def _drawing_blocks(problem: Problem, points: list[np.ndarray], block: int, *, wild: bool) -> _Draw:
+    """Draws residuals in blocks, within which they stay correlated, and adds them to the curve.
+
+    If ``wild``, each block stays where it is and is multiplied by 1 or -1, so that noise is large where it was large.
+    """
+    point = points[0]
     value = curve(problem, point).value
     present = problem.present
     residuals = np.where(present, problem.trace - value, 0.0) * problem.importance
@@ -157,14 +183,23 @@ def _drawing_blocks(problem: Problem, point: np.ndarray, block: int) -> _Draw:
     residuals *= np.sqrt(correlated / inefficiency_within(rho, block))
     length = residuals.shape[1]
 
-    def draw(rng: np.random.Generator) -> tuple[Problem, np.ndarray]:
+    def moved(rng: np.random.Generator) -> np.ndarray:
         noise = np.zeros_like(value)
         for r, row in enumerate(residuals):
             there = row[present[r]]
             starts = rng.integers(len(there), size=-(-length // block))
             drawn = there[(starts[:, None] + np.arange(block)).ravel() % len(there)]
             noise[r, present[r]] = drawn[: present[r].sum()]
-        return replace(problem, trace=np.where(present, value + noise / problem.importance, 0.0)), point
+        return noise
+
+    def with_signs(rng: np.random.Generator) -> np.ndarray:
+        first = rng.integers(block, size=(len(residuals), 1))
+        signs = rng.choice([-1.0, 1.0], size=(len(residuals), length // block + 2))
+        return residuals * np.take_along_axis(signs, (first + np.arange(length)) // block, axis=1)
+
+    def draw(rng: np.random.Generator) -> tuple[Problem, list[np.ndarray]]:
+        noise = with_signs(rng) if wild else moved(rng)
+        return replace(problem, trace=np.where(present, value + noise / problem.importance, 0.0)), points
 
     return draw
 

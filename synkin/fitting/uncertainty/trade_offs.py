@@ -15,7 +15,7 @@ from synkin.fitting.problem import Problem
 _Product = dict[str, float]
 
 # A quantity is known if its standard error is below a factor of 2.
-_KNOWN = np.log(2.0)
+KNOWN = np.log(2.0)
 # A quantity is named as part of a combination if its share in it is more than this fraction of the largest share.
 _SHARE = 0.1
 # A quantity with a larger share than this in a combination without effect is itself unknown.
@@ -34,7 +34,7 @@ class Combinations(NamedTuple):
     @property
     def vague(self) -> np.ndarray:
         """(N,) bool: whether the combination leaves some quantity unknown to a factor of 2."""
-        return self.without_effect | (self.errors * np.abs(self.directions).max(axis=1) > _KNOWN)
+        return self.without_effect | (self.errors * np.abs(self.directions).max(axis=1) > KNOWN)
 
 
 def trade_offs(problem: Problem, point: np.ndarray, combinations: Combinations) -> list[str]:
