@@ -162,7 +162,9 @@ def _drawing_sweeps(problem: Problem, points: list[np.ndarray]) -> _Draw:
         given = {name: getattr(problem, name) for name in names}
         by_row = jax.tree.map(lambda a: a[rows] if a.ndim == 2 else a, given)
         arrays = {name: getattr(problem, name)[rows] for name in ("trace", "present", "importance")}
-        return replace(problem, lower=lower, upper=upper, **by_row, **arrays), starts
+        # Of parameters that are held at each recording's own value too.
+        params = {name: value[rows] if np.ndim(value) else value for name, value in problem.params.items()}
+        return replace(problem, params=params, lower=lower, upper=upper, **by_row, **arrays), starts
 
     return draw
 
