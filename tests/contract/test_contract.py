@@ -20,7 +20,29 @@ close_to = partial(np.testing.assert_allclose, atol=1e-14)
 
 def test_every_kernel_of_the_library_has_a_row():
     assert set(synkin.KERNELS) < set(ROWS)
-    assert all(getattr(synkin, name) is kernel for name, kernel in synkin.KERNELS.items())
+    for name, kernel in synkin.KERNELS.items():
+        assert getattr(synkin, name) is kernel
+        assert kernel.methods == ("exp_euler", "exact")
+        assert set(kernel.UNITS) <= {"ms", "mM", "1/ms", "1/ms/mM", "1"}
+
+
+def test_what_is_read_off_the_equations():
+    """How they are solved, and in which order; parameters decide nothing of it, so that nothing is to be checked."""
+    for name, row in ROWS.items():
+        if row.solution:
+            kernel, found = row.kernel, row.kernel.structure
+            assert (found.kind, kernel.order) == (row.kind, row.solution.variables), name
+            assert set(kernel.State._fields) - {"pulse_left"} == set(kernel.order)
+            assert (found.linear_output, found.closing_driven) == (name != "gabab", name == "closing_gate"), name
+            assert found.coupled == (name in ("nmda5", "desensitising", "oscillator")), name
+            assert not any(found.source_at_rest)
+            assert not found.to_check
+    for kernel in (synkin.schemes.gabab3, synkin.schemes.gabab3_conserving):
+        assert (kernel.structure.kind, kernel.structure.linear_output, kernel.structure.coupled) == (
+            "affine",
+            False,
+            True,
+        )
 
 
 @cache

@@ -107,25 +107,6 @@ def test_what_is_known_of_a_kernel():
         assert declare(name="own").structure == own.structure
 
 
-# Of each kernel of the library: the kind of its equations, and its state.
-KNOWN = {
-    "alpha": ("chain", ("g", "h")),
-    "ampa": ("relaxation", ("g", "pulse_left")),
-    "gabaa": ("relaxation", ("g", "pulse_left")),
-    "bionmda": ("gate", ("g", "x", "pulse_left")),
-    "expon": ("relaxation", ("g",)),
-    "dual_expon": ("chain", ("g_rise", "w")),
-}
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_what_is_known_of_the_library_s(name):
-    kernel = synkin.KERNELS[name]
-    assert (kernel.structure.kind, kernel.State._fields) == KNOWN[name]
-    assert kernel.methods == ("exp_euler", "exact")
-    assert set(kernel.UNITS) <= {"ms", "mM", "1/ms", "1/ms/mM", "1"}
-
-
 SIGNATURES = {
     "init": (("params", "shape"), ("dtype",)),
     "step": (("params", "state", "t", "spike", "dt"), ("method", "overlap")),

@@ -16,27 +16,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import synkin
-from synkin import schemes
 from tests.kernels.test_kernel import AFFINE
-
-# The library: kind, order, and whether g is linear.
-LIBRARY = {
-    **dict.fromkeys(("ampa", "gabaa", "expon"), ("relaxation", (0,), True)),
-    **{"alpha": ("chain", (1, 0), True), "dual_expon": ("chain", (0, 1), True), "bionmda": ("gate", (1, 0), True)},
-    "wang_nmda": ("gate", (1, 0), True),
-    "gabab": ("affine", (0, 1), False),
-    **dict.fromkeys(("gabab3", "gabab3_conserving"), ("affine", (0, 1, 2), False)),
-}
-EVERY = {**synkin.KERNELS, **schemes.SCHEMES}
-
-
-def test_the_library():
-    """What parameters decide of its kernels is nothing, so that nothing is to be checked."""
-    found = {name: kernel.structure for name, kernel in EVERY.items() if not isinstance(kernel, synkin.Scheme)}
-    assert {name: (one.kind, one.order, one.linear_output) for name, one in found.items()} == LIBRARY
-    assert not any(one.closing_driven or any(one.source_at_rest) or one.to_check for one in found.values())
-    assert [name for name, one in found.items() if one.coupled] == ["gabab3", "gabab3_conserving"]
-
 
 # Receptors with thresholds
 
