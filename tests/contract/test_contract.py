@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 
 import synkin
-from tests.contract.table import DTS, ROWS, SOLUTIONS, STEPS, SYNAPSES, expected, is_receptor, point, rows, train, wide
+from tests.contract.table import (
+    DTS,
+    ROWS,
+    SOLUTIONS,
+    STEPS,
+    SYNAPSES,
+    USUAL,
+    expected,
+    is_receptor,
+    point,
+    rows,
+    train,
+    wide,
+)
 from tests.helpers.solutions import error
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -77,7 +90,7 @@ def close(state, other, rtol=1e-11):
         np.testing.assert_allclose(one, two, rtol=rtol, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", rows())
+@pytest.mark.parametrize("name", rows(*USUAL, "wang_nmda"))
 def test_a_run_solves_the_equations(name):
     """In two chunks; at any time; and, where rates are those between states, however large they are."""
     kernel, params, inputs = problem(name)

@@ -6,9 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import synkin
+
 STEPS, SYNAPSES, DT = 40, 3, 0.1  # the shape that most tests share, so that little is compiled
 # How far two ways to the same number may be apart, over the largest number: some tens of roundings.
 TOLERANCE = {"float32": 4e-6, "float64": 1e-14}
+# The objects that brainpy.state has too.
+OBJECTS = {"AMPA": synkin.ampa, "GABAa": synkin.gabaa, "BioNMDA": synkin.bionmda, "Alpha": synkin.alpha,
+           "Expon": synkin.expon, "DualExpon": synkin.dual_expon}  # fmt: skip
+RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
 
 
 def params(kernel, rng, shape=(), dtype=float, low=0.5, high=2.0):

@@ -14,12 +14,10 @@ import pytest
 import synkin
 from synkin import environ
 from tests.helpers import samples
+from tests.helpers.samples import OBJECTS, RECEPTORS
 from tests.helpers.sentences import cases
 
 DT, STEPS = 0.125, 20
-OBJECTS = {"AMPA": synkin.ampa, "GABAa": synkin.gabaa, "BioNMDA": synkin.bionmda, "Alpha": synkin.alpha,
-           "Expon": synkin.expon, "DualExpon": synkin.dual_expon}  # fmt: skip
-RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
 VARIABLES = {"AMPA": "g spike_arrival_time", "GABAa": "g spike_arrival_time", "BioNMDA": "g x spike_arrival_time",
              "Alpha": "g h", "Expon": "g", "DualExpon": "g_rise g_decay"}  # fmt: skip
 TOLERANCE = {"rtol": 2e-5, "atol": 1e-6}  # two compilations of the same formulas
@@ -54,10 +52,7 @@ def rng():
 
 @pytest.fixture(autouse=True)
 def dt():
-    """Every test has a step set, and leaves nothing behind."""
-    environ.set(t=None, dt=DT)
-    yield
-    environ.set(t=None, dt=None)
+    environ.set(dt=DT)
 
 
 def make(which, /, *args, **kwargs):

@@ -1,28 +1,22 @@
 """Objects whose parameters vary from step to step, and receptors with short-term plasticity."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import synkin
 from synkin import ampa, environ
+from tests.contract.table import three_states
 from tests.helpers import samples
 
 DT = 0.125
 close = np.testing.assert_allclose
-three_states = synkin.scheme(
-    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",
-    units={"V": "mV"}, koff=lambda p: 0.3 * jnp.exp(-p.V / 30), name="three_states",
-)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def dt():
-    environ.set(t=None, dt=DT)
-    yield
-    environ.set(t=None, dt=None)
+    environ.set(dt=DT)
 
 
 def test_a_voltage_is_held_over_its_step():

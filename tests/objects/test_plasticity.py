@@ -18,9 +18,7 @@ both = pytest.mark.parametrize("name", GIVEN)
 
 @pytest.fixture(autouse=True)
 def dt():
-    environ.set(t=None, dt=DT)
-    yield
-    environ.set(t=None, dt=None)
+    environ.set(dt=DT)
 
 
 @pytest.fixture

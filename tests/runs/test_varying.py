@@ -8,6 +8,7 @@ import scipy.linalg
 
 import synkin
 from synkin import ampa, schemes, wang_nmda
+from tests.contract.table import three_states
 
 DT, T, N = 0.1, 120, 2
 TIMES = np.arange(T) * DT
@@ -47,12 +48,6 @@ def one_by_one(kernel, params, name, values, spikes, method="exact"):
         state, g = step(params._replace(**{name: jnp.asarray(value)}), state, spike)
         gs.append(g)
     return np.array(gs)
-
-
-three_states = synkin.scheme(
-    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",
-    units={"V": "mV"}, koff=lambda p: 0.3 * jnp.exp(-p.V / 30), name="three_states",
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("kernel", [three_states, wide(schemes.kampa2004)], ids=lambda kernel: kernel.name)
