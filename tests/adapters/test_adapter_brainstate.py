@@ -14,6 +14,7 @@ import pytest
 import synkin
 from tests.contract.table import desensitising
 from tests.helpers import samples
+from tests.helpers.precision import as_jax_is
 from tests.helpers.samples import OBJECTS, RECEPTORS
 from tests.helpers.sentences import cases
 
@@ -58,8 +59,7 @@ UNITS = {"ms": u.ms, "mM": u.mM, "1/ms": 1 / u.ms, "1/ms/mM": 1 / (u.ms * u.mM),
 
 @pytest.fixture(autouse=True)
 def brainstate_s_jax():
-    """brainstate promotes types and ranks as JAX does by default."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with as_jax_is():
         yield
 
 
@@ -118,16 +118,11 @@ def run(synapse, rows, batch_size=None, **options):
 RELEASE = synkin.tsodyks_markram.Params(0.4, 30.0, 12.0)
 
 
-def varied(synapse, x, **values):
-    synapse.init_state()
-    with brainstate.environ.context(t=0 * u.ms, dt=DT * u.ms):
-        return synapse(x, **values)
-
-
-def updated(synapse, x, batch_size=None, **environ):
+def updated(synapse, x, batch_size=None, t=0 * u.ms, dt=DT * u.ms, **varying):
+    """What the first update gives."""
     synapse.init_state(batch_size)
-    with brainstate.environ.context(**({"t": 0 * u.ms, "dt": DT * u.ms} | environ)):
-        return synapse(x)
+    with brainstate.environ.context(t=t, dt=dt):
+        return synapse(x, **varying)
 
 
 def in_mS(g):

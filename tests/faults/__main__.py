@@ -22,8 +22,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 
-# Where the tests of these lie.
-ELSEWHERE = {"presets.py": "published", "schemes": "published"}
+# Where the tests of these lie: what the files' names begin with.
+ELSEWHERE = {"presets.py": "published", "schemes": "published", "tracing/fingerprint": "fitting"}
+ELSEWHERE |= {"tracing/polynomials": "kernels"}
 
 
 class Fault(NamedTuple):
@@ -81,7 +82,8 @@ def caught_by(fault: Fault) -> str | None:
         file = copy / "synkin" / fault.file
         file.write_text(file.read_text().replace(fault.right, fault.wrong))
         home = Path(fault.file).parts[0]
-        own = [f"tests/{part}" for part in dict.fromkeys((ELSEWHERE.get(home, home), "contract"))]
+        others = [part for beginning, part in ELSEWHERE.items() if fault.file.startswith(beginning)]
+        own = [f"tests/{part}" for part in dict.fromkeys((*others, home, "contract"))]
         own = [part for part in own if (copy / part).is_dir()]
         rest = [
             f"tests/{path.name}"
