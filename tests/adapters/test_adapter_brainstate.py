@@ -392,12 +392,6 @@ def test_inputs_of_the_linear_ones_are_summed(precise):
     assert_close(synapse.g_rise.value, np.array([0.001, 0.002]) * u.mS)
 
 
-def test_equal_time_constants_are_the_alpha_shape(precise):
-    g = in_mS(run(ours.DualExpon(1, tau_decay=2.0, tau_rise=2.0), one_spike().astype(float)))[:, 0]
-    s = DT * np.arange(STEPS)
-    assert_close(g, s / 2 * np.exp(1 - s / 2), rtol=1e-11)
-
-
 def test_events_of_brainevent_and_strict_promotion():
     row = jnp.asarray([True, False, True])
     g = [in_mS(updated(ours.AMPA(3), given)) for given in (row, brainevent.BinaryArray(row), row.astype(float))]

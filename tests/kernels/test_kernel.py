@@ -218,20 +218,6 @@ voltage_dependent = receptor(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("dtype", "method"), [("float64", "exact")], indirect=["dtype"])
-def test_rates_may_be_functions_of_parameters(dtype, method):
-    """The same as first-order binding with the rates that they come to, also for parameters of several synapses."""
-    kernel, V = voltage_dependent, np.array([-40.0, 0.0, 25.0])
-    p = VoltageParams(V=V, T=4.0)
-    rates = Params(alpha=p.k0 * np.exp(V / p.slope) * 2 / 4, beta=p.beta * np.log1p(p.gain), T=4.0)
-    spikes = np.repeat(np.arange(30)[:, None] % 9 == 2, 3, 1)
-    _, got = simulate(kernel, p, spikes, DT, method=method, dtype=dtype)
-    _, expected = simulate(own, rates, spikes, DT, method=method, dtype=dtype)
-    np.testing.assert_allclose(got, 2.0 * np.asarray(expected), rtol=2e-5 if dtype == "float32" else 1e-12)
-    slope = jax.jit(jax.grad(lambda V: simulate(kernel, p._replace(V=V), spikes, DT, dtype=dtype)[1].sum()))
-    assert (slope(jnp.asarray(V, dtype)) > 0).all()
-
-
 def test_ranges_and_defaults_are_as_declared():
     Bare = namedtuple("Bare", "alpha beta T T_dur", defaults=(1.0, 1.0))
     assert repr(declare(Params=Bare, name="mine")) == "mine(alpha=None, beta=None, T=1.0, T_dur=1.0)"
