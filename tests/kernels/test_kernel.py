@@ -67,14 +67,12 @@ def declare_linear(equations=decay, Params=Decay, State=Level, **options):
 
 # What is wrong: the declaration, and the whole sentence.
 REFUSED = tomllib.loads(Path(__file__).with_name("refused.toml").read_text())
-AFFINE = (
-    "must be linear in the variables, or end in a gate as in v' = a x (1 - v) - b v that one linear variable x opens"
-)
+SHORT = REFUSED.pop("short") | {"module": __name__}
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_refused(what):
-    says = REFUSED[what]["says"].replace("{affine}", AFFINE).replace("{module}", __name__)
+    says = re.sub(r"{(\w+)}", lambda found: SHORT[found[1]], REFUSED[what]["says"])
     with pytest.raises(TypeError if says.startswith("TypeError: ") else ValueError) as raised:
         eval(REFUSED[what]["declare"])
     assert str(raised.value) == says.removeprefix("TypeError: ")
