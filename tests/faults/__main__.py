@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 # Where the tests of these lie: what the files' names begin with.
 ELSEWHERE = {"presets.py": "published", "schemes": "published", "tracing/fingerprint": "fitting"}
-ELSEWHERE |= {"tracing/polynomials": "kernels"}
+ELSEWHERE |= {"tracing/polynomials": "kernels", "solving/propagators/parameter_tables": "runs"}
+ELSEWHERE |= dict.fromkeys(
+    ("solving/parallel", "solving/propagators/gate_t", "solving/propagators/step_mean"), "contract"
+)
 
 
 class Fault(NamedTuple):
