@@ -155,6 +155,9 @@ def test_kernel_takes_parameters_and_step(ax):
     plot.kernel(synkin.ampa, synkin.ampa.Params(beta=0.0), dt=0.1, ax=ax)
     assert legend(ax)[1].startswith("peak 0.217 mS")  # 1 - exp(-alpha T T_dur)
     assert legend(ax)[-2:] == ["half width: not within 50,000 ms", "decay to 1/e: not within 50,000 ms"]
+    ax.clear()
+    plot.kernel(synkin.expon + synkin.dual_expon, ax=ax)
+    assert legend(ax)[0] == "expon+dual_expon"
 
 
 def test_events_stand_on_their_baseline(ax):

@@ -1,10 +1,9 @@
-"""Spikes within a step, against `synkin.respond`; derivatives against differences; a network of exact spike times."""
+"""Spikes within a step, against `synkin.respond`; derivatives against differences."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.optimize
 
 import synkin
 from synkin import ampa, bionmda, dual_expon, expon, schemes, wang_nmda
@@ -215,58 +214,3 @@ def test_a_traced_carry_of_another_dt_is_nan():
         assert np.isnan(jax.jit(use)(carry)).all()
         with pytest.raises(ValueError, match="dt"):
             use(carry)
-
-
-def test_gradients_through_exact_spike_times(x64):
-    """Neuron 0 is driven over its threshold and speaks to neuron 1, that to neuron 2, all between grid points."""
-    drive, tau, tau_s, steps = 1.5, 10.0, 3.0, 400
-    synapses = synkin.stepper(expon, expon.Params(tau=tau_s), DT, off_grid=True)
-    driven = np.array([drive, 0.0, 0.0])
-
-    def response(t, exp=jnp.exp):
-        """V after t ms of a conductance of 1 that decays."""
-        return tau_s / (tau_s - tau) * (exp(-t / tau_s) - exp(-t / tau))
-
-    def voltage(V, g, t):
-        return driven + (V - driven) * jnp.exp(-t / tau) + g * response(t)
-
-    def spike_times(weights):
-        def step(carry, row):
-            V, synapse, done = carry
-            g = synapses.state(synapse).g
-            crosses = (voltage(V, g, DT) >= 1.0) & ~done
-            at, slope = jnp.zeros(3), jnp.zeros(3)
-            low, high = jnp.zeros(3), jnp.full(3, DT)
-            for _ in range(50):
-                at = (low + high) / 2
-                above = voltage(V, g, at) >= 1.0
-                low, high = jnp.where(above, low, at), jnp.where(above, at, high)
-            at = jax.lax.stop_gradient(at)
-            slope = jax.lax.stop_gradient(jax.jvp(lambda t: voltage(V, g, t), (at,), (jnp.ones(3),))[1])
-            # The derivative of the time is that of V over its slope.
-            offset = jnp.where(crosses, at - (voltage(V, g, at) - 1.0) / jnp.where(crosses, slope, 1.0), 0.0)
-            into = jnp.concatenate([jnp.zeros(1), jnp.where(crosses[:2], weights, 0.0)])
-            when = jnp.concatenate([jnp.zeros(1), offset[:2]])
-            synapse, _ = synapses.step(synapse, into, offset=when)
-            V = voltage(V, g, DT) + into * response(DT - when)
-            return (V, synapse, done | crosses), jnp.where(crosses, row * DT + offset, 0.0)
-
-        begin = jnp.zeros(3), synapses.init((3,)), jnp.zeros(3, bool)
-        return jax.lax.scan(step, begin, jnp.arange(float(steps)))[1].sum(axis=0)
-
-    def exact(weights):
-        times = [tau * np.log(drive / (drive - 1.0))]
-        for weight in weights:
-            peak = np.log(tau / tau_s) / (1 / tau_s - 1 / tau)
-            lag = scipy.optimize.brentq(lambda t, w=weight: w * response(t, np.exp) - 1.0, 0.0, peak, xtol=1e-14)
-            times.append(times[-1] + lag)
-        return np.array(times)
-
-    weights = jnp.array([8.0, 9.0])
-    close(jax.jit(spike_times)(weights), exact(weights), rtol=1e-12)
-    jacobian = jax.jit(jax.jacrev(spike_times))(weights)
-    h = 1e-5
-    for i in range(2):
-        change = h * (np.arange(2) == i)
-        close(jacobian[:, i], (exact(weights + change) - exact(weights - change)) / (2 * h), rtol=1e-6, atol=1e-9)
-    assert jacobian[2, 0] < -0.01
