@@ -120,6 +120,15 @@ def test_a_run_solves_the_equations(name):
             assert 1e-3 < g.max() <= 1 + 1e-14
 
 
+def test_a_gate_that_is_fast_beside_a_step():
+    """Where a table of its integrals is not good enough they are computed in each step."""
+    kernel, params, inputs = problem("wang_nmda")
+    fast = params._replace(alpha=np.full(N, 5.0), tau_s=np.full(N, 0.05), tau_x=np.full(N, 0.2))
+    rest = kernel.init(fast, (N,), dtype=float)
+    _, g = synkin.simulate(kernel, fast, inputs[:T], 1.0, state=rest, method="exact", dtype=float)
+    assert error(g, expected("wang_nmda", fast, inputs[:T], 1.0)) < 1e-9
+
+
 def one(params, i):
     return type(params)(*(value[i] for value in params))
 
