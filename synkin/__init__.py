@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from synkin.declaring.kernel import Kernel
     from synkin.declaring.scheme import Scheme, scheme
     from synkin.events import Events, deconvolve
-    from synkin.fitting import Comparison, Fit, fit
+    from synkin.fitting import Comparison, Fit, fit, fit_curve
+    from synkin.fitting.batch import FitEach, fit_each
     from synkin.fitting.comparison import compare
     from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
     from synkin.networks.connections import connect
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from synkin.runs.grid import simulate
     from synkin.runs.protocol import Jumps, concentration_jumps
     from synkin.solving.carry import Carry
+    from synkin.solving.filters import bessel, one_pole
     from synkin.solving.stepper import Stepper, stepper
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "Events",
     "Expon",
     "Fit",
+    "FitEach",
     "GABAa",
     "Jumps",
     "Kernel",
@@ -57,6 +60,7 @@ __all__ = [
     "Synapse",
     "alpha",
     "ampa",
+    "bessel",
     "bionmda",
     "compare",
     "concentration_jumps",
@@ -69,9 +73,12 @@ __all__ = [
     "environ",
     "expon",
     "fit",
+    "fit_curve",
+    "fit_each",
     "gabaa",
     "linear",
     "measure",
+    "one_pole",
     "plot",
     "presets",
     "read_recording",
@@ -93,7 +100,8 @@ _IMPORTED_WHEN_USED = {
     "synkin.declaring.kernel": ("Kernel",),
     "synkin.declaring.scheme": ("Scheme", "scheme"),
     "synkin.events": ("Events", "deconvolve"),
-    "synkin.fitting": ("Comparison", "Fit", "compare", "fit"),
+    "synkin.fitting": ("Comparison", "Fit", "compare", "fit", "fit_curve"),
+    "synkin.fitting.batch": ("FitEach", "fit_each"),
     "synkin.kernels": ("KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"),
     "synkin.networks.connections": ("connect",),
     "synkin.networks.delays": ("delayed",),
@@ -107,6 +115,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.runs.grid": ("simulate",),
     "synkin.runs.protocol": ("Jumps", "concentration_jumps"),
     "synkin.solving.carry": ("Carry",),
+    "synkin.solving.filters": ("bessel", "one_pole"),
     "synkin.solving.stepper": ("Stepper", "stepper"),
 }
 # Those that are modules themselves.

@@ -1,6 +1,7 @@
 """Kernels: from equations, from a scheme of states and transitions, or as a sum of kernels.
 
 kernel             `Kernel`: the equations of a synapse, and all that is derived from them
+filtered           a kernel with filters behind its g
 declare            `receptor` and `linear`: kernels from their equations
 sums               sums of kernels, side by side at one synapse
 scheme             `scheme`: a receptor from its states and transitions

@@ -12,7 +12,7 @@ and has no derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil, inf
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from synkin.declaring.kernel import Kernel
 from synkin.events.result import Events
 from synkin.events.template import sampled
 from synkin.recordings.recording import Recording, arrays
+from synkin.solving.filters import Filter, as_filters
 
 __all__ = ["Events", "deconvolve"]
 
@@ -48,6 +49,7 @@ def deconvolve(
     sign: int | None = None,
     drift: float | None = None,
     mismatch: float = 0.1,
+    filter: Filter | Sequence[Filter] | None = None,
 ) -> Any:  # Events, or a list of them
     """The times and sizes of the events in a recording, each of which has the response of a kernel.
 
@@ -67,6 +69,7 @@ def deconvolve(
             times the length of one response, which ends at 0.1 % of its peak.
         mismatch: the fraction, 0 to 1, by which the shapes of recorded responses may differ from the kernel's. An event
             near a large one must be higher by this fraction of the large one's response.
+        filter: what the recording did to the response, as of `respond`; events are then where they were before it.
 
     Returns:
         `Events`, or a list of R of them if ``trace`` is (R, M) or a `Recording` is given.
@@ -115,7 +118,7 @@ def deconvolve(
     mismatch = _as_number("mismatch", mismatch, lambda v: 0 <= v <= 1, "from 0 to 1")
     if sign is not None:
         sign = int(_as_number("sign", sign, lambda v: abs(v) == 1, "1, -1 or None"))
-    template = sampled(kernel, params, interval, len(times))
+    template = sampled(kernel, params, interval, len(times), as_filters(filter))
     if drift is None:
         drift = _DRIFT * template.length
     else:

@@ -1,8 +1,12 @@
 """Fits: the parameters with which a kernel follows a recording most closely.
 
     formatting      numbers and lists as text
+    priors          what was known before
+    curves          what can be fitted: a kernel under its spikes, or a function
     problem         the recordings, what is free, and the coordinates of the search
     samples         recordings, spike times and protocols, checked
+    ties            parameters that follow from others
+    functions       what a function to be fitted is given, and whether it gives a curve
     checking        all arguments of a fit, checked and turned into a problem
     model           the curve and its exact derivatives
     search          the search for the lowest sum of squares
@@ -10,36 +14,36 @@
     quality         how well the curve describes the recording, and what to free if it does not
     serialization   fits in files
     result          `Fit`
+    estimate        from a problem to its `Fit`: search, errors, verdict
     comparison      which of several kernels describes a recording best
+    batch           many independent fits at once: `synkin.fit_each`
 
 Each imports only from those above it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
+from jax import Array
 from jax.typing import ArrayLike
 
 from synkin.arguments.choices import check_flag
-from synkin.arguments.known import computed_at_once, double_precision
+from synkin.arguments.declaration import Pytree
 from synkin.declaring.kernel import Kernel
-from synkin.fitting.checking import as_problem
+from synkin.fitting.checking import Asked, function_problem, kernel_problem
 from synkin.fitting.comparison import Comparison, compare
-from synkin.fitting.quality.advice import advise_freeing
-from synkin.fitting.quality.goodness_of_fit import assess
-from synkin.fitting.result import Fit, as_fit
-from synkin.fitting.search.optimizer import check_options, search
+from synkin.fitting.estimate import Options, estimate
+from synkin.fitting.problem import Problem
+from synkin.fitting.result import Fit
 from synkin.fitting.uncertainty.profiles import Profile
 from synkin.fitting.uncertainty.resampling import Bootstrap
-from synkin.fitting.uncertainty.standard_errors import estimate_uncertainty
 from synkin.recordings.recording import Recording, arrays
 from synkin.runs.protocol import Jumps
+from synkin.solving.filters import Filter, known_filters
 
-__all__ = ["Bootstrap", "Comparison", "Fit", "Profile", "compare", "fit"]
+__all__ = ["Bootstrap", "Comparison", "Fit", "Profile", "compare", "fit", "fit_curve"]
 
 
 def fit(
@@ -53,12 +57,17 @@ def fit(
     scale: bool | float | str = False,
     offset: bool | float | str = False,
     onset: bool | float | str = False,
-    weights: ArrayLike | None = None,
+    own: str | Sequence[str] = (),
+    weights: ArrayLike | str | None = None,
+    release: NamedTuple | None = None,
     varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    filter: Filter | Sequence[Filter] | None = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
+    reversible: bool = False,
     delay: float = 0.0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    prior: Mapping[str, tuple[str, float, float]] | None = None,
     loss: str = "linear",
     starts: int = 12,
     overlap: str = "restart",
@@ -75,7 +84,8 @@ def fit(
 
     Args:
         kernel: a kernel such as `synkin.ampa`, or a sum of several such as ``synkin.ampa + synkin.schemes.nmda5``.
-        params: the kernel's ``Params``, scalars: free parameters start there, all others are held there.
+        params: the kernel's ``Params``, scalars: free parameters start there, all others are held there. Those in
+            ``own`` may be (R,), one a recording.
         spike_times: (K,) ms, in any order, inf pads; or (R, K), a row for each recording. For a receptor also
             `synkin.Jumps`, a concentration between edges as in `synkin.concentration_jumps`, one for each recording or
             one for all, also with a voltage or other parameters that change at its edges.
@@ -94,19 +104,35 @@ def fit(
             scale. It is sought around 0, up to about twice the width of the response and at least up to 6 ms. If the
             kernel jumps at a spike, as `synkin.expon` does, all onsets within one sample interval give the same curve,
             and the result is the middle of that interval.
+        own: names of parameters of which each recording has its own value, such as ``("tau_decay",)`` in control and
+            drug. Those that are free are fitted to each recording, and ``message`` says whether they differ; the others
+            are held at the values in ``params``.
         weights: (K,) or (R, K), as ``spike_times``, 1 each by default: in mS for the linear kernels; for a receptor the
-            heights of its pulses in units of T, 0 or more.
+            heights of its pulses in units of T, 0 or more. "free": each spike has a weight of its own that is fitted,
+            ``weight_0`` to ``weight_{K-1}`` in the order of time, the same in all recordings. With a free ``scale`` the
+            first is held at 1, so that ``weight_1`` is the paired-pulse ratio.
+        release: a ``synkin.tsodyks_markram.Params``: the weights are what short-term plasticity releases at the spikes,
+            and ``free`` may name its parameters too, as "U", "tau_rec" or "tau_fac".
         varying: parameters that vary beside spikes, by name, as in ``{"V": (edges, values)}`` of `synkin.respond`:
             edges (E + 1,) ms, and values (E,), or (R, E), a row for each recording. Onset and delay do not shift these
             edges. For a protocol give the values to `synkin.Jumps`, all of whose edges are shifted.
+        filter: what the recording did to the curve, which is then fitted behind it: `synkin.bessel`, `synkin.one_pole`,
+            or a tuple of several in a row.
         sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
             count. The size of the errors is estimated from the residuals, and ``noise`` is that of a sample with an
             average ``sigma``.
-        tie: parameters that have the value of a free one, such as ``{"beta2": "beta1"}``.
+        tie: parameters that follow from free ones, such as ``{"beta2": "beta1", "kd2": "2*kd1"}``: names and numbers
+            with + - * / and parentheses.
+        reversible: of a scheme, whether to keep each of its cycles microscopically reversible: the product of the rates
+            around it is that of the rates back. In each one rate is solved for and no longer free: one that is held, if
+            there is one, else the last in ``free``.
         delay: ms, 0 or more, from the spike times to where they act, if it is known. A delay that is to be fitted is an
             onset with bounds, such as ``onset=True, bounds={"onset": (0.0, 5.0)}``: the two are one shift.
         bounds: lower and upper bound of what is free, by name, such as ``{"beta": (0.1, 2.0)}``, in its unit. By
             default a parameter stays within a factor of 10,000 of its start.
+        prior: what was known of free quantities before, by name: ``{"tau_decay": ("lognormal", 5.0, 0.3)}`` with the
+            median and the standard deviation of the logarithm, or ``("normal", mean, deviation)``. The result is the
+            most probable one; errors, profiles and ``log_density`` include what was known.
         loss: "linear", or "soft_l1", on which large outliers have little influence.
         starts: the maximum number of starts. The first two thirds are ``params``, parameters at which the kernel is
             about as fast as the recording (the fastest part of a sum like the fast one of two exponentials), and others
@@ -142,37 +168,116 @@ def fit(
 
     Source: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7.
     """
-    began = time.perf_counter()
-    check_options(loss, starts, max_nfev)
-    progress = check_flag("progress", progress)
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
     sample_times, traces, own_unit = arrays(times, trace)
     traces, unit = traces[0] if is_sweep else traces, unit or own_unit  # one sweep has one scale, not an array of it
-    # A fit is computed at once, also within a function that JAX compiles. The search may try parameters at which the
-    # curve overflows; it then turns back.
-    with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
-        problem = as_problem(
+
+    def problem() -> Problem:
+        held = {"scale": scale, "offset": offset, "onset": onset}
+        return kernel_problem(
             kernel,
             params,
             spike_times,
             sample_times,
             traces,
-            free=free,
-            held={"scale": scale, "offset": offset, "onset": onset},
+            Asked(
+                free,
+                held,
+                own,
+                bounds,
+                sigma,
+                tie,
+                unit,
+                check_flag("reversible", reversible),
+                prior,
+                known_filters(filter),
+            ),
             weights=weights,
-            varying=varying,
-            sigma=sigma,
-            tie=tie,
-            delay=delay,
-            bounds=bounds or {},
+            release=release,
             overlap=overlap,
-            unit=unit,
+            delay=delay,
+            varying=varying,
         )
-        found = search(problem, loss, int(starts), int(max_nfev), progress=progress)
-        known = estimate_uncertainty(problem, found)
-        assessed = assess(problem, found.curve.value, found.width, len(found.point), known.inefficiency)
-        advice = advise_freeing(problem, found, loss) if assessed.quality.is_poor else ""
-    return as_fit(problem, found, known, assessed.sentence, advice, time.perf_counter() - began)
+
+    return estimate(problem, Options(loss, starts, max_nfev, progress))
+
+
+def fit_curve(
+    curve: Callable[[Pytree, Array], Array],
+    start: Pytree,
+    times: ArrayLike | Recording,
+    trace: ArrayLike | None = None,
+    *,
+    free: str | Sequence[str],
+    own: str | Sequence[str] = (),
+    scale: bool | float | str = False,
+    offset: bool | float | str = False,
+    filter: Filter | Sequence[Filter] | None = None,
+    sigma: ArrayLike | None = None,
+    tie: Mapping[str, str] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    prior: Mapping[str, tuple[str, float, float]] | None = None,
+    units: Mapping[str, str] | None = None,
+    loss: str = "linear",
+    starts: int = 12,
+    unit: str = "",
+    max_nfev: int = 300,
+    progress: bool = True,
+) -> Fit:
+    """The parameters with which any function follows a recording most closely, found and judged as by `synkin.fit`.
+
+    The curve ``scale * curve(params, times) + offset`` is fitted by bounded least squares with exact derivatives, from
+    several starts. `synkin.fit` is this for the conductance of a kernel, and knows more: spikes, onsets, and initial
+    guesses. A function may call `synkin.respond` as often as it likes::
+
+        def current(p, times):                       # a voltage ramp from -100 mV, 1 mV/ms, in magnesium
+            V = -100.0 + times
+            g = synkin.respond(nmda5, nmda5.Params(), [0.0], times)
+            return p["g_max"] * g * synkin.currents.mg_block(V, Mg=1.0, b=p["b"]) * (V - p["E"])
+
+        start = {"g_max": 1.0, "b": 3.57, "E": 0.0}
+        result = synkin.fit_curve(current, start, times, trace, free=("g_max", "b", "E"))
+        result.params["E"], result.stderr["E"]
+
+    Args:
+        curve: a function of parameters and times that JAX can trace: ``curve(params, times)`` gets what ``start`` is,
+            and times (M,) in ms, and gives (M,). It must not depend on anything that changes later.
+        start: the parameters to start from, numbers in dicts, lists, tuples or NamedTuples: free ones start there, all
+            others are held there. A number is called by its place, as ``tau``, ``nmda_tau`` in
+            ``{"nmda": {"tau": 5.0}}``, or ``size_0`` for the first of an array.
+        times: (M,) ms, increasing, evenly spaced or not; or (R, M), or a list of R arrays of any lengths, if each
+            recording has its own; or a `Recording`, in place of ``times``, ``trace`` and ``unit``.
+        trace: (M,) or, for R recordings at the same times, (R, M), in any unit. NaN samples are left out.
+        free: names of the numbers to fit; the name of an array or of a dict stands for all in it. A number that starts
+            above 0 stays positive and is fitted on a logarithmic scale, unless its bounds reach below 0.
+        own: names of numbers of which each recording has its own value: (R,), or a number where all start from it.
+            Those that are free are fitted to each recording, the others are held, as the voltage of each recording.
+        scale: a factor from the function to the trace. True: fitted, False: 1, a number: held there, "shared": one for
+            all recordings. Where the curve has a size of its own, True finds it without a search.
+        offset: what is added. True: fitted, False: 0, a number: held there, "shared" as for scale.
+        filter: what the recording did to the curve, as in `synkin.fit`. The curve must be smooth between samples.
+        sigma, tie, bounds, prior, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a positive
+            number stays within a factor of 10,000 of its start, and any other is not bounded.
+        units: of the parameters by name, for tables and pictures.
+
+    Returns:
+        `Fit`; its ``params`` are like ``start``, ``kernel`` is the function. Errors, profiles, bootstrap, comparison,
+        files and pictures are those of `synkin.fit`.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape or range, or a curve that gives something else than
+            a finite number for each time.
+    """
+    is_sweep = isinstance(times, Recording) and len(times.traces) == 1
+    sample_times, traces, own_unit = arrays(times, trace)
+    traces, unit = traces[0] if is_sweep else traces, unit or own_unit
+
+    def problem() -> Problem:
+        held = {"scale": scale, "offset": offset, "onset": False}
+        asked = Asked(free, held, own, bounds, sigma, tie, unit, prior=prior, filters=known_filters(filter))
+        return function_problem(curve, start, sample_times, traces, asked, given_units=units or {})
+
+    return estimate(problem, Options(loss, starts, max_nfev, progress))
 
 
 # These names can be reached from the public function `synkin.fit` too, as `synkin.fit.load`.

@@ -99,7 +99,7 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
             raise TypeError(f"Argument `fits` must be results of `synkin.fit`, but has {describe(fit)}.")
     if len(given) < 2:
         raise ValueError(f"Argument `fits` must be two fits or more, but is {len(given)}.")
-    names = [str(name) for name in fits] if isinstance(fits, Mapping) else _numbered([fit.kernel.name for fit in given])
+    names = [str(name) for name in fits] if isinstance(fits, Mapping) else _numbered([fit.name for fit in given])
     first = given[0].problem
     for name, fit in zip(names, given, strict=True):
         if np.isfinite(fit.width):

@@ -9,21 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from synkin.declaring.kernel import Kernel
-from synkin.fitting.problem import Form, Problem
-from synkin.runs.events import respond
-from synkin.runs.protocol import concentration_jumps
+from synkin.fitting.curves import KernelCurve, Stimulus
+from synkin.fitting.problem import OWN, Form, Problem
 
 _Result = TypeVar("_Result")
-
-
-class _Rows(NamedTuple):
-    """What evoked the response in each row, and when it is sampled; without the first axis, in one row."""
-
-    spike_times: Array  # (rows, K) ms
-    weights: Array  # (rows, K)
-    varying: dict[str, tuple[Array, Array]]  # edges (rows, E + 1) ms and values (rows, E) of each parameter that varies
-    times: Array  # (rows, M) ms
+_Values = dict[str, float]
 
 
 class Curve(NamedTuple):
@@ -37,20 +27,20 @@ class Curve(NamedTuple):
 def curve(problem: Problem, point: np.ndarray) -> Curve:
     """The curve at a point (N,), whose coordinates `Problem` lists."""
     own = problem.split(point)
-    g, slope = response(problem, point[: len(problem.free)], own["onset"])
+    g, slope = response(problem, problem.parameters_of(point), own["onset"])
     scale = own["scale"][:, None]
     slope = scale[:, :, None] * slope
     derivative = {"scale": g, "offset": np.ones_like(g), "onset": slope[:, :, -1]}
-    columns = [slope[:, :, :-1], *(derivative[name][:, :, None] for name in problem.own)]
+    columns = [slope[:, :, :-1], *(derivative[name][:, :, None] for name in problem.own if name in derivative)]
     return Curve(g, scale * g + own["offset"][:, None], np.concatenate(columns, axis=2))
 
 
 def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """g in mS and its derivatives.
+    """g in mS, or the value of a function, and its derivatives.
 
     Args:
         problem: the problem.
-        parameters: (P,) coordinates of the free parameters.
+        parameters: (R, P) coordinates of the free parameters.
         onset: (R,) ms.
 
     Returns:
@@ -58,13 +48,13 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
     """
     recordings, samples = problem.trace.shape
     # Recordings of which all is the same have the same g, which is computed once.
-    shifted = "onset" in problem.own and "onset" not in problem.shared
-    one = not shifted and all(a.ndim == 1 for a in jax.tree.leaves(_given(problem)))
-    rows = 1 if one else recordings
-    points = np.column_stack([np.tile(parameters, (rows, 1)), onset[:rows]])
-    g, slope = _respond(problem.form, problem.params, points, _rows(problem, rows))
+    points = np.column_stack([parameters, onset])
+    one = (points == points[0]).all() and all(a.ndim == 1 for a in jax.tree.leaves(_given(problem)))
+    rows = 1 if one and not _held(problem) else recordings
+    g, slope = _respond(problem.form, _alone(problem), points[:rows], _rows(problem, rows))
     shape = recordings, samples
-    return np.broadcast_to(np.asarray(g), shape), np.broadcast_to(np.asarray(slope), (*shape, points.shape[1]))
+    g, slope = np.asarray(g)[:, :samples], np.asarray(slope)[:, :samples]
+    return np.broadcast_to(g, shape), np.broadcast_to(slope, (*shape, points.shape[1]))
 
 
 def sums_of_squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray) -> np.ndarray:
@@ -72,7 +62,7 @@ def sums_of_squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray
 
     Args:
         problem: the problem.
-        parameters: (P,) coordinates of the free parameters.
+        parameters: (R, P) coordinates of the free parameters.
         onsets: (R, n) ms.
 
     Returns:
@@ -82,13 +72,11 @@ def sums_of_squares(problem: Problem, parameters: np.ndarray, onsets: np.ndarray
     held = {name: problem.held[name] for name in ("scale", "offset") if name in problem.held}
     found = _sums_of_squares(
         problem.form,
-        problem.params,
+        _alone(problem),
         parameters,
         onsets.T,
         _rows(problem, recordings),
-        problem.trace,
-        problem.present,
-        problem.importance,
+        *(_padded(a) for a in (problem.trace, problem.present, problem.importance)),
         held,
     )
     return np.asarray(found).T
@@ -99,12 +87,31 @@ def conductance_of_parts(problem: Problem, parameters: np.ndarray, onset: np.nda
 
     Args:
         problem: that of a `synkin.declaring.sums.Sum`.
-        parameters: (P,) coordinates of the free parameters.
+        parameters: (R, P) coordinates of the free parameters.
         onset: (R,) ms.
     """
-    rows = len(problem.trace)
-    points = np.column_stack([np.tile(parameters, (rows, 1)), onset])
-    return np.asarray(_conductance_of_parts(problem.form, problem.params, points, _rows(problem, rows)))
+    points = np.column_stack([parameters, onset])
+    found = _conductance_of_parts(problem.form, _alone(problem), points, _rows(problem, len(points)))
+    return np.asarray(found)[..., : problem.trace.shape[1]]
+
+
+def values_of_recordings(problem: Problem, point: Array) -> tuple[Array, dict[str, Array]]:
+    """The curve before scale and offset, (R, M), and scale, offset and onset of each recording, (R,), at a point (N,).
+
+    It is a function of the point that JAX can differentiate and compile, in the precision of the point.
+    """
+    recordings, samples = problem.trace.shape
+    own = {
+        name: point[problem.columns_of(name)] if name in problem.own else jnp.full(recordings, value, point.dtype)
+        for name, value in (OWN | problem.held).items()
+    }
+    columns = jnp.column_stack([problem.parameters_of(point), own["onset"]])
+    rows = jax.tree.map(lambda a: jnp.asarray(a, point.dtype), _rows(problem, recordings))
+
+    def row(one: Array, given: Stimulus) -> Array:
+        return _value(problem.form, _alone(problem), one, given)
+
+    return _each(problem.form, row, columns, rows)[:, :samples], own
 
 
 def qr_factors(problem: Problem, columns: np.ndarray) -> np.ndarray:
@@ -136,50 +143,80 @@ def stacked(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
 
 
 def _given(problem: Problem) -> tuple[Any, ...]:
-    """The fields of `_Rows`, of all rows if there is one axis."""
-    return problem.spike_times, problem.weights, problem.varying, problem.times
+    """The fields of `Stimulus`, of all rows if there is one axis."""
+    return problem.spike_times, problem.weights, problem.varying, _held(problem), problem.times
 
 
-def _rows(problem: Problem, rows: int) -> _Rows:
-    """The `_Rows` of so many rows."""
-    return _Rows(*jax.tree.map(lambda a: np.broadcast_to(a, (rows, a.shape[-1])), _given(problem)))
+def _held(problem: Problem) -> dict[str, np.ndarray]:
+    """The parameters of which each recording has its own value that is not fitted, (R,) each."""
+    tied = {tie.name for tie in problem.ties}
+    names = {*problem.params} - {*problem.fitted, *tied}
+    return {name: value for name, value in problem.params.items() if name in names and np.ndim(value)}
+
+
+def _alone(problem: Problem) -> _Values:
+    """A number for each parameter. `with_free` puts the values of each recording in its place."""
+    return {name: float(np.ravel(value)[0]) for name, value in problem.params.items()}
+
+
+def _rows(problem: Problem, rows: int) -> Stimulus:
+    """What evoked the response of so many recordings, and when it is sampled.
+
+    Spikes of a kernel are padded by times of inf, and samples by the last one, to one of a few lengths, so that
+    recordings of about the same length share one compiled program. A function may depend on all of its times, and is
+    not padded.
+    """
+    spike_times, weights, varying, held, times = _given(problem)
+    if isinstance(problem.curve, KernelCurve):
+        times = _padded(times, "edge")
+        if not problem.jumps:
+            spike_times, weights = _padded(spike_times, constant_values=np.inf), _padded(weights, constant_values=1.0)
+    given = Stimulus(spike_times, weights, varying, {name: value[:, None] for name, value in held.items()}, times)
+    given = jax.tree.map(lambda a: np.broadcast_to(a, (rows, a.shape[-1])), given)
+    return given._replace(held={name: value[:, 0] for name, value in given.held.items()})
+
+
+def _padded(a: np.ndarray, mode: Any = "constant", **options: float) -> np.ndarray:
+    """``a`` with a last axis of the next of a few lengths: 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ..."""
+    length = a.shape[-1]
+    step = 2 ** max(length.bit_length() - 3, 0)
+    return np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, -length % step)], mode, **options)
 
 
 @partial(jax.jit, static_argnames="form")
-def _respond(form: Form, params: NamedTuple, points: Array, rows: _Rows) -> tuple[Array, Array]:
+def _respond(form: Form, params: _Values, points: Array, rows: Stimulus) -> tuple[Array, Array]:
     """g (rows, M) and its derivatives (rows, M, P + 1) at ``points`` (rows, P + 1): free parameters and onset."""
 
-    def row(point: Array, given: _Rows) -> tuple[Array, Array]:
+    def row(point: Array, given: Stimulus) -> tuple[Array, Array]:
         def g(point: Array) -> tuple[Array, Array]:
-            g = _conductance(form, params, point, given)
+            g = _value(form, params, point, given)
             return g, g
 
         slope, value = jax.jacfwd(g, has_aux=True)(point)
         return value, slope
 
-    return _each(form.kernel, row, points, rows)
+    return _each(form, row, points, rows)
 
 
 @partial(jax.jit, static_argnames="form")
-def _conductance_of_parts(form: Form, params: NamedTuple, points: Array, rows: _Rows) -> Array:
+def _conductance_of_parts(form: Form, params: _Values, points: Array, rows: Stimulus) -> Array:
     """g of each part (rows, n, M) at ``points`` (rows, P + 1): free parameters and onset."""
-    kernel = form.kernel
+    assert isinstance(form.curve, KernelCurve)
+    part_values = form.curve.part_values
 
-    def row(point: Array, given: _Rows) -> Array:
-        own = kernel.params_of(with_free(form, params, point)), kernel.values_of(given.varying)
-        parts = zip(kernel.parts, *own, strict=True)
-        return jnp.stack([_response(form, part, p, point[-1], given._replace(varying=v)) for part, p, v in parts])
+    def row(point: Array, given: Stimulus) -> Array:
+        return part_values(with_free(form, params, point, given.held), point[-1], given)
 
-    return _each(kernel, row, points, rows)
+    return _each(form, row, points, rows)
 
 
 @partial(jax.jit, static_argnames="form")
 def _sums_of_squares(
     form: Form,
-    params: NamedTuple,
+    params: _Values,
     parameters: Array,
     onsets: Array,
-    rows: _Rows,
+    rows: Stimulus,
     trace: Array,
     present: Array,
     importance: Array,
@@ -194,11 +231,11 @@ def _sums_of_squares(
         a = jnp.where(present, a, 0.0) * root
         return a if "offset" in held else a - (a * share).sum(axis=1, keepdims=True) * share
 
-    def row(onset: Array, given: _Rows) -> Array:
-        return _conductance(form, params, jnp.append(parameters, onset), given)
+    def row(point: Array, given: Stimulus) -> Array:
+        return _value(form, params, point, given)
 
     def sums(onset: Array) -> Array:
-        g = centred(_each(form.kernel, row, onset, rows))
+        g = centred(_each(form, row, jnp.column_stack([parameters, onset]), rows))
         target = centred(trace - held.get("offset", 0.0))
         size = (g * g).sum(axis=1)
         best = (g * target).sum(axis=1) / jnp.where(size > 0, size, 1.0)
@@ -209,34 +246,30 @@ def _sums_of_squares(
     return jax.lax.map(sums, onsets)
 
 
-def _each(kernel: Kernel, function: Callable[..., _Result], *rows: Array | _Rows) -> _Result:
-    """``function`` of each row.
-
-    If the kernel is solved by matrices, rows are computed one after the other. That is faster, because each row then
-    computes only the squarings of its propagators that its own times need.
-    """
-    if any(part.structure.has_matrix for part in kernel.parts):
+def _each(form: Form, function: Callable[..., _Result], *rows: Array | Stimulus) -> _Result:
+    """``function`` of each row."""
+    if form.curve.one_by_one:
         return jax.lax.map(lambda row: function(*row), rows)
     return jax.vmap(function)(*rows)
 
 
-def with_free(form: Form, params: NamedTuple, point: Array) -> NamedTuple:
-    """``params`` with the free parameters, the first P elements of ``point``, and with the parameters tied to them."""
-    values = {name: jnp.exp(point[i]) if form.logarithmic[i] else point[i] for i, name in enumerate(form.free)}
-    return params._replace(**values, **{name: values[other] for name, other in form.ties})
+def with_free(form: Form, params: _Values, point: Array, held: dict[str, Array]) -> dict[str, Any]:
+    """The parameters of a recording by name.
+
+    Args:
+        form: says what is free and tied.
+        params: the values of all that is held.
+        point: its first P elements are the free parameters.
+        held: what is held at the recording's own value.
+    """
+    values: dict[str, Any] = {**params, **held}
+    for i, name in enumerate(form.fitted):
+        values[name] = jnp.exp(point[i]) if form.logarithmic[i] else point[i]
+    for tie in form.ties:
+        values[tie.name] = tie.rate.of(values)
+    return values
 
 
-def _conductance(form: Form, params: NamedTuple, point: Array, given: _Rows) -> Array:
-    """g (M,) of one recording at ``point`` (P + 1,): free parameters and onset."""
-    return _response(form, form.kernel, with_free(form, params, point), point[-1], given)
-
-
-def _response(form: Form, kernel: Kernel, params: NamedTuple, onset: Array, given: _Rows) -> Array:
-    """g (M,) of a kernel, or of a part of a sum."""
-    spike_times, weights, varying, times = given
-    spike_times = spike_times + onset
-    if form.jumps:
-        values = {name: own for name, (_, own) in varying.items()}
-        return concentration_jumps(kernel, params, spike_times, weights[:-1], times, varying=values, dtype=times.dtype)
-    used = weights if kernel.input.takes_weights or form.weighted else None
-    return respond(kernel, params, spike_times, times, weights=used, varying=varying, overlap=form.overlap)
+def _value(form: Form, params: _Values, point: Array, given: Stimulus) -> Array:
+    """The curve (M,) of one recording at ``point`` (P + 1,): free parameters and onset."""
+    return form.curve.value(with_free(form, params, point, given.held), point[-1], given)

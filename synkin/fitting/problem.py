@@ -1,11 +1,15 @@
 """The problem that a fit solves: recordings, what is free, and the coordinates of the search."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from synkin.declaring.expression import Product
 from synkin.declaring.kernel import Kernel
+from synkin.fitting.curves import AnyCurve, KernelCurve
+from synkin.fitting.priors import Prior
 
 # Quantities of which each recording may have its own value, and their values if they are neither fitted nor given.
 OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
@@ -13,56 +17,89 @@ OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
 REACH = 1e4
 
 
+class Tie(NamedTuple):
+    """A parameter that follows from others."""
+
+    name: str
+    rate: Product  # of the others, such as 2*kd1
+
+
 class Form(NamedTuple):
     """What the curve depends on besides numbers. The program of the curve is compiled once for each."""
 
-    kernel: Kernel
-    free: tuple[str, ...]  # parameters
+    curve: AnyCurve
+    fitted: tuple[str, ...]  # parameters
     logarithmic: tuple[bool, ...]  # for each of them, whether its coordinate is its logarithm
-    ties: tuple[tuple[str, str], ...]  # pairs of a parameter and the free one whose value it has
-    overlap: str
-    jumps: bool
-    weighted: bool
+    ties: tuple[Tie, ...]
 
 
 @dataclass(frozen=True)
 class Problem:
     """R recordings of M samples, and N coordinates of the search.
 
-    The coordinates are the free parameters (the logarithms of positive ones), followed by those of scale, offset and
-    onset that are free: R coordinates each, or one if all recordings share the quantity.
+    The coordinates are the free parameters that all recordings share (the logarithms of positive ones), followed by
+    what each recording has its own value of: parameters, then scale, offset and onset, as far as they are free. These
+    have R coordinates each, or one if it is ``shared``.
     """
 
-    kernel: Kernel
-    params: NamedTuple  # floats
+    curve: AnyCurve  # what is fitted
+    params: dict[str, Any]  # by name: floats, or (R,) where each recording has its own value
     spike_times: np.ndarray  # (K,) or (R, K) ms, with the delay; of a protocol its edges
     delay: float  # ms
     sent: np.ndarray  # the spike times as given, without the delay
     weights: np.ndarray  # same shape, mS; of a protocol the concentrations after the edges, mM
-    jumps: bool  # whether it is a protocol of concentrations
     times: np.ndarray  # (M,) or (R, M) ms
     trace: np.ndarray  # (R, M), 0 where a sample is missing
     present: np.ndarray  # (R, M) bool, False where a sample is NaN
     importance: np.ndarray  # (R, M) 1 over each sample's error, root mean square 1
     is_single: bool  # whether the recording came as (M,)
-    overlap: str
     unit: str  # the trace's
-    free: tuple[str, ...]  # parameters
-    logarithmic: tuple[bool, ...]  # for each of them, whether its coordinate is its logarithm
-    ties: tuple[tuple[str, str], ...]  # pairs of a parameter and the free one whose value it has
-    own: tuple[str, ...]  # those of scale, offset and onset that are fitted
+    free: tuple[str, ...]  # free parameters that all recordings share
+    logarithmic: tuple[bool, ...]  # for each of `fitted`, whether its coordinate is its logarithm
+    ties: tuple[Tie, ...]
+    own: tuple[str, ...]  # what is free and each recording's own: parameters, then those of scale, offset and onset
     shared: tuple[str, ...]  # those of ``own`` that have one value for all recordings
-    held: dict[str, float]  # the values of those that are not fitted
+    held: dict[str, float]  # the values of scale, offset and onset if they are not fitted
     lower: np.ndarray  # (N,)
     upper: np.ndarray  # (N,)
-    weighted: bool = False  # whether the weights are heights of a receptor's pulses, in units of T
     # The edges and values of each parameter that varies, as given: (K + 1,) or (R, K + 1) ms, and (K,) or (R, K).
     varying: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    priors: tuple[Prior, ...] = ()
+    # What a deviation of one width from a prior adds to the residuals, in the trace's unit: the noise of one
+    # independent sample. 0 as long as the noise is not known.
+    prior_weight: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The name of what is fitted."""
+        return self.curve.name
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that is fitted. A function has none."""
+        if not isinstance(self.curve, KernelCurve):
+            raise AttributeError(f"{self.name} is a function and has no kernel.")
+        return self.curve.kernel
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the response is to a protocol of concentrations."""
+        return isinstance(self.curve, KernelCurve) and self.curve.jumps
+
+    @property
+    def own_parameters(self) -> tuple[str, ...]:
+        """The free parameters of which each recording has its own value."""
+        return tuple(name for name in self.own if name not in OWN)
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """All free parameters, P of them: those that the recordings share, then those of each recording's own."""
+        return (*self.free, *self.own_parameters)
 
     @property
     def form(self) -> Form:
         """The `Form` of this problem."""
-        return Form(self.kernel, self.free, self.logarithmic, self.ties, self.overlap, self.jumps, self.weighted)
+        return Form(self.curve, self.fitted, self.logarithmic, self.ties)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,15 +118,20 @@ class Problem:
     @property
     def are_logarithms(self) -> np.ndarray:
         """(N,) bool: which coordinates are logarithms."""
-        return np.array([*self.logarithmic, *[False] * (len(self.lower) - len(self.free))], bool)
+        found = np.zeros(len(self.lower), bool)
+        for p, is_logarithm in enumerate(self.logarithmic):
+            found[self.columns[:, p]] = is_logarithm
+        return found
 
     @property
     def units(self) -> dict[str, str]:
         """The unit of each parameter, and of scale, offset and onset; "" where it is not known."""
-        own = {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
-        return {name: unit or "" for name, unit in zip(self.params._fields, self.kernel.UNITS, strict=True)} | own
+        of_g = "mS" if isinstance(self.curve, KernelCurve) else "1"
+        scale = f"{self.unit}/{of_g}" if of_g != "1" else self.unit
+        own = {"scale": scale if self.unit else "", "offset": self.unit, "onset": "ms"}
+        return {name: known.unit for name, known in self.curve.known.items()} | own
 
-    @property
+    @cached_property
     def columns(self) -> np.ndarray:
         """The coordinates that each recording's curve depends on, (R, C): the parameters, then its own."""
         own = [self.columns_of(name) for name in self.own]
@@ -97,13 +139,13 @@ class Problem:
         return np.column_stack([parameters, *own])
 
     def columns_of(self, name: str) -> np.ndarray:
-        """The coordinate of ``name``, one of scale, offset and onset that is fitted, for each recording: (R,)."""
+        """The coordinate of ``name``, one of those in ``own``, for each recording: (R,)."""
         recordings = np.arange(len(self.trace))
         before = sum(self.count(other) for other in self.own[: self.own.index(name)])
         return len(self.free) + before + (0 * recordings if name in self.shared else recordings)
 
     def count(self, name: str) -> int:
-        """The number of coordinates of ``name``, one of scale, offset and onset."""
+        """The number of coordinates of ``name``, one of those in ``own``."""
         return 1 if name in self.shared else len(self.trace)
 
     def split(self, point: np.ndarray) -> dict[str, np.ndarray]:
@@ -114,12 +156,37 @@ class Problem:
             for name in OWN
         }
 
-    def params_at(self, point: np.ndarray) -> NamedTuple:
-        """The kernel's parameters at a point."""
-        values = point[: len(self.free)].copy()
-        values[list(self.logarithmic)] = np.exp(values[list(self.logarithmic)])
-        found = dict(zip(self.free, map(float, values), strict=True))
-        return self.params._replace(**found, **{name: found[other] for name, other in self.ties})
+    def parameters_of(self, point: Any) -> Any:
+        """The coordinates of the parameters in each recording, (R, P), at a point or, (..., R, P), at several."""
+        return point[..., self.columns[:, : len(self.fitted)]]
+
+    def params_at(self, point: np.ndarray) -> dict[str, Any]:
+        """The parameters by name at a point: floats, or (R,) where each recording has its own value."""
+        parameters = self.parameters_of(point)
+        values = dict(self.params)
+        for p, name in enumerate(self.fitted):
+            own = np.exp(parameters[:, p]) if self.logarithmic[p] else parameters[:, p].copy()
+            values[name] = own if name in self.own else float(own[0])
+        for tie in self.ties:
+            value = tie.rate.of(values)
+            values[tie.name] = value if np.ndim(value) else float(value)
+        return values
+
+    def prior_rows(self, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the priors add to the residuals and to the Jacobian of a point: (q,) and (q, N)."""
+        are_logarithms, names = self.are_logarithms, np.array(self.names)
+        residuals, rows = [], []
+        for prior in self.priors:
+            for i in np.flatnonzero(names == prior.name):
+                deviation, slope = prior.deviation(point[i], bool(are_logarithms[i]))
+                residuals.append(self.prior_weight * deviation)
+                rows.append(self.prior_weight * slope * np.eye(len(point))[i])
+            if prior.name not in names:  # it is held, as in a profile
+                value = np.asarray(self.held.get(prior.name, self.params.get(prior.name)))
+                deviation, _ = prior.deviation(np.log(value) if prior.kind == "lognormal" else value, False)
+                residuals.append(self.prior_weight * deviation)
+                rows.append(np.zeros(len(point)))
+        return np.array(residuals, float), np.array(rows, float).reshape(-1, len(point))
 
     def times_of(self, r: int) -> np.ndarray:
         """The times of recording ``r``, (M,) ms."""

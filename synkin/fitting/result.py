@@ -6,30 +6,39 @@ import html
 import os
 import textwrap
 from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
+from synkin.arguments.declaration import AnyParams
 from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
+from synkin.fitting.curves import FunctionCurve, KernelCurve
+from synkin.fitting.density import LogDensity
 from synkin.fitting.formatting import aligned, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
 from synkin.fitting.search.optimizer import SearchResult
 from synkin.fitting.serialization import fit_files
+from synkin.fitting.uncertainty.differences import differences
 from synkin.fitting.uncertainty.profiles import Profile, profile
 from synkin.fitting.uncertainty.resampling import Bootstrap, bootstrap
 from synkin.fitting.uncertainty.standard_errors import Uncertainty
+from synkin.networks.plasticity import tsodyks_markram
 
 # The message mentions correlated residuals if at least this many neighbouring samples count as one.
 _WORTH_SAYING = 2.0
 # The width of text.
 _WIDTH = 100
+# Of up to this many recordings each one's own value of a parameter has a line in the table; of more, the median has.
+_LISTED = 8
+# In a density, the standard error of what is not known at all, as a coordinate; and the largest exponent.
+_UNKNOWN, _HUGE = 1.0, 700.0
 # The rounding of a sum of squares, as a fraction of the trace's own.
 _ROUNDING = 1e-12
 
@@ -44,8 +53,8 @@ class Fit:
     writes it to a file.
     """
 
-    kernel: Annotated[Kernel, "that was fitted"]
-    params: Annotated[NamedTuple, "its ``Params``, floats, fitted and held; units as in ``kernel.UNITS``"]
+    kernel: Annotated[Any, "that was fitted; the function of `fit_curve`"]
+    params: Annotated[Any, "its ``Params``, floats, fitted and held; units as in ``kernel.UNITS``; or as ``start`` was"]
     scale: Annotated[float | np.ndarray, "from g to the trace", "trace's unit per mS"]
     offset: Annotated[float | np.ndarray, "baseline", "trace's unit"]
     onset: Annotated[float | np.ndarray, "added to every spike time", "ms"]
@@ -80,6 +89,46 @@ class Fit:
     width: Annotated[float, "the residual from which on the loss is linear; inf for 'linear'", "trace's unit"]
 
     @property
+    def name(self) -> str:
+        """The name of the kernel, or of the function."""
+        return str(getattr(self.kernel, "name", self.problem.name))
+
+    @property
+    def release(self) -> AnyParams:
+        """The parameters of short-term plasticity, floats; None without ``release=``."""
+        values = self.problem.params_at(self.point)
+        if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.releases:
+            return None
+        return tsodyks_markram.Params(*(values[name] for name in tsodyks_markram.Params._fields))
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """(K,) the weight of each spike in the order of time, with ``weights="free"``; else None."""
+        values = self.problem.params_at(self.point)
+        if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.free_weights:
+            return None
+        return np.array([values[name] for name in self.problem.curve.added])
+
+    @property
+    def log_density(self) -> LogDensity:
+        """The logarithm of the posterior density: a pure function of an unconstrained vector (N,), for samplers.
+
+        ``log_density(vector)`` is what blackjax, numpyro and optax take; ``log_density.start`` is the vector of this
+        fit, ``log_density.values(vector)`` says what a vector means.
+
+        Raises:
+            ValueError: a fit under "soft_l1", which is no density.
+        """
+        if np.isfinite(self.width):
+            raise ValueError("A density needs a fit by least squares, loss='linear', but this one is soft_l1.")
+        errors = np.concatenate([np.ravel(self.stderr[name]) for name in self.free])
+        values = np.where(self.problem.are_logarithms, np.exp(np.minimum(self.point, _HUGE)), 1.0)
+        known = np.isfinite(errors)
+        errors = np.where(known, errors / values, _UNKNOWN)
+        covariance = np.where(np.outer(known, known), self.correlations, np.eye(len(errors))) * np.outer(errors, errors)
+        return LogDensity(self.problem, self.point, self.alike, covariance)
+
+    @property
     def varying(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The edges (ms) and the values of each parameter that varied, by name; of a protocol the edges are its own."""
         return self.problem.varying
@@ -104,7 +153,7 @@ class Fit:
         with double_precision(), computed_at_once():
             problem = replace(self.problem, times=times, trace=blank, present=blank == 0, importance=blank + 1)
             own = problem.split(self.point)
-            g = response(problem, self.point[: len(problem.free)], own["onset"])[0]
+            g = response(problem, problem.parameters_of(self.point), own["onset"])[0]
         predicted = own["scale"][:, None] * g + own["offset"][:, None]
         return predicted[0] if self.problem.is_single else predicted
 
@@ -198,11 +247,16 @@ class Fit:
     def _table(self) -> tuple[list[tuple[str, str, str, str]], str, str]:
         """Rows of quantities, how good the curve is, and the message without the verdict."""
         rows = [("", "value", "std. error", "unit")]
-        tied, unit_of = dict(self.problem.ties), self.problem.units
-        for name in (*self.params._fields, *OWN):
-            value = getattr(self if name in OWN else self.params, name)
-            if self.concentrations is not None and name not in OWN and self.kernel.bare(name) in ("T", "T_dur"):
-                continue  # a protocol has no pulse
+        tied, unit_of = {tie.name: tie.rate for tie in self.problem.ties}, self.problem.units
+        params, no_pulse = self.problem.params_at(self.point), self.concentrations is not None
+        for name in (*params, *(("scale", "offset") if isinstance(self.problem.curve, FunctionCurve) else OWN)):
+            value = getattr(self, name) if name in OWN else params[name]
+            if no_pulse and name not in OWN and self.kernel.bare(name) in ("T", "T_dur"):
+                continue
+            if name in self.free and name not in OWN and np.ndim(value) > 0 and np.size(value) <= _LISTED:
+                for r, (own, error) in enumerate(zip(value, np.atleast_1d(self.stderr[name]), strict=True)):
+                    rows.append((f"{name}[{r}]", *rounded(own, error), unit_of[name]))
+                continue
             if name in self.free:
                 label = name if np.ndim(value) == 0 else f"{name} (median of {len(value)})"
                 rows.append((label, *rounded(np.median(value), np.median(self.stderr[name])), unit_of[name]))
@@ -210,9 +264,9 @@ class Fit:
                 _, values = self.varying[name]
                 rows.append((name, spread(values), "varies", unit_of[name]))
             elif name in tied:
-                rows.append((name, f"{value:.5g}", f"= {tied[name]}", unit_of[name]))
-            elif name in self.params._fields or np.any(value != OWN[name]):
-                rows.append((name, f"{value:.5g}", "held", unit_of[name]))
+                rows.append((name, spread(np.atleast_1d(value)), f"= {tied[name]}", unit_of[name]))
+            elif name in params or np.any(value != OWN[name]):
+                rows.append((name, spread(np.atleast_1d(value)), "held", unit_of[name]))
         if self.delay:
             rows.append(("delay", f"{self.delay:.5g}", "held", "ms"))
         quality = f"R^2 {self.r_squared:.4f}, residuals {self.noise:.3g} {self.unit}".rstrip()
@@ -226,7 +280,7 @@ class Fit:
             "".join(f"<{'th' if i == 0 else 'td'}>{cell}</{'th' if i == 0 else 'td'}>" for cell in row)
             for i, row in enumerate(cells)
         )
-        title = f"Fit of {self.kernel.name} to {self._count()}"
+        title = f"Fit of {self.name} to {self._count()}"
         return (
             f"<b>{html.escape(title)}</b><p>{html.escape(self.verdict)}</p>"
             f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
@@ -234,7 +288,7 @@ class Fit:
         )
 
     def __repr__(self) -> str:
-        return f"Fit of {self.kernel.name} to {self._count()}\n{self.summary()}"
+        return f"Fit of {self.name} to {self._count()}\n{self.summary()}"
 
     def _count(self) -> str:
         samples = f"{self.times.shape[-1]:,} samples"
@@ -261,8 +315,8 @@ def as_fit(problem: Problem, found: SearchResult, known: Uncertainty, verdict: s
     stderr: dict[str, float | np.ndarray] = dict(zip(problem.free, map(float, known.stderr), strict=False))
     stderr |= {name: numbers(name, known.stderr[problem.columns_of(name)]) for name in problem.own}
     return Fit(
-        kernel=problem.kernel,
-        params=problem.params_at(found.point),
+        kernel=problem.curve.kernel if isinstance(problem.curve, KernelCurve) else problem.curve.function,
+        params=problem.curve.as_given(problem.params_at(found.point)),
         **own,
         delay=problem.delay,
         free=(*problem.free, *problem.own),
@@ -308,6 +362,8 @@ def _sentences(problem: Problem, found: SearchResult, known: Uncertainty, advice
         sentences.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
     # Trade-offs mean little if the curve does not follow the recording.
     sentences += [advice] if advice else known.trade_offs
+    freedom = problem.present.sum() / known.inefficiency - len(found.point)
+    sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
         sentences.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")

@@ -314,7 +314,7 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
         label_axes(axes)
         label_recording(axes, result.unit, label)
     above.set_xlabel("")
-    above.legend(frameon=False, title=f"{result.kernel.name}, R² {result.r_squared:.3f}")
+    above.legend(frameon=False, title=f"{result.name}, R² {result.r_squared:.3f}")
     return above, below
 
 

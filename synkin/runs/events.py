@@ -7,7 +7,7 @@ with spikes + samples, not with duration / dt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,8 +22,10 @@ from synkin.arguments.bind import bind_events
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.varying import bind_pieces
-from synkin.runs import gated_events, varying_events
+from synkin.declaring.filtered import Filtered, with_filters
+from synkin.runs import filtering, gated_events, varying_events
 from synkin.solving import limits, loops, pulses
+from synkin.solving.filters import Filter, as_filters
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
 from synkin.solving.propagators.equations import Variables
@@ -41,6 +43,7 @@ def respond(
     state: AnyState = None,
     t0: ArrayLike = 0.0,
     overlap: str = "restart",
+    filter: Filter | Sequence[Filter] | None = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
     """The conductance of one synapse at any times, given its spike times.
@@ -64,23 +67,32 @@ def respond(
         state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
         t0: time of ``state`` in ms; no spike, with its delay, and no sample may come before it.
         overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+        filter: what the recording did to g: `synkin.bessel`, `synkin.one_pole`, or a tuple of several in a row. At the
+            start it is at rest, as if g had been for ever what it is there.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
 
     Returns:
-        g in mS at ``times``, (M,): exact to rounding, for bionmda to 1e-11 of the peak (float32: 3e-6).
+        g in mS at ``times``, (M,), behind the filter: exact to rounding, for bionmda to 1e-11 of the peak (float32:
+        3e-6).
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    All but ``dtype`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
+    All but ``dtype``, ``filter`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
 
     Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
     makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
     """
+    has_units = units.among(state)
+    if filters := as_filters(filter):
+        if varying:
+            bind_pieces(kernel, varying)  # so that a message names the parameters of the kernel alone
+        kernel, params, state = with_filters(kernel, params, state, filters)
     if varying or (weights is not None and isinstance(kernel.input, StartsPulse)):
         options = (weights, varying or {}, delay, state, t0, overlap, dtype)
-        return _respond_varying(kernel, params, spike_times, times, *options)
+        g, given_units = _respond_varying(kernel, params, spike_times, times, *options)
+        return units.quantity(g, "mS") if given_units or has_units else g
     given = bind_events(
         kernel,
         params,
@@ -96,10 +108,10 @@ def respond(
     )
     stretches = _stretches(given.spike_times, given.times, given.start, given.dtype)
     moments = None
-    if any(part.structure.gated for part in kernel.parts):
+    if any(part.structure.gated for part in kernel.parts):  # for those behind filters see `_respond_by_nodes`
         moments = _cast(gated_events.moments(*stretches[1:]), given.dtype)
     g = _respond(kernel, given.params, given.state, given.inputs, *_cast(stretches, given.dtype), moments, overlap)
-    return units.quantity(g, "mS") if given.has_units else g
+    return units.quantity(g, "mS") if given.has_units or has_units else g
 
 
 def _respond_varying(
@@ -114,7 +126,8 @@ def _respond_varying(
     t0: ArrayLike,
     overlap: str,
     dtype: DTypeLike | None,
-) -> Array:
+) -> tuple[Array, bool]:
+    """g, and whether it is to be a quantity."""
     weighted = weights is not None and isinstance(kernel.input, StartsPulse)
     edges, values = bind_pieces(kernel, varying)
     begins = params._replace(**{name: value[0] for name, value in values.items()}) if values else params
@@ -138,12 +151,11 @@ def _respond_varying(
     moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), inner, given.dtype)
     if start is None and len(moments):  # at rest nothing changes before the first moment
         start = moments[0]
-    _, before, latest, since = _cast(_stretches(moments, given.times, start, given.dtype), given.dtype)
+    events = (is_spike, weight, *_cast(_stretches(moments, given.times, start, given.dtype), given.dtype))
     at = {name: _values_at(moments, edges[name], value, start) for name, value in values.items()}
     at = {name: jnp.asarray(value, given.dtype) for name, value in at.items()}
-    g = varying_events.respond(kernel, given.params, at, given.state, is_spike, weight, before, latest, since, overlap)
-    has_units = given.has_units or units.among(*(part for pair in varying.values() for part in pair))
-    return units.quantity(g, "mS") if has_units else g
+    g = varying_events.respond(kernel, given.params, at, given.state, *events, overlap)
+    return g, given.has_units or units.among(*(part for pair in varying.values() for part in pair))
 
 
 def _from_start(edges: Any, start: Any) -> Any:
@@ -237,6 +249,8 @@ def _respond_part(
     """g of one part of a kernel."""
     inputs, real, before, latest, since = events
     inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
+    if isinstance(kernel, Filtered) and not kernel.has_matrix:
+        return _respond_by_nodes(kernel, params, state, (inputs, *events[1:]), overlap)
     weights = equations.output_weights(kernel, params)
     if kernel.structure.gated:
         assert moments is not None
@@ -256,6 +270,26 @@ def _respond_part(
     samples = propagate(jax.tree.map(lambda field: field[latest], states), since)
     y = tuple(getattr(samples, name) for name in kernel.order)
     return equations.conductance(kernel, weights, y)
+
+
+def _respond_by_nodes(
+    kernel: Filtered, params: AnyParams, state: AnyState, events: tuple[Array, ...], overlap: str
+) -> Array:
+    """g of one part of a kernel that has filters behind it and no matrix."""
+    inputs, real, before, latest, since = events
+    (own, rates), (start, u) = kernel.split_params(params), kernel.split_state(state)
+    inner, left = kernel.inner, None
+    if isinstance(inner.input, StartsPulse):
+        weights = jnp.ones_like(before)
+        left, _ = varying_events.pulses_at_events(own.T_dur, start.pulse_left, inputs, weights, before, overlap)
+
+    def g_at(latest: Array, since: Array) -> Array:
+        moments = gated_events.moments(before, latest, since) if inner.structure.gated else None
+        return _respond_part(inner, own, start, (inputs, real, before, latest, since), moments, overlap)
+
+    speed = filtering.speed(inner, own, start, inputs)
+    at = filtering.Events(real, before, latest, since, left)
+    return filtering.by_nodes(kernel, rates, u, g_at, speed, at)
 
 
 def _receive(kernel: Kernel, params: AnyParams, state: AnyState, given: Array, overlap: str) -> AnyState:

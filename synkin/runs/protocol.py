@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -17,7 +17,11 @@ from synkin.arguments.bind import bind_protocol
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.known import concrete_value
 from synkin.arguments.numbers import as_array
+from synkin.arguments.varying import check_names
+from synkin.declaring.filtered import Filtered, with_filters
+from synkin.runs import filtering
 from synkin.solving import limits, loops
+from synkin.solving.filters import Filter, as_filters
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
 from synkin.solving.propagators.equations import Variables
@@ -64,6 +68,7 @@ def concentration_jumps(
     *,
     varying: Mapping[str, ArrayLike] | None = None,
     state: AnyState = None,
+    filter: Filter | Sequence[Filter] | None = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
     """The conductance of a receptor at any times, given a concentration that is constant between edges.
@@ -82,18 +87,25 @@ def concentration_jumps(
             the first edge the receptor is at rest at the first value; the last value stays after the last edge.
         state: the kernel's ``State`` of shape () at the first edge, before which there may be no sample then; by
             default at rest. A pulse that is under way in it has no meaning.
+        filter: what the recording did to g, as of `synkin.respond`.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
 
     Returns:
-        g (the fraction of its maximum) at ``times``, (M,): exact to rounding, for bionmda to
+        g (the fraction of its maximum) at ``times``, (M,), behind the filter: exact to rounding, for bionmda to
         1e-11 of the peak (float32: 3e-6).
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    All but ``dtype`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times that come as lists
-    or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in time it lies.
+    All but ``dtype`` and ``filter`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times
+    that come as lists or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in
+    time it lies.
     """
+    has_units = units.among(state)
+    if filters := as_filters(filter):
+        if varying:
+            check_names(kernel, varying)  # so that a message names the parameters of the kernel alone
+        kernel, params, state = with_filters(kernel, params, state, filters)
     given = bind_protocol(
         kernel, params, edges, concentrations, times, varying=varying, state=state, dtype=dtype, rest=limits.at_rest
     )
@@ -103,7 +115,7 @@ def concentration_jumps(
         different = jnp.concatenate([T, jnp.zeros_like(T, shape=1)]), None
     stretches = _stretches(given.edges, given.times, given.dtype)
     g = _answer(kernel, given.params, given.state, *different, *stretches, given.values)
-    return units.quantity(g, "mS") if given.has_units else g
+    return units.quantity(g, "mS") if given.has_units or has_units else g
 
 
 def _distinct(concentrations: ArrayLike, dtype: DTypeLike) -> tuple[Array, Array | None]:
@@ -162,6 +174,16 @@ def _answer_of_part(
 ) -> Array:
     """g of one part of a kernel."""
     lengths, which, since = stretches
+    if isinstance(kernel, Filtered) and not kernel.has_matrix:
+        (own, rates), (start, u) = kernel.split_params(params), kernel.split_state(state)
+        inner = kernel.inner
+
+        def g_at(which: Array, since: Array) -> Array:
+            return _answer_of_part(inner, own, start, T, at, (lengths, which, since), values)
+
+        speed = filtering.speed(inner, own._replace(T=T, **values), start, jnp.zeros_like(lengths))
+        events = filtering.Events(jnp.ones_like(lengths, bool), lengths, which, since, None)
+        return filtering.by_nodes(kernel, rates, u, g_at, speed, events)
     y = tuple(getattr(state, name) for name in kernel.order)
     systems = any_duration.systems_of(kernel, params._replace(T=T, **values))
     y = loops.match_varying(y, (params, T, values, y, lengths))

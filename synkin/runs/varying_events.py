@@ -12,6 +12,8 @@ from jax import Array
 
 from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import AddsWeight
+from synkin.declaring.filtered import Filtered
+from synkin.runs import filtering
 from synkin.solving import loops, pulses
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import any_duration, equations
@@ -26,6 +28,7 @@ def respond(
     state: AnyState,
     spike: Array,
     weight: Array,
+    real: Array,
     before: Array,
     latest: Array,
     since: Array,
@@ -40,12 +43,13 @@ def respond(
         state: at the start.
         spike: (E,) bool, whether there is a spike at a moment, and not only a change of parameters.
         weight: (E,) of these spikes.
+        real: (E,) False for padding.
         before: (E,) ms from the moment before to each.
         latest: (M,) the moment that each sample follows: 0 the start, k the k-th.
         since: (M,) the ms since then.
     """
     parts = zip(kernel.parts, kernel.params_of(params), kernel.values_of(values), kernel.states_of(state), strict=True)
-    events = spike, weight, before, latest, since
+    events = spike, weight, real, before, latest, since
     gs = [_respond_part(part, given, own, at, events, overlap) for part, given, own, at in parts]
     return kernel.total(kernel.relative(params), gs)
 
@@ -58,7 +62,19 @@ def _respond_part(
     events: tuple[Array, ...],
     overlap: str,
 ) -> Array:
-    spike, weight, before, latest, since = events
+    spike, weight, real, before, latest, since = events
+    if isinstance(kernel, Filtered) and not kernel.has_matrix:
+        (own, rates), (start, u) = kernel.split_params(params), kernel.split_state(state)
+        inner, at_events, left = kernel.inner, own._replace(**values), None
+        if not isinstance(inner.input, AddsWeight):
+            left, height = pulses_at_events(own.T_dur, start.pulse_left, spike, weight, before, overlap)
+            at_events = at_events._replace(T=height * at_events.T)
+
+        def g_at(latest: Array, since: Array) -> Array:
+            return _respond_part(inner, own, values, start, (*events[:4], latest, since), overlap)
+
+        speed = filtering.speed(inner, at_events, start, jnp.where(spike, weight, 0))
+        return filtering.by_nodes(kernel, rates, u, g_at, speed, filtering.Events(real, before, latest, since, left))
     zero = jnp.zeros_like(state[0])
     # The transmitter first, as it depends on nothing else: how much is left after each moment, and its height.
     if isinstance(kernel.input, AddsWeight):
@@ -66,7 +82,7 @@ def _respond_part(
         added = jnp.where(spike, weight, 0)
         sets = params._replace(**values)
     else:
-        left, height = _pulses(params.T_dur, state.pulse_left, spike, weight, before, overlap)
+        left, height = pulses_at_events(params.T_dur, state.pulse_left, spike, weight, before, overlap)
         added = jnp.zeros_like(weight)
         sets = params._replace(**values)
         sets = sets._replace(T=height * sets.T)
@@ -101,7 +117,7 @@ def _respond_part(
     return equations.conductance(kernel, equations.output_weights(kernel, now), y)
 
 
-def _pulses(
+def pulses_at_events(
     T_dur: Array, pulse_left: Array, spike: Array, weight: Array, before: Array, overlap: str
 ) -> tuple[Array, Array]:
     """The ms of transmitter still to come, and its height in units of T, at the start and after each moment."""

@@ -4,6 +4,7 @@ structure          what kind of equations a kernel has
 kernel_protocol    what this package knows of a kernel
 limits             what must hold of the parameters in use
 propagators        solutions of the equations over a stretch of time
+filters            what a recording does to g
 pulses             how much of a step the transmitter is there
 coefficients       the coefficients of a step
 steps              one step

@@ -79,6 +79,22 @@ def _chunk() -> int:
     return 1 if jax.default_backend() == "cpu" else _CHUNK
 
 
+def pack(y: tuple[Array, ...]) -> tuple[Array, ...] | Array:
+    """Variables as the carry of a loop: on a CPU three or more are one array, (n, *shape).
+
+    XLA's CPU has a command that computes each array of a carry and another that copies it, and loses time beyond eight.
+    """
+    return jnp.stack(y) if len(y) > 2 and jax.default_backend() == "cpu" else y
+
+
+def unpack(y: tuple[Array, ...] | Array) -> tuple[Array, ...]:
+    """The variables of a carry that `pack` made."""
+    if isinstance(y, tuple):
+        return y
+    # The derivative of a split is one concatenation; that of y[0], y[1], ... would be a sum of padded arrays.
+    return tuple(variable.reshape(y.shape[1:]) for variable in jax.lax.split(y, (1,) * len(y)))
+
+
 def in_blocks(
     block: Callable[[CarryT, StepT], tuple[CarryT, KeptT]], carry: CarryT, steps: StepT, total: int, length: int
 ) -> tuple[CarryT, KeptT]:

@@ -11,6 +11,7 @@ all follow from it.
 """
 
 import math
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -22,17 +23,21 @@ from jax.custom_derivatives import SymbolicZero
 
 from synkin.arguments.declaration import AnyParams, Pytree
 from synkin.solving import loops, mean_output, parallel_in_time, pulses, steps
-from synkin.solving.coefficients import StepCoefficients, pulse_of
+from synkin.solving.coefficients import StepCoefficients, StepKind, pulse_of
 from synkin.solving.first_carry import state_of
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import equations
 from synkin.solving.propagators.equations import Variables
+from synkin.solving.propagators.of_kernel import as_matrix
 from synkin.tracing.program import Program
 
 # (state, g, *readout_constants) -> what is kept of a step.
 Readout: TypeAlias = Callable[..., Pytree]
 # What goes from step to step: the variables, and the count of the pulse (or ``ends``) for a receptor.
 RunCarry: TypeAlias = tuple[Variables, Array | None]
+# The same within a loop, see `synkin.solving.loops.pack`.
+Packed: TypeAlias = Variables | Array
+LoopCarry: TypeAlias = tuple[Packed, Array | None]
 
 # The maximum number of synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
 _PARALLEL_ELEMENTS = 2**21
@@ -135,8 +140,9 @@ def _run(
 ) -> tuple[Variables, Array | None, Trace | None, Pytree]:
     """The variables and the count at the end; the `Trace` of the run, or None; what was kept of each step."""
 
-    def body(carry: RunCarry, row: Array, spike: Array) -> tuple[RunCarry, Pytree]:
-        y, ends = carry
+    def body(carry: LoopCarry, row: Array, spike: Array) -> tuple[LoopCarry, Pytree]:
+        packed, ends = carry
+        y = loops.unpack(packed)
         drive: steps.Drive = spike
         after, count = None, spike
         if ends is not None:
@@ -152,14 +158,15 @@ def _run(
         mean = _mean(plan, constants, y, drive)
         y = _step(plan, constants, y, drive)
         if not keep_trace:
-            return (y, ends), _read(plan, constants, y, after, mean)
+            return (loops.pack(y), ends), _read(plan, constants, y, after, mean)
         compact = None if ends is None else _compact_count(plan, constants.coefs, count)
         last = y[-1] if plan.rematerialised < len(y) else None
-        return (y, ends), (last, compact, _read(plan, constants, y, after, mean) if plan.reads else None)
+        return (loops.pack(y), ends), (last, compact, _read(plan, constants, y, after, mean) if plan.reads else None)
 
     def block(carry: RunCarry, spikes: Array) -> tuple[RunCarry, Pytree]:
         start = jax.tree.map(lambda x: x[None], carry[0][: plan.rematerialised])
-        (y, ends), kept = loops.scan(body, carry, spikes)
+        (packed, ends), kept = loops.scan(body, (loops.pack(carry[0]), carry[1]), spikes)
+        y = loops.unpack(packed)
         # The next block counts its rows from 0; the count of a pulse that is over is 0.
         count = None if ends is None else jnp.maximum(pulses.count(ends, len(spikes)), 0)
         return (y, count), (start, *kept) if keep_trace else kept
@@ -187,14 +194,17 @@ def _run_jvp(
         plan = plan._replace(readout=plan.readout.without_effects())
 
     total = len(spikes)
+    d_matrices = None
+    if _is_by_matrix(plan, constants):
+        d_matrices, d_constants = _split_matrices(constants, d_constants)
     d_leaves, leaves, whole = _differentiated(constants, d_constants, first[-1].shape)
     drives = spikes if trace.drives is None else trace.drives
     d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def body(d_y: Variables, step: tuple[Array, Variables, list[Array]]) -> tuple[Variables, Pytree]:
-        row, before, d_drive = step
-        drive = drives[row]
+    def body(d_y: Variables, step: tuple[Array, Packed, list[Array], Packed]) -> tuple[Variables, Pytree]:
+        row, packed, d_drive, d_packed = step
+        before, d_changes, drive = loops.unpack(packed), loops.unpack(d_packed), drives[row]
         if trace.last is not None:
             before = (*before, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
 
@@ -203,14 +213,17 @@ def _run_jvp(
             assert count is not None
             after = jnp.where(row + 1 < total, drives[jnp.minimum(row + 1, total - 1)], count)
 
-        def step_and_read(leaves: list[Array], y: Variables, *weight: Array) -> tuple[Variables, Pytree]:
+        def step_and_read(
+            leaves: list[Array], y: Variables, changes: Variables, *weight: Array
+        ) -> tuple[Variables, Pytree]:
             constants, driven_by = whole(leaves), weight[0] if weight else drive
             mean = _mean(plan, constants, y, driven_by)
             y = _step(plan, constants, y, driven_by)
+            y = tuple(map(operator.add, y, changes)) if changes else y
             return y, _read(plan, constants, y, after, mean) if plan.reads else None
 
-        at, d_at = (leaves(), before, *(drive for _ in d_drive)), (d_leaves, d_y, *d_drive)
-        _, (d_y, d_kept) = jax.jvp(step_and_read, at, d_at)
+        at = leaves(), before, jax.tree.map(jnp.zeros_like, d_changes), *(drive for _ in d_drive)
+        _, (d_y, d_kept) = jax.jvp(step_and_read, at, (d_leaves, d_y, d_changes, *d_drive))
         return d_y, (d_y[-1] if trace.last is not None and (keep_trace or not plan.reads) else None, d_kept)
 
     @partial(jax.checkpoint, prevent_cse=False)
@@ -218,7 +231,10 @@ def _run_jvp(
         start, row, d_drive = rows
         d_start = jax.tree.map(lambda x: x[None], d_y[: plan.rematerialised])
         before = _rematerialised(plan, constants, first, jax.tree.map(lambda x: x[0], start), drives, row)
-        d_y, (d_last, d_kept) = jax.lax.scan(body, d_y, (row, before, d_drive))
+        d_changes = (
+            () if d_matrices is None else steps.changes_of_steps(d_matrices, before, drives[row], constants.coefs)
+        )
+        d_y, (d_last, d_kept) = jax.lax.scan(body, d_y, (row, before, d_drive, d_changes))
         return d_y, (d_start, d_last, d_kept)
 
     d_first = jax.tree.map(_instantiate, d_first, is_leaf=_is_zero)
@@ -234,6 +250,32 @@ def _run_jvp(
     if not keep_trace:
         return (y, count, None, kept), (d_y, d_count, None, d_kept)
     return (y, count, trace, kept), (d_y, d_count, Trace(d_starts, d_last, d_counts), d_kept)
+
+
+def _is_by_matrix(plan: Plan, constants: Constants) -> bool:
+    """Whether the derivative of a block of steps with respect to the propagators is one product of matrices.
+
+    It is where all synapses have the same propagators, and these have many coefficients: taken step by step, and
+    synapse by synapse, the derivative of each would be read and written in every step.
+    """
+    if plan.kernel.structure.kind != "occupancies" or plan.output == "mean":
+        return False
+    return all(not x.ndim for kind in steps.kinds(constants.coefs) for x in jax.tree.leaves(kind.propagator))
+
+
+def _split_matrices(constants: Constants, d_constants: Pytree) -> tuple[Array | None, Pytree]:
+    """The tangents of the propagators as `steps.changes_of_steps` takes them, or None, and those of all else."""
+    coefs, d_coefs = constants.coefs, d_constants.coefs
+    tangents = [kind.propagator for kind in steps.kinds(d_coefs)]
+    if all(map(_is_zero, jax.tree.leaves(tangents, is_leaf=_is_zero))):
+        return None, d_constants
+    others = {
+        name: kind._replace(propagator=jax.tree.map(_no_tangent, kind.propagator))
+        for name, kind in coefs._asdict().items()
+        if isinstance(kind, StepKind)
+    }
+    matrices = map(as_matrix, jax.tree.map(_instantiate, tangents, is_leaf=_is_zero))
+    return jnp.concatenate([*matrices]), d_constants._replace(coefs=d_coefs._replace(**others))
 
 
 def _differentiated(
@@ -274,7 +316,7 @@ def _differentiated(
 
 def _rematerialised(
     plan: Plan, constants: Constants, first: Variables, start: Variables, drives: Array, rows: Array
-) -> Variables:
+) -> Packed:
     """The variables that were not kept, before each step of a block.
 
     Args:
@@ -285,23 +327,32 @@ def _rematerialised(
     """
     if not start:
         return start
+    shared = constants.coefs
 
-    def body(y: Variables, row: Array) -> tuple[Variables, Variables]:
+    def body(packed: Packed, row: Array) -> tuple[Packed, Packed]:
+        # Else JAX takes out of the loop, as an array of all synapses, each coefficient that they share.
+        coefs, packed = jax.lax.optimization_barrier((shared, packed))
+        y = loops.unpack(packed)
         # A last variable that was kept drives none of the others, so that any value will do.
         y_and_last = (*y, *first[len(y) :])
         if len(y) == len(y_and_last):
-            return _step(plan, constants, y, drives[row]), y
-        given = (plan.kernel, plan.method, constants.coefs, y_and_last, drives[row], plan.spikes_at)
-        return steps.step_drivers(*given), y
+            return loops.pack(_step(plan, constants._replace(coefs=coefs), y, drives[row])), packed
+        given = (plan.kernel, plan.method, coefs, y_and_last, drives[row], plan.spikes_at)
+        return loops.pack(steps.step_drivers(*given)), packed
 
-    return jax.lax.scan(body, start, rows)[1]
+    return jax.lax.scan(body, loops.pack(start), rows)[1]
 
 
 def _length(plan: Plan, total: int) -> int:
-    """The number of steps of a block: a divisor of the total, about its root, if variables are rematerialised."""
+    """The number of steps of a block: a divisor of the total, about its root, if variables are rematerialised.
+
+    About half of it where a step of a block takes more memory than the start of one, see `_is_by_matrix`.
+    """
     if not plan.rematerialised:
         return total
-    return next((n for n in range(math.isqrt(max(total - 1, 0)) + 1, total) if total % n == 0), total)
+    root = math.isqrt(max(total - 1, 0)) + 1
+    least = -(-root // 2) if plan.kernel.structure.kind == "occupancies" else root
+    return next((n for n in range(least, total) if total % n == 0), total)
 
 
 def _step(plan: Plan, constants: Constants, y: Variables, drive: steps.Drive) -> Variables:
@@ -348,5 +399,5 @@ def _instantiate(tangent: Array | SymbolicZero) -> Array:
 
 
 def _no_tangent(x: Array) -> SymbolicZero:
-    """The tangent of an array of integers."""
+    """The tangent of an array of integers, or of what does not change."""
     return SymbolicZero(jax.typeof(x).to_tangent_aval())

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from synkin.solving import loops, pulses
-from synkin.solving.coefficients import StepCoefficients, pulse_of, rates_of
+from synkin.solving.coefficients import StepCoefficients, StepKind, pulse_of, rates_of
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators import gate_tables
 from synkin.solving.propagators.closed_forms import open_gate
@@ -83,12 +83,37 @@ def step_drivers(
     return apply(kernel.structure, _select_propagator(coefs, drive), y, False, conserved=False)
 
 
+def changes_of_steps(matrices: Array, before: Variables | Array, counts: Array, coefs: StepCoefficients) -> Array:
+    """By how much changed propagators change the variables at the end of each step; for a kernel of occupancies.
+
+    Args:
+        matrices: (K n, n + 1), the changes of the propagators of the K `kinds`, see `of_kernel.as_matrix`.
+        before: the variables before each step, each (T, *shape), as a loop keeps those of `loops.pack`.
+        counts: of the steps, (T, *shape).
+        coefs: of the run.
+
+    Returns:
+        (T, n, *shape). It is one product of matrices a step, and so is its derivative.
+    """
+    y = jnp.stack(before, axis=1) if isinstance(before, tuple) else before
+    total, size = y.shape[:2]
+    states = jnp.concatenate([1 - sum(jax.lax.split(y, (1,) * size, axis=1)), y], axis=1)
+    # A matrix for each step: else the derivative would have one product, of steps that are first put in another order.
+    each = jnp.broadcast_to(matrices, (total, *matrices.shape))
+    changes = jnp.einsum("tij,tj...->ti...", each, states, precision=jax.lax.Precision.HIGHEST)
+    return select_by_count(counts[:, None], *jax.lax.split(changes, (size,) * len(kinds(coefs)), axis=1))
+
+
+def kinds(coefs: StepCoefficients) -> list[StepKind]:
+    """The kinds of steps that there are, from the highest count to the lowest."""
+    return [kind for kind in (coefs.whole, coefs.last, coefs.last_of_carried, coefs.resting) if kind is not None]
+
+
 def _select_propagator(coefs: StepCoefficients, count: Array | None) -> Propagator:
     """The propagator of a step of that count."""
     if count is None:
         return coefs.whole.propagator
-    kinds = [kind for kind in (coefs.whole, coefs.last, coefs.last_of_carried, coefs.resting) if kind is not None]
-    return select_by_count(count, *(kind.propagator for kind in kinds))
+    return select_by_count(count, *(kind.propagator for kind in kinds(coefs)))
 
 
 def select_by_count(count: Array, *kinds: Tree) -> Tree:

@@ -52,6 +52,7 @@ class Structure(NamedTuple):
     output: Output
     linear_output: bool  # whether g is a weighted sum of the variables
     to_check: tuple[str, ...] = ()  # what must hold of the parameters in use, see `gate_rates.violations`
+    followers: int = 0  # the number of last variables that are no occupancies: what a filter makes of g
 
     @property
     def size(self) -> int:

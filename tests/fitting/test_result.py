@@ -15,6 +15,7 @@ import pytest
 import synkin
 from synkin import alpha, ampa, dual_expon, expon, plot
 from synkin.fitting import Fit, formatting
+from synkin.fitting.curves import KernelCurve
 from synkin.fitting.serialization.identity import difference, identity, versions
 from tests.helpers.sentences import cases
 from tests.helpers.traces import SPIKE, TIMES, alpha_function, first_order, fitted, jump, noise, noisy
@@ -231,8 +232,8 @@ def test_a_kernel_of_ones_own_is_given(tmp_path):
         ("expon", expon, "as the expon of the library has other equations", ".*the given one has other equ"),
     ):
         kernel = decay(name, 2.0)
-        replaced = {"kernel": kernel, "params": kernel.Params(*found.params)}
-        own = dataclasses.replace(found, **replaced, problem=dataclasses.replace(found.problem, **replaced))
+        problem = dataclasses.replace(found.problem, curve=KernelCurve(kernel))
+        own = dataclasses.replace(found, kernel=kernel, params=kernel.Params(*found.params), problem=problem)
         own.save(path)
         for given, said in (((), f"must be given to read .*, {without}"), ((other,), wrong)):
             with pytest.raises(ValueError, match=rf"^Argument `kernel` {said}"):

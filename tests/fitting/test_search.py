@@ -25,9 +25,9 @@ def matched(trace, kernel, spikes=(SPIKE,), bounds=()):
     with enable_x64():
         problem = posed(trace, kernel, spikes, bounds, onset=False)
         before = np.zeros(len(problem.lower))
-        before[: len(problem.free)] = [np.log(getattr(problem.params, name)) for name in problem.free]
+        before[: len(problem.free)] = [np.log(problem.params[name]) for name in problem.free]
         after = initial_guess.match_time_course(problem, before)
-    return problem.params_at(after), before, after
+    return problem.curve.as_given(problem.params_at(after)), before, after
 
 
 MEASURED = [

@@ -11,7 +11,7 @@ import scipy.linalg
 import synkin
 from synkin import ampa, fit, plot, schemes
 from synkin.fitting import Fit, model
-from synkin.fitting.checking import as_problem
+from synkin.fitting.checking import Asked, kernel_problem
 from tests.helpers.precision import enable_x64
 from tests.helpers.sentences import cases
 from tests.helpers.traces import TIMES, noisy
@@ -106,13 +106,13 @@ BETA = np.array([0.0, 5.0, 9.1, 40.0]), np.array([[0.3, 0.1, 0.5], [0.2, 0.2, 0.
 @pytest.mark.parametrize("of", ["protocol", "spikes"])
 def test_derivatives(of):
     """With respect to every coordinate, against differences."""
-    what, options, parameters = (BLOCKED, START, PROTOCOL), {"free": FREE, "weights": None}, [2.5, 0.4, 2.0]
+    what, free, options, parameters = (BLOCKED, START, PROTOCOL), FREE, {}, [2.5, 0.4, 2.0]
     if of == "spikes":
         what, parameters = (ampa, ampa.Params(), SPIKES), [2.0, 0.6]
-        options = {"free": ("alpha", "T_dur"), "weights": HEIGHTS, "varying": {"beta": BETA}}
-    options |= {"held": {"scale": True, "offset": True, "onset": True}, "bounds": {}, "overlap": "restart", "unit": ""}
+        free, options = ("alpha", "T_dur"), {"weights": HEIGHTS, "varying": {"beta": BETA}}
+    asked = Asked(free, {"scale": True, "offset": True, "onset": True})
     with enable_x64():
-        problem = as_problem(*what, TIMES + 0.013, CLEAN, **options)
+        problem = kernel_problem(*what, TIMES + 0.013, CLEAN, asked, **options)
         point = np.array([*np.log(parameters), 2.0, -3.0, 0.1, 0.2, 0.03, -0.04])
         exact = model.curve(problem, point).derivative
         for i, column in enumerate(problem.columns.T):

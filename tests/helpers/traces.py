@@ -4,7 +4,7 @@ import numpy as np
 
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fitting import fit
-from synkin.fitting.checking import as_problem
+from synkin.fitting.checking import Asked, kernel_problem
 from tests.contract.table import ROWS
 
 TIMES = np.arange(300) / 10  # ms
@@ -60,6 +60,5 @@ def fitted(trace, kernel=alpha, **options):
 
 def posed(trace, kernel=alpha, spike_times=(SPIKE,), bounds=(), times=TIMES, **held):
     """The problem that a fit of scale, offset and onset poses, unless these are ``held``."""
-    given = {"free": FREE[kernel], "held": {"scale": True, "offset": True, "onset": True} | held, "weights": None}
-    given |= {"bounds": dict(bounds), "overlap": "restart", "unit": ""}
-    return as_problem(kernel, kernel.Params(), spike_times, times, trace, **given)
+    asked = Asked(FREE[kernel], {"scale": True, "offset": True, "onset": True} | held, bounds=dict(bounds))
+    return kernel_problem(kernel, kernel.Params(), spike_times, times, trace, asked)

@@ -100,6 +100,13 @@ def fit(**given):
     return synkin.fit(**usual | {"trace": np.exp(-TIMES / 5), "free": "tau", "progress": False, "starts": 1} | given)
 
 
+def each(**given):
+    """Fits of tau of expon to two decays, but for what is given."""
+    usual = {"kernel": synkin.expon, "params": synkin.expon.Params(), "spike_times": [0.0], "times": TIMES}
+    traces = np.exp(-TIMES / np.array([[5.0], [8.0]]))
+    return synkin.fit_each(**usual | {"traces": traces, "free": "tau", "starts": 1} | given)
+
+
 def scheme(*lines, text="C0 + glu <-> C1 : kon, koff\nC1 <-> O : beta, alpha\n", open="O", **rates):
     """A scheme of two lines and further ones, which begin with line 3."""
     rates = {"kon": 5.0, "koff": 0.1, "beta": 1.0, "alpha": 0.2} | rates
@@ -134,12 +141,13 @@ NAMES |= {
     "jit": jax.jit,
     "u": saiunit,
 }
-NAMES |= {"fit": fit, "scheme": scheme, "named": named, "deleted": deleted}
+NAMES |= {"fit": fit, "each": each, "scheme": scheme, "named": named, "deleted": deleted}
 NAMES |= {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
 # Of ampa at rest, three synapses over five steps; of alpha at rest, two synapses.
 NAMES |= {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKES, "nans": jnp.full(3, jnp.nan)}
 NAMES |= {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}
 NAMES |= {"times": TIMES, "trace": np.exp(-TIMES / 5)}
+NAMES |= {"traces": np.exp(-TIMES / np.array([[5.0], [8.0]]))}
 # Three numbers of which one is masked; dates, objects and strings in the place of spikes.
 NAMES |= {"masked": np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])}
 NAMES |= {"dates": np.zeros((5, 3), "M8[s]"), "objects": np.full((5, 3), None), "strings": np.full((5, 3), "a")}

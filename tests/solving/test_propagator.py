@@ -182,7 +182,7 @@ def test_occupancies_and_the_table_of_squarings(dtype):
 
     @jax.jit
     def run(q):
-        return markov_propagator(q[:, None], durations), applied_to(q, y, durations, conserved=True)
+        return markov_propagator(q[:, None], durations), applied_to(q, y, durations, conserved=q.shape[-1])
 
     got, applied = map(np.asarray, run(q))
     expected = exactly(schemes, durations)
@@ -245,7 +245,7 @@ def test_derivatives_of_the_table_of_squarings(x64):
     q, y = matrices.generator(AMPA), np.array([0.1, 0.3, 0.2, 0.1, 0.2, 0.1])
 
     def f(t, size):
-        return apply_by_squaring(squaring_table((q * size)[None], conserved=True), 0, jnp.asarray(y), t)
+        return apply_by_squaring(squaring_table((q * size)[None], conserved=len(q)), 0, jnp.asarray(y), t)
 
     @jax.jit
     @jax.vmap
@@ -277,7 +277,7 @@ def test_affine_change(dtype):
 
     @jax.jit
     def run(matrix):
-        applied = applied_to(matrix[:4], jnp.asarray(y, dtype), durations[:6], conserved=False)
+        applied = applied_to(matrix[:4], jnp.asarray(y, dtype), durations[:6], conserved=0)
         return affine_change(matrix[:, None], durations), applied
 
     got, applied = map(np.asarray, run(jnp.asarray(given)))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from synkin.fitting.curves import KernelCurve
 from synkin.fitting.formatting import listed
 from synkin.fitting.problem import OWN, Problem, default_onset
 from synkin.fitting.search.optimizer import SearchResult, search
@@ -25,7 +26,8 @@ def advise_freeing(problem: Problem, found: SearchResult, loss: str) -> str:
         found: the result of the search, whose curve does not follow the recording.
         loss: as in `synkin.fit`.
     """
-    held = tuple(name for name in ("onset", "offset", "scale") if name not in problem.own)
+    can_be_free = ("onset", "offset", "scale") if isinstance(problem.curve, KernelCurve) else ("offset", "scale")
+    held = tuple(name for name in can_be_free if name not in problem.own)
     if not held or problem.present.sum(axis=1).min() <= len(problem.free) + len(OWN):
         return ""
     before = _unexplained(problem, found)
@@ -61,15 +63,16 @@ def _freed(problem: Problem, names: tuple[str, ...]) -> Problem:
     """The problem in which each recording also has ``names`` of its own."""
     recordings = len(problem.trace)
     first = problem.spike_times[..., :1] if problem.jumps else problem.spike_times
+    order = (*problem.own_parameters, *OWN)
     limits = []
     for limit, end in ((problem.lower, 0), (problem.upper, 1)):
         own = {name: limit[np.unique(problem.columns_of(name))] for name in problem.own}
         new = {"scale": (-np.inf, np.inf), "offset": (-np.inf, np.inf), "onset": default_onset(first, problem.times)}
         own |= {name: np.full(recordings, new[name][end]) for name in names}
-        limits.append(np.concatenate([limit[: len(problem.free)], *(own[name] for name in OWN if name in own)]))
+        limits.append(np.concatenate([limit[: len(problem.free)], *(own[name] for name in order if name in own)]))
     return replace(
         problem,
-        own=tuple(name for name in OWN if name in problem.own or name in names),
+        own=tuple(name for name in order if name in problem.own or name in names),
         held={name: value for name, value in problem.held.items() if name not in names},
         lower=limits[0],
         upper=limits[1],

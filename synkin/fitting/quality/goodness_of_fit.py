@@ -76,13 +76,13 @@ def assess(problem: Problem, predicted: np.ndarray, width: float, free: int, ine
         return Assessment(
             Quality.SHAPE_LEFT,
             f"The curve explains {'only ' if explained > 0 else ''}{share}, and noise accounts for {percent(noise)}: "
-            f"{problem.kernel.name} does not describe the recording with these spikes and these held values.",
+            f"{problem.name} does not describe the recording with these spikes and these held values.",
         )
     if left > _ALMOST * noise:
         return Assessment(
             Quality.MAYBE_SHAPE_LEFT,
             f"The curve explains {share}, and fast noise {percent(noise)}: the remaining {percent(unexplained)} varies "
-            f"more slowly, and is either slow noise or a shape that {problem.kernel.name} cannot produce.",
+            f"more slowly, and is either slow noise or a shape that {problem.name} cannot produce.",
         )
     if explained > noise:
         return Assessment(Quality.NOISE_LEFT, f"The curve explains {share}, and noise the rest.")
@@ -108,7 +108,7 @@ def _fast_noise(problem: Problem, residuals: np.ndarray) -> float:
         problem: the problem.
         residuals: (R, M), NaN where they do not count.
     """
-    spikes = np.isfinite(np.atleast_2d(problem.spike_times)).sum(axis=1).max()
+    spikes = max(np.isfinite(np.atleast_2d(problem.spike_times)).sum(axis=1).max(), 1)  # a function has none
     if not problem.jumps:  # a parameter that changes bends the response too
         spikes += sum(len(edges) - 2 for edges, _ in problem.varying.values())
     samples = residuals.shape[1]

@@ -11,13 +11,13 @@ exponential, the slowest part the slow one. Their relative conductances follow b
 
 import warnings
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from synkin.fitting.curves import KernelCurve
 from synkin.fitting.model import conductance_of_parts, with_free
 from synkin.fitting.problem import Form, Problem
 from synkin.recordings.measures import crossing_down, crossing_up, measure
@@ -43,17 +43,23 @@ def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
     The result is ``point`` itself if no times can be measured in the recording, if concentrations were given instead of
     spikes, or if no parameters are better.
     """
-    free = np.flatnonzero(problem.logarithmic)
-    if problem.jumps or not free.size:
+    if not isinstance(problem.curve, KernelCurve) or problem.jumps:
+        return point
+    # Neither weights nor plasticity change the response to one spike.
+    of_kernel = [name not in problem.curve.added for name in problem.fitted]
+    free = np.flatnonzero(np.array(problem.logarithmic) & of_kernel)
+    if not free.size:
         return point
     target = _target_times(problem, point)
     if not np.isfinite(target).any():
         return point
-    lower, upper = problem.lower[free], problem.upper[free]
-    best, least = point, float("inf")
-    at = point.copy()
+    # Recordings that have their own value of a parameter begin with the same one.
+    lower = problem.parameters_of(problem.lower).max(axis=0)[free]
+    upper = problem.parameters_of(problem.upper).min(axis=0)[free]
+    start = at = problem.parameters_of(point).mean(axis=0)
+    best, least = start, float("inf")
     for _ in range(_STEPS):
-        tried = np.tile(at[: len(problem.free)], (len(free) + 1, 1))
+        tried = np.tile(at, (len(free) + 1, 1))
         tried[np.arange(len(free)) + 1, free] += np.log(_DIFFERENCE)
         times = _times_of_kernel(problem, tried)
         off = target - times[0]
@@ -61,15 +67,20 @@ def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
         # Parameters at which no time can be measured, such as those of a response that never decays, are the worst.
         distance = float(np.linalg.norm(off[finite])) if finite.any() else float("inf")
         if finite.any() and distance < least:
-            best, least = at.copy(), distance
+            best, least = at, distance
         if not finite.any() or least < _CLOSE:
             break
         slopes = np.nan_to_num((times[1:, finite] - times[0, finite]).T / np.log(_DIFFERENCE))
         inner = slopes @ slopes.T + _DAMPING * np.eye(finite.sum())
         largest = np.log(_LARGEST_STEP)
         step = np.clip(slopes.T @ np.linalg.solve(inner, off[finite]), -largest, largest)
+        at = at.copy()
         at[free] = np.clip(at[free] + step, lower, upper)
-    return best
+    if best is start:
+        return point
+    matched = point.copy()
+    matched[problem.columns[:, free]] = best[free]
+    return matched
 
 
 def match_amplitudes(problem: Problem, point: np.ndarray) -> np.ndarray:
@@ -79,19 +90,22 @@ def match_amplitudes(problem: Problem, point: np.ndarray) -> np.ndarray:
     averaged over recordings. A conductance that would be negative keeps its value. If none is free, the result is
     ``point`` itself.
     """
+    if not isinstance(problem.curve, KernelCurve):
+        return point
     names = problem.kernel.relative_names
     free = [name for name in names if name in problem.free]
     if not free:
         return point
-    tied = dict(problem.ties)
+    # Of those that are tied only equality to a free one is taken into account.
+    tied = {tie.name: str(tie.rate) for tie in problem.ties}
     own = problem.split(point)
-    g = conductance_of_parts(problem, point[: len(problem.free)], own["onset"])
+    g = conductance_of_parts(problem, problem.parameters_of(point), own["onset"])
     # One column for the first part and those with held conductances, and one for each free conductance.
     columns = np.zeros((len(free) + 1, *problem.trace.shape))
     columns[0] = g[:, 0]
     for name, part in zip(names, np.moveaxis(g, 1, 0)[1:], strict=True):
         name = tied.get(name, name)
-        factor = 1.0 if name in free else getattr(problem.params, name)
+        factor = 1.0 if name in free else float(np.mean(problem.params[name]))
         columns[free.index(name) + 1 if name in free else 0] += factor * part
     products, size = np.zeros(len(free)), 0.0
     for r, present in enumerate(problem.present):
@@ -120,7 +134,7 @@ def _target_times(problem: Problem, point: np.ndarray) -> np.ndarray:
         return np.array([rise, half_width, decay])
     if np.isnan(fast):  # one exponential describes the decay as well as two
         fast, slow = decay - np.log(_APART), decay + np.log(_APART)
-    decays = _times_of_kernel(problem, point[None, : len(problem.free)])[0, 2::3]
+    decays = _times_of_kernel(problem, problem.parameters_of(point).mean(axis=0, keepdims=True))[0, 2::3]
     target = np.full((parts, 3), np.nan)
     order = np.argsort(decays, kind="stable")  # NaN, a part that never decays, is the slowest
     target[order, 2] = np.linspace(fast, slow, parts)
@@ -172,7 +186,8 @@ def _baselines(problem: Problem, rows: np.ndarray, spikes: np.ndarray) -> np.nda
 
 def _times_of_kernel(problem: Problem, parameters: np.ndarray) -> np.ndarray:
     """Logarithms of rise, half width and decay to 1/e of K parts, at n rows of ``parameters`` (n, P): (n, 3 K)."""
-    g = np.asarray(_unit_responses(problem.form, problem.params, parameters))
+    params = {name: float(np.mean(value)) for name, value in problem.params.items()}
+    g = np.asarray(_unit_responses(problem.form, params, parameters))
     rows = g.reshape(-1, len(_TIMES))
     found = np.full((len(rows), 3), np.nan)
     for i, row in enumerate(rows):
@@ -190,13 +205,13 @@ def _times_of_kernel(problem: Problem, parameters: np.ndarray) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnames="form")
-def _unit_responses(form: Form, params: NamedTuple, parameters: Array) -> Array:
+def _unit_responses(form: Form, params: dict[str, float], parameters: Array) -> Array:
     """g of each of K parts at `_TIMES` after one spike, at n rows of ``parameters`` (n, P): (n, K, 361)."""
-    kernel = form.kernel
+    assert isinstance(form.curve, KernelCurve)
+    kernel, as_given = form.curve.kernel, form.curve.as_given
 
     def response(point: Array) -> Array:
-        moved = with_free(form, params, point)
-        parts = zip(kernel.parts, kernel.params_of(moved), strict=True)
+        parts = zip(kernel.parts, kernel.params_of(as_given(with_free(form, params, point, {}))), strict=True)
         return jnp.stack([respond(part, each, np.zeros(1), _TIMES) for part, each in parts])
 
     return jax.lax.map(response, parameters)

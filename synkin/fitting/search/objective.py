@@ -112,13 +112,13 @@ class Objective:
         return self.values
 
     def _values(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        problem, free, solved = self.problem, len(self.problem.free), len(self.solved)
+        problem, parameters, solved = self.problem, len(self.problem.fitted), len(self.solved)
         point = np.zeros(len(problem.lower))
         point[self.searched] = z
         own = problem.split(point)
-        g, slope = response(problem, point[:free], own["onset"])
+        g, slope = response(problem, problem.parameters_of(point), own["onset"])
         basis = {"scale": g, "offset": np.ones_like(g), "onset": slope[:, :, -1]}
-        others = [name for name in problem.own if name not in self.solved]
+        others = [name for name in problem.own if name in basis and name not in self.solved]
         columns = [*(basis[name] for name in self.solved), *np.moveaxis(slope[:, :, :-1], 2, 0)]
         columns += [basis[name] for name in others]
         # The last column is the residual of the curve. Scale and offset that are solved for are still 0 in `own`.
@@ -143,21 +143,26 @@ class Objective:
         # If scale and offset can compensate a parameter entirely, its derivative is a rounding error and is set to 0.
         sizes = np.linalg.norm(jacobian, axis=1, keepdims=True)
         jacobian *= sizes > _ROUNDING * np.linalg.norm(whole, axis=1, keepdims=True)
-        by_scale = np.array([True] * free + [name == "onset" for name in others], bool)
+        by_scale = np.array([True] * parameters + [name == "onset" for name in others], bool)
         jacobian[:, :, by_scale] *= own["scale"][:, None, None]
         places = np.cumsum(self.searched) - 1
-        where = np.column_stack(
-            [np.tile(np.arange(free), (len(g), 1)), *(places[problem.columns_of(n)] for n in others)]
-        )
-        return residuals.ravel(), stacked(jacobian, where, len(z)), point
+        of_parameters = problem.columns[:, :parameters]
+        where = places[np.column_stack([of_parameters, *(problem.columns_of(name) for name in others)])]
+        found, slopes = residuals.ravel(), stacked(jacobian, where, len(z))
+        if problem.priors:
+            known, rows = problem.prior_rows(point)
+            found = np.concatenate([found, known / self.unit])
+            slopes = np.concatenate([slopes, rows[:, self.searched] / self.unit])
+        return found, slopes, point
 
 
 def linear_quantities(problem: Problem) -> tuple[list[str], list[str]]:
     """Which of scale and offset are free, and which of these can be solved for in each recording by itself.
 
-    A quantity that is shared or has bounds cannot.
+    A quantity that is shared or has bounds or a prior cannot.
     """
     bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    bounded |= np.isin(problem.names, [prior.name for prior in problem.priors])
     free = [name for name in _LINEAR if name in problem.own]
     return free, [name for name in free if name not in problem.shared and not bounded[problem.columns_of(name)].any()]
 

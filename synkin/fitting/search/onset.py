@@ -72,7 +72,7 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
         grids = [_candidates(problem, r, low[r], high[r]) for r in rows] * (len(low) if is_shared else 1)
         tried = np.column_stack([best, [onsets for onsets, _ in grids]])
         tried = np.clip(tried, lower[:, None], upper[:, None])
-        sums = sums_of_squares(problem, point[: len(problem.free)], tried)
+        sums = sums_of_squares(problem, problem.parameters_of(point), tried)
         sums = np.where(np.isfinite(sums), sums, np.inf)
         if is_shared:  # one onset for all recordings: their sums count together
             sums = np.broadcast_to(sums.sum(axis=0), sums.shape)
@@ -92,7 +92,7 @@ def scan(problem: Problem, point: np.ndarray, distance: float) -> np.ndarray:
 
 
 def _conductance(problem: Problem, point: np.ndarray) -> np.ndarray:
-    return response(problem, point[: len(problem.free)], problem.split(point)["onset"])[0]
+    return response(problem, problem.parameters_of(point), problem.split(point)["onset"])[0]
 
 
 def _candidates(problem: Problem, r: int, low: float, high: float) -> tuple[np.ndarray, float]:

@@ -73,7 +73,7 @@ def search(problem: Problem, loss: str, starts: int, max_nfev: int, *, progress:
     # With a wrong onset even the right parameters lead to a wrong minimum: a third start repeats them after a scan.
     unchanged = [*origins, given] if "onset" in problem.own and len(origins) == 2 and starts > 2 else origins
     far = max(starts - starts // 3, min(starts, len(unchanged)))
-    factors = _evenly_spread(starts, len(problem.free))
+    factors = _evenly_spread(starts, len(problem.fitted))
     distance = onset.search_range(problem, origins[-1]) if "onset" in problem.own else 0.0
     ends: list[Descent] = []
     left_out = 0
@@ -210,16 +210,30 @@ def _nearest_equivalent(problem: Problem, point: np.ndarray, asked: np.ndarray) 
 def _given_point(problem: Problem) -> np.ndarray:
     """The point with the given parameters, and with scale, offset and onset 0."""
     point = np.zeros(len(problem.lower))
-    point[: len(problem.free)] = [getattr(problem.params, name) for name in problem.free]
-    point[problem.are_logarithms] = np.log(point[problem.are_logarithms])
+    for p, name in enumerate(problem.fitted):
+        value = problem.params[name]
+        point[problem.columns[:, p]] = np.log(value) if problem.logarithmic[p] else value
     return point
 
 
 def _scaled(problem: Problem, point: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """The point with the parameters multiplied by ``factors``, (P,)."""
-    parameters = point[: len(problem.free)]
-    scaled = np.where(problem.logarithmic, parameters + np.log(factors), parameters * factors)
-    return np.concatenate([scaled, point[len(problem.free) :]])
+    """The point with the parameters multiplied by ``factors``, (P,).
+
+    A parameter that may be 0 or negative is moved within its bounds instead, if it has any.
+    """
+    moved = point.copy()
+    for p, factor in enumerate(factors):
+        columns = problem.columns[:, p]
+        if problem.logarithmic[p]:
+            moved[columns] = point[columns] + np.log(factor)
+        else:
+            low, high = problem.lower[columns], problem.upper[columns]
+            share = np.log(factor) / np.log(_FAR)
+            end = np.where(share > 0, high, low)
+            has_ends = np.isfinite(low) & np.isfinite(high)
+            within = point[columns] + np.abs(share) * (np.where(has_ends, end, 0.0) - point[columns])
+            moved[columns] = np.where(has_ends, within, point[columns] * factor)
+    return moved
 
 
 def _evenly_spread(number: int, axes: int) -> np.ndarray:

@@ -16,26 +16,35 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.known import computed_at_once, double_precision
+from synkin.declaring.expression import product
 from synkin.declaring.kernel import Kernel
 from synkin.declaring.scheme import Scheme, scheme_from_record
 from synkin.declaring.sums import added
+from synkin.fitting.curves import AnyCurve, FunctionCurve, KernelCurve
 from synkin.fitting.model import curve
-from synkin.fitting.problem import Problem
+from synkin.fitting.priors import Prior
+from synkin.fitting.problem import Problem, Tie
+from synkin.fitting.serialization.functions import function_of_record, function_record
 from synkin.fitting.serialization.identity import Record, difference, identity, versions
 from synkin.kernels import KERNELS
 from synkin.recordings import writing
+from synkin.solving.filters import Bessel, bessel, one_pole
 
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
+# The options of a `KernelCurve`. A file says only those that its version knew.
+_OPTIONS = ("overlap", "jumps", "weighted", "free_weights", "releases", "filters")
+_FILTERS: dict[str, Callable[..., Any]] = {"bessel": bessel, "one_pole": one_pole}
 _ARRAY, _TUPLE = "array", "tuple"
 # A curve of format 1 agrees with the kernel's to this fraction of its height.
 _SAME = 1e-6
@@ -54,30 +63,41 @@ class _Saved(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
-    def kernel(self) -> Kernel:
-        """The fitted kernel."""
+    def problem(self) -> Problem:
+        """What was to be fitted."""
 
     @property
-    def params(self) -> NamedTuple:
-        """Its ``Params``."""
+    def point(self) -> np.ndarray:
+        """The result in the coordinates of the problem."""
 
 
 def save(fit: _Saved, path: _Path) -> None:
     """Write a `Fit` to a file."""
     values = {field.name: getattr(fit, field.name) for field in fields(fit)}
-    problem = {field.name: getattr(values["problem"], field.name) for field in fields(Problem)}
-    for part in (values, problem):
-        del part["kernel"]
-        part["params"] = part["params"]._asdict()
-    values["problem"] = problem
-    record = _to_json(_with_scheme(identity(fit.kernel, fit.params), fit.kernel))
+    problem = {field.name: getattr(fit.problem, field.name) for field in fields(Problem)}
+    del values["kernel"]
+    values["params"] = fit.problem.params_at(fit.point)
+    curve, options = problem.pop("curve"), {}
+    if isinstance(curve, KernelCurve):
+        options = {name: getattr(curve, name) for name in _OPTIONS[:-1]}
+        at = curve.as_given({name: float(np.mean(value)) for name, value in values["params"].items()})
+        record = _to_json(_with_scheme(identity(curve.kernel, at), curve.kernel))
+    else:
+        record = _to_json(function_record(curve))
+    options["filters"] = tuple(
+        ("bessel", each.order, each.kHz) if isinstance(each, Bessel) else ("one_pole", each.tau)
+        for each in curve.filters
+    )
+    problem["ties"] = tuple((tie.name, str(tie.rate)) for tie in fit.problem.ties)
+    problem["priors"] = tuple(tuple(prior) for prior in fit.problem.priors)
+    values["problem"] = problem | options
     content = {"format": _FORMAT, "by": versions(), "kernel": record, "fit": _to_json(values)}
     text = json.dumps(content | {"checksum": _checksum(content)}, allow_nan=False)
     with writing.replacing(path) as file:
         file.write(text.encode() + b"\n")
 
 
-def load(make: Callable[..., _Fit], path: _Path, kernel: Kernel | None) -> _Fit:
+def load(make: Callable[..., _Fit], path: _Path, kernel: Any) -> _Fit:
     """The `Fit` that `save` wrote, made by ``make``.
 
     Raises:
@@ -99,17 +119,27 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Kernel | None) -> _Fit:
             f"File {path} must be as `Fit.save` wrote it, but its content was changed since: its checksum does not "
             "match."
         )
-    if kernel is not None:
+    is_function = form == _FORMAT and isinstance(record, dict) and "function" in record
+    if kernel is not None and not is_function:
         check_kernel(kernel)
     try:
         record = _from_json(record)
-        kernel = _kernel(record, kernel, path, by, is_first=form == _FIRST)
         problem = values.pop("problem")
-        for part in (values, problem):
-            part["kernel"], part["params"] = kernel, kernel.Params(**part["params"])
-        posed = Problem(**problem)
+        problem["ties"] = tuple(Tie(name, product("File", text)) for name, text in problem["ties"])
+        problem["priors"] = tuple(Prior(*prior) for prior in problem.get("priors", ()))
+        options = {name: problem.pop(name) for name in _OPTIONS if name in problem}
+        options["filters"] = tuple(_FILTERS[kind](*numbers) for kind, *numbers in options.get("filters", ()))
+        curve: AnyCurve
+        if is_function:
+            curve = replace(_function(record, kernel, path), filters=options["filters"])
+            values["kernel"] = curve.function
+        else:
+            values["kernel"] = _kernel(record, kernel, path, by, is_first=form == _FIRST)
+            curve = KernelCurve(values["kernel"], **options)
+        posed = Problem(curve=curve, **problem)
+        values["params"] = curve.as_given(values["params"])
         fit = make(**values, problem=posed)
-        if form == _FIRST:
+        if form == _FIRST or is_function:
             _check_curve(values, posed, path)
     except _RefusedError as refused:
         raise ValueError(str(refused)) from None
@@ -185,26 +215,40 @@ def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str
     return known
 
 
-def _check_curve(fit: Record, problem: Problem, path: _Path) -> None:
-    """Check the curve and parameters of a file without a checksum: they must be those of its problem.
+def _function(record: Record, given: Any, path: _Path) -> FunctionCurve:
+    """The function of a file.
+
+    Raises:
+        _RefusedError: it is not given.
+    """
+    if not callable(given):
+        raise _RefusedError(
+            f"Argument `kernel` must be the function {record['function']} to read {path}, but is {given!r:.80}."
+        )
+    return function_of_record(record, given)
+
+
+def _check_curve(fit: Record, posed: Problem, path: _Path) -> None:
+    """Check the curve and parameters of a file: they must be those of its problem.
 
     Raises:
         _RefusedError: they are not.
     """
     with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
-        value, params = curve(problem, fit["point"]).value, problem.params_at(fit["point"])
-        own = problem.split(fit["point"])
-    trace = np.where(problem.present, problem.trace, np.nan)
+        value, params = curve(posed, fit["point"]).value, posed.params_at(fit["point"])
+        own = posed.split(fit["point"])
+    trace = np.where(posed.present, posed.trace, np.nan)
     height = _SAME * np.abs(value).max()
     curves = [(fit["predicted"], value), (fit["trace"], trace), (fit["residuals"], trace - value)]
-    numbers: list[tuple[ArrayLike, ArrayLike]] = [(fit["params"], params), *((fit[name], own[name]) for name in own)]
+    numbers: list[tuple[ArrayLike, ArrayLike]] = [(fit[name], own[name]) for name in own]
+    numbers += [*zip(jax.tree.leaves(fit["params"]), jax.tree.leaves(posed.curve.as_given(params)), strict=True)]
     if not all(
         np.allclose(np.ravel(np.broadcast_to(a, np.shape(b))), np.ravel(b), _SAME, atol, equal_nan=True)
         for pairs, atol in ((curves, height), (numbers, 0.0))
         for a, b in pairs
     ):
         raise _RefusedError(
-            f"File {path} must hold the curve that {problem.kernel.name} gives with the parameters in it, but holds "
+            f"File {path} must hold the curve that {posed.name} gives with the parameters in it, but holds "
             "another one: the file was changed, or another kernel was fitted, which must be given as `kernel=`."
         )
 

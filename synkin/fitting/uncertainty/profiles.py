@@ -233,7 +233,7 @@ def _is_given(problem: Problem, name: str, limit: float) -> bool:
     """Whether a bound of ``name`` was given, and is not the default one of a positive parameter."""
     if not problem.are_logarithms[problem.labels.index(name)]:
         return True
-    return bool(abs(limit - np.log(getattr(problem.params, name))) < np.log(REACH) * (1 - 1e-9))
+    return bool(abs(limit - np.log(problem.params[name])) < np.log(REACH) * (1 - 1e-9))
 
 
 def _holding(problem: Problem, name: str) -> Callable[[float], Problem]:
@@ -252,12 +252,10 @@ def _holding(problem: Problem, name: str) -> Callable[[float], Problem]:
     i = problem.free.index(name)
     free = tuple(other for other in problem.free if other != name)
     logarithmic = tuple(is_logarithm for j, is_logarithm in enumerate(problem.logarithmic) if j != i)
-    ties = tuple((one, other) for one, other in problem.ties if other != name)
-    tied = [one for one, other in problem.ties if other == name]
 
     def hold_parameter(value: float) -> Problem:
         number = float(np.exp(value) if problem.logarithmic[i] else value)
-        params = problem.params._replace(**{one: number for one in (name, *tied)})
-        return replace(problem, params=params, free=free, logarithmic=logarithmic, ties=ties, lower=lower, upper=upper)
+        params = problem.params | {name: number}
+        return replace(problem, params=params, free=free, logarithmic=logarithmic, lower=lower, upper=upper)
 
     return hold_parameter

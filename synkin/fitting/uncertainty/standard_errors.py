@@ -54,6 +54,8 @@ def estimate_uncertainty(problem: Problem, found: SearchResult) -> Uncertainty:
     coordinate_units, natural_units = _relative_units(problem, found)
     weighted = found.curve.derivative * problem.importance[:, :, None]
     jacobian = stacked(qr_factors(problem, weighted), problem.columns, free)
+    if problem.priors:
+        jacobian = np.concatenate([jacobian, problem.prior_rows(found.point)[1]])
     _, sizes, directions = np.linalg.svd(jacobian * coordinate_units, full_matrices=False)
     without_effect = sizes <= _NO_EFFECT * sizes[0]
     # Singular values have a lower limit here, because an infinite error would spoil the products below.
@@ -78,14 +80,29 @@ def _relative_units(problem: Problem, found: SearchResult) -> tuple[np.ndarray, 
 
     Both are negative where the quantity is, because a percentage is one of its size.
     """
-    parameters = np.array([getattr(problem.params_at(found.point), name) for name in problem.free])
+    params = problem.params_at(found.point)
     scale = problem.split(found.point)["scale"]
     height = np.abs(scale) * np.abs(found.curve.g).max(axis=1)
+    # What may be 0, as a reversal potential or an onset, has no percentage of its own: 100 % is the change that moves
+    # the curve by its height where it moves most.
+    steepest = np.abs(found.curve.derivative).max(axis=1)
+    moves = np.divide(height[:, None], steepest, out=np.zeros_like(steepest), where=steepest > 0)
+    largest = steepest.max(axis=0)
+    moves_all = np.divide(height.max(), largest, out=np.zeros_like(largest), where=largest > 0)
     own = {"scale": scale, "offset": height}
-    if "onset" in problem.own:
-        steepest = np.abs(found.curve.derivative[:, :, len(problem.free) + problem.own.index("onset")]).max(axis=1)
-        own["onset"] = np.divide(height, steepest, out=np.zeros_like(height), where=steepest > 0)
-    natural = np.concatenate([parameters, *(own[name][: problem.count(name)] for name in problem.own)])
+    for c, name in enumerate((*problem.free, *problem.own)):
+        if name in own:
+            continue
+        is_logarithm = c < len(problem.fitted) and problem.logarithmic[c]
+        if is_logarithm:
+            own[name] = np.broadcast_to(params[name], height.shape)
+        else:
+            change = moves_all[c] if name in problem.free or name in problem.shared else moves[:, c]
+            sign = np.where(np.less(params.get(name, 0.0), 0), -1.0, 1.0)
+            own[name] = np.broadcast_to(sign * change, height.shape)
+    natural = np.concatenate(
+        [[own[name][0] for name in problem.free], *(own[name][: problem.count(name)] for name in problem.own)]
+    )
     # A quantity that is 0 has no percentage: 1 in its own unit takes its place.
     natural = np.where(natural == 0, 1.0, natural)
     return np.where(problem.are_logarithms, 1.0, natural), natural

@@ -77,7 +77,7 @@ def _what_to_hold(problem: Problem, names: list[str], directions: np.ndarray) ->
     own = [name for name in ("onset", "offset", "scale") if name in names]
     # In a sum, the T of any part comes first.
     parameters = sorted(
-        (name for name in reversed(names) if name not in own), key=lambda name: problem.kernel.bare(name) != "T"
+        (name for name in reversed(names) if name not in own), key=lambda name: not problem.curve.known[name].usually
     )
     least = _SHARE * np.linalg.norm(directions, axis=0).max()
     held: list[str] = []
@@ -152,8 +152,8 @@ def _as_formulas(problem: Problem, products: list[_Product] | None) -> str:
 
 def _value(problem: Problem, point: np.ndarray, product: _Product, combinations: Combinations) -> str:
     """The size of a product, and its standard error."""
-    values = dict(zip(problem.labels, point, strict=True))
-    values |= {name: getattr(problem.params_at(point), name) for name in problem.free}
+    sizes = np.where(problem.are_logarithms, np.exp(np.where(problem.are_logarithms, point, 0.0)), point)
+    values = dict(zip(problem.labels, sizes, strict=True))
     size = np.prod([abs(values[label]) ** power for label, power in product.items()])
     exponents = np.array([product.get(label, 0.0) for label in problem.labels])
     known = ~combinations.without_effect

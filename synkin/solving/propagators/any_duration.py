@@ -62,7 +62,7 @@ def event_tables(kernel: Kernel, params: AnyParams, longest: Array | None = None
         matrices = matrix(kernel, params, with_transmitter=False)[None]
     else:
         matrices = jnp.stack([matrix(kernel, params, with_transmitter=at) for at in (False, True)])
-    table = squaring_table(matrices, conserved=_is_conserved(kernel))
+    table = squaring_table(matrices, conserved=_conserved(kernel))
     step, limit = concrete_value(table.step), None if longest is None else concrete_value(longest)
     powers = table.powers
     if step is not None and limit is not None:  # the powers beyond that stretch are never used
@@ -78,7 +78,7 @@ def propagate_between_events(
     if not kernel.structure.has_matrix:
         return _propagate_closed_form(kernel, tables, y, duration, with_transmitter=with_transmitter)
     generator, step, powers = tables
-    table = SquaringTable(generator, step, powers, _is_conserved(kernel))
+    table = SquaringTable(generator, step, powers, _conserved(kernel))
     return propagate(kernel, table, y, duration, int(with_transmitter))
 
 
@@ -94,7 +94,7 @@ def systems_of(kernel: Kernel, params: AnyParams, *, with_transmitter: bool = Tr
         return params
     matrix = partial(_MATRIX[kernel.structure.kind], kernel, with_transmitter=with_transmitter)
     matrices = jax.vmap(matrix)(_spread(params))
-    return squaring_table(matrices, conserved=_is_conserved(kernel))
+    return squaring_table(matrices, conserved=_conserved(kernel))
 
 
 def stack_systems(kernel: Kernel, systems: Systems, count: int) -> StackedSystems:
@@ -108,7 +108,7 @@ def single_system(kernel: Kernel, stacked: StackedSystems) -> Systems:
     """One system as `Systems`, of one entry of what `stack_systems` returned."""
     if kernel.structure.has_matrix:
         generator, step, powers = stacked
-        return SquaringTable(generator[None], step[None], powers[:, None], _is_conserved(kernel))
+        return SquaringTable(generator[None], step[None], powers[:, None], _conserved(kernel))
     return jax.tree.map(lambda value: value[None], stacked)
 
 
@@ -135,7 +135,8 @@ def propagate(
         params = jax.tree.map(lambda value: value[at] if value.ndim else value, systems)
         return _propagate_closed_form(kernel, params, y, duration, with_transmitter=with_transmitter)
     if systems.conserved:
-        return tuple(apply_by_squaring(systems, at, jnp.stack([1 - sum(y[1:], y[0]), *y]), duration)[1:])
+        occupied = y[: systems.conserved - 1]
+        return tuple(apply_by_squaring(systems, at, jnp.stack([1 - sum(occupied[1:], y[0]), *y]), duration)[1:])
     return tuple(apply_by_squaring(systems, at, jnp.stack([*y, jnp.ones_like(y[0])]), duration)[:-1])
 
 
@@ -170,5 +171,7 @@ def _propagate_closed_form(
     return *after, open_gate(y[1], opened, closed)
 
 
-def _is_conserved(kernel: Kernel) -> bool:
-    return kernel.structure.kind == "occupancies"
+def _conserved(kernel: Kernel) -> int:
+    """How many variables of a kernel's matrix are occupancies: the resting state too, but not those that follow."""
+    structure = kernel.structure
+    return structure.size - structure.followers + 1 if structure.kind == "occupancies" else 0

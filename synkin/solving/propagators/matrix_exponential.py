@@ -85,24 +85,30 @@ class SquaringTable(NamedTuple):
 
     generator: Array  # (..., n, n) /ms
     step: Array  # (...) ms, the shortest stretch
-    powers: Array  # (60, ..., n, n), the propagators (or changes) over step, 2 step, 4 step, ...
-    conserved: bool  # whether the variables are occupancies
+    powers: Array  # (60, ..., n, n), over step, 2 step, 4 step, ...: the propagators of the occupancies, else changes
+    conserved: int  # how many of the first variables are occupancies, whose sum stays the same: all, none, or some
 
 
-def squaring_table(generator: Array, *, conserved: bool) -> SquaringTable:
+def squaring_table(generator: Array, *, conserved: int) -> SquaringTable:
     """The table for `apply_by_squaring`.
 
     Args:
-        generator: (..., n, n) /ms; as for `markov_propagator` if ``conserved``, else as for `affine_change`.
-        conserved: whether the variables are occupancies, whose sum stays 1.
+        generator: (..., n, n) /ms; as for `markov_propagator` if all are ``conserved``, as for `affine_change` if none.
+        conserved: how many of the first variables are occupancies. Those after them are driven by them, and drive none.
     """
-    norm = jax.lax.stop_gradient(_fastest_exit_rate(generator) if conserved else _norm(generator))
+    fastest = jax.lax.stop_gradient(_fastest_exit_rate(generator[..., :conserved, :conserved])) if conserved else None
+    norm = fastest
+    if norm is None or conserved < generator.shape[-1]:
+        norm = jax.lax.stop_gradient(_norm(generator))
     step = 1 / jnp.maximum(norm, float(jnp.finfo(norm.dtype).tiny))
     scaled = generator * step[..., None, None]
-    first = _short_markov_propagator(scaled, norm * step) if conserved else _short_change(scaled)
+    first = _short_change(scaled)
+    if fastest is not None:
+        occupancies = _short_markov_propagator(scaled[..., :conserved, :conserved], fastest * step)
+        first = _with_occupancies(occupancies, first)
 
     def double(p: Array, _: None) -> tuple[Array, Array]:
-        return _double_markov_propagator(p) if conserved else _double_change(p), p
+        return _double(p, conserved), p
 
     return SquaringTable(generator, step, jax.lax.scan(double, first, None, length=_SQUARINGS)[1], conserved)
 
@@ -139,18 +145,28 @@ def apply_by_squaring(table: SquaringTable, which: int | Array, y: Array, durati
     # The time that the powers leave over is covered by a series, which carries the derivative with respect to time.
     left = jnp.minimum(left, step) + (duration - jax.lax.stop_gradient(duration))
     matrix = table.generator
-    if table.conserved:  # a shifted diagonal, so that nothing is negative; `_rescale_to_sum` undoes the shift
-        matrix = matrix + jax.lax.stop_gradient(_fastest_exit_rate(matrix))[..., None, None] * _identity(matrix)
+    n = table.conserved
+    if n:  # a shifted diagonal, so that no occupancy is negative; the factor undoes the shift
+        matrix = matrix + jax.lax.stop_gradient(_fastest_exit_rate(matrix[..., :n, :n]))[..., None, None] * _identity(
+            matrix
+        )
     matrix = _select_matrix(matrix, which)
     after = _horner_sum(lambda total: _apply_matrix(matrix, total) * left[None], y, 1)
-    y = _rescale_to_sum(y, after) if table.conserved else after
+    y = after * _ratio_of_sums(y[:n], after[:n]) if n else after
 
     def apply_power(y: Array, power: tuple[Array, Array]) -> tuple[Array, None]:
         taken, p = power
 
         def applied(y: Array) -> Array:
             after = _apply_matrix(_select_matrix(p, which), y)
-            return jnp.where(taken[None], _rescale_to_sum(y, after) if table.conserved else y + after, y)
+            if not n:
+                after = y + after
+            elif n == len(y):
+                after = after * _ratio_of_sums(y, after)
+            else:
+                occupancies = after[:n] * _ratio_of_sums(y[:n], after[:n])
+                after = jnp.concatenate([occupancies, y[n:] + after[n:]])
+            return jnp.where(taken[None], after, y)
 
         return jax.lax.cond(loops.any_across_batch(taken), applied, lambda y: y, y), None
 
@@ -255,6 +271,27 @@ def _double_change(change: Array) -> Array:
     return 2 * change + _matmul(change, change)
 
 
+def _double(p: Array, conserved: int) -> Array:
+    """The entry of a table of squarings after ``p``."""
+    size = p.shape[-1]
+    if not conserved:
+        return _double_change(p)
+    if conserved == size:
+        return _double_markov_propagator(p)
+    squared = _matmul(p, p)
+    # Others that follow occupancies have changes, E of themselves and C of the occupancies P, which become
+    # 2 E + E E and C + E C + C P.
+    more = jnp.concatenate([p[..., :conserved], 2 * p[..., conserved:]], axis=-1)
+    return _with_occupancies(_normalize_columns(squared[..., :conserved, :conserved]), squared + more)
+
+
+def _with_occupancies(occupancies: Array, change: Array) -> Array:
+    """``change``, with the propagator of the occupancies in place of theirs."""
+    n = occupancies.shape[-1]
+    top = jnp.concatenate([occupancies, jnp.zeros_like(change[..., :n, n:])], axis=-1)
+    return jnp.concatenate([top, change[..., n:, :]], axis=-2)
+
+
 def _identity(like: Array) -> Array:
     return jnp.broadcast_to(jnp.eye(like.shape[-1], dtype=like.dtype), like.shape)
 
@@ -306,9 +343,9 @@ def _apply_matrix(matrix: Array, y: Array) -> Array:
     return (matrix * y[None]).sum(axis=1)
 
 
-def _rescale_to_sum(y: Array, after: Array) -> Array:
-    """``after``, scaled so that its sum is that of ``y``."""
-    return after * (y.sum(axis=0, keepdims=True) / after.sum(axis=0, keepdims=True))
+def _ratio_of_sums(y: Array, after: Array) -> Array:
+    """The factor that gives ``after`` the sum of ``y``."""
+    return y.sum(axis=0, keepdims=True) / after.sum(axis=0, keepdims=True)
 
 
 def _square_repeatedly(p: Array, squarings: Array, square: Callable[[Array], Array]) -> Array:

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from synkin.arguments.declaration import AnyParams
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators.closed_forms import cascade_response, decay, phi, relaxation
-from synkin.solving.propagators.equations import Variables, augmented_matrix, generator, linearize
+from synkin.solving.propagators.equations import Variables, augmented_matrix, generator, linearize, stack_matrix
 from synkin.solving.propagators.matrix_exponential import affine_change, markov_propagator
 from synkin.solving.structure import Structure
 
@@ -55,6 +55,18 @@ def apply(structure: Structure, propagator: Propagator, y: Variables, in_turn: b
         assert lost is not None
         after.append(y[i] + (sum(parts[1:], parts[0]) - lost * y[i]) if parts else y[i] - lost * y[i])
     return tuple(after)
+
+
+def as_matrix(propagator: Propagator) -> Array:
+    """A propagator of occupancies, (n, n + 1): what each state, the resting one first, adds to each variable."""
+    lost = cast(tuple[Array, ...], propagator.lost)
+    zero = jnp.zeros_like(lost[0])
+    rows = []
+    for i, (source, drive) in enumerate(zip(propagator.source, propagator.drive, strict=True)):
+        others = [zero if entry is None else entry for entry in drive]
+        others[i] = -lost[i]
+        rows.append([zero if source is None else source, *others])
+    return stack_matrix(rows)
 
 
 def exp_euler_propagator(kernel: Kernel, params: AnyParams, dt: Array, *, with_transmitter: bool) -> Propagator:

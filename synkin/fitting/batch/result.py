@@ -1,0 +1,173 @@
+"""What `synkin.fit_each` returns."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from synkin.arguments import fields, units
+from synkin.arguments.known import computed_at_once, double_precision
+from synkin.arguments.numbers import as_float64
+from synkin.arguments.times import check_times
+from synkin.declaring.kernel import Kernel
+from synkin.fitting.batch.calls import conductances_of
+from synkin.fitting.batch.recordings import Recordings, at_times
+from synkin.fitting.formatting import aligned, listed
+
+# What each flag means. If several hold of a recording, the first is its flag.
+FLAGS = {
+    "no samples": "all samples are NaN",
+    "too few samples": "there are not more samples than fitted numbers",
+    "constant": "the trace does not vary",
+    "no spike before its end": "there is nothing to fit",
+    "not finite": "the curve is not finite at the start",
+    "not converged": "the search stopped at `max_nfev` evaluations",
+    "no response": "the curve explains no more than it could explain of noise alone",
+    "misfit": "the kernel does not describe the recording, or there are outliers",
+    "at a bound": "standard errors are not valid there",
+    "not identifiable": "something that is free is not known to a factor of 2",
+}
+# The width of text.
+_WIDTH = 100
+
+
+@fields.described
+@dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
+class FitEach:
+    """The curves ``scale * g + offset`` that follow R recordings most closely, each by itself.
+
+    All arrays have one element, or one row, for each recording. What was fitted is NaN where a recording cannot be
+    fitted.
+    """
+
+    kernel: Annotated[Kernel, "that was fitted"]
+    params: Annotated[NamedTuple, "its ``Params``, arrays (R,), fitted and held; units as in ``kernel.UNITS``"]
+    scale: Annotated[np.ndarray, "(R,) from g to the trace", "traces' unit per mS"]
+    offset: Annotated[np.ndarray, "(R,) baseline", "traces' unit"]
+    onset: Annotated[np.ndarray, "(R,) added to every spike time", "ms"]
+    free: Annotated[tuple[str, ...], "names of the fitted quantities"]
+    stderr: Annotated[
+        dict[str, np.ndarray], "(R,) standard error of each fitted quantity, by name; inf if nothing is known"
+    ]
+    r_squared: Annotated[np.ndarray, "(R,) fraction of the variance that the curve explains", "1"]
+    noise: Annotated[np.ndarray, "(R,) standard deviation of the residuals", "traces' unit"]
+    alike: Annotated[np.ndarray, "(R,) how many neighbouring samples count as one"]
+    converged: Annotated[np.ndarray, "(R,) bool: whether the search ended by itself"]
+    at_bound: Annotated[np.ndarray, "(R,) bool: whether something ended at a bound"]
+    identifiable: Annotated[np.ndarray, "(R,) bool: whether all is known to better than a factor of 2"]
+    flag: Annotated[np.ndarray, "(R,) text: what is wrong, such as 'misfit', or '' where nothing is"]
+    message: Annotated[str, "how many fits are good, and what is wrong with the others"]
+    nfev: Annotated[np.ndarray, "(R,) evaluations of the curve in all starts together"]
+    seconds: Annotated[float, "how long all fits took, compilation included", "s"]
+    spike_times: Annotated[np.ndarray, "(K,) or (R, K), in order", "ms"]
+    times: Annotated[np.ndarray, "(M,) or (R, M)", "ms"]
+    traces: Annotated[np.ndarray, "(R, M) as given", "`unit`"]
+    unit: Annotated[str, "the traces', '' if it is not known"]
+    recordings: Annotated[Recordings, "what was fitted, as the search takes it"]
+    point: Annotated[np.ndarray, "(R, C) the results in the coordinates of the search"]
+
+    def __len__(self) -> int:
+        return len(self.traces)
+
+    @property
+    def good(self) -> np.ndarray:
+        """(R,) bool: where there is no flag."""
+        return self.flag == ""
+
+    def predict(self, times: ArrayLike | None = None) -> np.ndarray:
+        """The curves, at the times of the recordings or at others.
+
+        Args:
+            times: (M,) ms, in any order.
+
+        Returns:
+            (R, M) in the traces' unit; NaN where a recording cannot be fitted.
+
+        Raises:
+            TypeError, ValueError: not real numbers, or another shape.
+        """
+        recordings = self.recordings
+        samples = self.traces.shape[1]
+        if times is not None:
+            known = as_float64("times", units.strip_unit("times", times, "ms"))
+            if known.ndim != 1:
+                raise ValueError(f"Argument `times` must have shape (M,), but has shape {known.shape}.")
+            check_times("times", known, sort=False)
+            recordings, samples = at_times(recordings, known), len(known)
+        which = np.flatnonzero(np.isfinite(self.point).all(axis=1))
+        predicted = np.full((len(self), samples), np.nan)
+        if which.size and samples:
+            with double_precision(), computed_at_once():
+                g = conductances_of(recordings, which, self.point[which, None])[:, 0, :samples]
+            predicted[which] = self.scale[which, None] * g + self.offset[which, None]
+        return predicted
+
+    def summary(self) -> str:
+        """A table of the median and the quartiles of each quantity over the good fits, and the message."""
+        return "\n".join([*aligned(self._table()), textwrap.fill(self.message, _WIDTH)])
+
+    def _table(self) -> list[tuple[str, str, str, str, str]]:
+        units_of = dict(zip(self.params._fields, self.kernel.UNITS, strict=True))
+        units_of |= {"scale": f"{self.unit}/mS" if self.unit else "", "offset": self.unit, "onset": "ms"}
+        rows = [("", "median", "quartiles", "std. error", "unit")]
+        for name in (*self.params._fields, "scale", "offset", "onset"):
+            values = getattr(self.params if name in self.params._fields else self, name)
+            if name in self.free:
+                rows.append(
+                    (name, *_quartiles(values[self.good]), _median(self.stderr[name][self.good]), units_of[name] or "")
+                )
+            elif name in self.params._fields or np.any(values != (1.0 if name == "scale" else 0.0)):
+                ends = _quartiles(values) if np.ptp(values) else (f"{values[0]:.5g}", "")
+                rows.append((name, *ends, "held", units_of[name] or ""))
+        rows.append(("R^2", *_quartiles(self.r_squared[self.good]), "", ""))
+        rows.append(("noise", *_quartiles(self.noise[self.good]), "", self.unit))
+        return rows
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for a notebook."""
+        head, *body = (
+            "".join(f"<{'td' if i else 'th'}>{html.escape(cell)}</{'td' if i else 'th'}>" for cell in row)
+            for i, row in enumerate(self._table())
+        )
+        return (
+            f"<b>{html.escape(self._title())}</b><table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in body)}"
+            f"</table><p>{html.escape(self.message)}</p>"
+        )
+
+    def _title(self) -> str:
+        return f"Fits of {self.kernel.name} to {len(self):,} recordings of {self.traces.shape[1]:,} samples"
+
+    def __repr__(self) -> str:
+        return f"{self._title()}\n{self.summary()}"
+
+
+def message_of(flag: np.ndarray, stderr: dict[str, np.ndarray], missing: int) -> str:
+    """The sentences on how many fits are good, and on what is wrong with the others."""
+    sentences = [f"{int((flag == '').sum()):,} of {len(flag):,} fits have no flag."]
+    for name, meaning in FLAGS.items():
+        if count := int((flag == name).sum()):
+            sentences.append(f"{count:,} {name!r}: {meaning}.")
+    vague = flag == "not identifiable"
+    counts = {name: int(np.isinf(errors[vague]).sum()) for name, errors in stderr.items()}
+    if names := [f"{name} ({count:,})" for name, count in counts.items() if count]:
+        sentences.append(f"Of these, the number in which nothing is known: {listed(names)}. Hold one of them.")
+    if missing:
+        sentences.append(f"{missing:,} samples are NaN and were left out.")
+    return " ".join(sentences)
+
+
+def _quartiles(values: np.ndarray) -> tuple[str, str]:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "", ""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.4g}", f"{low:.4g} to {high:.4g}"
+
+
+def _median(values: np.ndarray) -> str:
+    return f"{np.median(values):.2g}" if values.size else ""
