@@ -57,6 +57,14 @@ def few_memory_maps(request):
         jax.clear_caches()
 
 
+@pytest.fixture(autouse=True)
+def nothing_set():
+    """A test finds neither t nor dt for the objects, and leaves none behind."""
+    synkin.environ.set(t=None, dt=None)
+    yield
+    synkin.environ.set(t=None, dt=None)
+
+
 @pytest.fixture
 def x64():
     """The test runs in JAX's 64-bit mode."""

@@ -70,6 +70,6 @@ def _solved(problem: Problem, options: Options) -> tuple[SearchResult, Uncertain
         int(options.starts),
         int(options.max_nfev),
         progress=options.progress,
-        is_poor=lambda curve: assess(problem, curve, np.inf).quality.is_poor,
+        is_poor=lambda posed, curve: assess(posed, curve, np.inf).quality.is_poor,
     )
     return found, estimate_uncertainty(problem, found)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import synkin
+from tests.contract.table import desensitising
 from tests.helpers import samples
+from tests.helpers.precision import as_jax_is
+from tests.helpers.samples import OBJECTS, RECEPTORS
 from tests.helpers.sentences import cases
 
 DT = 0.125  # ms: t = i dt is exact, and so are the reference's pulses
 STEPS, SYNAPSES = 40, 5
-OBJECTS = {"AMPA": synkin.ampa, "GABAa": synkin.gabaa, "BioNMDA": synkin.bionmda, "Alpha": synkin.alpha,
-           "Expon": synkin.expon, "DualExpon": synkin.dual_expon}  # fmt: skip
-RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
 ONES = np.ones(3, bool)
 
 
@@ -59,8 +59,7 @@ UNITS = {"ms": u.ms, "mM": u.mM, "1/ms": 1 / u.ms, "1/ms/mM": 1 / (u.ms * u.mM),
 
 @pytest.fixture(autouse=True)
 def brainstate_s_jax():
-    """brainstate promotes types and ranks as JAX does by default."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with as_jax_is():
         yield
 
 
@@ -119,16 +118,11 @@ def run(synapse, rows, batch_size=None, **options):
 RELEASE = synkin.tsodyks_markram.Params(0.4, 30.0, 12.0)
 
 
-def varied(synapse, x, **values):
-    synapse.init_state()
-    with brainstate.environ.context(t=0 * u.ms, dt=DT * u.ms):
-        return synapse(x, **values)
-
-
-def updated(synapse, x, batch_size=None, **environ):
+def updated(synapse, x, batch_size=None, t=0 * u.ms, dt=DT * u.ms, **varying):
+    """What the first update gives."""
     synapse.init_state(batch_size)
-    with brainstate.environ.context(**({"t": 0 * u.ms, "dt": DT * u.ms} | environ)):
-        return synapse(x)
+    with brainstate.environ.context(t=t, dt=dt):
+        return synapse(x, **varying)
 
 
 def in_mS(g):
@@ -398,12 +392,6 @@ def test_inputs_of_the_linear_ones_are_summed(precise):
     assert_close(synapse.g_rise.value, np.array([0.001, 0.002]) * u.mS)
 
 
-def test_equal_time_constants_are_the_alpha_shape(precise):
-    g = in_mS(run(ours.DualExpon(1, tau_decay=2.0, tau_rise=2.0), one_spike().astype(float)))[:, 0]
-    s = DT * np.arange(STEPS)
-    assert_close(g, s / 2 * np.exp(1 - s / 2), rtol=1e-11)
-
-
 def test_events_of_brainevent_and_strict_promotion():
     row = jnp.asarray([True, False, True])
     g = [in_mS(updated(ours.AMPA(3), given)) for given in (row, brainevent.BinaryArray(row), row.astype(float))]
@@ -499,16 +487,8 @@ def test_projections_are_the_reference_s(build, precise):
     assert_close(mine + 60, theirs + 60, rtol=1e-11)
 
 
-PARAMS = collections.namedtuple("Params", ["alpha", "beta", "d", "r", "T", "T_dur"], defaults=[1, 0.2, 0.1, 0.02, 1, 1])
-STATE = collections.namedtuple("State", ["O", "D", "pulse_left"])
-own = synkin.receptor(
-    lambda p, y, T: {"O": p.alpha * T * (1 - y.O - y.D) - (p.beta + p.d) * y.O, "D": p.d * y.O - p.r * y.D},
-    PARAMS, STATE, conductance=lambda p, y: y.O, name="own", methods=("exact",),
-)  # fmt: skip
-
-
 @pytest.mark.wide
-@pytest.mark.parametrize("kernel", [synkin.schemes.ampa5, own], ids=["ampa5", "own"])
+@pytest.mark.parametrize("kernel", [synkin.schemes.ampa5, desensitising], ids=lambda kernel: kernel.name)
 def test_any_receptor_in_an_align_pre_projection(kernel, precise):
     """The projection wraps spikes in an array of brainevent's, at which the reference's own synapses fail."""
 
@@ -530,12 +510,13 @@ def test_any_receptor_in_an_align_pre_projection(kernel, precise):
 @pytest.mark.wide
 def test_a_sum_of_receptors(precise, rng):
     """A pulse of each part, of a length of its own; in pieces, of a batch, with parameters of each synapse."""
-    both = synkin.ampa + own
-    given = {"g_own": np.linspace(0.2, 0.6, SYNAPSES), "ampa_T_dur": 0.55, "own_T_dur": 1.3}
-    synapse = ours.Synapse(both, SYNAPSES, **(given | {"own_T_dur": 0.0013 * u.second}))
+    both = synkin.ampa + desensitising
+    given = {"g_desensitising": np.linspace(0.2, 0.6, SYNAPSES), "ampa_T_dur": 0.55, "desensitising_T_dur": 1.3}
+    options = {"method": "exact"}
+    synapse = ours.Synapse(both, SYNAPSES, **(given | {"desensitising_T_dur": 0.0013 * u.second}), **options)
     rows = train("AMPA", rng, (STEPS, 2, SYNAPSES))
     g = [run(synapse, rows[:17], batch_size=2), loop(synapse, rows[17:], first=17)]
-    final, expected = synkin.simulate(both, both.Params(**given), rows, DT)
+    final, expected = synkin.simulate(both, both.Params(**given), rows, DT, **options)
     assert_close(np.concatenate([in_mS(part) for part in g]), expected, rtol=1e-11)
     for field, value in final._asdict().items():
         assert_close(u.get_mantissa(getattr(synapse, field).value), value, rtol=1e-9)

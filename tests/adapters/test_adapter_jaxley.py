@@ -11,6 +11,7 @@ import pytest
 import synkin
 from synkin import alpha, ampa, bionmda, currents, dual_expon, expon, schemes
 from tests.helpers import differences, samples
+from tests.helpers.precision import as_jax_is
 from tests.helpers.sentences import cases
 
 jx = pytest.importorskip("jaxley")
@@ -27,7 +28,7 @@ ROWS = 900
 @pytest.fixture(autouse=True)
 def as_jaxley_has_it():
     """jaxley leans on promotions that this suite forbids."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with as_jax_is():
         yield
 
 

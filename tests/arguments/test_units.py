@@ -22,15 +22,8 @@ from tests.helpers.quantities import away, is_plain, is_quantity, unit_of
 u = pytest.importorskip("saiunit")
 
 DT, ONES = 0.1, np.ones((4, 2))
-OBJECTS = {"AMPA": ampa, "BioNMDA": synkin.bionmda, "Alpha": alpha, "DualExpon": synkin.dual_expon}
+OBJECTS = ["AMPA", "BioNMDA", "Alpha", "DualExpon"]
 TOLERANCE = {"rtol": 2e-5, "atol": 1e-6}  # factors of 1000 cost a rounding or two
-
-
-@pytest.fixture(autouse=True)
-def nothing_set():
-    environ.set(t=None, dt=None)
-    yield
-    environ.set(t=None, dt=None)
 
 
 def in_unit(x, unit):
@@ -107,7 +100,7 @@ def test_currents():
 
 @pytest.mark.parametrize("name", ["AMPA", "DualExpon"])
 def test_an_object_gives_the_plain_numbers_in_mS(name):
-    kernel, make, rng = OBJECTS[name], getattr(synkin, name), np.random.default_rng(3)
+    kernel, make, rng = samples.OBJECTS[name], getattr(synkin, name), np.random.default_rng(3)
     params, spikes = samples.params(kernel, rng), samples.inputs(kernel, rng, (6, samples.SYNAPSES))
     plain = make(samples.SYNAPSES, **params._asdict(), g_initializer=0.25)
     made = make(samples.SYNAPSES, **away(params, kernel.UNITS)._asdict(), g_initializer=250 * u.uS)
@@ -126,7 +119,7 @@ def test_an_object_gives_the_plain_numbers_in_mS(name):
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_parameters_and_variables_are_read_and_set_with_their_unit(name):
-    kernel, make = OBJECTS[name], getattr(synkin, name)
+    kernel, make = samples.OBJECTS[name], getattr(synkin, name)
     variables = {"g": "mS", "h": "mS", "g_rise": "mS", "g_decay": "mS", "x": "1", "spike_arrival_time": "ms"}
     for field, unit in variables.items():
         if variable := getattr(make(3), field, None):

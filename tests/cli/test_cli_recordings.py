@@ -37,15 +37,6 @@ def miniatures(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def said(capsys):
-    def run(*arguments):
-        assert main([*map(str, arguments)]) == 0
-        return capsys.readouterr().out
-
-    return run
-
-
 def cells(text):
     """The cells of the table below the summary of `measure`, by the first."""
     return {line.split("  ")[0]: line.split() for line in text.split("\n\n")[1].splitlines()}

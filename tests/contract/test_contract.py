@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 
 import synkin
-from tests.contract.table import DTS, ROWS, SOLUTIONS, STEPS, SYNAPSES, expected, is_receptor, point, rows, train, wide
+from tests.contract.table import (
+    DTS,
+    ROWS,
+    SOLUTIONS,
+    STEPS,
+    SYNAPSES,
+    USUAL,
+    expected,
+    is_receptor,
+    point,
+    rows,
+    train,
+    wide,
+)
 from tests.helpers.solutions import error
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -20,7 +33,29 @@ close_to = partial(np.testing.assert_allclose, atol=1e-14)
 
 def test_every_kernel_of_the_library_has_a_row():
     assert set(synkin.KERNELS) < set(ROWS)
-    assert all(getattr(synkin, name) is kernel for name, kernel in synkin.KERNELS.items())
+    for name, kernel in synkin.KERNELS.items():
+        assert getattr(synkin, name) is kernel
+        assert kernel.methods == ("exp_euler", "exact")
+        assert set(kernel.UNITS) <= {"ms", "mM", "1/ms", "1/ms/mM", "1"}
+
+
+def test_what_is_read_off_the_equations():
+    """How they are solved, and in which order; parameters decide nothing of it, so that nothing is to be checked."""
+    for name, row in ROWS.items():
+        if row.solution:
+            kernel, found = row.kernel, row.kernel.structure
+            assert (found.kind, kernel.order) == (row.kind, row.solution.variables), name
+            assert set(kernel.State._fields) - {"pulse_left"} == set(kernel.order)
+            assert (found.linear_output, found.closing_driven) == (name != "gabab", name == "closing_gate"), name
+            assert found.coupled == (name in ("nmda5", "desensitising", "oscillator")), name
+            assert not any(found.source_at_rest)
+            assert not found.to_check
+    for kernel in (synkin.schemes.gabab3, synkin.schemes.gabab3_conserving):
+        assert (kernel.structure.kind, kernel.structure.linear_output, kernel.structure.coupled) == (
+            "affine",
+            False,
+            True,
+        )
 
 
 @cache
@@ -55,7 +90,7 @@ def close(state, other, rtol=1e-11):
         np.testing.assert_allclose(one, two, rtol=rtol, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", rows())
+@pytest.mark.parametrize("name", rows(*USUAL, "wang_nmda"))
 def test_a_run_solves_the_equations(name):
     """In two chunks; at any time; and, where rates are those between states, however large they are."""
     kernel, params, inputs = problem(name)
@@ -83,6 +118,15 @@ def test_a_run_solves_the_equations(name):
             assert occupied.sum(axis=0).max() <= 1 + 1e-14
             assert g.min() >= 0
             assert 1e-3 < g.max() <= 1 + 1e-14
+
+
+def test_a_gate_that_is_fast_beside_a_step():
+    """Where a table of its integrals is not good enough they are computed in each step."""
+    kernel, params, inputs = problem("wang_nmda")
+    fast = params._replace(alpha=np.full(N, 5.0), tau_s=np.full(N, 0.05), tau_x=np.full(N, 0.2))
+    rest = kernel.init(fast, (N,), dtype=float)
+    _, g = synkin.simulate(kernel, fast, inputs[:T], 1.0, state=rest, method="exact", dtype=float)
+    assert error(g, expected("wang_nmda", fast, inputs[:T], 1.0)) < 1e-9
 
 
 def one(params, i):

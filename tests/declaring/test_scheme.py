@@ -272,29 +272,7 @@ def test_all_derivatives(mode, x64):
     assert differences.relative_error(jax.jit(mode(g))(x).T, expected) < 1e-6
 
 
-@pytest.mark.wide
-def test_second_derivatives_at_equal_rates(x64):
-    """In a direction that has all of them in it."""
-    nmda5 = schemes.nmda5
-    x = np.concatenate([nmda5.Params(**dict.fromkeys(("kd", "kr", "beta", "alpha"), 0.02)), LATER])
-    direction = x * np.cos(np.arange(x.size))
-    slope = jax.grad(lambda x: (jnp.asarray([3.0, -1.0, 2.0, 0.5, 1.0]) * g_of(nmda5)(x)).sum())
-    of = jax.jit(lambda x: jax.jvp(slope, (x,), (direction,)))
-    (expected,) = differences.gradient(lambda s: of(x + s[0] * direction)[0], [0.0], one_by_one=True)
-    assert differences.relative_error(of(x)[1], expected) < 1e-6
-
-
 # To its edges
-
-
-@pytest.mark.wide
-def test_rates_of_0(x64):
-    """Nothing happens, or only some of it; derivatives are finite."""
-    equal(answer(small, small.Params(kon=0.0, koff=0.0, beta=0.0, alpha=0.0)), 0)
-    stuck = respond(small, small.Params(koff=0.0, alpha=0.0), [0.0], [0.5, 2.0, 1e7])
-    assert abs(stuck[-1] - (1 - np.exp(-5.0))) < 1e-12  # all that bound, in 1 ms at 2 kon T, opens in the end
-    slope = jax.grad(lambda p: traced(small)(small.Params(*p)).sum())(jnp.zeros(6).at[4:].set(1.0))
-    assert np.isfinite(slope).all()
 
 
 def test_traced_and_wrong_is_nan(x64):

@@ -164,28 +164,6 @@ def test_as_an_object():
     assert synapse.params.ampa_T_dur == 2.0
 
 
-@pytest.mark.wide
-def test_release_to_a_sum():
-    """Weights of spikes at their times, and of an object that holds both; and its picture."""
-    two, plasticity = expon + dual_expon, synkin.tsodyks_markram.Params(U=0.4, tau_rec=20.0)
-    params = two.Params(expon_tau=3.0, g_dual_expon=0.5, dual_expon_amplitude=np.array([1.0, 2.0, 3.0]))
-    weights = {"weights": synkin.tsodyks_markram.release(plasticity, SPIKES)}
-    one, other = respond(expon, expon.Params(3.0), **weights), respond(dual_expon, dual_expon.Params(), **weights)
-    close(respond(two, params._replace(dual_expon_amplitude=2.0), **weights), one + other, atol=3e-7)
-    _, released = synkin.tsodyks_markram.run(plasticity, TRAIN, DT)
-    _, expected = synkin.simulate(two, params, released, DT)
-    synapse = synkin.Synapse(two, 3, release=plasticity, **params._asdict())
-    synapse.init_state(batch_size=2)
-    g = synapse.run(np.repeat(TRAIN[:20, None], 2, axis=1), DT)
-    close(g[:, 1], expected[:20], atol=1e-6)
-    with synkin.environ.context(dt=DT):
-        for row in TRAIN[20:]:
-            g = synapse(row)
-    close(g[1], expected[-1], atol=1e-6)
-    pytest.importorskip("matplotlib")
-    assert plot.kernel(two, two.Params(), ax=plot.figure().subplots()).lines
-
-
 # Fits
 
 

@@ -3,6 +3,7 @@
     python -m tests.faults              # all of them; prints which are caught, and by which test
     python -m tests.faults solving      # those of one folder
     python -m tests.faults --list       # their names
+    python -m tests.faults --after FILE # what an earlier call printed: the test that caught a fault then is tried first
 
 A fault is caught if a test of the default suite fails. The tests of the fault's own folder run first, those of
 `tests/contract` next, and all others last; a fault that is caught is not looked for further. The exit status is the
@@ -11,6 +12,7 @@ number of faults that are not caught.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +24,12 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 
-# Where the tests of these lie.
-ELSEWHERE = {"presets.py": "published", "schemes": "published"}
+# Where the tests of these lie: what the files' names begin with.
+ELSEWHERE = {"presets.py": "published", "schemes": "published", "tracing/fingerprint": "fitting"}
+ELSEWHERE |= {"tracing/polynomials": "kernels", "solving/propagators/parameter_tables": "runs"}
+ELSEWHERE |= dict.fromkeys(
+    ("solving/parallel", "solving/propagators/gate_t", "solving/propagators/step_mean"), "contract"
+)
 
 
 class Fault(NamedTuple):
@@ -49,7 +55,10 @@ def main() -> int:
     parser.add_argument("beginning", nargs="?", default="", help="of the files whose faults are tried, as in `solving`")
     parser.add_argument("--list", action="store_true", help="print the faults, and run nothing")
     parser.add_argument("--jobs", type=int, default=2, help="how many are tried at a time")
+    parser.add_argument("--after", type=Path, help="a file with what an earlier call printed")
     arguments = parser.parse_args()
+    before = arguments.after.read_text() if arguments.after else ""
+    known = dict(re.findall(r"^caught  (.*?)  \[FAILED (.*?)(?: - .*)?\]$", before, re.MULTILINE))
     chosen = [fault for fault in read() if fault.file.startswith(arguments.beginning)]
     wrong = [fault for fault in chosen if (ROOT / "synkin" / fault.file).read_text().count(fault.right) != 1]
     for fault in wrong:
@@ -60,15 +69,16 @@ def main() -> int:
         return len(wrong)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         missed = 0
-        for fault, by in zip(chosen, pool.map(caught_by, chosen), strict=True):
+        first = [known.get(f"{fault.file}: {fault.what}", "") for fault in chosen]
+        for fault, by in zip(chosen, pool.map(caught_by, chosen, first), strict=True):
             missed += by is None
             print(f"{'MISSED' if by is None else 'caught'}  {fault.file}: {fault.what}  [{by or ''}]", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} caught")
     return missed
 
 
-def caught_by(fault: Fault) -> str | None:
-    """The first test that fails with the fault; None if none does."""
+def caught_by(fault: Fault, first: str) -> str | None:
+    """A test that fails with the fault, and perhaps ``first``; None if there is none."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         names = subprocess.run(
@@ -81,14 +91,16 @@ def caught_by(fault: Fault) -> str | None:
         file = copy / "synkin" / fault.file
         file.write_text(file.read_text().replace(fault.right, fault.wrong))
         home = Path(fault.file).parts[0]
-        own = [f"tests/{part}" for part in dict.fromkeys((ELSEWHERE.get(home, home), "contract"))]
+        others = [part for beginning, part in ELSEWHERE.items() if fault.file.startswith(beginning)]
+        own = [f"tests/{part}" for part in dict.fromkeys((*others, home, "contract"))]
         own = [part for part in own if (copy / part).is_dir()]
         rest = [
             f"tests/{path.name}"
             for path in sorted((copy / "tests").iterdir())
             if f"tests/{path.name}" not in own and (path.name.startswith("test_") or path.is_dir())
         ]
-        for where in (*([part] for part in own), rest):
+        known = [[first]] if first and (copy / first.partition("::")[0]).exists() else []
+        for where in (*known, *([part] for part in own), rest):
             failed = _first_failure(copy, where)
             if failed is not None:
                 return failed
@@ -101,7 +113,7 @@ def _first_failure(copy: Path, where: list[str]) -> str | None:
     surroundings = os.environ | {"PYTHONPATH": str(copy), "JAX_COMPILATION_CACHE_DIR": cache}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *where]
     run = subprocess.run(command, cwd=copy, env=surroundings, capture_output=True, text=True)
-    if run.returncode in (0, 5):  # all passed, or there are no tests
+    if run.returncode in (0, 5) or "ERROR: not found" in run.stderr:  # all passed, or there are no tests
         return None
     lines = (run.stdout + run.stderr).strip().splitlines()
     return next((line for line in lines if line.startswith(("FAILED", "ERROR"))), lines[-1] if lines else "error")

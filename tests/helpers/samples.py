@@ -1,4 +1,4 @@
-"""Parameters and spikes for the tests, the same in every run, and the two ways to run a kernel."""
+"""Parameters and spikes for the tests, the same in every run, and a run by hand."""
 
 from functools import partial
 
@@ -11,6 +11,10 @@ import synkin
 STEPS, SYNAPSES, DT = 40, 3, 0.1  # the shape that most tests share, so that little is compiled
 # How far two ways to the same number may be apart, over the largest number: some tens of roundings.
 TOLERANCE = {"float32": 4e-6, "float64": 1e-14}
+# The objects that brainpy.state has too.
+OBJECTS = {"AMPA": synkin.ampa, "GABAa": synkin.gabaa, "BioNMDA": synkin.bionmda, "Alpha": synkin.alpha,
+           "Expon": synkin.expon, "DualExpon": synkin.dual_expon}  # fmt: skip
+RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
 
 
 def params(kernel, rng, shape=(), dtype=float, low=0.5, high=2.0):
@@ -27,29 +31,11 @@ def inputs(kernel, rng, shape, rate=0.1, dtype=float):
     return np.asarray(spikes * rng.normal(size=shape), dtype)
 
 
-# Both are compiled once for a kernel, method, shape and dtype, whatever test they are called from.
+@partial(jax.jit, static_argnames=("kernel", "method"))
+def scan(kernel, params, state, inputs, dt, method):
+    """A run as a person writes it: `jax.lax.scan` over the kernel's ``step``."""
 
+    def body(state, spike):
+        return kernel.step(params, state, 0.0, spike, dt, method=method)
 
-def simulate(kernel, params, inputs, dt, *, t0=0.0, **options):
-    """`synkin.simulate` under jit."""
-    return _simulate(kernel, params, inputs, dt, t0, **options)
-
-
-def scan(kernel, params, state, inputs, dt, *, t0=0.0, **options):
-    """The same run as a person writes it: `jax.lax.scan` over the kernel's ``step``."""
-    return _scan(kernel, params, state, inputs, dt, t0, **options)
-
-
-@partial(jax.jit, static_argnames=("kernel", "method", "overlap", "dtype"))
-def _simulate(kernel, params, inputs, dt, t0, **options):
-    return synkin.simulate(kernel, params, inputs, dt, t0=t0, **options)
-
-
-@partial(jax.jit, static_argnames=("kernel", "method", "overlap"))
-def _scan(kernel, params, state, inputs, dt, t0, **options):
-    def body(state, row):
-        i, spike = row
-        return kernel.step(params, state, t0 + i * dt, spike, dt, **options)
-
-    i = jnp.arange(len(inputs)).astype(state[0].dtype)
-    return jax.lax.scan(body, state, (i, jnp.asarray(inputs)))
+    return jax.lax.scan(body, state, jnp.asarray(inputs))

@@ -5,10 +5,10 @@ import numpy as np
 from synkin import alpha, ampa, dual_expon, expon
 from synkin.fitting import fit
 from synkin.fitting.checking import Asked, kernel_problem
+from tests.contract.table import ROWS
 
 TIMES = np.arange(300) / 10  # ms
 SPIKE = 3.03  # ms
-FREE = {alpha: ("tau",), expon: ("tau",), dual_expon: ("tau_decay", "tau_rise"), ampa: ("alpha", "beta", "T_dur")}
 
 
 def first_order(times, alpha=3.0, beta=0.31, T_dur=0.77, onset=SPIKE):
@@ -35,6 +35,7 @@ def two_exponentials(times, tau_decay=4.0, tau_rise=1.3, onset=SPIKE):
 
 
 CLOSED = {alpha: alpha_function, expon: jump, dual_expon: two_exponentials, ampa: first_order}
+FREE = {kernel: ROWS[kernel.name].free for kernel in CLOSED}
 
 
 def noise(shape, seed=0, memory=0.0):

@@ -133,12 +133,6 @@ def test_spikes_and_parameters_are_the_same_in_every_run():
     assert workloads.distinct(workloads.FULL.kernels) == ["ampa", "bionmda", "alpha"]
 
 
-def test_a_wrong_result_makes_the_command_fail(monkeypatch):
-    for wrong, status in ((["trace: wrong"], 1), ([], 0)):
-        monkeypatch.setattr(command, "run", lambda names, scale, wrong=wrong: ({}, {}, wrong))
-        assert command.main(["--quick", "--only", "trace"]) == status
-
-
 MACHINE = {"date": "2026-01-01", "processor": "A", "threads": 2, "versions": {"jax": "0.10.2", "synkin": "0.1"}}
 
 
@@ -231,13 +225,18 @@ def test_rows_and_columns_of_one_run_only_are_named_and_jobs_that_were_not_run_a
     ]
 
 
-@pytest.mark.parametrize(("took", "status"), [(1.0, 0), (2.0, 1)])
-def test_the_command_fails_if_something_got_slower(took, status, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("took", "wrong", "slower", "status"),
+    [(1.0, [], "none", 0), (2.0, [], "1", 1), (1.0, ["trace: synkin is off by 1"], "none", 1)],
+)
+def test_the_command_fails_if_something_is_wrong_or_got_slower(
+    took, wrong, slower, status, tmp_path, monkeypatch, capsys
+):
     report.write_json(tmp_path / "last.json", earlier({"trace": {"ampa": {"synkin": 1.0}}}))
     results = {"trace": [Row({"kernel": "ampa", "N": 10}, {"synkin": Figure(took)})]}
-    monkeypatch.setattr(command, "run", lambda names, scale: (results, MACHINE, []))
+    monkeypatch.setattr(command, "run", lambda names, scale: (results, MACHINE, wrong))
     assert command.main(["--quick", "--only", "trace", "--against", str(tmp_path / "last.json")]) == status
-    assert f"Of 1 figures {status or 'none'} got slower." in capsys.readouterr().out
+    assert f"Of 1 figures {slower} got slower." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("jobs", [("readout", "trace"), pytest.param(tuple(accelerator.JOBS), marks=pytest.mark.wide)])

@@ -82,11 +82,8 @@ def test_pages(name):
     """Those of a page one after the other, as they are read."""
     text = "\n".join(blocks(PAGES[name], "python"))
     import_or_skip(text)
-    try:
-        with as_jax_is() if FRAMEWORKS.search(text) else nullcontext():
-            run(text, {})
-    finally:
-        synkin.environ.set(t=None, dt=None)
+    with as_jax_is() if FRAMEWORKS.search(text) else nullcontext():
+        run(text, {})
 
 
 def test_every_block_is_run():
@@ -224,7 +221,4 @@ def test_docstring_examples(text):
     given |= {"params": synkin.ampa.Params()} | {n: getattr(synkin.ampa, n) for n in ("Params", "State", "equations")}
     if re.search(r"\bu\.", text):
         given["u"] = pytest.importorskip("saiunit")
-    try:
-        run(text, given)
-    finally:
-        synkin.environ.set(t=None, dt=None)
+    run(text, given)

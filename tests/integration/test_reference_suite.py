@@ -47,9 +47,9 @@ def folder():
 
 @pytest.fixture
 def brainstate():
-    """What the tests use of it; nothing stays set."""
+    """What the tests use of it."""
     rng = np.random.default_rng(0)
-    yield SimpleNamespace(
+    return SimpleNamespace(
         environ=synkin.environ,
         random=SimpleNamespace(
             randn=lambda *shape: jnp.asarray(rng.normal(size=shape), float),
@@ -57,7 +57,6 @@ def brainstate():
         ),
         transform=SimpleNamespace(jit=lambda function: function),
     )
-    synkin.environ.set(t=None, dt=None)
 
 
 def synkins(line):

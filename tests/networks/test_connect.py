@@ -1,11 +1,5 @@
 """`synkin.connect`: what arrives, against loops over the connections in NumPy; derivatives against full matrices."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +9,9 @@ from jax.experimental import sparse
 
 import synkin
 from synkin.solving import true_indices
+from tests.helpers.devices import joined, printed, started
 
-SCRIPT = Path(__file__).parents[1] / "helpers" / "sharded_network.py"
+SCRIPT = "sharded_network.py"
 N_PRE, N_POST, ROWS, DT, T = 70, 50, 9, 0.1, 40
 close, equal = np.testing.assert_allclose, np.testing.assert_array_equal
 
@@ -256,31 +251,14 @@ def test_a_delay_is_rounded_to_steps_as_by_delayed():
     equal(arriving(projection, spikes)[:, 0], later.sum(axis=1))
 
 
-def started(*arguments, devices):
-
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, *arguments], env=os.environ | environment, stdout=subprocess.PIPE, text=True
-    )
-
-
 def test_neurons_split_over_eight_devices_are_those_of_one():
-    said = started(devices=8).communicate(timeout=300)[0]
-    assert "devices 8" in said
-    assert "spikes equal True" in said
-    assert "gradient equal True" in said
-    assert "sent ['pred[64] all-gather']" in said, said
+    devices, spikes, sent, gradient = printed(started(SCRIPT, devices=8))
+    assert (devices, gradient) == ("devices 8", "gradient equal True")
+    assert spikes == "spikes equal True and there are some True"
+    assert sent == "sent ['pred[64] all-gather']"
 
 
 @pytest.mark.wide
 def test_neurons_split_over_two_processes_are_those_of_one():
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    both = [started(port, str(i), devices=2) for i in range(2)]
-    for process in both:
-        said = process.communicate(timeout=300)[0]
-        assert "devices 4" in said
-        assert "spikes equal True" in said, said
+    for process in joined(SCRIPT):
+        assert {"devices 4", "spikes equal True and there are some True"} < {*printed(process)}

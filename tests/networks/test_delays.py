@@ -168,13 +168,6 @@ def test_derivatives_on_a_grid():
     equal(of_delay, 0)
 
 
-def test_a_delay_of_whole_steps_is_that_of_respond(x64):
-    rows = np.array([3, 40, 55])
-    train = delayed(np.isin(np.arange(200), rows), 2.5, 0.5)
-    _, on_grid = synkin.simulate(ampa, ampa.Params(), train, 0.5, method="exact")
-    close(on_grid, respond(ampa, ampa.Params(), rows * 0.5, 0.5 * np.arange(1, 201), delay=2.5), atol=1e-13)
-
-
 # Fits
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import synkin
 from synkin import bionmda, dual_expon
+from tests.helpers.precision import as_jax_is
 
 PAGE = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -19,7 +20,7 @@ close = np.testing.assert_allclose
 
 @pytest.fixture(autouse=True)
 def as_a_reader_has_it():
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with as_jax_is():
         yield
 
 
@@ -27,7 +28,7 @@ def as_a_reader_has_it():
 def page():
     """The names that the page's examples leave, one after the other."""
     given = {}
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with as_jax_is():
         for text in BLOCKS:
             exec(compile(text, "docs/networks.md", "exec"), given)
     return given

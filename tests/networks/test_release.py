@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-import synkin
 from synkin import presets, tsodyks_markram
 from tests.helpers import differences
 
@@ -270,16 +269,6 @@ def test_without_a_spike_nothing_is_released():
     close(np.transpose(moved), [expected] * 2, rtol=1e-6)
     moved, _ = step(p, State(jnp.asarray(0.3), 0.4), 0.0, False, 10.0)
     close(moved, [0.3 * math.exp(-0.2), 4 * depleted, 0], rtol=1e-6)
-
-
-def test_released_is_the_weight_of_a_linear_kernel(x64):
-    """On the grid and off it: a linear kernel's input is added at the end of its step."""
-    rows, dt, alpha = np.array([0, 40, 60, 150]), 0.5, synkin.alpha
-    _, weights = run(FACILITATING, np.isin(np.arange(200), rows), dt)
-    _, on_grid = synkin.simulate(alpha, alpha.Params(), weights, dt, method="exact")
-    spikes = (rows + 1) * dt
-    weights = tsodyks_markram.release(FACILITATING, spikes)
-    close(on_grid, synkin.respond(alpha, alpha.Params(), spikes, dt * np.arange(1, 201), weights=weights), atol=1e-14)
 
 
 # Chance

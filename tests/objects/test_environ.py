@@ -9,13 +9,6 @@ import pytest
 from synkin import environ
 
 
-@pytest.fixture(autouse=True)
-def nothing_set():
-    environ.set(t=None, dt=None)
-    yield
-    environ.set(t=None, dt=None)
-
-
 def now():
     return environ.get("t", None), environ.get("dt", None)
 

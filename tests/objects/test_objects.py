@@ -13,29 +13,23 @@ import pytest
 
 import synkin
 from synkin import environ
+from tests.contract.table import wide
 from tests.helpers import samples
+from tests.helpers.samples import OBJECTS, RECEPTORS
 from tests.helpers.sentences import cases
 
 DT, STEPS = 0.125, 20
-OBJECTS = {"AMPA": synkin.ampa, "GABAa": synkin.gabaa, "BioNMDA": synkin.bionmda, "Alpha": synkin.alpha,
-           "Expon": synkin.expon, "DualExpon": synkin.dual_expon}  # fmt: skip
-RECEPTORS = ("AMPA", "GABAa", "BioNMDA")
 VARIABLES = {"AMPA": "g spike_arrival_time", "GABAa": "g spike_arrival_time", "BioNMDA": "g x spike_arrival_time",
              "Alpha": "g h", "Expon": "g", "DualExpon": "g_rise g_decay"}  # fmt: skip
 TOLERANCE = {"rtol": 2e-5, "atol": 1e-6}  # two compilations of the same formulas
 QUIET = np.zeros(3, bool)
 TM = synkin.tsodyks_markram
+DISTINCT = [name for name in OBJECTS if name != "GABAa"]  # which runs AMPA's functions
 RELEASE = TM.Params(0.4, np.array([30.0, 10.0, 0.0]), 12.0)
 equal, close = chex.assert_trees_all_equal, functools.partial(chex.assert_trees_all_close, **TOLERANCE)
 
 
-def wide(every, quick):
-    """Cases of which those that are not quick are wide. GABAa runs AMPA's functions."""
-    own = [(case, np.atleast_1d(case)) for case in every if "GABAa" not in case]
-    return [pytest.param(*values, marks=[pytest.mark.wide] * (case not in quick)) for case, values in own]
-
-
-@pytest.fixture(params=wide(OBJECTS, ["BioNMDA", "Alpha", "DualExpon"]))
+@pytest.fixture(params=wide(DISTINCT, ["BioNMDA", "Alpha", "DualExpon"]))
 def name(request):
     """Those with variables of their own; the others walk the same path."""
     return request.param
@@ -54,10 +48,7 @@ def rng():
 
 @pytest.fixture(autouse=True)
 def dt():
-    """Every test has a step set, and leaves nothing behind."""
-    environ.set(t=None, dt=DT)
-    yield
-    environ.set(t=None, dt=None)
+    environ.set(dt=DT)
 
 
 def make(which, /, *args, **kwargs):
@@ -72,11 +63,11 @@ def updated(synapse, rows):
     return jnp.stack([synapse.update(row) for row in rows])
 
 
-EULER, EXACT = ([(name, method) for name in OBJECTS] for method in ("exp_euler", "exact"))
-QUICK = [EULER[0], EULER[2], EULER[5], EXACT[3]]
+METHODS = [(name, method) for method in ("exp_euler", "exact") for name in DISTINCT]
+QUICK = [("AMPA", "exp_euler"), ("BioNMDA", "exp_euler"), ("DualExpon", "exp_euler"), ("Alpha", "exact")]
 
 
-@pytest.mark.parametrize(("name", "method"), wide(EULER + EXACT, QUICK))
+@pytest.mark.parametrize(("name", "method"), wide(METHODS, QUICK))
 def test_updates_are_the_stepper_bit_for_bit(name, method, rng):
     """Parameters of each synapse, AMPA with overlap; "exact" with a batch, and in runs that go on from one another."""
     kernel, batch = OBJECTS[name], None if method == "exp_euler" else 2
@@ -211,7 +202,7 @@ def test_initial_values_and_a_new_beginning(name, rng):
     equal([updated(synapse, rows), updated(told, rows), synapse.state], [first, first, state])
 
 
-@pytest.mark.parametrize("name", wide(OBJECTS, ["AMPA", "DualExpon"]))
+@pytest.mark.parametrize("name", wide(DISTINCT, ["AMPA", "DualExpon"]))
 def test_a_parameter_that_is_set_acts_from_then_on(name, rng):
     """It may be a number, an array, or a callable of the shape."""
     spikes = train(name, rng, (25, 3))

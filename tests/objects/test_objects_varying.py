@@ -1,28 +1,21 @@
 """Objects whose parameters vary from step to step, and receptors with short-term plasticity."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import synkin
 from synkin import ampa, environ
-from tests.helpers import samples
+from tests.contract.table import three_states
 
 DT = 0.125
 close = np.testing.assert_allclose
-three_states = synkin.scheme(
-    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",
-    units={"V": "mV"}, koff=lambda p: 0.3 * jnp.exp(-p.V / 30), name="three_states",
-)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def dt():
-    environ.set(t=None, dt=DT)
-    yield
-    environ.set(t=None, dt=None)
+    environ.set(dt=DT)
 
 
 def test_a_voltage_is_held_over_its_step():
@@ -121,15 +114,3 @@ def test_what_a_receptor_s_spike_releases_is_the_height_of_its_pulse(x64):
     synapse.reset_state()
     environ.set(dt=steps[0])
     close(synapse.update(True), expected[0], rtol=1e-9)
-
-
-@pytest.mark.wide
-def test_each_part_of_a_sum_has_its_pulses():
-    """By updates and runs in turn, where the pulse of one part may be over and that of another goes on."""
-    both, release = ampa + synkin.gabaa, synkin.tsodyks_markram.Params(0.4, 30.0)
-    options = {"ampa_T_dur": 0.3, "gabaa_T_dur": 2.0, "overlap": "ignore", "release": release}
-    in_turn, at_once = (synkin.Synapse(both, 3, **options) for _ in range(2))
-    spikes = np.random.default_rng(1).random((60, 3)) < 0.2
-    parts = [np.stack([in_turn.update(row) for row in spikes[:20]]), in_turn.run(spikes[20:40])]
-    parts.append(np.stack([in_turn.update(row) for row in spikes[40:]]))
-    close(np.concatenate(parts), at_once.run(spikes), rtol=samples.TOLERANCE["float32"], atol=1e-6)

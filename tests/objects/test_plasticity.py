@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import environ, tsodyks_markram
+from synkin import environ
 
 DT = 0.5
 GIVEN = {"STP": {"U": 0.3, "tau_f": 40.0, "tau_d": np.array([25.0, 60.0, 9.0])}, "STD": {"U": 0.4, "tau": 30.0}}
@@ -18,9 +18,7 @@ both = pytest.mark.parametrize("name", GIVEN)
 
 @pytest.fixture(autouse=True)
 def dt():
-    environ.set(t=None, dt=DT)
-    yield
-    environ.set(t=None, dt=None)
+    environ.set(dt=DT)
 
 
 @pytest.fixture
@@ -58,26 +56,6 @@ def test_updates_and_runs_are_the_equations(name, method, spikes, x64):
     np.testing.assert_allclose(np.concatenate([ran.run(spikes[:20]), ran.run(spikes[20:], DT)]), expected, rtol=1e-12)
     np.testing.assert_allclose([ran.x.value, stepped.x.value], [x, x], rtol=1e-12)
     assert ran.run(np.zeros((0, 2, 3))).shape == (0, 2, 3)
-
-
-@both
-def test_exact_is_tsodyks_markram_and_exp_euler_approaches_it(name, spikes, x64):
-    """A spike acts at the end of its step, so a row later; the scheme's error is proportional to dt."""
-    given = GIVEN[name]
-    params = tsodyks_markram.Params(given["U"], given.get("tau_d", given.get("tau")), given.get("tau_f", 0.0))
-    start = np.full((2, 3), given["U"] if name == "STP" else 0.0)
-    state = tsodyks_markram.State(jnp.asarray(start), jnp.zeros((2, 3)))
-    errors = []
-    for fine in (1, 2, 4):
-        train = np.zeros((60 * fine, 2, 3), bool)
-        train[fine - 1 :: fine] = spikes  # act at the same times at each dt
-        later = np.concatenate([np.zeros((1, 2, 3), bool), train])
-        _, released = tsodyks_markram.run(params, later, DT / fine, state=state)
-        expected = released[1:] / (1.0 if name == "STP" else given["U"])
-        np.testing.assert_allclose(make(name, method="exact").run(train, DT / fine), expected, rtol=1e-12)
-        errors.append(np.abs(make(name).run(train, DT / fine) - expected).max())
-    assert 1e-4 < errors[0] < 0.05
-    np.testing.assert_allclose(np.array(errors[:-1]) / errors[1:], 2, rtol=0.1)
 
 
 @both

@@ -8,6 +8,7 @@ import pytest
 import synkin
 from synkin import plot
 from synkin.schemes import SCHEMES, nmda5
+from tests.contract.table import ROWS, wide
 from tests.helpers.sentences import cases
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -125,27 +126,12 @@ def test_makes_axes_where_none_are_given():
             pyplot.close(ax.figure)
 
 
-# Of the answer to one input: peak and its time, 10-90 % rise, half width, decay to 1/e. Found by a root
-# finder on the closed form; for bionmda on the solution of DOP853 at rtol 1e-12.
-RESPONSES = {
-    "alpha": (np.exp(-1), 8.0, 4.56096, 19.57109, 17.16955),
-    "ampa": (0.208186, 0.5, 0.39870, 4.12200, 5.55556),
-    "gabaa": (0.379477, 1.0, 0.78790, 4.43800, 5.55556),
-    "bionmda": (0.754487, 6.76162, 2.52576, 77.21759, 102.08171),
-    "expon": (1.0, 0.0, 0.0, 8 * np.log(2), 8.0),
-    "dual_expon": (1.0, 2.55843, 1.34716, 10.03544, 11.05355),
-    "wang_nmda": (0.591836, 7.0765, 2.90570, 77.575, 102.055),
-}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.wide] * (n in ("bionmda", "wang_nmda"))) for n in synkin.KERNELS]
-)
+@pytest.mark.parametrize("name", wide(synkin.KERNELS, [n for n in synkin.KERNELS if not ROWS[n].dear]))
 def test_kernel_is_measured(name, ax):
     assert plot.kernel(synkin.KERNELS[name], ax=ax) is ax
     of_peak, *times = ("peak {:.3g} mS at {:.3g} ms", "10-90 % rise {:.3g} ms", "half width {:.3g} ms",
                        "decay to 1/e {:.3g} ms")  # fmt: skip
-    peak, at, *others = RESPONSES[name]
+    peak, at, *others = ROWS[name].response
     assert legend(ax) == [name, of_peak.format(peak, at), *map(str.format, times, others)]
 
 
@@ -169,6 +155,9 @@ def test_kernel_takes_parameters_and_step(ax):
     plot.kernel(synkin.ampa, synkin.ampa.Params(beta=0.0), dt=0.1, ax=ax)
     assert legend(ax)[1].startswith("peak 0.217 mS")  # 1 - exp(-alpha T T_dur)
     assert legend(ax)[-2:] == ["half width: not within 50,000 ms", "decay to 1/e: not within 50,000 ms"]
+    ax.clear()
+    plot.kernel(synkin.expon + synkin.dual_expon, ax=ax)
+    assert legend(ax)[0] == "expon+dual_expon"
 
 
 def test_events_stand_on_their_baseline(ax):

@@ -29,6 +29,7 @@ def test_mg_block_is_a_sigmoid_of_the_voltage(x64, Mg, a, b, V_offset):
     up, down = (mg_block(half + sign * s, Mg=Mg, a=a, b=b, V_offset=V_offset) for sign in (1, -1))
     close(up, 0.5 + 0.5 * np.tanh(a * s / 2), rtol=1e-14)
     close(up + down, 1, rtol=1e-14)
+    close(mg_block(-17.58), 0.5, atol=1e-4)  # as it is by default
 
 
 def _block(V, Mg):

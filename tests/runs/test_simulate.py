@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import synkin
-from tests.contract.table import wide
 from tests.helpers import samples
 
 T, N, DT = samples.STEPS, samples.SYNAPSES, samples.DT
@@ -93,24 +92,6 @@ def test_a_readout_closes_over_arrays_within_shard_map():
 # Pulses in float32, where an absolute time would be rounded away.
 
 METHODS = ("exp_euler", "exact")
-CASES = [(name, method) for name in ("ampa", "bionmda") for method in METHODS]
-
-
-@pytest.mark.parametrize(("name", "method"), wide(CASES, CASES[:2]))
-def test_every_isolated_spike_is_answered_alike(name, method):
-    """At T_dur 0.3 ms and dt 0.1 ms, where a float comparison of times would be settled by rounding."""
-    params, spikes = synkin.KERNELS[name].Params(T_dur=0.3), np.eye(300, dtype=bool)
-    _, gs = synkin.simulate(synkin.KERNELS[name], params, spikes, 0.1, method=method, dtype="float32")
-    answers = np.stack([np.asarray(gs[i : i + 20, i]) for i in range(280)])
-    assert answers.max() > 0.01
-    np.testing.assert_allclose(answers, answers[:1].repeat(280, axis=0), rtol=4 * np.finfo("float32").eps)
-
-
-def test_recorded_times_keep_their_resolution():
-    """Times that are NumPy arrays are subtracted in double precision, whatever the dtype of g."""
-    spike_times, times = np.array([0.31, 2.4]), np.array([0.5, 0.81, 3.3])
-    run = partial(synkin.respond, ampa, ampa.Params(), dtype="float32")
-    np.testing.assert_allclose(run(spike_times + 1e7, times + 1e7), run(spike_times, times), rtol=1e-5)
 
 
 PULSES = (  # T_dur, dt, the steps that it touches

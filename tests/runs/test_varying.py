@@ -8,6 +8,7 @@ import scipy.linalg
 
 import synkin
 from synkin import ampa, schemes, wang_nmda
+from tests.contract.table import three_states
 
 DT, T, N = 0.1, 120, 2
 TIMES = np.arange(T) * DT
@@ -47,12 +48,6 @@ def one_by_one(kernel, params, name, values, spikes, method="exact"):
         state, g = step(params._replace(**{name: jnp.asarray(value)}), state, spike)
         gs.append(g)
     return np.array(gs)
-
-
-three_states = synkin.scheme(
-    "C + glu <-> O : kon, koff\nO <-> D : kd, kr", open="O", kon=5.0, kd=0.1, kr=0.05, V=-40.0, signed="V",
-    units={"V": "mV"}, koff=lambda p: 0.3 * jnp.exp(-p.V / 30), name="three_states",
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("kernel", [three_states, wide(schemes.kampa2004)], ids=lambda kernel: kernel.name)
@@ -204,26 +199,6 @@ def test_each_part_of_a_sum_has_its_pulses(x64):
     middle, head = synkin.simulate(both, spikes=weights[:11], **options)
     _, tail = synkin.simulate(both, spikes=weights[11:], state=middle, **options)
     close(np.concatenate([head, tail]), g, rtol=0, atol=1e-14)
-
-
-def test_the_field_of_a_voltage_for_each_synapse(x64):
-    """The equations by hand, also of a sum, with voltages that are traced."""
-    V, T, p = np.array([-60.0, -20.0, 10.0]), 0.4, three_states.Params()
-    O, D = np.array([0.1, 0.2, 0.3]), np.array([0.5, 0.4, 0.0])
-    state = three_states.State(O=jnp.asarray(O), D=jnp.asarray(D), pulse_left=jnp.zeros(3))
-    opens = p.kon * T * (1 - O - D) - 0.3 * np.exp(-V / 30) * O - p.kd * O + p.kr * D
-    both = ampa + three_states
-    rest = ampa.init(ampa.Params(), (3,))
-
-    @jax.jit
-    def fields(V):
-        of_sum = both.vector_field(both.Params(three_states_V=V), both.state_of([rest, state]), T)
-        return three_states.vector_field(three_states.Params(V=V), state, T), of_sum
-
-    alone, of_sum = fields(V)
-    close(alone.O, opens, rtol=1e-13)
-    close(alone.D, p.kd * O - p.kr * D, rtol=1e-13)
-    close([of_sum.three_states_O, of_sum.ampa_g], [opens, np.full(3, 0.98 * T)], rtol=1e-13)
 
 
 def test_what_is_traced_and_cannot_be_is_nan():

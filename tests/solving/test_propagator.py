@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synkin.solving.propagators.closed_forms import cascade_response, open_gate, phi, phis, relaxation
+from synkin.solving.propagators.closed_forms import cascade_response, open_gate, phi, phis
 from synkin.solving.propagators.matrix_exponential import (
     affine_change,
     apply_by_squaring,
@@ -62,15 +62,6 @@ def test_phi_and_its_derivatives(dtype):
             assert np.isfinite(row[len(z) :]).all()  # no infinity on the way
     close(got[0][0][len(z) :], -1 / far, rtol=1e-6)
     assert phi(jnp.zeros((2, 3), dtype)).shape == phis(jnp.zeros((2, 3), dtype))[1].shape == (2, 3)
-
-
-def test_relaxation_solves_its_equation(x64):
-    """y' = source - rate y from y(0) = 2, its solution written about source / rate; at rate 0; over no time."""
-    source, rate, dt = jnp.asarray([0.0, 0.4, 1.5]), jnp.asarray([0.2, 3.0, 1e-3]), jnp.asarray(0.7)
-    lost, gained = relaxation(source, rate, dt)
-    close(2 + (gained - lost * 2), source / rate + (2 - source / rate) * np.exp(-rate * dt), rtol=1e-12)
-    close(relaxation(jnp.asarray(0.4), jnp.asarray(0.0), dt), (0, 0.28), rtol=1e-15)
-    np.testing.assert_array_equal(relaxation(jnp.asarray(0.4), jnp.asarray(3.0), jnp.asarray(0.0)), (0, 0))
 
 
 def test_cascade(dtype):

@@ -16,27 +16,6 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import synkin
-from synkin import schemes
-from tests.kernels.test_kernel import AFFINE
-
-# The library: kind, order, and whether g is linear.
-LIBRARY = {
-    **dict.fromkeys(("ampa", "gabaa", "expon"), ("relaxation", (0,), True)),
-    **{"alpha": ("chain", (1, 0), True), "dual_expon": ("chain", (0, 1), True), "bionmda": ("gate", (1, 0), True)},
-    "wang_nmda": ("gate", (1, 0), True),
-    "gabab": ("affine", (0, 1), False),
-    **dict.fromkeys(("gabab3", "gabab3_conserving"), ("affine", (0, 1, 2), False)),
-}
-EVERY = {**synkin.KERNELS, **schemes.SCHEMES}
-
-
-def test_the_library():
-    """What parameters decide of its kernels is nothing, so that nothing is to be checked."""
-    found = {name: kernel.structure for name, kernel in EVERY.items() if not isinstance(kernel, synkin.Scheme)}
-    assert {name: (one.kind, one.order, one.linear_output) for name, one in found.items()} == LIBRARY
-    assert not any(one.closing_driven or any(one.source_at_rest) or one.to_check for one in found.values())
-    assert [name for name, one in found.items() if one.coupled] == ["gabab3", "gabab3_conserving"]
-
 
 # Receptors with thresholds
 
@@ -323,49 +302,6 @@ def test_a_rate_of_a_scheme_that_may_be_negative():
             synkin.simulate(kernel, kernel.Params(**wrong), TRAIN, 0.1)
         assert np.isnan(g(kernel.Params(**wrong))[-1]).all()
     assert np.isfinite(g(kernel.Params())).all()
-
-
-# What is refused
-
-
-def first_order(rate):
-    return lambda p, y, T: {"g": rate(p) * T * (1 - y.g) - p.beta * y.g}
-
-
-IN_PYTHON = (
-    "{} must be made of operations that JAX can trace, and not look at values in Python: write "
-    "jnp.where for `if`, jnp.maximum and jnp.minimum for `max` and `min`, jax.numpy for math and NumPy."
-)
-NO_GATE = f"{{}} {AFFINE}, but `g` is neither."
-REFUSED = {
-    "max": (Open, first_order(lambda p: max(p.V, 0)), IN_PYTHON),
-    "if": (Open, first_order(lambda p: 0.1 if p.ca > 1 else 0.2), IN_PYTHON),
-    "NumPy": (Open, first_order(lambda p: np.exp(p.V)), IN_PYTHON),
-    "float": (Open, first_order(lambda p: float(p.V)), IN_PYTHON),
-    "two": (Open, first_order(lambda p: jnp.stack([p.V, p.ca])), "{} must be single numbers, but `g` has shape (2,)."),
-    "a threshold of a variable": (Open, lambda p, y, T: {"g": T - jnp.maximum(y.g - 0.95, 0) - y.g}, NO_GATE),
-    "a square above a threshold": (Open, lambda p, y, T: {"g": T - y.g - jnp.where(p.ca > 1, y.g**2, 0.0)}, NO_GATE),
-    "no derivative": (Open, lambda p, y, T: {"g": T * (1 - y.g) - jax.lax.stop_gradient(y.g)}, NO_GATE),
-    "sped up by T": (Gated, lambda p, y, T: {"x": T - y.x, "g": (1 + T) * y.x * (1 - y.g) - y.g}, NO_GATE),
-}
-
-
-def test_what_is_refused():
-    for State, equations, sentence in REFUSED.values():
-        with pytest.raises(ValueError, match=f"^{re.escape(sentence.format('The equations of mine'))}$"):
-            synkin.receptor(equations, Params, State, signed=("V",), name="mine")
-
-
-def test_a_conductance_and_a_rate_that_look_at_values():
-    first, look = first_order(lambda p: p.alpha), lambda p, y: max(p.V, 0) * y.g
-    with pytest.raises(ValueError, match=r"^The conductance of mine must be made of operations that JAX can trace"):
-        synkin.receptor(first, Params, Open, conductance=look, name="mine")
-    with pytest.raises(ValueError, match=r"^Rate `k` must be made of operations that JAX can trace"):
-        synkin.scheme("C + glu <-> O : kon, k", open="O", kon=1.0, k=lambda p: max(p.V, 0), V=1.0, name="mine")
-    # What was drawn for a linear kernel was 0 at rest; what holds for all voltages is not.
-    leaking = lambda p, y: {"h": -y.h, "g": y.h - y.g + jnp.maximum(p.V, 0)}  # noqa: E731
-    with pytest.raises(ValueError, match=r"^The equations of mine must be 0 at rest, but `g` changes there"):
-        synkin.linear(leaking, Linear, Chain, input="h", name="mine")
 
 
 def test_what_is_equal_in_other_words():

@@ -148,7 +148,9 @@ def test_the_tree_a_global_an_attribute_and_numbers_in_place():
     for change in (lambda: setattr(holder, "w", 2.0), lambda: numbers.__imul__(3), lambda: whole.update(w=5.0)):
         change()
         np.testing.assert_allclose(simulate(PARAMS, readout), readout(None, g), rtol=1e-6)
-        got = simulate(PARAMS, lambda state, g: g * numbers * whole["w"])
+        # Of this function there is a key of all that it sees, which must hold the numbers: the array itself, which JAX
+        # holds as it is, would bring its new numbers along, but not what NumPy makes of it while JAX traces.
+        got = simulate(PARAMS, lambda state, g: g * (numbers + 0) * whole["w"])
         np.testing.assert_allclose(got, g * numbers * whole["w"])
 
 

@@ -19,6 +19,7 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.search import initial_guess, onset
 from synkin.fitting.search.objective import Descent, Objective, linear_quantities
 from synkin.fitting.search.progress import Progress
+from synkin.fitting.search.thinning import thinned
 
 # The first two thirds of the starts are global: the given parameters, parameters at which the kernel is as fast as the
 # recording, and others within the first factor of these. The last third are within the second factor of the best point
@@ -31,6 +32,9 @@ _ENOUGH = 3
 _BRIEF = 25
 # Two descents ended at the same minimum if their sums of squares differ by less than this fraction.
 _SAME = 1e-6
+# Of a thinned recording those ends are continued whose sum of squares is within the first fraction of the lowest, up to
+# the second number of them that differ by more than the third fraction.
+_CONTINUED, _MOST, _CLOSE = 0.02, 4, 0.01
 # A better onset is sought at most this many times after a descent.
 _SCANS = 4
 
@@ -48,6 +52,7 @@ class SearchResult(NamedTuple):
     starts: int  # the number of starts that were tried
     left_out: int  # the number of starts that were not needed
     nfev: int
+    samples: int  # of the sums of squares
 
 
 def check_options(loss: object, starts: object, max_nfev: object) -> None:
@@ -64,7 +69,70 @@ def search(
     max_nfev: int,
     *,
     progress: bool,
-    is_poor: Callable[[Curve], bool] = lambda curve: False,
+    is_poor: Callable[[Problem, Curve], bool] = lambda problem, curve: False,
+) -> SearchResult:
+    """The best point. A long recording is thinned for the search, and descents of all its samples follow.
+
+    Args:
+        problem, loss, starts, max_nfev, progress, is_poor: as `_search` takes them.
+
+    Raises:
+        ValueError: the curve is not finite at any start.
+    """
+    few = thinned(problem)
+    if few is None:
+        return _search(problem, loss, starts, max_nfev, progress=progress, is_poor=is_poor)
+    found = _search(few, "linear", starts, max_nfev, progress=progress, is_poor=is_poor)
+    return _continued(problem, found, loss, max_nfev, progress)
+
+
+def _continued(problem: Problem, found: SearchResult, loss: str, max_nfev: int, progress: bool) -> SearchResult:
+    """Descents of the whole problem from where those of a thinned one ended, as far as these differ."""
+    report = Progress(1, enabled=progress)
+    objective = Objective(problem, linear_quantities(problem)[1], report)
+    distance = onset.search_range(problem, found.point) if "onset" in problem.own else 0.0
+    squares = found.squares * problem.present.sum() / max(found.samples, 1)
+    near = [i for i in np.argsort(found.squares) if found.squares[i] <= found.squares.min() * (1 + _CONTINUED)]
+    ends_at, begun, ends = found.ends.copy(), list[np.ndarray](), list[Descent]()
+    with report:
+        for i in near:
+            start = found.ends[i]
+            same = [k for k, other in enumerate(begun) if np.allclose(other, start, _CLOSE, _CLOSE)]
+            if not same and len(begun) < _MOST:
+                z = np.clip(start, problem.lower, problem.upper)[objective.searched]
+                begun.append(start)
+                ends.append(_descend(objective, z, max_nfev, distance))
+                same = [len(begun) - 1]
+            if same:
+                end = ends[same[0]]
+                squares[i], ends_at[i] = 2 * end.cost * objective.unit**2, objective.complete(end.x)
+        best = min(ends, key=lambda end: end.cost)
+        if loss == "soft_l1":
+            best = objective.reweigh(best, max_nfev)
+    point = objective.complete(best.x)
+    at_bound = np.zeros(len(point), bool)
+    at_bound[objective.searched] = best.at_bound
+    return found._replace(
+        point=point,
+        curve=curve(problem, point),
+        width=objective.width,
+        success=best.at_rest,
+        at_bound=at_bound,
+        squares=squares,
+        ends=ends_at,
+        nfev=found.nfev + report.evaluations,
+        samples=int(problem.present.sum()),
+    )
+
+
+def _search(
+    problem: Problem,
+    loss: str,
+    starts: int,
+    max_nfev: int,
+    *,
+    progress: bool,
+    is_poor: Callable[[Problem, Curve], bool],
 ) -> SearchResult:
     """The best point.
 
@@ -98,7 +166,7 @@ def search(
     def best_is_poor() -> bool:
         best = _best(ends, asked)
         if best.cost not in judged:
-            judged[best.cost] = is_poor(curve(problem, objective.complete(best.x)))
+            judged[best.cost] = is_poor(problem, curve(problem, objective.complete(best.x)))
         return judged[best.cost]
 
     with report:
@@ -155,6 +223,7 @@ def search(
         starts=tried,
         left_out=left_out,
         nfev=report.evaluations,
+        samples=int(problem.present.sum()),
     )
 
 
