@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from synkin.runs import currents
     from synkin.runs.events import respond
     from synkin.runs.grid import simulate
+    from synkin.runs.likelihood import log_likelihood
     from synkin.runs.protocol import Jumps, concentration_jumps
+    from synkin.runs.sampling import sample
     from synkin.solving.carry import Carry
     from synkin.solving.stepper import Stepper, stepper
 
@@ -71,12 +73,14 @@ __all__ = [
     "fit",
     "gabaa",
     "linear",
+    "log_likelihood",
     "measure",
     "plot",
     "presets",
     "read_recording",
     "receptor",
     "respond",
+    "sample",
     "scheme",
     "schemes",
     "simulate",
@@ -105,7 +109,9 @@ _IMPORTED_WHEN_USED = {
     "synkin.recordings.recording": ("Recording", "read_recording"),
     "synkin.runs.events": ("respond",),
     "synkin.runs.grid": ("simulate",),
+    "synkin.runs.likelihood": ("log_likelihood",),
     "synkin.runs.protocol": ("Jumps", "concentration_jumps"),
+    "synkin.runs.sampling": ("sample",),
     "synkin.solving.carry": ("Carry",),
     "synkin.solving.stepper": ("Stepper", "stepper"),
 }

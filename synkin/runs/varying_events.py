@@ -66,7 +66,7 @@ def _respond_part(
         added = jnp.where(spike, weight, 0)
         sets = params._replace(**values)
     else:
-        left, height = _pulses(params.T_dur, state.pulse_left, spike, weight, before, overlap)
+        left, height = pulses_after_events(params.T_dur, state.pulse_left, spike, weight, before, overlap)
         added = jnp.zeros_like(weight)
         sets = params._replace(**values)
         sets = sets._replace(T=height * sets.T)
@@ -101,7 +101,7 @@ def _respond_part(
     return equations.conductance(kernel, equations.output_weights(kernel, now), y)
 
 
-def _pulses(
+def pulses_after_events(
     T_dur: Array, pulse_left: Array, spike: Array, weight: Array, before: Array, overlap: str
 ) -> tuple[Array, Array]:
     """The ms of transmitter still to come, and its height in units of T, at the start and after each moment."""
