@@ -7,7 +7,7 @@ those before times its propagator, be it drawn or expected, so that nothing depe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,10 @@ from synkin.solving import limits, pulses
 from synkin.solving.channels import population
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators.equations import generator
-from synkin.solving.propagators.matrix_exponential import markov_propagator
+from synkin.solving.propagators.matrix_exponential import SquaringTable, apply_by_squaring, squaring_table
+
+# Of `squaring_table`, of C sets of parameters: the rates, (C, S, S) /ms, and the arrays that follow from them.
+Table: TypeAlias = tuple[Array, Array, Array]
 
 # The number of moments whose propagators are kept at a time.
 BLOCK = 256
@@ -51,8 +54,8 @@ class Course(NamedTuple):
     """
 
     occupancies: Array  # (S,) at the start
-    rates: Array  # (C, S, S) /ms, with transmitter
-    resting_rates: Array | None  # (C, S, S) /ms, without; None where there are no pulses
+    table: Table  # with transmitter
+    resting: Table | None  # without; None where there are no pulses
     conductances: Array  # (C, S) g where all receptors are in a state
     at: Array  # (L,) the set of parameters
     on: Array  # (L,) ms with transmitter
@@ -155,27 +158,41 @@ def _arranged(events: Any, times: Any, start: Any, dtype: DTypeLike) -> tuple[Ar
 def course_of(kernel: Kernel, given: Given, overlap: str) -> Course:
     """The course of a population, of checked arguments."""
     params, moments = given.params._replace(**given.values), given.moments
-    on, off, resting_rates, sets = moments.ms, jnp.zeros_like(moments.ms), None, params
+    on, off, resting, sets = moments.ms, jnp.zeros_like(moments.ms), None, params
     if given.spike is not None:
         T_dur = given.params.T_dur
         weight = jnp.ones_like(given.before) if given.weight is None else given.weight
         left, height = varying_events.pulses_after_events(
             params.T_dur, jnp.zeros_like(T_dur), given.spike, weight, given.before, overlap
         )
-        on, _ = pulses.consume(pulses.consume(left[moments.follows], moments.earlier)[1], moments.ms)
+        on = _transmitter(left[moments.follows], moments)
         off = moments.ms - on
-        resting_rates = _by_set(generator(kernel, params, with_transmitter=False), 2)
+        resting = _table(generator(kernel, params, with_transmitter=False))
         if given.weight is not None:
             sets = params._replace(T=height * params.T)
     return Course(
         occupancies=population.occupancies(kernel, given.state),
-        rates=_by_set(generator(kernel, sets, with_transmitter=True), 2),
-        resting_rates=resting_rates,
+        table=_table(generator(kernel, sets, with_transmitter=True)),
+        resting=resting,
         conductances=_by_set(jnp.moveaxis(population.conductances(kernel, params), 0, -1), 1),
         at=moments.follows,
         on=on,
         off=off,
     )
+
+
+def _transmitter(left: Array, moments: gated_events.Moments) -> Array:
+    """The ms of transmitter in each stretch, of the ms that there are from its event on.
+
+    However the lengths are rounded, a pulse ends in one stretch, which has its derivative.
+    """
+    rest = jnp.where(left > moments.earlier, left - moments.earlier, jnp.zeros_like(left))
+    ends = pulses.with_derivative_of(rest, jnp.minimum(rest, moments.ms))
+    return jnp.where(left > moments.elapsed, moments.ms, ends)
+
+
+def _table(rates: Array) -> Table:
+    return squaring_table(_by_set(rates, 2), conserved=True)[:-1]
 
 
 def _by_set(values: Array, rank: int) -> Array:
@@ -190,8 +207,11 @@ def select(values: Array, at: Array) -> Array:
 
 def propagators(course: Course, at: Array, on: Array, off: Array) -> Array:
     """The propagators of some stretches, (B, S, S); see `Course`."""
-    propagator = markov_propagator(select(course.rates, at), on)
-    if course.resting_rates is None:
-        return propagator
-    after = markov_propagator(select(course.resting_rates, at), off)
-    return jnp.matmul(after, propagator, precision=jax.lax.Precision.HIGHEST)
+    states = course.occupancies.shape[0]
+    p = jnp.broadcast_to(jnp.eye(states, dtype=on.dtype)[:, None, :], (states, len(at), states))
+    for arrays, ms in ((course.table, on), (course.resting, off)):
+        if arrays is not None:
+            table = SquaringTable(*arrays, conserved=True)
+            which = 0 if table.step.size == 1 else jnp.repeat(at, states).reshape(-1, states)
+            p = apply_by_squaring(table, which, p, jnp.repeat(ms, states).reshape(-1, states))
+    return jnp.moveaxis(p, 1, 0)
