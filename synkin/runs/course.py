@@ -22,7 +22,7 @@ from synkin.arguments.numbers import as_array
 from synkin.arguments.varying import bind_pieces
 from synkin.runs import gated_events, stretches, varying_events
 from synkin.runs.protocol import Jumps
-from synkin.solving import limits, pulses
+from synkin.solving import limits, loops, pulses
 from synkin.solving.channels import population
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.propagators.equations import generator
@@ -186,7 +186,9 @@ def _transmitter(left: Array, moments: gated_events.Moments) -> Array:
 
     However the lengths are rounded, a pulse ends in one stretch, which has its derivative.
     """
-    rest = jnp.where(left > moments.earlier, left - moments.earlier, jnp.zeros_like(left))
+    # A pulse of no length has its derivative in the first stretch, too.
+    there = (left > moments.earlier) | ((moments.earlier == 0) & (moments.elapsed > 0))
+    rest = jnp.where(there, left - moments.earlier, jnp.zeros_like(left))
     ends = pulses.with_derivative_of(rest, jnp.minimum(rest, moments.ms))
     return jnp.where(left > moments.elapsed, moments.ms, ends)
 
@@ -209,9 +211,29 @@ def propagators(course: Course, at: Array, on: Array, off: Array) -> Array:
     """The propagators of some stretches, (B, S, S); see `Course`."""
     states = course.occupancies.shape[0]
     p = jnp.broadcast_to(jnp.eye(states, dtype=on.dtype)[:, None, :], (states, len(at), states))
-    for arrays, ms in ((course.table, on), (course.resting, off)):
-        if arrays is not None:
-            table = SquaringTable(*arrays, conserved=True)
-            which = 0 if table.step.size == 1 else jnp.repeat(at, states).reshape(-1, states)
-            p = apply_by_squaring(table, which, p, jnp.repeat(ms, states).reshape(-1, states))
+    for table, ms in ((course.table, on), (course.resting, off)):
+        if table is not None:
+            p = _after(table, p, at, ms)
     return jnp.moveaxis(p, 1, 0)
+
+
+def _after(table: Table, p: Array, at: Array, ms: Array) -> Array:
+    """Occupancies p, (S, B, S), each column of a start of its own, after stretches of ``ms``, (B,)."""
+    generator, step, powers = table
+    which = 0 if len(step) == 1 else jnp.repeat(at, p.shape[-1]).reshape(p.shape[1:])
+    each = jnp.repeat(ms, p.shape[-1]).reshape(p.shape[1:])
+
+    def apply(powers: Array, generator: Array, step: Array, p: Array, each: Array) -> Array:
+        return apply_by_squaring(SquaringTable(generator, step, powers, conserved=True), which, p, each)
+
+    # Stretches shorter than the table's first, as between samples, need none of its powers, for each of which a
+    # derivative would keep all p.
+    is_long = loops.any_across_batch(~(ms < select(step, at)))
+    by_powers = jax.checkpoint(apply, prevent_cse=False)
+    after: Array = jax.lax.cond(
+        is_long,
+        by_powers,
+        lambda powers, *rest: apply(powers[:0], *rest),
+        *(powers, generator, step, p, each),
+    )
+    return after
