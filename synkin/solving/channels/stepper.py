@@ -173,9 +173,7 @@ def check_options(
     """Raise ValueError unless the options of a stepper go with ``channels``."""
     population.check_population(kernel)
     if method not in (None, "exact"):
-        raise ValueError(
-            f"Argument `method` must be 'exact' with `channels`, the only one of receptors one by one, but is {method!r}."
-        )
+        raise ValueError(f"Argument `method` must be 'exact' with `channels`, as their steps are, but is {method!r}.")
     given = {"varying": varying, "weighted": weighted, "off_grid": off_grid}
     given |= {"output": output != "end", "spikes_at": spikes_at not in (None, "start")}
     for name, is_given in given.items():
