@@ -33,7 +33,7 @@ def _why_not(kernel: Kernel) -> str | None:
     if len(kernel.parts) > 1:
         return "is a sum: take its parts, each with channels of its own, and add their g"
     if isinstance(kernel.input, AddsWeight):
-        return "is not: what a spike adds to its variables is no receptor that changes its state"
+        return "has variables to which spikes add, and no receptors that change their state"
     if kernel.structure.gated:
         return f"has a gate, `{kernel.order[1]}`, which `{kernel.order[0]}` opens for all channels alike"
     if not kernel.structure.occupancies:
@@ -65,7 +65,7 @@ def open_part(conductance: Array, counts: Array, channels: Array) -> Array:
         counts: (S, ...) int32, the receptors in each state.
         channels: (...) how many there are.
     """
-    return (conductance * (counts.astype(conductance.dtype) / channels.astype(conductance.dtype))).sum(axis=0)
+    return (conductance * (counts.astype(conductance.dtype) / channels.astype(conductance.dtype)[None])).sum(axis=0)
 
 
 def without_derivative(tree: Tree) -> Tree:
