@@ -9,21 +9,27 @@ from jax.flatten_util import ravel_pytree
 import synkin
 from synkin import schemes
 from tests.helpers import differences, occupancies
+from tests.helpers.precision import enable_x64
 
 TIMES = np.sort(np.random.default_rng(0).uniform(0.0, 60.0, 80))
 SPIKES = np.array([5.0, 22.0, 22.6])
 SEEN = {"scale": -50.0, "offset": 3.0, "sigma": 0.7, "channels": 60.0}
 
 
-def recorded(kernel, protocol=SPIKES, times=TIMES, seed=1, seen=SEEN):
+def wide(*case):
+    """A case that takes long and has a shorter neighbour."""
+    return pytest.param(*case, marks=pytest.mark.wide)
+
+
+def recorded(kernel, protocol=SPIKES, times=TIMES, seed=1, seen=SEEN, **rates):
     """A sweep of channels that open and close."""
     channels = round(seen["channels"])
-    g = synkin.sample(kernel, kernel.Params(), protocol, times, channels=channels, key=jax.random.key(seed))
+    g = synkin.sample(kernel, kernel.Params(**rates), protocol, times, channels=channels, key=jax.random.key(seed))
     noise = np.random.default_rng(seed).normal(size=len(times))
     return seen["scale"] * np.asarray(g, float) + seen["offset"] + seen["sigma"] * noise
 
 
-@pytest.mark.parametrize("name", ["nmda5", "ampa5", "gabaa5", "ampa"])
+@pytest.mark.parametrize("name", ["nmda5", "ampa", wide("ampa5"), wide("gabaa5")])
 def test_it_is_the_filter(name, x64):
     kernel = getattr(schemes, name, None) or getattr(synkin, name)
     params, trace = kernel.Params(), recorded(kernel)
@@ -44,14 +50,14 @@ def test_against_all_numbers_of_open_receptors(x64):
     off = {}
     for n in (3, 100):
         seen = {"scale": 10.0, "offset": -1.0, "sigma": 0.5}
-        trace = recorded(kernel, [1.0, 6.0], times, seen=seen | {"channels": n})
+        trace = recorded(kernel, [1.0, 6.0], times, seen=seen | {"channels": n}, T_dur=2.0)
         found = synkin.log_likelihood(kernel, params, [1.0, 6.0], times, trace, channels=n, **seen)
         exact = occupancies.log_likelihood_of_counts(params, *course, times, trace, kernel, channels=n, **seen)
         off[n] = (float(found) - exact) / len(times)
     assert abs(off[100]) < 2e-3 < 0.2 < abs(off[3])
     # Where noise of the amplifier hides the steps, nothing is left of it.
     seen = {"scale": 1.0, "offset": 0.0, "sigma": 5.0}
-    trace = recorded(kernel, [1.0, 6.0], times, seen=seen | {"channels": 3})
+    trace = recorded(kernel, [1.0, 6.0], times, seen=seen | {"channels": 3}, T_dur=2.0)
     found = synkin.log_likelihood(kernel, params, [1.0, 6.0], times, trace, channels=3, **seen)
     exact = occupancies.log_likelihood_of_counts(params, *course, times, trace, kernel, channels=3, **seen)
     assert abs(float(found) - exact) < 1e-3
@@ -79,7 +85,7 @@ def test_it_prefers_what_is_true(x64):
 ARGUMENTS = {"spikes": SPIKES, **SEEN}
 
 
-@pytest.mark.parametrize("name", ["nmda5", "ampa"])
+@pytest.mark.parametrize("name", [wide("nmda5"), "ampa"])
 def test_derivatives_of_spikes(name, x64):
     """By parameters, spike times, scale, offset, sigma and channels, in reverse and forward."""
     kernel = getattr(schemes, name, None) or getattr(synkin, name)
@@ -96,18 +102,18 @@ def test_derivatives_of_spikes(name, x64):
     assert differences.relative_error(forward, expected) < 1e-5
 
 
-def test_derivatives_of_jumps_and_of_what_varies(x64):
-    """By edges, concentrations and voltages."""
-    kernel = schemes.kampa2004
+@pytest.mark.parametrize("name", ["ampa", wide("kampa2004")])
+def test_derivatives_of_jumps_and_of_what_varies(name, x64):
+    """By edges, concentrations and voltages, or a rate."""
+    kernel = getattr(schemes, name, None) or getattr(synkin, name)
     times = np.arange(0.3, 60, 2.0)
-    begin = {"edges": jnp.array([2.0, 4.1, 30.0]), "T": jnp.array([1.0, 0.1]), "V": jnp.array([40.0, -20.0])}
-    jumps = synkin.Jumps(begin["edges"], begin["T"], V=begin["V"])
-    trace = jnp.asarray(recorded(kernel, jumps, times))
+    begin = {"edges": jnp.array([2.0, 4.1, 30.0]), "concentrations": jnp.array([1.0, 0.1])}
+    begin["varying"] = {"V": jnp.array([40.0, -20.0])} if name == "kampa2004" else {"beta": jnp.array([0.1, 0.3])}
+    trace = jnp.asarray(recorded(kernel, synkin.Jumps(**begin), times))
     flat, unravel = ravel_pytree(begin)
 
     def f(flat):
-        given = unravel(flat)
-        jumps = synkin.Jumps(given["edges"], given["T"], V=given["V"])
+        jumps = synkin.Jumps(**unravel(flat))
         return synkin.log_likelihood(kernel, kernel.Params(), jumps, times, trace, **SEEN)
 
     expected = differences.gradient(f, flat, h=1e-5)
@@ -116,8 +122,8 @@ def test_derivatives_of_jumps_and_of_what_varies(x64):
 
 def test_derivative_by_the_length_of_pulses_that_end_on_samples():
     """Rounding must not lose it in float32, as the time to the end of a pulse is a sum of stretches."""
-    kernel, times = schemes.nmda5, np.arange(0.0, 20, 0.05)
-    trace = recorded(kernel, [5.0, 12.0], times)
+    kernel, times = synkin.ampa, np.arange(0.0, 20, 0.05)
+    trace = recorded(kernel, [5.0, 12.0], times, T_dur=1.0)
 
     def slope(dtype):
         def f(T_dur):
@@ -126,13 +132,13 @@ def test_derivative_by_the_length_of_pulses_that_end_on_samples():
 
         return jax.grad(f)(jnp.asarray(1.0, dtype))
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         expected = slope("float64")
-    with jax.enable_x64(False):
+    with enable_x64(False):
         np.testing.assert_allclose(slope("float32"), expected, rtol=1e-2)
 
 
-@pytest.mark.parametrize(("channels", "sigma"), [(60.0, 0.7), (1e6, 1e-3), (3.0, 20.0), (1e9, 1e-2)])
+@pytest.mark.parametrize(("channels", "sigma"), [(60.0, 0.7), wide(1e6, 1e-3), wide(3.0, 20.0), wide(1e9, 1e-2)])
 def test_float32_is_right(channels, sigma):
     """To what a sum of a thousand terms is known to, also where the noise is nearly all of gating."""
     kernel, times = schemes.nmda5, np.arange(0, 100, 0.1)
@@ -145,12 +151,12 @@ def test_float32_is_right(channels, sigma):
 
         return jax.tree.map(np.asarray, jax.value_and_grad(f)(jax.tree.map(lambda x: jnp.asarray(x, dtype), seen)))
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         value, gradient = both("float64")
-    with jax.enable_x64(False):
+    with enable_x64(False):
         rough, rough_gradient = both("float32")
     assert rough.dtype == "float32"
-    np.testing.assert_allclose(rough, value, atol=1e-4 * len(times))
+    np.testing.assert_allclose(rough, value, atol=5e-4 * len(times))
     for name in seen:
         assert abs(rough_gradient[name] - gradient[name]) * seen[name] < 2e-3 * len(times), name
 
