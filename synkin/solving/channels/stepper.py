@@ -1,8 +1,8 @@
 """A population of receptors made ready for steps of one length: `synkin.stepper` with ``channels``.
 
-    stepper = synkin.stepper(synkin.schemes.nmda5, params, dt=0.1, channels=60)
+    stepper = synkin.stepper(synkin.ampa, params, dt=0.1, channels=60)
     carry = stepper.init((1000,))
-    carry, g = stepper.step(carry, spike, key=key)
+    carry, g = stepper.step(carry, spikes[0], key=jax.random.key(0))
 
 Receptors are counted in each state, and go from state to state by chance, with the probabilities of exactly one step.
 """
