@@ -67,8 +67,7 @@ def sample(
     Counts are whole numbers in 32 bits and are never rounded; draws are exact to the precision of the probabilities.
     All but ``channels``, ``key`` and options may be quantities of saiunit. If one is, g is a quantity in mS.
 
-    Source: uniformisation for the probabilities, see `synkin.Scheme`; multinomial counts as in Gillespie 1977, J. Phys.
-    Chem. 81:2340, between moments, and Colquhoun and Hawkes 1977, Proc. R. Soc. B 199:231.
+    Source: the process, Colquhoun and Hawkes 1977, Proc. R. Soc. B 199:231; the draws, `synkin.solving.channels.draws`.
     """
     check_kernel(kernel)
     population.check_population(kernel)
