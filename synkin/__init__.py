@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from synkin.runs import currents
     from synkin.runs.events import respond
     from synkin.runs.grid import simulate
+    from synkin.runs.likelihood import log_likelihood
     from synkin.runs.protocol import Jumps, concentration_jumps
+    from synkin.runs.sampling import sample
     from synkin.solving.carry import Carry
     from synkin.solving.filters import bessel, one_pole
     from synkin.solving.stepper import Stepper, stepper
@@ -77,6 +79,7 @@ __all__ = [
     "fit_each",
     "gabaa",
     "linear",
+    "log_likelihood",
     "measure",
     "one_pole",
     "plot",
@@ -84,6 +87,7 @@ __all__ = [
     "read_recording",
     "receptor",
     "respond",
+    "sample",
     "scheme",
     "schemes",
     "simulate",
@@ -113,7 +117,9 @@ _IMPORTED_WHEN_USED = {
     "synkin.recordings.recording": ("Recording", "read_recording"),
     "synkin.runs.events": ("respond",),
     "synkin.runs.grid": ("simulate",),
+    "synkin.runs.likelihood": ("log_likelihood",),
     "synkin.runs.protocol": ("Jumps", "concentration_jumps"),
+    "synkin.runs.sampling": ("sample",),
     "synkin.solving.carry": ("Carry",),
     "synkin.solving.filters": ("bessel", "one_pole"),
     "synkin.solving.stepper": ("Stepper", "stepper"),

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
@@ -23,7 +21,7 @@ from synkin.arguments.declaration import AnyParams, AnyState
 from synkin.arguments.inputs import StartsPulse
 from synkin.arguments.varying import bind_pieces
 from synkin.declaring.filtered import Filtered, with_filters
-from synkin.runs import filtering, gated_events, varying_events
+from synkin.runs import filtering, gated_events, stretches, varying_events
 from synkin.solving import limits, loops, pulses
 from synkin.solving.filters import Filter, as_filters
 from synkin.solving.kernel_protocol import Kernel
@@ -106,11 +104,13 @@ def respond(
         dtype=dtype,
         rest=limits.at_rest,
     )
-    stretches = _stretches(given.spike_times, given.times, given.start, given.dtype)
+    lengths = stretches.between(given.spike_times, given.times, given.start, given.dtype)
     moments = None
     if any(part.structure.gated for part in kernel.parts):  # for those behind filters see `_respond_by_nodes`
-        moments = _cast(gated_events.moments(*stretches[1:]), given.dtype)
-    g = _respond(kernel, given.params, given.state, given.inputs, *_cast(stretches, given.dtype), moments, overlap)
+        moments = stretches.cast(gated_events.moments(*lengths[1:]), given.dtype)
+    g = _respond(
+        kernel, given.params, given.state, given.inputs, *stretches.cast(lengths, given.dtype), moments, overlap
+    )
     return units.quantity(g, "mS") if given.has_units or has_units else g
 
 
@@ -147,76 +147,18 @@ def _respond_varying(
     )
     # The moments at which something changes: spikes, and the edges between two values of a parameter.
     start = given.start
-    inner = [edge[1:-1] if start is None else _from_start(edge[1:-1], start) for edge in edges.values()]
-    moments, is_spike, weight = _merged(given.spike_times, given.inputs.astype(given.dtype), inner, given.dtype)
+    inner = [edge[1:-1] if start is None else stretches.from_start(edge[1:-1], start) for edge in edges.values()]
+    moments, is_spike, weight = stretches.merge_moments(
+        given.spike_times, given.inputs.astype(given.dtype), inner, given.dtype
+    )
     if start is None and len(moments):  # at rest nothing changes before the first moment
         start = moments[0]
-    events = (is_spike, weight, *_cast(_stretches(moments, given.times, start, given.dtype), given.dtype))
-    at = {name: _values_at(moments, edges[name], value, start) for name, value in values.items()}
+    lengths = stretches.between(moments, given.times, start, given.dtype)
+    events = (is_spike, weight, *stretches.cast(lengths, given.dtype))
+    at = {name: stretches.values_at(moments, edges[name], value, start) for name, value in values.items()}
     at = {name: jnp.asarray(value, given.dtype) for name, value in at.items()}
     g = varying_events.respond(kernel, given.params, at, given.state, *events, overlap)
     return g, given.has_units or units.among(*(part for pair in varying.values() for part in pair))
-
-
-def _from_start(edges: Any, start: Any) -> Any:
-    """The edges, those before the start at it: what a parameter was earlier does not change the state given there."""
-    traced = any(isinstance(t, jax.Array) for t in (edges, start))
-    return (jnp if traced else np).maximum(edges, start)
-
-
-def _merged(spike_times: Any, inputs: Array, inner: list[Any], dtype: DTypeLike) -> tuple[Any, Array, Array]:
-    """All moments in order, which of them are spikes, and the weight of these."""
-    traced = any(isinstance(t, jax.Array) for t in (spike_times, *inner))
-    xp = jnp if traced else np
-    moments = xp.concatenate([xp.asarray(t, dtype if traced else float) for t in (spike_times, *inner)])
-    order = xp.argsort(moments, stable=True)
-    more = len(moments) - len(spike_times)
-    is_spike = jnp.concatenate([jnp.isfinite(jnp.asarray(spike_times, dtype)), jnp.zeros(more, bool)])
-    weight = jnp.concatenate([inputs, jnp.zeros(more, inputs.dtype)])
-    return moments[order], is_spike[order], weight[order]
-
-
-def _values_at(moments: Any, edges: Any, values: Any, start: Any) -> Any:
-    """The value of a parameter at the start and from each moment on."""
-    traced = any(isinstance(t, jax.Array) for t in (moments, edges, values, start))
-    xp = jnp if traced else np
-    at = moments if start is None else xp.concatenate([xp.asarray(start)[None], moments])
-    piece = xp.clip(xp.searchsorted(xp.asarray(edges), at, side="right") - 1, 0, len(values) - 1)
-    return xp.asarray(values)[piece]
-
-
-def _cast(arrays: Any, dtype: DTypeLike) -> Any:
-    """Arrays of JAX: floats of ``dtype``, and all others as they are."""
-
-    def cast(x: Any) -> Array:
-        return jnp.asarray(x, dtype) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x)
-
-    return jax.tree.map(cast, arrays)
-
-
-def _stretches(spike_times: Any, times: Any, t0: ArrayLike | None, dtype: DTypeLike) -> tuple[Any, Any, Any, Any]:
-    """The lengths in ms over which to propagate, in double precision if they are known; a kernel needs no other times.
-
-    Returns:
-        real: (K,) False for padding. before: (K,) the time from the spike before, or the start, to each spike.
-        latest: (M,) what each sample follows: 0 the start, k the k-th spike. since: (M,) the time since then.
-    """
-    traced = any(isinstance(t, jax.Array) for t in (spike_times, times, t0))
-    xp = jnp if traced else np  # plain numbers are subtracted in float64 before they are cast
-    spike_times, times = (xp.asarray(t, dtype if traced else float) for t in (spike_times, times))
-    real = spike_times < xp.inf
-    safe = xp.where(real, spike_times, xp.zeros_like(spike_times))
-    # At rest nothing changes before the first spike, so that this is the start.
-    start = xp.asarray(t0, safe.dtype)[None] if t0 is not None else safe[:1]
-    moments = xp.concatenate([start, safe])
-    before = xp.where(real, safe - moments[: safe.size], xp.zeros_like(safe))
-    latest = xp.searchsorted(spike_times, times, side="right")
-    since = times - moments[latest] if moments.size else xp.zeros_like(times)
-    since = xp.where(since < 0, xp.zeros_like(since), since)
-    if traced and spike_times.size:
-        # A time of NaN is sorted behind the padding; it must make all samples NaN.
-        since = since + xp.where(xp.isnan(spike_times[-1]), xp.nan, 0).astype(since.dtype)
-    return real, before, latest, since
 
 
 @partial(jax.jit, static_argnames=("kernel", "overlap"))
@@ -281,7 +223,7 @@ def _respond_by_nodes(
     inner, left = kernel.inner, None
     if isinstance(inner.input, StartsPulse):
         weights = jnp.ones_like(before)
-        left, _ = varying_events.pulses_at_events(own.T_dur, start.pulse_left, inputs, weights, before, overlap)
+        left, _ = varying_events.pulses_after_events(own.T_dur, start.pulse_left, inputs, weights, before, overlap)
 
     def g_at(latest: Array, since: Array) -> Array:
         moments = gated_events.moments(before, latest, since) if inner.structure.gated else None

@@ -31,6 +31,7 @@ class Moments(NamedTuple):
 
     follows: Array  # (M + K,) what each follows: 0 the start, k the k-th spike
     earlier: Array  # (M + K,) ms from that to the moment before
+    elapsed: Array  # (M + K,) ms from that to each, which is `earlier` of the next
     ms: Array  # (M + K,) ms from the moment before to each
     sample_or_spike: Array  # (M + K,) which it is: the samples are 0 to M - 1, then come the spikes
     place: Array  # (M,) where each sample is
@@ -51,7 +52,7 @@ def moments(before: Any, latest: Any, since: Any) -> Moments:
     follows, elapsed = follows[order], elapsed[order]
     goes_on = xp.concatenate([follows[:1] < 0, follows[1:] == follows[:-1]])
     earlier = xp.where(goes_on, xp.roll(elapsed, 1), xp.zeros_like(elapsed))
-    return Moments(follows, earlier, elapsed - earlier, order, xp.argsort(order)[: len(since)])
+    return Moments(follows, earlier, elapsed, elapsed - earlier, order, xp.argsort(order)[: len(since)])
 
 
 def samples(

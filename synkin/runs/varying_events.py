@@ -67,7 +67,7 @@ def _respond_part(
         (own, rates), (start, u) = kernel.split_params(params), kernel.split_state(state)
         inner, at_events, left = kernel.inner, own._replace(**values), None
         if not isinstance(inner.input, AddsWeight):
-            left, height = pulses_at_events(own.T_dur, start.pulse_left, spike, weight, before, overlap)
+            left, height = pulses_after_events(own.T_dur, start.pulse_left, spike, weight, before, overlap)
             at_events = at_events._replace(T=height * at_events.T)
 
         def g_at(latest: Array, since: Array) -> Array:
@@ -82,7 +82,7 @@ def _respond_part(
         added = jnp.where(spike, weight, 0)
         sets = params._replace(**values)
     else:
-        left, height = pulses_at_events(params.T_dur, state.pulse_left, spike, weight, before, overlap)
+        left, height = pulses_after_events(params.T_dur, state.pulse_left, spike, weight, before, overlap)
         added = jnp.zeros_like(weight)
         sets = params._replace(**values)
         sets = sets._replace(T=height * sets.T)
@@ -117,7 +117,7 @@ def _respond_part(
     return equations.conductance(kernel, equations.output_weights(kernel, now), y)
 
 
-def pulses_at_events(
+def pulses_after_events(
     T_dur: Array, pulse_left: Array, spike: Array, weight: Array, before: Array, overlap: str
 ) -> tuple[Array, Array]:
     """The ms of transmitter still to come, and its height in units of T, at the start and after each moment."""

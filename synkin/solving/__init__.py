@@ -2,6 +2,7 @@
 
 structure          what kind of equations a kernel has
 kernel_protocol    what this package knows of a kernel
+channels           how many receptors of a population are in each state, drawn at random
 limits             what must hold of the parameters in use
 propagators        solutions of the equations over a stretch of time
 filters            what a recording does to g

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,7 @@ from synkin.solving import coefficients, first_carry, mean_output
 from synkin.solving import off_grid as off_grid_steps
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
+from synkin.solving.channels.stepper import ChannelStepper, check_options, make_channel_stepper
 from synkin.solving.coefficients import StepCoefficients
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.mean_output import check_mean_of_varying, check_output
@@ -322,6 +323,7 @@ def _coefficients(kernel: Kernel, params: AnyParams, dt: Array, method: str, sin
     return _Shared(mean_output.with_means(kernel, params, ready) if output == "mean" else ready)
 
 
+@overload
 def stepper(
     kernel: Kernel,
     params: AnyParams,
@@ -334,8 +336,39 @@ def stepper(
     output: str = "end",
     spikes_at: str | None = None,
     off_grid: bool = False,
+    channels: None = None,
     dtype: DTypeLike | None = None,
-) -> Stepper:
+) -> Stepper: ...
+
+
+@overload
+def stepper(
+    kernel: Kernel,
+    params: AnyParams,
+    dt: ArrayLike,
+    *,
+    method: str | None = None,
+    overlap: str = "restart",
+    channels: ArrayLike,
+    dtype: DTypeLike | None = None,
+) -> ChannelStepper: ...
+
+
+def stepper(
+    kernel: Kernel,
+    params: AnyParams,
+    dt: ArrayLike,
+    *,
+    method: str | None = None,
+    overlap: str = "restart",
+    varying: Iterable[str] | Mapping[str, tuple[ArrayLike, ArrayLike] | None] = (),
+    weighted: bool = False,
+    output: str = "end",
+    spikes_at: str | None = None,
+    off_grid: bool = False,
+    channels: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+) -> Stepper | ChannelStepper:
     """A kernel made ready for steps of one length; in a loop of your own it is as fast as `synkin.simulate`.
 
     Works under jit, vmap, grad, scan and sharding, and is itself a pytree. The number of steps is not limited.
@@ -360,10 +393,14 @@ def stepper(
         off_grid: whether spikes come at any time within a step: ``step(carry, spike, offset=ms)``. They act at that
             time, on all kernels, and pulses end when they end; derivatives with respect to the offset are there. The
             method is "exact".
+        channels: how many receptors there are, a whole number or one for each synapse: each opens and closes at random,
+            ``step(carry, spike, key=key)``, with the probabilities of exactly that step. For receptors with states, see
+            `synkin.sample`; all other options but ``overlap`` and ``dtype`` are left out, and the method is "exact".
         dtype: floating dtype of states and of g; by default JAX's default float.
 
     Returns:
-        `Stepper` with ``init``, ``step(carry, spike) -> (carry, g)`` and ``state``.
+        `Stepper` with ``init``, ``step(carry, spike) -> (carry, g)`` and ``state``; with ``channels`` a
+        `synkin.solving.channels.stepper.ChannelStepper` with the same.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
@@ -372,6 +409,10 @@ def stepper(
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)
+    if channels is not None:
+        check_options(kernel, method, varying, weighted, output, spikes_at, off_grid)
+        given = bind_steps(kernel, params, dt, dtype=dtype)
+        return make_channel_stepper(kernel, given.params, given.dt, channels, overlap)
     method = check_output(kernel, output, method)
     method = check_off_grid(kernel, check_flag("off_grid", off_grid), method, varying, weighted, output, spikes_at)
     spikes_at = check_spikes_at(spikes_at, acts_at_end=kernel.input.acts_at_end)

@@ -51,6 +51,7 @@ class Structure(NamedTuple):
     coupled: bool  # whether variables drive each other, so that none can be solved before the others
     output: Output
     linear_output: bool  # whether g is a weighted sum of the variables
+    occupancies: bool  # whether the variables are parts of receptors, which the resting state completes to 1
     to_check: tuple[str, ...] = ()  # what must hold of the parameters in use, see `gate_rates.violations`
     followers: int = 0  # the number of last variables that are no occupancies: what a filter makes of g
 
@@ -126,6 +127,7 @@ def find(
         which = names[next(i for i, equation in enumerate(active) if equation.source)]
         raise ValueError(f"The equations of {name} must be 0 at rest, but `{which}` changes there without input.")
 
+    are_occupancies = has_transmitter and not any(bent) and _are_occupancies(active, none)
     to_check: tuple[str, ...] = ()
     rates: Mapping[str, Polynomial] | None = None
     if any(bent):
@@ -143,7 +145,7 @@ def find(
     elif n == 1:
         kind = "relaxation"
     elif has_transmitter:
-        kind = "occupancies" if _are_occupancies(active, none) else "affine"
+        kind = "occupancies" if are_occupancies else "affine"
     else:
         kind = "chain" if n == 2 and not coupled else "affine"
 
@@ -160,6 +162,7 @@ def find(
         coupled=coupled or kind == "occupancies",
         output=output,
         linear_output=linear,
+        occupancies=are_occupancies,
         to_check=to_check,
     )
 
@@ -206,6 +209,7 @@ def of_states(names: tuple[str, ...], is_left: bool, output: Output, *, linear: 
         coupled=several,
         output=output,
         linear_output=linear,
+        occupancies=True,
     )
 
 

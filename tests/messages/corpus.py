@@ -121,6 +121,13 @@ def named(name, rate):
     return synkin.receptor(slopes, params, state, name=name, methods=("exp_euler",))
 
 
+def receptor(slope, conductance=None):
+    """A receptor with one variable and a slope of one's choice."""
+    params = collections.namedtuple("Params", ["beta", "T", "T_dur"], defaults=[1.0, 1.0, 1.0])
+    state = collections.namedtuple("State", ["g", "pulse_left"])
+    return synkin.receptor(lambda p, y, T: {"g": slope(p, y, T)}, params, state, name="own", conductance=conductance)
+
+
 def deleted():
     """An array that JAX has let go of."""
     x = jnp.zeros((5, 3))
@@ -143,6 +150,10 @@ NAMES |= {
 }
 NAMES |= {"fit": fit, "each": each, "scheme": scheme, "named": named, "deleted": deleted}
 NAMES |= {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
+NAMES |= {
+    "unbounded": receptor(lambda p, y, T: T - p.beta * y.g),
+    "squared": receptor(lambda p, y, T: T * (1 - y.g) - p.beta * y.g, lambda p, y: y.g**2),
+}
 # Of ampa at rest, three synapses over five steps; of alpha at rest, two synapses.
 NAMES |= {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKES, "nans": jnp.full(3, jnp.nan)}
 NAMES |= {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}

@@ -1,0 +1,224 @@
+"""`synkin.log_likelihood`: how probable a trace is, with the noise of channels that open and close."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from synkin.arguments import units
+from synkin.arguments.channels import check_observed
+from synkin.arguments.choices import check_kernel
+from synkin.arguments.declaration import AnyParams
+from synkin.runs import course
+from synkin.runs.course import Given
+from synkin.runs.events import respond
+from synkin.runs.protocol import Jumps, concentration_jumps
+from synkin.solving import loops
+from synkin.solving.channels import population
+from synkin.solving.kernel_protocol import Kernel
+
+
+def log_likelihood(
+    kernel: Kernel,
+    params: AnyParams,
+    spike_times: ArrayLike | Jumps,
+    times: ArrayLike,
+    trace: ArrayLike,
+    *,
+    scale: ArrayLike,
+    offset: ArrayLike = 0.0,
+    sigma: ArrayLike,
+    channels: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    delay: ArrayLike = 0.0,
+    overlap: str = "restart",
+    dtype: DTypeLike | None = None,
+) -> Array:
+    """The logarithm of the probability density of one sweep, ``scale g + offset`` and noise, with that of gating.
+
+    A Kalman filter over the occupancies: from sample to sample it predicts their mean m and covariance, and corrects
+    both by what was recorded. All of it has derivatives, forward and reverse: with respect to parameters, spike times,
+    edges, concentrations, scale, offset, sigma and the number of channels. For several sweeps use `jax.vmap`, and add.
+
+    Args:
+        kernel: a receptor with states: a `synkin.Scheme`, or one such as `synkin.ampa`. With ``channels=None`` any.
+        params: its ``Params``, scalars.
+        spike_times: (K,) ms, in any order, inf pads; or a `synkin.Jumps`, a concentration that is constant between
+            edges.
+        times: (M,) ms, in any order.
+        trace: (M,) one sweep at these times, in any unit; NaN where there is no sample. An average of sweeps has
+            another variance and does not belong here.
+        scale: the trace where g is 1: the current of all channels, so that ``scale / channels`` is that of one; any
+            sign.
+        offset: the trace where g is 0.
+        sigma: standard deviation of the noise that is not of gating, of each sample by itself, positive. All three are
+            in the unit of the trace.
+        channels: how many receptors there are, above 0 and not only whole; None for so many that gating makes no noise.
+        weights, varying, delay, overlap: as of `synkin.respond`; only with spike times is there a weight or a delay.
+        dtype: floating dtype; by default JAX's default float.
+
+    Returns:
+        A scalar. NaN where a traced argument is out of range.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; with ``channels`` a kernel that
+            is no population of receptors.
+
+    With P the propagator over a stretch, m the occupancies that are expected and C/n the covariance of their true
+    values in n channels, given all samples before:
+
+        m <- P m,    C <- P C P' + diag(P m) - P diag(m) P'
+
+    and a sample y of variance ``v = scale^2/n c'C c + sigma^2``, with c the conductances of the states, adds
+    ``-(log(2 pi v) + (y - scale c'm - offset)^2 / v) / 2`` and corrects
+
+        m <- m + scale/n C c (y - scale c'm - offset) / v,    C <- C - scale^2/n C c c'C / v.
+
+    At rest m is the state at rest and C is ``diag(m) - m m'``. The one approximation is that the occupancies are normal
+    given the samples before, so that m may come a little below 0; such an entry then adds nothing to C. Source: Moffatt
+    2007, Biophys. J. 93:74; Muench, Paul, Schmauder and Benndorf 2022, eLife 11:e62714.
+    """
+    check_kernel(kernel)
+    if channels is not None:
+        population.check_population(kernel)
+        given, wanted, _ = course.bind(
+            kernel,
+            params,
+            spike_times,
+            times,
+            weights=weights,
+            varying=varying,
+            delay=delay,
+            overlap=overlap,
+            dtype=dtype,
+        )
+        count = len(given.moments.place)
+        seen = check_observed(trace, count, scale, offset, sigma, channels, wanted)
+        return _log_likelihood(kernel, given, seen.trace, seen.scale, seen.offset, seen.sigma, seen.channels, overlap)
+    if isinstance(spike_times, Jumps):
+        course.check_alone(weights, varying, delay)
+        edges, concentrations, values = spike_times
+        g = concentration_jumps(kernel, params, edges, concentrations, times, varying=values, dtype=dtype)
+    else:
+        g = respond(
+            kernel,
+            params,
+            spike_times,
+            times,
+            weights=weights,
+            varying=varying,
+            delay=delay,
+            overlap=overlap,
+            dtype=dtype,
+        )
+    g = units.strip_unit("g", g, "mS")
+    seen = check_observed(trace, len(g), scale, offset, sigma, None, g.dtype)
+    return _of_mean(g, seen.trace, seen.scale, seen.offset, seen.sigma)
+
+
+@jax.jit
+def _of_mean(g: Array, trace: Array, scale: Array, offset: Array, sigma: Array) -> Array:
+    seen = ~jnp.isnan(trace)
+    off = (jnp.where(seen, trace, 0) - offset) / sigma - scale / sigma * g
+    return jnp.where(seen, _log_density(off, jnp.ones_like(off), sigma), 0).sum()
+
+
+def _log_density(off: Array, variance: Array, sigma: Array) -> Array:
+    """Of a sample that is ``off`` from what is expected, and of that variance, both in units of sigma."""
+    return -0.5 * (off * off / variance + jnp.log(variance)) - jnp.log(sigma) - 0.5 * math.log(2 * math.pi)
+
+
+@partial(jax.jit, static_argnames=("kernel", "overlap"))
+def _log_likelihood(
+    kernel: Kernel,
+    given: Given,
+    trace: Array,
+    scale: Array,
+    offset: Array,
+    sigma: Array,
+    channels: Array,
+    overlap: str,
+) -> Array:
+    path = course.course_of(kernel, given, overlap)
+    moments, total = given.moments, len(path.at)
+    # In units of sigma all is of the size of 1, whatever the unit of the trace.
+    seen = ~jnp.isnan(trace)
+    y = (jnp.where(seen, trace, 0) - offset) / sigma
+    scale = scale / sigma
+    # An event is a sample that is not seen.
+    more = total - len(trace)
+    y = jnp.concatenate([y, jnp.zeros(more, y.dtype)])[moments.sample_or_spike]
+    seen = jnp.concatenate([seen, jnp.zeros(more, bool)])[moments.sample_or_spike]
+
+    def block(carry: tuple[Array, Array], rows: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
+        at, on, off, *rest = rows
+        propagators = course.propagators(path, at, on, off)
+        conductances = jnp.broadcast_to(course.select(path.conductances, at), propagators.shape[:2])
+
+        def moment(
+            carry: tuple[Array, Array], row: tuple[Array, Array, Array, Array]
+        ) -> tuple[tuple[Array, Array], Array]:
+            propagator, conductance, y, seen = row
+            mean, covariance = _predict(*carry, propagator)
+            spread = _matmul(covariance, conductance)
+            off = y - scale * (conductance * mean).sum()
+            gain = scale * spread / channels
+            variance = 1 + scale * (conductance * gain).sum()
+            corrected = _correct(mean, covariance, conductance, scale, gain, spread, off, variance)
+            kept = jax.tree.map(partial(jnp.where, seen), corrected, (mean, covariance))
+            return kept, jnp.where(seen, _log_density(off, variance, sigma), 0)
+
+        # The derivative keeps what goes from moment to moment, and computes the rest again.
+        return jax.lax.scan(jax.checkpoint(moment, prevent_cse=False), carry, (propagators, conductances, *rest))
+
+    mean = path.occupancies
+    start = mean, jnp.diag(mean) - mean[:, None] * mean[None, :]
+    start = loops.match_varying(start, (start, path, y, scale, sigma, channels))
+    rows = (path.at, path.on, path.off, y, seen)
+    whole = jax.checkpoint(block, prevent_cse=False)
+    return loops.in_blocks(whole, start, rows, total, min(course.BLOCK, total))[1].sum()
+
+
+def _predict(mean: Array, covariance: Array, propagator: Array) -> tuple[Array, Array]:
+    """Mean and covariance after a stretch; see `log_likelihood`."""
+    there = jnp.where(mean < 0, 0, mean)
+    # What receptors that move at random add: outside of the diagonal -P diag(m) P', and as its rows sum to 0 the
+    # diagonal needs no difference of large numbers.
+    shared = _matmul(propagator * there[None, :], propagator.T)
+    eye = jnp.eye(len(mean), dtype=bool)
+    shared = jnp.where(eye, 0, shared)
+    added = jnp.where(eye, shared.sum(axis=1), -shared)
+    return _matmul(propagator, mean), _matmul(_matmul(propagator, covariance), propagator.T) + added
+
+
+def _correct(
+    mean: Array,
+    covariance: Array,
+    conductance: Array,
+    scale: Array,
+    gain: Array,
+    spread: Array,
+    off: Array,
+    variance: Array,
+) -> tuple[Array, Array]:
+    """Mean and covariance after a sample; the covariance as a sum of squares, which rounding makes not negative.
+
+    Args:
+        mean, covariance, conductance, scale, off, variance: see `log_likelihood`, with sigma = 1.
+        gain: scale/n C c.
+        spread: C c.
+    """
+    left = jnp.eye(len(mean), dtype=mean.dtype) - scale / variance * gain[:, None] * conductance[None, :]
+    noise = scale / variance * gain[:, None] * (spread / variance)[None, :]
+    return mean + gain * off / variance, _matmul(_matmul(left, covariance), left.T) + noise
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

@@ -1,0 +1,107 @@
+"""`synkin.sample`: receptors one by one, exact in distribution at any times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from synkin.arguments import units
+from synkin.arguments.channels import check_channels
+from synkin.arguments.choices import check_kernel, check_random_key
+from synkin.arguments.declaration import AnyParams
+from synkin.arguments.numbers import nan_unless
+from synkin.runs import course
+from synkin.runs.course import Course, Given
+from synkin.runs.protocol import Jumps
+from synkin.solving import loops
+from synkin.solving.channels import draws, population
+from synkin.solving.kernel_protocol import Kernel
+
+
+def sample(
+    kernel: Kernel,
+    params: AnyParams,
+    spike_times: ArrayLike | Jumps,
+    times: ArrayLike,
+    *,
+    channels: ArrayLike,
+    key: Array,
+    weights: ArrayLike | None = None,
+    varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    delay: ArrayLike = 0.0,
+    overlap: str = "restart",
+    dtype: DTypeLike | None = None,
+) -> Array:
+    """The conductance of a number of receptors that open and close at random, at any times.
+
+    Receptors are counted in each state, and go from state to state by chance: from each spike, change of concentration
+    and sample to the next by one draw, with the probabilities of exactly that time. So the samples have the right
+    distribution together, whatever their times; their mean is what `synkin.respond` gives. For several populations, or
+    sweeps, use `jax.vmap` over keys.
+
+    Args:
+        kernel: a receptor with states: a `synkin.Scheme`, or one such as `synkin.ampa` (closed and open).
+        params: its ``Params``, scalars.
+        spike_times: (K,) ms, in any order, inf pads; or a `synkin.Jumps`, a concentration that is constant between
+            edges.
+        times: (M,) ms, in any order.
+        channels: how many receptors there are, a whole number from 1 to 2,147,483,647.
+        key: of `jax.random`.
+        weights, varying, delay, overlap: as of `synkin.respond`; only with spike times is there a weight or a delay.
+        dtype: floating dtype of the result; by default JAX's default float.
+
+    Returns:
+        g at ``times``, (M,), in the unit of the kernel's: the sum of the conductances of all receptors over their
+        number, so that the mean is that of `synkin.respond`. NaN where a traced argument is out of range. Before the
+        first spike, or edge, receptors are at rest, each by itself in one of the states of rest.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a kernel that is no population
+            of receptors; a derivative, as counts have none.
+
+    Counts are whole numbers in 32 bits and are never rounded; draws are exact to the precision of the probabilities.
+    All but ``channels``, ``key`` and options may be quantities of saiunit. If one is, g is a quantity in mS.
+
+    Source: the process, Colquhoun and Hawkes 1977, Proc. R. Soc. B 199:231; the draws, `synkin.solving.channels.draws`.
+    """
+    check_kernel(kernel)
+    population.check_population(kernel)
+    check_random_key("key", key)
+    count, good = check_channels(channels)
+    given, dtype, has_units = course.bind(
+        kernel, params, spike_times, times, weights=weights, varying=varying, delay=delay, overlap=overlap, dtype=dtype
+    )
+    g = _sample(kernel, given, count, key, overlap)
+    g = g if good is None else nan_unless(g, good)
+    return units.quantity(g, "mS") if has_units else g
+
+
+@partial(jax.jit, static_argnames=("kernel", "overlap"))
+def _sample(kernel: Kernel, given: Given, channels: Array, key: Array, overlap: str) -> Array:
+    path: Course = population.without_derivative(course.course_of(kernel, given, overlap))
+    first, later = jax.random.split(key)
+    counts = draws.distribute(first, channels, path.occupancies)
+    total = len(path.at)
+
+    def block(counts: Array, rows: tuple[Array, ...]) -> tuple[Array, Array]:
+        number, at, on, off = rows
+        propagators = course.propagators(path, at, on, off)
+        conductances = jnp.broadcast_to(course.select(path.conductances, at), propagators.shape[:2])
+
+        def moment(counts: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+            number, propagator, conductance = row
+            counts = draws.move(jax.random.fold_in(later, number), counts, propagator)
+            # A propagator of NaN is one of parameters that are out of range.
+            return counts, population.open_part(conductance, counts, channels) + 0 * propagator.sum()
+
+        return jax.lax.scan(moment, counts, (number, propagators, conductances))
+
+    counts = loops.match_varying(counts, (counts, path, later))
+    rows = (jnp.arange(total, dtype=jnp.uint32), path.at, path.on, path.off)
+    _, g = loops.in_blocks(block, counts, rows, total, min(course.BLOCK, total))
+    return g[given.moments.place]
