@@ -19,7 +19,7 @@ from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.curves import FunctionCurve, KernelCurve
-from synkin.fitting.formatting import aligned, rounded, spread
+from synkin.fitting.formatting import aligned, listed, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
 from synkin.fitting.search.optimizer import SearchResult
@@ -100,11 +100,14 @@ class Fit:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """(K,) the weight of each spike in the order of time, with ``weights="free"``; else None."""
+        """(K,) the weight of each spike in the order of time, with ``weights="free"``; else None.
+
+        It is (R, K) if a weight is each recording's own.
+        """
         values = self.problem.params_at(self.point)
         if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.free_weights:
             return None
-        return np.array([values[name] for name in self.problem.curve.added])
+        return np.stack(np.broadcast_arrays(*(values[name] for name in self.problem.curve.added)), axis=-1)
 
     @property
     def varying(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -156,7 +159,8 @@ class Fit:
 
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
         """
-        stderr = float(self.stderr.get(name, np.inf)) if name in self.problem.names else np.inf
+        stderr = self.stderr.get(name, np.inf)
+        stderr = float(stderr) if np.ndim(stderr) == 0 else np.inf  # `profile` refuses what is each recording's own
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
             return profile(self.problem, self.point, self.width, self.alike, name, stderr)
 
@@ -168,7 +172,8 @@ class Fit:
             key: a whole number or a key of `jax.random`; the same key gives the same draws.
             over: "sweeps": as many sweeps as there are, drawn with replacement, each with its own scale, offset and
                 onset; or "blocks": the fitted curve with residuals drawn in blocks, each twice as long as what counts
-                as one sample. By default "sweeps" from 5 recordings on.
+                as one sample. By default "sweeps" from 5 recordings on, unless these are held at
+                values of their own.
 
         Returns:
             `synkin.fit.Bootstrap`: the results of each draw for all that the recordings share, with standard errors and
@@ -186,6 +191,13 @@ class Fit:
         Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
+        if self.problem.held_own:  # such as the voltage of each: sweeps that differ by it are no draws of one kind
+            if over == "sweeps":
+                names = listed([*self.problem.held_own])
+                raise ValueError(
+                    f"Argument `over` must be 'blocks' for recordings that differ by {names}, but is 'sweeps'."
+                )
+            over = over or "blocks"
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
             return bootstrap(self.problem, self.point, self.width, self.alike, n, key, over)
 
@@ -341,7 +353,8 @@ def _sentences(problem: Problem, found: SearchResult, known: Uncertainty, advice
     # Trade-offs mean little if the curve does not follow the recording.
     sentences += [advice] if advice else known.trade_offs
     freedom = problem.present.sum() / known.inefficiency - len(found.point)
-    sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
+    if not advice:
+        sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
         sentences.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")

@@ -51,7 +51,12 @@ def as_ties(
         if not any(other in free for other in others):
             raise ValueError(f"Argument `tie` must tie to what is free ({', '.join(free)}), but has {text!r}.")
         signs = {known[one].signed for one in (name, *others)}
-        if len(signs) > 1 or (not known[name].signed and tied.may_be_no_rate and not _is_product(tied)):
+        if not known[name].signed and not _is_positive(tied):
+            raise ValueError(
+                f"Argument `tie` for `{name}`, which is positive, must be positive whatever the free parameters are, "
+                f"and so without a minus, but is `{text}`."
+            )
+        if len(signs) > 1:
             raise ValueError(
                 f"Parameters `{name}` and {listed([f'`{other}`' for other in others])} must both be positive, or both "
                 "of any sign, to be tied, but are not."
@@ -161,6 +166,11 @@ def _is_product(given: Product) -> bool:
     """Whether it is a positive number times and over names."""
     plain = all(len(terms) == 1 and _is_product(terms[0]) for terms in given.over)
     return given.factor > 0 and not given.times and plain
+
+
+def _is_positive(given: Product) -> bool:
+    """Whether it is positive for all positive values of its names."""
+    return given.factor > 0 and all(_is_positive(term) for terms in (*given.times, *given.over) for term in terms)
 
 
 def _powers(given: Product) -> dict[str, float]:

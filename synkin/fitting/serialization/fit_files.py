@@ -121,7 +121,7 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Any) -> _Fit:
         options = {name: problem.pop(name) for name in _OPTIONS if name in problem}
         curve: AnyCurve
         if is_function:
-            curve = _function(record, kernel, path)
+            curve = _function(record, kernel, problem["times"].shape[-1], path)
             values["kernel"] = curve.function
         else:
             values["kernel"] = _kernel(record, kernel, path, by, is_first=form == _FIRST)
@@ -205,8 +205,8 @@ def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str
     return known
 
 
-def _function(record: Record, given: Any, path: _Path) -> FunctionCurve:
-    """The function of a file.
+def _function(record: Record, given: Any, samples: int, path: _Path) -> FunctionCurve:
+    """The function of a file, fitted to recordings of so many samples.
 
     Raises:
         _RefusedError: it is not given.
@@ -215,7 +215,8 @@ def _function(record: Record, given: Any, path: _Path) -> FunctionCurve:
         raise _RefusedError(
             f"Argument `kernel` must be the function {record['function']} to read {path}, but is {given!r:.80}."
         )
-    return function_of_record(record, given)
+    with double_precision(), computed_at_once():
+        return function_of_record(record, given).with_operations(samples)
 
 
 def _check_curve(fit: Record, posed: Problem, path: _Path) -> None:
