@@ -107,7 +107,8 @@ def fit(
             ``weight_0`` to ``weight_{K-1}`` in the order of time, the same in all recordings. With a free ``scale`` the
             first is held at 1, so that ``weight_1`` is the paired-pulse ratio.
         release: a ``synkin.tsodyks_markram.Params``: the weights are what short-term plasticity releases at the spikes,
-            and ``free`` may name its parameters too, as "U", "tau_rec" or "tau_fac". Numbers in ``weights`` multiply it.
+            and ``free`` may name its parameters too, as "U", "tau_rec" or "tau_fac".
+            Numbers in ``weights`` multiply what is released.
         varying: parameters that vary beside spikes, by name, as in ``{"V": (edges, values)}`` of `synkin.respond`:
             edges (E + 1,) ms, and values (E,), or (R, E), a row for each recording. Onset and delay do not shift these
             edges. For a protocol give the values to `synkin.Jumps`, all of whose edges are shifted.

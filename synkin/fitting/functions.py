@@ -13,7 +13,6 @@ from synkin.arguments.numbers import as_float64
 from synkin.fitting.curves import FunctionCurve
 from synkin.fitting.problem import OWN
 
-
 _Item = TypeVar("_Item")
 
 

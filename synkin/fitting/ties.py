@@ -58,8 +58,8 @@ def as_ties(
             )
         if len(signs) > 1:
             raise ValueError(
-                f"Parameters `{name}` and {listed([f'`{other}`' for other in others])} must both be positive, or both "
-                "of any sign, to be tied, but are not."
+                f"Parameters {listed([f'`{one}`' for one in (name, *others)])} must all be positive, or all of any "
+                "sign, to be tied, but are not."
             )
         ties.append(Tie(name, tied))
     return tuple(ties)
@@ -108,9 +108,11 @@ def reversible_ties(
         can_be = [name for name in order if powers.get(name) and name not in taken]
         if not can_be:
             raise ValueError(
-                f"Argument `reversible` must leave one of {listed(sorted(powers))} to be solved for, but all are tied."
+                f"Argument `reversible` must leave one of {listed(sorted(powers))} to be solved for, but all are "
+                "tied, vary or are each recording's own."
             )
-        name = can_be[0]
+        without_roots = [name for name in can_be if not any(power % powers[name] for power in powers.values())]
+        name = (without_roots or can_be)[0]
         # sum(power * log(parameter)) = log_factor, solved for the logarithm of this one.
         share = powers.pop(name)
         answer = {other: -power / share for other, power in powers.items()}, log_factor / share
