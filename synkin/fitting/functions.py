@@ -1,6 +1,7 @@
 """Functions that are fitted: what the numbers in `start` are called, and which of them a name stands for."""
 
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -40,8 +41,14 @@ def function_curve(
     Raises:
         TypeError, ValueError: something else than finite numbers, or names that cannot be told apart.
     """
+
+    def is_leaf(path: tuple[Any, ...], value: object) -> bool:
+        """Whether it is a list of numbers, one for each recording."""
+        is_list = isinstance(value, list | tuple) and all(isinstance(item, numbers.Number) for item in value)
+        return is_list and not hasattr(value, "_fields") and not {*own}.isdisjoint(_within(path))
+
     try:
-        with_places, structure = jax.tree.flatten_with_path(start)
+        with_places, structure = jax.tree.flatten_with_path(start, is_leaf, is_leaf_takes_path=True)
     except (TypeError, ValueError):  # JAX cannot sort them
         raise TypeError(
             "Argument `start` must have names as the keys of a dict, but has keys of several kinds."
@@ -50,7 +57,7 @@ def function_curve(
     groups: dict[str, list[str]] = {}
     shapes = []
     for path, leaf in with_places:
-        within = [_name(path[: i + 1]) for i in range(len(path))] or [_name(path)]
+        within = _within(path)
         name = within[-1]
         array = as_float64(f"start[{name!r}]", leaf)
         if not np.isfinite(array).all():
@@ -76,13 +83,18 @@ def function_curve(
     return Start(FunctionCurve(function, structure, tuple(shapes), tuple(values), of_names), values, groups)
 
 
+def _within(path: tuple[Any, ...]) -> list[str]:
+    """The names of the branches that a place in a pytree is in, the last of which is its own."""
+    return [_name(path[: i + 1]) for i in range(len(path))] or [_name(path)]
+
+
 def _name(path: tuple[Any, ...]) -> str:
     """What a place in a pytree is called."""
     name = "_".join(jax.tree_util.keystr((key,), simple=True) for key in path)
     return name if name and not name[0].isdigit() else f"value_{name}".rstrip("_")
 
 
-def _check_names(values: dict[str, Any], numbers: int) -> None:
+def _check_names(values: dict[str, Any], count: int) -> None:
     """Raise ValueError unless each of the numbers has a name of its own, by which it can be called."""
     if not values:
         raise ValueError("Argument `start` must have at least one number, but has none.")
@@ -93,7 +105,7 @@ def _check_names(values: dict[str, Any], numbers: int) -> None:
             raise ValueError(
                 f"Argument `start` must not call a number `{name}`, as each fit has a quantity of that name, but does."
             )
-    if len(values) < numbers:
+    if len(values) < count:
         raise ValueError("Argument `start` must give each number a name of its own, but two places have the same.")
 
 

@@ -168,7 +168,7 @@ def test_control_and_drug(tmp_path):
     assert repr(again) == repr(found)
     np.testing.assert_array_equal(again.params.tau, found.params.tau)
     # A start for each recording leads to the same.
-    apart = fit_curve(decay, Decay(1.0, np.array([4.0, 12.0])), [T, T[:150]], traces, **options)
+    apart = fit_curve(decay, Decay(1.0, [4.0, 12.0]), [T, T[:150]], traces, **options)
     np.testing.assert_allclose(apart.params.tau, found.params.tau, rtol=1e-6)
 
 
