@@ -206,16 +206,14 @@ def fit_curve(
 
     The curve ``scale * curve(params, times) + offset`` is fitted by bounded least squares with exact derivatives, from
     several starts. `synkin.fit` is this for the conductance of a kernel, and knows more: spikes, onsets, and initial
-    guesses. A function may call `synkin.respond` as often as it likes::
+    guesses. A function may call `synkin.respond` as often as it likes, as this one of a current during a voltage ramp::
 
-        def current(p, times):                       # a voltage ramp from -100 mV, 1 mV/ms, in magnesium
-            V = -100.0 + times
-            g = synkin.respond(nmda5, nmda5.Params(), [0.0], times)
+        def current(p, times):
+            V = -100.0 + times  # mV
+            g = synkin.respond(synkin.schemes.nmda5, synkin.schemes.nmda5.Params(), [0.0], times)
             return p["g_max"] * g * synkin.currents.mg_block(V, Mg=1.0, b=p["b"]) * (V - p["E"])
 
-        start = {"g_max": 1.0, "b": 3.57, "E": 0.0}
-        result = synkin.fit_curve(current, start, times, trace, free=("g_max", "b", "E"))
-        result.params["E"], result.stderr["E"]
+    It is fitted by ``fit_curve(current, {"g_max": 1.0, "b": 3.57, "E": 0.0}, times, trace, free=("g_max", "E"))``.
 
     Args:
         curve: a function of parameters and times that JAX can trace: ``curve(params, times)`` gets what ``start`` is,

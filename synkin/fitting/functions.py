@@ -59,7 +59,7 @@ def function_curve(
     for path, leaf in with_places:
         within = _within(path)
         name = within[-1]
-        array = as_float64(f"start[{name!r}]", leaf)
+        array = as_float64(f"start.{name}", leaf)
         if not np.isfinite(array).all():
             raise ValueError(f"Argument `start` must have finite numbers, but `{name}` is {describe(leaf)}.")
         if array.ndim and not {*own}.isdisjoint(within):
