@@ -229,7 +229,7 @@ def _check_curve(fit: Record, posed: Problem, path: _Path) -> None:
         value, params = curve(posed, fit["point"]).value, posed.params_at(fit["point"])
         own = posed.split(fit["point"])
     trace = np.where(posed.present, posed.trace, np.nan)
-    height = _SAME * np.abs(value).max()
+    height = _SAME * np.nanmax(np.abs(value))  # a function may be NaN where a sample is missing
     curves = [(fit["predicted"], value), (fit["trace"], trace), (fit["residuals"], trace - value)]
     numbers: list[tuple[ArrayLike, ArrayLike]] = [(fit[name], own[name]) for name in own]
     numbers += [*zip(jax.tree.leaves(fit["params"]), jax.tree.leaves(posed.curve.as_given(params)), strict=True)]
