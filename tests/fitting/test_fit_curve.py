@@ -80,6 +80,8 @@ def test_a_voltage_ramp(tmp_path):
         np.testing.assert_array_equal(again.predict(T), found.predict(T))
     with pytest.raises(ValueError, match="must be the function ramp to read"):
         Fit.load(tmp_path / "fit.json")
+    with pytest.raises(ValueError, match=r"must be the function ramp of .*, but changing does not take its parameters"):
+        Fit.load(tmp_path / "fit.json", changing)
     with pytest.raises(ValueError, match="must hold the curve that <lambda> gives"):
         Fit.load(tmp_path / "fit.json", lambda p, times: 2 * ramp(p, times))
 

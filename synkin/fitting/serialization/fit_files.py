@@ -209,14 +209,21 @@ def _function(record: Record, given: Any, samples: int, path: _Path) -> Function
     """The function of a file, fitted to recordings of so many samples.
 
     Raises:
-        _RefusedError: it is not given.
+        _RefusedError: it is not given, or another one is.
     """
     if not callable(given):
         raise _RefusedError(
             f"Argument `kernel` must be the function {record['function']} to read {path}, but is {given!r:.80}."
         )
-    with double_precision(), computed_at_once():
-        return function_of_record(record, given).with_operations(samples)
+    read = function_of_record(record, given)
+    try:
+        with double_precision(), computed_at_once():
+            return read.with_operations(samples)
+    except _UNREADABLE:
+        raise _RefusedError(
+            f"Argument `kernel` must be the function {record['function']} of {path}, but {read.name} does not take its "
+            "parameters."
+        ) from None
 
 
 def _check_curve(fit: Record, posed: Problem, path: _Path) -> None:
