@@ -133,6 +133,7 @@ def filtered(kernel: Kernel, chain: Chain) -> Kernel:
         coupled=True,
         output=(*(0,) * (size - 1), 1),
         linear_output=True,
+        occupancies=False,  # not of receptors alone
         followers=count if occupancies else 0,
     )
     return Filtered(

@@ -113,6 +113,7 @@ def fit(
             first is held at 1, so that ``weight_1`` is the paired-pulse ratio.
         release: a ``synkin.tsodyks_markram.Params``: the weights are what short-term plasticity releases at the spikes,
             and ``free`` may name its parameters too, as "U", "tau_rec" or "tau_fac".
+            Numbers in ``weights`` multiply what is released.
         varying: parameters that vary beside spikes, by name, as in ``{"V": (edges, values)}`` of `synkin.respond`:
             edges (E + 1,) ms, and values (E,), or (R, E), a row for each recording. Onset and delay do not shift these
             edges. For a protocol give the values to `synkin.Jumps`, all of whose edges are shifted.
@@ -238,29 +239,28 @@ def fit_curve(
 
     The curve ``scale * curve(params, times) + offset`` is fitted by bounded least squares with exact derivatives, from
     several starts. `synkin.fit` is this for the conductance of a kernel, and knows more: spikes, onsets, and initial
-    guesses. A function may call `synkin.respond` as often as it likes::
+    guesses. A function may call `synkin.respond` as often as it likes, as this one of a current during a voltage ramp::
 
-        def current(p, times):                       # a voltage ramp from -100 mV, 1 mV/ms, in magnesium
-            V = -100.0 + times
-            g = synkin.respond(nmda5, nmda5.Params(), [0.0], times)
+        def current(p, times):
+            V = -100.0 + times  # mV
+            g = synkin.respond(synkin.schemes.nmda5, synkin.schemes.nmda5.Params(), [0.0], times)
             return p["g_max"] * g * synkin.currents.mg_block(V, Mg=1.0, b=p["b"]) * (V - p["E"])
 
-        start = {"g_max": 1.0, "b": 3.57, "E": 0.0}
-        result = synkin.fit_curve(current, start, times, trace, free=("g_max", "b", "E"))
-        result.params["E"], result.stderr["E"]
+    It is fitted by ``fit_curve(current, {"g_max": 1.0, "b": 3.57, "E": 0.0}, times, trace, free=("g_max", "E"))``.
 
     Args:
         curve: a function of parameters and times that JAX can trace: ``curve(params, times)`` gets what ``start`` is,
             and times (M,) in ms, and gives (M,). It must not depend on anything that changes later.
         start: the parameters to start from, numbers in dicts, lists, tuples or NamedTuples: free ones start there, all
             others are held there. A number is called by its place, as ``tau``, ``nmda_tau`` in
-            ``{"nmda": {"tau": 5.0}}``, or ``size_0`` for the first of an array.
+            ``{"nmda": {"tau": 5.0}}``, or ``size_0`` for the first of an array; ``value`` where there is no name.
         times: (M,) ms, increasing, evenly spaced or not; or (R, M), or a list of R arrays of any lengths, if each
             recording has its own; or a `Recording`, in place of ``times``, ``trace`` and ``unit``.
         trace: (M,) or, for R recordings at the same times, (R, M), in any unit. NaN samples are left out.
         free: names of the numbers to fit; the name of an array or of a dict stands for all in it. A number that starts
             above 0 stays positive and is fitted on a logarithmic scale, unless its bounds reach below 0.
-        own: names of numbers of which each recording has its own value: (R,), or a number where all start from it.
+        own: names of what each recording has its own value of, given with a first axis of the recordings, as (R,), or
+            as a number where all start from it.
             Those that are free are fitted to each recording, the others are held, as the voltage of each recording.
         scale: a factor from the function to the trace. True: fitted, False: 1, a number: held there, "shared": one for
             all recordings. Where the curve has a size of its own, True finds it without a search.

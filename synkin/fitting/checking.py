@@ -11,16 +11,16 @@ from jax.typing import ArrayLike
 from synkin.arguments import units
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.declaration import AnyParams, Pytree
-from synkin.arguments.messages import describe
+from synkin.arguments.messages import describe, describe_tuple
 from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.times import check_delay
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import samples
 from synkin.fitting.curves import AnyCurve, KernelCurve
-from synkin.fitting.functions import function_curve
+from synkin.fitting.functions import by_number, function_curve, numbers_of
 from synkin.fitting.priors import as_priors
-from synkin.fitting.problem import OWN, REACH, Problem, default_onset
+from synkin.fitting.problem import OWN, REACH, Problem, Tie, default_onset
 from synkin.fitting.ties import as_ties, reversible_ties
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.runs.protocol import Jumps
@@ -134,26 +134,22 @@ def function_problem(
         raise TypeError(f"Argument `curve` must be a function of parameters and times, but is {describe(function)}.")
     recorded = _as_samples(times, trace)
     own = _as_names("own", asked.own)
-    curve, values = function_curve(function, start, own, len(recorded.trace), given_units)
+    curve, values, groups = function_curve(function, start, own, len(recorded.trace), given_units)
+    free = asked.free
+    if isinstance(free, str | Sequence):
+        free = numbers_of((free,) if isinstance(free, str) else free, values, groups)
+    bounds = by_number(asked.bounds, values, groups) if isinstance(asked.bounds, Mapping) else asked.bounds
+    asked = asked._replace(free=free, own=numbers_of(own, values, groups), bounds=bounds)
     empty = np.zeros(0)
     curve = replace(curve, filters=asked.filters)
-    return _posed(curve, values, _Stimulus(empty, 0.0, empty, empty, {}), recorded, asked._replace(own=own))
+    return _posed(curve, values, _Stimulus(empty, 0.0, empty, empty, {}), recorded, asked)
 
 
 def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorded: _Samples, asked: Asked) -> Problem:
     """The problem, given what is fitted, the parameters by name, stimulus and recording."""
     recordings, known = len(recorded.trace), curve.known
-    for name in asked.own:
-        if name not in known:
-            raise ValueError(
-                f"Argument `own` must name parameters of {curve.name} ({', '.join(known)}), but has {name!r}."
-            )
-        if np.ndim(values[name]) and len(values[name]) != recordings:
-            raise ValueError(
-                f"Parameter `{name}` must be one number or {recordings}, one a recording, but has shape "
-                f"{np.shape(values[name])}."
-            )
-    free = _check_free(curve, values, _expanded(curve, asked.free), stimulus.varying)
+    _check_own(curve, values, tuple(asked.own), stimulus.varying, recorded)
+    free = _check_free(curve, values, asked.free, stimulus.varying)
     held = {name: _as_held(name, value) for name, value in asked.held.items()}
     ties = as_ties(curve, free, (*stimulus.varying, *asked.own), asked.tie)
     if asked.reversible and isinstance(curve, KernelCurve):
@@ -166,7 +162,9 @@ def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorde
     shared = tuple(name for name in own if isinstance(asked.held.get(name), str))
     present = np.isfinite(recorded.trace)
     samples.check_trace(recorded.trace, present, recorded.is_single, len(free) + len(shared), len(own) - len(shared))
-    bounds = asked.bounds or {}
+    bounds = {} if asked.bounds is None else asked.bounds
+    if not isinstance(bounds, Mapping):
+        raise TypeError(f"Argument `bounds` must be a dict from names to pairs of numbers, but is {describe(bounds)}.")
     fitted = (*free, *own_parameters)
     logarithmic = tuple(_is_logarithmic(curve, name, values[name], bounds) for name in fitted)
     first = stimulus.spike_times[..., :1] if isinstance(curve, KernelCurve) and curve.jumps else stimulus.spike_times
@@ -181,7 +179,7 @@ def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorde
     lower, upper = _limits((*free, *own), start, dict(zip(fitted, logarithmic, strict=True)), bounds, default)
     repeats = [1] * len(free) + [1 if name in shared else recordings for name in own]
     for tie in ties:
-        values = values | {tie.name: tie.rate.of(values)}
+        values = values | {tie.name: _tied(tie, values)}
     return Problem(
         curve=curve,
         params={name: _number_or_row(value) for name, value in values.items()},
@@ -208,6 +206,15 @@ def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorde
     )
 
 
+def _tied(tie: Tie, values: dict[str, Any]) -> Any:
+    """The value of a tied parameter at the start."""
+    with np.errstate(all="ignore"):
+        value = tie.rate.of({name: np.asarray(value, float) for name, value in values.items()})
+    if not np.isfinite(value).all():
+        raise ValueError(f"Parameter `{tie.name}`, tied as `{tie.rate}`, must be finite at the start, but is {value}.")
+    return value
+
+
 def _number_or_row(value: Any) -> float | np.ndarray:
     return float(value) if np.ndim(value) == 0 else np.asarray(value, float)
 
@@ -224,6 +231,11 @@ def _kernel_params(kernel: Kernel, params: AnyParams, own: tuple[str, ...]) -> A
     """The kernel's ``Params`` as floats, or (R,) for those in ``own``."""
     if getattr(params, "_fields", None) != kernel.Params._fields or isinstance(params, type):
         check_params(params, (), kernel)  # which says what came
+    for name, value in params._asdict().items():
+        if np.ndim(value) and name not in own:
+            raise ValueError(
+                f"Parameter `{name}` must be one number unless `own` names it, but has shape {np.shape(value)}."
+            )
     rows = {
         name: as_float64(f"params.{name}", getattr(params, name))
         for name in own
@@ -290,6 +302,10 @@ def _asks_for_weights(weights: object, release: object, jumps: bool) -> bool:
 
 def _plasticity(release: AnyParams) -> dict[str, float]:
     """The parameters of short-term plasticity by name."""
+    if getattr(release, "_fields", None) != tsodyks_markram.Params._fields or isinstance(release, type):
+        raise TypeError(
+            f"Argument `release` must be a synkin.tsodyks_markram.Params, but is {describe_tuple(release)}."
+        )
     checked = check_params(units.params(tsodyks_markram, release), (), tsodyks_markram)
     return {name: float(as_float64(f"release.{name}", value)) for name, value in checked._asdict().items()}
 
@@ -298,18 +314,31 @@ def _with_weights(asked: Asked, curve: KernelCurve, kernel: Kernel) -> Asked:
     """The arguments in which the weights are free too, but for the first if the scale is free."""
     scale = asked.held["scale"]
     names = curve.added[1:] if scale is True or isinstance(scale, str) else curve.added
-    return asked._replace(free=(*_as_names("free", asked.free), *names))
+    return asked._replace(free=tuple(dict.fromkeys((*_as_names("free", asked.free), *names))))
 
 
-def _expanded(curve: AnyCurve, free: str | Sequence[str]) -> str | Sequence[str]:
-    """``free`` in which the name of an array, or of a branch, stands for all of its numbers."""
-    if isinstance(curve, KernelCurve) or not isinstance(free, str | Sequence):
-        return free
-    names: list[str] = []
-    for name in (free,) if isinstance(free, str) else free:
-        inside = [one for one in curve.names if one == name or one.startswith(f"{name}_")]
-        names += [name] if name in curve.names else inside or [name]
-    return names
+def _check_own(
+    curve: AnyCurve,
+    values: dict[str, Any],
+    own: tuple[str, ...],
+    varying: Mapping[str, object],
+    recorded: _Samples,
+) -> None:
+    recordings = len(recorded.trace)
+    for name in own:
+        if name not in curve.known:
+            raise ValueError(
+                f"Argument `own` must name parameters of {curve.name} ({', '.join(curve.known)}), but has {name!r}."
+            )
+        if recorded.is_single:
+            raise ValueError(f"Argument `own` must be left out with a single recording, but has {name!r}.")
+        if name in varying:
+            raise ValueError(f"Argument `own` must not name `{name}`, which varies: its values are given.")
+        if np.ndim(values[name]) and len(values[name]) != recordings:
+            raise ValueError(
+                f"Parameter `{name}` must be one number or {recordings}, one a recording, but has shape "
+                f"{np.shape(values[name])}."
+            )
 
 
 def _check_free(

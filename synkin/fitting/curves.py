@@ -5,9 +5,11 @@ values of the parameters by name. All else in `synkin.fitting` asks for no more,
 need a kernel.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
@@ -141,9 +143,13 @@ class KernelCurve:
         )
 
 
-@dataclass(frozen=True, eq=False)  # each is itself alone: what the function sees may have changed before the next
+@dataclass(frozen=True, eq=False)
 class FunctionCurve:
-    """A function ``function(params, times)`` of a pytree of parameters and of times (M,), whose result is (M,)."""
+    """A function ``function(params, times)`` of a pytree of parameters and of times (M,), whose result is (M,).
+
+    Two are equal, and share their compiled program, if they have the same function and it does the same: something that
+    it reads may have changed between two fits.
+    """
 
     function: Callable[[Pytree, Array], Array]
     structure: Any  # of the pytree, as `jax.tree` gives it
@@ -151,7 +157,18 @@ class FunctionCurve:
     names: tuple[str, ...]  # of all elements of the leaves, in order
     units: tuple[str, ...] = ()
     filters: tuple[Filter, ...] = ()  # what the recording did to the curve, in order
+    operations: str = ""  # a fingerprint of what the function does
     one_by_one: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FunctionCurve) and self.function is other.function and self._form == other._form
+
+    def __hash__(self) -> int:
+        return hash((id(self.function), self._form))
+
+    @property
+    def _form(self) -> tuple[Any, ...]:
+        return self.structure, self.shapes, self.names, self.units, self.filters, self.operations
 
     @property
     def name(self) -> str:
@@ -184,10 +201,10 @@ class FunctionCurve:
             return filter_function(self.filters, lambda times: self.function(params, times), given.times)
         return self.function(params, given.times)
 
-    def what_it_does(self, samples: int) -> str:
-        """A fingerprint of the function's operations, which differs if something that it reads was changed."""
+    def with_operations(self, samples: int) -> FunctionCurve:
+        """The curve with the fingerprint of what the function does now with so many times."""
         values = {name: jnp.ones(()) for name in self.names}
-        return fingerprint(self.function, self.as_given(values), jnp.ones(samples))
+        return replace(self, operations=fingerprint(self.function, self.as_given(values), jnp.ones(samples)))
 
 
 AnyCurve: TypeAlias = KernelCurve | FunctionCurve

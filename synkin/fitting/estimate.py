@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from synkin.arguments.choices import check_flag
 from synkin.arguments.known import computed_at_once, double_precision
+from synkin.arguments.messages import describe
 from synkin.fitting.curves import FunctionCurve
-from synkin.fitting.functions import check_function
+from synkin.fitting.model import response
 from synkin.fitting.problem import Problem
 from synkin.fitting.quality.advice import advise_freeing
 from synkin.fitting.quality.goodness_of_fit import assess
@@ -47,7 +50,7 @@ def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
     with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
         problem = pose()
         if isinstance(problem.curve, FunctionCurve):
-            check_function(problem)
+            problem = _checked(problem)
         found, known = _solved(problem, options)
         # What a prior weighs depends on the noise, and the noise on the curve: both are found in turn.
         for _ in range(_ROUNDS if problem.priors else 0):
@@ -73,3 +76,48 @@ def _solved(problem: Problem, options: Options) -> tuple[SearchResult, Uncertain
         is_poor=lambda posed, curve: assess(posed, curve, np.inf).quality.is_poor,
     )
     return found, estimate_uncertainty(problem, found)
+
+
+def _checked(problem: Problem) -> Problem:
+    """The problem of a function, which is checked at the start; its curve now says what the function does.
+
+    Raises:
+        TypeError: a function that JAX cannot trace or differentiate.
+        ValueError: one that gives something else than a finite number, with finite derivatives, for each time.
+    """
+    curve, times = problem.curve, jnp.asarray(problem.times_of(0))
+    assert isinstance(curve, FunctionCurve)
+    at = curve.as_given({name: jnp.asarray(float(np.ravel(value)[0])) for name, value in problem.params.items()})
+    try:
+        found = jax.eval_shape(curve.function, at, times)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+        raise TypeError(
+            "Argument `curve` must be a function that JAX can trace, of jax.numpy and without `if` on its numbers, but "
+            f"{curve.name} is not."
+        ) from error
+    if not hasattr(found, "shape") or found.shape != times.shape or not jnp.issubdtype(found.dtype, jnp.floating):
+        came = f"{found.dtype} of shape {found.shape}" if hasattr(found, "shape") else describe(found)
+        raise ValueError(
+            f"Argument `curve` must give a real number for each time, of shape {times.shape}, but gives {came}."
+        )
+    problem = replace(problem, curve=curve.with_operations(len(times)))
+    recordings = len(problem.trace)
+    start = [np.broadcast_to(problem.params[name], recordings) for name in problem.fitted]
+    points = [np.log(row) if is_log else row for row, is_log in zip(start, problem.logarithmic, strict=True)]
+    try:
+        value, slope = response(problem, np.column_stack(points), np.zeros(recordings))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise TypeError(
+            "Argument `curve` must be a function that JAX can differentiate forwards, without custom_vjp or a "
+            f"callback, but {curve.name} is not."
+        ) from error
+    wrong = [("be finite at `start`, but is", value)]
+    for p, name in enumerate(problem.fitted):
+        wrong.append((f"have finite derivatives at `start`, but that by `{name}` is", slope[:, :, p]))
+    for what, numbers in wrong:
+        bad = np.argwhere(~np.isfinite(numbers) & problem.present)
+        if bad.size:
+            r, m = bad[0]
+            where = f"{problem.times_of(r)[m]:g} ms" + ("" if problem.is_single else f" of recording {r}")
+            raise ValueError(f"Argument `curve` must {what} {numbers[r, m]} at {where}.")
+    return problem

@@ -49,8 +49,9 @@ def response(problem: Problem, parameters: np.ndarray, onset: np.ndarray) -> tup
     recordings, samples = problem.trace.shape
     # Recordings of which all is the same have the same g, which is computed once.
     points = np.column_stack([parameters, onset])
-    one = (points == points[0]).all() and all(a.ndim == 1 for a in jax.tree.leaves(_given(problem)))
-    rows = 1 if one and not _held(problem) else recordings
+    their_own = [name for name in problem.own if name not in ("scale", "offset", *problem.shared)]
+    one = not their_own and not problem.held_own and all(a.ndim == 1 for a in jax.tree.leaves(_given(problem)))
+    rows = 1 if one else recordings
     g, slope = _respond(problem.form, _alone(problem), points[:rows], _rows(problem, rows))
     shape = recordings, samples
     g, slope = np.asarray(g)[:, :samples], np.asarray(slope)[:, :samples]
@@ -144,14 +145,7 @@ def stacked(blocks: np.ndarray, columns: np.ndarray, total: int) -> np.ndarray:
 
 def _given(problem: Problem) -> tuple[Any, ...]:
     """The fields of `Stimulus`, of all rows if there is one axis."""
-    return problem.spike_times, problem.weights, problem.varying, _held(problem), problem.times
-
-
-def _held(problem: Problem) -> dict[str, np.ndarray]:
-    """The parameters of which each recording has its own value that is not fitted, (R,) each."""
-    tied = {tie.name for tie in problem.ties}
-    names = {*problem.params} - {*problem.fitted, *tied}
-    return {name: value for name, value in problem.params.items() if name in names and np.ndim(value)}
+    return problem.spike_times, problem.weights, problem.varying, problem.held_own, problem.times
 
 
 def _alone(problem: Problem) -> _Values:

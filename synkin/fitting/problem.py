@@ -97,6 +97,12 @@ class Problem:
         return (*self.free, *self.own_parameters)
 
     @property
+    def held_own(self) -> dict[str, np.ndarray]:
+        """The parameters of which each recording has its own value that is not fitted, (R,) each."""
+        moving = {*self.fitted, *(tie.name for tie in self.ties)}
+        return {name: value for name, value in self.params.items() if np.ndim(value) and name not in moving}
+
+    @property
     def form(self) -> Form:
         """The `Form` of this problem."""
         return Form(self.curve, self.fitted, self.logarithmic, self.ties)
@@ -195,5 +201,6 @@ class Problem:
 
 def default_onset(spike_times: np.ndarray, times: np.ndarray) -> tuple[float, float]:
     """The default bounds of an onset in ms, within which the last spike stays before the end of the recording."""
-    last = spike_times[np.isfinite(spike_times)].max()
+    finite = spike_times[np.isfinite(spike_times)]
+    last = finite.max() if finite.size else -np.inf  # a function has no spikes
     return float(times[..., 0].min() - times[..., -1].max()), float(times[..., -1].max() - last)

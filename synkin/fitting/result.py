@@ -115,11 +115,14 @@ class Fit:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """(K,) the weight of each spike in the order of time, with ``weights="free"``; else None."""
+        """(K,) the weight of each spike in the order of time, with ``weights="free"``; else None.
+
+        It is (R, K) if a weight is each recording's own.
+        """
         values = self.problem.params_at(self.point)
         if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.free_weights:
             return None
-        return np.array([values[name] for name in self.problem.curve.added])
+        return np.stack(np.broadcast_arrays(*(values[name] for name in self.problem.curve.added)), axis=-1)
 
     @property
     def log_density(self) -> LogDensity:
@@ -190,7 +193,8 @@ class Fit:
 
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
         """
-        stderr = float(self.stderr.get(name, np.inf)) if name in self.problem.names else np.inf
+        stderr = self.stderr.get(name, np.inf)
+        stderr = float(stderr) if np.ndim(stderr) == 0 else np.inf  # `profile` refuses what is each recording's own
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
             return profile(self.problem, self.point, self.width, self._alike_of(name), name, stderr, self._others)
 
@@ -396,7 +400,8 @@ def _sentences(
     # Trade-offs mean little if the curve does not follow the recording.
     sentences += [advice] if advice else [*known.trade_offs, *known.other_minima]
     freedom = problem.present.sum() / known.model.inefficiency - len(found.point)
-    sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
+    if not advice:
+        sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
     if known.silent.any():
         sentences.append(_without_response(problem, found, known))
     if found.at_bound.any():

@@ -51,10 +51,15 @@ def as_ties(
         if not any(other in free for other in others):
             raise ValueError(f"Argument `tie` must tie to what is free ({', '.join(free)}), but has {text!r}.")
         signs = {known[one].signed for one in (name, *others)}
-        if len(signs) > 1 or (not known[name].signed and tied.may_be_no_rate and not _is_product(tied)):
+        if not known[name].signed and not _is_positive(tied):
             raise ValueError(
-                f"Parameters `{name}` and {listed([f'`{other}`' for other in others])} must both be positive, or both "
-                "of any sign, to be tied, but are not."
+                f"Argument `tie` for `{name}`, which is positive, must be positive whatever the free parameters are, "
+                f"and so without a minus, but is `{text}`."
+            )
+        if len(signs) > 1:
+            raise ValueError(
+                f"Parameters {listed([f'`{one}`' for one in (name, *others)])} must all be positive, or all of any "
+                "sign, to be tied, but are not."
             )
         ties.append(Tie(name, tied))
     return tuple(ties)
@@ -103,9 +108,11 @@ def reversible_ties(
         can_be = [name for name in order if powers.get(name) and name not in taken]
         if not can_be:
             raise ValueError(
-                f"Argument `reversible` must leave one of {listed(sorted(powers))} to be solved for, but all are tied."
+                f"Argument `reversible` must leave one of {listed(sorted(powers))} to be solved for, but all are "
+                "tied, vary or are each recording's own."
             )
-        name = can_be[0]
+        without_roots = [name for name in can_be if not any(power % powers[name] for power in powers.values())]
+        name = (without_roots or can_be)[0]
         # sum(power * log(parameter)) = log_factor, solved for the logarithm of this one.
         share = powers.pop(name)
         answer = {other: -power / share for other, power in powers.items()}, log_factor / share
@@ -161,6 +168,11 @@ def _is_product(given: Product) -> bool:
     """Whether it is a positive number times and over names."""
     plain = all(len(terms) == 1 and _is_product(terms[0]) for terms in given.over)
     return given.factor > 0 and not given.times and plain
+
+
+def _is_positive(given: Product) -> bool:
+    """Whether it is positive for all positive values of its names."""
+    return given.factor > 0 and all(_is_positive(term) for terms in (*given.times, *given.over) for term in terms)
 
 
 def _powers(given: Product) -> dict[str, float]:

@@ -131,7 +131,8 @@ def load(make: Callable[..., _Fit], path: _Path, kernel: Any) -> _Fit:
         options["filters"] = tuple(_FILTERS[kind](*numbers) for kind, *numbers in options.get("filters", ()))
         curve: AnyCurve
         if is_function:
-            curve = replace(_function(record, kernel, path), filters=options["filters"])
+            curve = _function(record, kernel, problem["times"].shape[-1], path)
+            curve = replace(curve, filters=options["filters"])
             values["kernel"] = curve.function
         else:
             values["kernel"] = _kernel(record, kernel, path, by, is_first=form == _FIRST)
@@ -218,17 +219,25 @@ def _kernel(record: Record, given: Kernel | None, path: _Path, by: dict[str, str
     return known
 
 
-def _function(record: Record, given: Any, path: _Path) -> FunctionCurve:
-    """The function of a file.
+def _function(record: Record, given: Any, samples: int, path: _Path) -> FunctionCurve:
+    """The function of a file, fitted to recordings of so many samples.
 
     Raises:
-        _RefusedError: it is not given.
+        _RefusedError: it is not given, or another one is.
     """
     if not callable(given):
         raise _RefusedError(
             f"Argument `kernel` must be the function {record['function']} to read {path}, but is {given!r:.80}."
         )
-    return function_of_record(record, given)
+    read = function_of_record(record, given)
+    try:
+        with double_precision(), computed_at_once():
+            return read.with_operations(samples)
+    except _UNREADABLE:
+        raise _RefusedError(
+            f"Argument `kernel` must be the function {record['function']} of {path}, but {read.name} does not take its "
+            "parameters."
+        ) from None
 
 
 def _check_curve(fit: Record, posed: Problem, path: _Path) -> None:
@@ -241,7 +250,7 @@ def _check_curve(fit: Record, posed: Problem, path: _Path) -> None:
         value, params = curve(posed, fit["point"]).value, posed.params_at(fit["point"])
         own = posed.split(fit["point"])
     trace = np.where(posed.present, posed.trace, np.nan)
-    height = _SAME * np.abs(value).max()
+    height = _SAME * np.nanmax(np.abs(value))  # a function may be NaN where a sample is missing
     curves = [(fit["predicted"], value), (fit["trace"], trace), (fit["residuals"], trace - value)]
     numbers: list[tuple[ArrayLike, ArrayLike]] = [(fit[name], own[name]) for name in own]
     numbers += [*zip(jax.tree.leaves(fit["params"]), jax.tree.leaves(posed.curve.as_given(params)), strict=True)]
