@@ -207,7 +207,8 @@ class Fit:
             over: "sweeps": as many sweeps as there are, drawn with replacement, each with its own scale, offset and
                 onset; "blocks": the fitted curve with residuals drawn in blocks, each twice as long as what counts as
                 one sample; or "wild": the same blocks, each where it is, with a sign drawn at random, for noise that
-                grows with the response. By default "sweeps" from 5 recordings on, and "wild" for such noise.
+                grows with the response. By default "sweeps" from 5 recordings on, unless these are
+                held at values of their own, and "wild" for such noise.
 
         Returns:
             `synkin.fit.Bootstrap`: the results of each draw for all that the recordings share, with standard errors and

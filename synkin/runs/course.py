@@ -194,7 +194,7 @@ def _transmitter(left: Array, moments: gated_events.Moments) -> Array:
 
 
 def _table(rates: Array) -> Table:
-    return squaring_table(_by_set(rates, 2), conserved=True)[:-1]
+    return squaring_table(_by_set(rates, 2), conserved=rates.shape[-1])[:-1]
 
 
 def _by_set(values: Array, rank: int) -> Array:
@@ -224,7 +224,7 @@ def _after(table: Table, p: Array, at: Array, ms: Array) -> Array:
     each = jnp.repeat(ms, p.shape[-1]).reshape(p.shape[1:])
 
     def apply(powers: Array, generator: Array, step: Array, p: Array, each: Array) -> Array:
-        return apply_by_squaring(SquaringTable(generator, step, powers, conserved=True), which, p, each)
+        return apply_by_squaring(SquaringTable(generator, step, powers, conserved=len(p)), which, p, each)
 
     # Stretches shorter than the table's first, as between samples, need none of its powers, for each of which a
     # derivative would keep all p.

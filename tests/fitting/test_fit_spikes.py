@@ -62,7 +62,7 @@ def test_an_amplitude_for_each_spike(tmp_path):
     exact = alpha_fit(clean, spike_times=spikes, weights="free")
     np.testing.assert_allclose(exact.weights, WEIGHTS, rtol=1e-6)
     np.testing.assert_allclose(exact.scale, [-20, -12], rtol=1e-6)
-    assert exact.free == ("tau", *(f"weight_{i}" for i in range(1, 5)), "scale")
+    assert tuple(exact.free) == ("tau", *(f"weight_{i}" for i in range(1, 5)), "scale")
     found = alpha_fit(noisy(clean, 0.02), spike_times=spikes, weights="free")
     for i, weight in enumerate(WEIGHTS[1:], 1):
         error = found.stderr[f"weight_{i}"]

@@ -147,10 +147,12 @@ def _windows(problem: Problem, curve: Curve, height: np.ndarray, present: np.nda
 
 
 def _time_since_spike(problem: Problem, r: int) -> np.ndarray:
-    """(M,) ms, -inf before the first spike; of a protocol since it began."""
+    """(M,) ms, -inf before the first spike; of a protocol, and of a function, since it began."""
     spikes = problem.spike_times if problem.spike_times.ndim == 1 else problem.spike_times[r]
     spikes = spikes[:1] if problem.jumps else spikes[np.isfinite(spikes)]
     times = problem.times_of(r)
+    if not len(spikes):
+        return times - times[0]
     if len(spikes) == 1:
         return times - spikes[0]
     last = np.searchsorted(spikes, times, side="right") - 1
@@ -169,7 +171,7 @@ def _without_fit(problem: Problem, derivatives: np.ndarray, windows: np.ndarray)
     across = own.transpose(0, 2, 1)
     inverse = np.linalg.pinv(across @ own, 1e-12)
     shared, windows = (a - own @ (inverse @ (across @ a)) for a in (shared, windows))
-    flat = shared.reshape(-1, shared.shape[2])
+    flat = shared.reshape(shared.shape[0] * shared.shape[1], -1)
     part = np.linalg.pinv(flat.T @ flat, 1e-12) @ (flat.T @ windows.reshape(-1, windows.shape[2]))
     return windows - shared @ part
 

@@ -117,7 +117,9 @@ def bootstrap(
     rng = np.random.default_rng(_as_seed(key))
     recordings = len(problem.trace)
     if over is None:
-        over = "sweeps" if recordings >= _SWEEPS else "wild" if grows else "blocks"
+        # Sweeps at voltages of their own are few of each kind.
+        many = recordings >= _SWEEPS and not problem.held_own
+        over = "sweeps" if many else "wild" if grows else "blocks"
     check_choice("over", over, ("sweeps", "blocks", "wild"))
     if over == "sweeps" and recordings < 2:
         raise ValueError("Argument `over` must be 'blocks' or 'wild' for a single recording, but is 'sweeps'.")
