@@ -24,6 +24,7 @@ from synkin.fitting.formatting import aligned, listed, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
 from synkin.fitting.quality.goodness_of_fit import Assessment, explained_fraction
+from synkin.fitting.quality.unnamed_filter import unnamed_filter
 from synkin.fitting.search.optimizer import SearchResult
 from synkin.fitting.serialization import fit_files
 from synkin.fitting.uncertainty.differences import differences
@@ -405,6 +406,8 @@ def _sentences(
         sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
     if known.silent.any():
         sentences.append(_without_response(problem, found, known))
+    if not advice and (filtered := unnamed_filter(problem, found.curve, known.model.inefficiency)):
+        sentences.append(filtered)
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
         sentences.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")

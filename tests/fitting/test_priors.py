@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import integrate, optimize
+from scipy import integrate, optimize, signal
 
 import synkin
 from synkin import ampa, dual_expon
@@ -168,3 +168,47 @@ def test_behind_a_filter(tmp_path):
         curve, start, times, trace, free=free, scale=True, filter=behind, starts=3, progress=False
     )
     assert by_hand.params["rise"] == pytest.approx(found.params.tau_rise, rel=0.02)
+
+
+def test_a_filter_that_was_not_named_is_said():
+    """If the noise shows it and the rise is as fast; white noise and a slow rise say nothing."""
+    interval, rng = 0.05, np.random.default_rng(3)
+    times = np.arange(0.0, 60.0, interval)
+    numerator, denominator = signal.bessel(4, 2.0 * np.pi, "low", analog=True, norm="mag")
+    section = signal.bilinear(numerator, denominator, 1 / interval)
+    noise = signal.lfilter(*section, rng.normal(0, 1.0, times.size + 500))[500:]
+    behind = synkin.bessel(4, 1.0)
+
+    def sentence(rise, noise, given=None):
+        params = dual_expon.Params(tau_rise=rise, tau_decay=8.0)
+        trace = -20 * np.asarray(synkin.respond(dual_expon, params, [5.0], times, filter=behind)) + 0.5 * noise
+        start, free = dual_expon.Params(tau_rise=rise), ("tau_rise", "tau_decay")
+        found = synkin.fit(
+            dual_expon,
+            start,
+            [5.0],
+            times,
+            trace,
+            free=free,
+            scale=True,
+            onset=True,
+            filter=given,
+            starts=1,
+            progress=False,
+        )
+        return "as behind a filter of about" in found.message
+
+    assert sentence(0.1, noise)
+    assert not sentence(0.1, rng.normal(0, 0.3, times.size))
+    assert not sentence(3.0, noise)
+
+
+@pytest.mark.wide
+def test_a_filter_that_is_named_is_not_said_again():
+    trace = -20 * np.asarray(
+        synkin.respond(dual_expon, dual_expon.Params(), [5.0], TIMES, filter=synkin.bessel(4, 1.0))
+    )
+    trace += np.convolve(np.random.default_rng(0).normal(size=TIMES.size + 3), np.ones(4) / 2, "valid")
+    options = {"free": "tau_decay", "scale": True, "starts": 1, "progress": False}
+    found = synkin.fit(dual_expon, dual_expon.Params(), [5.0], TIMES, trace, filter=synkin.bessel(4, 1.0), **options)
+    assert "as behind a filter" not in found.message
