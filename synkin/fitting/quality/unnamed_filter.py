@@ -12,7 +12,7 @@ _CORRELATED = 2.0
 # White noise behind a Bessel filter whose half power is at f stays correlated over this time times 1 / f, and a step
 # behind it rises from 10 to 90 % in the second time times 1 / f.
 _MEMORY, _RISE = 0.48, 0.35
-# The rise may be that of the filter if it is within these fractions of it; the noise tells its cut-off to a factor of 2.
+# The rise may be that of the filter if it is within these fractions of it: noise tells a cut-off to a factor of 2.
 # A faster one cannot have come through it.
 _LEAST, _MOST = 0.5, 2.5
 
@@ -44,7 +44,7 @@ def unnamed_filter(problem: Problem, curve: Curve, inefficiency: float) -> str:
     if not _LEAST < rise * cutoff / _RISE < _MOST:
         return ""
     return (
-        f"The noise is correlated as behind a filter of about {cutoff:.2g} kHz, and the curve rises about as "
-        f"fast as such a filter lets it (10 to 90 % in {rise:.2g} ms): if there was one, give it, as filter=synkin.bessel(4, "
-        f"{cutoff:.2g})."
+        f"The noise is correlated as behind a filter of about {cutoff:.2g} kHz, and the curve rises about as fast as "
+        f"such a filter lets it (10 to 90 % in {rise:.2g} ms): if there was one, give it, as "
+        f"filter=synkin.bessel(4, {cutoff:.2g})."
     )
