@@ -92,7 +92,7 @@ def test_granule_cell_by_every_kernel(recordings, kernel, r_squared):
     given = {"times": data["time_ms"], "spike_times": [2.9], "onset": True, "starts": 12}
     found = fitted(data["mean_pA"], kernel, free=FREE.get(kernel, BIONMDA), **given)
     assert found.r_squared > r_squared
-    assert found.nfev < 250
+    assert found.nfev < 700  # a poor curve gets farther starts
 
 
 def test_starts_that_agree_are_enough(capsys, monkeypatch):

@@ -41,7 +41,7 @@ def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
     """``point`` (N,) with free parameters at which the kernel is about as fast as the recording.
 
     The result is ``point`` itself if no times can be measured in the recording, if concentrations were given instead of
-    spikes, or if no parameters are better.
+    spikes, or if none can be measured in the response of the kernel.
     """
     if not isinstance(problem.curve, KernelCurve) or problem.jumps:
         return point
@@ -76,7 +76,7 @@ def match_time_course(problem: Problem, point: np.ndarray) -> np.ndarray:
         step = np.clip(slopes.T @ np.linalg.solve(inner, off[finite]), -largest, largest)
         at = at.copy()
         at[free] = np.clip(at[free] + step, lower, upper)
-    if best is start:
+    if least == float("inf"):
         return point
     matched = point.copy()
     matched[problem.columns[:, free]] = best[free]
