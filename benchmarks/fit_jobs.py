@@ -219,6 +219,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", help="a job by its name")
     arguments = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)  # for the differences by hand; a fit is in double precision anyway
     print(f"{'':34}{'most biased':>31}{'worst z, std':>28}{'> 3 err':>8}{'warned':>8}{'first s':>9}{'next s':>8}")
     for job in JOBS:
         if arguments.only in (None, job.__name__.replace("_", " ")):
