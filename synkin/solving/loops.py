@@ -23,6 +23,8 @@ Tree = TypeVar("Tree")
 
 # The number of steps of a chunk on an accelerator: the state is read and written once for all of them.
 _CHUNK = 8
+# How many variables, of how many synapses at most, a loop on a CPU carries as one array.
+_LEAST_PACKED, _MOST_PACKED, _PACKED_SYNAPSES = 3, 6, 4096
 
 
 def scan(
@@ -80,11 +82,13 @@ def _chunk() -> int:
 
 
 def pack(y: tuple[Array, ...]) -> tuple[Array, ...] | Array:
-    """Variables as the carry of a loop: on a CPU three or more are one array, (n, *shape).
+    """Variables as the carry of a loop: on a CPU a few of few synapses are one array, (n, *shape).
 
     XLA's CPU has a command that computes each array of a carry and another that copies it, and loses time beyond eight.
+    With more variables or synapses an array of all loses more than that: the numbers are measured.
     """
-    return jnp.stack(y) if len(y) > 2 and jax.default_backend() == "cpu" else y
+    few = _LEAST_PACKED <= len(y) <= _MOST_PACKED and y[0].size <= _PACKED_SYNAPSES
+    return jnp.stack(y) if few and jax.default_backend() == "cpu" else y
 
 
 def unpack(y: tuple[Array, ...] | Array) -> tuple[Array, ...]:
