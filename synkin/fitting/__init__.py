@@ -61,6 +61,7 @@ def fit(
     weights: ArrayLike | str | None = None,
     release: NamedTuple | None = None,
     varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    temperature: ArrayLike | None = None,
     filter: Filter | Sequence[Filter] | None = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
@@ -117,6 +118,9 @@ def fit(
         varying: parameters that vary beside spikes, by name, as in ``{"V": (edges, values)}`` of `synkin.respond`:
             edges (E + 1,) ms, and values (E,), or (R, E), a row for each recording. Onset and delay do not shift these
             edges. For a protocol give the values to `synkin.Jumps`, all of whose edges are shifted.
+        temperature: (R,) deg C, of each recording. Rates are then those at the temperature of the first one times
+            ``Q10 ** (degrees more / 10)``, time constants over that, and ``free`` may name "Q10", which starts at 2.5;
+            ``params`` are those of the first recording. The duration of a pulse does not change.
         filter: what the recording did to the curve, which is then fitted behind it: `synkin.bessel`, `synkin.one_pole`,
             or a tuple of several in a row.
         sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
@@ -208,6 +212,7 @@ def fit(
             overlap=overlap,
             delay=delay,
             varying=varying,
+            temperature=temperature,
         )
 
     return estimate(problem, Options(loss, starts, max_nfev, progress))

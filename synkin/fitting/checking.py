@@ -27,6 +27,9 @@ from synkin.runs.protocol import Jumps
 from synkin.solving import limits
 from synkin.solving.filters import Filter
 
+# Where the search for a Q10 starts.
+_Q10 = 2.5
+
 Bounds = Mapping[str, tuple[float, float]]
 
 
@@ -77,6 +80,7 @@ def kernel_problem(
     overlap: str = "restart",
     delay: ArrayLike = 0.0,
     varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    temperature: ArrayLike | None = None,
 ) -> Problem:
     """The problem that the arguments of `synkin.fit` pose.
 
@@ -105,13 +109,17 @@ def kernel_problem(
     stimulus = _as_stimulus(kernel, times_of_spikes, given_weights, varies, delay, recorded, jumps)
     curve = KernelCurve(kernel, overlap, jumps, weighted, filters=asked.filters)
     values = dict(params._asdict())
+    if temperature is not None:
+        degrees = _temperatures(temperature, len(recorded.trace))
+        curve, own = replace(curve, reference=float(degrees[0])), (*own, "temperature")
+        values |= {"Q10": _Q10, "temperature": degrees}
     asked = asked._replace(own=own)
     if release is not None:
         curve = replace(curve, releases=True)
         values |= _plasticity(release)
     elif with_free_weights:
         curve = replace(curve, free_weights=int(np.isfinite(np.atleast_2d(stimulus.sent)).sum(axis=1).max()))
-        values |= dict.fromkeys(curve.added, 1.0)
+        values |= dict.fromkeys(curve.weight_names, 1.0)
         asked = _with_weights(asked, curve, kernel)
     return _posed(curve, values, stimulus, recorded, asked)
 
@@ -173,7 +181,7 @@ def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorde
         if is_logarithm:
             low, high = np.min(values[name]) / REACH, np.max(values[name]) * REACH
             default[name] = float(low), float(min(high, known[name].most))
-        elif isinstance(curve, KernelCurve) and name in curve.added:  # a weight
+        elif isinstance(curve, KernelCurve) and name in curve.weight_names:
             default[name] = (-np.inf if curve.kernel.input.takes_weights else 0.0), np.inf
     start = {name: values[name] for name in fitted}
     lower, upper = _limits((*free, *own), start, dict(zip(fitted, logarithmic, strict=True)), bounds, default)
@@ -286,6 +294,23 @@ def _as_stimulus(
     return _Stimulus(sent + wait, wait, sent, sorted_weights, varies)
 
 
+def _temperatures(given: ArrayLike, recordings: int) -> np.ndarray:
+    """The temperature of each recording in deg C.
+
+    Raises:
+        ValueError: not one for each of several recordings, or all the same.
+    """
+    degrees = as_float64("temperature", given)
+    if recordings < 2 or degrees.shape != (recordings,) or not np.isfinite(degrees).all():
+        raise ValueError(
+            f"Argument `temperature` must have a finite number for each of several recordings, here ({recordings},), "
+            f"but is {describe(given)}."
+        )
+    if np.ptp(degrees) == 0:
+        raise ValueError(f"Argument `temperature` must differ between recordings, but is {degrees[0]} for all.")
+    return degrees
+
+
 def _asks_for_weights(weights: object, release: object, jumps: bool) -> bool:
     """Whether each spike has a free weight."""
     if isinstance(weights, str) and weights != "free":
@@ -313,7 +338,7 @@ def _plasticity(release: AnyParams) -> dict[str, float]:
 def _with_weights(asked: Asked, curve: KernelCurve, kernel: Kernel) -> Asked:
     """The arguments in which the weights are free too, but for the first if the scale is free."""
     scale = asked.held["scale"]
-    names = curve.added[1:] if scale is True or isinstance(scale, str) else curve.added
+    names = curve.weight_names[1:] if scale is True or isinstance(scale, str) else curve.weight_names
     return asked._replace(free=tuple(dict.fromkeys((*_as_names("free", asked.free), *names))))
 
 

@@ -78,6 +78,7 @@ class KernelCurve:
     weighted: bool = False  # whether the weights are heights of a receptor's pulses, in units of T
     free_weights: int = 0  # the number of spikes whose weights are parameters; 0 if the weights are given
     filters: tuple[Filter, ...] = ()  # what the recording did to g, in order
+    reference: float | None = None  # the temperature in deg C of the parameters, if rates follow a Q10
     releases: bool = False  # whether the weights are those of short-term plasticity, whose parameters are then its own
 
     @property
@@ -88,8 +89,14 @@ class KernelCurve:
     @property
     def added(self) -> tuple[str, ...]:
         """The parameters besides those of the kernel."""
+        warmth = () if self.reference is None else ("Q10", "temperature")
         if self.releases:
-            return tsodyks_markram.Params._fields
+            return (*tsodyks_markram.Params._fields, *warmth)
+        return (*self.weight_names, *warmth)
+
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """The weights that are parameters."""
         return tuple(f"weight_{i}" for i in range(self.free_weights))
 
     @property
@@ -99,9 +106,11 @@ class KernelCurve:
             name: Known(unit or "", self.kernel.parameters[name].signed, usually=self.kernel.bare(name) == "T")
             for name, unit in zip(self.kernel.Params._fields, self.kernel.UNITS, strict=True)
         }
+        if self.reference is not None:
+            found |= {"Q10": Known("1"), "temperature": Known("deg C", signed=True)}
         if self.releases:
             return found | {name: Known(own.unit, most=own.most) for name, own in tsodyks_markram.parameters.items()}
-        return found | {name: Known(self.kernel.input.unit or "1", signed=True) for name in self.added}
+        return found | {name: Known(self.kernel.input.unit or "1", signed=True) for name in self.weight_names}
 
     @property
     def one_by_one(self) -> bool:
@@ -112,13 +121,30 @@ class KernelCurve:
         """The kernel's ``Params``."""
         return self.kernel.Params(*(values[name] for name in self.kernel.Params._fields))
 
+    def _warmed(self, values: dict[str, Any]) -> AnyParams:
+        """The kernel's ``Params`` at the temperature of a recording: rates times Q10 per 10 deg C, time constants over.
+
+        The duration of a pulse stays, as it is not the receptor's.
+        """
+        params = self.as_given(values)
+        if self.reference is None:
+            return params
+        factor = values["Q10"] ** ((values["temperature"] - self.reference) / 10)
+        changed = {}
+        for name, unit in zip(params._fields, self.kernel.UNITS, strict=True):
+            if (unit or "").replace("1/", "/").startswith("/ms"):
+                changed[name] = getattr(params, name) * factor
+            elif unit == "ms" and self.kernel.bare(name) != "T_dur":
+                changed[name] = getattr(params, name) / factor
+        return params._replace(**changed)
+
     def value(self, values: dict[str, Array], onset: Array, given: Stimulus) -> Array:
         """g (M,) of one recording in mS."""
-        return self._response(self.kernel, self.as_given(values), values, onset, given)
+        return self._response(self.kernel, self._warmed(values), values, onset, given)
 
     def part_values(self, values: dict[str, Array], onset: Array, given: Stimulus) -> Array:
         """g of each of n parts of a sum, without its relative conductance: (n, M)."""
-        own = self.kernel.params_of(self.as_given(values)), self.kernel.values_of(given.varying)
+        own = self.kernel.params_of(self._warmed(values)), self.kernel.values_of(given.varying)
         parts = zip(self.kernel.parts, *own, strict=True)
         return jnp.stack([self._response(part, p, values, onset, given._replace(varying=v)) for part, p, v in parts])
 
@@ -133,10 +159,10 @@ class KernelCurve:
             edges = spike_times + onset
             return concentration_jumps(kernel, params, edges, weights[:-1], times, varying=pieces, **common)
         if self.releases:
-            plasticity = tsodyks_markram.Params(*(values[name] for name in self.added))
+            plasticity = tsodyks_markram.Params(*(values[name] for name in tsodyks_markram.Params._fields))
             weights = weights * tsodyks_markram.release(plasticity, spike_times, dtype=times.dtype)
         elif self.free_weights:  # the times that pad the spikes have weights too, which do nothing
-            weights = weights.at[: self.free_weights].set(jnp.stack([values[name] for name in self.added]))
+            weights = weights.at[: self.free_weights].set(jnp.stack([values[name] for name in self.weight_names]))
         used = weights if kernel.input.takes_weights or self.weighted else None
         return respond(
             kernel, params, spike_times + onset, times, weights=used, varying=varying, overlap=self.overlap, **common

@@ -123,7 +123,7 @@ class Fit:
         values = self.problem.params_at(self.point)
         if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.free_weights:
             return None
-        return np.stack(np.broadcast_arrays(*(values[name] for name in self.problem.curve.added)), axis=-1)
+        return np.stack(np.broadcast_arrays(*(values[name] for name in self.problem.curve.weight_names)), axis=-1)
 
     @property
     def log_density(self) -> LogDensity:

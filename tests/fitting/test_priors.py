@@ -212,3 +212,39 @@ def test_a_filter_that_is_named_is_not_said_again():
     options = {"free": "tau_decay", "scale": True, "starts": 1, "progress": False}
     found = synkin.fit(dual_expon, dual_expon.Params(), [5.0], TIMES, trace, filter=synkin.bessel(4, 1.0), **options)
     assert "as behind a filter" not in found.message
+
+
+def test_a_q10_is_found(tmp_path):
+    """Rates grow by it and time constants fall; the parameters are those of the first recording."""
+    degrees = np.array([22.0, 27.0, 34.0])
+    params = [ampa.Params(alpha=1.1 * f, beta=0.25 * f) for f in 3.0 ** ((degrees - 22) / 10)]
+    with enable_x64():
+        traces = 30 * np.array([synkin.respond(ampa, each, [5.0], TIMES) for each in params])
+    traces += np.random.default_rng(0).normal(0, 0.02, traces.shape)
+    options = {"free": ("alpha", "beta", "Q10"), "scale": "shared", "starts": 2, "progress": False}
+    found = synkin.fit(ampa, ampa.Params(), [5.0], TIMES, traces, temperature=degrees, **options)
+    for name, value in {"alpha": 1.1, "beta": 0.25, "Q10": 3.0}.items():
+        assert abs(found.free[name] - value) < 4 * found.stderr[name], name
+    assert found.stderr["Q10"] < 0.05
+    assert found.params.beta == found.free["beta"]
+    found.save(tmp_path / "fit.json")
+    np.testing.assert_array_equal(synkin.fit.load(tmp_path / "fit.json").predict([7.0]), found.predict([7.0]))
+    decays = [
+        synkin.respond(dual_expon, dual_expon.Params(tau_decay=10.0 / f, tau_rise=1.0 / f), [5.0], TIMES)
+        for f in (1.0, 2.0)
+    ]
+    two = synkin.fit(
+        dual_expon,
+        dual_expon.Params(),
+        [5.0],
+        TIMES,
+        np.array(decays),
+        free=("tau_decay", "Q10"),
+        temperature=[20.0, 30.0],
+        starts=1,
+        progress=False,
+    )
+    assert two.free["Q10"] == pytest.approx(2.0, rel=1e-4)
+    for wrong, said in ((22.0, "each of several"), ([22.0, 22.0, 22.0], "must differ between recordings, but is 22.0")):
+        with pytest.raises(ValueError, match=f"^Argument `temperature` .*{said}"):
+            synkin.fit(ampa, ampa.Params(), [5.0], TIMES, traces, temperature=wrong, **options)

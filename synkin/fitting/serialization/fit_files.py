@@ -43,7 +43,7 @@ from synkin.solving.filters import Bessel, bessel, one_pole
 # The name of the format, in the file; and how arrays and tuples are marked there.
 _FORMAT, _FIRST = "synkin fit 2", "synkin fit 1"
 # The options of a `KernelCurve`. A file says only those that its version knew.
-_OPTIONS = ("overlap", "jumps", "weighted", "free_weights", "releases", "filters")
+_OPTIONS = ("overlap", "jumps", "weighted", "free_weights", "releases", "reference", "filters")
 _FILTERS: dict[str, Callable[..., Any]] = {"bessel": bessel, "one_pole": one_pole}
 _ARRAY, _TUPLE = "array", "tuple"
 # A curve of format 1 agrees with the kernel's to this fraction of its height.
