@@ -18,6 +18,7 @@ from synkin.arguments.times import check_delay
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import samples
 from synkin.fitting.curves import AnyCurve, KernelCurve
+from synkin.fitting.free import check_free
 from synkin.fitting.functions import by_number, function_curve, numbers_of
 from synkin.fitting.priors import as_priors
 from synkin.fitting.problem import OWN, REACH, Problem, Tie, default_onset
@@ -157,7 +158,8 @@ def _posed(curve: AnyCurve, values: dict[str, Any], stimulus: _Stimulus, recorde
     """The problem, given what is fitted, the parameters by name, stimulus and recording."""
     recordings, known = len(recorded.trace), curve.known
     _check_own(curve, values, tuple(asked.own), stimulus.varying, recorded)
-    free = _check_free(curve, values, asked.free, stimulus.varying)
+    signed = {name: own.signed for name, own in known.items()}
+    free = check_free(curve.name, signed, values, asked.free, stimulus.varying)
     held = {name: _as_held(name, value) for name, value in asked.held.items()}
     ties = as_ties(curve, free, (*stimulus.varying, *asked.own), asked.tie)
     if asked.reversible and isinstance(curve, KernelCurve):
@@ -364,32 +366,6 @@ def _check_own(
                 f"Parameter `{name}` must be one number or {recordings}, one a recording, but has shape "
                 f"{np.shape(values[name])}."
             )
-
-
-def _check_free(
-    curve: AnyCurve, values: dict[str, Any], free: str | Sequence[str], varying: Mapping[str, object]
-) -> tuple[str, ...]:
-    listed, name = ", ".join(curve.known), curve.name
-    if not isinstance(free, str | Sequence):
-        raise TypeError(
-            f"Argument `free` must be a name of {name}'s parameters or a list of them ({listed}), "
-            f"but is {describe(free)}."
-        )
-    free = (free,) if isinstance(free, str) else tuple(free)
-    if not free:
-        raise ValueError(f"Argument `free` must name at least one parameter of {name} ({listed}), but is empty.")
-    for parameter in free:
-        if parameter not in curve.known:
-            raise ValueError(f"Argument `free` must name parameters of {name} ({listed}), but has {parameter!r}.")
-        if parameter in varying:
-            raise ValueError(f"Argument `free` must not name `{parameter}`, which varies: its values are given.")
-        if not curve.known[parameter].signed and np.min(values[parameter]) <= 0:
-            raise ValueError(
-                f"Parameter `{parameter}` must be positive to be fitted, but starts at {np.min(values[parameter])}."
-            )
-    if len(set(free)) < len(free):
-        raise ValueError(f"Argument `free` must name each parameter once, but is {', '.join(free)}.")
-    return free
 
 
 def _is_logarithmic(curve: AnyCurve, name: str, value: Any, bounds: Bounds) -> bool:

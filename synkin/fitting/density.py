@@ -50,7 +50,6 @@ class LogDensity:
         vector = jnp.asarray(vector)
         point, stretched = self._point(vector)
         problem = self.problem
-        # An own NumPy array is double precision: the arithmetic is that of the vector.
         g, own = values_of_recordings(problem, point)
         residuals = jnp.asarray(problem.trace, vector.dtype) - own["scale"][:, None] * g - own["offset"][:, None]
         residuals = jnp.where(problem.present, residuals * jnp.asarray(problem.importance, vector.dtype), 0.0)

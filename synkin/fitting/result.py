@@ -167,6 +167,7 @@ class Fit:
         check_times("times", times, sort=False)
         blank = np.zeros((len(self.problem.trace), len(times)))
         with double_precision(), computed_at_once():
+            self._check_function()
             problem = replace(self.problem, times=times, trace=blank, present=blank == 0, importance=blank + 1)
             own = problem.split(self.point)
             g = response(problem, problem.parameters_of(self.point), own["onset"])[0]
@@ -197,6 +198,7 @@ class Fit:
         stderr = self.stderr.get(name, np.inf)
         stderr = float(stderr) if np.ndim(stderr) == 0 else np.inf  # `profile` refuses what is each recording's own
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
+            self._check_function()
             return profile(self.problem, self.point, self.width, self._alike_of(name), name, stderr, self._others)
 
     def bootstrap(self, n: int = 200, key: int | jax.Array = 0, *, over: str | None = None) -> Bootstrap:
@@ -230,6 +232,7 @@ class Fit:
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
+            self._check_function()
             return bootstrap(
                 self.problem, self.point, self.width, self.alike, n, key, over, self._others, grows=self.growth != 1.0
             )
@@ -237,6 +240,19 @@ class Fit:
     @property
     def _others(self) -> np.ndarray:
         return np.zeros((0, len(self.point))) if self.others is None else self.others
+
+    def _check_function(self) -> None:
+        """Check that a function that was fitted still does what it did then.
+
+        Raises:
+            ValueError: something that it reads has changed.
+        """
+        curve = self.problem.curve
+        if isinstance(curve, FunctionCurve) and curve.with_operations(self.times.shape[-1]) != curve:
+            raise ValueError(
+                f"Function {curve.name} must do what it did when it was fitted, but reads something that has changed "
+                "since: fit again, or change it back."
+            )
 
     def _alike_of(self, name: str) -> float:
         """How many samples count as one in the error of a quantity."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,6 +87,13 @@ def log_likelihood(
     2007, Biophys. J. 93:74; Muench, Paul, Schmauder and Benndorf 2022, eLife 11:e62714.
     """
     check_kernel(kernel)
+    options: dict[str, Any] = {
+        "weights": weights,
+        "varying": varying,
+        "delay": delay,
+        "overlap": overlap,
+        "dtype": dtype,
+    }
     if channels is not None:
         population.check_population(kernel)
         given, wanted, _ = course.bind(
@@ -93,11 +101,7 @@ def log_likelihood(
             params,
             spike_times,
             times,
-            weights=weights,
-            varying=varying,
-            delay=delay,
-            overlap=overlap,
-            dtype=dtype,
+            **options,
         )
         count = len(given.moments.place)
         seen = check_observed(trace, count, scale, offset, sigma, channels, wanted)
@@ -112,11 +116,7 @@ def log_likelihood(
             params,
             spike_times,
             times,
-            weights=weights,
-            varying=varying,
-            delay=delay,
-            overlap=overlap,
-            dtype=dtype,
+            **options,
         )
     g = units.strip_unit("g", g, "mS")
     seen = check_observed(trace, len(g), scale, offset, sigma, None, g.dtype)

@@ -246,6 +246,13 @@ def test_what_the_function_reads_may_change_between_fits(monkeypatch):
         monkeypatch.setitem(FACTOR, "of", factor)
         sizes.append(fit_curve(changing, {"size": 1.0}, T, trace, free="size", **QUIET).params["size"])
     assert sizes[0] == sizes[2] == pytest.approx(2 * sizes[1], rel=1e-9)
+    found = fit_curve(changing, {"size": 1.0}, T, trace, free="size", **QUIET)
+    monkeypatch.setitem(FACTOR, "of", 2.0)
+    for call in (lambda: found.predict([1.0, 2.0]), lambda: found.profile("size"), lambda: found.bootstrap(3)):
+        with pytest.raises(ValueError, match="Function changing must do what it did when it was fitted, but reads"):
+            call()
+    monkeypatch.setitem(FACTOR, "of", 1.0)
+    assert found.predict([0.0]) == pytest.approx(found.params["size"], rel=1e-6)
     before = model._respond._cache_size()
     fit_curve(changing, {"size": 0.5}, T, trace[::-1], free="size", **QUIET)
     assert model._respond._cache_size() == before

@@ -24,11 +24,12 @@ from jax.typing import ArrayLike
 from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.numbers import check_whole
 from synkin.declaring.kernel import Kernel
-from synkin.fitting.batch.arguments import OWN, Given, as_given
+from synkin.fitting.batch.arguments import Given, as_given
 from synkin.fitting.batch.errors import Errors, estimate_errors
 from synkin.fitting.batch.recordings import Recordings
 from synkin.fitting.batch.result import FLAGS, FitEach, message_of
 from synkin.fitting.batch.search import Found, at_bound, left_of_noise, own_values, search, sums_of_squares
+from synkin.fitting.problem import OWN
 
 __all__ = ["FitEach", "fit_each"]
 

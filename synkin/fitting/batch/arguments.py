@@ -14,13 +14,10 @@ from synkin.arguments.params_and_states import check_params
 from synkin.arguments.times import check_increasing, check_times
 from synkin.declaring.kernel import Kernel
 from synkin.fitting.batch.recordings import Form, Recordings, Rows, pad, padded_length, padded_number
+from synkin.fitting.free import check_free
+from synkin.fitting.problem import OWN, REACH
 from synkin.runs.protocol import Jumps
 from synkin.solving import limits
-
-# What each recording has of its own, and the values of those that are neither fitted nor given.
-OWN = {"scale": 1.0, "offset": 0.0, "onset": 0.0}
-# The largest factor between a parameter and its start if no bounds are given.
-_REACH = 1e4
 
 
 class Given(NamedTuple):
@@ -71,7 +68,8 @@ def as_given(
     times = _as_times(times, traces.shape)
     params = _as_params(kernel, params, number)
     spike_times, weights = _as_spikes(kernel, spike_times, weights, number)
-    free = _as_free(kernel, params, free)
+    signed = {name: known.signed for name, known in kernel.parameters.items()}
+    free = check_free(kernel.name, signed, params._asdict(), free)
     values = {name: _as_held(name, value) for name, value in held.items()}
     known = {name: value for name, value in values.items() if value is not None}
     _check_bounds(kernel, params, free, [name for name in OWN if name not in known], bounds)
@@ -164,27 +162,6 @@ def _as_spikes(
     return np.take_along_axis(spike_times, order, -1), weights
 
 
-def _as_free(kernel: Kernel, params: Any, free: str | Sequence[str]) -> tuple[str, ...]:
-    listed, name = ", ".join(params._fields), kernel.name
-    if not isinstance(free, str | Sequence):
-        raise TypeError(
-            f"Argument `free` must be a name of {name}'s parameters or a list of them ({listed}), "
-            f"but is {describe(free)}."
-        )
-    free = (free,) if isinstance(free, str) else tuple(free)
-    if not free:
-        raise ValueError(f"Argument `free` must name at least one parameter of {name} ({listed}), but is empty.")
-    for parameter in free:
-        if parameter not in params._fields:
-            raise ValueError(f"Argument `free` must name parameters of {name} ({listed}), but has {parameter!r}.")
-        lowest = getattr(params, parameter).min()
-        if not kernel.parameters[parameter].signed and lowest <= 0:
-            raise ValueError(f"Parameter `{parameter}` must be positive to be fitted, but starts at {lowest}.")
-    if len(set(free)) < len(free):
-        raise ValueError(f"Argument `free` must name each parameter once, but is {', '.join(free)}.")
-    return free
-
-
 def _as_held(name: str, value: object) -> float | None:
     """The value at which scale, offset or onset is held; None if it is fitted."""
     if isinstance(value, bool | np.bool_):
@@ -273,7 +250,7 @@ def _coordinates(
     for i, name in enumerate(form.coordinates):
         if name in form.free:
             start = getattr(params, name)
-            low, high = bounds.get(name, (start / _REACH, start * _REACH) if form.logarithmic[i] else (-np.inf, np.inf))
+            low, high = bounds.get(name, (start / REACH, start * REACH) if form.logarithmic[i] else (-np.inf, np.inf))
             column = [np.broadcast_to(a, start.shape) for a in (low, high, start)]
             with np.errstate(divide="ignore"):  # a lower bound of 0 has the logarithm -inf
                 columns.append([np.log(a) for a in column] if form.logarithmic[i] else column)

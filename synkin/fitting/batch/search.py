@@ -13,6 +13,7 @@ import numpy as np
 from synkin.fitting.batch.calls import call_descend, conductances_of
 from synkin.fitting.batch.noise import fast_noise
 from synkin.fitting.batch.recordings import Recordings
+from synkin.fitting.search.spread import evenly_spread
 
 # The number of onsets in the scan. It reaches this many widths of the response to both sides, and this many ms at
 # least.
@@ -169,7 +170,7 @@ def _descend_again(recordings: Recordings, best: Found, doubtful: np.ndarray, st
     agreeing = np.ones(len(best.cost), int)
     near = starts // 3
     far = _best_of_many(recordings, which, starts - 1 - near)
-    factors = _NEAR ** _evenly_spread(near + 1, len(form.free))[1:]
+    factors = _NEAR ** evenly_spread(near + 1, len(form.free))[1:]
     for k in range(starts - 1):
         goes_on = doubtful[which] & (agreeing[which] < _ENOUGH)
         rows = which[goes_on]
@@ -219,7 +220,7 @@ def _with_best_onset(recordings: Recordings, start: np.ndarray) -> np.ndarray:
 def _best_of_many(recordings: Recordings, which: np.ndarray, number: int) -> np.ndarray:
     """The best of many points that surround the start of each recording: (W, number, C)."""
     form, start = recordings.form, recordings.start[which]
-    spread = _evenly_spread(_POINTS, len(form.free) + ("onset" in form.searched))
+    spread = evenly_spread(_POINTS, len(form.free) + ("onset" in form.searched))
     shared = recordings.share_curves and len(recordings.rows.lower) == 1 and (start == start[0]).all()
     points = np.repeat((start[:1] if shared else start)[:, None], _POINTS, axis=1)
     points = _scaled(recordings, points, _FAR ** spread[:, : len(form.free)])
@@ -321,15 +322,3 @@ def _exchange(recordings: Recordings, best: Found, limit: int) -> None:
             end = Found(*call_descend(recordings, which, other[which], limit))
             lower_or_same = end.cost <= best.cost[which] * (1 + _SAME) + _SAME**2
             best.put(which[lower_or_same], end.take(lower_or_same))
-
-
-def _evenly_spread(number: int, axes: int) -> np.ndarray:
-    """Points that fill the cube from -1 to 1 evenly, the first at its centre: (number, axes).
-
-    Source: the additive recurrence of the generalised golden ratio, Roberts 2018, "The unreasonable effectiveness
-    of quasirandom sequences".
-    """
-    ratio = 2.0
-    for _ in range(50):
-        ratio = (1 + ratio) ** (1 / (axes + 1))
-    return 2 * ((0.5 + np.outer(np.arange(number), ratio ** -np.arange(1.0, axes + 1))) % 1) - 1

@@ -19,6 +19,7 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.search import initial_guess, onset
 from synkin.fitting.search.objective import Descent, Objective, linear_quantities
 from synkin.fitting.search.progress import Progress
+from synkin.fitting.search.spread import evenly_spread
 from synkin.fitting.search.thinning import thinned
 
 # The first two thirds of the starts are global: the given parameters, parameters at which the kernel is as fast as the
@@ -157,7 +158,7 @@ def _search(
     # With a wrong onset even the right parameters lead to a wrong minimum: a third start repeats them after a scan.
     unchanged = [*origins, given] if "onset" in problem.own and len(origins) == 2 and starts > 2 else origins
     far = max(starts - starts // 3, min(starts, len(unchanged)))
-    factors = _evenly_spread(starts, len(problem.fitted))
+    factors = evenly_spread(starts, len(problem.fitted))
     distance = onset.search_range(problem, origins[-1]) if "onset" in problem.own else 0.0
     ends: list[Descent] = []
     left_out = 0
@@ -339,15 +340,3 @@ def _scaled(problem: Problem, point: np.ndarray, factors: np.ndarray) -> np.ndar
             within = point[columns] + np.abs(share) * (np.where(has_ends, end, 0.0) - point[columns])
             moved[columns] = np.where(has_ends, within, point[columns] * factor)
     return moved
-
-
-def _evenly_spread(number: int, axes: int) -> np.ndarray:
-    """Points that fill the cube from -1 to 1 evenly, the first at its centre: (number, axes).
-
-    Source: the additive recurrence of the generalised golden ratio, Roberts 2018, "The unreasonable effectiveness
-    of quasirandom sequences".
-    """
-    ratio = 2.0
-    for _ in range(50):
-        ratio = (1 + ratio) ** (1 / (axes + 1))
-    return 2 * ((0.5 + np.outer(np.arange(number), ratio ** -np.arange(1.0, axes + 1))) % 1) - 1
