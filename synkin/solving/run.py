@@ -22,11 +22,11 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from synkin.arguments.declaration import AnyParams, Pytree
-from synkin.solving import loops, mean_output, parallel_in_time, pulses, steps
+from synkin.solving import gate_derivative, loops, mean_output, parallel_in_time, pulses, steps
 from synkin.solving.coefficients import StepCoefficients, StepKind, pulse_of
 from synkin.solving.first_carry import state_of
 from synkin.solving.kernel_protocol import Kernel
-from synkin.solving.propagators import equations
+from synkin.solving.propagators import equations, gate_tables
 from synkin.solving.propagators.equations import Variables
 from synkin.solving.propagators.of_kernel import as_matrix
 from synkin.tracing.program import Program
@@ -194,24 +194,37 @@ def _run_jvp(
         plan = plan._replace(readout=plan.readout.without_effects())
 
     total = len(spikes)
-    d_matrices = None
+    d_matrices = d_tables = None
+    table_range = constants.coefs.table_range if plan.output == "end" else None  # of a gate
+    if table_range is not None and not table_range.most.ndim:
+        d_tables, d_constants = _split_tables(constants, d_constants)
     if _is_by_matrix(plan, constants):
         d_matrices, d_constants = _split_matrices(constants, d_constants)
     d_leaves, leaves, whole = _differentiated(constants, d_constants, first[-1].shape)
     drives = spikes if trace.drives is None else trace.drives
     d_drives = [] if trace.drives is not None or _is_zero(d_spikes) else [d_spikes]
 
+    keeps_last = trace.last is not None and (keep_trace or not plan.reads)
+
+    def last_before(row: Array) -> Variables:
+        """The last variable before a step, or before each of several, if it was kept."""
+        if trace.last is None:
+            return ()
+        is_first = (row == 0).reshape(*row.shape, *(1,) * first[-1].ndim)
+        return (jnp.where(is_first, first[-1], trace.last[jnp.maximum(row - 1, 0)]),)
+
+    def count_after(row: Array) -> Array | None:
+        if trace.drives is None:
+            return None
+        if plan.spikes_at == "start":
+            return pulses.pass_step(drives[row])
+        assert count is not None
+        return jnp.where(row + 1 < total, drives[jnp.minimum(row + 1, total - 1)], count)
+
     @partial(jax.checkpoint, prevent_cse=False)
     def body(d_y: Variables, step: tuple[Array, Packed, list[Array], Packed]) -> tuple[Variables, Pytree]:
         row, packed, d_drive, d_packed = step
         before, d_changes, drive = loops.unpack(packed), loops.unpack(d_packed), drives[row]
-        if trace.last is not None:
-            before = (*before, jnp.where(row == 0, first[-1], trace.last[jnp.maximum(row - 1, 0)]))
-
-        after = None if trace.drives is None else pulses.pass_step(drive)
-        if after is not None and plan.spikes_at == "end":
-            assert count is not None
-            after = jnp.where(row + 1 < total, drives[jnp.minimum(row + 1, total - 1)], count)
 
         def step_and_read(
             leaves: list[Array], y: Variables, changes: Variables, *weight: Array
@@ -220,17 +233,43 @@ def _run_jvp(
             mean = _mean(plan, constants, y, driven_by)
             y = _step(plan, constants, y, driven_by)
             y = tuple(map(operator.add, y, changes)) if changes else y
-            return y, _read(plan, constants, y, after, mean) if plan.reads else None
+            return y, _read(plan, constants, y, count_after(row), mean) if plan.reads else None
 
-        at = leaves(), before, jax.tree.map(jnp.zeros_like, d_changes), *(drive for _ in d_drive)
+        at = leaves(), (*before, *last_before(row)), jax.tree.map(jnp.zeros_like, d_changes), *(drive for _ in d_drive)
         _, (d_y, d_kept) = jax.jvp(step_and_read, at, (d_leaves, d_y, d_changes, *d_drive))
-        return d_y, (d_y[-1] if trace.last is not None and (keep_trace or not plan.reads) else None, d_kept)
+        return d_y, (d_y[-1] if keeps_last else None, d_kept)
+
+    def gate_body(
+        d_y: Variables, step: tuple[Array, Variables, gate_derivative.Tangents, list[Array]]
+    ) -> tuple[Variables, Pytree]:
+        row, y, tangents, d_drive = step
+        d_y = gate_derivative.after_step(tangents, add_weight(d_y, *d_drive, at="start"))
+        d_y, d_kept = add_weight(d_y, *d_drive, at="end"), None
+        if plan.reads:
+            _, d_kept = jax.jvp(
+                lambda leaves, y: _read(plan, whole(leaves), y, count_after(row)), (leaves(), y), (d_leaves, d_y)
+            )
+        return d_y, (d_y[-1] if keeps_last else None, d_kept)
+
+    def add_weight(y: Variables, *weight: Array, at: str) -> Variables:
+        """Variables, or their tangents, after what a spike adds to one of them, if it does so then."""
+        return steps.add_weight(plan.kernel, y, *weight) if weight and plan.spikes_at == at else y
 
     @partial(jax.checkpoint, prevent_cse=False)
     def block(d_y: Variables, rows: tuple[Variables, Array, list[Array]]) -> tuple[Variables, Pytree]:
         start, row, d_drive = rows
         d_start = jax.tree.map(lambda x: x[None], d_y[: plan.rematerialised])
         before = _rematerialised(plan, constants, first, jax.tree.map(lambda x: x[0], start), drives, row)
+        if table_range is not None:
+            weights, counts = ([drives[row]], None) if trace.drives is None else ([], drives[row])
+            y = add_weight((*loops.unpack(before), *last_before(row)), *weights, at="start")
+            coefs = lambda leaves: whole(leaves).coefs  # noqa: E731
+            y, tangents = gate_derivative.of_block(
+                plan.kernel.structure, coefs, leaves(), d_leaves, d_tables, y, counts
+            )
+            y = add_weight(y, *weights, at="end")
+            d_y, (d_last, d_kept) = jax.lax.scan(gate_body, d_y, (row, y, tangents, d_drive))
+            return d_y, (d_start, d_last, d_kept)
         d_changes = (
             () if d_matrices is None else steps.changes_of_steps(d_matrices, before, drives[row], constants.coefs)
         )
@@ -265,17 +304,31 @@ def _is_by_matrix(plan: Plan, constants: Constants) -> bool:
 
 def _split_matrices(constants: Constants, d_constants: Pytree) -> tuple[Array | None, Pytree]:
     """The tangents of the propagators as `steps.changes_of_steps` takes them, or None, and those of all else."""
+    tangents, d_constants = _split(constants, d_constants, "propagator")
+    matrices = [as_matrix(each) for each in tangents]
+    return jnp.concatenate(matrices) if matrices else None, d_constants
+
+
+def _split_tables(constants: Constants, d_constants: Pytree) -> tuple[Array | None, Pytree]:
+    """The tangents of the tables of a gate as `gate_derivative.of_block` takes them, or None, and those of all else."""
+    tangents, d_constants = _split(constants, d_constants, "gate")
+    matrices = [gate_tables.as_matrix(each) for each in tangents if each is not None]
+    return jnp.concatenate(matrices) if matrices else None, d_constants
+
+
+def _split(constants: Constants, d_constants: Pytree, field: str) -> tuple[list[Pytree], Pytree]:
+    """The tangents of one field of each kind of steps, an empty list if all are zero; and those of all else."""
     coefs, d_coefs = constants.coefs, d_constants.coefs
-    tangents = [kind.propagator for kind in steps.kinds(d_coefs)]
+    tangents = [getattr(kind, field) for kind in steps.kinds(d_coefs)]
     if all(map(_is_zero, jax.tree.leaves(tangents, is_leaf=_is_zero))):
-        return None, d_constants
+        return [], d_constants
     others = {
-        name: kind._replace(propagator=jax.tree.map(_no_tangent, kind.propagator))
+        name: getattr(d_coefs, name)._replace(**{field: jax.tree.map(_no_tangent, getattr(kind, field))})
         for name, kind in coefs._asdict().items()
         if isinstance(kind, StepKind)
     }
-    matrices = map(as_matrix, jax.tree.map(_instantiate, tangents, is_leaf=_is_zero))
-    return jnp.concatenate([*matrices]), d_constants._replace(coefs=d_coefs._replace(**others))
+    tangents = jax.tree.map(_instantiate, tangents, is_leaf=_is_zero)
+    return tangents, d_constants._replace(coefs=d_coefs._replace(**others))
 
 
 def _differentiated(

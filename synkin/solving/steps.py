@@ -83,6 +83,12 @@ def step_drivers(
     return apply(kernel.structure, _select_propagator(coefs, drive), y, False, conserved=False)
 
 
+def driver_after_step(structure: Structure, coefs: StepCoefficients, x: Array, count: Array | None) -> Array:
+    """What opens a gate, after a step of that count that begins with ``x``."""
+    (x,) = apply(structure, _select_propagator(coefs, count), (x,), False, conserved=False)
+    return x
+
+
 def changes_of_steps(matrices: Array, before: Variables | Array, counts: Array, coefs: StepCoefficients) -> Array:
     """By how much changed propagators change the variables at the end of each step; for a kernel of occupancies.
 
@@ -148,14 +154,14 @@ def _step_gate(
 
     def by_table(coefs: StepCoefficients, y: Variables, ends: Array | None, row: Array | None) -> Variables:
         (x, g), count = y, _count_of_step(ends, row)
-        g = open_gate(g, *_integrals_from_table(coefs, x, count))
-        g = jnp.where((x >= 0) & ~_is_outside_table(coefs, x, count), g, jnp.nan)  # nothing is extrapolated
+        g = open_gate(g, *integrals_from_table(coefs, x, count))
+        g = jnp.where((x >= 0) & ~is_outside_table(coefs, x, count), g, jnp.nan)  # nothing is extrapolated
         return *apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
 
     if coefs.leaves_table is not None and coefs.carried_pulse is None:
         outside = coefs.leaves_table
     else:
-        outside = loops.any_across_batch(_is_outside_table(coefs, y[0], _count_of_step(ends, row)))
+        outside = loops.any_across_batch(is_outside_table(coefs, y[0], _count_of_step(ends, row)))
     return jax.lax.cond(outside, partial(_step_gate_by_table_or_integrals, structure), by_table, coefs, y, ends, row)
 
 
@@ -178,9 +184,9 @@ def _step_gate_by_table_or_integrals(
     def integrate(coefs: StepCoefficients, x: Array, count: Array | None) -> tuple[Array, Array]:
         return gate_integrals(rates_of(coefs), x, stretches_of_step(coefs, count))
 
-    outside = _is_outside_table(coefs, x, count)
+    outside = is_outside_table(coefs, x, count)
     exact = jax.lax.cond(loops.any_across_batch(outside), integrate, lambda coefs, x, count: (x, x), coefs, x, count)
-    tabled = _integrals_from_table(coefs, x, count)
+    tabled = integrals_from_table(coefs, x, count)
     opened, closed = (jnp.where(outside, *pair) for pair in zip(exact, tabled, strict=True))
     g = jnp.where(x < 0, jnp.nan, open_gate(g, opened, closed))  # the integrals are not right for a negative x
     return *apply(structure, _select_propagator(coefs, count), y, False, conserved=False), g
@@ -191,14 +197,14 @@ def _count_of_step(ends: Array | None, row: Array | None) -> Array | None:
     return ends if row is None or ends is None else pulses.count(ends, row)
 
 
-def _is_outside_table(coefs: StepCoefficients, x: Array, count: Array | None) -> Array:
+def is_outside_table(coefs: StepCoefficients, x: Array, count: Array | None) -> Array:
     """Where no table has the integrals of a step."""
     assert coefs.table_range is not None
     outside = gate_tables.is_outside(coefs.table_range, x)
     return outside if coefs.carried_pulse is None else outside | (count == 3)
 
 
-def _integrals_from_table(coefs: StepCoefficients, x: Array, count: Array | None) -> tuple[Array, Array]:
+def integrals_from_table(coefs: StepCoefficients, x: Array, count: Array | None) -> tuple[Array, Array]:
     """The integrals of a gate over a step of that count, by its table."""
     if count is None:
         assert coefs.whole.gate is not None

@@ -73,9 +73,6 @@ def _phis(orders: int, z: Array) -> tuple[Array, ...]:
     # its value alone would not need.
     is_near = jnp.abs(z) < _SERIES_RADIUS
     z_far = jnp.where(is_near, jnp.ones_like(z), z)
-    far = [jnp.expm1(z_far) / z_far]
-    for k in range(1, orders):
-        far.append((far[-1] - 1 / math.factorial(k)) / z_far)
     z_near = jnp.where(is_near, z, jnp.zeros_like(z))
     terms = _SERIES_TERMS.get(z.dtype.name, _SERIES_TERMS_OTHER)
     series = jnp.full_like(z, 1 / math.factorial(terms + orders))
@@ -84,7 +81,13 @@ def _phis(orders: int, z: Array) -> tuple[Array, ...]:
     near = [series]
     for k in range(orders - 1, 0, -1):
         near.insert(0, 1 / math.factorial(k) + z_near * near[0])
-    return tuple(jnp.where(is_near, *both) for both in zip(near, far, strict=True))
+    # The division comes last, of the series too, where it divides by 1: what ends on a division XLA computes once, and
+    # anything else again wherever it is used, which takes long to compile.
+    found: list[Array] = []
+    for k, value in enumerate(near):
+        above = found[-1] - 1 / math.factorial(k) if found else jnp.expm1(z_far)
+        found.append(jnp.where(is_near, value, above) / z_far)
+    return tuple(found)
 
 
 @_phis.defjvp

@@ -12,12 +12,15 @@ the sum is.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 
 from synkin.solving import loops
 from synkin.solving.propagators.closed_forms import decay, open_gate, phi, phis
@@ -41,6 +44,7 @@ _FORGOTTEN, _FORGOTTEN_OTHER = {"float64": 42.0}, 22.0
 _QUIET, _QUIET_OTHER = {"float64": 1e-6}, 1e-3
 
 Pair: TypeAlias = tuple[Array, Array]
+_Inputs: TypeAlias = tuple[Rates, Array, tuple[Array, ...]]
 
 
 def gate_integrals(r: Rates, x: Array, stretches: Stretches) -> tuple[Array, Array]:
@@ -204,6 +208,62 @@ def _parts(r: Rates, stretch: _Stretch) -> _Part:
 
 def _integrals(r: Rates, x: Array, stretches: Stretches, fixed_nodes: int | None) -> tuple[Array, Array]:
     """`gate_integrals` with so many fixed nodes a stretch; None stands for nodes that are dense where it is needed."""
+    durations, with_transmitter = zip(*stretches, strict=True)
+    return _integrals_of_arrays(with_transmitter, fixed_nodes, r, x, durations)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _integrals_of_arrays(
+    with_transmitter: tuple[bool, ...], fixed_nodes: int | None, r: Rates, x: Array, durations: tuple[Array, ...]
+) -> Pair:
+    """`_integrals` with a derivative of its own."""
+    return _sums_over_nodes(r, x, list(zip(durations, with_transmitter, strict=True)), fixed_nodes)
+
+
+@partial(_integrals_of_arrays.defjvp, symbolic_zeros=True)
+def _integrals_of_arrays_jvp(
+    with_transmitter: tuple[bool, ...], fixed_nodes: int | None, primals: _Inputs, tangents: _Inputs
+) -> tuple[Pair, Pair]:
+    # A gradient sums the slopes. It needs no pass backwards through the nodes, which would take long to compile.
+    r, x, durations = primals
+    changes = jax.tree.leaves(tangents, is_leaf=_is_zero)
+    moving = [i for i, change in enumerate(changes) if not _is_zero(change)]
+    values, slopes = _slopes(r, x, list(zip(durations, with_transmitter, strict=True)), fixed_nodes, moving)
+    change = jnp.stack([jnp.broadcast_to(changes[i], x.shape) for i in moving])
+    opened, closed = ((slope * change).sum(axis=0) for slope in slopes)
+    return values, (opened, closed)
+
+
+def gate_integrals_and_slopes(r: Rates, x: Array, stretches: Stretches) -> tuple[Pair, Pair]:
+    """`gate_integrals`, and the slopes of both with respect to the leaves of (r, x, durations), (leaves, *shape)."""
+    return _slopes(r, x, stretches, None, range(len(jax.tree.leaves((r, x, stretches))) - len(stretches)))
+
+
+def _slopes(
+    r: Rates, x: Array, stretches: Stretches, fixed_nodes: int | None, moving: Sequence[int]
+) -> tuple[Pair, Pair]:
+    """`_integrals`, and the slopes with some of the leaves of (r, x, durations), by one pass over the nodes."""
+    durations, with_transmitter = zip(*stretches, strict=True)
+    leaves, structure = jax.tree.flatten((r, x, durations))
+
+    def integrals(moved: list[Array]) -> Pair:
+        given = dict(enumerate(leaves)) | dict(zip(moving, moved, strict=True))
+        r, x, durations = jax.tree.unflatten(structure, given.values())
+        return _sums_over_nodes(r, x, list(zip(durations, with_transmitter, strict=True)), fixed_nodes)
+
+    at = [jnp.broadcast_to(leaves[i], x.shape) for i in moving]
+    units = np.eye(len(moving), dtype=x.dtype).reshape(*2 * (len(moving),), *(1,) * x.ndim)
+    along = [jnp.broadcast_to(unit, (len(moving), *x.shape)) for unit in units]
+    at, along = loops.match_varying((at, along), leaves)
+    return jax.vmap(lambda along: jax.jvp(integrals, (at,), (along,)), out_axes=(None, 0))(along)
+
+
+def _is_zero(tangent: object) -> bool:
+    return isinstance(tangent, SymbolicZero)
+
+
+def _sums_over_nodes(r: Rates, x: Array, stretches: Stretches, fixed_nodes: int | None) -> Pair:
+    """`_integrals` without a derivative of its own."""
     x, k = jnp.where(x < 0, jnp.nan, x), total_rate(r)  # the nodes are not right for a negative x
     each: list[_Stretch] = []
     for duration, with_transmitter in stretches:

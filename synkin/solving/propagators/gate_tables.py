@@ -127,6 +127,28 @@ def look_up(table: GateTable, at: TableRange | None, x: Array) -> tuple[Array, A
     return opened + more, closed - more
 
 
+def as_matrix(table: GateTable) -> Array:
+    """A table, or a change of one, of scalars: what multiplies the functions of `basis`, for opening and closing."""
+    zero = jnp.zeros_like(table.bend[0])
+    opened, closed = ([zero if each is None else each for each in part] for part in (table.opened, table.closed))
+    first, *others = table.bend
+    return jnp.stack(
+        [
+            jnp.stack([opened[0] + first, opened[1], *others]),
+            jnp.stack([closed[0] - first, closed[1], *(-each for each in others)]),
+        ]
+    )
+
+
+def basis(at: TableRange, x: Array, size: int) -> Array:
+    """The functions of x of which the integrals in a table are sums, along a second axis behind that of time."""
+    z, w = (at.spread * x - at.scale) / (x + at.scale), x / (x + at.scale)
+    functions = [jnp.ones_like(x), x, w]
+    for _ in range(size - len(functions)):
+        functions.append(functions[-1] * z)
+    return jnp.stack(functions, axis=1)
+
+
 def is_outside(at: TableRange, x: Array) -> Array:
     """Where ``x`` is beyond the tables, so that a step must take `gate_integrals`."""
     return x > at.most
