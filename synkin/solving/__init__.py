@@ -18,5 +18,6 @@ off_grid           a step with a spike within it
 stepper            a kernel made ready for one dt
 loops              scans over the rows of a run
 run                the run over a grid, with its derivative
+gate_derivative    that derivative for a gate, many steps at once
 parallel_in_time   the same run in log(T) passes
 """
