@@ -114,8 +114,9 @@ def _integrals(
 
     def integrate(given: _Given, d_given: _Given, x: Array) -> tuple[Pair, Pair, Pair]:
         def of_step(step: tuple[list[Array], Array]) -> tuple[Pair, Pair]:
-            durations, x = step
-            return gate_integrals_and_slopes(given[0], x, list(zip(durations, with_transmitter, strict=True)))
+            # Else JAX takes out of the loop what is the same for all steps, which makes two loops of one.
+            rates, (durations, x) = jax.lax.optimization_barrier((given[0], step))
+            return gate_integrals_and_slopes(rates, x, list(zip(durations, with_transmitter, strict=True)))
 
         durations = [jnp.broadcast_to(duration, x.shape) for duration in given[1]]
         values, slopes = jax.lax.map(of_step, (durations, x))
