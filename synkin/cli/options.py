@@ -3,6 +3,7 @@
 """
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +65,15 @@ def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
     channel = (
         int(arguments.channel) if arguments.channel.isascii() and arguments.channel.isdecimal() else arguments.channel
     )
-    return formats.read(path, channel, arguments.time_unit)
+    read = formats.read(path, channel, arguments.time_unit)
+    warn(read.warning.replace("`time_unit`", "--time-unit"))
+    return read
+
+
+def warn(sentence: str) -> None:
+    """Print a warning, if there is one."""
+    if sentence:
+        print(f"Warning: {sentence}.", file=sys.stderr)
 
 
 @usage_errors()
