@@ -41,11 +41,6 @@ def input_file(arguments: argparse.Namespace, name: str, what: str, sample: Path
     raise UsageError(f"Command {arguments.command} needs {what} or --sample, one of the two.")
 
 
-def recording_file(arguments: argparse.Namespace) -> Path:
-    """The file of the recording that a command reads, see `input_file`."""
-    return input_file(arguments, "recording", "a recording", SAMPLE_RECORDING)
-
-
 def recording(path: Path, arguments: argparse.Namespace) -> Recording:
     """The recording that a file and the options of `add_recording` name.
 

@@ -13,6 +13,7 @@ import pytest
 import synkin
 from synkin import Recording, read_recording
 from synkin.__main__ import main
+from synkin.recordings import formats
 from synkin.recordings.formats import others, sweeps
 from tests.helpers import axon
 from tests.helpers.sentences import cases
@@ -141,8 +142,8 @@ SWEEPS = [
 
 def test_sweeps():
     written("cell.csv", table())
-    for sweeps, kept in SWEEPS:
-        found = read_recording("cell.csv", sweeps=sweeps)
+    for chosen, kept in SWEEPS:
+        found = read_recording("cell.csv", sweeps=chosen)
         np.testing.assert_array_equal(found.traces, TRACES[kept])
         assert found.labels == tuple("abcd"[i] + "_pA" for i in kept)
 
@@ -282,7 +283,7 @@ def test_refused(call, sentence):
 PACKAGES = [
     ("abf", "pyabf", "pyABF", "ABF files need pyabf"),
     ("nwb", "pynwb", "PyNWB", "NWB files need pynwb"),
-    ("axgd", "neo", "neo", "File cell.axgd is none in .csv, .tsv, .txt, .atf, .npz, .abf, .nwb, .dat (HEKA): other formats need neo"),
+    ("axgd", "neo", "neo", f"File cell.axgd is none in {formats.KNOWN}: other formats need neo"),
 ]
 
 

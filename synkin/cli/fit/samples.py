@@ -43,8 +43,9 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     else:
         for name, default in (("time", "1"), ("trace", None)):
             if getattr(arguments, name) != default:
-                where = "excludes --channel" if formats.is_table(path) else f"is for tables, but {path} is not one"
-                raise UsageError(f"Option --{name} {where}: use --channel and --sweeps.")
+                if formats.is_table(path):
+                    raise UsageError(f"Option --{name} excludes --channel.")
+                raise UsageError(f"Option --{name} is for tables, but {path} is not one: use --channel and --sweeps.")
         known, note = options.recording(path, arguments), ""
     traces = known.traces
     return Samples(known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note)

@@ -93,8 +93,10 @@ def add_time_unit(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recording_input(parser: argparse.ArgumentParser) -> None:
-    """Add the recording that a command reads, and --sample."""
-    add_input(parser, "recording", "RECORDING", "file of a recording, see below", "the synthetic recording that comes")
+    """Add the recordings that a command reads, and --sample; `batch` finds the files."""
+    text = "files of recordings, see below; folders of them, or patterns such as 'day1/*.abf'"
+    parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help=text)
+    parser.add_argument("--sample", action="store_true", help="use the synthetic recording that comes with synkin")
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:

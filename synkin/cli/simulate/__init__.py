@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.overlap and kernel.input.takes_weights:
         raise UsageError(f"Option --overlap is for receptors, but the kernel is {kernel.name}.")
     path = options.input_file(arguments, "spikes", "a file of spike times", SAMPLE)
-    outputs = files.Outputs(arguments, (".csv", ".npz"), keep=arguments.spikes)
+    outputs = files.Outputs(arguments, (".csv", ".npz"), keep=[arguments.spikes] if arguments.spikes else [])
 
     spikes = read(path, arguments.time_unit)
     dt = arguments.dt
