@@ -126,14 +126,14 @@ def _recordings(arguments: argparse.Namespace) -> tuple[list[Path], bool]:
 
 
 def _expanded(path: Path, out: Path | None) -> list[Path]:
-    """A file as it is; the recordings in a folder, but for --out; the files that a pattern names."""
+    """A file as it is; the recordings in a folder, but for the table; the files that a pattern names."""
     if path.is_dir():
         found = sorted(
             entry
             for entry in path.iterdir()
             if entry.suffix.lower() in _IN_FOLDERS and entry.is_file() and not entry.name.startswith(".")
         )
-        found = [entry for entry in found if out is None or entry.resolve() != out.resolve()]
+        found = [entry for entry in found if out is None or not _is_table_of_before(entry, out)]
         if not found:
             raise UsageError(f"Folder {path} must hold recordings ({formats.KNOWN} and others), but has none.")
         return found
@@ -143,6 +143,14 @@ def _expanded(path: Path, out: Path | None) -> list[Path]:
             raise UsageError(f"There is no file that matches {path}.")
         return found
     return [path]
+
+
+def _is_table_of_before(path: Path, out: Path) -> bool:
+    """Whether a file in a folder is --out of an earlier command, and no recording."""
+    if path.resolve() != out.resolve():
+        return False
+    with path.open("rb") as file:
+        return file.read(5) == b"file,"
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -123,7 +123,7 @@ def _draw(figure: Figure, channels: list[formats.Sweeps], title: str) -> None:
             at, drawn = _outline(times, trace)
             ax.plot(at, drawn, color=plot.BLUE, linewidth=0.6, alpha=1.0 if count == 1 else 0.5)
         name = channel.channels[number]
-        ax.set_ylabel(name if name == channel.unit else ", ".join(filter(None, (name, channel.unit))))
+        ax.set_ylabel(name if channel.unit in name else ", ".join(filter(None, (name, channel.unit))))
         shown = f", the first {_DRAWN}" if count > _DRAWN else ""
         ax.set_title(f"{title}: {count:,} sweep{'s' * (count != 1)}{shown}" if number == 0 else "", loc="left")
         ax.spines[["top", "right"]].set_visible(False)

@@ -8,8 +8,8 @@ from synkin.recordings import time_unit
 _PREFIXED = r"[fpnuµμm][AVS]"  # the two letters mu, micro sign and Greek
 _BRACKETS = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
 _KNOWN = re.compile(rf"(?:{_PREFIXED}|[AVS])$")
-# Without brackets an A or S alone may be anything, as in trace_A.
-_AT_END = re.compile(rf"(?:^|[^a-zA-Zµμ])({_PREFIXED}|V)$")
+# Without brackets an A or S alone may be anything, as in trace_A; and V by itself is a voltage in any unit.
+_AT_END = re.compile(rf"(?:^|[^a-zA-Zµμ])({_PREFIXED}|(?<=.)V)$")
 # What a column is, where its name has no unit.
 _QUANTITIES = {
     "current": {"i", "im", "current", "currents"},

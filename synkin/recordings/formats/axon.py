@@ -37,7 +37,7 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
         pairs = zip(file.tagTimesSec, file.tagComments, strict=True)
         read = read._replace(tags=tuple(Tag(1000 * float(time), _word(text)) for time, text in pairs))
     with suppress(AttributeError, IndexError, TypeError, ValueError):
-        holding, command, unit_of_command = _command(pyabf, file, at)
+        holding, command, unit_of_command = _command(file, at)
         read = read._replace(holding=holding, command=command, command_unit=unit_of_command)
     protocol = _word(getattr(file, "protocol", ""))
     return read._replace(protocol="" if protocol == "None" else protocol)
@@ -60,23 +60,30 @@ def _start_times(path: Path, file: Foreign, interval: float) -> np.ndarray | Non
     return (starts - starts[0]) * ((tick or interval / file.channelCount) / 1000)
 
 
-def _command(pyabf: Foreign, file: Foreign, at: int) -> tuple[float, np.ndarray | None, str]:
+def _command(file: Foreign, at: int) -> tuple[float, np.ndarray | None, str]:
     """The holding level, the level to which each sweep steps, and their unit.
 
     The step is the epoch that changes most from sweep to sweep or, if none does, the longest one.
     """
-    unit = _word(file.dacUnits[at])
-    holding = nan
-    if file.abfVersion["major"] == 2:  # of version 1, pyABF takes the first step for it
+    unit, holding = _word(file.dacUnits[at]), nan
+    if file.abfVersion["major"] == 2:
+        section, said = file._epochPerDacSection, file._dacSection
+        rows = [i for i, of in enumerate(section.nDACNum) if of == at]
         holding = float(file.holdingCommand[at])
-        enabled = file._dacSection.nWaveformEnable[at] and file._dacSection.nWaveformSource[at] == 1
-    else:
-        enabled = file._headerV1.nWaveformEnable[at] and file._headerV1.nWaveformSource[at] == 1
-    epochs = [epoch for epoch in pyabf.waveform.EpochTable(file, at).epochs if epoch.duration > 0] if enabled else []
+    else:  # of version 1, pyABF takes the level of the first epoch for that which is held
+        section = said = file._headerV1
+        rows = list(range(10 * at, 10 * at + 10)) if at < 2 else []
+    if not (said.nWaveformEnable[at] and said.nWaveformSource[at] == 1):  # 1: epochs
+        return holding, None, unit
+    epochs = [
+        (float(section.fEpochLevelInc[i]), section.lEpochInitDuration[i], float(section.fEpochInitLevel[i]))
+        for i in rows
+        if section.nEpochType[i] and section.lEpochInitDuration[i] > 0
+    ]
     if not epochs:
         return holding, None, unit
-    step = max(epochs, key=lambda epoch: (abs(epoch.levelDelta), epoch.duration))
-    return holding, step.level + step.levelDelta * np.arange(float(file.sweepCount)), unit
+    change, _, level = max(epochs, key=lambda epoch: (abs(epoch[0]), epoch[1]))
+    return holding, level + change * np.arange(float(file.sweepCount)), unit
 
 
 def _word(word: object) -> str:
