@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             compiled.small_loops_into_one_function()
             compiled.keep_nothing() if "--no-cache" in words else compiled.keep()
         arguments = parser.parse_args(words)
+        arguments.words = words  # as typed, for --report
         command = import_module(f"synkin.cli.{arguments.command}")
         interrupts.raise_again()
         status: int | None = command.run(arguments)

@@ -1,15 +1,21 @@
 """One command on one recording or on many: files, folders and patterns, one table, and what failed at the end."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synkin.cli import UsageError, files, options, terminal
 from synkin.cli.result import Result, Row, as_csv, as_json, as_text, columns_of
 from synkin.recordings import formats
+
+if TYPE_CHECKING:
+    from synkin.cli.report import Page
 
 # The endings by which recordings are found in a folder, besides those that synkin itself reads.
 _IN_FOLDERS = {*formats.READERS, ".dat", ".axgd", ".axgx", ".edr", ".ibw", ".pxp", ".smr", ".smrx", ".wcp"} - {""}
@@ -33,8 +39,9 @@ def run(
     """
     paths, several = _recordings(arguments)
     outputs = files.Outputs(arguments, (".csv", ".json"), keep=paths, size=size)
+    page = _page(arguments, size) if outputs.report else None
     if several:
-        return _several(arguments, dict(zip(_names(paths), paths, strict=True)), work, outputs)
+        return _several(arguments, dict(zip(_names(paths), paths, strict=True)), work, outputs, page)
     result = work(paths[0])
     for message in result.messages:
         options.warn(message)
@@ -43,6 +50,9 @@ def run(
         outputs.write(as_json(result.content) if is_json else as_csv(result.table, result.columns))
     if outputs.picture and result.draw:
         outputs.draw(result.draw)
+    if page:
+        page.add(paths[0].name, result)
+        outputs.write_report(page.html({}))
     if getattr(arguments, "json", False):
         print(as_json(result.content), end="")
         return 0
@@ -63,7 +73,11 @@ def check_inputs(arguments: argparse.Namespace) -> None:
 
 
 def _several(
-    arguments: argparse.Namespace, paths: dict[str, Path], work: Callable[[Path], Result], outputs: files.Outputs
+    arguments: argparse.Namespace,
+    paths: dict[str, Path],
+    work: Callable[[Path], Result],
+    outputs: files.Outputs,
+    page: Page | None,
 ) -> int:
     """Go through several files, whatever one of them says."""
     results: dict[str, Result] = {}
@@ -74,7 +88,9 @@ def _several(
                 result = work(path)
                 if outputs.picture and result.draw:
                     outputs.draw(result.draw, name)
-                results[name] = replace(result, draw=None)  # which holds the samples
+                if page:
+                    page.add(name, result)
+                results[name] = replace(result, draw=None, more_pictures=[])  # which hold the samples
             except UsageError as error:
                 failed[name] = str(error)
             except Exception as error:  # a fault, which must not cost the other files
@@ -92,6 +108,8 @@ def _several(
         else:
             names = ["file", *(name for result in results.values() for name in result.columns)]
             outputs.write(as_csv(table, columns_of(table, names)))
+    if page:
+        outputs.write_report(page.html(failed))
     if getattr(arguments, "json", False):
         print(as_json({name: result.content for name, result in results.items()}), end="")
         return _failures(failed, len(paths))
@@ -101,6 +119,13 @@ def _several(
     if written := outputs.written():
         print(f"\n{terminal.aligned([('written', path) for path in written])}")
     return _failures(failed, len(paths))
+
+
+def _page(arguments: argparse.Namespace, size: tuple[float, float]) -> Page:
+    """An empty page for --report."""
+    from synkin.cli.report import Page
+
+    return Page(arguments.command, arguments.words, size)
 
 
 def _failures(failed: dict[str, str], count: int) -> int:

@@ -20,7 +20,7 @@ _PICTURES = (".png", ".pdf", ".svg")
 
 
 class Outputs:
-    """The files that --out and --plot name: checked before the command computes, and written after that."""
+    """The files that --out, --plot and --report name: checked before the command computes, and written after that."""
 
     def __init__(
         self,
@@ -43,10 +43,14 @@ class Outputs:
         """
         self.out: Path | None = getattr(arguments, "out", None)
         self.picture: Path | None = arguments.plot
+        self.report: Path | None = getattr(arguments, "report", None)
         if self.out:
             check_output("--out", self.out, suffixes, keep=keep)
         if self.picture:
             check_output("--plot", self.picture, _PICTURES, keep=keep)
+        if self.report:
+            check_output("--report", self.report, (".html",), keep=keep)
+        if self.picture or self.report:
             from synkin import plot
 
             with usage_errors():
@@ -62,6 +66,16 @@ class Outputs:
         assert self.out is not None
         with replacing(self.out) as file:
             file.write(text.encode())
+
+    def write_report(self, html: str) -> None:
+        """Write --report, which must have been given.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        assert self.report is not None
+        with replacing(self.report) as file:
+            file.write(html.encode())
 
     def draw(self, draw: Callable[[Figure], None], name: str = "") -> None:
         """Draw and write --plot, which must have been given, with ``name`` in its own name.
@@ -94,7 +108,7 @@ class Outputs:
 
     def written(self) -> list[str]:
         """The files, for the summary."""
-        return [str(path) for path in (self.out, *self._pictures) if path]
+        return [str(path) for path in (self.out, *self._pictures, self.report) if path]
 
 
 def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Sequence[Path] = ()) -> None:

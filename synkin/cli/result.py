@@ -30,7 +30,9 @@ class Result:
     content: dict[str, object]  # all of it, for .json files; what is infinite or missing becomes null
     draw: Callable[[Figure], None] | None = None  # draws into an empty figure
     brief: list[Row] | None = None  # what is printed of each of several files; None for the table
-    messages: list[str] = field(default_factory=list)  # warnings, and what the result says of itself
+    detail: list[Row] | None = None  # the table of the page of --report; None for the table
+    messages: list[str] = field(default_factory=list)  # warnings
+    more_pictures: list[tuple[str, Callable[[Figure], None]]] = field(default_factory=list)  # for --report, with titles
 
     @property
     def shown(self) -> list[Row]:
@@ -58,14 +60,15 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 def as_text(rows: Sequence[Row], columns: Sequence[str]) -> list[list[str]]:
     """The cells of a table with few digits, below the names of its columns; columns without a number are left out."""
-    told = [name for name in columns if any(_shown(row.get(name)) != "-" for row in rows)]
-    return [told, *([_shown(row.get(name)) for name in told] for row in rows)]
+    told = [name for name in columns if any(shown_cell(row.get(name)) != "-" for row in rows)]
+    return [told, *([shown_cell(row.get(name)) for name in told] for row in rows)]
 
 
-def _shown(cell: object) -> str:
+def shown_cell(cell: object, digits: int = 4) -> str:
+    """A cell as it is printed; "-" where there is nothing."""
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.{digits}g}" if isinstance(cell, float) else str(cell)
 
 
 def as_json(value: object) -> str:
@@ -83,6 +86,6 @@ def plain(value: object) -> object:
         return bool(value)
     if isinstance(value, np.integer):
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

@@ -117,6 +117,8 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
         table=table,
         content=content,
         draw=partial(_draw, result=result, compared=compared, profiles=profiles.get(result.kernel.name, [])),
+        detail=report.detail(fits, compared),
+        more_pictures=[(found.name, partial(_draw_fit, result=found)) for found in fits] if compared else [],
         brief=[{name: cell for name, cell in row.items() if name != "message"} for row in table],
     )
 
@@ -150,4 +152,11 @@ def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles
     if compared is not None:
         plot.compare(compared, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
         return
+    _draw_fit(figure, result)
+
+
+def _draw_fit(figure: FigureBase, result: Fit) -> None:
+    """Draw a fit, and its residuals below it."""
+    from synkin import plot
+
     plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))

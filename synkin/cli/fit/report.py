@@ -26,6 +26,17 @@ def table(fits: Sequence[Fit], compared: Comparison | None) -> list[Row]:
     return rows
 
 
+def detail(fits: Sequence[Fit], compared: Comparison | None) -> list[Row]:
+    """What `table` has, a row for each quantity."""
+    rows: list[Row] = []
+    for row in table(fits, compared):
+        for name, value in row.items():
+            if name not in ("kernel", "message") and not name.endswith("_stderr"):
+                error = row.get(f"{name}_stderr")
+                rows.append({"kernel": row["kernel"], "quantity": name, "value": value, "standard error": error})
+    return rows
+
+
 def of_fit(result: Fit, samples: Samples) -> dict[str, object]:
     """A fit."""
     report = {

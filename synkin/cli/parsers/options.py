@@ -40,9 +40,11 @@ def add_input(parser: argparse.ArgumentParser, name: str, metavar: str, text: st
 
 
 def add_outputs(parser: argparse.ArgumentParser, *, out: str, plot: str) -> None:
-    """Add the options --out and --plot, which `files.Outputs` reads: what they write and draw."""
+    """Add the options --out, --plot and --report, which `files.Outputs` reads: what the first two write and draw."""
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write {out} file")
     parser.add_argument("--plot", type=Path, metavar="FILE", help=f"draw {plot} to a .png, .pdf or .svg file")
+    text = "write all of it, with pictures and tables, to a page that any browser shows (.html)"
+    parser.add_argument("--report", type=Path, metavar="PAGE", help=text)
 
 
 def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
