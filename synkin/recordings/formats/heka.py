@@ -26,17 +26,16 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
         names = list(places)
         g, s, t = places[names[choose(path, channel, names)]]
         series = bundle.pul.children[g].children[s]
-        sweeps = [sweep for sweep in series.children if len(sweep.children) > t]
-        at = [series.children.index(sweep) for sweep in sweeps]
-        records = [sweep.children[t] for sweep in sweeps]
+        kept = [(k, sweep) for k, sweep in enumerate(series.children) if len(sweep.children) > t]
+        records = [sweep.children[t] for _, sweep in kept]
         said = str(records[0].YUnit)
         to = SCALED.get(said)
-        traces = [np.asarray(bundle.data[g, s, k, t], float) * (to.factor if to else 1.0) for k in at]
+        traces = [np.asarray(bundle.data[g, s, k, t], float) * (to.factor if to else 1.0) for k, _ in kept]
         times = [np.arange(len(trace)) * 1000 * record.XInterval for trace, record in zip(traces, records, strict=True)]
-        began = [sweep.Time for sweep in sweeps]
+        began = [sweep.Time for _, sweep in kept]
     starts = None
     if all(isinstance(time, datetime) for time in began):
         starts = np.array([(time - began[0]).total_seconds() * 1000 for time in began])
-    labels = [f"sweep {k}" for k in at]
+    labels = [f"sweep {k}" for k, _ in kept]
     own = to.unit if to else said
     return Sweeps(times, traces, own, labels, channels=tuple(names), start_times=starts, protocol=str(series.Label))
