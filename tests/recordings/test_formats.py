@@ -11,6 +11,7 @@ import pytest
 
 from synkin import read_recording
 from synkin.recordings import signal_unit
+from synkin.recordings.formats import is_table
 from tests.helpers import axon
 
 TIMES = np.arange(60) / 20  # ms
@@ -139,6 +140,11 @@ def test_axon_text(about):
             assert (found.start_times, found.protocol) == (None, "")
     if about:
         assert read_recording("cell.atf", channel="IN 0").unit == "pA"
+    Path("cell.txt").write_text(Path("cell.atf").read_text())
+    for path in ("cell.atf", "cell.txt"):
+        np.testing.assert_array_equal(read_recording(path).traces, TRACES[[0, 2]])
+        assert not is_table(Path(path))
+    assert is_table(Path("rows"))
     Path("odd.atf").write_text("ATF\t1.0\nx\ty\n")
     with pytest.raises(ValueError, match=r"^Line 2 of odd\.atf must have the number of lines .* but has 'x y'\.$"):
         read_recording("odd.atf")

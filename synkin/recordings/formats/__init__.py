@@ -63,11 +63,14 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is read as a table of text. Its ending decides, or its content if the ending is unknown."""
-    ending = path.suffix.lower()
+    """Whether a file is read as a table of text that begins with the names of its columns, or with numbers.
+
+    Its ending decides, or its content if the ending is unknown.
+    """
+    ending, begins = path.suffix.lower(), _beginning(path)
     if ending in READERS or not path.is_file():
-        return READERS.get(ending, text.read) is text.read
-    return b"\0" not in _beginning(path)
+        return READERS.get(ending, text.read) is text.read and not text.is_atf(begins)
+    return b"\0" not in begins
 
 
 def _beginning(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from synkin.recordings import number_text, signal_unit, table, time_unit
 from synkin.recordings.formats.sweeps import RecordingError, Sweeps, choose, unique
 
 # How an ATF file begins: the format and its version.
-_ATF = re.compile(r"ATF\s+[0-9]")
+_ATF = re.compile(rb"(\xef\xbb\xbf)?ATF\s+[0-9]")
 
 
 class Columns(NamedTuple):
@@ -30,10 +30,10 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
 
     Columns of words are ignored. ``channel`` may also be the name of one column.
     """
-    with table.opened(path) as file:
-        first = file.readline() if path.is_file() else ""
-    if _ATF.match(first):
-        return _atf(path, channel, unit)
+    if path.is_file():
+        with path.open("rb") as file:
+            if is_atf(file.read(64)):
+                return _atf(path, channel, unit)
     head = table.head(path)
     names = names_of(head)
     if len(names) < 2:
@@ -55,6 +55,11 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
         found.warning,
         tuple(channels),
     )
+
+
+def is_atf(begins: bytes) -> bool:
+    """Whether a file that begins so is one of Axon's text files."""
+    return _ATF.match(begins) is not None
 
 
 def names_of(head: table.Table) -> list[str]:
