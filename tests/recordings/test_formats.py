@@ -178,10 +178,13 @@ def test_nwb_ranges_of_one_series_are_its_sweeps():
         name="all", data=TRACES.ravel(), conversion=1e-12, stimulus_description="minis", **usual
     )
     file.add_acquisition(series)
+    steps = np.repeat([-0.07, -0.08, -0.07, -0.02, -0.07, -0.07, -0.07, -0.05], 30)  # V, before and during each sweep
+    stimulus = pynwb.icephys.VoltageClampStimulusSeries(name="steps", data=steps, **usual)
+    file.add_stimulus(stimulus)
     for first, count in ((60, 60), (0, 60), (180, 50)):
-        file.add_intracellular_recording(
-            electrode=electrode, response=series, response_start_index=first, response_index_count=count
-        )
+        at = {"response_start_index": first, "response_index_count": count}
+        at |= {"stimulus_start_index": first, "stimulus_index_count": count}
+        file.add_intracellular_recording(electrode=electrode, response=series, stimulus=stimulus, **at)
     with pynwb.NWBHDF5IO("cell.nwb", "w") as io:
         io.write(file)
     found = read_recording("cell.nwb", sweeps=[0, 1])
@@ -189,6 +192,8 @@ def test_nwb_ranges_of_one_series_are_its_sweeps():
     np.testing.assert_allclose(found.times, TIMES, atol=1e-12)
     np.testing.assert_allclose(found.start_times, [3003, 3000])
     assert (found.labels, found.protocol) == (("all[0]", "all[1]"), "minis")
+    np.testing.assert_allclose(found.command, [-20, -80])
+    assert (round(found.holding, 9), found.command_unit) == (-70, "mV")
     np.testing.assert_allclose(read_recording("cell.nwb", sweeps=2).traces, TRACES[3:, :50], rtol=1e-6)
 
 

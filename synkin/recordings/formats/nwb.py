@@ -21,6 +21,7 @@ class _Range(NamedTuple):
     series: Foreign
     first: int = 0
     length: int | None = None  # None for all samples
+    stimulus: "_Range | None" = None  # what was commanded meanwhile
 
     @property
     def part(self) -> slice:
@@ -56,6 +57,7 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
             begun, times = zip(*(_times(path, one) for one in ordered), strict=True)
             traces = [_trace(path, one, symbol) for one in ordered]
             labels = _labels(ordered)
+            holding, command = _command(ordered)
             protocols = unique(str(one.series.stimulus_description or "") for one in ordered)
     for label, own_times, trace in zip(labels, times, traces, strict=True):
         if trace.shape != own_times.shape:
@@ -74,7 +76,30 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
         # Series without a starting time all begin at 0.
         start_times=starts if len(set(starts)) == len(starts) else None,
         protocol=", ".join(told),
+        holding=holding,
+        command=command,
+        command_unit="" if command is None else SCALED["V" if symbol == "A" else "A"].unit,
     )
+
+
+def _command(ranges: list[_Range]) -> tuple[float, np.ndarray | None]:
+    """The level that was held and that to which each sweep steps, in mV or pA; NaN and None where these are not known.
+
+    The step is where the sweeps differ most or, if they do not, where they are farthest from what was held.
+    """
+    stimuli = [one.stimulus for one in ranges if one.stimulus is not None]
+    if len(stimuli) < len(ranges):
+        return np.nan, None
+    rows: list[np.ndarray] = []
+    for stimulus in stimuli:
+        series = stimulus.series
+        factor = (1e3 if str(series.unit).lower().startswith("v") else 1e12) * float(series.conversion)
+        rows.append(factor * np.asarray(series.data[stimulus.part], float))
+    length = min(map(len, rows))
+    levels = np.array([row[:length] for row in rows])
+    differ = np.ptp(levels, axis=0)
+    at = int(np.argmax(differ if differ.any() else np.abs(levels[0] - levels[0, 0])))
+    return float(levels[0, 0]), levels[:, at]
 
 
 def _responses(file: Foreign) -> list[_Range]:
@@ -82,9 +107,18 @@ def _responses(file: Foreign) -> list[_Range]:
     table = file.intracellular_recordings
     if table is None or "responses" not in table.category_tables:
         return []
-    # A number below 0 stands for a recording without a response.
-    named = [(int(first), int(count), series) for first, count, series in table["responses"]["response"]]
-    return [_Range(series, first, count) for first, count, series in named if first >= 0 and count > 0]
+    responses = [_named(reference) for reference in table["responses"]["response"]]
+    stimuli: list[_Range | None] = [None] * len(responses)
+    if "stimuli" in table.category_tables:
+        stimuli = [_named(reference) for reference in table["stimuli"]["stimulus"]]
+    pairs = zip(responses, stimuli, strict=True)
+    return [response._replace(stimulus=stimulus) for response, stimulus in pairs if response is not None]
+
+
+def _named(reference: Foreign) -> _Range | None:
+    """The part of a series that a table refers to; a number below 0 stands for none."""
+    first, length, series = reference
+    return _Range(series, int(first), int(length)) if first >= 0 and length > 0 else None
 
 
 def _labels(ranges: list[_Range]) -> list[str]:
