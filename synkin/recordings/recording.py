@@ -67,7 +67,9 @@ class Recording:
             if getattr(self, name) is not None:
                 value = as_float64(name, getattr(self, name))
                 if value.shape != (len(traces),):
-                    raise ValueError(f"Argument `{name}` must have shape ({len(traces)},), but has {value.shape}.")
+                    raise ValueError(
+                        f"Argument `{name}` must have shape ({len(traces)},), but has shape {value.shape}."
+                    )
                 object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
