@@ -36,8 +36,11 @@ def unit(name: str) -> str:
 
 
 def kind(name: str) -> str:
-    """What tells the columns of one channel from those of others: the unit or, without one, the word for a quantity."""
+    """What tells the columns of one channel from those of others: the unit or, without one, the word for a quantity.
+
+    The unit is that to which `SCALED` converts.
+    """
     if found := unit(name):
-        return found
+        return SCALED[found].unit if found in SCALED else found
     words = set(time_unit.words(name))
     return next((quantity for quantity, known in _QUANTITIES.items() if words & known), "")

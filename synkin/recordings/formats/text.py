@@ -42,7 +42,7 @@ def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     if any(timed) and not timed[0]:
         at = timed.index(True)
         raise RecordingError(f"File {path} must have its times in column 1, but has {names[at]!r} in column {at + 1}.")
-    kinds = {i: _kind(names[i]) for i in head.others(0)}
+    kinds = {i: signal_unit.kind(names[i]) for i in head.others(0)}
     columns, channels = _columns_of_channel(path, channel, kinds, names)
     found = columns_in_ms(head, 0, columns, unit)
     labels = [names[i] for i in columns]
@@ -96,12 +96,6 @@ def columns_in_ms(
     return Columns(table.scaled(times, further), traces, own_units, ", ".join(filter(None, notes)), warning)
 
 
-def _kind(name: str) -> str:
-    """What tells the columns of one channel from those of others, after amperes and the like are converted."""
-    kind = signal_unit.kind(name)
-    return signal_unit.SCALED[kind].unit if kind in signal_unit.SCALED else kind
-
-
 def _columns_of_channel(
     path: Path, channel: int | str, kinds: dict[int, str], names: list[str]
 ) -> tuple[list[int], list[str]]:
@@ -124,7 +118,7 @@ def _atf(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     signals = _cells(records.get("signals", ""))
     if len(signals) != head.width - 1:
         signals = [""] * (head.width - 1)
-    own = [_kind(name) for name in names]
+    own = [signal_unit.kind(name) for name in names]
     kinds = {i: f"{signals[i - 1]} ({own[i]})" if signals[i - 1] else own[i] for i in range(1, head.width)}
     channels = unique(kinds.values())
     short = [kind for kind in channels if isinstance(channel, str) and kind.startswith(f"{channel} (")]
