@@ -29,6 +29,8 @@ def day(tmp_path, monkeypatch):
     (folder / "notes.md").write_text("no recording")
     (folder / ".hidden.csv").write_text("time_ms,i_pA\n0,1\n1,x\n")
     monkeypatch.chdir(tmp_path)
+    # Which is printed where a machine is slow.
+    monkeypatch.setattr("synkin.cli.terminal.Progress.report", lambda *_: None)
 
 
 def rows(path):
