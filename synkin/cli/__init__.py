@@ -11,10 +11,13 @@ They share
     parsers         options that several commands have, and the values that a person types
     compiled        how JAX compiles: into a folder of the user's
     catalogue       the names of the kernels, and a line about each
-    options         what options stand for: files, recordings, parameters
+    options         what options stand for: recordings, parameters
+    batch           one recording or many: files, folders, patterns; one table, and what failed
+    result          what a command finds in a file: what it prints, writes and draws
+    report          the page of --report
     scheme_file     a receptor from the user's own text file
     suggestions     similar names in place of one that does not exist
-    files           the files of --out and --plot
+    files           the files of --out, --plot and --report
     terminal        aligned text, progress
 """
 
