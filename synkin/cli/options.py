@@ -68,8 +68,10 @@ def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
 
 
 @usage_errors()
-def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: tuple[float, float]) -> Recording:
-    """The part of a recording that the options name; ``others`` replace options.
+def part(
+    read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: tuple[float, float] | None
+) -> Recording:
+    """The part of a recording that the options name; ``others`` replace options; None for all.
 
     Raises:
         UsageError: see `recording`.
