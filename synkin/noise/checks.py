@@ -14,7 +14,8 @@ FEWEST = 10
 FEWEST_DRAWS = 100
 # A parabola through fewer conditions has nothing left that it could miss.
 _CONDITIONS = 3
-# A sweep that lies this much nearer to the mean of the others than a median sweep does, in variance, is their mean.
+# A sweep is the mean of the others if less than this fraction of the usual noise is left once their mean is subtracted.
+# What counts as noise are differences between neighbouring samples, which a response that happens to be average has too.
 _IS_MEAN = 0.01
 
 
@@ -81,7 +82,7 @@ def check_sweeps(traces: np.ndarray, used: np.ndarray, labels: Sequence[str], wh
         )
     part = traces[:, used]
     others = (part.sum(axis=0) - part) / (len(part) - 1)
-    apart = ((part - others) ** 2).mean(axis=1)
+    apart = (np.diff(part - others, axis=1) ** 2).mean(axis=1)
     row = int(apart.argmin())
     if apart[row] < _IS_MEAN * np.median(apart):
         raise ValueError(

@@ -141,7 +141,7 @@ def noise_analysis(
     middle, drawn = columns.mean(axis=0), parabola.draw(rng, columns, draws, shared=each.shared)
     points = into.shape[1]
     best, others = _fitted(middle, points), _fitted(drawn, points)
-    _check_variance(middle, best, points, unit)
+    _check_variance(middle, points, unit)
 
     values, stderr, interval95 = _numbers(middle, drawn, best, others, len(each.mean) - 1, scaled)
     if force is not None:
@@ -151,7 +151,7 @@ def noise_analysis(
         interval95["gamma"] = low, high
     said = [
         *_found(values, stderr, unit, force, scaled),
-        "" if scaled else remarks.of_few_open(values["p_open"], interval95["channels"], "channels", "open probability"),
+        *_not_known(values, interval95, scaled),
         *_looked_at(sweeps[:, near].mean(axis=1), columns[:, points : 2 * points], each.shared, scaled, labels),
     ]
     if below := int((middle[points : 2 * points] < middle[-2]).sum()):
@@ -262,10 +262,10 @@ def _fitted(columns: np.ndarray, points: int) -> Parabola:
     return parabola.fit(columns[..., :points], columns[..., points : 2 * points], columns[..., -2])
 
 
-def _check_variance(middle: np.ndarray, best: Parabola, points: int, unit: str) -> None:
+def _check_variance(middle: np.ndarray, points: int, unit: str) -> None:
     """Raise ValueError unless there is more variance with a response than without."""
     background, variance = middle[-2], middle[points : 2 * points].mean()
-    if variance > background and best.slope * middle[-1] > 0:
+    if variance > background:
         return
     of = f" {unit}^2" if unit else ""
     raise ValueError(
@@ -283,8 +283,8 @@ def _numbers(
     di, dbend, dpeak = others.slope - i, others.curvature - bend, drawn[:, -1] - peak
     values = {
         "unitary": i,
-        "channels": nan if scaled else 1 / bend if bend > 0 else np.inf,
-        "p_open": nan if scaled else peak * bend / i,
+        "channels": 1 / bend if bend > 0 else np.inf,
+        "p_open": peak * bend / i,
         "open_at_peak": peak / i,
         "background_variance": background,
         "gamma": nan,
@@ -306,9 +306,11 @@ def _numbers(
     interval95["channels"] = parabola.interval_of_inverse(bend, curvature, reach)
     low, high = (float(np.clip(values["p_open"] + side * reach * stderr["p_open"], 0, 1)) for side in (-1, 1))
     interval95["p_open"] = low, high
-    if scaled:
-        for name in ("channels", "p_open"):
-            stderr[name], interval95[name] = nan, (nan, nan)
+    unknown: tuple[str, ...] = ("channels", "p_open") if scaled else ()
+    if i * peak <= 0:  # the variance does not grow with the mean as that of channels
+        unknown = ("unitary", "channels", "p_open", "open_at_peak")
+    for name in unknown:
+        values[name], stderr[name], interval95[name] = nan, nan, (nan, nan)
     return values, {name: stderr[name] for name in values if name in stderr}, interval95
 
 
@@ -316,6 +318,8 @@ def _found(
     values: dict[str, float], stderr: dict[str, float], unit: str, force: float | None, scaled: bool
 ) -> list[str]:
     """What was found, in sentences."""
+    if np.isnan(values["unitary"]):
+        return []
     told = {name: remarks.plain(values[name], stderr[name]) for name in stderr}
     said = [f"one channel carries {remarks.plain(values['unitary'], stderr['unitary'], unit)}."]
     if force is not None:
@@ -328,6 +332,19 @@ def _found(
     elif np.isfinite(values["channels"]):
         said.append(f"of {told['channels']} channels a fraction of {told['p_open']} is open at the peak.")
     return said
+
+
+def _not_known(values: dict[str, float], interval95: dict[str, tuple[float, float]], scaled: bool) -> list[str]:
+    """What cannot be known, in sentences."""
+    hint = "" if scaled else ", such as the size of the responses (miniature events take `scaled=True`)"
+    if np.isnan(values["unitary"]):
+        return [
+            "the current of a channel is not found: the variance grows with the square of the mean alone, as it does "
+            f"where something else varies{hint}."
+        ]
+    if scaled:
+        return []
+    return [remarks.of_few_open(values["p_open"], interval95["channels"], "channels", "open probability", hint)]
 
 
 def _looked_at(
@@ -353,7 +370,8 @@ def _looked_at(
             )
         else:
             said.append(f"{first}sweeps, which adds to the variance: take `successive=True`, or leave sweeps out.")
-    far = remarks.outliers((squares / squares.mean(axis=0)).mean(axis=1))
+    usual = np.maximum(np.median(squares, axis=0), 1e-9 * squares.mean(axis=0))
+    far = remarks.outliers((squares / usual).mean(axis=1))
     if shared:  # a sweep is far from both of its neighbours
         last = len(labels) - 1
         pairs = set(far)

@@ -16,6 +16,8 @@ _TURNS = 15
 # the squares of two neighbours have a quarter of their variance as covariance, so that an average of n squares has
 # 1.5 times the variance of one of n independent squares.
 SHARED = 1.5
+# So many rows are drawn at once, to bound the memory.
+_DRAWN = 1_000_000
 
 
 class Parabola(NamedTuple):
@@ -70,10 +72,20 @@ def draw(rng: np.random.Generator, values: np.ndarray, draws: int, *, shared: bo
     average of all is made larger by that, and by what neighbours share.
     """
     n = len(values)
-    chosen = rng.multinomial(n, np.full(n, 1 / n), draws) / n
     middle = values.mean(axis=0)
     wider = np.sqrt(n / (n - 1) * (SHARED if shared else 1.0))
-    return middle + wider * (chosen @ values - middle)
+    at_once = max(1, _DRAWN // n)
+    blocks = [_averages(rng, values, min(at_once, draws - first)) for first in range(0, draws, at_once)]
+    return middle + wider * (np.concatenate(blocks) - middle)
+
+
+def _averages(rng: np.random.Generator, values: np.ndarray, draws: int) -> np.ndarray:
+    """Averages of n rows drawn from n, (draws, C)."""
+    n = len(values)
+    chosen = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    counts = np.bincount(chosen.ravel(), minlength=draws * n).reshape(draws, n)
+    averages: np.ndarray = counts @ values / n
+    return averages
 
 
 def deviation(draws: np.ndarray) -> np.ndarray:

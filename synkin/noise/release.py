@@ -77,9 +77,10 @@ def release_noise(
     mean, variance = np.array([each.mean(axis=0) for each in columns]).T
     # (draws, C) each
     means, variances = np.stack([parabola.draw(rng, each, draws) for each in columns]).transpose(2, 1, 0)
+    _check_means(mean)
     best = parabola.fit(mean, variance, np.array(background), counts)
     others = parabola.fit(means, variances, np.full(draws, background), counts)
-    _check(mean, variance, background, best)
+    _check_variances(mean, variance, background, best)
 
     reach = parabola.quantile95(int((counts - 1).sum()))
     slope, bend = float(best.slope), float(best.curvature)
@@ -125,17 +126,24 @@ def _number(name: str, value: object) -> float:
     return float(as_float64(name, check_number(name, value, lambda v: np.isfinite(v) and v >= 0, expected)))
 
 
-def _check(mean: np.ndarray, variance: np.ndarray, background: float, best: Parabola) -> None:
+def _check_means(mean: np.ndarray) -> None:
+    """Raise ValueError unless amplitudes have one sign, and differ between conditions."""
+    if (mean > 0).all() == (mean > 0).any() and np.ptp(mean) > 0:
+        return
+    raise ValueError(
+        "Argument `amplitudes` must have means of one sign that differ between conditions, but they go from "
+        f"{mean.min():.3g} to {mean.max():.3g}."
+    )
+
+
+def _check_variances(mean: np.ndarray, variance: np.ndarray, background: float, best: Parabola) -> None:
     """Raise ValueError unless amplitudes vary by more than the background, and by more where they are larger."""
-    if (mean > 0).all() != (mean > 0).any():
-        raise ValueError(
-            f"Argument `amplitudes` must have means of one sign, but they go from {mean.min():.3g} to {mean.max():.3g}."
-        )
-    if variance.mean() <= background or best.slope * mean[0] <= 0:
-        raise ValueError(
-            "Argument `amplitudes` must vary by more than `background_variance`, but the mean of their variances is "
-            f"{variance.mean():.3g}, and that of the background {background:.3g}: no release is seen."
-        )
+    if variance.mean() > background and best.slope * mean[0] > 0:
+        return
+    raise ValueError(
+        "Argument `amplitudes` must vary by more than `background_variance`, and as release does, but their variances "
+        f"are {', '.join(f'{each:.3g}' for each in variance)}, and that of the background is {background:.3g}."
+    )
 
 
 def _message(
@@ -152,7 +160,7 @@ def _message(
     if np.isfinite(sites):
         listed = ", ".join(f"{p:.2g} ({name})" for name, p in zip(labels, probability, strict=True))
         said.append(f"{remarks.plain(sites, float(stderr['sites']))} sites release with probability {listed}.")
-    said.append(remarks.of_few_open(float(probability.max()), interval, "sites", "release probability at most"))
+    said.append(remarks.of_few_open(float(probability.max()), interval, "sites", "release probability at most", ""))
     for name, each in zip(labels, trials, strict=True):
         if (fraction := remarks.trend(each)) is not None:
             said.append(

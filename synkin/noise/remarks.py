@@ -7,8 +7,9 @@ import numpy as np
 # A trend is said if chance alone gives one as clear this seldom.
 _CHANCE = 0.002
 # A sweep is an outlier if the cube root of its squared deviations is this many standard deviations above the median, by
-# the median of the distances. Cube roots of sums of squares are nearly normal (Wilson and Hilferty 1931).
-_FAR = 4.5
+# the median of the distances. Cube roots of sums of squares are nearly normal (Wilson and Hilferty 1931); but sweeps of
+# few channels have longer tails.
+_FAR = 7.0
 # No more names than this are listed.
 _LISTED = 5
 
@@ -73,12 +74,20 @@ def of_outliers(labels: Sequence[str], rows: Sequence[int]) -> str:
     )
 
 
-def of_few_open(p_open: float, interval: Sequence[float], what: str, probability: str) -> str:
-    """A sentence on how well the number of channels or sites is known, or an empty string where it is."""
+def of_few_open(p_open: float, interval: Sequence[float], what: str, probability: str, hint: str) -> str:
+    """A sentence on how well the number of channels or sites is known, or an empty string where it is.
+
+    Args:
+        p_open: the largest open or release probability.
+        interval: of the number.
+        what: "channels" or "sites".
+        probability: what ``p_open`` is called.
+        hint: at what else may vary, or an empty string.
+    """
     if not np.isfinite(interval[0]):
         return (
-            "The variance bends up instead of down, as it does where something varies besides the number of open "
-            f"{what}: how many there are cannot be known."
+            f"The variance bends up instead of down, as it does where something else varies{hint}: how many {what} "
+            "there are cannot be known."
         )
     if not np.isfinite(interval[1]):
         return f"The parabola does not clearly bend down, so that there is no upper limit: {between(interval)} {what}."
