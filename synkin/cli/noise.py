@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import textwrap
+from pathlib import Path
 
 import numpy as np
 
@@ -25,13 +26,16 @@ _WIDTH = 100
 
 def run(arguments: argparse.Namespace) -> None:
     """Analyse, write and draw the points, and print a summary."""
+    path: Path | None = arguments.recording
+    if path is None:
+        raise UsageError("Command noise needs a recording, but got none.")
     for name in ("window", "baseline"):
         if getattr(arguments, name) is None:
             example = {"window": "95:180, which holds the response", "baseline": "80:94, which holds none"}[name]
             raise UsageError(f"Command noise needs --{name} A:B in ms, such as {example}.")
-    outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording, size=(9.0, 4.0))
-    read = options.sweeps(arguments.recording, arguments)
-    recording = options.part(read, arguments.recording, arguments, window=None, baseline=None)
+    outputs = files.Outputs(arguments, (".csv",), keep=path, size=(9.0, 4.0))
+    read = options.sweeps(path, arguments)
+    recording = options.part(read, path, arguments, window=None, baseline=None)
     with usage_errors():
         found = noise_analysis(
             recording,

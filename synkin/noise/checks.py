@@ -14,7 +14,7 @@ FEWEST = 10
 FEWEST_DRAWS = 100
 # A parabola through fewer conditions has nothing left that it could miss.
 _CONDITIONS = 3
-# A sweep is the mean of the others if less than this fraction of the usual noise is left once their mean is subtracted.
+# A sweep is the mean of the others if less than this fraction of the usual noise is left without that mean.
 # What counts as noise are differences between neighbouring samples, which a response that happens to be average has too.
 _IS_MEAN = 0.01
 
@@ -64,9 +64,10 @@ def check_sweeps(traces: np.ndarray, used: np.ndarray, labels: Sequence[str], wh
     """
     if traces.ndim == 1 or len(traces) == 1:
         only = f", the {labels[0]}" if labels[0].startswith("mean of") else ""
+        shape = f"(R, {traces.shape[-1]})"
         raise ValueError(
-            f"Argument `traces` must be {what} one by one, in shape (R, {traces.shape[-1]}), but is a single "
-            f"trace{only}: it has lost the variance."
+            f"Argument `traces` must be {what} one by one, in shape {shape}, but is a single trace{only}: "
+            "one trace, or an average, has lost the variance."
         )
     if len(traces) < FEWEST:
         raise ValueError(

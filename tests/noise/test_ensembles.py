@@ -53,7 +53,7 @@ def test_weights_are_those_of_the_variance_of_a_variance():
 def test_channels_are_found(many, successive):
     found = analysed(many, successive=successive)
     for name, true in TRUTH.items():
-        assert found.stderr[name] < 0.06 * abs(true)
+        assert found.stderr[name] < 0.07 * abs(true)
         assert getattr(found, name) == pytest.approx(true, abs=4 * found.stderr[name]), name
         low, high = found.interval95[name]
         assert low < getattr(found, name) < high

@@ -29,7 +29,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     text = "find the current of one channel, and how many there are, from the scatter of sweeps or events"
     parser = options.add_command(subparsers, "noise", text, _NOTES)
     add = parser.add_argument
-    add("recording", type=Path, metavar="RECORDING", help="file of a recording, see below")
+    add("recording", nargs="?", type=Path, metavar="RECORDING", help="file of a recording, see below")
     options.add_recording(parser)
     add("--scaled", action="store_true", help="scale the mean to the peak of each event")
     text = "take variances about the mean of all sweeps instead of differences of successive ones"
