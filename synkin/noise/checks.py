@@ -15,7 +15,7 @@ FEWEST_DRAWS = 100
 # A parabola through fewer conditions has nothing left that it could miss.
 _CONDITIONS = 3
 # A sweep is the mean of the others if less than this fraction of the usual noise is left without that mean.
-# What counts as noise are differences between neighbouring samples, which a response that happens to be average has too.
+# What counts as noise are differences between neighbouring samples, which each response has, however average its size.
 _IS_MEAN = 0.01
 
 

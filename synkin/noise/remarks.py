@@ -27,7 +27,7 @@ def plain(value: float, error: float, unit: str = "") -> str:
 def between(ends: Sequence[float]) -> str:
     """Such as "40 to 900", or "40 or more"."""
     low, high = ends
-    return f"{low:.2g} to {high:.2g}" if np.isfinite(high) else f"{low:.2g} or more"
+    return f"{low:,.3g} to {high:,.3g}" if np.isfinite(high) else f"{low:,.3g} or more"
 
 
 def trend(values: np.ndarray) -> float | None:

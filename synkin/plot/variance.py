@@ -9,7 +9,7 @@ import numpy as np
 
 from synkin.arguments.messages import describe
 from synkin.noise import NoiseAnalysis, ReleaseNoise
-from synkin.plot.axes import label_axes, label_recording, remove_frame, several_axes
+from synkin.plot.axes import LEGEND_ON_TOP, label_axes, label_recording, remove_frame, several_axes
 from synkin.plot.style import BLACK, BLUE, GREY, SKY, VERMILION
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ def _draw_parabola(ax: Axes, result: NoiseAnalysis | ReleaseNoise, unit: str) ->
     ax.set_ylim(bottom=0)
     ax.set_xlabel(f"mean ({unit})" if unit else "mean")
     ax.set_ylabel(f"variance ({unit}²)" if unit else "variance")
-    ax.legend(frameon=False)
+    ax.legend(**LEGEND_ON_TOP)
