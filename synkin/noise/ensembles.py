@@ -1,5 +1,7 @@
 """`synkin.noise_analysis`: from sweeps, or miniature events, to the current and the number of channels."""
 
+from __future__ import annotations
+
 from math import nan
 from typing import NamedTuple
 

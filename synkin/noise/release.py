@@ -1,6 +1,8 @@
 """`synkin.release_noise`: from amplitudes under several conditions to quantal size, sites and release
 probabilities."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np

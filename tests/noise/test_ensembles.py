@@ -49,6 +49,15 @@ def test_weights_are_those_of_the_variance_of_a_variance():
     np.testing.assert_allclose([left @ mean, left @ mean**2], 0, atol=1e-8 * np.abs(left) @ mean**2)
 
 
+def test_neighbouring_differences_share_a_sweep():
+    """Of normal sweeps an average of n squared differences has the variance 3 / n, and of n squares 2 / n."""
+    sweeps = np.random.default_rng(0).normal(size=20_001)
+    apart = np.diff(sweeps) / np.sqrt(2)
+    for each, shared, expected in ((apart, True, 3.0), (sweeps[1:], False, 2.0)):
+        draws = parabola.draw(np.random.default_rng(1), each[:, None] ** 2, 400, shared=shared)
+        assert draws.var(ddof=1) * 20_000 == pytest.approx(expected, rel=0.2)
+
+
 @pytest.mark.parametrize("successive", [True, False])
 def test_channels_are_found(many, successive):
     found = analysed(many, successive=successive)
@@ -161,6 +170,21 @@ def test_the_key_is_that_of_the_errors_alone(few):
     assert one.stderr["unitary"] == pytest.approx(other.stderr["unitary"], rel=0.15)
     assert one.unitary == other.unitary
     assert analysed(few, key=jax.random.key(3)).stderr["unitary"] == pytest.approx(one.stderr["unitary"], rel=0.15)
+
+
+def test_times_and_driving_force_may_have_units(few):
+    u = pytest.importorskip("saiunit")
+    found = noise_analysis(
+        TIMES / 1000 * u.second,
+        few,
+        window=[ONSET * u.ms, 0.04 * u.second],
+        baseline=(0 * u.ms, 7.8 * u.ms),
+        driving_force=-0.08 * u.volt,
+        draws=300,
+    )
+    plain = analysed(few, driving_force=-80.0)
+    assert found.unitary == pytest.approx(plain.unitary, rel=1e-9)
+    assert found.gamma == pytest.approx(plain.gamma, rel=1e-6)
 
 
 def test_outliers_and_changes_are_named(few):
