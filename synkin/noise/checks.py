@@ -32,8 +32,8 @@ def check_at_least(name: str, value: object, least: int) -> int:
     return number
 
 
-def samples_in(name: str, window: object, times: np.ndarray, least: int) -> np.ndarray:
-    """Which samples lie in a window, (M,).
+def samples_in(name: str, window: object, times: np.ndarray, least: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """Which samples lie in a window, (M,), and its ends in ms.
 
     Raises:
         TypeError, ValueError: not two times in order, or too few samples between them.
@@ -47,7 +47,7 @@ def samples_in(name: str, window: object, times: np.ndarray, least: int) -> np.n
             f"Argument `{name}` must hold at least {least} of the samples, which go from {times[0]:g} to "
             f"{times[-1]:g} ms, but ({ends[0]:g}, {ends[1]:g}) holds {inside.sum()}."
         )
-    return inside
+    return inside, ends
 
 
 def check_sweeps(traces: np.ndarray, used: np.ndarray, labels: Sequence[str], what: str) -> None:

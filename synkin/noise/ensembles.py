@@ -16,7 +16,7 @@ from synkin.noise import parabola, remarks
 from synkin.noise.checks import FEWEST_DRAWS, check_at_least, check_sweeps, samples_in
 from synkin.noise.parabola import Parabola
 from synkin.noise.result import NoiseAnalysis
-from synkin.recordings.recording import Recording, arrays, window_ms
+from synkin.recordings.recording import Recording, arrays
 
 # The size of an event is measured on the samples around the peak of the mean at which the mean is above this fraction.
 _NEAR_PEAK = 0.9
@@ -112,7 +112,8 @@ def noise_analysis(
     bins = check_at_least("bins", bins, _FEWEST_BINS)
     draws = check_at_least("draws", draws, FEWEST_DRAWS)
     rng = np.random.default_rng(as_seed("key", key))
-    inside, before = samples_in("window", window, at, _FEWEST_BINS), samples_in("baseline", baseline, at, 2)
+    inside, ends = samples_in("window", window, at, _FEWEST_BINS)
+    before, _ = samples_in("baseline", baseline, at, 2)
     what = "events" if scaled else "sweeps"
     labels = labels or tuple(f"{what[:-1]} {i}" for i in range(len(np.atleast_2d(sweeps))))
     check_sweeps(sweeps, inside | before, labels, what)
@@ -169,7 +170,7 @@ def noise_analysis(
         curvature=float(best.curvature),
         times=at,
         traces=sweeps,
-        window=window_ms("window", window) or (nan, nan),
+        window=ends,
         scaled=scaled,
         unit=unit,
     )

@@ -158,6 +158,8 @@ def test_a_recording_brings_its_unit_and_labels(few):
     assert found.unit == "nA"
     assert found.gamma == pytest.approx(analysed(few, driving_force=-80.0).gamma)
     assert f"One channel carries {found.unitary:.5f}"[:-1] in found.message
+    gaps = np.where(TIMES > 30, np.nan, few)  # outside of the windows
+    assert analysed(gaps, window=(ONSET, 30.0)).unitary == analysed(few, window=(ONSET, 30.0)).unitary
     spoilt = few.copy()
     spoilt[7, 100:] += 100 * np.sin(TIMES[100:])
     assert "Cell 7 deviates far more" in noise_analysis(Recording(TIMES, spoilt, labels=names), **WINDOWS).message
