@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synkin.networks.delays_off_grid import DelayLine, DelayLineCarry, delay_line
     from synkin.networks.plasticity import tsodyks_markram
     from synkin.networks.projection import Projection, ProjectionCarry
+    from synkin.noise import NoiseAnalysis, ReleaseNoise, noise_analysis, release_noise
     from synkin.objects import AMPA, STD, STP, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
@@ -54,9 +55,11 @@ __all__ = [
     "Jumps",
     "Kernel",
     "Measured",
+    "NoiseAnalysis",
     "Projection",
     "ProjectionCarry",
     "Recording",
+    "ReleaseNoise",
     "Scheme",
     "Stepper",
     "Synapse",
@@ -81,11 +84,13 @@ __all__ = [
     "linear",
     "log_likelihood",
     "measure",
+    "noise_analysis",
     "one_pole",
     "plot",
     "presets",
     "read_recording",
     "receptor",
+    "release_noise",
     "respond",
     "sample",
     "scheme",
@@ -112,6 +117,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.networks.delays_off_grid": ("DelayLine", "DelayLineCarry", "delay_line"),
     "synkin.networks.plasticity": ("tsodyks_markram",),
     "synkin.networks.projection": ("Projection", "ProjectionCarry"),
+    "synkin.noise": ("NoiseAnalysis", "ReleaseNoise", "noise_analysis", "release_noise"),
     "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"),
     "synkin.recordings.measures": ("Measured", "measure"),
     "synkin.recordings.recording": ("Recording", "read_recording"),

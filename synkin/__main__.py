@@ -11,7 +11,7 @@ from synkin.cli.parser import Parser, called_as
 from synkin.cli.suggestions import did_you_mean
 
 # For each command the module of this name in `synkin.cli` is imported when the command is used.
-COMMANDS = ("simulate", "info", "measure", "events", "fit", "list")
+COMMANDS = ("simulate", "info", "measure", "events", "noise", "fit", "list")
 
 # Printed if there are no arguments.
 _WELCOME = """\

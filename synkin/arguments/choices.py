@@ -49,6 +49,23 @@ def check_random_key(name: str, value: object) -> None:
         raise TypeError(f"Argument `{name}` must be a single key such as jax.random.key(0), but is {describe(value)}.")
 
 
+def as_seed(name: str, key: object) -> int | list[int]:
+    """A seed of NumPy's generator, from a whole number or a key of `jax.random`.
+
+    Raises:
+        TypeError, ValueError: neither.
+    """
+    if isinstance(key, jax.Array) and not isinstance(key, jax.core.Tracer):
+        check_random_key(name, key)
+        data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        return [int(word) for word in np.asarray(data).ravel()]
+    if isinstance(key, bool) or not isinstance(key, int | np.integer) or key < 0:
+        raise TypeError(
+            f"Argument `{name}` must be a whole number of 0 or more or a key of jax.random, but is {describe(key)}."
+        )
+    return int(key)
+
+
 def check_kernel(value: object) -> None:
     """Raise TypeError unless ``value`` is a kernel."""
     if not (hasattr(value, "input") and hasattr(value, "methods")):

@@ -156,22 +156,26 @@ def check_increasing(name: str, value: np.ndarray) -> None:
         )
 
 
-def as_sweeps(times: object, trace: object) -> tuple[np.ndarray, np.ndarray]:
+def as_sweeps(times: object, trace: object, name: str = "trace") -> tuple[np.ndarray, np.ndarray]:
     """Finite times (M,) in ms, and a trace (M,) or (R, M) at these times, as arrays of float64; M is at least 3.
+
+    Args:
+        times, trace: what was given.
+        name: that of the trace, for messages.
 
     Raises:
         TypeError: not real numbers, or traced ones.
         ValueError: shapes that do not fit, fewer than 3 samples, or a time that is not finite.
     """
-    known_times, known_trace = as_float64("times", units.strip_unit("times", times, "ms")), as_float64("trace", trace)
+    known_times, known_trace = as_float64("times", units.strip_unit("times", times, "ms")), as_float64(name, trace)
     if known_times.ndim != 1:
         raise ValueError(f"Argument `times` must have shape (M,), but has shape {known_times.shape}.")
     count = len(known_times)
     if known_trace.ndim not in (1, 2) or known_trace.shape[-1] != count:
         expected = f"({count},) or (R, {count})"
-        raise ValueError(f"Argument `trace` must have shape {expected}, but has shape {known_trace.shape}.")
+        raise ValueError(f"Argument `{name}` must have shape {expected}, but has shape {known_trace.shape}.")
     if count < 3:
-        raise ValueError(f"Argument `trace` must have at least 3 samples, but has {count}.")
+        raise ValueError(f"Argument `{name}` must have at least 3 samples, but has {count}.")
     check_times("times", known_times, sort=False)
     return known_times, known_trace
 

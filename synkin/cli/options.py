@@ -72,8 +72,10 @@ def warn(sentence: str) -> None:
 
 
 @usage_errors()
-def part(read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: tuple[float, float]) -> Recording:
-    """The part of a recording that the options name; ``others`` replace options.
+def part(
+    read: formats.Sweeps, path: Path, arguments: argparse.Namespace, **others: tuple[float, float] | None
+) -> Recording:
+    """The part of a recording that the options name; ``others`` replace options; None for all.
 
     Raises:
         UsageError: see `recording`.

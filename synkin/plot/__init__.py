@@ -4,6 +4,7 @@ when something is drawn.
 curves     traces, population, kernel, fit, events
 recorded   recording: its sweeps, and the measurements on them
 fits       profile, bootstrap, compare: the uncertainty of a fit
+variance   noise: variance against mean, with its parabola
 diagram    the states and transitions of a scheme
 layout     the places of its states
 labels     its arrows and their labels
@@ -16,6 +17,7 @@ from synkin.plot.diagram import scheme
 from synkin.plot.fits import bootstrap, compare, profile
 from synkin.plot.recorded import recording
 from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
+from synkin.plot.variance import noise
 
 __all__ = [
     "BLACK",
@@ -35,6 +37,7 @@ __all__ = [
     "figure",
     "fit",
     "kernel",
+    "noise",
     "population",
     "profile",
     "recording",

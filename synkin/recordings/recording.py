@@ -226,18 +226,22 @@ def _map_distinct(function: Callable[[np.ndarray], np.ndarray], times: list[np.n
     return [found[id(own)] for own in times]
 
 
-def arrays(times: ArrayLike | Recording, trace: ArrayLike | None) -> tuple[ArrayLike, Any, str]:
+def arrays(times: ArrayLike | Recording, trace: ArrayLike | None, name: str = "trace") -> tuple[ArrayLike, Any, str]:
     """Times, trace or traces, and unit, from two arrays or from a `Recording` in place of both.
+
+    Args:
+        times, trace: what was given.
+        name: that of the trace, for messages.
 
     Raises:
         TypeError: a recording and a trace, or neither.
     """
     if isinstance(times, Recording):
         if trace is not None:
-            raise TypeError(f"Argument `trace` must be left out beside a Recording, but is {describe(trace)}.")
+            raise TypeError(f"Argument `{name}` must be left out beside a Recording, but is {describe(trace)}.")
         return times.times, times.traces, times.unit
     if trace is None:
-        raise TypeError("Argument `trace` must be given beside `times`, but is None.")
+        raise TypeError(f"Argument `{name}` must be given beside `times`, but is None.")
     return times, trace, ""
 
 

@@ -11,7 +11,7 @@ import pytest
 import synkin
 
 # Of synkin, what a program that simulates does not need; each is imported when it is first used.
-UNUSED = ("adapters", "cli", "events", "fitting", "objects", "plot", "presets", "recordings", "schemes")
+UNUSED = ("adapters", "cli", "events", "fitting", "noise", "objects", "plot", "presets", "recordings", "schemes")
 
 
 def loaded(program, first="import jax, jax.numpy"):
@@ -64,7 +64,7 @@ def test_readers_scipy_and_matplotlib_come_when_they_are_used():
 def test_a_command_imports_no_other():
     modules = loaded("from synkin.__main__ import main; main(['list', 'ampa'])")
     assert "synkin.cli.list" in modules
-    others = {f"synkin.cli.{name}" for name in ("simulate", "measure", "events", "fit")}
+    others = {f"synkin.cli.{name}" for name in ("simulate", "measure", "events", "noise", "fit")}
     assert not modules & {*others, "synkin.events", "synkin.fitting", "synkin.schemes"}  # nor makes schemes
 
 

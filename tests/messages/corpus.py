@@ -25,6 +25,8 @@ import numpy as np
 
 import synkin
 from synkin.__main__ import main
+from tests.helpers.ensembles import TIMES as AT
+from tests.helpers.ensembles import WINDOWS, ensemble
 
 try:
     import saiunit
@@ -107,6 +109,16 @@ def each(**given):
     return synkin.fit_each(**usual | {"traces": traces, "free": "tau", "starts": 1} | given)
 
 
+def noise(traces=None, **given):
+    """A noise analysis of 12 sweeps of channels, but for what is given."""
+    return synkin.noise_analysis(AT, SWEEPS if traces is None else traces, **WINDOWS | given)
+
+
+def released(amplitudes=None, **given):
+    """An analysis of amplitudes under three conditions, but for what is given."""
+    return synkin.release_noise(AMPLITUDES if amplitudes is None else amplitudes, **given)
+
+
 def scheme(*lines, text="C0 + glu <-> C1 : kon, koff\nC1 <-> O : beta, alpha\n", open="O", **rates):
     """A scheme of two lines and further ones, which begin with line 3."""
     rates = {"kon": 5.0, "koff": 0.1, "beta": 1.0, "alpha": 0.2} | rates
@@ -136,6 +148,8 @@ def deleted():
 
 
 TIMES = np.arange(0.0, 20.0, 0.5)
+SWEEPS = ensemble(0, 12)
+AMPLITUDES = [np.random.default_rng(0).binomial(8, p, 20).astype(float) for p in (0.2, 0.5, 0.8)]
 SPIKES = np.zeros((5, 3), bool)
 NAMES = {name: getattr(synkin, name) for name in synkin.__all__}
 NAMES |= {name: getattr(synkin.schemes, name) for name in ("nmda5", "vargas2004")}
@@ -148,6 +162,7 @@ NAMES |= {
     "jit": jax.jit,
     "u": saiunit,
 }
+NAMES |= {"noise": noise, "released": released, "at": AT, "sweeps": SWEEPS, "amplitudes": AMPLITUDES}
 NAMES |= {"fit": fit, "each": each, "scheme": scheme, "named": named, "deleted": deleted}
 NAMES |= {"both": synkin.ampa + synkin.schemes.nmda5, "stepped": named("stepped", "beta")}
 NAMES |= {

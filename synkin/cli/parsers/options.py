@@ -96,9 +96,14 @@ def add_time_unit(parser: argparse.ArgumentParser) -> None:
 
 def add_recording_input(parser: argparse.ArgumentParser) -> None:
     """Add the recordings that a command reads, and --sample; `batch` finds the files."""
+    add_recordings(parser)
+    parser.add_argument("--sample", action="store_true", help="use the synthetic recording that comes with synkin")
+
+
+def add_recordings(parser: argparse.ArgumentParser) -> None:
+    """Add the recordings that a command reads."""
     text = "files of recordings, see below; folders of them, or patterns such as 'day1/*.abf'"
     parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help=text)
-    parser.add_argument("--sample", action="store_true", help="use the synthetic recording that comes with synkin")
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
