@@ -54,7 +54,7 @@ def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
         ax.set_xscale("log")
     ax.set_ylim(0, 1.05 * top)
     ax.set_xlabel(_label(result.name, result.unit))
-    ax.set_ylabel("growth of the sum of squares")
+    ax.set_ylabel(f"growth of the {result.growth_of}")
     remove_frame(ax)
     ax.legend(**LEGEND_ON_TOP | {"ncols": 2, "fontsize": "small"})
     return ax
