@@ -47,6 +47,8 @@ TIMES = np.arange(300) * 0.2  # ms
 JUMP = synkin.Jumps([5.0, 35.0], [1.0])
 TRUTH = {name: getattr(TRUE, name) for name in RATES} | {"unitary": UNITARY, "channels": float(CHANNELS)}
 DRAWS, QUANTILE = 200, 1.96
+# The table is written anew after so many patches.
+_EVERY = 10
 
 
 class Found(NamedTuple):
@@ -150,14 +152,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first patch (default: 0)")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.patches)
-    if arguments.jobs > 1:
-        with ProcessPoolExecutor(arguments.jobs) as pool:
-            found = list(pool.map(measure, seeds))
-    else:
-        found = [measure(seed) for seed in seeds]
-    text = table(found)
-    print(text)
-    RESULT.write_text(text + "\n")
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        found = []
+        for one in map(measure, seeds) if arguments.jobs == 1 else pool.map(measure, seeds):
+            found.append(one)
+            if len(found) % _EVERY == 0 or len(found) == arguments.patches:
+                RESULT.write_text(table(found) + "\n")
+    print(table(found))
 
 
 if __name__ == "__main__":

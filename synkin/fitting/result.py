@@ -107,6 +107,10 @@ class Fit:
     sigma: Annotated[
         float | None, "of a fit with channels the noise that is not of gating, its standard deviation", "trace's unit"
     ] = None
+    deviation: Annotated[
+        np.ndarray | None,
+        "of a fit with channels, same shape: the standard deviation of sweeps about it, by gating and ``sigma``",
+    ] = None
     log_likelihood: Annotated[float | None, "of a fit with channels, its logarithm for all sweeps together"] = None
 
     @property

@@ -38,8 +38,13 @@ def run(arguments: argparse.Namespace) -> None:
     kernels = arguments.kernel if isinstance(arguments.kernel, list) else [arguments.kernel]
     several = len(kernels) > 1
     _complete(arguments, kernels)
+    if arguments.channels and arguments.average:
+        raise UsageError(
+            "Option --channels needs the sweeps one by one, as an average has lost their variance: leave out --average."
+        )
     requests, partly = read_requests(kernels, arguments)
-    size = (9.0 if several else 8.0) + 4 * bool(arguments.profile), 4.0 if several else 6.0
+    is_wide = several or bool(arguments.channels)
+    size = (9.0 if is_wide else 8.0) + 4 * bool(arguments.profile), 4.0 if is_wide else 6.0
     outputs = files.Outputs(arguments, (".json",), keep=arguments.recording, size=size)
     samples = cut(recorded(path, arguments), arguments)
     sigma, of_sigma = sigma_of(path, samples, arguments)
@@ -59,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
                 tie=request.tie or None,
                 bounds=request.bounds,
                 loss=arguments.loss,
+                channels=arguments.channels,
                 starts=arguments.starts,
                 unit=samples.unit,
             )
@@ -141,5 +147,8 @@ def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles
             plot.profile(found, ax=ax)
     if compared is not None:
         plot.compare(compared, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
+        return
+    if result.channels is not None:
+        plot.channels(result, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
         return
     plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))

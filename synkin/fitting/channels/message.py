@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from synkin.fitting.channels.ascent import Ascent
-from synkin.fitting.channels.likelihood import Seen, mean_and_variance
+from synkin.fitting.channels.likelihood import Seen
 from synkin.fitting.formatting import listed, percent
 from synkin.fitting.model import Curve
 from synkin.fitting.quality.goodness_of_fit import explained_fraction
@@ -43,19 +43,22 @@ def log_likelihood_of_constant_noise(seen: Seen, curve: Curve) -> float:
     return -0.5 * squares.size * (math.log(2 * math.pi * variance) + 1)
 
 
-def sentences(seen: Seen, end: Ascent, constant: float, at_bound: np.ndarray, unknown: list[str]) -> list[str]:
+def sentences(
+    seen: Seen, end: Ascent, variance: np.ndarray, constant: float, at_bound: np.ndarray, unknown: list[str]
+) -> list[str]:
     """The message without the verdict.
 
     Args:
         seen: the sweeps.
         end: where the likelihood is highest.
+        variance: (R, M) of all sweeps that there could be.
         constant: the logarithm of the likelihood of noise that is the same everywhere.
         at_bound: (n,) bool.
         unknown: the names of what is not known to a factor of 2.
     """
     problem = seen.problem
     sigma, channels = seen.noise_at(end.place)
-    gating = math.sqrt(max(float((mean_and_variance(seen, end.place)[1] - sigma**2).max()), 0.0))
+    gating = math.sqrt(max(float(variance.max()) - sigma**2, 0.0))
     gain = end.at.value - constant
     unit = f" {problem.unit}" if problem.unit else ""
     than = f"{abs(gain):.3g} {'above' if gain >= 0 else 'below'} that of noise that is the same everywhere"
