@@ -44,7 +44,7 @@ def estimate_with_channels(pose: Callable[[], Problem], channels: float | None, 
         lower, upper = seen.bounds
         start = start_of(seen, least.point, least.curve)
         end = maximise(likelihood, seen.are_logarithms, start, lower, upper, max_nfev)
-        covariance, unknown = covariance_of(likelihood, end.place, end.at)
+        covariance, unknown = covariance_of(likelihood, seen.are_logarithms, end.place, end.at)
         found = curve(problem, end.place)
         variance = mean_and_variance(seen, end.place)[1]
         constant = message.log_likelihood_of_constant_noise(seen, least.curve)

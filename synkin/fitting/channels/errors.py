@@ -12,22 +12,26 @@ from synkin.fitting.uncertainty.trade_offs import UNKNOWN_SHARE
 
 # The step of a difference of derivatives, over the error that the expected information gives.
 _STEP = 3e-3
+# The largest error of a logarithm that counts for the step.
+_LARGEST = 10.0
 # A combination is unknown if its curvature is less than this fraction of the largest one.
 _FLAT = 1e-10
 
 
 def covariance_of(
-    likelihood: Callable[[np.ndarray], Evaluated], place: np.ndarray, at: Evaluated
+    likelihood: Callable[[np.ndarray], Evaluated], are_logarithms: np.ndarray, place: np.ndarray, at: Evaluated
 ) -> tuple[np.ndarray, np.ndarray]:
     """The covariance (n, n) of the errors of all coordinates, and which of these are unknown, (n,) bool.
 
     Args:
         likelihood: of a place (n,).
+        are_logarithms: (n,) bool: which coordinates are logarithms.
         place: where it is highest.
         at: the likelihood there.
     """
     root = np.sqrt(np.diag(at.information))
     size = 1 / np.where(root > 0, root, 1.0)
+    size = np.where(are_logarithms, np.minimum(size, _LARGEST), size)
     rows = []
     for i, step in enumerate(_STEP * size):
         ends = [likelihood(place + sign * step * np.eye(len(place))[i]).gradient for sign in (1, -1)]
