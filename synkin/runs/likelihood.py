@@ -236,9 +236,13 @@ def _predicted(
     mean = path.occupancies
     start = mean, jnp.diag(mean) - mean[:, None] * mean[None, :]
     start = loops.match_varying(start, (start, path, y, scale, sigma, channels))
-    rows = (path.at, path.on, path.off, y, seen)
+    # Blocks of one length, filled up by moments at which nothing happens: a rest would be compiled once more.
+    count = max(-(-total // course.BLOCK), 1)
+    length = -(-total // count)
+    filled = count * length
+    rows = tuple(jnp.pad(a, (0, filled - total)) for a in (path.at, path.on, path.off, y, seen))
     whole = jax.checkpoint(block, prevent_cse=False)
-    _, predicted = loops.in_blocks(whole, start, rows, total, min(course.BLOCK, total))
+    _, predicted = loops.in_blocks(whole, start, rows, filled, length)
     expected, variance = predicted
     return expected[moments.place], variance[moments.place]
 
