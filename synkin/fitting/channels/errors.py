@@ -10,8 +10,9 @@ import numpy as np
 from synkin.fitting.channels.likelihood import Evaluated
 from synkin.fitting.uncertainty.trade_offs import UNKNOWN_SHARE
 
-# The step of a difference of derivatives, over the error that the expected information gives.
-_STEP = 3e-3
+# The step of a difference of derivatives, over the error that the expected information gives: long enough for an onset,
+# whose derivative jumps where an edge passes a sample.
+_STEP = 0.3
 # The largest error of a logarithm that counts for the step.
 _LARGEST = 10.0
 # A combination is unknown if its curvature is less than this fraction of the largest one.
