@@ -12,6 +12,7 @@
     search          the search for the lowest sum of squares
     uncertainty     standard errors, trade-offs, profiles and the bootstrap
     quality         how well the curve describes the recording, and what to free if it does not
+    sentences       the message of a fit by least squares
     channels        the likelihood of a current with the noise of channels, in place of least squares
     serialization   fits in files
     result          `Fit`
