@@ -134,16 +134,18 @@ def test_comparison_by_the_likelihood(found):
     np.testing.assert_allclose(compared.bic, np.array(bic) - bic[0], rtol=1e-9)
 
 
-def test_sweeps_with_trains_of_their_own():
-    """Of each sweep its own spikes count: the likelihood of the fit is the sum of those of the sweeps."""
+def test_sweeps_with_stimuli_of_their_own():
+    """Of each sweep its own spikes and rates count: the likelihood of the fit is the sum of those of the sweeps."""
     spikes = np.array([[2.0, 9.0], [3.1, np.inf], [4.0, 5.0]])
     trace = sweeps(1)[:3]
-    fit = synkin.fit(AMPA, TRUE, spikes, TIMES, trace, channels=30, free="beta", scale=True, offset=2.0, progress=False)
+    edges, values = np.array([0.0, 10.0, 20.0]), np.array([[0.3, 0.4], [0.2, 0.4], [0.3, 0.1]])
+    given = {"free": "alpha", "scale": True, "offset": 2.0, "varying": {"beta": (edges, values)}, "progress": False}
+    fit = synkin.fit(AMPA, TRUE, spikes, TIMES, trace, channels=30, **given)
     options = {"scale": fit.scale, "offset": 2.0, "sigma": fit.sigma, "channels": 30}
     with double_precision():
         each = [
-            float(synkin.log_likelihood(AMPA, fit.params, own, TIMES, row, **options))
-            for own, row in zip(spikes, trace, strict=True)
+            float(synkin.log_likelihood(AMPA, fit.params, own, TIMES, row, varying={"beta": (edges, beta)}, **options))
+            for own, row, beta in zip(spikes, trace, values, strict=True)
         ]
     assert sum(each) == pytest.approx(fit.log_likelihood, rel=1e-9)
 
