@@ -50,10 +50,14 @@ def estimate_with_channels(pose: Callable[[], Problem], channels: float | None, 
         constant = message.log_likelihood_of_constant_noise(seen, least.curve)
         at_bound = (end.place <= lower) | (end.place >= upper)
         deviations = np.where(unknown, np.inf, np.sqrt(np.diag(covariance)))
+        # A scale is known to a factor of 2 as what has logarithms is; other quantities may be 0.
+        sizes = np.where(seen.are_logarithms, 1.0, np.inf)
+        if "scale" in seen.labels:
+            sizes[seen.labels.index("scale")] = abs(problem.split(end.place)["scale"][0])
         vague = [
             label
-            for label, deviation, is_log in zip(seen.labels, deviations, seen.are_logarithms, strict=True)
-            if deviation > (KNOWN if is_log else np.finfo(float).max)
+            for label, deviation, size in zip(seen.labels, deviations, sizes, strict=True)
+            if not np.isfinite(deviation) or deviation > KNOWN * size
         ]
         verdict = message.verdict_of(seen, end, found.value)
         said = message.sentences(seen, end, variance, constant, at_bound, vague)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,18 +20,11 @@ from synkin.solving.channels.population import check_population
 from synkin.solving.channels.stepper import ChannelStepper, make_channel_stepper
 
 
-@dataclasses.dataclass
-class Channels:
-    """The receptors of an object, and the key that their draws go on from."""
+class Channels(NamedTuple):
+    """The receptors of an object, and the key that all their draws follow from."""
 
     number: Array  # int32 (*in_size), how many a synapse has
     key: Array
-    drawn: int = 0  # how many draws there have been
-
-    def draw(self, count: int = 1) -> dict[str, Any]:
-        """What the next ``count`` draws begin with."""
-        self.drawn += count
-        return {"key": self.key, "number": self.drawn - count}
 
 
 def as_channels(kernel: Kernel, options: Mapping[str, object], in_size: Shape, initial: list[str]) -> Channels | None:
@@ -79,7 +71,7 @@ def stepper_of(kernel: Kernel, params: AnyParams, dt: ArrayLike, channels: Chann
 
 
 def key_of_step(values: Mapping[str, Any]) -> Array:
-    """The key of a step, of what `Channels.draw` gave for it."""
+    """The key of the step with this number."""
     return jax.random.fold_in(values["key"], values["number"])
 
 

@@ -144,6 +144,7 @@ class Synapse(Stateful):
         self._release_state: ReleaseState | None = None
         initial = [attribute for _, attribute in self._initializers]
         self._channels: Channels | None = channels_of_object.as_channels(self.kernel, options, self._in_size, initial)
+        self._drawn = 0  # how many draws there have been
         if self._channels is not None:
             self._method = "exact"
         self.release = options["release"]
@@ -191,7 +192,7 @@ class Synapse(Stateful):
         stepper = channels_of_object.stepper_of(self.kernel, self._params, dt, channels, self._overlap)
         if self._stepping is None:
             shape = self.state[0].shape  # which begins at rest
-            carry = stepper.init(shape, key=channels_of_object.key_of_step(channels.draw()))
+            carry = stepper.init(shape, key=channels_of_object.key_of_step(self._next_draws(channels)))
         else:
             (params, last), carry = self._stepping_for, self._stepping[1]
             if last != dt or not np.array_equal(params.T_dur, self._params.T_dur):
@@ -200,6 +201,11 @@ class Synapse(Stateful):
                     "counted in steps, but one has changed: call `init_state`."
                 )
         return dataclasses.replace(stepper, params=None), carry
+
+    def _next_draws(self, channels: Channels, count: int = 1) -> dict[str, Any]:
+        """What the next draws begin with: the key, and the number of those before."""
+        self._drawn += count
+        return {"key": channels.key, "number": self._drawn - count}
 
     @property
     def channels(self) -> Array | None:
@@ -219,19 +225,19 @@ class Synapse(Stateful):
         """
         t, dt = self._time()
         checked: dict[str, Any] = {}
-        if self._channels is not None:
-            for name in values:
-                channels_of_object.refuse(name)
         if values:
             shape, plain = (*self._batch, *self._in_size), self._values_without_units(values)
             checked = {name: check_value(self.kernel, name, value, None, shape) for name, value in plain.items()}
         stepper, carry = self._stepper_and_carry(dt, tuple(checked))
         if self._channels is not None:
-            checked = self._channels.draw()
+            checked = self._next_draws(self._channels)
         return (t, dt), (stepper, carry, checked, self._releasing(dt))
 
     def _values_without_units(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values of parameters that vary, sorted by name; the names have been checked."""
+        if self._channels is not None:
+            for name in values:
+                channels_of_object.refuse(name)
         names = check_varying(self.kernel, values, self._release is not None)
         self._has_units = self._has_units or units.among(*values.values())
         return {name: units.parameter(self.kernel, name, values[name]) for name in names}
@@ -337,7 +343,7 @@ class Synapse(Stateful):
     def _run(self, spikes: Array | None, values: dict[str, Any], t: float, dt: float) -> Array:
         """Advance over a train that has been checked: keep the new state and return g."""
         if self._channels is not None:
-            return self._run_channels(spikes, values, dt, self._channels)
+            return self._run_channels(spikes, dt, self._channels)
         state, weight, released, weighted = self.state, None, None, self._weighted
         releasing = self._releasing(dt)
         if releasing is not None and spikes is not None:
@@ -359,23 +365,17 @@ class Synapse(Stateful):
         self._state, self._weight, self._release_state = final, weight, released
         return g
 
-    def _run_channels(self, spikes: Array | None, values: dict[str, Any], dt: float, channels: Channels) -> Array:
-        for name in values:
-            channels_of_object.refuse(name)
+    def _run_channels(self, spikes: Array | None, dt: float, channels: Channels) -> Array:
         check_spikes_given(spikes, False, "spikes")
         assert spikes is not None
         shape = self.state[0].shape
         stepper, carry = self._stepper_and_carry(dt, ())
         assert isinstance(stepper, ChannelStepper)
         train = jnp.broadcast_to(spikes, (len(spikes), *shape))
-        carry, g = channels_of_object.run(stepper, carry, train, channels.draw(len(spikes)))
+        carry, g = channels_of_object.run(stepper, carry, train, self._next_draws(channels, len(spikes)))
         self._check_concrete((carry, g, dt))
-        self._stepping, self._stepping_for, self._held_state, self._at_rest = (
-            (stepper, carry),
-            (self._params, dt),
-            None,
-            False,
-        )
+        self._stepping, self._stepping_for = (stepper, carry), (self._params, dt)
+        self._held_state, self._at_rest = None, False
         return g
 
     def _check_may_be_set(self, name: str) -> None:
