@@ -11,7 +11,7 @@ from synkin.arguments.known import computed_at_once, double_precision
 from synkin.fitting.channels import message
 from synkin.fitting.channels.ascent import maximise
 from synkin.fitting.channels.errors import covariance_of
-from synkin.fitting.channels.likelihood import Seen, evaluate, mean_and_variance
+from synkin.fitting.channels.likelihood import Seen, evaluate
 from synkin.fitting.channels.start import start_of
 from synkin.fitting.estimate import Options
 from synkin.fitting.model import curve
@@ -46,7 +46,7 @@ def estimate_with_channels(pose: Callable[[], Problem], channels: float | None, 
         end = maximise(likelihood, seen.are_logarithms, start, lower, upper, max_nfev)
         covariance, unknown = covariance_of(likelihood, seen.are_logarithms, end.place, end.at)
         found = curve(problem, end.place)
-        variance = mean_and_variance(seen, end.place)[1]
+        variance = evaluate(seen.without_samples, end.place).variance
         constant = message.log_likelihood_of_constant_noise(seen, least.curve)
         at_bound = (end.place <= lower) | (end.place >= upper)
         deviations = np.where(unknown, np.inf, np.sqrt(np.diag(covariance)))

@@ -42,6 +42,11 @@ class Seen(NamedTuple):
     channels: float | None  # None where it is fitted
 
     @property
+    def without_samples(self) -> Seen:
+        """The same sweeps without a sample, of which all that is expected is the mean of all sweeps."""
+        return self._replace(problem=replace(self.problem, present=np.zeros_like(self.problem.present)))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The name of each coordinate of a place, (n,)."""
         return (*self.problem.labels, "sigma", *(() if self.channels else ("channels",)))
@@ -75,8 +80,7 @@ def evaluate(seen: Seen, place: np.ndarray) -> Evaluated:
 
 def mean_and_variance(seen: Seen, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean of all sweeps that there could be, and the variance about it at each time, (R, M) each."""
-    unseen = seen._replace(problem=replace(seen.problem, present=np.zeros_like(seen.problem.present)))
-    mean, variance = _predicted(*_arguments(unseen, place))
+    mean, variance = _predicted(*_arguments(seen.without_samples, place))
     return np.asarray(mean), np.asarray(variance)
 
 
