@@ -12,9 +12,12 @@
     search          the search for the lowest sum of squares
     uncertainty     standard errors, trade-offs, profiles and the bootstrap
     quality         how well the curve describes the recording, and what to free if it does not
+    sentences       the message of a fit by least squares
+    channels        the likelihood of a current with the noise of channels, in place of least squares
     serialization   fits in files
     result          `Fit`
     estimate        from a problem to its `Fit`: search, errors, verdict
+    channel_estimate  the same by the likelihood of channels
     comparison      which of several kernels describes a recording best
     batch           many independent fits at once: `synkin.fit_each`
 
@@ -32,6 +35,8 @@ from jax.typing import ArrayLike
 from synkin.arguments.choices import check_flag
 from synkin.arguments.declaration import Pytree
 from synkin.declaring.kernel import Kernel
+from synkin.fitting.channel_estimate import estimate_with_channels
+from synkin.fitting.channels.arguments import as_channels, check_one_by_one, check_options
 from synkin.fitting.checking import Asked, function_problem, kernel_problem
 from synkin.fitting.comparison import Comparison, compare
 from synkin.fitting.estimate import Options, estimate
@@ -72,6 +77,7 @@ def fit(
     loss: str = "linear",
     starts: int = 12,
     overlap: str = "restart",
+    channels: bool | float = False,
     unit: str = "",
     max_nfev: int = 300,
     progress: bool = True,
@@ -145,6 +151,10 @@ def fit(
             its curve leaves only noise. The last third are near the best so far. If the best curve is still poor, up to
             a third as many more are up to 100 times off. The starts are the same every time, and the best is kept.
         overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
+        channels: how many receptors there are that open and close at random. True: fitted, a number: held there. Then
+            the fit is not by least squares but maximises `synkin.log_likelihood` of all sweeps, which must come one by
+            one, as an average has lost their variance. The sweeps are of one patch: they share all that is fitted, also
+            scale, offset and onset. See below.
         unit: of the trace, such as "pA", for summary and pictures.
         max_nfev: the maximum number of evaluations of the curve in one start.
         progress: whether a long fit reports on stderr how far it is: on a terminal after 2 s, elsewhere every 10 s.
@@ -179,6 +189,13 @@ def fit(
     rest is large. If more than noise is left, and scale, offset or onset is held, further fits of 4 starts free them,
     and ``message`` says which of them to free if much less is then left.
 
+    A fit with ``channels`` begins at the one by least squares, and at the noise that its residuals show. ``channels``,
+    ``sigma`` (the noise that is not of gating, independent from sample to sample) and ``unitary = scale / channels``
+    are fields of the result. Standard errors are from the observed information, also that of ``unitary``, and
+    `Fit.profile` follows the likelihood. ``message`` says how large the noise of gating is, by how much the likelihood
+    is above that of constant noise, and whether least squares would have done. Such a fit takes no ``own``,
+    ``temperature``, free ``weights``, ``release``, ``filter``, ``sigma``, ``prior`` or other ``loss``.
+
     Sources: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7; in noise that
     is not even, Huber 1967, Proc. 5th Berkeley Symp. 1:221; of several recordings, Liang and Zeger 1986, Biometrika
     73:13.
@@ -187,8 +204,17 @@ def fit(
     sample_times, traces, own_unit = arrays(times, trace)
     traces, unit = traces[0] if is_sweep else traces, unit or own_unit  # one sweep has one scale, not an array of it
 
+    number = as_channels(channels)
+
     def problem() -> Problem:
         held = {"scale": scale, "offset": offset, "onset": onset}
+        if number is not False:
+            options = {"own": own, "temperature": temperature, "release": release, "filter": filter, "prior": prior}
+            given = {name: value is not None and value != () for name, value in options.items()}
+            given |= {"sigma": sigma is not None, "weights": isinstance(weights, str), "loss": loss != "linear"}
+            check_options(kernel, given)
+            check_one_by_one(times)
+            held = {name: "shared" if value is True else value for name, value in held.items()}
         return kernel_problem(
             kernel,
             params,
@@ -215,7 +241,10 @@ def fit(
             temperature=temperature,
         )
 
-    return estimate(problem, Options(loss, starts, max_nfev, progress))
+    options = Options(loss, starts, max_nfev, progress)
+    if number is False:
+        return estimate(problem, options)
+    return estimate_with_channels(problem, None if number is True else number, options)
 
 
 def fit_curve(

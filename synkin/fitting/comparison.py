@@ -1,6 +1,7 @@
 """Which of several kernels describes a recording best, given how many numbers each fits."""
 
 import html
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Comparison:
     """Fits of one recording, the most likely first. Arrays are (n,), one element for each fit.
 
     The number of independent samples comes from the fit whose residuals are least correlated, because a kernel that
-    does not describe the recording leaves correlated residuals even if the noise is white.
+    does not describe the recording leaves correlated residuals even if the noise is white. Where one of the fits has
+    channels all samples count, as its likelihood says itself how they depend on each other.
     """
 
     names: Annotated[tuple[str, ...], "of the fits"]
@@ -86,7 +88,9 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
         `Comparison`, the most likely first. It is shown as a table, and `synkin.plot.compare` draws it. AICc and BIC
         are those of least squares with normal noise whose level is fitted too. They count independent samples: the
         number of samples, divided by the number of neighbouring samples that count as one (`Fit.alike`, the smallest of
-        all fits). One fit is exp(dAICc / 2) times as likely as another.
+        all fits). One fit is exp(dAICc / 2) times as likely as another. If one of them has channels, all are compared
+        by the likelihood of all samples, which for one by least squares is that of noise that is the same everywhere
+        and independent from sample to sample.
 
     Raises:
         TypeError: something that is not a fit.
@@ -112,14 +116,19 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
                 raise ValueError(
                     f"Argument `fits` must be of one recording, but {names[0]} and {name} have other {what}."
                 )
-    samples = int(first.present.sum()) / max(min(fit.alike for fit in given), 1.0)
-    numbers = np.array([len(fit.point) for fit in given])
+    by_likelihood = any(fit.channels is not None for fit in given)
+    samples = int(first.present.sum()) / (1.0 if by_likelihood else max(min(fit.alike for fit in given), 1.0))
+    # The level of the noise is one of the numbers, which a fit with channels has among its own.
+    count = np.array([len(fit.point) + (fit.channels is None) for fit in given])
     importance = np.reshape(first.importance, np.shape(given[0].residuals))
     squares = np.array([np.nansum((fit.residuals * importance) ** 2) for fit in given])
     # Sums of squares that are only rounding errors are equally good.
     floor = np.finfo(float).eps * float((first.trace**2).sum()) or np.finfo(float).tiny
     likely = samples * np.log(np.maximum(squares, floor) / samples)
-    count = numbers + 1  # with the noise's level
+    if by_likelihood:
+        constant = samples * (math.log(2 * math.pi) + 1)
+        own = [None if fit.log_likelihood is None else -2 * fit.log_likelihood for fit in given]
+        likely = np.array([other + constant if mine is None else mine for mine, other in zip(own, likely, strict=True)])
     left = samples - count - 1
     with np.errstate(divide="ignore"):
         aicc = np.where(left > 0, likely + 2 * count + 2 * count * (count + 1) / np.where(left > 0, left, 1.0), np.inf)
@@ -135,17 +144,25 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
         names=tuple(ordered),
         fits=tuple(given[i] for i in order),
         samples=samples,
-        numbers=numbers[order],
+        numbers=np.array([len(fit.point) for fit in given])[order],
         r_squared=np.array([given[i].r_squared for i in order]),
         aicc=(aicc - aicc.min() if np.isfinite(aicc).any() else aicc)[order],
         bic=(bic - bic.min())[order],
         weights=weights[order],
-        message=_sentences(ordered, weights[order], bic[order], np.isfinite(aicc[order]), given[order[0]], samples),
+        message=_sentences(
+            ordered, weights[order], bic[order], np.isfinite(aicc[order]), given[order[0]], samples, by_likelihood
+        ),
     )
 
 
 def _sentences(
-    names: list[str], weights: np.ndarray, bic: np.ndarray, has_aicc: np.ndarray, best: Fit, samples: float
+    names: list[str],
+    weights: np.ndarray,
+    bic: np.ndarray,
+    has_aicc: np.ndarray,
+    best: Fit,
+    samples: float,
+    by_likelihood: bool,
 ) -> str:
     """The result in sentences."""
     ratio = weights[0] / weights[1] if weights[1] > 0 else np.inf
@@ -158,13 +175,16 @@ def _sentences(
         sentences = [f"{names[0]} is the most likely of them."]
     if bic.argmin() != 0:
         sentences.append(f"By BIC, which penalises each fitted number more, it is {names[int(bic.argmin())]}.")
-    sentences.append(f"About {samples:.0f} samples are independent.")
+    if not by_likelihood:
+        sentences.append(f"About {samples:.0f} samples are independent.")
     if not has_aicc.all():
         few = [name for name, has_own in zip(names, has_aicc, strict=True) if not has_own]
         sentences.append(
             f"That is too few for the AICc of {listed(few)}, which fits too many numbers"
             f"{': the weights are those of BIC' if not has_aicc.any() else ''}."
         )
+    if best.channels is not None:  # its verdict is not one of residuals
+        return " ".join(sentences)
     quality = _quality(best)
     if quality is Quality.SHAPE_LEFT:
         sentences.append("Even the most likely kernel does not describe the recording.")

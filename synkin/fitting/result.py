@@ -6,45 +6,41 @@ import html
 import os
 import textwrap
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, overload
 
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments import fields, units
+from synkin.arguments.choices import check_flag
 from synkin.arguments.declaration import AnyParams
 from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import check_times
 from synkin.declaring.kernel import Kernel
+from synkin.fitting.channels.likelihood import Seen, mean_and_variance
+from synkin.fitting.channels.profiles import profile as profile_of_channels
 from synkin.fitting.curves import FunctionCurve, KernelCurve
 from synkin.fitting.density import LogDensity
-from synkin.fitting.formatting import aligned, listed, rounded, spread
+from synkin.fitting.formatting import aligned, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
 from synkin.fitting.quality.goodness_of_fit import Assessment, explained_fraction
-from synkin.fitting.quality.unnamed_filter import unnamed_filter
 from synkin.fitting.search.optimizer import SearchResult
+from synkin.fitting.sentences import sentences
 from synkin.fitting.serialization import fit_files
-from synkin.fitting.uncertainty.differences import differences
 from synkin.fitting.uncertainty.profiles import Profile, profile
 from synkin.fitting.uncertainty.resampling import Bootstrap, bootstrap
 from synkin.fitting.uncertainty.standard_errors import Uncertainty
 from synkin.networks.plasticity import tsodyks_markram
 
-# The message mentions correlated residuals if at least this many neighbouring samples count as one.
-_WORTH_SAYING = 2.0
-# The message mentions that recordings differ if their scatter makes errors this many times larger.
-_DIFFER = 1.5
 # The width of text.
 _WIDTH = 100
 # Of up to this many recordings each one's own value of a parameter has a line in the table; of more, the median has.
 _LISTED = 8
 # In a density, the standard error of what is not known at all, as a coordinate; and the largest exponent.
 _UNKNOWN, _HUGE = 1.0, 700.0
-# The rounding of a sum of squares, as a fraction of the trace's own.
-_ROUNDING = 1e-12
 
 
 @fields.described
@@ -100,11 +96,28 @@ class Fit:
     ] = None
     growth: Annotated[float, "the noise at the peak of the response over that at rest; 1 if they do not differ"] = 1.0
     others: Annotated[np.ndarray | None, "(n, N) other minima within the noise, in the coordinates of `problem`"] = None
+    channels: Annotated[float | None, "how many there are, fitted or held; None of a fit by least squares"] = None
+    sigma: Annotated[
+        float | None, "of a fit with channels the noise that is not of gating, its standard deviation", "trace's unit"
+    ] = None
+    deviation: Annotated[
+        np.ndarray | None,
+        "of a fit with channels, same shape: the standard deviation of sweeps about it, by gating and ``sigma``",
+    ] = None
+    log_likelihood: Annotated[float | None, "of a fit with channels, its logarithm for all sweeps together"] = None
 
     @property
     def name(self) -> str:
         """The name of the kernel, or of the function."""
         return str(getattr(self.kernel, "name", self.problem.name))
+
+    @property
+    def unitary(self) -> float | None:
+        """The current of one open channel, ``scale / channels``, in the trace's unit; None of a fit by least squares.
+
+        ``stderr["unitary"]`` is its standard error.
+        """
+        return None if self.channels is None else float(self.scale) / self.channels
 
     @property
     def release(self) -> AnyParams:
@@ -133,8 +146,9 @@ class Fit:
         fit, ``log_density.values(vector)`` says what a vector means.
 
         Raises:
-            ValueError: a fit under "soft_l1", which is no density.
+            ValueError: a fit under "soft_l1", which is no density, or one with channels.
         """
+        self._check_least_squares("A log density of a `Fit`", "synkin.log_likelihood")
         if np.isfinite(self.width):
             raise ValueError("A density needs a fit by least squares, loss='linear', but this one is soft_l1.")
         errors = np.concatenate([np.ravel(self.stderr[name]) for name in self.free])
@@ -149,17 +163,25 @@ class Fit:
         """The edges (ms) and the values of each parameter that varied, by name; of a protocol the edges are its own."""
         return self.problem.varying
 
-    def predict(self, times: ArrayLike) -> np.ndarray:
+    @overload
+    def predict(self, times: ArrayLike, *, band: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict(self, times: ArrayLike, *, band: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(self, times: ArrayLike, *, band: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """The curve at other times.
 
         Args:
             times: (M,) ms, in any order.
+            band: of a fit with channels, whether to return also the standard deviation of sweeps about the curve, of
+                the noise of gating and sigma together.
 
         Returns:
-            (M,), or (R, M) for several recordings, in the trace's unit.
+            (M,), or (R, M) for several recordings, in the trace's unit; with ``band`` two such arrays.
 
         Raises:
-            TypeError, ValueError: not real numbers, or another shape.
+            TypeError, ValueError: not real numbers, another shape, or a band of a fit by least squares.
         """
         times = as_float64("times", units.strip_unit("times", times, "ms"))
         if times.ndim != 1:
@@ -169,6 +191,10 @@ class Fit:
         with double_precision(), computed_at_once():
             self._check_function()
             problem = replace(self.problem, times=times, trace=blank, present=blank == 0, importance=blank + 1)
+            if check_flag("band", band):
+                mean, variance = mean_and_variance(self._seen(problem), self.point)
+                both = mean, np.sqrt(variance)
+                return (both[0][0], both[1][0]) if problem.is_single else both
             own = problem.split(self.point)
             g = response(problem, problem.parameters_of(self.point), own["onset"])[0]
         predicted = own["scale"][:, None] * g + own["offset"][:, None]
@@ -189,7 +215,8 @@ class Fit:
 
         An interval ends where the square root of the growth, divided by the noise, passes a quantile of Student's t
         distribution. If the curve is linear in the quantity, this is the interval that the standard error gives.
-        Correlated samples are allowed for as in the standard errors. The steps of a parameter are logarithmic. If the
+        Correlated samples are allowed for as in the standard errors. Of a fit with channels it is the likelihood that
+        falls, and "sigma", "channels" and "unitary" have profiles too. The steps of a parameter are logarithmic. If the
         recording sets no limit on one side, that end is infinite, or 0, or the bound. Under "soft_l1" the weights of
         the samples are those of the fit.
 
@@ -198,6 +225,8 @@ class Fit:
         stderr = self.stderr.get(name, np.inf)
         stderr = float(stderr) if np.ndim(stderr) == 0 else np.inf  # `profile` refuses what is each recording's own
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
+            if self.channels is not None:
+                return profile_of_channels(self._seen(self.problem), self.point, name, stderr, self._units)
             self._check_function()
             return profile(self.problem, self.point, self.width, self._alike_of(name), name, stderr, self._others)
 
@@ -218,7 +247,8 @@ class Fit:
             intervals to 68 and 95 %. `synkin.plot.bootstrap` draws it.
 
         Raises:
-            TypeError, ValueError: arguments that make no sense, or recordings too short for 10 blocks.
+            TypeError, ValueError: arguments that make no sense, recordings too short for 10 blocks, or a fit with
+                channels.
 
         Each draw is fitted by a descent that starts at this fit, and by one from each other minimum that is within the
         noise. Drawn sweeps contain everything that differs between
@@ -231,6 +261,7 @@ class Fit:
         14:1261, and Shao 2010, J. Am. Stat. Assoc. 105:218, for their signs;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
         """
+        self._check_least_squares("A bootstrap", "`Fit.profile`")
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
             self._check_function()
             return bootstrap(
@@ -240,6 +271,26 @@ class Fit:
     @property
     def _others(self) -> np.ndarray:
         return np.zeros((0, len(self.point))) if self.others is None else self.others
+
+    @property
+    def _units(self) -> dict[str, str]:
+        """The unit of each quantity; "" where it is not known."""
+        return self.problem.units | {"sigma": self.unit, "channels": "", "unitary": self.unit}
+
+    def _seen(self, problem: Problem) -> Seen:
+        """What the likelihood of channels is of.
+
+        Raises:
+            ValueError: a fit by least squares.
+        """
+        if self.channels is None:
+            raise ValueError("A band is of the noise of channels, and needs a fit with `channels`, but this has none.")
+        return Seen(problem, None if "channels" in self.free else self.channels)
+
+    def _check_least_squares(self, what: str, instead: str) -> None:
+        """Raise ValueError unless this is a fit by least squares."""
+        if self.channels is not None:
+            raise ValueError(f"{what} must be of a fit by least squares, but this has `channels`: use {instead}.")
 
     def _check_function(self) -> None:
         """Check that a function that was fitted still does what it did then.
@@ -296,7 +347,7 @@ class Fit:
     def _table(self) -> tuple[list[tuple[str, str, str, str]], str, str]:
         """Rows of quantities, how good the curve is, and the message without the verdict."""
         rows = [("", "value", "std. error", "unit")]
-        tied, unit_of = {tie.name: tie.rate for tie in self.problem.ties}, self.problem.units
+        tied, unit_of = {tie.name: tie.rate for tie in self.problem.ties}, self._units
         params, no_pulse = self.problem.params_at(self.point), self.concentrations is not None
         for name in (*params, *(("scale", "offset") if isinstance(self.problem.curve, FunctionCurve) else OWN)):
             value = getattr(self, name) if name in OWN else params[name]
@@ -318,6 +369,10 @@ class Fit:
                 rows.append((name, spread(np.atleast_1d(value)), "held", unit_of[name]))
         if self.delay:
             rows.append(("delay", f"{self.delay:.5g}", "held", "ms"))
+        for name in () if self.channels is None else ("sigma", "channels", "unitary"):
+            value, error = getattr(self, name), self.stderr.get(name)
+            of_value = (f"{value:.5g}", "held") if error is None else rounded(value, float(error))
+            rows.append((name, *of_value, unit_of[name]))
         quality = f"R^2 {self.r_squared:.4f}, residuals {self.noise:.3g} {self.unit}".rstrip()
         return rows, quality, self.message.removeprefix(self.verdict).lstrip()
 
@@ -368,7 +423,9 @@ def as_fit(
     return Fit(
         kernel=problem.curve.kernel if isinstance(problem.curve, KernelCurve) else problem.curve.function,
         params=problem.curve.as_given(params),
-        **own,
+        scale=own["scale"],
+        offset=own["offset"],
+        onset=own["onset"],
         delay=problem.delay,
         free={name: (params | own)[name] for name in (*problem.free, *problem.own)},
         stderr=stderr,
@@ -378,7 +435,7 @@ def as_fit(
         noise=known.noise,
         identifiable=known.identifiable,
         verdict=assessed.sentence,
-        message=" ".join([assessed.sentence, *_sentences(problem, found, known, assessed, advice)]),
+        message=" ".join([assessed.sentence, *sentences(problem, found, known, assessed, advice)]),
         success=found.success,
         nfev=found.nfev,
         seconds=seconds,
@@ -396,73 +453,4 @@ def as_fit(
         inefficiencies=known.inefficiencies,
         growth=known.model.growth,
         others=known.others,
-    )
-
-
-def _sentences(
-    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str
-) -> list[str]:
-    """The sentences of the message about the search and about what was fitted."""
-    # Sums of squares count as equal if they differ by less than one independent sample contributes, or by rounding.
-    one_sample = found.squares.min() / problem.present.sum() * known.model.inefficiency
-    tolerance = one_sample + _ROUNDING * (problem.trace**2).sum()
-    agreeing = int((found.squares <= found.squares.min() + tolerance).sum())
-    # The agreement of starts says nothing about the curve: they may agree on a poor one.
-    search = f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found"
-    sentences = [f"{search}{f', so that {found.left_out} more were not needed' if found.left_out else ''}."]
-    if not found.success:
-        sentences.append("The search stopped at `max_nfev` evaluations, before it converged.")
-    missing = int((~problem.present).sum())
-    if missing:
-        sentences.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
-    # Trade-offs mean little if the curve does not follow the recording.
-    sentences += [advice] if advice else [*known.trade_offs, *known.other_minima]
-    freedom = problem.present.sum() / known.model.inefficiency - len(found.point)
-    if not advice:
-        sentences += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
-    if known.silent.any():
-        sentences.append(_without_response(problem, found, known))
-    if not advice and (filtered := unnamed_filter(problem, found.curve, known.model.inefficiency)):
-        sentences.append(filtered)
-    if found.at_bound.any():
-        stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
-        sentences.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")
-    alike = f"about {known.model.inefficiency:.0f} samples count as one"
-    if known.model.inefficiency >= _WORTH_SAYING and assessed.alike_by_misfit:
-        sentences.append(
-            "The residuals of neighbouring samples are correlated because the curve misses the shape, not because of "
-            f"the noise: {alike}, as if the misfit were noise. The standard errors do not say how far it shifts values."
-        )
-    elif known.model.inefficiency >= _WORTH_SAYING:
-        sentences.append(
-            f"The residuals of neighbouring samples are correlated: {alike}, which the standard errors allow for."
-        )
-    if known.between > _DIFFER:
-        sentences.append(
-            f"The recordings differ from each other by up to {known.between:.2g} times what the noise within them "
-            "explains: the standard errors of what they share are those of the scatter between recordings."
-        )
-    growth = known.model.growth
-    if growth != 1.0:
-        where = ("at the peak", "at rest")[:: 1 if growth > 1 else -1]
-        sentences.append(
-            f"The noise is {max(growth, 1 / growth):.2g} times as large {where[0]} of the response as {where[1]}, "
-            "which the standard errors allow for."
-        )
-    return sentences
-
-
-def _without_response(problem: Problem, found: SearchResult, known: Uncertainty) -> str:
-    """A sentence on the recordings without a response."""
-    rows = np.flatnonzero(known.silent)
-    scales = problem.columns_of("scale")[rows]
-    values = [" ± ".join(rounded(found.point[i], known.stderr[i])) for i in scales[:3]]
-    labels = [problem.labels[i] for i in scales[:3]]
-    several = len(rows) > 1
-    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    told = listed([f"{label} is {value}" for label, value in zip(labels, values, strict=True)])
-    return (
-        f"{'Recordings' if several else 'Recording'} {listed([str(r) for r in rows[:3]])}{more}, counted from 0, "
-        f"{'have' if several else 'has'} no visible response, as at a reversal potential ({told}): the others "
-        "determine what is shared."
     )

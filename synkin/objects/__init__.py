@@ -18,6 +18,7 @@ parameters then have their units. ``params`` and ``state`` never have units, bec
     constructors   defaults and docstrings of constructors, from the declaration of the kernel
     attributes     parameters and state variables as attributes
     release        short-term plasticity
+    channels       receptors that open and close at random, one by one
     stateful       what all objects share
     synapse        what all synapses share
     receptors      `AMPA`, `GABAa`, `BioNMDA`

@@ -28,6 +28,10 @@ _ARGUMENTS = {
     "normalize": "False for g = amplitude (g_decay - g_rise) instead.",
     "method": '"exp_euler" (brainpy.state\'s scheme) or "exact".',
     "overlap": '"restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).',
+    "channels": "how many receptors each synapse has, a whole number or an array that broadcasts: each opens and\n"
+    "        closes at random, and g is the part that is open. Steps are then exact, and take neither `release` nor\n"
+    "        parameters that vary. None for so many that only their mean counts.",
+    "key": "of `jax.random`, with `channels`: the draws of all updates follow from it.",
     "release": "short-term plasticity, a `synkin.tsodyks_markram` ``Params``: each input is multiplied by what the\n"
     "        spike releases, and `release_state` is the state of the release. None for none.",
 }

@@ -6,6 +6,7 @@ import functools
 from typing import Any, cast
 
 from jax import Array
+from jax.typing import ArrayLike
 
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.numbers import Shape
@@ -55,6 +56,8 @@ def Synapse(
     method: str | None = None,
     overlap: str | None = None,
     release: ReleaseParams | None = None,
+    channels: ArrayLike | None = None,
+    key: Array | None = None,
     **params: Value,
 ) -> Linear | Receptor:
     """An object of any kernel, such as a scheme or a receptor of your own, as `AMPA` is an object of `ampa`.
@@ -66,6 +69,8 @@ def Synapse(
         method: "exp_euler" or "exact"; by default the kernel's own.
         overlap: of a receptor, "restart" (the default) or "ignore".
         release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``.
+        channels: of a receptor with states, how many each synapse has, which open and close at random: see `AMPA`.
+        key: of `jax.random`, with ``channels``.
         params: the kernel's parameters: numbers, arrays that broadcast, or callables of the shape.
 
     Returns:
@@ -77,7 +82,9 @@ def Synapse(
         TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
     check_kernel(kernel)
-    return _class_of(kernel)(in_size, name, method=method, overlap=overlap, release=release, **params)
+    return _class_of(kernel)(
+        in_size, name, method=method, overlap=overlap, release=release, channels=channels, key=key, **params
+    )
 
 
 @functools.cache

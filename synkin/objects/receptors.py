@@ -20,17 +20,16 @@ from synkin.networks.plasticity import State as ReleaseState
 from synkin.objects.attributes import Parameter, Variable
 from synkin.objects.constructors import KERNEL_DEFAULT, from_kernel
 from synkin.objects.release import Releasing
-from synkin.objects.synapse import Synapse, advance
+from synkin.objects.synapse import AnyStepper, Synapse, advance
 from synkin.objects.values import Value
 from synkin.solving.carry import Carry, Progress
-from synkin.solving.stepper import Stepper
 
 BEFORE_ANY_SPIKE = -1e7  # ms
 
 
 @jax.jit
 def _step(
-    stepper: Stepper,
+    stepper: AnyStepper,
     carry: Carry,
     values: dict[str, Any],
     releasing: Releasing | None,
@@ -160,6 +159,8 @@ class AMPA(Receptor):
         method: str = "exp_euler",
         overlap: str = "restart",
         release: ReleaseParams | None = None,
+        channels: ArrayLike | None = None,
+        key: Array | None = None,
     ) -> None:
         self._construct(locals())
 

@@ -75,6 +75,7 @@ class Stateful:
 
     @state.setter
     def state(self, state: object) -> None:
+        self._check_may_be_set("state")
         old = self.state
         if not isinstance(state, tuple) or getattr(state, "_fields", None) != old._fields:
             raise TypeError(
@@ -153,7 +154,11 @@ class Stateful:
     def _read(self, name: str) -> Array:
         return getattr(self.state, name)
 
+    def _check_may_be_set(self, name: str) -> None:
+        """Raise AttributeError if ``name``, of the state, cannot be set."""
+
     def _write(self, name: str, value: Array) -> None:
+        self._check_may_be_set(name)
         self._state = self.state._replace(**{name: value})
 
     def _input(self, name: str, value: ArrayLike) -> Array | np.ndarray:

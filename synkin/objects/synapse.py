@@ -21,21 +21,32 @@ from synkin.arguments.known import is_concrete
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import Shape
 from synkin.arguments.params_and_states import check_params
-from synkin.arguments.varying import WeightedState, check_value, given_bounds, transmitter_varies
+from synkin.arguments.varying import (
+    WeightedState,
+    check_spikes_given,
+    check_value,
+    given_bounds,
+    transmitter_varies,
+)
 from synkin.declaring.kernel import Kernel
 from synkin.networks.plasticity import Params as ReleaseParams
 from synkin.networks.plasticity import State as ReleaseState
 from synkin.networks.plasticity import tsodyks_markram
 from synkin.networks.release_on_grid import without_unused
+from synkin.objects import channels as channels_of_object
+from synkin.objects.channels import Channels
 from synkin.objects.constructors import completed
 from synkin.objects.release import Releasing, check_release, check_varying, release_in_run, release_in_step
 from synkin.objects.stateful import Stateful
 from synkin.objects.values import Value, as_real_array, as_state, short_repr
 from synkin.runs.grid import simulate
 from synkin.solving.carry import Carry, Progress, with_weight
+from synkin.solving.channels.stepper import ChannelStepper
 from synkin.solving.first_carry import carry_from_state
 from synkin.solving.rounding import warn_of_rounding
 from synkin.solving.stepper import Stepper, make_stepper
+
+AnyStepper = Stepper | ChannelStepper
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))
@@ -61,22 +72,26 @@ def _initial_carry(stepper: Stepper, state: AnyState, weight: Array | None, at_r
 
 
 @jax.jit
-def _state_of(stepper: Stepper, carry: Carry) -> AnyState:
+def _state_of(stepper: AnyStepper, carry: Carry) -> AnyState:
     return stepper.state(carry)
 
 
-Ready = tuple[Stepper, Carry, dict[str, Any], Releasing | None]
+Ready = tuple[AnyStepper, Carry, dict[str, Any], Releasing | None]
 """What a step of an object begins with: the values are those of the parameters that vary."""
 
 
 def advance(
-    stepper: Stepper, carry: Carry, values: dict[str, Any], releasing: Releasing | None, spike: Array | None
+    stepper: AnyStepper, carry: Carry, values: dict[str, Any], releasing: Releasing | None, spike: Array | None
 ) -> tuple[Progress, ReleaseState | None, Array]:
     """One update: what it changes in the carry, the state of the release, and g."""
     released = None
     if releasing is not None and spike is not None:
         released, spike = release_in_step(releasing, spike, carry.y[0].dtype)
-    carry, g = stepper.step(carry, spike, **values)
+    if isinstance(stepper, ChannelStepper):
+        assert spike is not None
+        carry, g = stepper.step(carry, spike, key=channels_of_object.key_of_step(values))
+    else:
+        carry, g = stepper.step(carry, spike, **values)
     # A jitted function that returned the rest of the carry too would copy it in each call.
     return carry.progress, released, g
 
@@ -95,10 +110,13 @@ class Synapse(Stateful):
         method: str | None = None,
         overlap: str | None = None,
         release: ReleaseParams | None = None,
+        channels: ArrayLike | None = None,
+        key: Array | None = None,
         **params: Value,
     ) -> None:
         overlap = "restart" if overlap is None else overlap
-        options = {"in_size": in_size, "name": name, "method": method, "overlap": overlap, "release": release}
+        options: dict[str, object] = {"in_size": in_size, "name": name, "method": method, "overlap": overlap}
+        options |= {"release": release, "channels": channels, "key": key}
         self._construct(options, completed(self.kernel, params))
 
     def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
@@ -121,9 +139,14 @@ class Synapse(Stateful):
         self._held_state: AnyState | None = None  # None if it is still to be computed from the carry
         self._at_rest = False
         self._weight: Array | None = None  # the height of the pulses under way, where it is not T
-        self._stepping: tuple[Stepper, Carry] | None = None  # since the first step
+        self._stepping: tuple[AnyStepper, Carry] | None = None  # since the first step
         self._stepping_for: tuple[AnyParams, float] = (None, 0.0)  # the parameters and dt of that stepper
         self._release_state: ReleaseState | None = None
+        initial = [attribute for _, attribute in self._initializers]
+        self._channels: Channels | None = channels_of_object.as_channels(self.kernel, options, self._in_size, initial)
+        self._drawn = 0  # how many draws there have been
+        if self._channels is not None:
+            self._method = "exact"
         self.release = options["release"]
 
     @property
@@ -142,7 +165,7 @@ class Synapse(Stateful):
     def _state(self, state: AnyState) -> None:
         self._held_state, self._stepping, self._at_rest = state, None, False
 
-    def _stepper_and_carry(self, dt: float, varying: tuple[str, ...]) -> tuple[Stepper, Carry]:
+    def _stepper_and_carry(self, dt: float, varying: tuple[str, ...]) -> tuple[AnyStepper, Carry]:
         """The stepper for ``dt`` ms, and the carry. They are made again only if what they depend on changes."""
         weighted = self._weighted
         if self._stepping is not None:
@@ -150,10 +173,11 @@ class Synapse(Stateful):
             if (
                 params is self._params
                 and (last is dt or (is_concrete(dt) and last == dt))
-                and made.varying == varying
-                and made.weighted is weighted
+                and (isinstance(made, ChannelStepper) or (made.varying == varying and made.weighted is weighted))
             ):
                 return self._stepping
+        if self._channels is not None:
+            return self._populations(dt, self._channels)
         state, at_rest = self.state, self._at_rest
         if not transmitter_varies(self.kernel, varying):
             warn_of_rounding(self.kernel, self._params, dt, self._method)
@@ -162,6 +186,31 @@ class Synapse(Stateful):
         carry = _initial_carry(stepper, state, self._weight, at_rest)
         # A step needs only the coefficients, and passing the parameters to a jitted function would take time.
         return dataclasses.replace(stepper, params=None), carry
+
+    def _populations(self, dt: float, channels: Channels) -> tuple[AnyStepper, Carry]:
+        """The stepper and the carry of counted receptors, which keep their states if parameters change."""
+        stepper = channels_of_object.stepper_of(self.kernel, self._params, dt, channels, self._overlap)
+        if self._stepping is None:
+            shape = self.state[0].shape  # which begins at rest
+            carry = stepper.init(shape, key=channels_of_object.key_of_step(self._next_draws(channels)))
+        else:
+            (params, last), carry = self._stepping_for, self._stepping[1]
+            if last != dt or not np.array_equal(params.T_dur, self._params.T_dur):
+                raise ValueError(
+                    "Argument `dt` and parameter `T_dur` must stay as they are with `channels`, whose pulses are "
+                    "counted in steps, but one has changed: call `init_state`."
+                )
+        return dataclasses.replace(stepper, params=None), carry
+
+    def _next_draws(self, channels: Channels, count: int = 1) -> dict[str, Any]:
+        """What the next draws begin with: the key, and the number of those before."""
+        self._drawn += count
+        return {"key": channels.key, "number": self._drawn - count}
+
+    @property
+    def channels(self) -> Array | None:
+        """How many receptors each synapse has, int32 (*in_size); None where they are not counted."""
+        return None if self._channels is None else self._channels.number
 
     @property
     def _weighted(self) -> bool:
@@ -175,15 +224,20 @@ class Synapse(Stateful):
             values: of the parameters that vary, as `update` is given them.
         """
         t, dt = self._time()
-        checked = {}
+        checked: dict[str, Any] = {}
         if values:
             shape, plain = (*self._batch, *self._in_size), self._values_without_units(values)
             checked = {name: check_value(self.kernel, name, value, None, shape) for name, value in plain.items()}
         stepper, carry = self._stepper_and_carry(dt, tuple(checked))
+        if self._channels is not None:
+            checked = self._next_draws(self._channels)
         return (t, dt), (stepper, carry, checked, self._releasing(dt))
 
     def _values_without_units(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values of parameters that vary, sorted by name; the names have been checked."""
+        if self._channels is not None:
+            for name in values:
+                channels_of_object.refuse(name)
         names = check_varying(self.kernel, values, self._release is not None)
         self._has_units = self._has_units or units.among(*values.values())
         return {name: units.parameter(self.kernel, name, values[name]) for name in names}
@@ -219,6 +273,8 @@ class Synapse(Stateful):
         if value is None:
             self._release = self._release_state = None
             return
+        if self._channels is not None:
+            channels_of_object.refuse("release")
         given = tsodyks_markram.Params(*(v(self._in_size) if callable(v) else v for v in check_release(value)))
         dtype = jnp.result_type(float)
         plain = units.params(tsodyks_markram, given)._asdict().items()
@@ -286,6 +342,8 @@ class Synapse(Stateful):
 
     def _run(self, spikes: Array | None, values: dict[str, Any], t: float, dt: float) -> Array:
         """Advance over a train that has been checked: keep the new state and return g."""
+        if self._channels is not None:
+            return self._run_channels(spikes, dt, self._channels)
         state, weight, released, weighted = self.state, None, None, self._weighted
         releasing = self._releasing(dt)
         if releasing is not None and spikes is not None:
@@ -307,9 +365,30 @@ class Synapse(Stateful):
         self._state, self._weight, self._release_state = final, weight, released
         return g
 
+    def _run_channels(self, spikes: Array | None, dt: float, channels: Channels) -> Array:
+        check_spikes_given(spikes, False, "spikes")
+        assert spikes is not None
+        shape = self.state[0].shape
+        stepper, carry = self._stepper_and_carry(dt, ())
+        assert isinstance(stepper, ChannelStepper)
+        train = jnp.broadcast_to(spikes, (len(spikes), *shape))
+        carry, g = channels_of_object.run(stepper, carry, train, self._next_draws(channels, len(spikes)))
+        self._check_concrete((carry, g, dt))
+        self._stepping, self._stepping_for = (stepper, carry), (self._params, dt)
+        self._held_state, self._at_rest = None, False
+        return g
+
+    def _check_may_be_set(self, name: str) -> None:
+        if self._channels is not None:
+            raise AttributeError(
+                f"Attribute `{name}` cannot be set with `channels`, whose receptors are counted: use `init_state`."
+            )
+
     def _options(self) -> dict[str, str]:
         """Options that `repr` shows besides the parameters, as text."""
         options = {"method": repr(self._method)}
+        if self._channels is not None:
+            options["channels"] = short_repr(self._channels.number)
         if self._release is not None:
             parts = ", ".join(f"{field}={short_repr(value)}" for field, value in self._release._asdict().items())
             options["release"] = f"{tsodyks_markram.name}({parts})"

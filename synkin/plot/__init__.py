@@ -3,7 +3,7 @@ when something is drawn.
 
 curves     traces, population, kernel, fit, events
 recorded   recording: its sweeps, and the measurements on them
-fits       profile, bootstrap, compare: the uncertainty of a fit
+fits       profile, bootstrap, compare, channels: the uncertainty of a fit, and its noise
 variance   noise: variance against mean, with its parabola
 diagram    the states and transitions of a scheme
 layout     the places of its states
@@ -14,7 +14,7 @@ style      colours, empty figures, the import of matplotlib
 
 from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
-from synkin.plot.fits import bootstrap, compare, profile
+from synkin.plot.fits import bootstrap, channels, compare, profile
 from synkin.plot.recorded import recording
 from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 from synkin.plot.variance import noise
@@ -32,6 +32,7 @@ __all__ = [
     "SKY",
     "VERMILION",
     "bootstrap",
+    "channels",
     "compare",
     "events",
     "figure",

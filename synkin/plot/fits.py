@@ -1,4 +1,4 @@
-"""Pictures of the uncertainty of a fit: a profile, a bootstrap, a comparison of kernels."""
+"""Pictures of the uncertainty of a fit: a profile, a bootstrap, a comparison of kernels, the noise of channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synkin.recordings.recording import mean_sweep
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from synkin.fitting import Bootstrap, Comparison, Profile
+    from synkin.fitting import Bootstrap, Comparison, Fit, Profile
 
 # A quantity whose profile spans more than this factor is drawn on a logarithmic scale.
 _WIDE = 10.0
@@ -22,6 +22,8 @@ _WIDE = 10.0
 _SAME = 1e-9
 # The length of the longest bar of a comparison: kernels beyond it are ruled out in any case.
 _NO_CHANCE = 100.0
+# The number of bins of the current in which the variance is drawn.
+_BINS = 24
 
 
 def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
@@ -54,7 +56,7 @@ def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
         ax.set_xscale("log")
     ax.set_ylim(0, 1.05 * top)
     ax.set_xlabel(_label(result.name, result.unit))
-    ax.set_ylabel("growth of the sum of squares")
+    ax.set_ylabel(f"growth of the {result.growth_of}")
     remove_frame(ax)
     ax.legend(**LEGEND_ON_TOP | {"ncols": 2, "fontsize": "small"})
     return ax
@@ -92,6 +94,62 @@ def bootstrap(result: Bootstrap, *, ax: Axes | Sequence[Axes] | np.ndarray | Non
         remove_frame(axes)
     row[0].set_ylabel("draws")
     return row
+
+
+def channels(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> Sequence[Axes] | np.ndarray:
+    """Draw what a fit with channels says of the noise.
+
+    Args:
+        result: what `synkin.fit` returned, with ``channels``.
+        ax: two matplotlib Axes; by default those of a new pyplot figure.
+
+    Returns:
+        The two Axes. The first has the sweeps with the mean of the fit, and bands of one standard deviation to each
+        side, of gating alone and with ``sigma``. The second has the variance of the sweeps about that mean against the
+        current, in bins of equal width, with what the fit expects: a parabola, if all open channels conduct alike. Its
+        slope at the start is the current of one channel.
+
+    Raises:
+        ValueError: a fit by least squares, or ``ax`` is not two Axes.
+        ImportError: matplotlib is not installed.
+    """
+    if result.deviation is None or result.sigma is None:
+        raise ValueError("Argument `result` must be a fit with `channels`, but is one by least squares.")
+    left, right = ax = several_axes(ax, "sweeps and their variance", (9, 3.5), (2, 1), side_by_side=True)
+    sweeps, mean, deviation = (np.atleast_2d(a) for a in (result.trace, result.predicted, result.deviation))
+    times = np.broadcast_to(result.times, sweeps.shape)
+    gating = np.sqrt(np.maximum(deviation**2 - result.sigma**2, 0.0))
+    left.plot(times.T, sweeps.T, color=GREY, linewidth=0.5, alpha=max(0.15, 1 / len(sweeps)))
+    alike = np.ptp(times, axis=0).max() == 0 and np.ptp(mean, axis=0).max() == 0
+    for row in range(1 if alike else len(sweeps)):
+        label = None if row else "mean"
+        left.plot(times[row], mean[row], color=VERMILION, linewidth=1.5, label=label)
+        for width, alpha, text in ((gating, 0.5, "noise of gating"), (deviation, 0.3, "with sigma")):
+            band = mean[row] - width[row], mean[row] + width[row]
+            left.fill_between(times[row], *band, color=SKY, alpha=alpha, linewidth=0, label=None if row else text)
+    current, squares = mean - float(result.offset), (sweeps - mean) ** 2
+    seen = np.isfinite(squares)
+    edges = np.linspace(current.min(), current.max(), _BINS + 1)
+    of_bin = np.clip(np.digitize(current[seen], edges) - 1, 0, _BINS - 1)
+    count = np.maximum(np.bincount(of_bin, minlength=_BINS), 1)
+    binned = [np.bincount(of_bin, values[seen], _BINS) / count for values in (current, squares)]
+    filled = np.bincount(of_bin, minlength=_BINS) > 0
+    right.plot(*(values[filled] for values in binned), "o", color=GREY, markersize=4, label="sweeps")
+    order = np.argsort(current, axis=None)
+    right.plot(current.ravel()[order], deviation.ravel()[order] ** 2, color=VERMILION, linewidth=1.5, label="fit")
+    unit = f" ({result.unit})" if result.unit else ""
+    left.set_xlabel("time (ms)")
+    label_recording(left, result.unit)
+    right.set_xlabel(f"current{unit}")
+    right.set_ylabel(f"variance{unit and f' ({result.unit}²)'}")
+    right.set_ylim(bottom=0)
+    left.legend(
+        frameon=False, title=f"{result.name}, {result.channels:.3g} channels of {result.unitary:.3g} {result.unit}"
+    )
+    right.legend(frameon=False)
+    for axes in ax:
+        remove_frame(axes)
+    return ax
 
 
 def compare(result: Comparison, *, ax: Sequence[Axes] | np.ndarray | None = None) -> Sequence[Axes] | np.ndarray:

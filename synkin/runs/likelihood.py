@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from synkin.arguments import units
-from synkin.arguments.channels import check_observed
+from synkin.arguments.channels import Observed, check_observed
 from synkin.arguments.choices import check_kernel
 from synkin.arguments.declaration import AnyParams
 from synkin.runs import course
@@ -95,16 +95,7 @@ def log_likelihood(
         "dtype": dtype,
     }
     if channels is not None:
-        population.check_population(kernel)
-        given, wanted, _ = course.bind(
-            kernel,
-            params,
-            spike_times,
-            times,
-            **options,
-        )
-        count = len(given.moments.place)
-        seen = check_observed(trace, count, scale, offset, sigma, channels, wanted)
+        given, seen = _bound(kernel, params, spike_times, times, trace, scale, offset, sigma, channels, options)
         return _log_likelihood(kernel, given, seen.trace, seen.scale, seen.offset, seen.sigma, seen.channels, overlap)
     if isinstance(spike_times, Jumps):
         course.check_alone(weights, varying, delay)
@@ -121,6 +112,52 @@ def log_likelihood(
     g = units.strip_unit("g", g, "mS")
     seen = check_observed(trace, len(g), scale, offset, sigma, None, g.dtype)
     return _of_mean(g, seen.trace, seen.scale, seen.offset, seen.sigma)
+
+
+def predicted_samples(
+    kernel: Kernel,
+    params: AnyParams,
+    spike_times: ArrayLike | Jumps,
+    times: ArrayLike,
+    trace: ArrayLike,
+    *,
+    scale: ArrayLike,
+    offset: ArrayLike,
+    sigma: ArrayLike,
+    channels: ArrayLike,
+    overlap: str = "restart",
+    **options: Any,
+) -> tuple[Array, Array]:
+    """What `log_likelihood` expects of each sample, given all samples before: mean and variance, (M,) each.
+
+    Of a trace of NaN, in which no sample is seen, these are the mean and variance of all sweeps. Arguments and what it
+    raises are those of `log_likelihood`.
+    """
+    options = {"weights": None, "varying": None, "delay": 0.0, "dtype": None} | options | {"overlap": overlap}
+    given, seen = _bound(kernel, params, spike_times, times, trace, scale, offset, sigma, channels, options)
+    expected, variance = _predicted(
+        kernel, given, seen.trace, seen.scale, seen.offset, seen.sigma, seen.channels, overlap
+    )
+    return seen.offset + seen.sigma * expected, seen.sigma**2 * variance
+
+
+def _bound(
+    kernel: Kernel,
+    params: AnyParams,
+    spike_times: ArrayLike | Jumps,
+    times: ArrayLike,
+    trace: ArrayLike,
+    scale: ArrayLike,
+    offset: ArrayLike,
+    sigma: ArrayLike,
+    channels: ArrayLike,
+    options: dict[str, Any],
+) -> tuple[Given, Observed]:
+    """Checked arguments of the likelihood of a number of channels."""
+    population.check_population(kernel)
+    given, wanted, _ = course.bind(kernel, params, spike_times, times, **options)
+    count = len(given.moments.place)
+    return given, check_observed(trace, count, scale, offset, sigma, channels, wanted)
 
 
 @jax.jit
@@ -146,6 +183,24 @@ def _log_likelihood(
     channels: Array,
     overlap: str,
 ) -> Array:
+    expected, variance = _predicted(kernel, given, trace, scale, offset, sigma, channels, overlap)
+    seen = ~jnp.isnan(trace)
+    off = (jnp.where(seen, trace, 0) - offset) / sigma - expected
+    return jnp.where(seen, _log_density(off, variance, sigma), 0).sum()
+
+
+@partial(jax.jit, static_argnames=("kernel", "overlap"))
+def _predicted(
+    kernel: Kernel,
+    given: Given,
+    trace: Array,
+    scale: Array,
+    offset: Array,
+    sigma: Array,
+    channels: Array,
+    overlap: str,
+) -> tuple[Array, Array]:
+    """Mean, less the offset, and variance of each sample given those before, in units of sigma, (M,) each."""
     path = course.course_of(kernel, given, overlap)
     moments, total = given.moments, len(path.at)
     # In units of sigma all is of the size of 1, whatever the unit of the trace.
@@ -157,23 +212,23 @@ def _log_likelihood(
     y = jnp.concatenate([y, jnp.zeros(more, y.dtype)])[moments.sample_or_spike]
     seen = jnp.concatenate([seen, jnp.zeros(more, bool)])[moments.sample_or_spike]
 
-    def block(carry: tuple[Array, Array], rows: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
+    def block(carry: tuple[Array, Array], rows: tuple[Array, ...]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         at, on, off, *rest = rows
         propagators = course.propagators(path, at, on, off)
         conductances = jnp.broadcast_to(course.select(path.conductances, at), propagators.shape[:2])
 
         def moment(
             carry: tuple[Array, Array], row: tuple[Array, Array, Array, Array]
-        ) -> tuple[tuple[Array, Array], Array]:
+        ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             propagator, conductance, y, seen = row
             mean, covariance = _predict(*carry, propagator)
             spread = _matmul(covariance, conductance)
-            off = y - scale * (conductance * mean).sum()
+            expected = scale * (conductance * mean).sum()
             gain = scale * spread / channels
             variance = 1 + scale * (conductance * gain).sum()
-            corrected = _correct(mean, covariance, conductance, scale, gain, spread, off, variance)
+            corrected = _correct(mean, covariance, conductance, scale, gain, spread, y - expected, variance)
             kept = jax.tree.map(partial(jnp.where, seen), corrected, (mean, covariance))
-            return kept, jnp.where(seen, _log_density(off, variance, sigma), 0)
+            return kept, (expected, variance)
 
         # The derivative keeps what goes from moment to moment, and computes the rest again.
         return jax.lax.scan(jax.checkpoint(moment, prevent_cse=False), carry, (propagators, conductances, *rest))
@@ -181,9 +236,15 @@ def _log_likelihood(
     mean = path.occupancies
     start = mean, jnp.diag(mean) - mean[:, None] * mean[None, :]
     start = loops.match_varying(start, (start, path, y, scale, sigma, channels))
-    rows = (path.at, path.on, path.off, y, seen)
+    # Blocks of one length, filled up by moments at which nothing happens: a rest would be compiled once more.
+    count = max(-(-total // course.BLOCK), 1)
+    length = -(-total // count)
+    filled = count * length
+    rows = tuple(jnp.pad(a, (0, filled - total)) for a in (path.at, path.on, path.off, y, seen))
     whole = jax.checkpoint(block, prevent_cse=False)
-    return loops.in_blocks(whole, start, rows, total, min(course.BLOCK, total))[1].sum()
+    _, predicted = loops.in_blocks(whole, start, rows, filled, length)
+    expected, variance = predicted
+    return expected[moments.place], variance[moments.place]
 
 
 def _predict(mean: Array, covariance: Array, propagator: Array) -> tuple[Array, Array]:

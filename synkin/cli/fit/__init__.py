@@ -40,8 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
     several = len(kernels) > 1
     batch.check_inputs(arguments)
     _complete(arguments, kernels)
+    if arguments.channels and arguments.average:
+        raise UsageError(
+            "Option --channels needs the sweeps one by one, as an average has lost their variance: leave out --average."
+        )
     requests, partly = read_requests(kernels, arguments)
-    size = (9.0 if several else 8.0) + 4 * bool(arguments.profile), 4.0 if several else 6.0
+    is_wide = several or bool(arguments.channels)
+    size = (9.0 if is_wide else 8.0) + 4 * bool(arguments.profile), 4.0 if is_wide else 6.0
     return batch.run(arguments, partial(_fitted, arguments=arguments, requests=requests, partly=partly), size=size)
 
 
@@ -66,6 +71,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
                 tie=request.tie or None,
                 bounds=request.bounds,
                 loss=arguments.loss,
+                channels=arguments.channels,
                 starts=arguments.starts,
                 unit=samples.unit,
             )
@@ -156,7 +162,10 @@ def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles
 
 
 def _draw_fit(figure: FigureBase, result: Fit) -> None:
-    """Draw a fit, and its residuals below it."""
+    """Draw a fit, and below it its residuals, or beside it its noise."""
     from synkin import plot
 
+    if result.channels is not None:
+        plot.channels(result, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
+        return
     plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))

@@ -27,7 +27,8 @@ class Request(NamedTuple):
 
     def fitted(self, arguments: argparse.Namespace) -> list[str]:
         """The names of all quantities that are fitted."""
-        return [*self.free, *(name for name in OWN if getattr(arguments, name) is True)]
+        noise = ("sigma", "channels", "unitary") if arguments.channels else ()
+        return [*self.free, *(name for name in OWN if getattr(arguments, name) is True), *noise]
 
 
 def read_requests(kernels: list[Kernel], arguments: argparse.Namespace) -> tuple[list[Request], list[str]]:

@@ -30,6 +30,11 @@ that has it, and KERNEL.NAME, such as ampa.beta, for that of one kernel.
 
   %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
       --spikes 100 --free alpha,beta,T_dur --scale --onset
+With --channels the sweeps are fitted by the likelihood of their noise, which
+tells the number of channels and the current of one:
+
+  %(prog)s patch.abf --sweeps 0:20 --window 95:180 --spikes 100 --channels \
+      --kernel ampa --free alpha,beta --scale --offset --plot noise.png
 """
 
 
@@ -63,6 +68,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
     ):
         text = f"fit {what}, or hold it at VALUE"
         add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
+    text = (
+        "fit by the likelihood of the noise of channels that open and close, and fit their number, or hold it at N; "
+        "the sweeps must come one by one, and share what is fitted"
+    )
+    add("--channels", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="N", help=text)
     add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="bounds of what is fitted")
     text = (
         "relative errors of the samples: one number for each column, columns of the table, or a file with such columns"

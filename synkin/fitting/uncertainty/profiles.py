@@ -39,7 +39,9 @@ class Profile:
     """How the sum of squares S grows as one quantity is held away from its best value and all others are fitted again.
 
     ``distance`` is sqrt((S / S_best - 1) ``freedom``), negative below the best value. It takes the place of Student's t
-    for curves that are not linear in the quantity. An interval ends where it passes the quantile of Student's t.
+    for curves that are not linear in the quantity. An interval ends where it passes the quantile of Student's t. Of a
+    fit with channels S is 1 and the growth of the deviance, -2 times the logarithm of the likelihood, ``freedom`` is 1,
+    and the quantile is that of the normal distribution.
     """
 
     name: Annotated[str, "of the quantity"]
@@ -58,6 +60,7 @@ class Profile:
     freedom: Annotated[float, "the number of independent samples less that of fitted numbers"]
     passed: Annotated[float, "the distance at the ends of the 95 % interval", "1"]
     message: Annotated[str, "a warning if the search missed the best point, else ''"]
+    growth_of: Annotated[str, "what grows"] = "sum of squares"
 
     def __repr__(self) -> str:
         lines = [f"Profile of {self.name}: {rounded(self.best, self.stderr)[0]} {self.unit}".rstrip()]
@@ -97,27 +100,83 @@ def profile(
     problem = replace(problem, importance=robust_importance(problem, point, width))
     held_at = _holding(problem, name)
     index = problem.labels.index(name)
-    coordinate = float(point[index])
     freedom = max(problem.present.sum() / inefficiency - len(point), 1.0)
     recordings = len(problem.trace)
     known = min(freedom, recordings - 1) if recordings >= ENOUGH_RECORDINGS else freedom
+
+    def refit(at: float, others: np.ndarray) -> tuple[float, np.ndarray]:
+        return refine(held_at(at), others)
+
+    quantity = Quantity(
+        name=name,
+        unit=problem.units[name],
+        coordinate=float(point[index]),
+        is_logarithm=bool(problem.are_logarithms[index]),
+        # An interval may end at a bound that was given, but not at a default bound.
+        bounds=tuple(Bound(end, is_given(problem, name, end)) for end in (problem.lower[index], problem.upper[index])),
+        stderr=stderr,
+    )
     quantiles = [float(students_t.ppf((1 + level) / 2, known)) for level in LEVELS]
-    minima = [_Place(float(other[index]), np.inf, np.delete(other, index)) for other in others]
-    lowest, start = refine(held_at(coordinate), np.delete(point, index))
-    is_logarithm = bool(problem.are_logarithms[index])
+    minima = [(float(other[index]), np.delete(other, index)) for other in others]
+    return profile_along(refit, quantity, np.delete(point, index), minima, freedom, quantiles)
+
+
+class Bound(NamedTuple):
+    """How far a profile may go to one side."""
+
+    at: float  # a coordinate; infinite if there is none
+    is_end: bool  # whether an interval may end there
+
+
+class Quantity(NamedTuple):
+    """What a profile is of."""
+
+    name: str
+    unit: str
+    coordinate: float  # at the best point
+    is_logarithm: bool  # whether the coordinate is the logarithm of the quantity
+    bounds: tuple[Bound, ...]  # lower, upper
+    stderr: float
+
+
+def profile_along(
+    refit: Callable[[float, np.ndarray], tuple[float, np.ndarray]],
+    quantity: Quantity,
+    others: np.ndarray,
+    minima: list[tuple[float, np.ndarray]],
+    freedom: float,
+    quantiles: list[float],
+    growth_of: str = "sum of squares",
+) -> Profile:
+    """The profile of a quantity.
+
+    Args:
+        refit: from its coordinate, and the others' at which to begin, to the lowest sum of squares and the others'.
+        quantity: what it is.
+        others: (N - 1,) the other coordinates at the best point.
+        minima: the coordinate and the others of further minima within the noise.
+        freedom: see `Profile`.
+        quantiles: the distances at which the 68 and the 95 % interval end.
+        growth_of: what grows.
+    """
+    name, unit, coordinate, is_logarithm, bounds, stderr = quantity
+    lowest, start = refit(coordinate, others)
     value_of: _Value = np.exp if is_logarithm else np.asarray
     relative = stderr / abs(float(value_of(coordinate))) if is_logarithm else stderr
     first = relative if np.isfinite(relative) and relative > 0 else _FIRST * (1.0 if is_logarithm else abs(coordinate))
     best = _Place(coordinate, lowest, start)
     steps = _Steps(lowest, freedom, first or 1.0, quantiles[1])
-    bounds = problem.lower[index], problem.upper[index]
-    below, above = (_one_side(held_at, best, minima, steps, sign, bounds) for sign in (-1, 1))
+    further = [_Place(at, np.inf, there) for at, there in minima]
+    below, above = (
+        _one_side(refit, best, further, steps, sign, bound.at) for sign, bound in zip((-1, 1), bounds, strict=True)
+    )
     rows = np.array([(place.at, place.squares) for place in (*reversed(below.places), best, *above.places)])
     growth = rows[:, 1] / max(lowest, np.finfo(float).tiny) - 1
     distance = np.sign(rows[:, 0] - coordinate) * np.sqrt(np.maximum(growth, 0.0) * freedom)
     middle, away = len(below.places), np.abs(distance)
-    # An interval may end at a bound that was given, but not at a default bound.
-    low_limit, high_limit = (side.limit if _is_given(problem, name, side.limit) else np.inf for side in (below, above))
+    low_limit, high_limit = (
+        side.limit if bound.is_end else np.inf for side, bound in zip((below, above), bounds, strict=True)
+    )
     ends = [
         (
             _crossing(rows[middle::-1, 0], away[middle::-1], quantile, low_limit, value_of, -1),
@@ -129,12 +188,12 @@ def profile(
     if growth.min() < -_LOWER:
         at = float(value_of(rows[int(growth.argmin()), 0]))
         message = (
-            f"At {name} = {at:.5g} the sum of squares is lower than at the best point that the search found: "
+            f"At {name} = {at:.5g} the {growth_of} is lower than at the best point that the search found: "
             "fit again, starting there."
         )
     return Profile(
         name=name,
-        unit=problem.units[name],
+        unit=unit,
         best=float(value_of(coordinate)),
         values=np.asarray(value_of(rows[:, 0])),
         squares=rows[:, 1],
@@ -145,6 +204,7 @@ def profile(
         freedom=float(freedom),
         passed=quantiles[1],
         message=message,
+        growth_of=growth_of,
     )
 
 
@@ -178,30 +238,29 @@ class _Steps(NamedTuple):
 
 
 def _one_side(
-    held_at: Callable[[float], Problem],
+    refit: Callable[[float, np.ndarray], tuple[float, np.ndarray]],
     best: _Place,
     minima: list[_Place],
     steps: _Steps,
     sign: int,
-    bounds: tuple[float, float],
+    bound: float,
 ) -> _Side:
     """The places below (``sign`` -1) or above (1) the best one, at least as far as other ``minima`` are."""
     found = [best]
     farthest = max([sign * best.at, *(sign * other.at for other in minima)])
     step, before, end = _PARTS * steps.quantile * steps.first, 0.0, np.inf
-    bound = bounds[0] if sign < 0 else bounds[1]
     at = best.at
     for _ in range(_STEPS):
         at = at + sign * step
         if (reached := sign * at >= sign * bound) or not np.isfinite(at):
             at = bound
         last = found[-1]
-        place = _Place(at, *refine(held_at(at), last.others))
+        place = _Place(at, *refit(at, last.others))
         if len(found) > 1:  # also from the extrapolation of the last two places
             slope = (last.others - found[-2].others) * (at - last.at) / (last.at - found[-2].at)
-            place = _lower(place, _Place(at, *refine(held_at(at), last.others + slope)))
+            place = _lower(place, _Place(at, *refit(at, last.others + slope)))
         for other in minima:
-            place = _lower(place, _Place(at, *refine(held_at(at), other.others)))
+            place = _lower(place, _Place(at, *refit(at, other.others)))
         if not np.isfinite(place.squares):
             break
         found.append(place)
@@ -219,7 +278,7 @@ def _one_side(
     back: list[_Place] = []
     for place in reversed(found[1:]):
         if back:
-            place = _lower(place, _Place(place.at, *refine(held_at(place.at), back[-1].others)))
+            place = _lower(place, _Place(place.at, *refit(place.at, back[-1].others)))
         back.append(place)
     return _Side(back[::-1], float(end))
 
@@ -252,7 +311,7 @@ def _check_name(problem: Problem, name: str) -> None:
         raise ValueError(f"Argument `name` must be a quantity that all recordings share, but is {name!r}.")
 
 
-def _is_given(problem: Problem, name: str, limit: float) -> bool:
+def is_given(problem: Problem, name: str, limit: float) -> bool:
     """Whether a bound of ``name`` was given, and is not the default one of a positive parameter."""
     if not problem.are_logarithms[problem.labels.index(name)]:
         return True

@@ -1,0 +1,87 @@
+"""The sentences of the message of a fit by least squares, after the verdict."""
+
+import numpy as np
+
+from synkin.fitting.formatting import listed, rounded
+from synkin.fitting.problem import Problem
+from synkin.fitting.quality.goodness_of_fit import Assessment
+from synkin.fitting.quality.unnamed_filter import unnamed_filter
+from synkin.fitting.search.optimizer import SearchResult
+from synkin.fitting.uncertainty.differences import differences
+from synkin.fitting.uncertainty.standard_errors import Uncertainty
+
+# The message mentions correlated residuals if at least this many neighbouring samples count as one.
+_WORTH_SAYING = 2.0
+# The message mentions that recordings differ if their scatter makes errors this many times larger.
+_DIFFER = 1.5
+# The rounding of a sum of squares, as a fraction of the trace's own.
+_ROUNDING = 1e-12
+
+
+def sentences(
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str
+) -> list[str]:
+    """The sentences of the message about the search and about what was fitted."""
+    # Sums of squares count as equal if they differ by less than one independent sample contributes, or by rounding.
+    one_sample = found.squares.min() / problem.present.sum() * known.model.inefficiency
+    tolerance = one_sample + _ROUNDING * (problem.trace**2).sum()
+    agreeing = int((found.squares <= found.squares.min() + tolerance).sum())
+    # The agreement of starts says nothing about the curve: they may agree on a poor one.
+    search = f"{agreeing} of {found.starts} starts of the search ended at this sum of squares, the lowest found"
+    said = [f"{search}{f', so that {found.left_out} more were not needed' if found.left_out else ''}."]
+    if not found.success:
+        said.append("The search stopped at `max_nfev` evaluations, before it converged.")
+    missing = int((~problem.present).sum())
+    if missing:
+        said.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
+    # Trade-offs mean little if the curve does not follow the recording.
+    said += [advice] if advice else [*known.trade_offs, *known.other_minima]
+    freedom = problem.present.sum() / known.model.inefficiency - len(found.point)
+    if not advice:
+        said += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
+    if known.silent.any():
+        said.append(_without_response(problem, found, known))
+    if not advice and (filtered := unnamed_filter(problem, found.curve, known.model.inefficiency)):
+        said.append(filtered)
+    if found.at_bound.any():
+        stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
+        said.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")
+    alike = f"about {known.model.inefficiency:.0f} samples count as one"
+    if known.model.inefficiency >= _WORTH_SAYING and assessed.alike_by_misfit:
+        said.append(
+            "The residuals of neighbouring samples are correlated because the curve misses the shape, not because of "
+            f"the noise: {alike}, as if the misfit were noise. The standard errors do not say how far it shifts values."
+        )
+    elif known.model.inefficiency >= _WORTH_SAYING:
+        said.append(
+            f"The residuals of neighbouring samples are correlated: {alike}, which the standard errors allow for."
+        )
+    if known.between > _DIFFER:
+        said.append(
+            f"The recordings differ from each other by up to {known.between:.2g} times what the noise within them "
+            "explains: the standard errors of what they share are those of the scatter between recordings."
+        )
+    growth = known.model.growth
+    if growth != 1.0:
+        where = ("at the peak", "at rest")[:: 1 if growth > 1 else -1]
+        said.append(
+            f"The noise is {max(growth, 1 / growth):.2g} times as large {where[0]} of the response as {where[1]}, "
+            "which the standard errors allow for."
+        )
+    return said
+
+
+def _without_response(problem: Problem, found: SearchResult, known: Uncertainty) -> str:
+    """A sentence on the recordings without a response."""
+    rows = np.flatnonzero(known.silent)
+    scales = problem.columns_of("scale")[rows]
+    values = [" ± ".join(rounded(found.point[i], known.stderr[i])) for i in scales[:3]]
+    labels = [problem.labels[i] for i in scales[:3]]
+    several = len(rows) > 1
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    told = listed([f"{label} is {value}" for label, value in zip(labels, values, strict=True)])
+    return (
+        f"{'Recordings' if several else 'Recording'} {listed([str(r) for r in rows[:3]])}{more}, counted from 0, "
+        f"{'have' if several else 'has'} no visible response, as at a reversal potential ({told}): the others "
+        "determine what is shared."
+    )
