@@ -1,10 +1,13 @@
 """Miniature events: from a recording to their times and sizes.
 
-    result          `Events`
     template        the response to one event, sampled as the recording is
     filters         what is done in the frequency domain: baseline, noise spectrum, matched filter
     search          which events there are, when, and how large
+    shapes          events cut out one by one, their average, and what fits it
+    table           `EventTable`: what is measured of each event
     deconvolution   all steps for one sweep
+    result          `Events`, `Average`
+    message         what is said of them
 
 Each imports only from those above it. They use NumPy and SciPy instead of JAX: whether there is an event is a decision,
 and has no derivative.
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil, inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -25,12 +28,19 @@ from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.times import as_sweeps
 from synkin.declaring.kernel import Kernel
-from synkin.events.result import Events
-from synkin.events.template import sampled
+from synkin.events.message import of_artefacts, of_direction, of_shape
+from synkin.events.result import Average, Events, average_of
+from synkin.events.shapes import sum_of
+from synkin.events.table import EventTable
+from synkin.events.template import Template, sampled
+from synkin.recordings.exclusion import Exclude, check_exclude, stretches_of, without
 from synkin.recordings.recording import Recording, arrays
 from synkin.solving.filters import Filter, as_filters
 
-__all__ = ["Events", "deconvolve"]
+if TYPE_CHECKING:
+    from synkin.events.deconvolution import Sweep, Traced
+
+__all__ = ["Average", "EventTable", "Events", "deconvolve"]
 
 # Times are evenly spaced if they differ from an even grid by less than this fraction of the interval.
 _EVEN = 0.01
@@ -46,9 +56,10 @@ def deconvolve(
     *,
     threshold: float = 4.5,
     smallest: float = 0.0,
-    sign: int | None = None,
+    sign: int | str | None = None,
     drift: float | None = None,
     mismatch: float = 0.1,
+    exclude: Exclude = None,
     filter: Filter | Sequence[Filter] | None = None,
 ) -> Any:  # Events, or a list of them
     """The times and sizes of the events in a recording, each of which has the response of a kernel.
@@ -105,7 +116,9 @@ def deconvolve(
 
     Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229.
     """
-    from synkin.events.deconvolution import Rules, events_of_sweep  # here, because SciPy's tools take long to import
+    # Here, because SciPy's tools take long to import.
+    from synkin.events.deconvolution import Rules, Sweep, direction_of, trace_events
+    from synkin.recordings.artefacts import artefacts
 
     check_kernel(kernel)
     params = check_params(units.params(kernel, params), (), kernel)
@@ -116,8 +129,12 @@ def deconvolve(
     threshold = _as_number("threshold", threshold, lambda v: 0 < v < inf, "a positive number of standard deviations")
     smallest = _as_number("smallest", smallest, lambda v: 0 <= v < inf, "finite and not negative")
     mismatch = _as_number("mismatch", mismatch, lambda v: 0 <= v <= 1, "from 0 to 1")
-    if sign is not None:
-        sign = int(_as_number("sign", sign, lambda v: abs(v) == 1, "1, -1 or None"))
+    both = isinstance(sign, str) and sign == "both"
+    if sign is not None and not both:
+        expected = "1, -1, 'both' or None"
+        if isinstance(sign, str):
+            raise ValueError(f"Argument `sign` must be {expected}, but is {sign!r}.")
+        sign = int(_as_number("sign", sign, lambda v: abs(v) == 1, expected))
     template = sampled(kernel, params, interval, len(times), as_filters(filter))
     if drift is None:
         drift = _DRIFT * template.length
@@ -129,11 +146,65 @@ def deconvolve(
     width = min(drift / interval, float(len(times)))
     places = ceil(max(template.rise / interval, 2.0) * len(template.samples))
     rules = Rules(threshold, mismatch, places)
-    found = [
-        events_of_sweep(row, float(times[0]), interval, template, width, sign, rules, smallest, unit)
-        for row in np.atleast_2d(trace)
-    ]
+    rows = np.atleast_2d(without(times, trace, exclude))
+    seen: list[list[tuple[int, int]]] = [[] for _ in rows]
+    if exclude is None:
+        fastest = float(np.abs(np.diff(template.samples[0], prepend=0.0)).max())
+        seen = [artefacts(row, interval, fastest) for row in rows]
+        for row, stretches in zip(rows, seen, strict=True):
+            for first, last in stretches:
+                row[first : last + 1] = np.nan
+    sweeps = [Sweep(row, interval, template, width) for row in rows]
+    direction = int(sign) if sign in (1, -1) else direction_of(sweeps, threshold)
+    found = []
+    for sweep, stretches in zip(sweeps, seen, strict=True):
+        traced = trace_events(sweep, direction, rules, both=both)
+        found.append(_events(sweep, times, traced, 0 if both else direction, direction, smallest, unit))
+    average = average_of(found)
+    shape = of_shape(average, found[0], max(template.rise / 2, interval), template.length / 7)
+    for i, (events, stretches) in enumerate(zip(found, seen, strict=True)):
+        named = of_artefacts([(float(times[a]), float(times[b])) for a, b in stretches])
+        found[i] = events._replace(message=" ".join(part for part in (of_direction(events), named, shape) if part))
     return found if of_recording or trace.ndim == 2 else found[0]
+
+
+def _events(
+    sweep: Sweep, times: np.ndarray, traced: Traced, said: int, sign: int, smallest: float, unit: str
+) -> Events:
+    """The result for a sweep, without a message."""
+    template, interval = sweep.template, sweep.interval
+    count = len(times)
+    own = traced.groups[sign]
+    others = traced.groups[-sign]
+    if said == 0:
+        parts = [np.concatenate(pair) for pair in zip(own, others, strict=True)]
+        order = np.argsort(parts[0])
+        own, others = type(own)(*(part[order] for part in parts)), type(own)(*(part[:0] for part in parts))
+    large = np.abs(own.sizes) >= smallest
+    small = sum_of(template.samples[0], own.places[~large] / len(template.samples), own.sizes[~large], count)
+    at = float(times[0]) + own.places[large] * (interval / len(template.samples))
+    missing = stretches_of(~sweep.kept)
+    return Events(
+        times=at,
+        sizes=own.sizes[large],
+        weights=own.sizes[large] / template.peak,
+        size_errors=own.errors[large],
+        noise=traced.noise,
+        threshold=traced.threshold,
+        curve=traced.curve - small,
+        baseline=traced.baseline,
+        duration=(count - 1 - sum(b - a + 1 for a, b in missing)) * interval,
+        unit=unit,
+        direction=said,
+        other_times=float(times[0]) + others.places * (interval / len(template.samples)),
+        other_sizes=others.sizes,
+        other_curve=traced.other + small,
+        excluded=tuple((float(times[a]), float(times[b])) for a, b in missing),
+        sample_times=times,
+        trace=sweep.trace,
+        response=template.samples[0],
+        message="",
+    )
 
 
 def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
@@ -150,13 +221,13 @@ def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
             f"Argument `times` must be increasing and evenly spaced, here by {interval:g} ms, but element {i + 1} "
             f"({times[i + 1]:g}) comes {times[i + 1] - times[i]:g} ms after the one before."
         )
-    bad = ~np.isfinite(trace).reshape(-1, len(times))
+    bad = np.isinf(trace).reshape(-1, len(times))
     if bad.any():
         sweep, i = (int(index[0]) for index in np.nonzero(bad))
         where = f"element {i}" + (f" of sweep {sweep}" if trace.ndim == 2 else "")
         raise ValueError(
-            f"Argument `trace` must be finite, but has {bad.sum():,} NaN or infinite samples, the first of them "
-            f"{where}: cut them out, or fill them in."
+            f"Argument `trace` must be finite, or NaN where there is no sample, but has {bad.sum():,} infinite samples, "
+            f"the first of them {where}: make them NaN, or give `exclude`."
         )
     return interval
 

@@ -23,6 +23,8 @@ _OWN = 1e-6
 _TRIED = 40
 # Events are neighbours if their responses overlap by this fraction; at most this many count on each side.
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
+# What is added to the diagonal of overlaps, so that those of events in the same place can be inverted.
+_RIDGE = 1e-9
 # The noise is at least this fraction of the best match: a trace without noise has rounding.
 _LEAST_NOISE = 1e-3
 # The noise comes from the distance between these two quantiles of the matches, on the side where there are no events,
@@ -48,18 +50,40 @@ class Rules(NamedTuple):
     threshold: float  # standard deviations of a match
     mismatch: float  # fraction of a match by which other responses may differ in shape
     step: int  # how many places an event may move in a sweep
+    beside: float = 0.0  # the fraction of a match of events of the other sign
 
 
-def direction_of(matched: Matched, threshold: float) -> int:
-    """1 or -1: the direction in which matches rise farther above the noise."""
-    scores = (matched.match / matched.norm).ravel()
-    up, down = (np.maximum(side - threshold * _spread(side), 0) for side in (scores, -scores))
-    return 1 if up @ up >= down @ down else -1
+def votes(matched: Matched, threshold: float, kept: np.ndarray) -> tuple[float, float]:
+    """How much the maxima of a match that are above the threshold speak for events that go up, and down.
+
+    Each counts by its height, but at most three times the median, so that a few large ones do not decide.
+    """
+    scores = (matched.match[:, 0] / matched.norm[0]) * kept
+    noise = min(_spread(side[kept]) for side in (scores, -scores))
+    peaks, _ = find_peaks(np.abs(scores), threshold * noise, distance=_width(matched))
+    heights = scores[peaks]
+    weights = np.minimum(np.abs(heights), 3 * np.median(np.abs(heights))) if peaks.size else np.abs(heights)
+    return float(weights[heights > 0].sum()), float(weights[heights < 0].sum())
 
 
-def search(matched: Matched, rules: Rules) -> Found:
-    """The events of a trace in which all events are positive."""
-    state = State(matched, rules)
+def _width(matched: Matched) -> int:
+    """The shortest distance in samples of two maxima of a match: where a response overlaps with itself by half."""
+    own = matched.rows[0, :: len(matched.norm)]
+    return max(1, int(np.flatnonzero(own[matched.reach :] < 0.5 * own[matched.reach])[0]))
+
+
+def search(
+    matched: Matched, rules: Rules, kept: np.ndarray | None = None, elsewhere: np.ndarray | None = None
+) -> Found:
+    """The events of a trace in which all events are positive.
+
+    Args:
+        matched: the matches of the trace.
+        rules: the criteria for an event.
+        kept: (M,) the samples from which the noise is known; by default all.
+        elsewhere: (M, Q) the matches of what was taken out of the trace before: events of the other sign.
+    """
+    state = State(matched, rules, kept, elsewhere)
     for _ in range(_ROUNDS):
         before = state.places
         state.add()
@@ -73,6 +97,8 @@ def search(matched: Matched, rules: Rules) -> Found:
 
 def _spread(scores: np.ndarray) -> float:
     """The standard deviation of the noise in the scores, from their lower part, in which there are no events."""
+    if not scores.size:
+        return 0.0
     some = scores[:: max(1, len(scores) // _SAMPLED)]
     low, high = np.quantile(some, _QUANTILES)
     return max(float(high - low) / _QUANTILE_DISTANCE, _LEAST_NOISE * float(np.abs(scores).max()))
@@ -81,17 +107,24 @@ def _spread(scores: np.ndarray) -> float:
 class State:
     """The events so far, and the matches without them."""
 
-    def __init__(self, matched: Matched, rules: Rules) -> None:
+    def __init__(
+        self, matched: Matched, rules: Rules, kept: np.ndarray | None = None, elsewhere: np.ndarray | None = None
+    ) -> None:
         self.matched, self.rules = matched, rules
         self.count, self.phases = matched.match.shape
         self.match = matched.match.ravel()
         self.left = self.match.copy()
         self.norm = np.tile(matched.norm, self.count)
         self.places, self.sizes = np.empty(0, int), np.empty(0)
-        self.noise = _spread(self.left / self.norm)
-        # The shortest distance between two maxima of one match: where a response overlaps with itself by half.
-        own = matched.rows[0, :: self.phases]
-        self.width = self.phases * max(1, int(np.flatnonzero(own[matched.reach :] < 0.5 * own[matched.reach])[0]))
+        self.kept = None if kept is None or kept.all() else np.repeat(kept, self.phases)
+        # What must be exceeded because of events of the other sign.
+        self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
+        self.noise = self._noise()
+        self.width = self.phases * _width(matched)
+
+    def _noise(self) -> float:
+        scores = self.left / self.norm
+        return _spread(scores if self.kept is None else scores[self.kept])
 
     # An event and the matches around it
 
@@ -120,11 +153,12 @@ class State:
     def add(self) -> bool:
         """Add an event at each maximum of what is left that is above the threshold. Return whether there was any."""
         scores = self.left / self.norm
-        self.noise = _spread(scores)
+        self.noise = self._noise()
         # What is left near a large event may only be due to the shape of that event.
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(
             (self.match - self.left) / self.norm, 0.0
         )
+        level += self.beside
         # Padded, so that the first and the last place may be maxima.
         ends = (-np.inf, -np.inf)
         peaks, _ = find_peaks(np.pad(scores, 1, constant_values=ends), np.pad(level, 1), distance=self.width)
@@ -280,6 +314,7 @@ class State:
         # With the best sizes nothing is left at an event: the match there comes from itself and from the others.
         others = self.match[self.places] / norm - self.sizes * norm
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
+        level += self.beside[self.places] if np.ndim(self.beside) else 0.0
         excess = self.sizes * np.sqrt(self._precision()) / level
         weak = excess < 1
         if not weak.any():
@@ -302,7 +337,7 @@ class State:
             table = self._between(*(part.ravel() for part in np.meshgrid(near, near)))
             table = table.reshape(len(near), len(near)) / np.outer(self.norm[near], self.norm[near])
             own = int(np.flatnonzero(near == place)[0])
-            precision[i] = self.norm[place] ** 2 / max(np.linalg.inv(table)[own, own], 1.0)
+            precision[i] = self.norm[place] ** 2 / max(np.linalg.inv(table + _RIDGE * np.eye(len(near)))[own, own], 1.0)
         return precision
 
     def found(self) -> Found:
@@ -315,5 +350,4 @@ class State:
                 before, at, after = own / self.norm[near]
                 if at >= max(before, after) and 2 * at > before + after:
                     shifts[i] = 0.5 * (after - before) / (2 * at - before - after)
-        noise = _spread(self.left / self.norm)
-        return Found(self.places, self.sizes, self._precision(), shifts, noise)
+        return Found(self.places, self.sizes, self._precision(), shifts, self._noise())
