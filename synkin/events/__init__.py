@@ -1,6 +1,7 @@
 """Miniature events: from a recording to their times and sizes.
 
     template        the response to one event, sampled as the recording is
+    shapes          events cut out one by one, their average, and what fits it
     filters         what is done in the frequency domain: baseline, noise spectrum, matched filter
     search          which events there are, when, and how large
     shapes          events cut out one by one, their average, and what fits it

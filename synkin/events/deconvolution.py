@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synkin.events import filters, shapes
-from synkin.events.search import Rules, search, votes
+from synkin.events.search import Found, Rules, search, too_much, votes
 from synkin.events.template import Template
 from synkin.recordings.exclusion import filled
 
@@ -65,7 +65,6 @@ class Traced(NamedTuple):
     baseline: np.ndarray  # (M,)
     noise: float  # standard deviation of the samples
     threshold: float  # the smallest size of an event by itself
-    mismatch: float  # what was taken for the difference of shapes
 
 
 def direction_of(sweeps: list[Sweep], threshold: float) -> int:
@@ -96,7 +95,7 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
     template, width, kept = sweep.template, sweep.width, sweep.kept
     count, length = len(sweep.trace), template.samples.shape[1]
     noise, sums = filters.WHITE, {way: np.zeros(count + length) for way in (1, -1)}
-    baseline = np.zeros(count)
+    baseline, misfit = np.zeros(count), None
     # Beside an event of one sign nothing weaker is believed of the other, unless both are asked for.
     rules = rules._replace(beside=rules.mismatch if both else _BESIDE)
     strict = rules if both else rules._replace(threshold=rules.threshold + _CLEARER)
@@ -117,7 +116,8 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
             if sums[-way].any():
                 opposite = filters.less_baseline(sums[-way], width)
                 elsewhere = filters.match_of(opposite, count, template, width, noise)
-            found[way] = search(matched, rules if way == sign else strict, kept, elsewhere)
+            more = None if way == sign else too_much(found[sign], matched, misfit)
+            found[way] = search(matched, rules if way == sign else strict, kept, elsewhere, misfit, more)
             sums[way] = way * summed(template, found[way].places, found[way].sizes, count)
         before = baseline
         left, baseline = sweep.without(sums[1] + sums[-1])
@@ -127,8 +127,7 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
         if stage >= _STAGES and np.abs(baseline - before).max() <= near:
             break
         noise = filters.spectrum(left, quiet, template)
-        mismatch = shapes.mismatch(sweep, found[sign], sums, baseline, sign)
-        rules, strict = (each._replace(mismatch=max(each.mismatch, mismatch)) for each in (rules, strict))
+        misfit = _misfit(sweep, found[sign], baseline + sums[-sign][:count], sign)
 
     groups, reported, rest = {}, np.zeros(count), np.zeros(count)
     for way, each in found.items():
@@ -140,7 +139,23 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
         part = (each.places + each.shifts, way * each.sizes, errors)
         groups[way] = Group(*(values[is_held] for values in part))
     threshold = sign * rules.threshold * found[sign].noise / float(matched.norm.min())
-    return Traced(groups, reported, rest, baseline, sample_noise, threshold, rules.mismatch)
+    return Traced(groups, reported, rest, baseline, sample_noise, threshold)
+
+
+def _misfit(sweep: Sweep, found: Found, rest: np.ndarray, sign: int) -> shapes.Misfit | None:
+    """What the template leaves of the median lone event; None of too few."""
+    template = sweep.template
+    span = shapes.span_of(template.samples[0])
+    at = found.places / len(template.samples)
+    chosen = shapes.lone(at, found.sizes, span)
+    if chosen.any():
+        chosen &= found.sizes >= 0.5 * np.median(found.sizes[chosen])
+    if chosen.sum() < shapes.LEAST:
+        return None
+    rows = sign * shapes.windows(sweep.trace - rest, at[chosen], span, 3 * span)
+    rows -= np.nanmedian(rows[:, :span], axis=1, keepdims=True)
+    average = np.nan_to_num(np.nanmedian(rows, axis=0))
+    return shapes.misfit(average, template.samples[0, :span], span)
 
 
 def held(template: Template, places: np.ndarray, kept: np.ndarray) -> np.ndarray:

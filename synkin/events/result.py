@@ -157,7 +157,7 @@ class Events(NamedTuple):
 
     def _reach(self) -> tuple[int, int]:
         """The number of samples before and after an event that are looked at."""
-        span = int(np.flatnonzero(np.abs(self.response) > 0.05)[-1]) + 1
+        span = shapes.span_of(self.response)
         return max(span // 4, 2), span
 
     def __repr__(self) -> str:
@@ -172,7 +172,7 @@ class Events(NamedTuple):
 def average_of(found: list[Events], *, lone: bool = True) -> Average:
     """The mean of the events of several sweeps with one template, aligned where they act; see `Events.average`."""
     first = found[0]
-    span = int(np.flatnonzero(np.abs(first.response) > 0.05)[-1]) + 1
+    span = shapes.span_of(first.response)
     rows, sizes = [], []
     for events in found:
         at = events._places()

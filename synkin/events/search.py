@@ -12,6 +12,7 @@ from scipy.signal import find_peaks
 from scipy.special import ndtri
 
 from synkin.events.filters import Matched
+from synkin.events.shapes import Misfit
 
 # The number of rounds of adding, moving and leaving out, and of sweeps over all events in one round.
 _ROUNDS, _SWEEPS = 8, 3
@@ -23,6 +24,10 @@ _OWN = 1e-6
 _TRIED = 40
 # Events are neighbours if their responses overlap by this fraction; at most this many count on each side.
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
+# Places away from events are enough to know the noise if they are this fraction of all.
+_ENOUGH = 0.15
+# What is left of an event may be so much more than what is left of the average.
+_SURELY = 1.3
 # What is added to the diagonal of overlaps, so that those of events in the same place can be inverted.
 _RIDGE = 1e-9
 # The noise is at least this fraction of the best match: a trace without noise has rounding.
@@ -72,8 +77,31 @@ def _width(matched: Matched) -> int:
     return max(1, int(np.flatnonzero(own[matched.reach :] < 0.5 * own[matched.reach])[0]))
 
 
+def summed(shape: np.ndarray, first: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
+    """The sum of shapes (W,) times their sizes, each from its first sample on, (count,)."""
+    total = np.zeros(count)
+    for n, size in zip(first, sizes, strict=True):
+        start, end = max(n, 0), min(n + len(shape), count)
+        total[start:end] += size * shape[start - n : end - n]
+    return total
+
+
+def too_much(found: Found, matched: Matched, misfit: Misfit | None) -> np.ndarray | None:
+    """(M,) what is missing of the trace where events of another shape were taken out, as heights of matches."""
+    if misfit is None or not found.places.size:
+        return None
+    count, phases = matched.match.shape
+    where = found.places // phases - misfit.before
+    return _SURELY * matched.norm[0] * summed(misfit.over, where, found.sizes, count)
+
+
 def search(
-    matched: Matched, rules: Rules, kept: np.ndarray | None = None, elsewhere: np.ndarray | None = None
+    matched: Matched,
+    rules: Rules,
+    kept: np.ndarray | None = None,
+    elsewhere: np.ndarray | None = None,
+    misfit: Misfit | None = None,
+    more: np.ndarray | None = None,
 ) -> Found:
     """The events of a trace in which all events are positive.
 
@@ -82,8 +110,12 @@ def search(
         rules: the criteria for an event.
         kept: (M,) the samples from which the noise is known; by default all.
         elsewhere: (M, Q) the matches of what was taken out of the trace before: events of the other sign.
+        misfit: what the template leaves of an average event.
+        more: (M,) what must be exceeded besides, as a height of a match.
     """
-    state = State(matched, rules, kept, elsewhere)
+    state = State(matched, rules, kept, elsewhere, misfit)
+    if more is not None:
+        state.beside = state.beside + np.repeat(more, state.phases)
     for _ in range(_ROUNDS):
         before = state.places
         state.add()
@@ -108,7 +140,12 @@ class State:
     """The events so far, and the matches without them."""
 
     def __init__(
-        self, matched: Matched, rules: Rules, kept: np.ndarray | None = None, elsewhere: np.ndarray | None = None
+        self,
+        matched: Matched,
+        rules: Rules,
+        kept: np.ndarray | None = None,
+        elsewhere: np.ndarray | None = None,
+        misfit: Misfit | None = None,
     ) -> None:
         self.matched, self.rules = matched, rules
         self.count, self.phases = matched.match.shape
@@ -119,12 +156,31 @@ class State:
         self.kept = None if kept is None or kept.all() else np.repeat(kept, self.phases)
         # What must be exceeded because of events of the other sign.
         self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
-        self.noise = self._noise()
+        self.misfit, self.largest = misfit, misfit.largest if misfit else 0.0
         self.width = self.phases * _width(matched)
+        # The number of samples until a response hardly matches itself: four times the width, which ends at one half.
+        self.span = 4 * _width(matched)
+        self.noise = self._noise()
 
     def _noise(self) -> float:
+        """The standard deviation of the noise, which events do not increase that have another shape than the template.
+
+        What these leave is on both sides, so places near events do not count if there are enough others; and events
+        that are taken out never raise it.
+        """
         scores = self.left / self.norm
-        return _spread(scores if self.kept is None else scores[self.kept])
+        found = [_spread(scores if self.kept is None else scores[self.kept])]
+        if len(self.places):
+            near = np.zeros(self.count + 1, int)
+            np.add.at(near, np.maximum(self.places // self.phases - self.width // self.phases, 0), 1)
+            np.add.at(near, np.minimum(self.places // self.phases + self.span, self.count), -1)
+            away = np.repeat(np.cumsum(near)[:-1] == 0, self.phases)
+            if self.kept is not None:
+                away &= self.kept
+            if away.mean() > _ENOUGH:
+                found.append(_spread(scores[away]))
+            found.append(self.noise)
+        return min(found)
 
     # An event and the matches around it
 
@@ -158,7 +214,7 @@ class State:
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(
             (self.match - self.left) / self.norm, 0.0
         )
-        level += self.beside
+        level += self.beside + np.repeat(self._expected(), self.phases)
         # Padded, so that the first and the last place may be maxima.
         ends = (-np.inf, -np.inf)
         peaks, _ = find_peaks(np.pad(scores, 1, constant_values=ends), np.pad(level, 1), distance=self.width)
@@ -173,6 +229,13 @@ class State:
         self.places = np.concatenate([self.places, new])[order]
         self.sizes = np.concatenate([self.sizes, sizes])[order]
         return True
+
+    def _expected(self) -> np.ndarray:
+        """(M,) what the template is expected to leave of all events, as heights of matches."""
+        if self.misfit is None:
+            return np.zeros(self.count)
+        where = self.places // self.phases - self.misfit.before
+        return _SURELY * self.norm[0] * summed(self.misfit.left, where, self.sizes, self.count)
 
     def split(self) -> bool:
         """Replace each event by two if two match much better. Return whether any was replaced."""
@@ -206,7 +269,7 @@ class State:
         best = int(both.argmax())
         own = self.sizes[i] * self.norm[place]
         gain = both[best] - max(own, score.max()) ** 2
-        level = self.rules.threshold * self.noise + self.rules.mismatch * own
+        level = self.rules.threshold * self.noise + max(self.rules.mismatch, self.largest) * own
         return [int(tried[first[best]]), int(tried[second[best]])] if gain > level**2 else None
 
     def settle(self) -> None:
@@ -315,6 +378,7 @@ class State:
         others = self.match[self.places] / norm - self.sizes * norm
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
         level += self.beside[self.places] if np.ndim(self.beside) else 0.0
+        level += self._expected()[self.places // self.phases]
         excess = self.sizes * np.sqrt(self._precision()) / level
         weak = excess < 1
         if not weak.any():

@@ -4,9 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synkin.events.search import Found
-from synkin.events.template import Template
-
 # An event is lone if none comes within the time in which its response falls to this fraction, and no larger one.
 _OVER = 0.05
 # An average is of this many lone events at least, and of those at least half as large as the median.
@@ -40,13 +37,15 @@ def sum_of(response: np.ndarray, at: np.ndarray, sizes: np.ndarray, count: int) 
     return curve[:count]
 
 
-def span_of(template: Template) -> int:
+def span_of(response: np.ndarray) -> int:
     """The number of samples until a response is nearly over."""
-    return int(np.flatnonzero(np.abs(template.samples[0]) > _OVER)[-1]) + 1
+    return int(np.flatnonzero(np.abs(response) > _OVER)[-1]) + 1
 
 
 def lone(at: np.ndarray, sizes: np.ndarray, span: int) -> np.ndarray:
     """The events, (K,) True or False, that begin alone and are the largest within ``span`` samples."""
+    if not len(at):
+        return np.zeros(0, bool)
     after = np.append(np.diff(at), np.inf)
     first = np.insert(after[:-1], 0, np.inf) > span
     size = np.abs(sizes)
@@ -67,38 +66,38 @@ def trimmed_mean(rows: np.ndarray, part: float = 0.1) -> np.ndarray:
     return np.where(inside, ordered, 0.0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
 
 
-def mismatch(sweep, found: Found, sums: dict[int, np.ndarray], baseline: np.ndarray, sign: int) -> float:
-    """By how much, as a fraction of a match, the average of lone events exceeds the template beside its maximum."""
-    template, count = sweep.template, len(sweep.trace)
-    span = span_of(template)
-    at = found.places / len(template.samples)
-    chosen = lone(at, found.sizes, span)
-    chosen &= found.sizes >= 0.5 * np.median(found.sizes[chosen]) if chosen.any() else False
-    if chosen.sum() < LEAST:
-        return 0.0
-    rows = windows(sign * (sweep.trace - baseline - sums[-sign][:count]), at[chosen], span, 2 * span)
-    rows = rows - np.median(rows[:, :span], axis=1, keepdims=True)
-    average = trimmed_mean(rows)
-    return excess(average, template.samples[0])
+class Misfit(NamedTuple):
+    """What one response leaves of the average event, in fractions of the largest match."""
+
+    left: np.ndarray  # (W,) around the event, 0 or more
+    over: np.ndarray  # (W,) by how much the response is more than the event, 0 or more
+    before: int  # the number of samples before it
+    largest: float  # the largest, over the match of the response itself there
 
 
-def excess(average: np.ndarray, response: np.ndarray) -> float:
-    """What one response of the best size and place leaves of an average, over what it matches, beside that place."""
-    response = response[: len(average) // 2]
+def misfit(average: np.ndarray, response: np.ndarray, before: int) -> Misfit | None:
+    """What a response of the best size and place leaves of an average of events, or None if it does not match at all.
+
+    Args:
+        average: (W,) of events that go up.
+        response: (L,) 1 at its peak.
+        before: the number of samples before the onset.
+    """
     match = np.correlate(average, response, "valid")
     own = np.correlate(np.pad(response, len(match)), response, "valid")
-    middle = int(own.argmax())
-    best = int(match.argmax())
+    middle, best = len(match), int(match[: 2 * before].argmax())
     if match[best] <= 0:
-        return 0.0
+        return None
     shared = own[middle - best : middle - best + len(match)] / own[middle]
-    left = match / match[best] - shared
-    near = shared > 0.2
-    return float(np.clip((left[near] / shared[near]).max(), 0.0, _MOST))
+    difference = match / match[best] - shared
+    left, over = np.maximum(difference, 0.0), np.maximum(-difference, 0.0)
+    near = shared > _NEAR
+    return Misfit(left, over, best, float(np.clip((left[near] / shared[near]).max(), 0.0, _MOST)))
 
 
-# The largest mismatch: beyond it, nothing beside an event could be found.
-_MOST = 0.6
+# The largest misfit is sought where an event and another in that place would overlap by more than the first number, and
+# it is at most the second: beyond it, nothing beside an event could be found.
+_NEAR, _MOST = 0.2, 0.6
 
 
 class Fitted(NamedTuple):
