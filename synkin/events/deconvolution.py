@@ -153,9 +153,11 @@ def _misfit(sweep: Sweep, found: Found, rest: np.ndarray, sign: int) -> shapes.M
     if chosen.sum() < shapes.LEAST:
         return None
     rows = sign * shapes.windows(sweep.trace - rest, at[chosen], span, 3 * span)
-    rows -= np.nanmedian(rows[:, :span], axis=1, keepdims=True)
-    average = np.nan_to_num(np.nanmedian(rows, axis=0))
-    return shapes.misfit(average, template.samples[0, :span], span)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if len(rows) < shapes.LEAST:
+        return None
+    rows = rows - np.median(rows[:, :span], axis=1, keepdims=True)
+    return shapes.misfit(rows, template.samples[0, :span], span)
 
 
 def held(template: Template, places: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -8,7 +8,9 @@ from synkin.events.table import measure_rows
 
 # The template's shape is off if it leaves more than this fraction of the average's variance, and more than so many
 # times what the scatter of the events explains, and if rise or half-width differ by more than this factor.
-_LEFT, _TIMES, _FACTOR = 0.015, 3.0, 1.15
+_LEFT, _TIMES, _FACTOR = 0.015, 4.0, 1.15
+# What fits the average is named if its R^2 is at least this.
+_FOLLOWS = 0.9
 # Events of the other sign are worth a hint at sign="both" if they are more than this fraction of all.
 _MANY = 0.1
 # At most this many stretches are named.
@@ -67,7 +69,9 @@ def of_shape(average: Average, events: Events, rise: float, decay: float) -> str
     if average.count < shapes.LEAST or not np.isfinite(average.mean).all():
         return ""
     span = (len(average.times) - 1) // 3
-    interval = events.interval
+    interval, near = events.interval, slice(span // 2, 2 * span + span // 2)
+    average = average._replace(**{name: getattr(average, name)[near] for name in ("times", "mean", "error", "template")})
+    span -= span // 2
     variance = float(((average.mean - average.mean.mean()) ** 2).sum())
     by_chance = float((average.error**2).sum()) / variance if variance > 0 else 1.0
     left = 1 - shapes.explained(average.times, average.mean, events.response, interval)
@@ -75,6 +79,8 @@ def of_shape(average: Average, events: Events, rise: float, decay: float) -> str
         return ""
     sign = np.sign(average.template[np.abs(average.template).argmax()])
     found = shapes.dual_exponential(average.times, average.mean, rise, decay)
+    if found.r_squared < _FOLLOWS:
+        return ""
     peak = int(np.abs(events.response).argmax())
     rows = np.stack([sign * found.curve, np.abs(average.template)])
     measured = measure_rows(rows - rows[:, :1], span, 2 * peak, interval, 1)

@@ -189,8 +189,10 @@ def average_of(found: list[Events], *, lone: bool = True) -> Average:
     if not len(table):
         nothing = np.full(len(grid), np.nan)
         return Average(grid * first.interval, nothing, nothing, 0 * response, 0)
-    count = np.maximum(np.isfinite(table).sum(axis=0), 1)
-    with np.errstate(invalid="ignore"):
-        error = np.sqrt(np.nanmean((table - np.nanmean(table, axis=0)) ** 2, axis=0) / count)
+    present = np.isfinite(table)
+    count = np.maximum(present.sum(axis=0), 1)
+    filled = np.where(present, table, 0.0)
+    middle = filled.sum(axis=0) / count
+    error = np.sqrt(np.where(present, (filled - middle) ** 2, 0.0).sum(axis=0)) / count
     mean = shapes.trimmed_mean(table)
     return Average(grid * first.interval, mean, error, float(np.median(size)) * response, len(table))

@@ -24,8 +24,6 @@ _OWN = 1e-6
 _TRIED = 40
 # Events are neighbours if their responses overlap by this fraction; at most this many count on each side.
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
-# Places away from events are enough to know the noise if they are this fraction of all.
-_ENOUGH = 0.15
 # What is left of an event may be so much more than what is left of the average.
 _SURELY = 1.3
 # What is added to the diagonal of overlaps, so that those of events in the same place can be inverted.
@@ -61,14 +59,19 @@ class Rules(NamedTuple):
 def votes(matched: Matched, threshold: float, kept: np.ndarray) -> tuple[float, float]:
     """How much the maxima of a match that are above the threshold speak for events that go up, and down.
 
-    Each counts by its height, but at most three times the median, so that a few large ones do not decide.
+    Each counts by the square of its height, so that many small ones do not decide; but of a few large ones by no more
+    than twice the usual height, the median weighted by heights.
     """
     scores = (matched.match[:, 0] / matched.norm[0]) * kept
     noise = min(_spread(side[kept]) for side in (scores, -scores))
-    peaks, _ = find_peaks(np.abs(scores), threshold * noise, distance=_width(matched))
-    heights = scores[peaks]
-    weights = np.minimum(np.abs(heights), 3 * np.median(np.abs(heights))) if peaks.size else np.abs(heights)
-    return float(weights[heights > 0].sum()), float(weights[heights < 0].sum())
+    peaks, _ = find_peaks(np.abs(scores), threshold * noise, distance=4 * _width(matched))
+    if not peaks.size:
+        return max(float(scores.max()), 0.0), max(float(-scores.min()), 0.0)
+    heights = np.abs(scores[peaks])
+    ordered = np.sort(heights)
+    usual = ordered[np.searchsorted(np.cumsum(ordered), 0.5 * ordered.sum())]
+    weights, up = np.minimum(heights, 2 * usual) ** 2, scores[peaks] > 0
+    return float(weights[up].sum()), float(weights[~up].sum())
 
 
 def _width(matched: Matched) -> int:
@@ -158,29 +161,16 @@ class State:
         self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
         self.misfit, self.largest = misfit, misfit.largest if misfit else 0.0
         self.width = self.phases * _width(matched)
-        # The number of samples until a response hardly matches itself: four times the width, which ends at one half.
-        self.span = 4 * _width(matched)
         self.noise = self._noise()
 
     def _noise(self) -> float:
         """The standard deviation of the noise, which events do not increase that have another shape than the template.
 
-        What these leave is on both sides, so places near events do not count if there are enough others; and events
-        that are taken out never raise it.
+        What these leave is on both sides. So events that are taken out never raise it.
         """
         scores = self.left / self.norm
-        found = [_spread(scores if self.kept is None else scores[self.kept])]
-        if len(self.places):
-            near = np.zeros(self.count + 1, int)
-            np.add.at(near, np.maximum(self.places // self.phases - self.width // self.phases, 0), 1)
-            np.add.at(near, np.minimum(self.places // self.phases + self.span, self.count), -1)
-            away = np.repeat(np.cumsum(near)[:-1] == 0, self.phases)
-            if self.kept is not None:
-                away &= self.kept
-            if away.mean() > _ENOUGH:
-                found.append(_spread(scores[away]))
-            found.append(self.noise)
-        return min(found)
+        noise = _spread(scores if self.kept is None else scores[self.kept])
+        return min(noise, self.noise) if len(self.places) else noise
 
     # An event and the matches around it
 

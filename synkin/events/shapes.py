@@ -75,26 +75,36 @@ class Misfit(NamedTuple):
     largest: float  # the largest, over the match of the response itself there
 
 
-def misfit(average: np.ndarray, response: np.ndarray, before: int) -> Misfit | None:
-    """What a response of the best size and place leaves of an average of events, or None if it does not match at all.
+def misfit(rows: np.ndarray, response: np.ndarray, before: int) -> Misfit | None:
+    """What a response of the best size and place leaves of the average of events, beyond what chance leaves there.
 
     Args:
-        average: (W,) of events that go up.
+        rows: (K, W) events that go up.
         response: (L,) 1 at its peak.
         before: the number of samples before the onset.
+
+    Returns:
+        None if the average does not match the response at all.
     """
-    match = np.correlate(average, response, "valid")
-    own = np.correlate(np.pad(response, len(match)), response, "valid")
-    middle, best = len(match), int(match[: 2 * before].argmax())
+    lags = rows.shape[1] - len(response) + 1
+    size = rows.shape[1] + len(response)
+    products = np.fft.irfft(np.fft.rfft(rows, size) * np.fft.rfft(response, size).conj(), size)[:, :lags]
+    match = np.median(products, axis=0)
+    own = np.correlate(np.pad(response, lags), response, "valid")
+    best = int(match[: 2 * before].argmax())
     if match[best] <= 0:
         return None
-    shared = own[middle - best : middle - best + len(match)] / own[middle]
+    shared = own[lags - best : 2 * lags - best] / own[lags]
+    each = products / match[best] - shared * (products[:, [best]] / match[best])
     difference = match / match[best] - shared
-    left, over = np.maximum(difference, 0.0), np.maximum(-difference, 0.0)
+    chance = _CHANCE * each.std(axis=0) / np.sqrt(len(rows))
+    left, over = np.maximum(difference - chance, 0.0), np.maximum(-difference - chance, 0.0)
     near = shared > _NEAR
     return Misfit(left, over, best, float(np.clip((left[near] / shared[near]).max(), 0.0, _MOST)))
 
 
+# Standard errors by which an average must differ from the response.
+_CHANCE = 2.0
 # The largest misfit is sought where an event and another in that place would overlap by more than the first number, and
 # it is at most the second: beyond it, nothing beside an event could be found.
 _NEAR, _MOST = 0.2, 0.6

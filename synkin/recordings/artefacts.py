@@ -18,9 +18,9 @@ from synkin.arguments.times import as_sweeps, check_increasing
 from synkin.recordings.exclusion import filled, stretches_of
 from synkin.recordings.recording import Recording, arrays
 
-# A jump is this many standard deviations of the difference between two samples, and this fraction of what the trace
-# reaches within so many ms after it. Samples further apart than the last number, in ms, say nothing about jumps.
-_JUMP, _AT_ONCE, _REACH, _FINE = 8.0, 0.5, 1.0, 0.101
+# A jump is this many standard deviations of the difference between two samples, this fraction of the trace's range, and
+# this fraction of what the trace reaches within so many ms after it. Samples further apart than the last number, in ms, say nothing about jumps.
+_JUMP, _LEAST_JUMP, _AT_ONCE, _REACH, _FINE = 8.0, 0.02, 0.5, 1.0, 0.101
 # A deflection is this many standard deviations of the trace. It is an outlier if the logarithm of its height or slope
 # is so many standard deviations above the median of all, with at least this standard deviation and number of them.
 _DEFLECTION, _OUTLIER, _LEAST_SPREAD, _LEAST_COUNT = 5.0, 4.5, 0.35, 5
@@ -162,7 +162,7 @@ def _jumps(y: np.ndarray, steps: np.ndarray, deviation: float, interval: float, 
         return np.empty(0, int)
     found = []
     reach = max(round(_REACH / interval), 3)
-    for i in np.flatnonzero(np.abs(steps) > _JUMP * max(deviation, 1e-12 * np.abs(steps).max())):
+    for i in np.flatnonzero(np.abs(steps) > max(_JUMP * deviation, _LEAST_JUMP * float(np.ptp(y)))):
         sign = np.sign(steps[i])
         after = sign * (y[i + 1 : i + 1 + reach] - y[i])
         if abs(steps[i]) - 0.5 * _JUMP * deviation > part * after.max():
