@@ -7,7 +7,7 @@
     shapes          events cut out one by one, their average, and what fits it
     table           `EventTable`: what is measured of each event
     deconvolution   all steps for one sweep
-    result          `Events`, `Average`
+    result          `Events`, `EventAverage`
     message         what is said of them
 
 Each imports only from those above it. They use NumPy and SciPy instead of JAX: whether there is an event is a decision,
@@ -30,7 +30,7 @@ from synkin.arguments.params_and_states import check_params
 from synkin.arguments.times import as_sweeps
 from synkin.declaring.kernel import Kernel
 from synkin.events.message import of_artefacts, of_direction, of_shape
-from synkin.events.result import Average, Events, average_of
+from synkin.events.result import EventAverage, Events, average_of
 from synkin.events.shapes import sum_of
 from synkin.events.table import EventTable
 from synkin.events.template import Template, sampled
@@ -41,7 +41,7 @@ from synkin.solving.filters import Filter, as_filters
 if TYPE_CHECKING:
     from synkin.events.deconvolution import Sweep, Traced
 
-__all__ = ["Average", "EventTable", "Events", "deconvolve"]
+__all__ = ["EventAverage", "EventTable", "Events", "deconvolve"]
 
 # Times are evenly spaced if they differ from an even grid by less than this fraction of the interval.
 _EVEN = 0.01

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synkin.events import filters, shapes
-from synkin.events.search import Found, Rules, search, too_much, votes
+from synkin.events.search import Found, Heights, Rules, heights_of, search, too_much, votes
 from synkin.events.template import Template
 from synkin.recordings.exclusion import filled
 
@@ -69,13 +69,14 @@ class Traced(NamedTuple):
 
 def direction_of(sweeps: list[Sweep], threshold: float) -> int:
     """1 or -1: the direction of most events of all sweeps together."""
-    up, down = 0.0, 0.0
-    for sweep in sweeps:
-        left, _ = sweep.without(np.zeros(len(sweep.trace)))
-        matched = _matched(sweep, left, filters.WHITE)
-        more_up, more_down = votes(matched, threshold, sweep.kept)
-        up, down = up + more_up, down + more_down
+    up, down = np.sum([votes(heights(sweep, threshold)) for sweep in sweeps], axis=0)
     return 1 if up >= down else -1
+
+
+def heights(sweep: Sweep, threshold: float) -> Heights:
+    """How high the template rises above the noise of a sweep, taken as white, where it matches best."""
+    left, _ = sweep.without(np.zeros(len(sweep.trace)))
+    return heights_of(_matched(sweep, left, filters.WHITE), threshold, sweep.kept)
 
 
 def _matched(sweep: Sweep, left: np.ndarray, noise: filters.Spectrum) -> filters.Matched:

@@ -3,13 +3,13 @@
 import numpy as np
 
 from synkin.events import shapes
-from synkin.events.result import Average, Events
+from synkin.events.result import EventAverage, Events
 from synkin.events.table import measure_rows
 
 # The template's shape is off if it leaves more than this fraction of the average's variance, and more than so many
 # times what the scatter of the events explains, and if rise or half-width differ by more than this factor.
 _LEFT, _TIMES, _FACTOR = 0.015, 4.0, 1.15
-# What fits the average is named if its R^2 is at least this.
+# What fits the average is named if its R^2 is at least this, and it leaves half as much as the template.
 _FOLLOWS = 0.9
 # Events of the other sign are worth a hint at sign="both" if they are more than this fraction of all.
 _MANY = 0.1
@@ -58,7 +58,7 @@ def of_artefacts(artefacts: list[tuple[float, float]]) -> str:
     )
 
 
-def of_shape(average: Average, events: Events, rise: float, decay: float) -> str:
+def of_shape(average: EventAverage, events: Events, rise: float, decay: float) -> str:
     """Whether the template has the shape of the events, and which would.
 
     Args:
@@ -70,7 +70,9 @@ def of_shape(average: Average, events: Events, rise: float, decay: float) -> str
         return ""
     span = (len(average.times) - 1) // 3
     interval, near = events.interval, slice(span // 2, 2 * span + span // 2)
-    average = average._replace(**{name: getattr(average, name)[near] for name in ("times", "mean", "error", "template")})
+    average = average._replace(
+        **{name: getattr(average, name)[near] for name in ("times", "mean", "error", "template")}
+    )
     span -= span // 2
     variance = float(((average.mean - average.mean.mean()) ** 2).sum())
     by_chance = float((average.error**2).sum()) / variance if variance > 0 else 1.0
@@ -79,7 +81,7 @@ def of_shape(average: Average, events: Events, rise: float, decay: float) -> str
         return ""
     sign = np.sign(average.template[np.abs(average.template).argmax()])
     found = shapes.dual_exponential(average.times, average.mean, rise, decay)
-    if found.r_squared < _FOLLOWS:
+    if found.r_squared < _FOLLOWS or 1 - found.r_squared > left / 2:
         return ""
     peak = int(np.abs(events.response).argmax())
     rows = np.stack([sign * found.curve, np.abs(average.template)])

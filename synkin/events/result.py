@@ -11,7 +11,7 @@ from synkin.events.table import EventTable, measure_rows
 
 
 @fields.described
-class Average(NamedTuple):
+class EventAverage(NamedTuple):
     """The mean of aligned events."""
 
     times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
@@ -85,7 +85,7 @@ class Events(NamedTuple):
             residual=rms / self.noise if self.noise else np.zeros(len(rms)),
         )
 
-    def average(self, *, lone: bool = True) -> Average:
+    def average(self, *, lone: bool = True) -> EventAverage:
         """The mean of the events, aligned where they act.
 
         Args:
@@ -169,7 +169,7 @@ class Events(NamedTuple):
         return f"Events({', '.join(parts)})"
 
 
-def average_of(found: list[Events], *, lone: bool = True) -> Average:
+def average_of(found: list[Events], *, lone: bool = True) -> EventAverage:
     """The mean of the events of several sweeps with one template, aligned where they act; see `Events.average`."""
     first = found[0]
     span = shapes.span_of(first.response)
@@ -188,11 +188,11 @@ def average_of(found: list[Events], *, lone: bool = True) -> Average:
     response = shapes.response_at(first.response, grid.astype(float))
     if not len(table):
         nothing = np.full(len(grid), np.nan)
-        return Average(grid * first.interval, nothing, nothing, 0 * response, 0)
+        return EventAverage(grid * first.interval, nothing, nothing, 0 * response, 0)
     present = np.isfinite(table)
     count = np.maximum(present.sum(axis=0), 1)
     filled = np.where(present, table, 0.0)
     middle = filled.sum(axis=0) / count
     error = np.sqrt(np.where(present, (filled - middle) ** 2, 0.0).sum(axis=0)) / count
     mean = shapes.trimmed_mean(table)
-    return Average(grid * first.interval, mean, error, float(np.median(size)) * response, len(table))
+    return EventAverage(grid * first.interval, mean, error, float(np.median(size)) * response, len(table))

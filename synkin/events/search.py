@@ -26,6 +26,8 @@ _TRIED = 40
 _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
 # What is left of an event may be so much more than what is left of the average.
 _SURELY = 1.3
+# The noise is at most so many times what it was before events were taken out.
+_RAISED = 1.25
 # What is added to the diagonal of overlaps, so that those of events in the same place can be inverted.
 _RIDGE = 1e-9
 # The noise is at least this fraction of the best match: a trace without noise has rounding.
@@ -56,21 +58,34 @@ class Rules(NamedTuple):
     beside: float = 0.0  # the fraction of a match of events of the other sign
 
 
-def votes(matched: Matched, threshold: float, kept: np.ndarray) -> tuple[float, float]:
-    """How much the maxima of a match that are above the threshold speak for events that go up, and down.
+class Heights(NamedTuple):
+    """The maxima of a match that are above the threshold, in standard deviations of the noise."""
 
-    Each counts by the square of its height, so that many small ones do not decide; but of a few large ones by no more
-    than twice the usual height, the median weighted by heights.
-    """
+    signed: np.ndarray  # (P,)
+    usual: float  # the median height, weighted by heights: that of large events, if there are several
+
+
+def heights_of(matched: Matched, threshold: float, kept: np.ndarray) -> Heights:
+    """The maxima of a match in both directions, that of highest of neighbours."""
     scores = (matched.match[:, 0] / matched.norm[0]) * kept
     noise = min(_spread(side[kept]) for side in (scores, -scores))
-    peaks, _ = find_peaks(np.abs(scores), threshold * noise, distance=4 * _width(matched))
-    if not peaks.size:
-        return max(float(scores.max()), 0.0), max(float(-scores.min()), 0.0)
-    heights = np.abs(scores[peaks])
-    ordered = np.sort(heights)
-    usual = ordered[np.searchsorted(np.cumsum(ordered), 0.5 * ordered.sum())]
-    weights, up = np.minimum(heights, 2 * usual) ** 2, scores[peaks] > 0
+    if noise == 0:
+        return Heights(np.empty(0), 0.0)
+    scores = scores / noise
+    peaks, _ = find_peaks(np.abs(scores), threshold, distance=4 * _width(matched))
+    if not peaks.size:  # all is noise: the largest of it
+        peaks = np.array([np.abs(scores).argmax()])
+    heights = np.sort(np.abs(scores[peaks]))
+    return Heights(scores[peaks], float(heights[np.searchsorted(np.cumsum(heights), 0.5 * heights.sum())]))
+
+
+def votes(heights: Heights) -> tuple[float, float]:
+    """How much the heights speak for events that go up, and down.
+
+    Each counts by its square, so that many small ones do not decide; but of a few large ones by no more than twice the
+    usual height.
+    """
+    weights, up = np.minimum(np.abs(heights.signed), 2 * heights.usual) ** 2, heights.signed > 0
     return float(weights[up].sum()), float(weights[~up].sum())
 
 
@@ -161,16 +176,16 @@ class State:
         self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
         self.misfit, self.largest = misfit, misfit.largest if misfit else 0.0
         self.width = self.phases * _width(matched)
-        self.noise = self._noise()
+        self.first_noise = self.noise = self._noise()
 
     def _noise(self) -> float:
         """The standard deviation of the noise, which events do not increase that have another shape than the template.
 
-        What these leave is on both sides. So events that are taken out never raise it.
+        What these leave is on both sides. So taking events out raises it by little.
         """
         scores = self.left / self.norm
         noise = _spread(scores if self.kept is None else scores[self.kept])
-        return min(noise, self.noise) if len(self.places) else noise
+        return min(noise, _RAISED * self.first_noise) if len(self.places) else noise
 
     # An event and the matches around it
 

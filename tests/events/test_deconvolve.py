@@ -222,7 +222,7 @@ def test_square_openings_end_in_a_result():
     times = np.arange(10_000) * 0.2
     trace = 5.0 * (np.searchsorted(edges, times) % 2) + 0.1 * rng.normal(size=times.size)
     params = synkin.gabaa.Params(T_dur=5.0)
-    found = deconvolve(synkin.gabaa, params, times, trace, drift=20.0, threshold=2.0, mismatch=0.0)
+    found = deconvolve(synkin.gabaa, params, times, trace, drift=20.0, threshold=2.0, mismatch=0.0, exclude=())
     assert len(found.times) > 10
     assert np.isfinite(found.sizes).all()
     assert np.abs(found.curve + found.baseline - trace).std() < 0.5 * trace.std()
