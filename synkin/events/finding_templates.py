@@ -12,7 +12,7 @@ from synkin.arguments import fields
 from synkin.arguments.choices import check_kernel
 from synkin.declaring.kernel import Kernel
 from synkin.events import deconvolve, shapes
-from synkin.events.result import average_of
+from synkin.events.result import EventAverage, average_of
 from synkin.events.template import sampled
 from synkin.kernels import dual_expon
 from synkin.recordings.exclusion import Exclude, without
@@ -24,8 +24,9 @@ _DECAYS, _RISE, _SHORTEST = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), 0.12, 0.5
 _ROUNDS, _SAME = 6, 0.05
 # Maxima of a match count that are so many standard deviations high.
 _CLEAR = 4.5
-# At most this many ms of each recording are used.
-_ENOUGH = 60_000.0
+# So many ms of each sweep are used first, and then more if there are fewer lone events than the next number. An average
+# is of at least the last number.
+_LIMITS, _ENOUGH, _LEAST = (20_000.0, 120_000.0), 30, 3
 
 
 @fields.described
@@ -75,38 +76,30 @@ def find_template(
         `EventTemplate`, whose ``kernel`` and ``params`` can be given to `deconvolve`.
 
     Raises:
-        TypeError, ValueError: as `deconvolve`, or fewer than 5 lone events.
+        TypeError, ValueError: as `deconvolve`, or fewer than 3 lone events.
 
     It needs no template to begin with: of two exponentials with decays from 1 to 64 ms those are taken that rise
     highest above the noise, as matched filters, at the events of the trace. With these events are found, the average of
-    the lone ones is fitted, and both are repeated until time constants change by less than 5 %. At most the first
-    minute of a recording is used. An average of aligned events is a little slower than each of them, as events are
+    the lone ones is fitted, and both are repeated until time constants change by less than 5 %. At most two minutes of
+    a recording are used, and 20 s if these have 30 lone events. An average of aligned events is a little slower than each of them, as events are
     aligned in noise; large events are therefore preferred.
     """
     check_kernel(kernel)
     given, traces, unit = arrays(times, trace)
     given = np.asarray(given, float)
     rows = np.atleast_2d(without(given, np.asarray(traces, float), exclude)) if exclude is not None else traces
-    if len(given) > 2:
-        some = given <= given[0] + _ENOUGH
-        given, rows = given[some], np.atleast_2d(np.asarray(rows, float))[:, some]
-    recording = Recording(given, rows, unit)
-    start = _first_template(recording, exclude)
-    shape, found, direction = start, None, sign
-    for _ in range(_ROUNDS):
-        found = _deconvolved(recording, dual_expon, shape, direction, exclude)
-        average = average_of(found)
-        if average.count < shapes.LEAST:
-            raise ValueError(
-                f"Argument `trace` must have at least {shapes.LEAST} events that do not overlap with others, but "
-                f"{average.count} were found: give the template to `deconvolve`."
-            )
-        direction = found[0].direction
-        fitted = shapes.dual_exponential(average.times, average.mean, float(shape.tau_rise), float(shape.tau_decay))
-        before, shape = shape, dual_expon.Params(tau_rise=fitted.tau_rise, tau_decay=fitted.tau_decay)
-        change = [abs(np.log(float(a) / float(b))) for a, b in zip(before[:2], shape[:2], strict=True)]
-        if max(change) < _SAME:
+    rows = np.atleast_2d(np.asarray(rows, float))
+    for limit in _LIMITS:
+        some = given <= given[0] + limit
+        part = Recording(given[some], rows[:, some], unit)
+        shape, fitted, average, direction = _improved(part, sign, exclude)
+        if average.count >= _ENOUGH or some.all():
             break
+    if fitted is None:
+        raise ValueError(
+            f"Argument `trace` must have at least {_LEAST} events that do not overlap with others, but {average.count} "
+            "were found: give the template to `deconvolve`."
+        )
     curve, params_found, r_squared = fitted.curve, shape, fitted.r_squared
     if kernel is not dual_expon or params is not None or free is not None:
         curve, params_found, r_squared = _fit(kernel, params, free, average, fitted)
@@ -123,6 +116,24 @@ def find_template(
         "",
     )
     return template._replace(message=_message(template))
+
+
+def _improved(
+    recording: Recording, sign: int | None, exclude: Exclude
+) -> tuple[Any, shapes.Fitted | None, EventAverage, int | None]:
+    """Template, fit, average and direction, improved in turns; no fit if there are too few lone events."""
+    shape, fitted = _first_template(recording, exclude), None
+    for _ in range(_ROUNDS):
+        found = deconvolve(dual_expon, shape, recording, sign=sign, exclude=exclude)
+        average, sign = average_of(found), found[0].direction
+        if average.count < _LEAST:
+            break
+        fitted = shapes.dual_exponential(average.times, average.mean, float(shape.tau_rise), float(shape.tau_decay))
+        before, shape = shape, dual_expon.Params(tau_rise=fitted.tau_rise, tau_decay=fitted.tau_decay)
+        change = [abs(np.log(float(a) / float(b))) for a, b in zip(before[:2], shape[:2], strict=True)]
+        if max(change) < _SAME:
+            break
+    return shape, fitted, average, sign
 
 
 def _first_template(recording: Recording, exclude: Exclude) -> Any:
@@ -143,15 +154,12 @@ def _first_template(recording: Recording, exclude: Exclude) -> Any:
         params = dual_expon.Params(tau_rise=max(_RISE * decay, _SHORTEST * interval), tau_decay=decay)
         template = sampled(dual_expon, params, interval, len(recording.times))
         width = min(4 * template.length / interval, float(len(recording.times)))
-        usual = [heights(Sweep(row, interval, template, width), _CLEAR).usual for row in rows]
-        if (mean := float(np.mean(usual))) > height:
-            best, height = params, mean
+        each = [heights(Sweep(row, interval, template, width), _CLEAR) for row in rows]
+        # Many that are high: a template that is too slow has a few high maxima, in what drifts.
+        clear = float(np.sqrt(sum(len(found.signed) * found.usual**2 for found in each)))
+        if clear > height:
+            best, height = params, clear
     return best if best is not None else dual_expon.Params()
-
-
-def _deconvolved(recording: Recording, kernel: Kernel, params: Any, sign: int | None, exclude: Exclude) -> list[Any]:
-    found: list[Any] = deconvolve(kernel, params, recording, sign=sign, exclude=exclude)
-    return found
 
 
 def _fit(kernel: Kernel, params: Any, free: Any, average: Any, fitted: shapes.Fitted) -> tuple[np.ndarray, Any, float]:

@@ -177,8 +177,8 @@ def average_of(found: list[Events], *, lone: bool = True) -> EventAverage:
     for events in found:
         at = events._places()
         chosen = shapes.lone(at, events.sizes, span) if lone else np.ones(len(at), bool)
-        series = events.trace - events.baseline - events.other_curve
-        rows.append(shapes.windows(series, at[chosen], span, 2 * span))
+        rest = events.trace - events.baseline - events.other_curve - events.curve
+        rows.append(shapes.windows(rest, at[chosen], span, 2 * span) + _with_near(events, at, chosen, span))
         sizes.append(events.sizes[chosen])
     table, size = np.concatenate(rows), np.concatenate(sizes)
     if lone and len(size):
@@ -196,3 +196,13 @@ def average_of(found: list[Events], *, lone: bool = True) -> EventAverage:
     error = np.sqrt(np.where(present, (filled - middle) ** 2, 0.0).sum(axis=0)) / count
     mean = shapes.trimmed_mean(table)
     return EventAverage(grid * first.interval, mean, error, float(np.median(size)) * response, len(table))
+
+
+def _with_near(events: Events, at: np.ndarray, chosen: np.ndarray, span: int) -> np.ndarray:
+    """The response of each chosen event and of those that begin within ``span`` samples after it, (K, 3 span + 1)."""
+    grid = np.arange(-span, 2 * span + 1)
+    total = np.zeros((int(chosen.sum()), len(grid)))
+    for row, i in zip(total, np.flatnonzero(chosen), strict=True):
+        for j in range(i, int(np.searchsorted(at, at[i] + span, "right"))):
+            row += events.sizes[j] * shapes.response_at(events.response, grid - (at[j] - at[i]))
+    return total
