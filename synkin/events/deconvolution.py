@@ -100,8 +100,9 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
     # Beside an event of one sign nothing weaker is believed of the other, unless both are asked for.
     rules = rules._replace(beside=rules.mismatch if both else _BESIDE)
     strict = rules if both else rules._replace(threshold=rules.threshold + _CLEARER)
+    found: dict[int, Found] = {}
     for stage in range(1, _MAX_STAGES + 1):
-        found = {}
+        latest, found = found, {}
         for way in (sign, -sign):
             # The baseline is mirrored at the ends of the trace, and responses are cut there. So the search gets the
             # trace without the events so far, and these are added again with what would follow beyond the ends.
@@ -118,7 +119,8 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
                 opposite = filters.less_baseline(sums[-way], width)
                 elsewhere = filters.match_of(opposite, count, template, width, noise)
             more = None if way == sign else too_much(found[sign], matched, misfit)
-            found[way] = search(matched, rules if way == sign else strict, kept, elsewhere, misfit, more)
+            begun = latest[way].places if way in latest else None
+            found[way] = search(matched, rules if way == sign else strict, kept, elsewhere, misfit, more, begun)
             sums[way] = way * summed(template, found[way].places, found[way].sizes, count)
         before = baseline
         left, baseline = sweep.without(sums[1] + sums[-1])

@@ -28,6 +28,8 @@ _NEIGHBOUR, _NEIGHBOURS = 0.05, 8
 _SURELY = 1.3
 # The noise is at most so many times what it was before events were taken out.
 _RAISED = 1.25
+# Of an event that is subtracted, what is less than this fraction of its own match does not count.
+_TINY = 1e-4
 # What is added to the diagonal of overlaps, so that those of events in the same place can be inverted.
 _RIDGE = 1e-9
 # The noise is at least this fraction of the best match: a trace without noise has rounding.
@@ -120,6 +122,7 @@ def search(
     elsewhere: np.ndarray | None = None,
     misfit: Misfit | None = None,
     more: np.ndarray | None = None,
+    start: np.ndarray | None = None,
 ) -> Found:
     """The events of a trace in which all events are positive.
 
@@ -130,10 +133,14 @@ def search(
         elsewhere: (M, Q) the matches of what was taken out of the trace before: events of the other sign.
         misfit: what the template leaves of an average event.
         more: (M,) what must be exceeded besides, as a height of a match.
+        start: (K,) the places of events from which the search begins.
     """
     state = State(matched, rules, kept, elsewhere, misfit)
     if more is not None:
         state.beside = state.beside + np.repeat(more, state.phases)
+    if start is not None and len(start):
+        state.places = start
+        state.settle()
     for _ in range(_ROUNDS):
         before = state.places
         state.add()
@@ -174,8 +181,14 @@ class State:
         self.kept = None if kept is None or kept.all() else np.repeat(kept, self.phases)
         # What must be exceeded because of events of the other sign.
         self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
+        self.single: set[tuple[int, ...]] = set()  # events that are not two, with their neighbours
         self.misfit, self.largest = misfit, misfit.largest if misfit else 0.0
         self.width = self.phases * _width(matched)
+        # The part of each row that is more than rounding: what is subtracted of an event.
+        self.parts = []
+        for row, norm in zip(matched.rows, matched.norm, strict=True):
+            most = np.flatnonzero(np.abs(row) > _TINY * norm**2)
+            self.parts.append((most[0] // self.phases, most[-1] // self.phases + 1))
         self.first_noise = self.noise = self._noise()
 
     def _noise(self) -> float:
@@ -192,9 +205,10 @@ class State:
     def _around(self, place: int) -> tuple[slice, np.ndarray]:
         """The matches that an event at a place changes, and by how much if its size is 1."""
         n, phase = divmod(int(place), self.phases)
-        reach = self.matched.reach
-        first, last = max(n - reach, 0), min(n + reach + 1, self.count)
-        row = self.matched.rows[phase, (first - n + reach) * self.phases : (last - n + reach) * self.phases]
+        start, end = self.parts[phase]
+        zero = n - self.matched.reach
+        first, last = max(zero + start, 0), min(zero + end, self.count)
+        row = self.matched.rows[phase, (first - zero) * self.phases : (last - zero) * self.phases]
         return slice(first * self.phases, last * self.phases), row
 
     def _subtract(self, place: int, size: float) -> None:
@@ -246,7 +260,10 @@ class State:
         """Replace each event by two if two match much better. Return whether any was replaced."""
         places: list[int] = []
         for i, place in enumerate(self.places):
-            pair = self._pair(i)
+            key = int(place), *(int(self.places[j]) if 0 <= j < len(self.places) else -1 for j in (i - 1, i + 1))
+            pair = None if key in self.single else self._pair(i)
+            if pair is None:
+                self.single.add(key)
             places += [int(place)] if pair is None else pair
         found = len(places) > len(self.places)
         self.places = np.unique(np.array(places, int))
@@ -397,17 +414,27 @@ class State:
 
     def _precision(self) -> np.ndarray:
         """(K,) 1 / the variance of each size with those of its neighbours free, for noise of variance 1."""
-        precision = np.empty(len(self.places))
-        for i, place in enumerate(self.places):
-            first, last = max(i - _NEIGHBOURS, 0), i + _NEIGHBOURS + 1
-            near = self.places[first:last]
-            overlap = self._between(np.full(len(near), place), near) / (self.norm[place] * self.norm[near])
-            near = near[np.abs(overlap) > _NEIGHBOUR]
-            table = self._between(*(part.ravel() for part in np.meshgrid(near, near)))
-            table = table.reshape(len(near), len(near)) / np.outer(self.norm[near], self.norm[near])
-            own = int(np.flatnonzero(near == place)[0])
-            precision[i] = self.norm[place] ** 2 / max(np.linalg.inv(table + _RIDGE * np.eye(len(near)))[own, own], 1.0)
-        return precision
+        places, norm = self.places, self.norm[self.places]
+        count, reach = len(places), 0
+        for d in range(1, min(_NEIGHBOURS, count - 1) + 1):
+            if (np.abs(self._between(places[:-d], places[d:])) > _NEIGHBOUR * norm[:-d] * norm[d:]).any():
+                reach = d
+        if not reach:
+            return norm**2
+        # The neighbours of each event in a row of a table; a row and column of the identity where there is none.
+        own = np.arange(-reach, reach + 1)
+        index = np.arange(count)[:, None] + own
+        inside = (index >= 0) & (index < count)
+        near = places[np.where(inside, index, 0)]
+        height = norm[np.where(inside, index, 0)]
+        overlap = self._between(np.broadcast_to(places[:, None], near.shape), near) / (norm[:, None] * height)
+        inside &= np.abs(overlap) > _NEIGHBOUR
+        shape = (count, len(own), len(own))
+        table = self._between(np.broadcast_to(near[:, :, None], shape), np.broadcast_to(near[:, None, :], shape))
+        table = table / (height[:, :, None] * height[:, None, :])
+        table = np.where(inside[:, :, None] & inside[:, None, :], table, 0.0) + _RIDGE * np.eye(len(own))
+        table += np.where(inside, 0.0, 1.0)[:, :, None] * np.eye(len(own))
+        return norm**2 / np.maximum(np.linalg.inv(table)[:, reach, reach], 1.0)
 
     def found(self) -> Found:
         """The result; a parabola through each maximum refines the places."""
