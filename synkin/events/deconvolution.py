@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synkin.events import filters, shapes
-from synkin.events.search import Found, Heights, Rules, heights_of, search, too_much, votes
+from synkin.events.search import NOTHING, Found, Heights, Rules, heights_of, search, too_much, votes
 from synkin.events.template import Template
 from synkin.recordings.exclusion import filled
 
@@ -104,6 +104,9 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
     for stage in range(1, _MAX_STAGES + 1):
         latest, found = found, {}
         for way in (sign, -sign):
+            if way != sign and not sums[way].any() and -found[sign].lowest < strict.threshold:
+                found[way] = NOTHING
+                continue
             # The baseline is mirrored at the ends of the trace, and responses are cut there. So the search gets the
             # trace without the events so far, and these are added again with what would follow beyond the ends.
             left, _ = sweep.without(sums[1] + sums[-1])

@@ -104,7 +104,7 @@ def quiet_samples(left: np.ndarray, kept: np.ndarray, template: Template, places
     span = int(np.flatnonzero(response > _NEARLY)[-1]) + 1
     smooth = ndimage.uniform_filter1d(left, max(span // 8, 1))
     deviation = FROM_MEDIAN * float(np.median(np.abs(smooth[kept]))) if kept.any() else 0.0
-    loud = ndimage.binary_dilation(np.abs(smooth) > _LOUD * deviation, np.ones(span + 1 - span % 2)) & kept
+    loud = ndimage.maximum_filter1d(np.abs(smooth) > _LOUD * deviation, span) & kept
     quiet = kept & ~loud
     change = np.zeros(len(left) + 1, int)
     first = np.clip(places // phases - span // 8, 0, len(left))

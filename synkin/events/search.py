@@ -30,6 +30,8 @@ _SURELY = 1.3
 _RAISED = 1.25
 # Of an event that is subtracted, what is less than this fraction of its own match does not count.
 _TINY = 1e-4
+# Sizes that change by less than this fraction of the noise stay as they are in what is left.
+_CHANGED = 0.01
 # What is added to the diagonal of overlaps, so that those of events in the same place can be inverted.
 _RIDGE = 1e-9
 # The noise is at least this fraction of the best match: a trace without noise has rounding.
@@ -49,6 +51,10 @@ class Found(NamedTuple):
     precision: np.ndarray  # (K,) 1 / variance of each size, for noise of variance 1
     shifts: np.ndarray  # (K,) to be added to the places, -0.5 to 0.5
     noise: float  # standard deviation of a match
+    lowest: float  # the lowest match that is left, in standard deviations of the noise
+
+
+NOTHING = Found(np.empty(0, int), np.empty(0), np.empty(0), np.empty(0), 1.0, 0.0)
 
 
 class Rules(NamedTuple):
@@ -181,6 +187,7 @@ class State:
         self.kept = None if kept is None or kept.all() else np.repeat(kept, self.phases)
         # What must be exceeded because of events of the other sign.
         self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
+        self.taken: dict[int, float] = {}  # the sizes that are taken out of the matches, by place
         self.single: set[tuple[int, ...]] = set()  # events that are not two, with their neighbours
         self.misfit, self.largest = misfit, misfit.largest if misfit else 0.0
         self.width = self.phases * _width(matched)
@@ -243,7 +250,7 @@ class State:
             return False
         sizes = self.left[new] / self.norm[new] ** 2
         for place, size in zip(new, sizes, strict=True):
-            self._subtract(place, size)
+            self._take(place, size)
         order = np.argsort(np.concatenate([self.places, new]))
         self.places = np.concatenate([self.places, new])[order]
         self.sizes = np.concatenate([self.sizes, sizes])[order]
@@ -320,10 +327,21 @@ class State:
         self.sizes = sizes
 
     def _subtract_all(self) -> None:
-        """Take all events out of the matches."""
-        self.left = self.match.copy()
-        for place, size in zip(self.places, self.sizes, strict=True):
-            self._subtract(place, size)
+        """Take all events out of the matches, and put back those that are none: only what has changed."""
+        wanted = dict(zip(self.places.tolist(), self.sizes.tolist(), strict=True))
+        for place in self.taken.keys() - wanted.keys():
+            self._take(place, 0.0)
+        for place, size in wanted.items():
+            change = abs(size - self.taken.get(place, 0.0)) * self.norm[place]
+            if place not in self.taken or change > _CHANGED * self.noise:
+                self._take(place, size)
+
+    def _take(self, place: int, size: float) -> None:
+        """Take an event of this size out of the matches, in place of what was taken out there before."""
+        place = int(place)
+        self._subtract(place, size - self.taken.pop(place, 0.0))
+        if size:
+            self.taken[place] = size
 
     def _least_squares(self) -> np.ndarray:
         """The best sizes, after leaving out events whose responses are a combination of those of events before them."""
@@ -372,9 +390,9 @@ class State:
             own = self.left[near] + self.sizes[i] * self._between(np.full(len(near), place), near)
             best = int((own / self.norm[near]).argmax())
             if near[best] != place:
-                self._subtract(place, -self.sizes[i])
+                self._take(place, 0.0)
                 self.places[i], self.sizes[i] = near[best], max(own[best], 0.0) / self.norm[near[best]] ** 2
-                self._subtract(self.places[i], self.sizes[i])
+                self._take(self.places[i], self.sizes[i])
                 moved = True
         return moved
 
@@ -446,4 +464,7 @@ class State:
                 before, at, after = own / self.norm[near]
                 if at >= max(before, after) and 2 * at > before + after:
                     shifts[i] = 0.5 * (after - before) / (2 * at - before - after)
-        return Found(self.places, self.sizes, self._precision(), shifts, self._noise())
+        scores = self.left / self.norm
+        noise = self._noise()
+        lowest = float((scores if self.kept is None else scores[self.kept]).min(initial=0.0)) / noise if noise else 0.0
+        return Found(self.places, self.sizes, self._precision(), shifts, noise, lowest)

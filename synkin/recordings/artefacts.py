@@ -120,9 +120,15 @@ def _blocks(y: np.ndarray, block: int) -> np.ndarray:
 def _deflections(height: np.ndarray, deviation: float, interval: float) -> list[tuple[int, int]]:
     """Runs of samples that are far from the level, of one sign each, those less than 1 ms apart as one."""
     runs = []
+    gap = max(round(1 / interval), 1)
     for sign in (1, -1):
-        far = sign * height > _DEFLECTION * deviation
-        runs += stretches_of(ndimage.binary_closing(far, np.ones(max(round(1 / interval), 1))) | far)
+        own: list[tuple[int, int]] = []
+        for first, last in stretches_of(sign * height > _DEFLECTION * deviation):
+            if own and first - own[-1][1] <= gap:
+                own[-1] = (own[-1][0], last)
+            else:
+                own.append((first, last))
+        runs += own
     return sorted(runs)
 
 
