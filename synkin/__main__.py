@@ -11,7 +11,7 @@ from synkin.cli.parser import Parser, called_as
 from synkin.cli.suggestions import did_you_mean
 
 # For each command the module of this name in `synkin.cli` is imported when the command is used.
-COMMANDS = ("simulate", "measure", "events", "fit", "list")
+COMMANDS = ("simulate", "info", "measure", "events", "fit", "list")
 
 # Printed if there are no arguments.
 _WELCOME = """\
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; by default those of this process.
 
     Returns:
-        The exit code: 0; 2 if the command line or a file is wrong, with a message on stderr; or 130 if the program was
-        interrupted.
+        The exit code: 0; 1 if a file of several failed; 2 if the command line or the only file is wrong, with a message
+        on stderr; or 130 if the program was interrupted.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -51,15 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             compiled.small_loops_into_one_function()
             compiled.keep_nothing() if "--no-cache" in words else compiled.keep()
         arguments = parser.parse_args(words)
+        arguments.words = words  # as typed, for --report
         command = import_module(f"synkin.cli.{arguments.command}")
         interrupts.raise_again()
-        command.run(arguments)
+        status: int | None = command.run(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return interrupts.INTERRUPTED
-    return 0
+    return status or 0
 
 
 def _parser(words: Sequence[str]) -> Parser:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from synkin.cli import files, options, terminal, usage_errors
+from synkin.cli import batch, options, usage_errors
+from synkin.cli.result import Result, Row
 from synkin.events import Events, deconvolve
 from synkin.recordings.recording import Recording
 
@@ -23,13 +24,16 @@ SAMPLE_SET = ["alpha=1.6", "beta=0.3", "T=0.5", "T_dur=0.8"]
 _DRAWN, _CLOSE_UP = 6, 300.0
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Find the events, write and draw them, and print a summary."""
-    path = options.recording_file(arguments)
     if arguments.sample and arguments.kernel.name == "ampa":
         arguments.set = [*SAMPLE_SET, *arguments.set]
     params = options.params(arguments.kernel, arguments.set)
-    outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording)
+    return batch.run(arguments, partial(_found, arguments=arguments, params=params))
+
+
+def _found(path: Path, arguments: argparse.Namespace, params: NamedTuple) -> Result:
+    """The events of one recording."""
     recording = options.recording(path, arguments)
     with usage_errors():
         found = deconvolve(
@@ -42,20 +46,35 @@ def run(arguments: argparse.Namespace) -> None:
             drift=arguments.drift,
             mismatch=arguments.mismatch,
         )
-
-    if outputs.out:
-        outputs.write(_csv(recording, found))
-    if outputs.picture:
-        _draw(outputs.figure, recording, found)
-        outputs.save_figure()
     settings = ", ".join(" ".join(filter(None, row)) for row in options.table(arguments.kernel, params))
-    rows = [
-        *options.recording_rows(recording, arguments),
-        ("response", f"{arguments.kernel.name}: {settings}"),
-        *_summary(found),
-        *(("written", path) for path in outputs.written()),
-    ]
-    print(terminal.aligned(rows))
+    summary = _summary(found)
+    columns, table = _table(recording, found)
+    return Result(
+        rows=[
+            *options.recording_rows(recording, arguments),
+            ("response", f"{arguments.kernel.name}: {settings}"),
+            *summary,
+        ],
+        text="",
+        columns=columns,
+        table=table,
+        content={"recording": recording.source, "unit": recording.unit, "summary": dict(summary), "events": table},
+        draw=partial(_draw, recording=recording, found=found),
+        brief=[_brief(found)],
+    )
+
+
+def _brief(found: list[Events]) -> Row:
+    """The events of all sweeps together, in a row."""
+    unit = f"_{found[0].unit}" if found[0].unit else ""
+    sizes = np.concatenate([events.sizes for events in found])
+    seconds = sum(events.duration for events in found) / 1000
+    return {
+        "events": len(sizes),
+        "per_second": len(sizes) / seconds,
+        f"median_size{unit}": float(np.median(sizes)) if sizes.size else None,
+        f"noise{unit}": float(np.median([events.noise for events in found])),
+    }
 
 
 def _summary(found: list[Events]) -> list[tuple[str, str]]:
@@ -77,17 +96,16 @@ def _summary(found: list[Events]) -> list[tuple[str, str]]:
     return rows
 
 
-def _csv(recording: Recording, found: list[Events]) -> str:
-    """One row for each event; with the name of its sweep if there are several sweeps."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    unit = f"_{recording.unit}" if recording.unit else ""
+def _table(recording: Recording, found: list[Events]) -> tuple[list[str], list[Row]]:
+    """The columns, and a row for each event; with the name of its sweep if there are several sweeps."""
+    size = f"size_{recording.unit}" if recording.unit else "size"
     several = len(found) > 1
-    writer.writerow([*(["sweep"] if several else []), "time_ms", f"size{unit}"])
-    for label, events in zip(recording.labels, found, strict=True):
-        for time, size in zip(events.times, events.sizes, strict=True):
-            writer.writerow([*([label] if several else []), f"{time:.4f}", f"{size:.6g}"])
-    return text.getvalue()
+    rows: list[Row] = [
+        {**({"sweep": label} if several else {}), "time_ms": round(float(time), 4), size: float(f"{value:.6g}")}
+        for label, events in zip(recording.labels, found, strict=True)
+        for time, value in zip(events.times, events.sizes, strict=True)
+    ]
+    return [*(["sweep"] if several else []), "time_ms", size], rows
 
 
 def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:

@@ -1,28 +1,33 @@
 """Files that a command writes, and sentences about files that it cannot read or write."""
 
+from __future__ import annotations
+
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from synkin.cli import UsageError, usage_errors
 from synkin.recordings import writing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The formats of pictures.
 _PICTURES = (".png", ".pdf", ".svg")
 
 
 class Outputs:
-    """The files that --out and --plot name: checked before the command computes, and written after that."""
+    """The files that --out, --plot and --report name: checked before the command computes, and written after that."""
 
     def __init__(
         self,
         arguments: argparse.Namespace,
         suffixes: Sequence[str] = (),
         *,
-        keep: Path | None = None,
+        keep: Sequence[Path] = (),
         size: tuple[float, float] = (9.0, 5.0),
     ) -> None:
         """Check the files, and make an empty figure if there is a --plot.
@@ -30,7 +35,7 @@ class Outputs:
         Args:
             arguments: the parsed command line.
             suffixes: those that --out may have.
-            keep: the file that is read, which must not be overwritten.
+            keep: the files that are read, which must not be overwritten.
             size: of the figure, in inches.
 
         Raises:
@@ -38,14 +43,19 @@ class Outputs:
         """
         self.out: Path | None = getattr(arguments, "out", None)
         self.picture: Path | None = arguments.plot
+        self.report: Path | None = getattr(arguments, "report", None)
         if self.out:
             check_output("--out", self.out, suffixes, keep=keep)
         if self.picture:
             check_output("--plot", self.picture, _PICTURES, keep=keep)
+        if self.report:
+            check_output("--report", self.report, (".html",), keep=keep)
+        if self.picture or self.report:
             from synkin import plot
 
             with usage_errors():
                 self.figure = plot.figure(*size)
+        self._size, self._pictures = size, [self.picture] if self.picture else []
 
     def write(self, text: str) -> None:
         """Write --out, which must have been given.
@@ -56,6 +66,34 @@ class Outputs:
         assert self.out is not None
         with replacing(self.out) as file:
             file.write(text.encode())
+
+    def write_report(self, html: str) -> None:
+        """Write --report, which must have been given.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        assert self.report is not None
+        with replacing(self.report) as file:
+            file.write(html.encode())
+
+    def draw(self, draw: Callable[[Figure], None], name: str = "") -> None:
+        """Draw and write --plot, which must have been given, with ``name`` in its own name.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        from synkin import plot
+
+        assert self.picture is not None
+        self.figure, path = plot.figure(*self._size), self.picture
+        if name:
+            self._pictures = [each for each in self._pictures if each != path]
+            self.picture = path.with_name(f"{path.stem}_{name.replace(os.sep, '_')}{path.suffix}")
+            self._pictures.append(self.picture)
+        draw(self.figure)
+        self.save_figure()
+        self.picture = path
 
     def save_figure(self, *, tight: bool = False) -> None:
         """Write --plot, which must have been given; cut to what is drawn if ``tight``.
@@ -70,17 +108,17 @@ class Outputs:
 
     def written(self) -> list[str]:
         """The files, for the summary."""
-        return [str(path) for path in (self.out, self.picture) if path]
+        return [str(path) for path in (self.out, *self._pictures, self.report) if path]
 
 
-def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path | None = None) -> None:
+def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Sequence[Path] = ()) -> None:
     """Check that a file can be written at ``path``, so that a long run does not fail at its end.
 
     Args:
         option: the option that names the file, for the message.
         path: the file.
         suffixes: those that the file may have.
-        keep: a file that must not be overwritten: the one that is read.
+        keep: files that must not be overwritten: those that are read.
 
     Raises:
         UsageError: another suffix, a folder that does not exist or cannot be written to, a protected file, or ``keep``.
@@ -96,8 +134,9 @@ def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Path
         raise UsageError(f"The folder of {option} {path} cannot be written to.")
     if path.exists() and not os.access(path, os.W_OK):
         raise UsageError(f"Option {option} needs a file that can be written, but {path} is protected.")
-    if keep is not None and path.exists() and keep.exists() and path.samefile(keep):
-        raise UsageError(f"Option {option} would overwrite {keep}, which is read.")
+    for read in keep:
+        if path.exists() and read.exists() and path.samefile(read):
+            raise UsageError(f"Option {option} would overwrite {read}, which is read.")
 
 
 @contextmanager

@@ -1,15 +1,21 @@
 """``measure``: from a recording to the peak, times and charge of each sweep, in a table."""
 
+from __future__ import annotations
+
 import argparse
-import csv
-import io
-import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synkin.cli import files, options, terminal, usage_errors
+from synkin.cli import batch, options, terminal, usage_errors
+from synkin.cli.result import Result, Row
 from synkin.recordings.measures import Measured, measure, off_zero
 from synkin.recordings.recording import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The window of the synthetic recording that holds the response to one spike, and the window before it.
 SAMPLE_OPTIONS = {"window": (0.0, 24.0), "baseline": (0.0, 4.9)}
@@ -31,35 +37,44 @@ _COLUMNS = {
 }
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Measure, write and draw the measurements, and print them as a table."""
-    path = options.recording_file(arguments)
     if arguments.sample:
         for name, value in SAMPLE_OPTIONS.items():
             if getattr(arguments, name) is None:
                 setattr(arguments, name, value)
-    outputs = files.Outputs(arguments, (".csv",), keep=arguments.recording)
+    return batch.run(arguments, partial(_measured, arguments=arguments))
+
+
+def _measured(path: Path, arguments: argparse.Namespace) -> Result:
+    """The measurements of one recording."""
     read = options.sweeps(path, arguments)
     recording = options.part(read, path, arguments)
     with usage_errors():
         measured = measure(recording, baseline=0.0)
+    messages = []
     if arguments.baseline:
         measured = measured._replace(noise=_noise(options.part(read, path, arguments, window=arguments.baseline)))
     elif said := off_zero(recording.traces):
-        print(f"Warning: {said}: give --baseline A:B, a window in ms before the response.", file=sys.stderr)
+        messages = [f"{said}: give --baseline A:B, a window in ms before the response"]
+    table = _rows(recording, measured)
+    return Result(
+        rows=options.recording_rows(recording, arguments),
+        text=_table(recording, measured),
+        columns=list(table[0]),
+        table=table,
+        content={"recording": recording.source, "unit": recording.unit, "sweeps": table},
+        draw=partial(_draw, recording=recording, measured=measured),
+        messages=messages,
+    )
 
-    if outputs.out:
-        outputs.write(_csv(recording, measured))
-    if outputs.picture:
-        from synkin import plot
 
-        ax = plot.recording(recording, measured, ax=outputs.figure.subplots())
-        sweeps = len(recording.traces)
-        ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
-        outputs.save_figure()
-    rows = [*options.recording_rows(recording, arguments), *(("written", path) for path in outputs.written())]
-    print(terminal.aligned(rows))
-    print(f"\n{_table(recording, measured)}")
+def _draw(figure: Figure, recording: Recording, measured: Measured) -> None:
+    from synkin import plot
+
+    ax = plot.recording(recording, measured, ax=figure.subplots())
+    sweeps = len(recording.traces)
+    ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
 
 
 def _noise(before: Recording) -> np.ndarray:
@@ -92,13 +107,19 @@ def _shown(value: float) -> str:
     return f"{value:.4g}" if np.isfinite(value) else "-"
 
 
-def _csv(recording: Recording, measured: Measured) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def _rows(recording: Recording, measured: Measured) -> list[Row]:
+    """The table that is written, with units in the names of its columns."""
     headers = _headers(recording.unit)
     names = [name if unit in ("", "1") else f"{name}_{unit.replace(' ', '_')}" for name, unit in headers]
-    writer.writerow(["sweep", *names])
-    for row, label in enumerate(recording.labels):
-        cells = (float(getattr(measured, name)[row]) for name, _ in headers)
-        writer.writerow([label, *("" if np.isnan(cell) else repr(cell) for cell in cells)])
-    return text.getvalue()
+    starts = recording.start_times
+    return [
+        {
+            "sweep": label,
+            **({} if starts is None else {"start_ms": float(starts[i])}),
+            **{
+                name: float(getattr(measured, attribute)[i])
+                for name, (attribute, _) in zip(names, headers, strict=True)
+            },
+        }
+        for i, label in enumerate(recording.labels)
+    ]

@@ -3,6 +3,7 @@
 """
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -40,11 +41,6 @@ def input_file(arguments: argparse.Namespace, name: str, what: str, sample: Path
     raise UsageError(f"Command {arguments.command} needs {what} or --sample, one of the two.")
 
 
-def recording_file(arguments: argparse.Namespace) -> Path:
-    """The file of the recording that a command reads, see `input_file`."""
-    return input_file(arguments, "recording", "a recording", SAMPLE_RECORDING)
-
-
 def recording(path: Path, arguments: argparse.Namespace) -> Recording:
     """The recording that a file and the options of `add_recording` name.
 
@@ -64,7 +60,15 @@ def sweeps(path: Path, arguments: argparse.Namespace) -> formats.Sweeps:
     channel = (
         int(arguments.channel) if arguments.channel.isascii() and arguments.channel.isdecimal() else arguments.channel
     )
-    return formats.read(path, channel, arguments.time_unit)
+    read = formats.read(path, channel, arguments.time_unit)
+    warn(read.warning.replace("`time_unit`", "--time-unit"))
+    return read
+
+
+def warn(sentence: str) -> None:
+    """Print a warning, if there is one."""
+    if sentence:
+        print(f"Warning: {sentence}.", file=sys.stderr)
 
 
 @usage_errors()

@@ -33,6 +33,8 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """As in argparse, which also calls this for a command; but unknown words are an error."""
         words = self._joined(deque(sys.argv[1:] if args is None else args))
+        if any(action.nargs == "*" for action in self._get_positional_actions()):
+            words = _files_last(words)  # as argparse takes only those that stand side by side
         parsed, left = super().parse_known_args(words, namespace or argparse.Namespace())
         if left:
             raise UsageError(self._unknown(left[0]))
@@ -77,6 +79,13 @@ class Parser(argparse.ArgumentParser):
         command, files = self.prog.split()[-1], [str(action.metavar) for action in self._get_positional_actions()]
         takes = f"one {files[0]}" if files else "options alone"
         return f"Command {command} takes {takes}, but got {word!r} as well."
+
+
+def _files_last(words: list[str]) -> list[str]:
+    """Joined words with the options first. All that follows ``--`` are files."""
+    end = words.index("--") if "--" in words else len(words)
+    options = [word for word in words[:end] if word.startswith("-") and word != "-"]
+    return [*options, *(word for word in words[:end] if word not in options), *words[end:]]
 
 
 def _accepts(action: argparse.Action, word: str) -> bool:

@@ -2,6 +2,7 @@
 
     number_text  numbers in text
     time_unit    the unit of times in a column's name
+    signal_unit  the unit of what was recorded in a column's name
     table        tables of text
     formats      a reader for each format
     recording    `Recording`, `read_recording`

@@ -4,8 +4,10 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeAlias
+from warnings import warn
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -30,6 +32,8 @@ _SLICE = re.compile(r"\s*([+-]?\d*)\s*:\s*([+-]?\d*)\s*(?::\s*([+-]?\d*)\s*)?", 
 class Recording:
     """Sweeps at the same times.
 
+    What a file does not say is None, NaN or empty.
+
     Raises:
         TypeError: times or traces that are not numbers, or are traced by JAX.
         ValueError: shapes that do not fit.
@@ -40,6 +44,12 @@ class Recording:
     unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"] = ""
     source: Annotated[str, "the file, and what was converted"] = ""
     labels: Annotated[tuple[str, ...], "R names of the sweeps, as the file has them"] = ()
+    start_times: Annotated[np.ndarray | None, "(R,) from the start of the file to that of each sweep", "ms"] = None
+    tags: Annotated[tuple[formats.Tag, ...], "comments made while recording: (time in ms from the start, text)"] = ()
+    protocol: Annotated[str, "its name, or the mode of acquisition"] = ""
+    holding: Annotated[float, "the level that was held; NaN if it is not known", "`command_unit`"] = nan
+    command: Annotated[np.ndarray | None, "(R,) the level to which each sweep steps", "`command_unit`"] = None
+    command_unit: Annotated[str, "of what was held and commanded, such as 'mV'"] = ""
 
     def __post_init__(self) -> None:
         times, traces = as_float64("times", units.strip_unit("times", self.times, "ms")), self.traces
@@ -53,6 +63,12 @@ class Recording:
         if len(labels) != len(traces):
             raise ValueError(f"Argument `labels` must have length {len(traces)}, but has length {len(labels)}.")
         object.__setattr__(self, "labels", tuple(labels))
+        for name in ("start_times", "command"):
+            if getattr(self, name) is not None:
+                value = as_float64(name, getattr(self, name))
+                if value.shape != (len(traces),):
+                    raise ValueError(f"Argument `{name}` must have shape ({len(traces)},), but has {value.shape}.")
+                object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         sweeps, samples = self.traces.shape
@@ -81,9 +97,11 @@ def read_recording(
     | ending | read by | content |
     | --- | --- | --- |
     | .csv, .tsv, .txt | synkin | times in the first column, a sweep in each other; units from the columns' names |
+    | .atf | synkin | Axon's text files |
     | .npz | NumPy | an array of times, (M,), and others, (M,), (R, M) or (M, R), a channel each |
     | .abf | pyABF (the extra ``abf``) | Axon's files, versions 1 and 2 |
-    | .nwb | PyNWB (the extra ``nwb``) | voltage-clamp or current-clamp series in ``acquisition``, each a sweep |
+    | .nwb | PyNWB (the extra ``nwb``) | each response in ``intracellular_recordings``, or each series, is a sweep |
+    | .dat | pyHEKA (the extra ``heka``) | HEKA's bundles: a series and trace is a channel |
     | any other | neo (the extra ``neo``) | segments with analog signals, each a sweep |
 
     The steps are done in this order: channel, sweeps, baseline, window, average.
@@ -91,7 +109,8 @@ def read_recording(
     Args:
         path: the file.
         channel: its number, from 0, or its name. In a table the columns with one unit are a channel, whose name
-            is the unit; in an .nwb file the series of one electrode and unit.
+            is the unit; the name of a column stands for that alone. In an .nwb file the series of one electrode and
+            unit are a channel. `synkin info FILE` shows the channels.
         sweeps: the sweeps to keep: a slice, a number from 0, a list of numbers, or a text such as "0:20" or "0,3,5". By
             default all. Negative numbers count from the end.
         window: (a, b) ms: only the samples from a to b are kept, including those at a and b.
@@ -102,15 +121,21 @@ def read_recording(
             name, as in ``time_s``, or else ms.
 
     Returns:
-        `Recording`: ``times`` (M,) in ms, as in the file; for .abf, .nwb and files that neo reads, from the start of
-        each sweep. ``traces`` (R, M), float64; amperes of .nwb and neo are converted to pA, volts to mV; an empty cell
-        of a table is NaN. ``source`` says what was converted.
+        `Recording`: ``times`` (M,) in ms, as in the file; for all but tables and .npz, from the start of each sweep.
+        ``traces`` (R, M), float64; amperes are converted to pA, volts to mV; an empty cell of a table is NaN.
+        ``source`` says what was converted.
+
+    A table has commas, semicolons, tabs or spaces between its columns; with any but commas, decimals may have a comma.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ImportError: the package that reads it is not installed; the message names the extra that installs it.
         TypeError, ValueError: an argument of the wrong kind or out of range, an unknown format, a file whose format
             does not match its ending, times that do not increase, or sweeps of different lengths.
+
+    Warns:
+        UserWarning: times without a unit that can only be seconds, and are read as such; or samples that are closer
+            than any amplifier takes them.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `path` must be the path of a file, but is {describe(path)}.")
@@ -118,7 +143,10 @@ def read_recording(
     _check_channel(channel)
     part = checked_part(sweeps, window, baseline, average)
     _check_unit(time_unit)
-    return cut(formats.read(path, channel, time_unit), part, path)
+    read = formats.read(path, channel, time_unit)
+    if read.warning:
+        warn(f"{read.warning}.", stacklevel=2)
+    return cut(read, part, path)
 
 
 class Part(NamedTuple):
@@ -170,10 +198,24 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
         traces = [trace[keep] for trace, keep in zip(traces, inside, strict=True)]
     _check_same_times(path, times)
     table = np.array(traces)
+    starts, command = (None if of is None else of[kept] for of in (read.start_times, read.command))
     if part.average and len(table) > 1:
-        table, labels = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"]
+        table, labels, starts = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"], None
+        command = command[:1] if command is not None and (command == command[0]).all() else None
     source = ", ".join(filter(None, (path.name, read.note)))
-    return Recording(times[0], table, read.unit, source, tuple(labels))
+    return Recording(
+        times[0],
+        table,
+        read.unit,
+        source,
+        tuple(labels),
+        starts,
+        read.tags,
+        read.protocol,
+        read.holding,
+        command,
+        read.command_unit,
+    )
 
 
 def _map_distinct(function: Callable[[np.ndarray], np.ndarray], times: list[np.ndarray]) -> list[np.ndarray]:

@@ -1,11 +1,15 @@
-"""Tables of numbers as text: comma, tab, semicolon or space between the cells."""
+"""Tables of numbers as text: comma, tab, semicolon or space between the cells.
+
+Decimals have a point or, where semicolons, tabs or spaces stand between the cells, a comma.
+"""
 
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -17,12 +21,18 @@ from synkin.recordings import number_text, time_unit
 _SEPARATOR = re.compile(r"\s*[,;\t]\s*")
 # A name of a column: one word, and perhaps more in brackets, as in time (ms).
 _NAME = re.compile(r"[^\W\d]\S*(\s*[(\[][^)\]]*[)\]])?$")
-# Units at the end of a column's name, as in mean_pA or current (nA).
-_UNIT = re.compile(r"(?:^|[^a-zA-Z])(pA|nA|uA|µA|mA|uV|µV|mV|V|pS|nS|uS|µS|mS)\)?$")
+# A number with a decimal comma, or without decimals.
+_COMMA = re.compile(r"[+-]?[0-9]+(,[0-9]+)?([eE][+-]?[0-9]+)?")
+# Characters that text does not have.
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x81\x8d\x8f\x90\x9d]")
 # Cells that mean a missing sample, besides NaN.
 _MISSING = ("", "-", "NA", "N/A")
 # The number of characters that are read at once.
 _BLOCK = 2**20
+# Whole numbers below this, and powers of ten up to the second, are exact in binary.
+_WHOLE, _POWER = 2.0**53, 22
+# The shortest interval between samples, in ms, that a recording has: no amplifier takes more than 500,000 a second.
+_SHORTEST = 0.0019
 
 
 class Row(NamedTuple):
@@ -36,7 +46,7 @@ class Column(NamedTuple):
     """A column to be read."""
 
     at: int  # from 0
-    factor: Decimal = Decimal(1)  # multiplies the numbers before they are rounded to binary
+    factor: Decimal = Decimal(1)  # multiplies the numbers, as if before they are rounded to binary
     gaps: bool = False  # whether a sample may be missing, which is NaN
 
 
@@ -48,6 +58,8 @@ class Table(NamedTuple):
     first: Row
     separator: str | None  # the characters between the cells of the first row, each once; None for spaces
     text: str | None  # the content of a pipe, which can be read only once; None for a file
+    decimal_commas: bool = False  # whether a comma would stand for a point, and not between cells
+    commas: bool = False  # whether the first row has such ones
 
     @property
     def width(self) -> int:
@@ -67,11 +79,11 @@ def read_text(path: Path) -> str:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ValueError: not text.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return file.read()
 
 
-def head(path: Path) -> Table:
+def head(path: Path, above: int = 0) -> Table:
     """The head of a text file with commas, semicolons, tabs or, where there are none of these, spaces between cells.
 
     Empty lines and lines that begin with # are skipped. The first line left is a header if it holds a name and no
@@ -80,16 +92,17 @@ def head(path: Path) -> Table:
 
     Args:
         path: the file, which is read up to its first row; a pipe is read to its end.
+        above: the number of lines above the table, which are skipped.
 
     Raises:
         FileNotFoundError, OSError: no such file, or one that cannot be read.
         ValueError: not text, no rows, or a header of another length than the first row.
     """
     text = None if path.is_file() else read_text(path)
-    header, above, first = None, "", None
-    for row, line in rows(path, text):
+    header, comment, first = None, "", None
+    for row, line in rows(path, text, start=above + 1):
         if row is None:
-            above = line
+            comment = line
         elif header is None and _is_header(row.cells):
             header = line
         else:
@@ -99,15 +112,30 @@ def head(path: Path) -> Table:
         raise ValueError(
             f"File {path} is empty." if header is None else f"File {path} has a header and nothing below it."
         )
-    _check_separators(path, first, line)
+    separator, decimal_commas = _layout(line)
+    if decimal_commas:
+        first = Row(first.line, _split(line.replace(",", ".")))
+    else:
+        _check_separators(path, first, line)
     width = len(first.cells)
-    separator = "".join({found.strip() or "\t" for found in _SEPARATOR.findall(line)}) or None
-    names = _names(above.lstrip("# ") if header is None else header, width)
+    names = _names(comment.lstrip("# ") if header is None else header, width, separator)
     if header is not None and len(names) != width:
         raise ValueError(f"The header of {path} must have {width} columns, as the rows have, but has {len(names)}.")
-    if header is None and not (len(names) == width and all(map(_NAME.match, names))):
-        return Table(path, None, first, separator, text)
-    return Table(path, names, first, separator, text)
+    named = header is not None or (len(names) == width and all(map(_NAME.match, names)))
+    return Table(path, names if named else None, first, separator, text, decimal_commas, decimal_commas and "," in line)
+
+
+def _layout(line: str) -> tuple[str | None, bool]:
+    """The characters between the cells of the first row, as in `Table`, and whether commas are those of decimals.
+
+    They are where something else stands between the cells, and where only spaces can, as in ``0,5 1,25``.
+    """
+    found = {kind.strip() or "\t" for kind in _SEPARATOR.findall(line)}
+    words = line.split()
+    if found == {","} and len(words) > 1 and all(map(_COMMA.fullmatch, words)):
+        return None, True
+    others = found - {","}
+    return "".join(sorted(others or found)) or None, not found or bool(others)
 
 
 def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
@@ -121,9 +149,7 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
         ValueError: not text, rows that differ in length, or a cell without a number.
     """
     parts: list[list[np.ndarray]] = []
-    for line, lines in _blocks(table.path, table.text):
-        skipped = max(0, table.first.line - line)
-        line, lines = line + skipped, lines[skipped:]
+    for line, lines in _blocks(table.path, table.text, table.first.line, table.decimal_commas):
         part = _with_numpy(table, lines, wanted)
         parts.append(_cell_by_cell(table, line, lines, wanted) if part is None else part)
     read = []
@@ -136,8 +162,8 @@ def columns(table: Table, wanted: Sequence[Column]) -> list[np.ndarray]:
 
 def row(table: Table, index: int) -> Row:
     """The row of that number, from 0, for a message."""
-    below = (row for row, _ in rows(table.path, table.text) if row is not None and row.line >= table.first.line)
-    return next(islice(below, index, None))
+    every = rows(table.path, table.text, table.first.line, table.decimal_commas)
+    return next(islice((row for row, _ in every if row is not None), index, None))
 
 
 def _with_numpy(table: Table, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray] | None:
@@ -150,42 +176,43 @@ def _with_numpy(table: Table, lines: list[str], wanted: Sequence[Column]) -> lis
         return [np.empty(0) for _ in wanted]
     # The other columns may hold words and only have to exist: one character of each cell is kept.
     kinds = np.dtype([(f"{i}", "f8" if i in of else "U1") for i in range(table.width)])
-    scaled: dict[int | str, Callable[[str], float]] = {
-        i: _scaled(column.factor) for i, column in of.items() if column.factor != 1
-    }
-    gapped: dict[int | str, Callable[[str], float]] = {i: _gap for i in of if of[i].gaps and i not in scaled}
-    for converters in (scaled, scaled | gapped) if gapped else (scaled,):
+    for filled in (False, True) if any(column.gaps for column in wanted) else (False,):
+        if filled:
+            lines = _filled(lines, table.separator or " ")
         with suppress(ValueError):
-            rows = np.loadtxt(
-                lines, kinds, comments=None, delimiter=table.separator, converters=converters or None, ndmin=1
-            )
-            return [rows[f"{column.at}"].copy() for column in wanted]
+            rows = np.loadtxt(lines, kinds, comments=None, delimiter=table.separator, ndmin=1)
+            if filled and any(np.isnan(rows[f"{column.at}"]).any() for column in wanted if not column.gaps):
+                return None  # a time may be missing
+            return [scaled(rows[f"{column.at}"].copy(), column.factor) for column in wanted]
     return None
 
 
-def _scaled(factor: Decimal) -> Callable[[str], float]:
-    """A function from a cell to its number, multiplied before it is rounded to binary."""
-    shift = factor.adjusted() if factor == Decimal(10) ** factor.adjusted() else None
-
-    def convert(cell: str) -> float:
-        if shift is not None:
-            with suppress(ValueError):
-                return float(f"{_digits(cell)}e{shift}")
-        value = float(_digits(cell))
-        return float(Decimal(cell.strip()) * factor) if math.isfinite(value) else value
-
-    return convert
+def _filled(lines: list[str], separator: str) -> list[str]:
+    """The lines with ``nan`` in the cells that mean a missing sample, where no spaces stand beside these."""
+    text = "\n".join(["", *lines, ""])
+    for word in _MISSING[1:] if separator == " " else _MISSING:
+        # Twice, as of two such cells side by side the first takes the separator between them.
+        for before, after in ((separator, separator), (separator, separator), (separator, "\n"), ("\n", separator)):
+            text = text.replace(f"{before}{word}{after}", f"{before}nan{after}")
+    return text[1:-1].split("\n")
 
 
-def _gap(cell: str) -> float:
-    return math.nan if cell.strip() in _MISSING else float(_digits(cell))
+def scaled(values: np.ndarray, factor: Decimal) -> np.ndarray:
+    """Numbers from text times ``factor``, rounded to binary once: 0.0051 s are 5.1 ms, and not 5.1000000000000005.
 
-
-def _digits(cell: str) -> str:
-    """``cell`` without spaces around it. Python reads 1_0 as a number, so that is refused here."""
-    if "_" in cell:
-        raise ValueError
-    return cell.strip()
+    Few decimals are found again in the binary numbers. Of numbers with many, nobody sees the last digit.
+    """
+    if factor == 1:
+        return values
+    size = float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
+    for decimals in range(_POWER + 1):
+        exact = Fraction(factor) / 10**decimals
+        if size * 10.0**decimals * exact.numerator >= _WHOLE or exact.denominator > 10**_POWER:
+            break
+        whole = np.rint(values * 10.0**decimals)
+        if np.array_equal(whole / 10.0**decimals, values, equal_nan=True):
+            return whole * float(exact.numerator) / float(exact.denominator)
+    return values * float(factor)
 
 
 def _cell_by_cell(table: Table, line: int, lines: list[str], wanted: Sequence[Column]) -> list[np.ndarray]:
@@ -208,9 +235,14 @@ def _cell_by_cell(table: Table, line: int, lines: list[str], wanted: Sequence[Co
     ]
 
 
-def rows(path: Path, text: str | None) -> Iterator[tuple[Row | None, str]]:
-    """Each line that is not empty, as a row (None for a comment) and as text; ``text`` as in `Table`."""
-    for line, lines in _blocks(path, text):
+def rows(
+    path: Path, text: str | None, start: int = 1, decimal_commas: bool = False
+) -> Iterator[tuple[Row | None, str]]:
+    """Each line from ``start`` on that is not empty, as a row (None for a comment) and as text.
+
+    ``text`` and ``decimal_commas`` are as in `Table`.
+    """
+    for line, lines in _blocks(path, text, start, decimal_commas):
         yield from _split_rows(line, lines)
 
 
@@ -221,20 +253,29 @@ def _split_rows(line: int, lines: list[str]) -> Iterator[tuple[Row | None, str]]
             yield None if text.startswith("#") else Row(number, _split(text)), text
 
 
-def _blocks(path: Path, text: str | None) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a file in blocks, each with the number of its first line."""
+def _blocks(path: Path, text: str | None, start: int, decimal_commas: bool) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a file from number ``start`` on, in blocks, each with the number of its first line."""
     line = 1
-    with _opened(path) if text is None else io.StringIO(text) as file:
+    with opened(path) if text is None else io.StringIO(text) as file:
         while block := file.read(_BLOCK):
-            lines = (block + file.readline()).splitlines()  # up to the end of a line
-            yield line, lines
+            block += file.readline()  # up to the end of a line
+            lines = (block.replace(",", ".") if decimal_commas else block).splitlines()
+            skipped = max(0, start - line)
+            if skipped < len(lines):
+                yield line + skipped, lines[skipped:]
             line += len(lines)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
+def opened(path: Path) -> Iterator[IO[str]]:
+    """A text file to read: UTF-8 or, where its beginning is not that, the encoding of Windows for western languages.
+
+    Raises:
+        FileNotFoundError, OSError: no such file, or one that cannot be read.
+        ValueError: not text.
+    """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding=_encoding(path)) as file:
             yield file
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {path}.") from None
@@ -242,6 +283,19 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         raise ValueError(f"File {path} must be text, but is not.") from None
     except OSError as error:
         raise OSError(f"File {path} cannot be read: {error.strerror}.") from None
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, unless the beginning of a file is text of Windows, as µ is there one byte that UTF-8 does not have."""
+    if path.is_file():
+        with path.open("rb") as file:
+            beginning = file.read(4096).rpartition(b"\n")[0]  # whole lines, so that no letter is cut
+        try:
+            beginning.decode("utf-8")
+        except UnicodeDecodeError:
+            if not _CONTROL.search(beginning):
+                return "cp1252"
+    return "utf-8-sig"
 
 
 def number(path: Path, row: Row, column: int, factor: Decimal = Decimal(1)) -> float:
@@ -274,12 +328,6 @@ def sample(path: Path, row: Row, column: int, factor: Decimal = Decimal(1)) -> f
     return math.nan if row.cells[column] in _MISSING else number(path, row, column, factor)
 
 
-def unit(name: str) -> str:
-    """The unit at the end of a column's name, as in ``mean_pA``; "" if there is none."""
-    match = _UNIT.search(name)
-    return match.group(1) if match else ""
-
-
 def in_ms(path: Path, name: str, unit: str | None, say: str = "`time_unit`") -> tuple[Decimal, str]:
     """The factor from the unit of a column of times to ms.
 
@@ -303,6 +351,36 @@ def in_ms(path: Path, name: str, unit: str | None, say: str = "`time_unit`") -> 
     return time_unit.IN_MS[found], "" if found == "ms" else f"{name}, converted from {found} to ms"
 
 
+def closer_look(
+    path: Path, name: str, unit: str | None, times: np.ndarray, say: str = "`time_unit`"
+) -> tuple[Decimal, str, str]:
+    """Whether times are what they are taken for: a factor that is still missing, a note about it, and a warning.
+
+    Where neither ``name`` nor ``unit`` gives their unit, and they can only be seconds, that is what they are.
+
+    Args:
+        path: the file, for messages.
+        name: the name of their column, which may hold their unit.
+        unit: the unit, if it was given.
+        times: in ms, by `in_ms`.
+        say: the argument or option that gives the unit, for messages.
+    """
+    interval = float(np.median(np.diff(times))) if len(times) > 1 else math.inf
+    if unit or not 0 < interval < _SHORTEST:
+        return Decimal(1), "", ""
+    if not time_unit.named(name) and interval * 1000 >= _SHORTEST:
+        warning = (
+            f"The times of {path} have no unit and are {interval:.4g} apart, which can only be seconds: they are read "
+            f"as seconds, unless {say} gives another unit"
+        )
+        return time_unit.IN_MS["s"], "times without a unit read as s", warning
+    warning = (
+        f"The samples of {path} are {interval * 1000:.4g} us apart, {1 / interval:,.0f} kHz, faster than amplifiers "
+        f"take them: if the unit of its times is another, say {say}"
+    )
+    return Decimal(1), "", warning
+
+
 def _check_separators(path: Path, row: Row, text: str) -> None:
     """Raise ValueError if a row has commas and other separators: the commas are then those of decimals."""
     if "," in text and len(kinds := _separators(text)) > 1:
@@ -322,9 +400,11 @@ def _split(line: str) -> list[str]:
     return _SEPARATOR.split(line) if _SEPARATOR.search(line) else line.split()
 
 
-def _names(line: str, columns: int) -> list[str]:
+def _names(line: str, columns: int, separator: str | None) -> list[str]:
     """The names in a header. Without commas a name may have a space before brackets: time (ms)."""
-    cells = _split(line)
+    cells = re.split(rf"\s*[{separator}]\s*", line) if separator else _split(line)
+    if len(cells) != columns:
+        cells = _split(line)
     if len(cells) != columns and not _SEPARATOR.search(line):
         cells = [line] if columns == 1 else re.findall(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line)
     return [cell.strip("\"'") for cell in cells]

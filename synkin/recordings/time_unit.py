@@ -21,6 +21,8 @@ _WORDS = {
     "min": "min mins minute minutes",
     "h": "h hr hrs hour hours",
 }
+# The names of columns and arrays of times.
+_TIMES = {"t", "time", "times", "timestamp", "timestamps"}
 _UNITS = {word: unit for unit, words in _WORDS.items() for word in words.split()}
 _BRACKETS = re.compile(r"[(\[]([^)\]]*)[)\]]")
 
@@ -35,3 +37,8 @@ def named(name: str) -> set[str]:
     """The units of time in a column's name: those in brackets, or else those among all its words."""
     inside = {_UNITS[word] for text in _BRACKETS.findall(name) for word in words(text) if word in _UNITS}
     return inside or {_UNITS[word] for word in words(name) if word in _UNITS}
+
+
+def is_time(name: str) -> bool:
+    """Whether a column's name says that it holds times."""
+    return bool(_TIMES.intersection(words(name)))

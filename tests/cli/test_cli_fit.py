@@ -86,7 +86,7 @@ def test_columns_averages_and_units(fitted, recording, tmp_path):
         assert found["labels"] == ["tau", "scale[0]", "scale[1]"]
         assert "2 columns, first_pA to second_pA" in text
     for chosen in ("first_pA,second_pA", "2,3", "*_pA"):
-        np.testing.assert_allclose(samples.read(parsed(recording).recording, "1", chosen).trace, TRACES, atol=1e-6)
+        np.testing.assert_allclose(samples.read(parsed(recording).recordings[0], "1", chosen).trace, TRACES, atol=1e-6)
     for chosen, expected in (([], -0.5), (["--trace", "first_pA"], -3), (["--sweeps", "1"], 2)):
         found, text = fitted(recording, *chosen, *EXPON, *QUICK, "--average")
         assert found["scale"] == pytest.approx(expected, rel=0.05)
@@ -109,7 +109,7 @@ def test_columns_averages_and_units(fitted, recording, tmp_path):
 
 def test_reading(recording, tmp_path):
     """A part of a recording, units in names of columns, and a header that is too long."""
-    whole = samples.read(parsed(recording).recording, "1", "2")
+    whole = samples.read(parsed(recording).recordings[0], "1", "2")
     for chosen, kept in (
         ("--from 2", TIMES >= 2),
         ("--from-sample 10", TIMES >= 2),
@@ -194,7 +194,7 @@ def test_a_file_keeps_its_name():
         ("FILE", {"scale": False, "set": [], "free": None}),
     ):
         arguments = parsed(*words.split())
-        assert str(arguments.recording) == "FILE", words
+        assert [str(path) for path in arguments.recordings] == ["FILE"], words
         assert {name: getattr(arguments, name) for name in expected} == expected, words
 
 

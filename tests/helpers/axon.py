@@ -10,11 +10,21 @@ import numpy as np
 
 BLOCK = 512
 # Where the header says where a section begins, how many bytes an entry of it has, and how many entries there are.
-SECTIONS = {"protocol": 76, "adc": 92, "strings": 220, "data": 236, "synch": 316}
+SECTIONS = {
+    "protocol": 76,
+    "adc": 92,
+    "dac": 108,
+    "digital": 124,
+    "epochs": 156,
+    "strings": 220,
+    "data": 236,
+    "tags": 252,
+    "synch": 316,
+}
 EPISODIC, RANGE, RESOLUTION = 5, 10.0, 32768  # sweeps of one length; V, and steps of it
 
 
-def write_abf2(path, channels, *, interval=100.0, integers=True):
+def write_abf2(path, channels, *, interval=100.0, integers=True, starts=None, tags=(), command=None):
     """A file of sweeps.
 
     Args:
@@ -23,18 +33,37 @@ def write_abf2(path, channels, *, interval=100.0, integers=True):
             0 V, and by how much an amplifier that tells its gain has amplified beyond that; None where it tells none.
         interval: us between two samples of a channel.
         integers: 16 bits a sample; else single precision, in the channel's unit.
+        starts: ms from the start of the file to that of each sweep; by default one follows the other.
+        tags: [(ms, text)].
+        command: (unit, holding, [(level, change from sweep to sweep, samples)]): the epochs of the first channel.
     """
     traces = np.stack([np.asarray(channel[2], float) for channel in channels])  # (C, R, M)
     names = ["clampex", *(text for name, unit, *_ in channels for text in (name, unit))]
+    # Starts and tags count samples of all channels or, where starts are given, us.
+    tick = interval / len(channels) if starts is None else 1.0
     sections = {
-        "protocol": (_protocol(interval), 512, 1),
+        "protocol": (_protocol(interval, 0.0 if starts is None else tick), 512, 1),
         "adc": (b"".join(_adc(i, *channel[3:]) for i, channel in enumerate(channels)), 128, len(channels)),
     }
+    if command:
+        unit, holding, epochs = command
+        names += ["Cmd 0", unit]
+        sections["dac"] = (
+            b"".join(_dac(i, holding, len(names), i == 0) for i in range(len(channels))),
+            256,
+            len(channels),
+        )
+        sections["epochs"] = b"".join(_epoch(i, *epoch) for i, epoch in enumerate(epochs)), 48, len(epochs)
+        sections["digital"] = b"".join(struct.pack("<hh28x", i, 0) for i in range(len(epochs))), 32, len(epochs)
+    if tags:
+        entries = [struct.pack("<i56shh", round(1000 * time / tick), text.encode(), 1, 0) for time, text in tags]
+        sections["tags"] = b"".join(entries), 64, len(tags)
     strings = b"SSCH" + bytes(40) + "\0".join([*names, ""]).encode("latin-1")
     sections["strings"] = strings, len(strings), 1
     count, sweeps, samples = traces.shape
     size = samples * count
-    sections["synch"] = b"".join(struct.pack("<ii", i * size, size) for i in range(sweeps)), 8, sweeps
+    began = [i * size for i in range(sweeps)] if starts is None else [round(1000 * start) for start in starts]
+    sections["synch"] = b"".join(struct.pack("<ii", start, size) for start in began), 8, sweeps
     values = traces
     if integers:
         scaled = np.array([(gain * (telegraph or 1), offset) for *_, gain, offset, telegraph in channels])
@@ -55,9 +84,10 @@ def write_abf2(path, channels, *, interval=100.0, integers=True):
     return path
 
 
-def _protocol(interval):
+def _protocol(interval, tick):
     section = bytearray(512)
     struct.pack_into("<hf", section, 0, EPISODIC, interval)
+    struct.pack_into("<f", section, 14, tick)  # us
     struct.pack_into("<ff", section, 110, RANGE, RANGE)
     struct.pack_into("<ii", section, 118, RESOLUTION, RESOLUTION)
     return bytes(section)
@@ -70,4 +100,19 @@ def _adc(number, gain, offset, telegraph):
     struct.pack_into("<f", section, 28, 1.0)  # of the board
     struct.pack_into("<ffff", section, 40, gain, offset, 1.0, 0.0)
     struct.pack_into("<ii", section, 74, 2 * number + 2, 2 * number + 3)  # name and unit among the strings, from 1
+    return bytes(section)
+
+
+def _dac(number, holding, unit, enabled):
+    section = bytearray(256)
+    struct.pack_into("<h", section, 0, number)
+    struct.pack_into("<f", section, 12, holding)
+    struct.pack_into("<ii", section, 24, unit - 1, unit)  # name and unit among the strings, from 1
+    struct.pack_into("<hh", section, 40, enabled, 1)  # its waveform is made of epochs
+    return bytes(section)
+
+
+def _epoch(number, level, change, samples):
+    section = bytearray(48)
+    struct.pack_into("<hhhffi", section, 0, number, 0, 1, level, change, samples)
     return bytes(section)

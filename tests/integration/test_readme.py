@@ -132,7 +132,7 @@ def test_shell(text, tmp_path):
     there = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
     done = subprocess.run(["sh", "-eu"], input=text, capture_output=True, text=True, **there)
     assert done.returncode == 0, done.stderr
-    named = set(re.findall(r"(?:--out|--plot|>) (\S+)", text))
+    named = set(re.findall(r"(?:--out|--plot|--report|>) (\S+)", text))
     assert {path.name for path in tmp_path.iterdir()} - before == named
     assert all((tmp_path / name).stat().st_size > 0 for name in named)
 

@@ -14,6 +14,7 @@ import synkin
 from synkin import Recording, read_recording
 from synkin.__main__ import main
 from synkin.recordings import formats
+from synkin.recordings.formats import others, sweeps
 from tests.helpers import axon
 from tests.helpers.sentences import cases
 
@@ -141,8 +142,8 @@ SWEEPS = [
 
 def test_sweeps():
     written("cell.csv", table())
-    for sweeps, kept in SWEEPS:
-        found = read_recording("cell.csv", sweeps=sweeps)
+    for chosen, kept in SWEEPS:
+        found = read_recording("cell.csv", sweeps=chosen)
         np.testing.assert_array_equal(found.traces, TRACES[kept])
         assert found.labels == tuple("abcd"[i] + "_pA" for i in kept)
 
@@ -165,7 +166,7 @@ def test_window_baseline_and_average():
 def test_abf(rate):
     """Beside neo, whose own reader takes such a file for one long sweep; pyABF makes 11999 Hz of 12 kHz."""
     pytest.importorskip("neo", reason="needs neo: the extra `neo`")
-    found, other = read_recording(abf(TRACES, rate)), formats._neo(Path("cell.abf"), 0, None)
+    found, other = read_recording(abf(TRACES, rate)), others.read(Path("cell.abf"), 0, "")
     # 16 bits of a range that is ten times too wide at the most, and cut to them, not rounded.
     assert np.abs(found.traces - TRACES).max() < 10 * np.abs(TRACES).max() / 2**15
     np.testing.assert_allclose(found.times, np.arange(50) * 1000 / rate, rtol=1e-7)
@@ -191,7 +192,7 @@ def test_abf_of_version_2(integers):
         np.testing.assert_array_equal(read_recording(path, channel=name).traces, found.traces)
         if integers:
             pytest.importorskip("neo", reason="needs neo: the extra `neo`")
-            other = formats._neo(path, channel, None)
+            other = others.read(path, channel, "")
             assert other.unit == unit
             np.testing.assert_allclose(found.traces, other.traces, rtol=1e-5, atol=1e-5)
             np.testing.assert_allclose(found.times, other.times[0], rtol=1e-6, atol=1e-9)
@@ -282,7 +283,7 @@ def test_refused(call, sentence):
 PACKAGES = [
     ("abf", "pyabf", "pyABF", "ABF files need pyabf"),
     ("nwb", "pynwb", "PyNWB", "NWB files need pynwb"),
-    ("axgd", "neo", "neo", "File cell.axgd is none in .csv, .tsv, .txt, .npz, .abf, .nwb: other formats need neo"),
+    ("axgd", "neo", "neo", f"File cell.axgd is none in {formats.KNOWN}: other formats need neo"),
 ]
 
 
@@ -294,7 +295,8 @@ def test_packages_that_are_not_installed_and_files_that_they_cannot_read(monkeyp
     with monkeypatch.context() as patch:
         for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             patch.delitem(sys.modules, name)
-        patch.setattr(formats, "import_module", missing)
+        for module in (sweeps, others):
+            patch.setattr(module, "import_module", missing)
         with pytest.raises(ImportError) as error:
             read(f"cell.{ending}", b"x")
     extra = package.removeprefix("py")

@@ -8,15 +8,17 @@ report     the .json file of a result
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synkin.cli import UsageError, files, options, terminal, usage_errors
+from synkin.cli import UsageError, batch, options, usage_errors
 from synkin.cli.fit import report
-from synkin.cli.fit.requests import read_requests
+from synkin.cli.fit.requests import Request, read_requests
 from synkin.cli.fit.samples import cut, described, recorded, sigma_of
+from synkin.cli.result import Result, columns_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
 
@@ -32,15 +34,20 @@ SAMPLE_OPTIONS = {
 }
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Fit, write and draw the result, print a summary."""
-    path = options.recording_file(arguments)
     kernels = arguments.kernel if isinstance(arguments.kernel, list) else [arguments.kernel]
     several = len(kernels) > 1
+    batch.check_inputs(arguments)
     _complete(arguments, kernels)
     requests, partly = read_requests(kernels, arguments)
     size = (9.0 if several else 8.0) + 4 * bool(arguments.profile), 4.0 if several else 6.0
-    outputs = files.Outputs(arguments, (".json",), keep=arguments.recording, size=size)
+    return batch.run(arguments, partial(_fitted, arguments=arguments, requests=requests, partly=partly), size=size)
+
+
+def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], partly: list[str]) -> Result:
+    """The fits of one recording."""
+    several = len(requests) > 1
     samples = cut(recorded(path, arguments), arguments)
     sigma, of_sigma = sigma_of(path, samples, arguments)
     with usage_errors():
@@ -74,19 +81,14 @@ def run(arguments: argparse.Namespace) -> None:
         }
         drawn = result.bootstrap(arguments.bootstrap) if arguments.bootstrap else None
 
-    if outputs.out:
-        fits = compared.fits if compared else results
-        written = [report.of_fit(found, samples) for found in fits]
-        for found, each in zip(fits, written, strict=True):
-            if of_kernel := profiles.get(found.kernel.name):
-                each["profiles"] = {one.name: report.of_profile(one) for one in of_kernel}
-        if drawn is not None:  # the most likely is the first
-            written[0]["bootstrap"] = report.of_bootstrap(drawn)
-        whole = written[0] if compared is None else report.of_comparison(compared) | {"fits": written}
-        outputs.write(json.dumps(whole, indent=2, allow_nan=False) + "\n")
-    if outputs.picture:
-        _draw(outputs.figure, result, compared, profiles.get(result.kernel.name, []))
-        outputs.save_figure()
+    fits = list(compared.fits) if compared else results
+    written = [report.of_fit(found, samples) for found in fits]
+    for found, each in zip(fits, written, strict=True):
+        if of_kernel := profiles.get(found.kernel.name):
+            each["profiles"] = {one.name: report.of_profile(one) for one in of_kernel}
+    if drawn is not None:  # the most likely is the first
+        written[0]["bootstrap"] = report.of_bootstrap(drawn)
+    content = written[0] if compared is None else report.of_comparison(compared) | {"fits": written}
     times = samples.times
     rows = [
         ("kernels" if several else "kernel", ", ".join(found.kernel.name for found in results)),
@@ -101,16 +103,24 @@ def run(arguments: argparse.Namespace) -> None:
             "time taken",
             f"{sum(found.seconds for found in results):.2f} s, {sum(found.nfev for found in results)} evaluations",
         ),
-        *(("written", path) for path in outputs.written()),
     ]
-    print(terminal.aligned(rows))
     parts: list[object] = (
         [compared, f"The most likely:\n{compared.best.summary()}"] if compared is not None else [result.summary()]
     )
     for name, of_kernel in profiles.items():
         parts += [f"Of {name}:\n{found}" if several else found for found in of_kernel]
-    for part in (*parts, *([drawn] if drawn is not None else [])):
-        print(f"\n{part}")
+    table = report.table(fits, compared)
+    return Result(
+        rows=rows,
+        text="\n\n".join(map(str, (*parts, *([drawn] if drawn is not None else [])))),
+        columns=columns_of(table),
+        table=table,
+        content=content,
+        draw=partial(_draw, result=result, compared=compared, profiles=profiles.get(result.kernel.name, [])),
+        detail=report.detail(fits, compared),
+        more_pictures=[(found.name, partial(_draw_fit, result=found)) for found in fits] if compared else [],
+        brief=[{name: cell for name, cell in row.items() if name != "message"} for row in table],
+    )
 
 
 def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
@@ -142,4 +152,11 @@ def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles
     if compared is not None:
         plot.compare(compared, ax=figure.subplots(1, 2, width_ratios=[2, 1]))
         return
+    _draw_fit(figure, result)
+
+
+def _draw_fit(figure: FigureBase, result: Fit) -> None:
+    """Draw a fit, and its residuals below it."""
+    from synkin import plot
+
     plot.fit(result, ax=figure.subplots(2, 1, sharex=True, height_ratios=[3, 1]))

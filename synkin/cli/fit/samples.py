@@ -9,7 +9,8 @@ import numpy as np
 
 from synkin.cli import UsageError, options, usage_errors
 from synkin.cli.suggestions import did_you_mean
-from synkin.recordings import formats, number_text, table
+from synkin.recordings import formats, number_text, signal_unit, table
+from synkin.recordings.formats import text
 
 # Times that differ by less than this, in ms, are the same.
 _SAME_TIME = 1e-6
@@ -32,11 +33,7 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     Raises:
         UsageError: see `read` and `options.recording`, or options of the other kind of file.
     """
-    if formats.is_table(path):
-        if arguments.channel != "0":
-            raise UsageError(
-                f"Option --channel is for files other than tables, but {path} is a table: name columns with --trace."
-            )
+    if formats.is_table(path) and arguments.channel == "0":
         found = read(path, arguments.time, arguments.trace, arguments.time_unit, arguments.sigma)
         if not (arguments.sweeps or arguments.window or arguments.baseline or arguments.average):
             return found
@@ -46,6 +43,8 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
     else:
         for name, default in (("time", "1"), ("trace", None)):
             if getattr(arguments, name) != default:
+                if formats.is_table(path):
+                    raise UsageError(f"Option --{name} excludes --channel.")
                 raise UsageError(f"Option --{name} is for tables, but {path} is not one: use --channel and --sweeps.")
         known, note = options.recording(path, arguments), ""
     traces = known.traces
@@ -69,7 +68,7 @@ def read(
         UsageError: no such file or column, or a cell that holds no number.
     """
     head = table.head(path)
-    names = head.names or [f"column {i + 1}" for i in range(head.width)]
+    names = text.names_of(head)
     at = _columns(path, names, time)
     if len(at) != 1:
         raise UsageError(f"Option --time needs one column, but {time} means {len(at)}.")
@@ -77,12 +76,12 @@ def read(
         columns = _sweeps(path, head, names, at[0], sigma)
     else:
         columns = [column for item in trace.split(",") for column in _columns(path, names, item.strip())]
-    factor, note = table.in_ms(path, names[at[0]], time_unit, say="--time-unit")
-    read = [table.Column(at[0], factor), *(table.Column(column, gaps=True) for column in columns)]
-    times, *traces = table.columns(head, read)
-    units = {table.unit(names[column]) for column in columns}
-    unit = units.pop() if len(units) == 1 else ""
-    return Samples(times, traces[0] if len(columns) == 1 else np.array(traces), [names[c] for c in columns], unit, note)
+    found = text.columns_in_ms(head, at[0], columns, time_unit, say="--time-unit")
+    options.warn(found.warning)
+    traces = found.traces
+    unit = found.units[0] if len(set(found.units)) == 1 else ""
+    values = traces[0] if len(columns) == 1 else np.array(traces)
+    return Samples(found.times, values, [names[c] for c in columns], unit, found.note)
 
 
 def _sweeps(path: Path, head: table.Table, names: list[str], time: int, sigma: str | None) -> list[int]:
@@ -92,7 +91,7 @@ def _sweeps(path: Path, head: table.Table, names: list[str], time: int, sigma: s
     patterns = [item.strip() for item in (sigma or "").split(",")]
     errors = [i for i, name in enumerate(names) if any(fnmatchcase(name, item) for item in patterns)]
     left = [i for i in head.others(time) if i not in errors] or head.others(time)
-    return [i for i in left if table.unit(names[i]) == table.unit(names[left[0]])]
+    return [i for i in left if signal_unit.kind(names[i]) == signal_unit.kind(names[left[0]])]
 
 
 def _columns(path: Path, names: list[str], item: str) -> list[int]:

@@ -40,9 +40,11 @@ def add_input(parser: argparse.ArgumentParser, name: str, metavar: str, text: st
 
 
 def add_outputs(parser: argparse.ArgumentParser, *, out: str, plot: str) -> None:
-    """Add the options --out and --plot, which `files.Outputs` reads: what they write and draw."""
+    """Add the options --out, --plot and --report, which `files.Outputs` reads: what the first two write and draw."""
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write {out} file")
     parser.add_argument("--plot", type=Path, metavar="FILE", help=f"draw {plot} to a .png, .pdf or .svg file")
+    text = "write all of it, with pictures and tables, to a page that any browser shows (.html)"
+    parser.add_argument("--report", type=Path, metavar="PAGE", help=text)
 
 
 def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -93,8 +95,10 @@ def add_time_unit(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recording_input(parser: argparse.ArgumentParser) -> None:
-    """Add the recording that a command reads, and --sample."""
-    add_input(parser, "recording", "RECORDING", "file of a recording, see below", "the synthetic recording that comes")
+    """Add the recordings that a command reads, and --sample; `batch` finds the files."""
+    text = "files of recordings, see below; folders of them, or patterns such as 'day1/*.abf'"
+    parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help=text)
+    parser.add_argument("--sample", action="store_true", help="use the synthetic recording that comes with synkin")
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:

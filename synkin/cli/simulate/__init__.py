@@ -26,6 +26,8 @@ _AFTER_LAST_SPIKE = 50.0
 _MOST_STEPS = 2**31 - 1
 # The number of cells that are formatted at once.
 _CELLS = 2**20
+# The largest number of values of g that the page of --report holds.
+_IN_PAGE = 20_000
 # No warning is printed for a pulse whose length is off by no more than this fraction.
 _SAME_PULSE = 0.01
 
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.overlap and kernel.input.takes_weights:
         raise UsageError(f"Option --overlap is for receptors, but the kernel is {kernel.name}.")
     path = options.input_file(arguments, "spikes", "a file of spike times", SAMPLE)
-    outputs = files.Outputs(arguments, (".csv", ".npz"), keep=arguments.spikes)
+    outputs = files.Outputs(arguments, (".csv", ".npz"), keep=[arguments.spikes] if arguments.spikes else [])
 
     spikes = read(path, arguments.time_unit)
     dt = arguments.dt
@@ -65,24 +67,69 @@ def run(arguments: argparse.Namespace) -> None:
         picture.draw(outputs.figure, times, g, spikes, kernel.name)
         outputs.save_figure()
 
-    _print_summary(
-        {
-            "kernel": [kernel.name],
-            "parameters": terminal.aligned(options.table(kernel, params)).splitlines(),
-            "method": [method],
-            "spikes": [
-                f"{len(spikes.times):,}",
-                *([f"at {spikes.note}"] if spikes.note else []),
-                *acted,
-                *(["synthetic, see synkin/data/make_spikes.py"] if arguments.sample else []),
-            ],
-            "synapses": [f"{spikes.shape[0]:,}"] if spikes.shape else [],
-            "duration": [f"{times[-1]:.9g} ms: {steps:,} steps of {dt:g} ms"],
-            "peak g": [_peak(times, g)],
-            "mean g": [f"{g.mean(dtype=float):.6g} mS"],
-            "written": outputs.written(),
-        }
+    parts = {
+        "kernel": [kernel.name],
+        "parameters": terminal.aligned(options.table(kernel, params)).splitlines(),
+        "method": [method],
+        "spikes": [
+            f"{len(spikes.times):,}",
+            *([f"at {spikes.note}"] if spikes.note else []),
+            *acted,
+            *(["synthetic, see synkin/data/make_spikes.py"] if arguments.sample else []),
+        ],
+        "synapses": [f"{spikes.shape[0]:,}"] if spikes.shape else [],
+        "duration": [f"{times[-1]:.9g} ms: {steps:,} steps of {dt:g} ms"],
+        "peak g": [_peak(times, g)],
+        "mean g": [f"{g.mean(dtype=float):.6g} mS"],
+    }
+    rows = [(label if i == 0 else "", line) for label, lines in parts.items() for i, line in enumerate(lines)]
+    if outputs.report:
+        outputs.write_report(_report(arguments, path, rows, times, g, spikes))
+    written = [("" if i else "written", name) for i, name in enumerate(outputs.written())]
+    print(terminal.aligned([*rows, *written]))
+
+
+def _report(
+    arguments: argparse.Namespace,
+    path: Path,
+    rows: list[tuple[str, str]],
+    times: np.ndarray,
+    g: np.ndarray,
+    spikes: Spikes,
+) -> str:
+    """The page of --report."""
+    from synkin.cli.report import Page
+    from synkin.cli.result import Result
+    from synkin.cli.simulate import picture
+
+    kernel, count = arguments.kernel, spikes.shape[0] if spikes.shape else 1
+    each = g.reshape(len(g), -1)
+    found = Result(
+        rows=rows,
+        text="",
+        columns=["synapse", "spikes", "peak_mS", "peak_at_ms", "mean_mS"],
+        table=[
+            {
+                "synapse": i,
+                "spikes": len(train),
+                "peak_mS": float(each[at, i]),
+                "peak_at_ms": float(times[at]),
+                "mean_mS": float(each[:, i].mean(dtype=float)),
+            }
+            for i, (train, at) in enumerate(zip(spikes.trains(), np.abs(each).argmax(axis=0), strict=True))
+        ],
+        content={
+            "kernel": kernel.name,
+            "params": options.params(kernel, arguments.set)._asdict(),
+            "dt_ms": arguments.dt,
+            "synapses": count,
+            **({"time_ms": times, "g_mS": g} if g.size <= _IN_PAGE else {}),
+        },
+        draw=lambda figure: picture.draw(figure, times, g, spikes, kernel.name),
     )
+    page = Page(arguments.command, arguments.words, (9.0, 5.0))
+    page.add(path.name, found)
+    return page.html({})
 
 
 def _steps(duration: float, dt: float) -> int:
@@ -154,9 +201,3 @@ def _peak(times: np.ndarray, g: np.ndarray) -> str:
     step, synapse = _largest_at(g)
     text = f"{g.reshape(len(g), -1)[step, synapse]:.6g} mS at {times[step]:.9g} ms"
     return f"{text}, synapse {synapse}" if g.ndim == 2 else text
-
-
-def _print_summary(parts: dict[str, list[str]]) -> None:
-    """Print aligned lines, each part under its label; leave out parts without lines."""
-    rows = [(label if i == 0 else "", line) for label, lines in parts.items() for i, line in enumerate(lines)]
-    print(terminal.aligned(rows))
