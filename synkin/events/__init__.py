@@ -1,14 +1,15 @@
 """Miniature events: from a recording to their times and sizes.
 
-    template        the response to one event, sampled as the recording is
-    shapes          events cut out one by one, their average, and what fits it
-    filters         what is done in the frequency domain: baseline, noise spectrum, matched filter
-    search          which events there are, when, and how large
-    shapes          events cut out one by one, their average, and what fits it
-    table           `EventTable`: what is measured of each event
-    deconvolution   all steps for one sweep
-    result          `Events`, `EventAverage`
-    message         what is said of them
+    template            the response to one event, sampled as the recording is
+    shapes              events cut out one by one, their average, and what fits it
+    filters             what is done in the frequency domain: baseline, noise spectrum, matched filter
+    search              which events there are, when, and how large
+    deconvolution       all steps for one sweep
+    progress            how far a long search is
+    table               `EventTable`: what is measured of each event
+    result              `Events`, `EventAverage`
+    message             what is said of them
+    finding_templates   `find_template`: a template from the recording itself
 
 Each imports only from those above it. They use NumPy and SciPy instead of JAX: whether there is an event is a decision,
 and has no derivative.
@@ -17,6 +18,7 @@ and has no derivative.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,17 +26,18 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments import units
-from synkin.arguments.choices import check_kernel
+from synkin.arguments.choices import check_flag, check_kernel
 from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.times import as_sweeps
 from synkin.declaring.kernel import Kernel
 from synkin.events.message import of_artefacts, of_direction, of_shape
+from synkin.events.progress import Progress
 from synkin.events.result import EventAverage, Events, average_of
 from synkin.events.shapes import sum_of
 from synkin.events.table import EventTable
-from synkin.events.template import Template, sampled
-from synkin.recordings.exclusion import Exclude, check_exclude, stretches_of, without
+from synkin.events.template import sampled
+from synkin.recordings.exclusion import Exclude, stretches_of, without
 from synkin.recordings.recording import Recording, arrays
 from synkin.solving.filters import Filter, as_filters
 
@@ -62,6 +65,7 @@ def deconvolve(
     mismatch: float = 0.1,
     exclude: Exclude = None,
     filter: Filter | Sequence[Filter] | None = None,
+    progress: bool = True,
 ) -> Any:  # Events, or a list of them
     """The times and sizes of the events in a recording, each of which has the response of a kernel.
 
@@ -76,29 +80,39 @@ def deconvolve(
         trace: (M,), or (R, M) for R sweeps: a current, voltage or conductance in any unit.
         threshold: the smallest height of an event in the deconvolved trace, in standard deviations of the noise there.
         smallest: events smaller than this, in the trace's unit, are left out of the result.
-        sign: 1 for events that go up, -1 for events that go down; by default the direction of the larger events.
+        sign: 1 for events that go up, -1 for events that go down, by default the direction of most, over all sweeps.
+            Clear events of the other sign are found too, and kept out: `Events.message` says so. "both": events of
+            either sign are reported.
         drift: ms; the baseline is what varies more slowly than a Gaussian of this standard deviation. By default 4
             times the length of one response, which ends at 0.1 % of its peak.
         mismatch: the fraction, 0 to 1, by which the shapes of recorded responses may differ from the kernel's. An event
             near a large one must be higher by this fraction of the large one's response.
+        exclude: stretches (a, b) in ms of each sweep's time in which no events are sought, and that do not count as
+            noise: a list for all sweeps, or a list of R such lists. NaN samples are left out too. By default what
+            `find_artefacts` suggests, given the template's steepest slope; an empty list leaves nothing out.
         filter: what the recording did to the response, as of `respond`; events are then where they were before it.
+        progress: whether a long search reports on stderr how far it is: on a terminal after 2 s, elsewhere every 10 s.
 
     Returns:
         `Events`, or a list of R of them if ``trace`` is (R, M) or a `Recording` is given.
 
     Raises:
         TypeError: an argument of the wrong kind, or a traced one.
-        ValueError: shapes that do not fit, a NaN or infinite sample, times that are not evenly spaced, a response that
+        ValueError: shapes that do not fit, an infinite sample, times that are not evenly spaced, a response that
             is 0 or rises for longer than the trace lasts, or a number out of range.
 
     The trace is modelled as a baseline, plus responses of any size and of one sign, plus Gaussian noise of any
     spectrum. It is deconvolved in the frequency domain, as by Pernia-Andrade et al., but by a matched filter, which
     weights each frequency by the power of the noise there, instead of by a band-pass filter that is set by hand. The
-    power is estimated twice from what events and baseline leave of the trace. There is an event wherever the result
-    passes the threshold. Its time is found to 1/16 of the 10-90 % rise or better. The sizes of all events are found
-    together by least squares without negative sizes. Then each event is moved to the time at which it best matches what
-    the others leave. It is replaced by two events if these match better, and is left out if it is no longer above the
-    threshold beside the others.
+    power is estimated twice, from stretches without events or anything else that is far from the baseline, so that
+    events of another shape do not count as noise. There is an event wherever the result passes the threshold. Its time
+    is found to 1/16 of the 10-90 % rise or better. The sizes of all events are found together by least squares without
+    negative sizes. Then each event is moved to the time at which it best matches what the others leave. It is replaced
+    by two events if these match better, and is left out if it is no longer above the threshold beside the others.
+
+    The template is compared with the average of the lone events. What it leaves of that is expected of each event, so
+    that a template twice too slow or too fast hardly gives false events; beside large ones others are then missed.
+    ``message`` says what the average's shape is, and which `synkin.dual_expon` follows it.
 
     Two events that are too close to be distinguished are reported as one, with the sum of their sizes. They are too
     close if what distinguishes them from one event is below the threshold plus ``mismatch`` times their match. If the
@@ -115,10 +129,11 @@ def deconvolve(
     A receptor's response saturates, and a spike during a pulse restarts it. Here responses add up, so that `respond`
     gives less where they overlap. White noise alone gives about one event in two minutes.
 
-    Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229.
+    Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229;
+    for the spectrum from stretches, Blackman and Tukey 1958, The Measurement of Power Spectra.
     """
     # Here, because SciPy's tools take long to import.
-    from synkin.events.deconvolution import Rules, Sweep, direction_of, trace_events
+    from synkin.events.deconvolution import STAGES, Rules, Sweep, direction_of, trace_events
     from synkin.recordings.artefacts import artefacts
 
     check_kernel(kernel)
@@ -158,9 +173,10 @@ def deconvolve(
     sweeps = [Sweep(row, interval, template, width) for row in rows]
     direction = int(sign) if sign in (1, -1) else direction_of(sweeps, threshold)
     found = []
-    for sweep, stretches in zip(sweeps, seen, strict=True):
-        traced = trace_events(sweep, direction, rules, both=both)
-        found.append(_events(sweep, times, traced, 0 if both else direction, direction, smallest, unit))
+    with Progress(len(sweeps), STAGES, enabled=check_flag("progress", progress)) as shown:
+        for i, sweep in enumerate(sweeps):
+            traced = trace_events(sweep, direction, rules, both=both, report=partial(shown.report, i))
+            found.append(_events(sweep, times, traced, 0 if both else direction, direction, smallest, unit))
     average = average_of(found)
     shape = of_shape(average, found[0], max(template.rise / 2, interval), template.length / 7)
     for i, (events, stretches) in enumerate(zip(found, seen, strict=True)):
@@ -227,8 +243,8 @@ def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
         sweep, i = (int(index[0]) for index in np.nonzero(bad))
         where = f"element {i}" + (f" of sweep {sweep}" if trace.ndim == 2 else "")
         raise ValueError(
-            f"Argument `trace` must be finite, or NaN where there is no sample, but has {bad.sum():,} infinite samples, "
-            f"the first of them {where}: make them NaN, or give `exclude`."
+            f"Argument `trace` must be finite, or NaN where there is no sample, but has {bad.sum():,} infinite "
+            f"samples, the first of them {where}: make them NaN."
         )
     return interval
 

@@ -1,6 +1,8 @@
 """The events of one sweep: baseline, noise and events are estimated in turns until they agree."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -9,11 +11,11 @@ from synkin.events.search import NOTHING, Found, Heights, Rules, heights_of, sea
 from synkin.events.template import Template
 from synkin.recordings.exclusion import filled
 
-__all__ = ["Rules", "Sweep", "Traced", "direction_of", "trace_events"]
+__all__ = ["STAGES", "Rules", "Sweep", "Traced", "direction_of", "trace_events"]
 
 # The number of stages: the first takes the noise as white, the second and third take the spectrum of what was left.
 # More follow, in short traces, until the baseline changes by less than these fractions of the noise or of the curve.
-_STAGES, _MAX_STAGES = 3, 6
+STAGES, _MAX_STAGES = 3, 6
 _OF_NOISE, _OF_CURVE = 0.05, 1e-3
 # An event is reported if the samples that count hold at least this fraction of its response's energy.
 _HELD = 0.7
@@ -23,6 +25,9 @@ _CLEARER = 1.0
 _BESIDE = 0.5
 # A gap is filled in from the samples on either side of it, over this fraction of the length of a response.
 _BESIDE_GAPS = 0.25
+
+
+Report: TypeAlias = Callable[[int, float, int], object]
 
 
 class Sweep(NamedTuple):
@@ -84,7 +89,7 @@ def _matched(sweep: Sweep, left: np.ndarray, noise: filters.Spectrum) -> filters
     return filters.matched(padded, len(left), sweep.template, sweep.width, noise)
 
 
-def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced:
+def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool, report: Report) -> Traced:
     """The events of one sweep.
 
     Args:
@@ -92,6 +97,7 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
         sign: 1 or -1, of the events.
         rules: the criteria for an event.
         both: whether events of the other sign are reported too, by the same rules.
+        report: is told the stage, which part of it may be done, and how many events there are.
     """
     template, width, kept = sweep.template, sweep.width, sweep.kept
     count, length = len(sweep.trace), template.samples.shape[1]
@@ -123,14 +129,16 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool) -> Traced
                 elsewhere = filters.match_of(opposite, count, template, width, noise)
             more = None if way == sign else too_much(found[sign], matched, misfit)
             begun = latest[way].places if way in latest else None
-            found[way] = search(matched, rules if way == sign else strict, kept, elsewhere, misfit, more, begun)
+            found[way] = search(
+                matched, rules if way == sign else strict, kept, elsewhere, misfit, more, begun, partial(report, stage)
+            )
             sums[way] = way * summed(template, found[way].places, found[way].sizes, count)
         before = baseline
         left, baseline = sweep.without(sums[1] + sums[-1])
         quiet = filters.quiet_samples(left, kept, template, np.concatenate([each.places for each in found.values()]))
         sample_noise = float(np.median(np.abs(left[quiet])) * filters.FROM_MEDIAN) if quiet.any() else 0.0
         near = max(_OF_NOISE * sample_noise, _OF_CURVE * max(float(np.abs(curve).max()) for curve in sums.values()))
-        if stage >= _STAGES and np.abs(baseline - before).max() <= near:
+        if stage >= STAGES and np.abs(baseline - before).max() <= near:
             break
         noise = filters.spectrum(left, quiet, template)
         misfit = _misfit(sweep, found[sign], baseline + sums[-sign][:count], sign)

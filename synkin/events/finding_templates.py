@@ -39,14 +39,14 @@ class EventTemplate(NamedTuple):
     average: Annotated[np.ndarray, "(W,) the average of lone events", "the trace's unit"]
     error: Annotated[np.ndarray, "(W,) its standard error", "the trace's unit"]
     curve: Annotated[np.ndarray, "(W,) the kernel's response that was fitted to it", "the trace's unit"]
-    count: Annotated[int, "how many events the average is of"]
+    number: Annotated[int, "how many events the average is of"]
     direction: Annotated[int, "1: events go up, -1: they go down"]
     r_squared: Annotated[float, "of the curve for the average", "1"]
     message: Annotated[str, "what was found"]
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={float(value):.4g}" for name, value in self.params._asdict().items())
-        return f"EventTemplate({self.kernel.name}: {values}; of {self.count} events, R^2 {self.r_squared:.4f})"
+        return f"EventTemplate({self.kernel.name}: {values}; of {self.number} events, R^2 {self.r_squared:.4f})"
 
 
 def find_template(
@@ -81,8 +81,8 @@ def find_template(
     It needs no template to begin with: of two exponentials with decays from 1 to 64 ms those are taken that rise
     highest above the noise, as matched filters, at the events of the trace. With these events are found, the average of
     the lone ones is fitted, and both are repeated until time constants change by less than 5 %. At most two minutes of
-    a recording are used, and 20 s if these have 30 lone events. An average of aligned events is a little slower than each of them, as events are
-    aligned in noise; large events are therefore preferred.
+    a recording are used, and 20 s if these have 30 lone events. An average of
+    events that are aligned in noise is a little slower than each of them; so larger events are preferred.
     """
     check_kernel(kernel)
     given, traces, unit = arrays(times, trace)
@@ -93,12 +93,12 @@ def find_template(
         some = given <= given[0] + limit
         part = Recording(given[some], rows[:, some], unit)
         shape, fitted, average, direction = _improved(part, sign, exclude)
-        if average.count >= _ENOUGH or some.all():
+        if average.number >= _ENOUGH or some.all():
             break
     if fitted is None:
         raise ValueError(
-            f"Argument `trace` must have at least {_LEAST} events that do not overlap with others, but {average.count} "
-            "were found: give the template to `deconvolve`."
+            f"Argument `trace` must have at least {_LEAST} events that do not overlap with others, but "
+            f"{average.number} were found: give the template to `deconvolve`."
         )
     curve, params_found, r_squared = fitted.curve, shape, fitted.r_squared
     if kernel is not dual_expon or params is not None or free is not None:
@@ -110,7 +110,7 @@ def find_template(
         average.mean,
         average.error,
         curve,
-        average.count,
+        average.number,
         int(direction or 1),
         r_squared,
         "",
@@ -126,7 +126,7 @@ def _improved(
     for _ in range(_ROUNDS):
         found = deconvolve(dual_expon, shape, recording, sign=sign, exclude=exclude)
         average, sign = average_of(found), found[0].direction
-        if average.count < _LEAST:
+        if average.number < _LEAST:
             break
         fitted = shapes.dual_exponential(average.times, average.mean, float(shape.tau_rise), float(shape.tau_decay))
         before, shape = shape, dual_expon.Params(tau_rise=fitted.tau_rise, tau_decay=fitted.tau_decay)
@@ -170,15 +170,23 @@ def _fit(kernel: Kernel, params: Any, free: Any, average: Any, fitted: shapes.Fi
     if free is None:
         free = tuple(name for name in params._fields if name not in ("T", "amplitude"))
     result = fit(
-        *(kernel, params, [max(fitted.onset, 0.0)], average.times, average.mean),
-        **{"free": free, "scale": True, "offset": True, "onset": True, "progress": False},
+        kernel,
+        params,
+        np.array([max(fitted.onset, 0.0)]),
+        average.times,
+        average.mean,
+        free=free,
+        scale=True,
+        offset=True,
+        onset=True,
+        progress=False,
     )
     return np.asarray(result.predicted), result.params, float(result.r_squared)
 
 
 def _message(template: EventTemplate) -> str:
     way = "up" if template.direction > 0 else "down"
-    text = f"{template.kernel.name} follows the average of {template.count} lone events, which go {way}"
+    text = f"{template.kernel.name} follows the average of {template.number} lone events, which go {way}"
     text += f" (R^2 {template.r_squared:.3f})."
     if template.r_squared < 0.95:
         text += " This is not their shape: look at `average` and `curve`, or try another kernel."

@@ -66,7 +66,7 @@ def of_shape(average: EventAverage, events: Events, rise: float, decay: float) -
         events: those of any sweep, for the response.
         rise, decay: ms, of the template, from where a search for a better one begins.
     """
-    if average.count < shapes.LEAST or not np.isfinite(average.mean).all():
+    if average.number < shapes.LEAST or not np.isfinite(average.mean).all():
         return ""
     span = (len(average.times) - 1) // 3
     interval, near = events.interval, slice(span // 2, 2 * span + span // 2)
@@ -91,7 +91,7 @@ def of_shape(average: EventAverage, events: Events, rise: float, decay: float) -
     if not (np.abs(np.log(factors[np.isfinite(factors)])) > np.log(_FACTOR)).any():
         return ""
     return (
-        f"The template has another shape than the events: the average of {average.count} lone events rises in "
+        f"The template has another shape than the events: the average of {average.number} lone events rises in "
         f"{own:.2g} ms (10 to 90 %) and is {width:.2g} ms wide at half of its peak, the template {given:.2g} and "
         f"{wanted:.2g} ms. dual_expon with tau_rise={found.tau_rise:.3g}, tau_decay={found.tau_decay:.3g} follows it "
         f"(R^2 {found.r_squared:.3f}); synkin.find_template fits other kernels. Sizes are off, and more events beside "

@@ -18,7 +18,7 @@ class EventAverage(NamedTuple):
     mean: Annotated[np.ndarray, "(W,) without the highest and lowest tenth of the events", "the trace's unit"]
     error: Annotated[np.ndarray, "(W,) standard error of the mean", "the trace's unit"]
     template: Annotated[np.ndarray, "(W,) the kernel's response, as large as the median of their sizes"]
-    count: Annotated[int, "how many events it is of"]
+    number: Annotated[int, "how many events it is of"]
 
 
 @fields.described
@@ -122,7 +122,7 @@ class Events(NamedTuple):
         return self.keep(keep)
 
     def keep(self, which: Any) -> "Events":
-        """Some of the events: (K,) True for those to keep, or their numbers from 0. The others stay out of ``curve``."""
+        """Some of the events: (K,) True for those to keep, or their numbers from 0. ``curve`` is that of these."""
         which = np.asarray(which)
         if which.dtype == bool:
             which = np.flatnonzero(np.broadcast_to(which, self.times.shape))

@@ -4,6 +4,7 @@ Place ``n Q + q`` lies q/Q of an interval after sample n. Matches are compared i
 (`filters`), so that a level is a number of standard deviations.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -129,6 +130,7 @@ def search(
     misfit: Misfit | None = None,
     more: np.ndarray | None = None,
     start: np.ndarray | None = None,
+    report: Callable[[float, int], object] = lambda part, events: None,
 ) -> Found:
     """The events of a trace in which all events are positive.
 
@@ -140,6 +142,7 @@ def search(
         misfit: what the template leaves of an average event.
         more: (M,) what must be exceeded besides, as a height of a match.
         start: (K,) the places of events from which the search begins.
+        report: is told after each round which part of all may be done, and how many events there are.
     """
     state = State(matched, rules, kept, elsewhere, misfit)
     if more is not None:
@@ -147,8 +150,9 @@ def search(
     if start is not None and len(start):
         state.places = start
         state.settle()
-    for _ in range(_ROUNDS):
+    for n in range(_ROUNDS):
         before = state.places
+        report(n / _ROUNDS, len(before))
         state.add()
         state.settle()
         if state.split():
@@ -186,7 +190,8 @@ class State:
         self.places, self.sizes = np.empty(0, int), np.empty(0)
         self.kept = None if kept is None or kept.all() else np.repeat(kept, self.phases)
         # What must be exceeded because of events of the other sign.
-        self.beside = 0.0 if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
+        zero = np.zeros(len(self.match))
+        self.beside = zero if elsewhere is None else rules.beside * np.abs(elsewhere.ravel()) / self.norm
         self.taken: dict[int, float] = {}  # the sizes that are taken out of the matches, by place
         self.single: set[tuple[int, ...]] = set()  # events that are not two, with their neighbours
         self.misfit, self.largest = misfit, misfit.largest if misfit else 0.0
@@ -417,7 +422,7 @@ class State:
         # With the best sizes nothing is left at an event: the match there comes from itself and from the others.
         others = self.match[self.places] / norm - self.sizes * norm
         level = self.rules.threshold * self.noise + self.rules.mismatch * np.maximum(others, 0.0)
-        level += self.beside[self.places] if np.ndim(self.beside) else 0.0
+        level += self.beside[self.places]
         level += self._expected()[self.places // self.phases]
         excess = self.sizes * np.sqrt(self._precision()) / level
         weak = excess < 1

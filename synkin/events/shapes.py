@@ -142,16 +142,17 @@ def dual_exponential(times: np.ndarray, average: np.ndarray, rise: float, decay:
         return p[3] * height / (np.exp(-peak / slow) - np.exp(-peak / fast)) + p[4]
 
     lowest, longest = np.log(interval / 20), np.log(4 * float(times[-1] - times[0]))
-    best = None
+    found = []
     for factor in (1.0, 0.4, 2.5):
         start = [np.log(rise * factor), np.log(decay * factor), 0.0, top, 0.0]
         start[:2] = np.clip(start[:2], lowest + 0.1, longest - 0.1)
         bounds = ([lowest, lowest, times[0], -np.inf, -np.inf], [longest, longest, times[-1] / 2, np.inf, np.inf])
-        found = least_squares(
-            lambda p: curve(p) - average, start, bounds=bounds, x_scale=[1, 1, interval, abs(top), abs(top)]
+        found.append(
+            least_squares(
+                lambda p: curve(p) - average, start, bounds=bounds, x_scale=[1, 1, interval, abs(top), abs(top)]
+            )
         )
-        if best is None or found.cost < best.cost:
-            best = found
+    best = min(found, key=lambda one: float(one.cost))
     p = best.x
     spread = float(((average - average.mean()) ** 2).sum())
     r_squared = 1 - 2 * float(best.cost) / spread if spread > 0 else 0.0

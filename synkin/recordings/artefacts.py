@@ -19,7 +19,8 @@ from synkin.recordings.exclusion import filled, stretches_of
 from synkin.recordings.recording import Recording, arrays
 
 # A jump is this many standard deviations of the difference between two samples, this fraction of the trace's range, and
-# this fraction of what the trace reaches within so many ms after it. Samples further apart than the last number, in ms, say nothing about jumps.
+# this fraction of what the trace reaches within so many ms after it. Samples further apart than the last number, in ms,
+# say nothing about jumps.
 _JUMP, _LEAST_JUMP, _AT_ONCE, _REACH, _FINE = 8.0, 0.02, 0.5, 1.0, 0.101
 # A deflection is this many standard deviations of the trace. It is an outlier if the logarithm of its height or slope
 # is so many standard deviations above the median of all, with at least this standard deviation and number of them.
@@ -148,7 +149,7 @@ def _outliers(height: np.ndarray, steps: np.ndarray, runs: list[tuple[int, int]]
 def _between_transients(
     height: np.ndarray, outliers: list[tuple[int, int]], deviation: float, interval: float
 ) -> list[tuple[int, int]]:
-    """Stretches between two outliers of opposite sign, as at both ends of a membrane test, if the level differs there."""
+    """Stretches between two outliers of opposite sign, as at the ends of a membrane test, if the level differs."""
     found = []
     width = max(round(_LEVEL / interval), 1)
     for (first, before), (after, last) in pairwise(outliers):

@@ -1,7 +1,7 @@
 """Stretches of a recording that are left out: those that are given, and those whose samples are missing."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ Exclude: TypeAlias = Sequence[tuple[float, float]] | Sequence[Sequence[tuple[flo
 def without(times: np.ndarray, traces: np.ndarray, exclude: Exclude) -> np.ndarray:
     """A copy of traces, (M,) or (R, M), in which the samples within ``exclude`` are NaN, including those at its ends.
 
+    Times are (M,), or (R, M) of each sweep.
+
     Raises:
         TypeError: not numbers.
         ValueError: not pairs of times, the second not before the first, or lists for another number of sweeps.
@@ -24,9 +26,9 @@ def without(times: np.ndarray, traces: np.ndarray, exclude: Exclude) -> np.ndarr
     traces = np.array(traces, float)
     rows = np.atleast_2d(traces)
     each = check_exclude(exclude, len(rows))
-    for row, stretches in zip(rows, each, strict=True):
+    for own, row, stretches in zip(np.broadcast_to(times, rows.shape), rows, each, strict=True):
         for stretch in stretches:
-            row[within(times, stretch)] = np.nan
+            row[within(own, stretch)] = np.nan
     return rows.reshape(traces.shape)
 
 
@@ -51,16 +53,16 @@ def check_exclude(exclude: Exclude, sweeps: int) -> list[list[tuple[float, float
     return [_pairs(exclude)] * sweeps
 
 
-def _is_empty(value: object) -> bool:
+def _is_empty(value: Any) -> bool:
     return hasattr(value, "__len__") and len(value) == 0
 
 
-def _is_list_of_pairs(value: object) -> bool:
+def _is_list_of_pairs(value: Any) -> bool:
     """Whether this is a list of stretches, rather than one stretch."""
     return _is_empty(value) or np.ndim(value) == 2 or (isinstance(value, list) and np.ndim(value[0]) == 1)
 
 
-def _pairs(value: object) -> list[tuple[float, float]]:
+def _pairs(value: Any) -> list[tuple[float, float]]:
     if _is_empty(value):
         return []
     try:
