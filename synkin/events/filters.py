@@ -22,7 +22,7 @@ from synkin.events.template import Template
 # Frequencies with more noise, such as those of drift and hum, count less. But frequencies with hardly any noise, such
 # as those above a low-pass filter, do not count more: the shape of an event is not known there, and the match would be
 # sharp, with side lobes.
-_FLOOR = 1.0
+_FLOOR = 0.5
 # The spectrum is estimated from this many samples on, with lags up to this many lengths of a response, or up to the
 # number of samples over the last number if this is less.
 _FEW, _LAGS, _PAIRS = 512, 4, 8

@@ -17,7 +17,7 @@ class EventAverage(NamedTuple):
     times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
     mean: Annotated[np.ndarray, "(W,) without the highest and lowest tenth of the events", "the trace's unit"]
     error: Annotated[np.ndarray, "(W,) standard error of the mean", "the trace's unit"]
-    template: Annotated[np.ndarray, "(W,) the kernel's response, as large as the median of their sizes"]
+    template: Annotated[np.ndarray, "(W,) the kernel's response, as large as the mean", "the trace's unit"]
     number: Annotated[int, "how many events it is of"]
 
 
@@ -195,7 +195,8 @@ def average_of(found: list[Events], *, lone: bool = True) -> EventAverage:
     middle = filled.sum(axis=0) / count
     error = np.sqrt(np.where(present, (filled - middle) ** 2, 0.0).sum(axis=0)) / count
     mean = shapes.trimmed_mean(table)
-    return EventAverage(grid * first.interval, mean, error, float(np.median(size)) * response, len(table))
+    scale = float(mean @ response) / float(response @ response)
+    return EventAverage(grid * first.interval, mean, error, scale * response, len(table))
 
 
 def _with_near(events: Events, at: np.ndarray, chosen: np.ndarray, span: int) -> np.ndarray:
