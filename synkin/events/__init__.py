@@ -34,7 +34,7 @@ from synkin.declaring.kernel import Kernel
 from synkin.events.message import of_artefacts, of_direction, of_shape
 from synkin.events.progress import Progress
 from synkin.events.result import EventAverage, Events, average_of
-from synkin.events.shapes import sum_of
+from synkin.events.shapes import LEAST, sum_of
 from synkin.events.table import EventTable
 from synkin.events.template import sampled
 from synkin.recordings.exclusion import Exclude, stretches_of, without
@@ -133,7 +133,7 @@ def deconvolve(
     for the spectrum from stretches, Blackman and Tukey 1958, The Measurement of Power Spectra.
     """
     # Here, because SciPy's tools take long to import.
-    from synkin.events.deconvolution import STAGES, Rules, Sweep, direction_of, trace_events
+    from synkin.events.deconvolution import STAGES, Rules, Sweep, direction_of, misfit_of, trace_events
     from synkin.recordings.artefacts import artefacts
 
     check_kernel(kernel)
@@ -172,11 +172,19 @@ def deconvolve(
                 row[first : last + 1] = np.nan
     sweeps = [Sweep(row, interval, template, width) for row in rows]
     direction = int(sign) if sign in (1, -1) else direction_of(sweeps, threshold)
-    found = []
     with Progress(len(sweeps), STAGES, enabled=check_flag("progress", progress)) as shown:
-        for i, sweep in enumerate(sweeps):
-            traced = trace_events(sweep, direction, rules, both=both, report=partial(shown.report, i))
-            found.append(_events(sweep, times, traced, 0 if both else direction, direction, smallest, unit))
+        search = partial(trace_events, sign=direction, rules=rules, both=both)
+        traced = [search(sweep, report=partial(shown.report, i)) for i, sweep in enumerate(sweeps)]
+        # Sweeps with few events learn from all together what the template leaves of an event.
+        few = [i for i, each in enumerate(traced) if len(each.lone) < LEAST]
+        common = misfit_of(template, [each.lone for each in traced]) if few and len(sweeps) > 1 else None
+        if common is not None:
+            for i in few:
+                traced[i] = search(sweeps[i], expected=common, report=partial(shown.report, i))
+    found = [
+        _events(sweep, times, each, 0 if both else direction, direction, smallest, unit)
+        for sweep, each in zip(sweeps, traced, strict=True)
+    ]
     average = average_of(found)
     shape = of_shape(average, found[0], max(template.rise / 2, interval), template.length / 7)
     for i, (events, stretches) in enumerate(zip(found, seen, strict=True)):

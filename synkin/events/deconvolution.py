@@ -11,7 +11,7 @@ from synkin.events.search import NOTHING, Found, Heights, Rules, heights_of, sea
 from synkin.events.template import Template
 from synkin.recordings.exclusion import filled
 
-__all__ = ["STAGES", "Rules", "Sweep", "Traced", "direction_of", "trace_events"]
+__all__ = ["STAGES", "Rules", "Sweep", "Traced", "direction_of", "misfit_of", "trace_events"]
 
 # The number of stages: the first takes the noise as white, the second and third take the spectrum of what was left.
 # More follow, in short traces, until the baseline changes by less than these fractions of the noise or of the curve.
@@ -70,6 +70,7 @@ class Traced(NamedTuple):
     baseline: np.ndarray  # (M,)
     noise: float  # standard deviation of the samples
     threshold: float  # the smallest size of an event by itself
+    lone: np.ndarray  # (J, W) its lone events, turned up
 
 
 def direction_of(sweeps: list[Sweep], threshold: float) -> int:
@@ -89,7 +90,9 @@ def _matched(sweep: Sweep, left: np.ndarray, noise: filters.Spectrum) -> filters
     return filters.matched(padded, len(left), sweep.template, sweep.width, noise)
 
 
-def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool, report: Report) -> Traced:
+def trace_events(
+    sweep: Sweep, sign: int, rules: Rules, *, both: bool, report: Report, expected: shapes.Misfit | None = None
+) -> Traced:
     """The events of one sweep.
 
     Args:
@@ -97,12 +100,13 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool, report: R
         sign: 1 or -1, of the events.
         rules: the criteria for an event.
         both: whether events of the other sign are reported too, by the same rules.
+        expected: what the template leaves of an average event, if this sweep has too few to tell.
         report: is told the stage, which part of it may be done, and how many events there are.
     """
     template, width, kept = sweep.template, sweep.width, sweep.kept
     count, length = len(sweep.trace), template.samples.shape[1]
     noise, sums = filters.WHITE, {way: np.zeros(count + length) for way in (1, -1)}
-    baseline, misfit = np.zeros(count), None
+    baseline, misfit = np.zeros(count), expected
     # Beside an event of one sign nothing weaker is believed of the other, unless both are asked for.
     rules = rules._replace(beside=rules.mismatch if both else _BESIDE)
     strict = rules if both else rules._replace(threshold=rules.threshold + _CLEARER)
@@ -140,8 +144,10 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool, report: R
         near = max(_OF_NOISE * sample_noise, _OF_CURVE * max(float(np.abs(curve).max()) for curve in sums.values()))
         if stage >= STAGES and np.abs(baseline - before).max() <= near:
             break
-        noise = filters.spectrum(left, quiet, template)
-        misfit = _misfit(sweep, found[sign], baseline + sums[-sign][:count], sign)
+        largest = max(float(np.abs(curve).max()) for curve in sums.values())
+        noise = filters.spectrum(left, quiet, template, noisy=sample_noise > _OF_CURVE * largest)
+        lone = _lone(sweep, found[sign], baseline + sums[-sign][:count], sign)
+        misfit = misfit_of(template, [lone]) or expected
 
     groups, reported, rest = {}, np.zeros(count), np.zeros(count)
     for way, each in found.items():
@@ -153,24 +159,28 @@ def trace_events(sweep: Sweep, sign: int, rules: Rules, *, both: bool, report: R
         part = (each.places + each.shifts, way * each.sizes, errors)
         groups[way] = Group(*(values[is_held] for values in part))
     threshold = sign * rules.threshold * found[sign].noise / float(matched.norm.min())
-    return Traced(groups, reported, rest, baseline, sample_noise, threshold)
+    return Traced(groups, reported, rest, baseline, sample_noise, threshold, lone)
 
 
-def _misfit(sweep: Sweep, found: Found, rest: np.ndarray, sign: int) -> shapes.Misfit | None:
-    """What the template leaves of the median lone event; None of too few."""
+def _lone(sweep: Sweep, found: Found, rest: np.ndarray, sign: int) -> np.ndarray:
+    """The larger lone events of a sweep, turned up, (J, W)."""
     template = sweep.template
     span = shapes.span_of(template.samples[0])
     at = found.places / len(template.samples)
     chosen = shapes.lone(at, found.sizes, span)
     if chosen.any():
         chosen &= found.sizes >= 0.5 * np.median(found.sizes[chosen])
-    if chosen.sum() < shapes.LEAST:
-        return None
     rows = sign * shapes.windows(sweep.trace - rest, at[chosen], span, 3 * span)
     rows = rows[np.isfinite(rows).all(axis=1)]
+    return rows - np.median(rows[:, :span], axis=1, keepdims=True)
+
+
+def misfit_of(template: Template, lone: list[np.ndarray]) -> shapes.Misfit | None:
+    """What the template leaves of the lone events of sweeps; None of too few."""
+    rows = np.concatenate(lone)
     if len(rows) < shapes.LEAST:
         return None
-    rows = rows - np.median(rows[:, :span], axis=1, keepdims=True)
+    span = shapes.span_of(template.samples[0])
     return shapes.misfit(rows, template.samples[0, :span], span)
 
 

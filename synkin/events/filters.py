@@ -68,11 +68,12 @@ def less_baseline(curve: np.ndarray, width: float) -> np.ndarray:
     return fft.irfft(fft.rfft(curve, size) * passed, size)[: len(curve)]
 
 
-def spectrum(residuals: np.ndarray, quiet: np.ndarray, template: Template) -> Spectrum:
+def spectrum(residuals: np.ndarray, quiet: np.ndarray, template: Template, *, noisy: bool) -> Spectrum:
     """The spectrum of the noise, from the samples that are ``quiet``: neither events nor anything that they leave.
 
     It is the transform of the autocorrelation, each lag of which is a mean over the pairs of quiet samples that are so
-    far apart, times a window of Parzen (Blackman and Tukey 1958). So the quiet stretches may be short.
+    far apart, times a window of Parzen (Blackman and Tukey 1958). So the quiet stretches may be short. Where it is not
+    ``noisy``, the rest is rounding and errors of the model, and frequencies with little of it do not count more.
     """
     count = int(quiet.sum())
     lags = max(min(_LAGS * template.samples.shape[1], count // _PAIRS), _FEW // _PAIRS)
@@ -88,7 +89,7 @@ def spectrum(residuals: np.ndarray, quiet: np.ndarray, template: Template) -> Sp
     mean = (own * power).sum() / own.sum()
     if not mean > 0:
         return WHITE
-    return Spectrum(frequencies, np.maximum(power, _FLOOR * mean) / mean)
+    return Spectrum(frequencies, np.maximum(power, (_FLOOR if noisy else 1.0) * mean) / mean)
 
 
 def quiet_samples(left: np.ndarray, kept: np.ndarray, template: Template, places: np.ndarray) -> np.ndarray:

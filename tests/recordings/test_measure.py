@@ -204,7 +204,7 @@ def test_an_artefact_is_left_out():
     """In the baseline and in the decay, for all sweeps or for one; a line goes across it."""
     traces = np.stack([decaying(TIMES)] * 2)
     clean = measure(TIMES, traces[0], baseline=(TIMES[0], TIMES[3]))
-    hit = (TIMES >= TIMES[300]) & (TIMES <= TIMES[310])
+    hit = (TIMES[300] <= TIMES) & (TIMES[310] >= TIMES)
     traces[1, hit] += 50.0
     traces[1, 1] += 20.0
     ends = [(TIMES[300], TIMES[310]), (TIMES[1], TIMES[1])]
