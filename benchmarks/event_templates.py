@@ -3,11 +3,12 @@
     python -m benchmarks.event_templates            # a line a case and seed, some minutes
     python -m benchmarks.event_templates --quick    # one seed
 
-Ten seconds at 20 kHz with five events a second: tau_rise 0.25, tau_decay 2.5 ms, inward, of 20 pA with a standard
-deviation of 30 %, in noise of 4 pA below 2 kHz. In turn the template is slower or faster than the events, or the trace
-has something that is no event. Each line has how many of the events were found, how many others, and what
-`Events.message` says, beside a plain threshold (a sample 5 standard deviations below a running median, once in 5 ms) and
-the criterion of Clements and Bekkers 1997 (4 or more, a fit of scale and offset at each sample), given the same template.
+Four seconds at 20 kHz with 39 events: tau_rise 0.25, tau_decay 2.5 ms, inward, of 20 pA with a standard deviation of
+30 %, in noise of 2 pA below 2 kHz. In turn the template is slower or faster than the events, or the trace has something
+that is no event. Each line has how many of the events were found, how many others, and what `Events.message` says.
+Beside it the same of a plain threshold (a sample 5 standard deviations below a running median, once in 5 ms) and
+of the criterion of Clements and Bekkers 1997 (4 or more, of a fit of scale and offset at each sample) with the same
+template.
 """
 
 import argparse

@@ -22,6 +22,8 @@ from synkin.recordings.recording import Recording, arrays
 _DECAYS, _RISE, _SHORTEST = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), 0.12, 0.5
 # Templates are improved at most this often, until both time constants change by less than this fraction.
 _ROUNDS, _SAME = 6, 0.05
+# At most so many decays are tried, until the fit of an average has this R^2.
+_STARTS, _FOLLOWS = 3, 0.9
 # Maxima of a match count that are so many standard deviations high.
 _CLEAR = 4.5
 # So many ms of each sweep are used first, and then more if there are fewer lone events than the next number. An average
@@ -79,9 +81,9 @@ def find_template(
         TypeError, ValueError: as `deconvolve`, or fewer than 3 lone events.
 
     It needs no template to begin with: of two exponentials with decays from 1 to 64 ms those are taken that rise
-    highest above the noise, as matched filters, at the events of the trace. With these events are found, the average of
-    the lone ones is fitted, and both are repeated until time constants change by less than 5 %. At most two minutes of
-    a recording are used, and 20 s if these have 30 lone events. An average of
+    highest above the noise, as matched filters, at the events of the trace, and the next if these lead nowhere. With
+    them events are found, the average of the lone ones is fitted, and both are repeated until time constants change by
+    less than 5 %. At most two minutes of a recording are used, and 20 s if these have 30 lone events. An average of
     events that are aligned in noise is a little slower than each of them; so larger events are preferred.
     """
     check_kernel(kernel)
@@ -122,22 +124,29 @@ def _improved(
     recording: Recording, sign: int | None, exclude: Exclude
 ) -> tuple[Any, shapes.Fitted | None, EventAverage, int | None]:
     """Template, fit, average and direction, improved in turns; no fit if there are too few lone events."""
-    shape, fitted = _first_template(recording, exclude), None
-    for _ in range(_ROUNDS):
-        found = deconvolve(dual_expon, shape, recording, sign=sign, exclude=exclude)
-        average, sign = average_of(found), found[0].direction
-        if average.number < _LEAST:
-            break
-        fitted = shapes.dual_exponential(average.times, average.mean, float(shape.tau_rise), float(shape.tau_decay))
-        before, shape = shape, dual_expon.Params(tau_rise=fitted.tau_rise, tau_decay=fitted.tau_decay)
-        change = [abs(np.log(float(a) / float(b))) for a, b in zip(before[:2], shape[:2], strict=True)]
-        if max(change) < _SAME:
-            break
-    return shape, fitted, average, sign
+    best: tuple[Any, shapes.Fitted | None, EventAverage | None, int | None] = (None, None, None, sign)
+    for shape in _first_templates(recording, exclude):
+        fitted, way = None, sign
+        for _ in range(_ROUNDS):
+            found = deconvolve(dual_expon, shape, recording, sign=way, exclude=exclude)
+            average, way = average_of(found), found[0].direction
+            if average.number < _LEAST:
+                break
+            fitted = shapes.dual_exponential(average.times, average.mean, float(shape.tau_rise), float(shape.tau_decay))
+            before, shape = shape, dual_expon.Params(tau_rise=fitted.tau_rise, tau_decay=fitted.tau_decay)
+            change = [abs(np.log(float(a) / float(b))) for a, b in zip(before[:2], shape[:2], strict=True)]
+            if max(change) < _SAME:
+                break
+        if best[2] is None or (fitted is not None and best[1] is None):
+            best = shape, fitted, average, way
+        if fitted is not None and fitted.r_squared > _FOLLOWS:
+            return shape, fitted, average, way
+    assert best[2] is not None
+    return best[0], best[1], best[2], best[3]
 
 
-def _first_template(recording: Recording, exclude: Exclude) -> Any:
-    """The two exponentials that rise highest above the noise where they match the trace best."""
+def _first_templates(recording: Recording, exclude: Exclude) -> list[Any]:
+    """Two exponentials of several decays, first those that rise highest above the noise where they match best."""
     from synkin.events.deconvolution import Sweep, heights
     from synkin.recordings.artefacts import artefacts
 
@@ -147,7 +156,7 @@ def _first_template(recording: Recording, exclude: Exclude) -> Any:
         for row in rows:
             for first, last in artefacts(row, interval):
                 row[first : last + 1] = np.nan
-    best, height = None, -np.inf
+    tried = []
     for decay in _DECAYS:
         if decay < _SHORTEST * 2 * interval or 4 * decay > recording.times[-1] - recording.times[0]:
             continue
@@ -156,10 +165,9 @@ def _first_template(recording: Recording, exclude: Exclude) -> Any:
         width = min(4 * template.length / interval, float(len(recording.times)))
         each = [heights(Sweep(row, interval, template, width), _CLEAR) for row in rows]
         # Many that are high: a template that is too slow has a few high maxima, in what drifts.
-        clear = float(np.sqrt(sum(len(found.signed) * found.usual**2 for found in each)))
-        if clear > height:
-            best, height = params, clear
-    return best if best is not None else dual_expon.Params()
+        tried.append((sum(len(found.signed) * found.usual**2 for found in each), params))
+    tried.sort(key=lambda pair: -pair[0])
+    return [params for _, params in tried[:_STARTS]] or [dual_expon.Params()]
 
 
 def _fit(kernel: Kernel, params: Any, free: Any, average: Any, fitted: shapes.Fitted) -> tuple[np.ndarray, Any, float]:

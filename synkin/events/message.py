@@ -12,7 +12,7 @@ _LEFT, _TIMES, _FACTOR = 0.015, 4.0, 1.15
 # What fits the average is named if its R^2 is at least this, and it leaves half as much as the template.
 _FOLLOWS = 0.9
 # Events of the other sign are worth a hint at sign="both" if they are more than this fraction of all.
-_MANY = 0.1
+_MANY = 0.2
 # At most this many stretches are named.
 _NAMED = 3
 

@@ -24,7 +24,7 @@ from synkin.recordings.recording import Recording, arrays
 _JUMP, _LEAST_JUMP, _AT_ONCE, _REACH, _FINE = 8.0, 0.02, 0.5, 1.0, 0.101
 # A deflection is this many standard deviations of the trace. It is an outlier if the logarithm of its height or slope
 # is so many standard deviations above the median of all, with at least this standard deviation and number of them.
-_DEFLECTION, _OUTLIER, _LEAST_SPREAD, _LEAST_COUNT = 5.0, 4.5, 0.35, 5
+_DEFLECTION, _OUTLIER, _LEAST_SPREAD, _LEAST_COUNT = 5.0, 4.5, 0.45, 5
 # Levels are medians of 1 ms. The trace is compared with their median over this many; a level is left abruptly if their
 # median over the next number changes by so many standard deviations, this fraction of it within 3 of them.
 _SLOW, _LEVEL, _ABRUPT, _STEEP = 500, 15, 10.0, 0.7
@@ -35,6 +35,8 @@ _LONGEST, _ALIKE, _MOSTLY, _AWAY, _USUAL = 1000.0, 2.0, 0.9, 0.4, 2000
 # An artefact begins this many ms before its first sample. It ends when less than this fraction of its height is left,
 # or less than this many standard deviations of the trace, and at most this many ms after its last jump.
 _BEFORE, _SETTLED, _QUIET, _TAIL = 0.5, 0.03, 3.0, 100.0
+# The noise is at least this fraction of the largest deflection: what has none has rounding.
+_LEAST_NOISE = 1e-3
 # The ratio of the standard deviation to the median absolute value of Gaussian noise.
 _FROM_MEDIAN = 1.4826
 
@@ -57,7 +59,7 @@ def find_artefacts(times: ArrayLike | Recording, trace: ArrayLike | None = None)
 
     Three things count as artefacts: a jump, more than half of what a deflection reaches within 1 ms in a single sample
     (with samples at most 0.1 ms apart); an outlier, a deflection whose height or slope is 4.5 standard deviations above
-    the median of all deflections, on a logarithmic scale and at least 4.8 times as large; and a pulse, a level that is
+    the median of all deflections, on a logarithmic scale and at least 7.6 times as large; and a pulse, a level that is
     left abruptly and taken again abruptly, up to 1 s later. A stretch ends where less than 3 % of the artefact is left.
     """
     times, trace, _ = arrays(times, trace)
@@ -82,6 +84,7 @@ def artefacts(trace: np.ndarray, interval: float, fastest: float = 0.0) -> list[
     y = filled(np.where(kept, trace, 0.0), kept, max(round(10 / interval), 3))
     height = y - _slow_level(y, interval)
     deviation = _FROM_MEDIAN * float(np.median(np.abs(height[kept] - np.median(height[kept]))))
+    deviation = max(deviation, _LEAST_NOISE * float(np.abs(height[kept]).max()))
     if deviation == 0:
         return []
     steps = np.diff(y)
@@ -119,17 +122,20 @@ def _blocks(y: np.ndarray, block: int) -> np.ndarray:
 
 
 def _deflections(height: np.ndarray, deviation: float, interval: float) -> list[tuple[int, int]]:
-    """Runs of samples that are far from the level, of one sign each, those less than 1 ms apart as one."""
-    runs = []
+    """Runs of samples that are far from the level, of one sign each, those less than 1 ms apart as one.
+
+    A run is half as far at its ends as at least once within, so that a slow decay is one run.
+    """
+    runs: list[tuple[int, int]] = []
     gap = max(round(1 / interval), 1)
     for sign in (1, -1):
         own: list[tuple[int, int]] = []
-        for first, last in stretches_of(sign * height > _DEFLECTION * deviation):
+        for first, last in stretches_of(sign * height > _DEFLECTION / 2 * deviation):
             if own and first - own[-1][1] <= gap:
                 own[-1] = (own[-1][0], last)
             else:
                 own.append((first, last))
-        runs += own
+        runs += [(a, b) for a, b in own if (sign * height[a : b + 1]).max() > _DEFLECTION * deviation]
     return sorted(runs)
 
 

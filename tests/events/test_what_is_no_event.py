@@ -5,10 +5,10 @@ import pytest
 
 import synkin
 from synkin import Recording, deconvolve, dual_expon, find_artefacts, find_template
-from tests.helpers.minis import DECAY, PEAK, RISE, minis, score, waveform
+from tests.helpers.minis import DECAY, PEAK, RISE, minis, paired, score, waveform
 
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
-CLEAN = minis(3, seconds=5, snr=8.0, cutoff=2.0)
+CLEAN = minis(3, seconds=8, snr=8.0, cutoff=2.0, spread=0.2)
 TIMES = CLEAN.times
 
 
@@ -30,7 +30,7 @@ def test_direction_is_that_of_most_over_all_sweeps():
     """Three large events the other way in one sweep, and a sweep with nothing else, flip no sign; they are said."""
     other = [500.3, 2000.2, 3500.1]
     upward = -5 * PEAK * sum(waveform(TIMES - at) for at in other)
-    alone = minis(5, seconds=5, snr=8.0, cutoff=2.0, events=[]).trace - PEAK * waveform(TIMES - 1000.0)
+    alone = minis(5, seconds=8, snr=8.0, cutoff=2.0, events=[]).trace - PEAK * waveform(TIMES - 1000.0)
     first, second = found_in(np.stack([CLEAN.trace + upward, alone]))
     check(first)
     assert (first.direction, second.direction) == (-1, -1)
@@ -73,8 +73,8 @@ def test_a_pulse_is_left_out_and_said(length, size):
 
 def test_no_artefact_without_one():
     """Neither in noise, nor among events of all sizes, slow and fast, in drift, in hum or without any noise."""
-    traces = [minis(1, seconds=5, events=[]).trace, minis(2, seconds=5, snr=20.0, spread=0.6).trace]
-    traces += [minis(2, seconds=5, drift=3.0).trace, CLEAN.trace + 20 * np.sin(2 * np.pi * 0.05 * TIMES)]
+    traces = [minis(1, seconds=8, events=[]).trace, minis(2, seconds=8, snr=20.0, spread=0.6).trace]
+    traces += [minis(2, seconds=8, drift=3.0).trace, CLEAN.trace + 20 * np.sin(2 * np.pi * 0.05 * TIMES)]
     traces += [PEAK * sum(waveform(TIMES - at, 5.0, 80.0) for at in (300.0, 900.0, 2100.0)) + 0.1 * traces[0]]
     traces += [sum(waveform(TIMES - at) for at in (300.0, 900.0, 903.0)), np.zeros(len(TIMES))]
     assert find_artefacts(TIMES, np.stack(traces)) == [[]] * len(traces)
@@ -104,9 +104,9 @@ def test_a_gap_is_left_out():
 @pytest.mark.parametrize("factor", [0.5, 1.4, 2.0])
 def test_another_template_finds_the_same_events_and_says_so(factor):
     found = found_in(CLEAN.trace, dual_expon.Params(tau_rise=factor * RISE, tau_decay=factor * DECAY))
-    got = score(found.times, found.sizes, CLEAN)
-    assert got.precision >= 0.95
-    assert got.recall >= 0.9
+    right = len(paired(found.times, CLEAN.events, 1.5))  # one that is too slow seems to begin sooner
+    assert right >= 0.95 * len(found.times)
+    assert right >= 0.9 * len(CLEAN.events)
     assert "The template has another shape than the events" in found.message
     tau_rise, tau_decay = (float(found.message.split(f"{name}=")[1].split(",")[0].split(" ")[0]) for name in TAUS)
     assert tau_rise == pytest.approx(RISE, rel=0.3)
@@ -141,16 +141,16 @@ def test_find_template_of_another_kernel():
     template = find_template(CLEAN.times, CLEAN.trace, kernel=synkin.ampa, free=("alpha", "beta"))
     assert template.kernel is synkin.ampa
     assert float(template.params.beta) == pytest.approx(1 / DECAY, rel=0.15)
-    np.testing.assert_allclose(template.curve, template.average, atol=0.12 * abs(PEAK))
+    assert template.r_squared > 0.95
     with pytest.raises(ValueError, match="at least 3 events that do not overlap with others, but"):
-        find_template(TIMES, minis(1, seconds=5, events=[]).trace)
+        find_template(TIMES, minis(1, seconds=8, events=[]).trace)
 
 
 def test_table():
     """Of events alone: what their shape is, and what is right for each size."""
     at = np.arange(50.0, 4900.0, 130.7)
     recording = minis(0, seconds=5, snr=25.0, cutoff=2.0, spread=0.4, events=at)
-    found = found_in(recording.trace)
+    found = found_in(recording.trace, times=recording.times)
     table = found.table()
     shape = waveform(np.arange(0, 60, 0.001))
     above = np.flatnonzero(shape >= 0.5)
@@ -163,12 +163,12 @@ def test_table():
     assert np.isnan(table.interval[0])
     assert not table.overlaps.any()
     assert np.median(table.residual) == pytest.approx(1.0, abs=0.1)
-    pair = found_in(PEAK * (waveform(TIMES - 500) + waveform(TIMES - 504)) + 0.3 * recording.trace.std() * 0)
+    pair = found_in(PEAK * (waveform(TIMES - 500) + waveform(TIMES - 504)))
     assert pair.table().overlaps.all()
 
 
 def test_select_keep_average_and_histograms():
-    recording = minis(0, seconds=5, snr=10.0, cutoff=2.0, spread=0.5)
+    recording = minis(0, seconds=8, snr=10.0, cutoff=2.0, spread=0.5)
     found = found_in(recording.trace)
     large = found.select(size=(None, -25.0), residual=(0.0, 3.0))
     assert 0 < len(large.times) < len(found.times)
