@@ -19,8 +19,8 @@ from synkin.recordings.exclusion import filled, stretches_of
 from synkin.recordings.recording import Recording, arrays
 
 # A jump is this many standard deviations of the difference between two samples, this fraction of the trace's range, and
-# this fraction of what the trace reaches within so many ms after it. Samples further apart than the last number, in ms,
-# say nothing about jumps.
+# this fraction of its range within so many ms before and after. Samples further apart than the last number, in ms, say
+# nothing about jumps.
 _JUMP, _LEAST_JUMP, _AT_ONCE, _REACH, _FINE = 8.0, 0.02, 0.5, 1.0, 0.101
 # A deflection is this many standard deviations of the trace. It is an outlier if the logarithm of its height or slope
 # is so many standard deviations above the median of all, with at least this standard deviation and number of them.
@@ -57,10 +57,11 @@ def find_artefacts(times: ArrayLike | Recording, trace: ArrayLike | None = None)
         TypeError: not real numbers, or traced by JAX.
         ValueError: shapes that do not fit, fewer than 3 samples, or times that do not increase.
 
-    Three things count as artefacts: a jump, more than half of what a deflection reaches within 1 ms in a single sample
-    (with samples at most 0.1 ms apart); an outlier, a deflection whose height or slope is 4.5 standard deviations above
-    the median of all deflections, on a logarithmic scale and at least 7.6 times as large; and a pulse, a level that is
-    left abruptly and taken again abruptly, up to 1 s later. A stretch ends where less than 3 % of the artefact is left.
+    Three things count as artefacts: a jump, more than half of the trace's range within 1 ms before and after in a
+    single sample (with samples at most 0.1 ms apart); an outlier, a deflection whose height or slope is 4.5 standard
+    deviations above the median of all deflections, on a logarithmic scale, and at least 7.6 times as large; and a
+    pulse, a level that is left abruptly and taken again abruptly, up to 1 s later. A stretch ends where less than 3 %
+    of the artefact is left. A response without a rise, as that of `synkin.expon`, is a jump.
     """
     times, trace, _ = arrays(times, trace)
     times, trace = as_sweeps(times, trace)
@@ -176,9 +177,7 @@ def _jumps(y: np.ndarray, steps: np.ndarray, deviation: float, interval: float, 
     found = []
     reach = max(round(_REACH / interval), 3)
     for i in np.flatnonzero(np.abs(steps) > max(_JUMP * deviation, _LEAST_JUMP * float(np.ptp(y)))):
-        sign = np.sign(steps[i])
-        after = sign * (y[i + 1 : i + 1 + reach] - y[i])
-        if abs(steps[i]) - 0.5 * _JUMP * deviation > part * after.max():
+        if abs(steps[i]) - 0.5 * _JUMP * deviation > part * float(np.ptp(y[max(i + 1 - reach, 0) : i + 1 + reach])):
             found.append(i)
     return np.array(found, int)
 
