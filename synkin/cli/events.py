@@ -77,8 +77,9 @@ def _found(path: Path, arguments: argparse.Namespace, params: NamedTuple | None)
             *options.recording_rows(recording, arguments),
             ("response", f"{kernel.name}: {settings}"),
             *summary,
+            *(("message", message) for message in messages),
         ],
-        text="\n".join(messages),
+        text="",
         columns=columns,
         table=table,
         content={

@@ -250,10 +250,7 @@ def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
     if bad.any():
         sweep, i = (int(index[0]) for index in np.nonzero(bad))
         where = f"element {i}" + (f" of sweep {sweep}" if trace.ndim == 2 else "")
-        raise ValueError(
-            f"Argument `trace` must be finite, or NaN where there is no sample, but has {bad.sum():,} infinite "
-            f"samples, the first of them {where}: make them NaN."
-        )
+        raise ValueError(f"Argument `trace` must be finite, or NaN where there is no sample, but {where} is infinite.")
     return interval
 
 

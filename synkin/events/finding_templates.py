@@ -100,7 +100,7 @@ def find_template(
     if fitted is None:
         raise ValueError(
             f"Argument `trace` must have at least {_LEAST} events that do not overlap with others, but "
-            f"{average.number} were found: give the template to `deconvolve`."
+            f"{average.number} were found: give a kernel and its parameters instead."
         )
     curve, params_found, r_squared = fitted.curve, shape, fitted.r_squared
     if kernel is not dual_expon or params is not None or free is not None:

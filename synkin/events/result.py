@@ -126,6 +126,7 @@ class Events(NamedTuple):
         which = np.asarray(which)
         if which.dtype == bool:
             which = np.flatnonzero(np.broadcast_to(which, self.times.shape))
+        which = which.astype(int)
         parts = {name: getattr(self, name)[which] for name in ("times", "sizes", "weights", "size_errors")}
         gone = np.setdiff1d(np.arange(len(self.times)), which)
         curve = shapes.sum_of(self.response, self._places()[gone], self.sizes[gone], len(self.trace))
