@@ -215,3 +215,18 @@ def test_a_membrane_test(recordings):
     seen = [9, 1079, 1152, 1865, 1886, 1984, 2140, 2364, 2383]  # by eye, besides a small one at 1414
     assert (np.abs(found.times[:, None] - seen).min(axis=0) < 4).all()
     assert len(found.times) <= 12
+
+
+def test_a_long_search_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr("synkin.events.progress._QUIET", 0.0)
+    monkeypatch.setattr("synkin.events.progress._ELSEWHERE", 0.0)
+    part = slice(0, 40_000)
+    found_in(CLEAN.trace[part], times=TIMES[part])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("events: [")
+    assert said[-1].endswith(" so far")
+    shares = [int(line.split("%")[0].split("]")[1]) for line in said]
+    assert shares == sorted(shares)
+    assert max(shares) <= 100
+    found_in(CLEAN.trace[part], times=TIMES[part], progress=False)
+    assert capsys.readouterr().err == ""
