@@ -14,5 +14,6 @@ processes.py     jobs that need fresh processes: first_calls.py and split_run.py
 report.py        the table on screen, the JSON file, the picture
 against.py       what got slower since an earlier JSON file
 
-Commands of their own: accelerator.py, answers/, decision_network/, ei_network.py, brainstate_synapses.py.
+Commands of their own: accelerator.py, event_templates.py, answers/, decision_network/, ei_network.py,
+brainstate_synapses.py.
 """

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from synkin.declaring.declare import linear, receptor
     from synkin.declaring.kernel import Kernel
     from synkin.declaring.scheme import Scheme, scheme
-    from synkin.events import Events, deconvolve
+    from synkin.events import EventAverage, Events, EventTable, deconvolve
+    from synkin.events.finding_templates import EventTemplate, find_template
     from synkin.fitting import Comparison, Fit, fit, fit_curve
     from synkin.fitting.batch import FitEach, fit_each
     from synkin.fitting.comparison import compare
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from synkin.networks.projection import Projection, ProjectionCarry
     from synkin.noise import NoiseAnalysis, ReleaseNoise, noise_analysis, release_noise
     from synkin.objects import AMPA, STD, STP, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
+    from synkin.recordings.artefacts import find_artefacts
     from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
     from synkin.runs import currents
@@ -47,6 +49,9 @@ __all__ = [
     "DelayLine",
     "DelayLineCarry",
     "DualExpon",
+    "EventAverage",
+    "EventTable",
+    "EventTemplate",
     "Events",
     "Expon",
     "Fit",
@@ -77,6 +82,8 @@ __all__ = [
     "dual_expon",
     "environ",
     "expon",
+    "find_artefacts",
+    "find_template",
     "fit",
     "fit_curve",
     "fit_each",
@@ -108,7 +115,8 @@ _IMPORTED_WHEN_USED = {
     "synkin.declaring.declare": ("linear", "receptor"),
     "synkin.declaring.kernel": ("Kernel",),
     "synkin.declaring.scheme": ("Scheme", "scheme"),
-    "synkin.events": ("Events", "deconvolve"),
+    "synkin.events": ("EventAverage", "EventTable", "Events", "deconvolve"),
+    "synkin.events.finding_templates": ("EventTemplate", "find_template"),
     "synkin.fitting": ("Comparison", "Fit", "compare", "fit", "fit_curve"),
     "synkin.fitting.batch": ("FitEach", "fit_each"),
     "synkin.kernels": ("KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"),
@@ -119,6 +127,7 @@ _IMPORTED_WHEN_USED = {
     "synkin.networks.projection": ("Projection", "ProjectionCarry"),
     "synkin.noise": ("NoiseAnalysis", "ReleaseNoise", "noise_analysis", "release_noise"),
     "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"),
+    "synkin.recordings.artefacts": ("find_artefacts",),
     "synkin.recordings.measures": ("Measured", "measure"),
     "synkin.recordings.recording": ("Recording", "read_recording"),
     "synkin.runs.events": ("respond",),

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from synkin.cli import batch, options, usage_errors
+from synkin.cli import UsageError, batch, options, usage_errors
 from synkin.cli.result import Result, Row
-from synkin.events import Events, deconvolve
+from synkin.declaring.kernel import Kernel
+from synkin.events import Events, EventTable, deconvolve
+from synkin.events.finding_templates import find_template
+from synkin.kernels import ampa
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -23,45 +26,87 @@ SAMPLE_SET = ["alpha=1.6", "beta=0.3", "T=0.5", "T_dur=0.8"]
 # number, in ms, has a close-up of that length.
 _DRAWN, _CLOSE_UP = 6, 300.0
 
+# What is said of arguments, as options.
+_AS_OPTIONS = {"exclude=()": "--with-artefacts", "sign='both'": "--direction both"}
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the events, write and draw them, and print a summary."""
-    if arguments.sample and arguments.kernel.name == "ampa":
+    if arguments.sample and arguments.kernel is None:
+        arguments.kernel = ampa
+    if arguments.sample and arguments.kernel is ampa:
         arguments.set = [*SAMPLE_SET, *arguments.set]
-    params = options.params(arguments.kernel, arguments.set)
+    if arguments.kernel is None and arguments.set:
+        raise UsageError("Option --set needs a --kernel, such as --kernel dual_expon.")
+    params = None if arguments.kernel is None else options.params(arguments.kernel, arguments.set)
     return batch.run(arguments, partial(_found, arguments=arguments, params=params))
 
 
-def _found(path: Path, arguments: argparse.Namespace, params: NamedTuple) -> Result:
+def _found(path: Path, arguments: argparse.Namespace, params: NamedTuple | None) -> Result:
     """The events of one recording."""
     recording = options.recording(path, arguments)
+    way = {"up": 1, "down": -1}.get(arguments.direction)
+    sign = "both" if arguments.direction == "both" else way
+    exclude = arguments.exclude or ([] if arguments.with_artefacts else None)
+    about = []
     with usage_errors():
+        kernel: Kernel = arguments.kernel
+        if params is None:
+            template = find_template(recording, sign=way, exclude=exclude)
+            kernel, response, about = template.kernel, template.params, [template.message]
+        else:
+            response = params
         found = deconvolve(
-            arguments.kernel,
-            params,
+            kernel,
+            response,
             recording,
             threshold=arguments.threshold,
             smallest=arguments.smallest,
-            sign={None: None, "up": 1, "down": -1}[arguments.direction],
+            sign=sign,
             drift=arguments.drift,
             mismatch=arguments.mismatch,
+            exclude=exclude,
         )
-    settings = ", ".join(" ".join(filter(None, row)) for row in options.table(arguments.kernel, params))
+        found = [events.select(**dict(arguments.keep)) if arguments.keep else events for events in found]
+    settings = ", ".join(" ".join(filter(None, row)) for row in options.table(kernel, response))
     summary = _summary(found)
     columns, table = _table(recording, found)
+    messages = [*about, *_messages(recording, found)]
     return Result(
         rows=[
             *options.recording_rows(recording, arguments),
-            ("response", f"{arguments.kernel.name}: {settings}"),
+            ("response", f"{kernel.name}: {settings}"),
             *summary,
+            *(("message", message) for message in messages),
         ],
         text="",
         columns=columns,
         table=table,
-        content={"recording": recording.source, "unit": recording.unit, "summary": dict(summary), "events": table},
+        content={
+            "recording": recording.source,
+            "unit": recording.unit,
+            "response": {"kernel": kernel.name, **{name: float(value) for name, value in response._asdict().items()}},
+            "summary": dict(summary),
+            "messages": messages,
+            "events": table,
+        },
         draw=partial(_draw, recording=recording, found=found),
         brief=[_brief(found)],
+        more_pictures=[
+            ("each event", partial(_draw_each, found=found)),
+            ("average and histograms", partial(_draw_summary, found=found)),
+        ],
     )
+
+
+def _messages(recording: Recording, found: list[Events]) -> list[str]:
+    """What is said of the sweeps, with the names of options."""
+    said = [events.message for events in found[:_DRAWN]]
+    for name, option in _AS_OPTIONS.items():
+        said = [sentence.replace(name, option) for sentence in said]
+    if len(found) == 1:
+        return said
+    return [f"{label}: {sentence}" for label, sentence in zip(recording.labels, said, strict=False)]
 
 
 def _brief(found: list[Events]) -> Row:
@@ -98,14 +143,33 @@ def _summary(found: list[Events]) -> list[tuple[str, str]]:
 
 def _table(recording: Recording, found: list[Events]) -> tuple[list[str], list[Row]]:
     """The columns, and a row for each event; with the name of its sweep if there are several sweeps."""
-    size = f"size_{recording.unit}" if recording.unit else "size"
+    unit = f"_{recording.unit}" if recording.unit else ""
+    units = {"time": "_ms", "size": unit, "size_error": unit, "rise": "_ms", "decay": "_ms", "half_width": "_ms"}
+    units |= {"area": f"{unit}_ms", "interval": "_ms"}
     several = len(found) > 1
-    rows: list[Row] = [
-        {**({"sweep": label} if several else {}), "time_ms": round(float(time), 4), size: float(f"{value:.6g}")}
-        for label, events in zip(recording.labels, found, strict=True)
-        for time, value in zip(events.times, events.sizes, strict=True)
-    ]
-    return [*(["sweep"] if several else []), "time_ms", size], rows
+    rows: list[Row] = []
+    for label, events in zip(recording.labels, found, strict=True):
+        table = events.table()
+        for i in range(len(events.times)):
+            row: Row = {"sweep": label} if several else {}
+            for name, column in table._asdict().items():
+                value = float(column[i])
+                row[f"{name}{units.get(name, '')}"] = round(value, 4) if name == "time" else float(f"{value:.6g}")
+            rows.append(row)
+    names = [f"{name}{units.get(name, '')}" for name in EventTable._fields]
+    return [*(["sweep"] if several else []), *names], rows
+
+
+def _draw_each(figure: Figure, found: list[Events]) -> None:
+    from synkin import plot
+
+    plot.each_event(max(found, key=lambda events: len(events.times)), figure=figure)
+
+
+def _draw_summary(figure: Figure, found: list[Events]) -> None:
+    from synkin import plot
+
+    plot.event_summary(found, axes=figure.subplots(1, 3))
 
 
 def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:
@@ -124,7 +188,10 @@ def _draw(figure: Figure, recording: Recording, found: list[Events]) -> None:
         part = (times >= first) & (times <= first + _CLOSE_UP)
         inside = (found[0].times >= first) & (found[0].times <= first + _CLOSE_UP)
         cut = found[0]._replace(
-            times=found[0].times[inside], curve=found[0].curve[part], baseline=found[0].baseline[part]
+            times=found[0].times[inside],
+            curve=found[0].curve[part],
+            other_curve=found[0].other_curve[part],
+            baseline=found[0].baseline[part],
         )
         plot.events(times[part], recording.traces[0, part], cut, ax=axes[1])
         axes[1].set_title("where most events are, shaded above", loc="left")

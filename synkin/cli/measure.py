@@ -51,7 +51,7 @@ def _measured(path: Path, arguments: argparse.Namespace) -> Result:
     read = options.sweeps(path, arguments)
     recording = options.part(read, path, arguments)
     with usage_errors():
-        measured = measure(recording, baseline=0.0)
+        measured = measure(recording, baseline=0.0, exclude=arguments.exclude)
     messages = []
     if arguments.baseline:
         measured = measured._replace(noise=_noise(options.part(read, path, arguments, window=arguments.baseline)))

@@ -16,8 +16,8 @@ from typing import NoReturn
 from synkin.cli import UsageError
 from synkin.cli.suggestions import did_you_mean
 
-# How values of --set and --bounds begin, of which there may be several: beta=0.2, tau=1:20, ampa.beta=0.1:2.
-_SETTING = re.compile(r"[^\W\d][\w+.]*=")
+# How values of --set, --bounds and --exclude begin, of which there may be several: beta=0.2, tau=1:20, 155:384.
+_SETTING = re.compile(r"[^\W\d][\w+.]*=|-?[\d.]+:-?[\d.]+$")
 
 
 def called_as() -> str:

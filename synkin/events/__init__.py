@@ -1,10 +1,15 @@
 """Miniature events: from a recording to their times and sizes.
 
-    result          `Events`
-    template        the response to one event, sampled as the recording is
-    filters         what is done in the frequency domain: baseline, noise spectrum, matched filter
-    search          which events there are, when, and how large
-    deconvolution   all steps for one sweep
+    template            the response to one event, sampled as the recording is
+    shapes              events cut out one by one, their average, and what fits it
+    filters             what is done in the frequency domain: baseline, noise spectrum, matched filter
+    search              which events there are, when, and how large
+    deconvolution       all steps for one sweep
+    progress            how far a long search is
+    table               `EventTable`: what is measured of each event
+    result              `Events`, `EventAverage`
+    message             what is said of them
+    finding_templates   `find_template`: a template from the recording itself
 
 Each imports only from those above it. They use NumPy and SciPy instead of JAX: whether there is an event is a decision,
 and has no derivative.
@@ -13,24 +18,33 @@ and has no derivative.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from synkin.arguments import units
-from synkin.arguments.choices import check_kernel
+from synkin.arguments.choices import check_flag, check_kernel
 from synkin.arguments.numbers import as_float64, check_number
 from synkin.arguments.params_and_states import check_params
 from synkin.arguments.times import as_sweeps
 from synkin.declaring.kernel import Kernel
-from synkin.events.result import Events
+from synkin.events.message import of_artefacts, of_direction, of_shape
+from synkin.events.progress import Progress
+from synkin.events.result import EventAverage, Events, average_of
+from synkin.events.shapes import LEAST, sum_of
+from synkin.events.table import EventTable
 from synkin.events.template import sampled
+from synkin.recordings.exclusion import Exclude, stretches_of, without
 from synkin.recordings.recording import Recording, arrays
 from synkin.solving.filters import Filter, as_filters
 
-__all__ = ["Events", "deconvolve"]
+if TYPE_CHECKING:
+    from synkin.events.deconvolution import Sweep, Traced
+
+__all__ = ["EventAverage", "EventTable", "Events", "deconvolve"]
 
 # Times are evenly spaced if they differ from an even grid by less than this fraction of the interval.
 _EVEN = 0.01
@@ -46,10 +60,12 @@ def deconvolve(
     *,
     threshold: float = 4.5,
     smallest: float = 0.0,
-    sign: int | None = None,
+    sign: int | str | None = None,
     drift: float | None = None,
     mismatch: float = 0.1,
+    exclude: Exclude = None,
     filter: Filter | Sequence[Filter] | None = None,
+    progress: bool = True,
 ) -> Any:  # Events, or a list of them
     """The times and sizes of the events in a recording, each of which has the response of a kernel.
 
@@ -64,29 +80,39 @@ def deconvolve(
         trace: (M,), or (R, M) for R sweeps: a current, voltage or conductance in any unit.
         threshold: the smallest height of an event in the deconvolved trace, in standard deviations of the noise there.
         smallest: events smaller than this, in the trace's unit, are left out of the result.
-        sign: 1 for events that go up, -1 for events that go down; by default the direction of the larger events.
+        sign: 1 for events that go up, -1 for events that go down, by default the direction of most, over all sweeps.
+            Clear events of the other sign are found too, and kept out: `Events.message` says so. "both": events of
+            either sign are reported.
         drift: ms; the baseline is what varies more slowly than a Gaussian of this standard deviation. By default 4
             times the length of one response, which ends at 0.1 % of its peak.
         mismatch: the fraction, 0 to 1, by which the shapes of recorded responses may differ from the kernel's. An event
             near a large one must be higher by this fraction of the large one's response.
+        exclude: stretches (a, b) in ms of each sweep's time in which no events are sought, and that do not count as
+            noise: a list for all sweeps, or a list of R such lists. NaN samples are left out too. By default what
+            `find_artefacts` suggests, given the template's steepest slope; an empty list leaves nothing out.
         filter: what the recording did to the response, as of `respond`; events are then where they were before it.
+        progress: whether a long search reports on stderr how far it is: on a terminal after 2 s, elsewhere every 10 s.
 
     Returns:
         `Events`, or a list of R of them if ``trace`` is (R, M) or a `Recording` is given.
 
     Raises:
         TypeError: an argument of the wrong kind, or a traced one.
-        ValueError: shapes that do not fit, a NaN or infinite sample, times that are not evenly spaced, a response that
+        ValueError: shapes that do not fit, an infinite sample, times that are not evenly spaced, a response that
             is 0 or rises for longer than the trace lasts, or a number out of range.
 
     The trace is modelled as a baseline, plus responses of any size and of one sign, plus Gaussian noise of any
     spectrum. It is deconvolved in the frequency domain, as by Pernia-Andrade et al., but by a matched filter, which
     weights each frequency by the power of the noise there, instead of by a band-pass filter that is set by hand. The
-    power is estimated twice from what events and baseline leave of the trace. There is an event wherever the result
-    passes the threshold. Its time is found to 1/16 of the 10-90 % rise or better. The sizes of all events are found
-    together by least squares without negative sizes. Then each event is moved to the time at which it best matches what
-    the others leave. It is replaced by two events if these match better, and is left out if it is no longer above the
-    threshold beside the others.
+    power is estimated twice, from stretches without events or anything else that is far from the baseline, so that
+    events of another shape do not count as noise. There is an event wherever the result passes the threshold. Its time
+    is found to 1/16 of the 10-90 % rise or better. The sizes of all events are found together by least squares without
+    negative sizes. Then each event is moved to the time at which it best matches what the others leave. It is replaced
+    by two events if these match better, and is left out if it is no longer above the threshold beside the others.
+
+    The template is compared with the average of the lone events. What it leaves of that is expected of each event, so
+    that a template twice too slow or too fast hardly gives false events; beside large ones others are then missed.
+    ``message`` says what the average's shape is, and which `synkin.dual_expon` follows it.
 
     Two events that are too close to be distinguished are reported as one, with the sum of their sizes. They are too
     close if what distinguishes them from one event is below the threshold plus ``mismatch`` times their match. If the
@@ -103,9 +129,12 @@ def deconvolve(
     A receptor's response saturates, and a spike during a pulse restarts it. Here responses add up, so that `respond`
     gives less where they overlap. White noise alone gives about one event in two minutes.
 
-    Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229.
+    Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229;
+    for the spectrum from stretches, Blackman and Tukey 1958, The Measurement of Power Spectra.
     """
-    from synkin.events.deconvolution import Rules, events_of_sweep  # here, because SciPy's tools take long to import
+    # Here, because SciPy's tools take long to import.
+    from synkin.events.deconvolution import STAGES, Rules, Sweep, direction_of, misfit_of, trace_events
+    from synkin.recordings.artefacts import artefacts
 
     check_kernel(kernel)
     params = check_params(units.params(kernel, params), (), kernel)
@@ -116,8 +145,12 @@ def deconvolve(
     threshold = _as_number("threshold", threshold, lambda v: 0 < v < inf, "a positive number of standard deviations")
     smallest = _as_number("smallest", smallest, lambda v: 0 <= v < inf, "finite and not negative")
     mismatch = _as_number("mismatch", mismatch, lambda v: 0 <= v <= 1, "from 0 to 1")
-    if sign is not None:
-        sign = int(_as_number("sign", sign, lambda v: abs(v) == 1, "1, -1 or None"))
+    both = isinstance(sign, str) and sign == "both"
+    if sign is not None and not both:
+        expected = "1, -1, 'both' or None"
+        if isinstance(sign, str):
+            raise ValueError(f"Argument `sign` must be {expected}, but is {sign!r}.")
+        sign = int(_as_number("sign", sign, lambda v: abs(v) == 1, expected))
     template = sampled(kernel, params, interval, len(times), as_filters(filter))
     if drift is None:
         drift = _DRIFT * template.length
@@ -129,11 +162,74 @@ def deconvolve(
     width = min(drift / interval, float(len(times)))
     places = ceil(max(template.rise / interval, 2.0) * len(template.samples))
     rules = Rules(threshold, mismatch, places)
+    rows = np.atleast_2d(without(times, trace, exclude))
+    seen: list[list[tuple[int, int]]] = [[] for _ in rows]
+    if exclude is None:
+        fastest = float(np.abs(np.diff(template.samples[0], prepend=0.0)).max())
+        seen = [artefacts(row, interval, fastest) for row in rows]
+        for row, stretches in zip(rows, seen, strict=True):
+            for first, last in stretches:
+                row[first : last + 1] = np.nan
+    sweeps = [Sweep(row, interval, template, width) for row in rows]
+    direction = int(sign) if sign in (1, -1) else direction_of(sweeps, threshold)
+    with Progress(len(sweeps), STAGES, enabled=check_flag("progress", progress)) as shown:
+        search = partial(trace_events, sign=direction, rules=rules, both=both)
+        traced = [search(sweep, report=partial(shown.report, i)) for i, sweep in enumerate(sweeps)]
+        # Sweeps with few events learn from all together what the template leaves of an event.
+        few = [i for i, each in enumerate(traced) if len(each.lone) < LEAST]
+        common = misfit_of(template, [each.lone for each in traced]) if few and len(sweeps) > 1 else None
+        if common is not None:
+            for i in few:
+                traced[i] = search(sweeps[i], expected=common, report=partial(shown.report, i))
     found = [
-        events_of_sweep(row, float(times[0]), interval, template, width, sign, rules, smallest, unit)
-        for row in np.atleast_2d(trace)
+        _events(sweep, times, each, 0 if both else direction, direction, smallest, unit)
+        for sweep, each in zip(sweeps, traced, strict=True)
     ]
+    average = average_of(found)
+    shape = of_shape(average, found[0], max(template.rise / 2, interval), template.length / 7)
+    for i, (events, stretches) in enumerate(zip(found, seen, strict=True)):
+        named = of_artefacts([(float(times[a]), float(times[b])) for a, b in stretches])
+        found[i] = events._replace(message=" ".join(part for part in (of_direction(events), named, shape) if part))
     return found if of_recording or trace.ndim == 2 else found[0]
+
+
+def _events(
+    sweep: Sweep, times: np.ndarray, traced: Traced, said: int, sign: int, smallest: float, unit: str
+) -> Events:
+    """The result for a sweep, without a message."""
+    template, interval = sweep.template, sweep.interval
+    count = len(times)
+    own = traced.groups[sign]
+    others = traced.groups[-sign]
+    if said == 0:
+        parts = [np.concatenate(pair) for pair in zip(own, others, strict=True)]
+        order = np.argsort(parts[0])
+        own, others = type(own)(*(part[order] for part in parts)), type(own)(*(part[:0] for part in parts))
+    large = np.abs(own.sizes) >= smallest
+    small = sum_of(template.samples[0], own.places[~large] / len(template.samples), own.sizes[~large], count)
+    at = float(times[0]) + own.places[large] * (interval / len(template.samples))
+    missing = stretches_of(~sweep.kept)
+    return Events(
+        times=at,
+        sizes=own.sizes[large],
+        weights=own.sizes[large] / template.peak,
+        size_errors=own.errors[large],
+        noise=traced.noise,
+        threshold=traced.threshold,
+        curve=traced.curve - small,
+        baseline=traced.baseline,
+        duration=(count - 1 - sum(b - a + 1 for a, b in missing)) * interval,
+        unit=unit,
+        direction=said,
+        other_times=float(times[0]) + others.places * (interval / len(template.samples)),
+        other_sizes=others.sizes,
+        other_curve=traced.other + small,
+        excluded=tuple((float(times[a]), float(times[b])) for a, b in missing),
+        sample_times=times,
+        trace=sweep.trace,
+        response=template.samples[0],
+        message="",
+    )
 
 
 def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
@@ -150,14 +246,11 @@ def _check_samples(times: np.ndarray, trace: np.ndarray) -> float:
             f"Argument `times` must be increasing and evenly spaced, here by {interval:g} ms, but element {i + 1} "
             f"({times[i + 1]:g}) comes {times[i + 1] - times[i]:g} ms after the one before."
         )
-    bad = ~np.isfinite(trace).reshape(-1, len(times))
+    bad = np.isinf(trace).reshape(-1, len(times))
     if bad.any():
         sweep, i = (int(index[0]) for index in np.nonzero(bad))
         where = f"element {i}" + (f" of sweep {sweep}" if trace.ndim == 2 else "")
-        raise ValueError(
-            f"Argument `trace` must be finite, but has {bad.sum():,} NaN or infinite samples, the first of them "
-            f"{where}: cut them out, or fill them in."
-        )
+        raise ValueError(f"Argument `trace` must be finite, or NaN where there is no sample, but {where} is infinite.")
     return interval
 
 

@@ -14,7 +14,7 @@ the band that the noise leaves, instead of a band-pass that is set by hand (Pern
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft, signal
+from scipy import fft, ndimage, signal
 
 from synkin.events.template import Template
 
@@ -22,9 +22,13 @@ from synkin.events.template import Template
 # Frequencies with more noise, such as those of drift and hum, count less. But frequencies with hardly any noise, such
 # as those above a low-pass filter, do not count more: the shape of an event is not known there, and the match would be
 # sharp, with side lobes.
-_FLOOR = 1.0
-# The spectrum is estimated from this many samples on, as the median of at least this many segments.
-_FEW, _SEGMENTS = 512, 8
+_FLOOR = 0.5
+# The spectrum is estimated from this many samples on, with lags up to this many lengths of a response, or up to the
+# number of samples over the last number if this is less.
+_FEW, _LAGS, _PAIRS = 512, 4, 8
+# An event is over where its response stays below this fraction of its peak. Samples are loud that are so many standard
+# deviations away after smoothing, and near these. Quiet samples are enough if they are this fraction of all.
+_NEARLY, _LOUD, _ENOUGH = 0.05, 4.0, 0.15
 # The baseline's Gaussian is cut off at this many standard deviations. If it were cut off sooner, the matrix of the
 # events' overlaps would not be positive definite.
 _REACH = 6.0
@@ -64,22 +68,54 @@ def less_baseline(curve: np.ndarray, width: float) -> np.ndarray:
     return fft.irfft(fft.rfft(curve, size) * passed, size)[: len(curve)]
 
 
-def spectrum(residuals: np.ndarray, template: Template) -> Spectrum:
-    """The spectrum of what events and baseline leave: the median over segments, which a few events hardly change."""
-    count = len(residuals)
-    length = min(4 * template.samples.shape[1], count // _SEGMENTS)
-    if count < _FEW:
+def spectrum(residuals: np.ndarray, quiet: np.ndarray, template: Template, *, noisy: bool) -> Spectrum:
+    """The spectrum of the noise, from the samples that are ``quiet``: neither events nor anything that they leave.
+
+    It is the transform of the autocorrelation, each lag of which is a mean over the pairs of quiet samples that are so
+    far apart, times a window of Parzen (Blackman and Tukey 1958). So the quiet stretches may be short. Where it is not
+    ``noisy``, the rest is rounding and errors of the model, and frequencies with little of it do not count more.
+    """
+    count = int(quiet.sum())
+    lags = max(min(_LAGS * template.samples.shape[1], count // _PAIRS), _FEW // _PAIRS)
+    if count < _FEW or lags >= len(residuals):
         return WHITE
-    length = max(length, _FEW // _SEGMENTS)
-    frequencies, power = signal.welch(residuals, nperseg=length, detrend=False, average="median")
-    # The last frequency of an even length is half a band; the power at the first depends on the baseline.
-    power[-1] = power[-2]
-    power[0] = max(power[0], power[1])
-    own = np.abs(fft.rfft(template.samples[0], length)) ** 2
+    size = fft.next_fast_len(len(residuals) + lags, real=True)
+    values, present = (fft.rfft(np.where(quiet, x, 0.0), size) for x in (residuals, 1.0))
+    sums, pairs = (fft.irfft(np.abs(x) ** 2, size)[: lags + 1] for x in (values, present))
+    correlation = np.where(pairs > 0.5, sums / np.maximum(pairs, 0.5), 0.0) * signal.windows.parzen(2 * lags + 1)[lags:]
+    power = fft.rfft(np.concatenate([correlation, correlation[-2:0:-1]])).real
+    frequencies = np.linspace(0.0, 0.5, len(power))
+    own = np.abs(fft.rfft(template.samples[0], 2 * lags)) ** 2
     mean = (own * power).sum() / own.sum()
     if not mean > 0:
         return WHITE
-    return Spectrum(frequencies, np.maximum(power, _FLOOR * mean) / mean)
+    return Spectrum(frequencies, np.maximum(power, (_FLOOR if noisy else 1.0) * mean) / mean)
+
+
+def quiet_samples(left: np.ndarray, kept: np.ndarray, template: Template, places: np.ndarray) -> np.ndarray:
+    """The samples with noise alone: away from events, and from whatever else is far from the baseline, (M,).
+
+    Args:
+        left: (M,) what events and baseline leave of the trace.
+        kept: (M,) which samples count at all.
+        template: the response to one event.
+        places: of the events.
+    """
+    phases, response = len(template.samples), np.abs(template.samples[0])
+    span = int(np.flatnonzero(response > _NEARLY)[-1]) + 1
+    smooth = ndimage.uniform_filter1d(left, max(span // 8, 1))
+    deviation = FROM_MEDIAN * float(np.median(np.abs(smooth[kept]))) if kept.any() else 0.0
+    loud = ndimage.maximum_filter1d(np.abs(smooth) > _LOUD * deviation, span) & kept
+    quiet = kept & ~loud
+    change = np.zeros(len(left) + 1, int)
+    first = np.clip(places // phases - span // 8, 0, len(left))
+    np.add.at(change, first, 1)
+    np.add.at(change, np.minimum(first + span + span // 8, len(left)), -1)
+    away = quiet & (np.cumsum(change)[:-1] == 0)
+    for some in (away, quiet):
+        if some.sum() > max(_FEW, _ENOUGH * kept.sum()):
+            return some
+    return kept
 
 
 def matched(trace: np.ndarray, count: int, template: Template, width: float, noise: Spectrum) -> Matched:
@@ -94,14 +130,7 @@ def matched(trace: np.ndarray, count: int, template: Template, width: float, noi
     """
     phases, length = template.samples.shape
     reach = min(length + int(_REACH * width), count)
-    size = fft.next_fast_len(len(trace) + reach, real=True)
-    passed, power = _transfer(size, width, noise)
-    product = fft.rfft(trace, size)
-    product *= passed / power
-    match = np.empty((count, phases))
-    for q, row in enumerate(template.samples):
-        match[:, q] = fft.irfft(product * fft.rfft(row, size).conj(), size)[:count]
-
+    match = match_of(trace, count, template, width, noise)
     size = fft.next_fast_len(2 * reach + length, real=True)
     passed, power = _transfer(size, width, noise)
     spectra = fft.rfft(template.samples, size)
@@ -113,6 +142,19 @@ def matched(trace: np.ndarray, count: int, template: Template, width: float, noi
             rows[p, :, q] = np.concatenate([products[-reach:], products[: reach + 1]])
     norm = np.sqrt(rows[np.arange(phases), reach, np.arange(phases)])
     return Matched(match, rows.reshape(phases, -1), reach, norm)
+
+
+def match_of(trace: np.ndarray, count: int, template: Template, width: float, noise: Spectrum) -> np.ndarray:
+    """C of a trace less its baseline, (M, Q)."""
+    reach = min(template.samples.shape[1] + int(_REACH * width), count)
+    size = fft.next_fast_len(len(trace) + reach, real=True)
+    passed, power = _transfer(size, width, noise)
+    product = fft.rfft(trace, size)
+    product *= passed / power
+    match = np.empty((count, len(template.samples)))
+    for q, row in enumerate(template.samples):
+        match[:, q] = fft.irfft(product * fft.rfft(row, size).conj(), size)[:count]
+    return match
 
 
 def _transfer(size: int, width: float, noise: Spectrum) -> tuple[np.ndarray, np.ndarray]:

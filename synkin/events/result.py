@@ -1,10 +1,24 @@
 """The result of a deconvolution."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from synkin.arguments import fields
+from synkin.arguments.messages import describe
+from synkin.events import shapes
+from synkin.events.table import EventTable, measure_rows
+
+
+@fields.described
+class EventAverage(NamedTuple):
+    """The mean of aligned events."""
+
+    times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
+    mean: Annotated[np.ndarray, "(W,) without the highest and lowest tenth of the events", "the trace's unit"]
+    error: Annotated[np.ndarray, "(W,) standard error of the mean", "the trace's unit"]
+    template: Annotated[np.ndarray, "(W,) the kernel's response, as large as the mean", "the trace's unit"]
+    number: Annotated[int, "how many events it is of"]
 
 
 @fields.described
@@ -19,13 +33,133 @@ class Events(NamedTuple):
     threshold: Annotated[float, "the smallest size at which an event by itself is found", "the trace's unit"]
     curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
     baseline: Annotated[np.ndarray, "(M,) what varies more slowly than events", "the trace's unit"]
-    duration: Annotated[float, "from the first sample to the last", "ms"]
+    duration: Annotated[float, "from the first sample to the last, without what was left out", "ms"]
     unit: Annotated[str, "the trace's, such as 'pA'; '' if it is not known"]
+    direction: Annotated[int, "1: events go up, -1: they go down, 0: both were asked for"]
+    other_times: Annotated[np.ndarray, "(J,) of events of the other sign, which were kept out", "ms"]
+    other_sizes: Annotated[np.ndarray, "(J,) their sizes, signed", "the trace's unit"]
+    other_curve: Annotated[np.ndarray, "(M,) their sum, and that of events that were not reported", "the trace's unit"]
+    excluded: Annotated[tuple[tuple[float, float], ...], "stretches (a, b) in which no events were sought", "ms"]
+    sample_times: Annotated[np.ndarray, "(M,) of the trace", "ms"]
+    trace: Annotated[np.ndarray, "(M,) the trace; NaN where it was left out", "its unit"]
+    response: Annotated[np.ndarray, "(L,) the kernel's response over its peak, at the trace's intervals", "1"]
+    message: Annotated[str, "what was found, and what to look at"]
 
     @property
     def rate(self) -> float:
         """Events a second."""
-        return len(self.times) / self.duration * 1000
+        return len(self.times) / self.duration * 1000 if self.duration else 0.0
+
+    @property
+    def interval(self) -> float:
+        """The interval between samples in ms."""
+        return float(self.sample_times[-1] - self.sample_times[0]) / (len(self.sample_times) - 1)
+
+    def table(self) -> EventTable:
+        """What is measured of each event by itself: the trace without baseline and without all other events.
+
+        Rise and half-width are measured after a moving average over half the rise of the kernel's response, which
+        lengthens them a little. Of events near the threshold they are hardly more than noise.
+        """
+        before, after, at = *self._reach(), self._places()
+        with_noise = self.trace - self.baseline - self.other_curve - self.curve
+        left = shapes.windows(with_noise, at, before, after)
+        own = self.sizes[:, None] * shapes.response_at(self.response, np.arange(-before, after + 1.0))[None]
+        peak = int(np.abs(self.response).argmax())
+        rows = np.sign(self.sizes)[:, None] * (left + own)
+        found = measure_rows(rows, before, peak, self.interval, max(peak // 4, 1))
+        found["area"] = np.sign(self.sizes) * found["area"]
+        others = np.abs(shapes.windows(self.curve + self.other_curve, at, before, after) - own)
+        near = slice(before, before + int(np.flatnonzero(np.abs(self.response) > np.exp(-1))[-1]) + 1)
+        with np.errstate(invalid="ignore"):
+            overlaps = np.nan_to_num(others[:, near]).max(axis=1, initial=0.0) > 0.2 * np.abs(self.sizes)
+        count = np.maximum(np.isfinite(left).sum(axis=1), 1)
+        rms = np.sqrt(np.nansum(left**2, axis=1) / count)
+        return EventTable(
+            time=self.times,
+            size=self.sizes,
+            size_error=self.size_errors,
+            **found,
+            interval=np.diff(self.times, prepend=np.nan),
+            overlaps=overlaps,
+            residual=rms / self.noise if self.noise else np.zeros(len(rms)),
+        )
+
+    def average(self, *, lone: bool = True) -> EventAverage:
+        """The mean of the events, aligned where they act.
+
+        Args:
+            lone: whether to take only events that begin alone, and at whose peak and decay there is no other that is
+                half as large, and of these only the larger ones, from half of the median size on.
+        """
+        return average_of([self], lone=lone)
+
+    def select(self, **bounds: tuple[float | None, float | None]) -> "Events":
+        """The events whose measurements lie within bounds, such as ``select(rise=(0.1, 1.0), residual=(None, 2.0))``.
+
+        Args:
+            **bounds: the lowest and highest value of a column of `table`, including these; None for no bound. An event
+                with NaN there is left out. The ``size`` is signed: of events that go down, ``size=(None, -10)``.
+
+        Raises:
+            ValueError: a column that there is not, or not two bounds.
+        """
+        table = self.table()
+        keep = np.ones(len(self.times), bool)
+        for name, pair in bounds.items():
+            if name not in EventTable._fields:
+                columns = ", ".join(EventTable._fields)
+                raise ValueError(f"Argument `{name}` must be a column of the table: {columns}.")
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise ValueError(
+                    f"Argument `{name}` must be the lowest and the highest value, (a, b), None for no bound, but is "
+                    f"{describe(pair)}."
+                )
+            low = -np.inf if pair[0] is None else pair[0]
+            high = np.inf if pair[1] is None else pair[1]
+            column = getattr(table, name)
+            keep &= (column >= low) & (column <= high)
+        return self.keep(keep)
+
+    def keep(self, which: Any) -> "Events":
+        """Some of the events: (K,) True for those to keep, or their numbers from 0. ``curve`` is that of these."""
+        which = np.asarray(which)
+        if which.dtype == bool:
+            which = np.flatnonzero(np.broadcast_to(which, self.times.shape))
+        which = which.astype(int)
+        parts = {name: getattr(self, name)[which] for name in ("times", "sizes", "weights", "size_errors")}
+        gone = np.setdiff1d(np.arange(len(self.times)), which)
+        curve = shapes.sum_of(self.response, self._places()[gone], self.sizes[gone], len(self.trace))
+        return self._replace(**parts, curve=self.curve - curve, other_curve=self.other_curve + curve)
+
+    def size_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
+        """How many events there are of each size, and the edges of the bins, as of `numpy.histogram`."""
+        return np.histogram(self.sizes, bins)
+
+    def interval_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
+        """How many intervals in ms there are of each length, and the edges of the bins, as of `numpy.histogram`.
+
+        Intervals across a stretch that was left out are not counted.
+        """
+        return np.histogram(self.intervals(), bins)
+
+    def intervals(self) -> np.ndarray:
+        """The intervals in ms from one event to the next, without those across a stretch that was left out."""
+        found = np.diff(self.times)
+        for a, _ in self.excluded:
+            i = int(np.searchsorted(self.times, a))
+            if 0 < i < len(self.times):
+                found[i - 1] = np.nan
+        return found[np.isfinite(found)]
+
+    def _places(self) -> np.ndarray:
+        """The place of each event in samples."""
+        return (self.times - self.sample_times[0]) / self.interval
+
+    def _reach(self) -> tuple[int, int]:
+        """The number of samples before and after an event that are looked at."""
+        span = shapes.span_of(self.response)
+        return max(span // 4, 2), span
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
@@ -34,3 +168,43 @@ class Events(NamedTuple):
             parts += [f"{self.rate:.3g} a second", f"median size {np.median(self.sizes):.4g}{unit}"]
         parts += [f"threshold {self.threshold:.3g}{unit}", f"noise {self.noise:.3g}{unit}"]
         return f"Events({', '.join(parts)})"
+
+
+def average_of(found: list[Events], *, lone: bool = True) -> EventAverage:
+    """The mean of the events of several sweeps with one template, aligned where they act; see `Events.average`."""
+    first = found[0]
+    span = shapes.span_of(first.response)
+    rows, sizes = [], []
+    for events in found:
+        at = events._places()
+        chosen = shapes.lone(at, events.sizes, span) if lone else np.ones(len(at), bool)
+        rest = events.trace - events.baseline - events.other_curve - events.curve
+        rows.append(shapes.windows(rest, at[chosen], span, 2 * span) + _with_near(events, at, chosen, span))
+        sizes.append(events.sizes[chosen])
+    table, size = np.concatenate(rows), np.concatenate(sizes)
+    if lone and len(size):
+        large = np.abs(size) >= 0.5 * np.median(np.abs(size))
+        table, size = table[large], size[large]
+    grid = np.arange(-span, 2 * span + 1)
+    response = shapes.response_at(first.response, grid.astype(float))
+    if not len(table):
+        nothing = np.full(len(grid), np.nan)
+        return EventAverage(grid * first.interval, nothing, nothing, 0 * response, 0)
+    present = np.isfinite(table)
+    count = np.maximum(present.sum(axis=0), 1)
+    filled = np.where(present, table, 0.0)
+    middle = filled.sum(axis=0) / count
+    error = np.sqrt(np.where(present, (filled - middle) ** 2, 0.0).sum(axis=0)) / count
+    mean = shapes.trimmed_mean(table)
+    scale = float(mean @ response) / float(response @ response)
+    return EventAverage(grid * first.interval, mean, error, scale * response, len(table))
+
+
+def _with_near(events: Events, at: np.ndarray, chosen: np.ndarray, span: int) -> np.ndarray:
+    """The response of each chosen event and of those that begin within ``span`` samples after it, (K, 3 span + 1)."""
+    grid = np.arange(-span, 2 * span + 1)
+    total = np.zeros((int(chosen.sum()), len(grid)))
+    for row, i in zip(total, np.flatnonzero(chosen), strict=True):
+        for j in range(i, int(np.searchsorted(at, at[i] + span, "right"))):
+            row += events.sizes[j] * shapes.response_at(events.response, grid - (at[j] - at[i]))
+    return total

@@ -44,6 +44,7 @@ from synkin.fitting.problem import Problem
 from synkin.fitting.result import Fit
 from synkin.fitting.uncertainty.profiles import Profile
 from synkin.fitting.uncertainty.resampling import Bootstrap
+from synkin.recordings.exclusion import Exclude
 from synkin.recordings.recording import Recording, arrays
 from synkin.runs.protocol import Jumps
 from synkin.solving.filters import Filter, known_filters
@@ -68,6 +69,7 @@ def fit(
     varying: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     temperature: ArrayLike | None = None,
     filter: Filter | Sequence[Filter] | None = None,
+    exclude: Exclude = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
     reversible: bool = False,
@@ -129,6 +131,8 @@ def fit(
             ``params`` are those of the first recording. The duration of a pulse does not change.
         filter: what the recording did to the curve, which is then fitted behind it: `synkin.bessel`, `synkin.one_pole`,
             or a tuple of several in a row.
+        exclude: stretches (a, b) in ms whose samples are left out, such as an artefact's: a list for all recordings, or
+            a list of R such lists.
         sigma: (M,), (R, M), or (R,) with one for each recording: the error of each sample, of which only the ratios
             count, also in R^2 and in the verdict. The size of the errors is estimated from the residuals, and ``noise``
             is that of a sample with an average ``sigma``.
@@ -232,6 +236,7 @@ def fit(
                 check_flag("reversible", reversible),
                 prior,
                 known_filters(filter),
+                exclude,
             ),
             weights=weights,
             release=release,
@@ -258,6 +263,7 @@ def fit_curve(
     scale: bool | float | str = False,
     offset: bool | float | str = False,
     filter: Filter | Sequence[Filter] | None = None,
+    exclude: Exclude = None,
     sigma: ArrayLike | None = None,
     tie: Mapping[str, str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -300,8 +306,8 @@ def fit_curve(
             all recordings. Where the curve has a size of its own, True finds it without a search.
         offset: what is added. True: fitted, False: 0, a number: held there, "shared" as for scale.
         filter: what the recording did to the curve, as in `synkin.fit`. The curve must be smooth between samples.
-        sigma, tie, bounds, prior, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a positive
-            number stays within a factor of 10,000 of its start, and any other is not bounded.
+        exclude, sigma, tie, bounds, prior, loss, starts, unit, max_nfev, progress: as in `synkin.fit`. Without bounds a
+            positive number stays within a factor of 10,000 of its start, and any other is not bounded.
         units: of the parameters by name, for tables and pictures.
 
     Returns:
@@ -318,7 +324,9 @@ def fit_curve(
 
     def problem() -> Problem:
         held = {"scale": scale, "offset": offset, "onset": False}
-        asked = Asked(free, held, own, bounds, sigma, tie, unit, prior=prior, filters=known_filters(filter))
+        asked = Asked(
+            free, held, own, bounds, sigma, tie, unit, prior=prior, filters=known_filters(filter), exclude=exclude
+        )
         return function_problem(curve, start, sample_times, traces, asked, given_units=units or {})
 
     return estimate(problem, Options(loss, starts, max_nfev, progress))

@@ -24,6 +24,7 @@ from synkin.fitting.priors import as_priors
 from synkin.fitting.problem import OWN, REACH, Problem, Tie, default_onset
 from synkin.fitting.ties import as_ties, reversible_ties
 from synkin.networks.plasticity import tsodyks_markram
+from synkin.recordings.exclusion import Exclude, without
 from synkin.runs.protocol import Jumps
 from synkin.solving import limits
 from synkin.solving.filters import Filter
@@ -47,6 +48,7 @@ class Asked(NamedTuple):
     reversible: bool = False
     prior: Mapping[str, Sequence[Any]] | None = None
     filters: tuple[Filter, ...] = ()
+    exclude: Exclude = None
 
 
 class _Stimulus(NamedTuple):
@@ -106,7 +108,7 @@ def kernel_problem(
     own = _as_names("own", asked.own)
     params = _kernel_params(kernel, params, own)
     kernel.input.check_overlap(overlap)
-    recorded = _as_samples(times, trace)
+    recorded = _as_samples(times, trace, asked.exclude)
     stimulus = _as_stimulus(kernel, times_of_spikes, given_weights, varies, delay, recorded, jumps)
     curve = KernelCurve(kernel, overlap, jumps, weighted, filters=asked.filters)
     values = dict(params._asdict())
@@ -141,7 +143,7 @@ def function_problem(
     """
     if not callable(function):
         raise TypeError(f"Argument `curve` must be a function of parameters and times, but is {describe(function)}.")
-    recorded = _as_samples(times, trace)
+    recorded = _as_samples(times, trace, asked.exclude)
     own = _as_names("own", asked.own)
     curve, values, groups = function_curve(function, start, own, len(recorded.trace), given_units)
     free = asked.free
@@ -263,10 +265,12 @@ def _kernel_params(kernel: Kernel, params: AnyParams, own: tuple[str, ...]) -> A
     return found
 
 
-def _as_samples(times: ArrayLike | Sequence[ArrayLike], trace: ArrayLike | Sequence[ArrayLike]) -> _Samples:
+def _as_samples(
+    times: ArrayLike | Sequence[ArrayLike], trace: ArrayLike | Sequence[ArrayLike], exclude: Exclude
+) -> _Samples:
     trace, own_unit = samples.split_unit(trace)
     times, rows, is_single = samples.as_samples(times, trace)
-    return _Samples(times, rows, is_single, own_unit)
+    return _Samples(times, without(times, rows, exclude), is_single, own_unit)
 
 
 def _as_stimulus(

@@ -15,6 +15,7 @@ style      colours, empty figures, the import of matplotlib
 from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
 from synkin.plot.fits import bootstrap, channels, compare, profile
+from synkin.plot.found_events import each_event, event_summary
 from synkin.plot.recorded import recording
 from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 from synkin.plot.variance import noise
@@ -34,6 +35,8 @@ __all__ = [
     "bootstrap",
     "channels",
     "compare",
+    "each_event",
+    "event_summary",
     "events",
     "figure",
     "fit",

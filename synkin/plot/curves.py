@@ -346,6 +346,8 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
     ax.plot(times, found.baseline + found.curve, color=VERMILION, linewidth=1.5 * thin, label="events and baseline")
     at_top = ax.get_xaxis_transform()
     ax.vlines(found.times, 1 - _TICKS_ROW, 1, BLACK, linewidth=0.7, transform=at_top, label="events")
+    for first, last in found.excluded:  # no events were sought there
+        ax.axvspan(max(first, times[0]), min(last, times[-1]), color=GREY, alpha=0.2, linewidth=0)
     # The limits do not include 0, because the baseline may be far from it.
     set_limits(ax, float(np.nanmin(trace)), float(np.nanmax(trace)), _TICKS_ROW)
     label_axes(ax)

@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 from synkin.arguments import fields, units
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import as_sweeps, check_increasing
+from synkin.recordings.exclusion import Exclude, without
 from synkin.recordings.recording import Recording, arrays, window_ms, within
 
 # A trace that differs from the baseline by less than this fraction of its values is flat: the rest is rounding.
@@ -70,6 +71,7 @@ def measure(
     trace: ArrayLike | None = None,
     *,
     baseline: float | tuple[float, float] = _Zero(),
+    exclude: Exclude = None,
 ) -> Measured:
     """Peak, onset, rise, width, decay and charge of a response, or of several responses.
 
@@ -81,6 +83,8 @@ def measure(
             mean of each sweep in the window is the baseline of that sweep. The default 0 is right for a conductance,
             and for a recording whose baseline was subtracted when it was read. With the default, a trace that clearly
             begins off 0 brings a warning.
+        exclude: stretches (a, b) in ms that are left out, such as an artefact's: a list for all sweeps, or a list of R
+            such lists. NaN samples are left out too. The trace is a straight line across them.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
@@ -114,14 +118,15 @@ def measure(
     These are NaN: all but peak, charge, baseline and noise of a trace that is flat or has its peak at the last sample;
     onset and rise of a trace with its peak at the first sample, or that does not rise from below 10 %; the width of a
     trace that does not return to half of the peak; time constants shorter than half a sample interval, or more than 10
-    times as long as the fitted part; and all measurements of a sweep with a NaN or infinite sample. A sweep of noise
-    also has a peak: compare it with ``noise``.
+    times as long as the fitted part; and all measurements of a sweep with an infinite sample, or with less than 3
+    samples. A sweep of noise also has a peak: compare it with ``noise``.
 
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698.
     """
     times, trace, _ = arrays(times, trace)
     times, trace = as_sweeps(times, trace)
     check_increasing("times", times)
+    trace = without(times, trace, exclude)
     if isinstance(baseline, _Zero):
         said = off_zero(np.atleast_2d(trace))
         if said:
@@ -152,7 +157,8 @@ def _begins_at(y: np.ndarray) -> float:
     that is within a fifth of that distance. NaN also if the trace ends at zero rather than where it began: it
     then began on a plateau, and came back.
     """
-    if not np.isfinite(y).all():
+    y = y[~np.isnan(y)]
+    if len(y) < 3 or not np.isfinite(y).all():
         return nan
     edge = max(3, len(y) // 50)
     height = np.abs(y - np.median(y[:edge]))
@@ -203,14 +209,19 @@ def _baseline(
         extent = f"which go from {times[0]:g} to {times[-1]:g} ms"
         raise ValueError(f"Argument `baseline` must hold samples, {extent}, but is ({window[0]:g}, {window[1]:g}).")
     samples = rows[:, inside]
-    with np.errstate(invalid="ignore"):
-        noise = samples.std(axis=1, ddof=1) if samples.shape[1] > 1 else np.full(len(rows), nan)
-        return samples.mean(axis=1), noise
+    present = ~np.isnan(samples)
+    counts = present.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        levels = np.where(present, samples, 0.0).sum(axis=1) / counts
+        squares = np.where(present, (samples - levels[:, None]) ** 2, 0.0).sum(axis=1)
+        return levels, np.where(counts > 1, np.sqrt(squares / (counts - 1)), nan)
 
 
 def _measure_sweep(times: np.ndarray, trace: np.ndarray, baseline: float, noise: float) -> Measured:
     unknown = Measured(*[nan] * len(Measured._fields))
-    if not np.isfinite(trace).all():
+    present = ~np.isnan(trace)
+    times, trace = times[present], trace[present]
+    if len(trace) < 3 or not (np.isfinite(trace).all() and np.isfinite(baseline)):
         return unknown
     y = trace - baseline
     if np.abs(y).max() <= _FLAT * np.abs(trace).max():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synkin import __main__ as command_line
-from synkin import deconvolve, dual_expon, measure, read_recording
+from synkin import deconvolve, dual_expon, find_template, measure, read_recording
 from tests.helpers.minis import DECAY, RISE, minis
 
 main = command_line.main
@@ -101,6 +101,39 @@ def test_the_sample(said):
     assert (middle, mean) == (pytest.approx(3.0, abs=0.05), pytest.approx(26 / 3, abs=0.03))
 
 
+COLUMNS = ["time_ms", "size_pA", "size_error_pA", "rise_ms", "decay_ms", "half_width_ms", "area_pA_ms", "interval_ms"]
+COLUMNS += ["overlaps", "residual"]
+
+
+def test_events_without_a_kernel(said, miniatures, tmp_path):
+    """The template is found first; stretches can be left out, and events of some shape kept."""
+    read = read_recording(miniatures, sweeps=1)
+    template = find_template(read)
+    (whole,) = deconvolve(template.kernel, template.params, read)
+    text = said("events", miniatures, "--sweeps", 1)
+    assert lines(text)["events"].startswith(f"{len(whole.times)} in 3 s")
+    assert template.message in text
+    assert whole.message in text
+    options = ("--exclude", "500:600", "1000:1100", "--direction", "both", "--keep", "rise=:3", "size=:-5")
+    shown = lines(said("events", miniatures, "--sweeps", 1, *options, "--out", tmp_path / "e.csv"))
+    cut = [(500.0, 600.0), (1000.0, 1100.0)]
+    template = find_template(read, exclude=cut)
+    (found,) = deconvolve(template.kernel, template.params, read, exclude=cut, sign="both")
+    found = found.select(rise=(None, 3.0), size=(None, -5.0))
+    assert shown["events"].startswith(f"{len(found.times)} in 2.8 s")
+    table = list(csv.DictReader((tmp_path / "e.csv").read_text().splitlines()))
+    np.testing.assert_allclose([float(row["rise_ms"]) for row in table], found.table().rise, rtol=1e-5)
+    assert all(float(row["size_pA"]) <= -5 for row in table)
+
+
+def test_an_artefact_is_left_out_of_measures_and_fits(said, recording, tmp_path):
+    out = tmp_path / "m.csv"
+    said("measure", recording, "--baseline", "0:9", "--exclude", "20:22", "--out", out)
+    expected = measure(read_recording(recording, baseline=(0, 9)), baseline=0, exclude=[(20, 22)])
+    table = list(csv.DictReader(out.read_text().splitlines()))
+    assert [float(row["tau_ms"]) for row in table] == pytest.approx(expected.tau, rel=1e-9)
+
+
 def test_events_are_those_of_deconvolve(said, miniatures, tmp_path):
     """All sweeps together; each option reaches it; what is written and drawn."""
     pytest.importorskip("matplotlib")
@@ -111,7 +144,7 @@ def test_events_are_those_of_deconvolve(said, miniatures, tmp_path):
         assert picture.read_bytes().startswith(b"\x89PNG")
         found = deconvolve(dual_expon, PARAMS, read_recording(miniatures, sweeps=sweeps))
         table = list(csv.DictReader(out.read_text().splitlines()))
-        assert list(table[0]) == (["sweep"] if sweeps == ":" else []) + ["time_ms", "size_pA"]
+        assert list(table[0]) == (["sweep"] if sweeps == ":" else []) + COLUMNS
         events = [(time, size) for one in found for time, size in zip(one.times, one.sizes, strict=True)]
         got = [(float(row["time_ms"]), float(row["size_pA"])) for row in table]
         np.testing.assert_allclose(got, events, rtol=1e-5, atol=1e-4)

@@ -177,6 +177,32 @@ def test_events_stand_on_their_baseline(ax):
         plot.events(times[1:], trace[1:], found, ax=ax)
 
 
+def test_each_event_and_a_summary():
+    """A panel for each event with what was found; average, sizes and intervals; shaded where none were sought."""
+    rng, times = np.random.default_rng(0), np.arange(0, 2000, 0.1)
+    at, params = np.arange(50.0, 1950.0, 90.3), synkin.dual_expon.Params(tau_rise=0.5, tau_decay=5.0)
+    trace = -20 * np.asarray(synkin.respond(synkin.dual_expon, params, at, times), float) + rng.normal(0, 1, times.size)
+    found = synkin.deconvolve(synkin.dual_expon, params, times, trace, exclude=[(1000.0, 1100.0)])
+    figure = plot.each_event(found)
+    drawn = [ax for ax in figure.axes if ax.lines]
+    assert len(drawn) == len(found.times)
+    assert drawn[3].get_title() == f"3: {found.sizes[3]:.3g}"
+    curve = drawn[3].lines[1]
+    assert np.min(curve.get_ydata()) == pytest.approx(found.sizes[3], rel=0.05)
+    first, second, third = plot.event_summary([found, found], axes=figure.subplots(1, 3))
+    average = found.average()
+    np.testing.assert_allclose(first.lines[0].get_ydata(), average.mean, atol=0.5)
+    assert sum(bar.get_height() for bar in second.patches) == 2 * len(found.times)
+    assert sum(bar.get_height() for bar in third.patches) == 2 * len(found.intervals())
+    shaded = plot.events(times, trace, found, ax=figure.subplots()).patches
+    assert len(shaded) == 1
+    with pytest.raises(ValueError, match="average, sizes and intervals"):
+        plot.event_summary(found, axes=[first])
+    nothing = synkin.deconvolve(synkin.dual_expon, params, times, rng.normal(0, 1, times.size)).keep([])
+    assert not any(ax.lines for ax in plot.each_event(nothing).axes)
+    plot.event_summary(nothing, axes=figure.subplots(1, 3))
+
+
 def test_recording_and_what_was_measured_on_it(ax):
     times = np.arange(0.0, 30.0, 0.1)
     trace = 3.0 - 8 * np.asarray(synkin.respond(synkin.ampa, synkin.ampa.Params(), [5.0], times))

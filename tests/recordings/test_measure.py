@@ -191,11 +191,28 @@ def test_no_response():
 
 
 def test_a_sweep_with_a_sample_that_is_none():
-    traces = np.stack([decaying(TIMES)] * 3)
-    traces[0, 300], traces[1, 300] = np.nan, np.inf
+    """It is left out; one that is infinite spoils its sweep, and so does a sweep without samples."""
+    traces = np.stack([decaying(TIMES)] * 4)
+    traces[0, 300], traces[1, 300], traces[3] = np.nan, np.inf, np.nan
     found = measure(TIMES, traces)
-    assert np.isnan(np.array(found)[:, :2]).all()
+    assert np.isnan(np.array(found)[:, [1, 3]]).all()
     assert found.tau_slow[2] == pytest.approx(20.0)
+    assert np.array(found)[:, 0] == pytest.approx(np.array(found)[:, 2], rel=3e-3, nan_ok=True)
+
+
+def test_an_artefact_is_left_out():
+    """In the baseline and in the decay, for all sweeps or for one; a line goes across it."""
+    traces = np.stack([decaying(TIMES)] * 2)
+    clean = measure(TIMES, traces[0], baseline=(TIMES[0], TIMES[3]))
+    hit = (TIMES[300] <= TIMES) & (TIMES[310] >= TIMES)
+    traces[1, hit] += 50.0
+    traces[1, 1] += 20.0
+    ends = [(TIMES[300], TIMES[310]), (TIMES[1], TIMES[1])]
+    for exclude in ([[], ends], ends, np.array(ends)):
+        found = measure(TIMES, traces, baseline=(TIMES[0], TIMES[3]), exclude=exclude)
+        for name in ("peak", "rise", "half_width", "tau_slow", "charge", "baseline"):
+            assert getattr(found, name)[1] == pytest.approx(getattr(clean, name), rel=1e-3, abs=1e-9)
+    assert measure(TIMES, traces[1], baseline=(TIMES[0], TIMES[3])).peak != pytest.approx(clean.peak, rel=0.1)
 
 
 def test_a_trace_that_ends_or_begins_too_soon():

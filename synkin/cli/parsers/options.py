@@ -47,19 +47,22 @@ def add_outputs(parser: argparse.ArgumentParser, *, out: str, plot: str) -> None
     parser.add_argument("--report", type=Path, metavar="PAGE", help=text)
 
 
-def add_kernel(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+def add_kernel(
+    parser: argparse.ArgumentParser, *, several: bool = False, default: str | None = "ampa", instead: str = "ampa"
+) -> None:
     """Add the options --kernel and --scheme, which both give ``kernel``, and --set, which `params` reads.
 
-    Where ``several`` may be named, by commas between them, these are a list.
+    Where ``several`` may be named, by commas between them, these are a list. ``instead`` says what is done by default.
     """
     either = parser.add_mutually_exclusive_group()
     names = ", ".join(KERNELS)
-    text = f"{names}, a published scheme such as nmda5 (`list` shows all), or a sum such as ampa+nmda5 (default: ampa)"
+    text = f"{names}, a published scheme such as nmda5 (`list` shows all), or a sum such as ampa+nmda5 "
+    text += f"(default: {instead})"
     if several:
         text += "; several, with commas between them, are compared"
     form = "NAME,..." if several else "NAME"
     either.add_argument(
-        "--kernel", type=values.kernels if several else values.kernel, default="ampa", metavar=form, help=text
+        "--kernel", type=values.kernels if several else values.kernel, default=default, metavar=form, help=text
     )
     add_scheme(either, dest="kernel", default=argparse.SUPPRESS)
     parser.add_argument(
@@ -114,4 +117,6 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     add("--window", type=values.window, metavar="A:B", help="keep samples from A to B ms")
     add("--baseline", type=values.window, metavar="A:B", help="subtract from each sweep its mean between A and B ms")
     add("--average", action="store_true", help="use the mean of the sweeps instead of the sweeps")
+    text = "leave out the samples from A to B ms of each sweep, such as an artefact's; several with spaces between them"
+    add("--exclude", type=values.window, action="extend", nargs="+", metavar="A:B", help=text)
     add_time_unit(parser)

@@ -114,6 +114,20 @@ def window(text: str) -> tuple[float, float]:
     return ends
 
 
+def bounds(text: str) -> tuple[str, tuple[float | None, float | None]]:
+    """``text`` as a column and its bounds, such as size=-50:-5 or rise=:1: an argparse type."""
+    name, equals, ends = text.partition("=")
+    low, colon, high = ends.partition(":")
+    try:
+        pair = tuple(number_text.decimal(end) if end.strip() else None for end in (low, high))
+    except ValueError:
+        colon = ""
+    if not (name and equals and colon):
+        form = "a column and two bounds, such as rise=0.1:1 or size=:-5"
+        raise argparse.ArgumentTypeError(f"must be {form}, but is {text!r}")
+    return name, (pair[0], pair[1])
+
+
 def positive_ms(text: str) -> float:
     """``text`` as a positive number of ms: an argparse type."""
     try:
