@@ -128,9 +128,8 @@ def select_by_count(count: Array, *kinds: Tree) -> Tree:
     def select(whole: Array | None, *others: Array | None) -> Array | None:
         if whole is None:
             return None
-        partly, resting = [kind for kind in others[:-1] if kind is not None], others[-1]
-        if resting is None:  # without transmitter nothing is gained
-            resting = jnp.zeros_like(whole)
+        # Without transmitter nothing is gained.
+        *partly, resting = (jnp.zeros_like(whole) if kind is None else kind for kind in others)
         if all(kind is whole for kind in (*partly, resting)):
             return whole
         if not partly:

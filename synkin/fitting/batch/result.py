@@ -27,7 +27,7 @@ FLAGS = {
     "no spike before its end": "there is nothing to fit",
     "not finite": "the curve is not finite at the start",
     "not converged": "the search stopped at `max_nfev` evaluations",
-    "no response": "the curve explains no more than it could explain of noise alone",
+    "no response": "no response is visible: the curve might explain as much of noise alone",
     "misfit": "the kernel does not describe the recording, or there are outliers",
     "at a bound": "standard errors are not valid there",
     "not identifiable": "something that is free is not known to a factor of 2",

@@ -120,7 +120,7 @@ def assess(problem: Problem, curve: Curve, width: float) -> Assessment:
     if explained < _MORE * len(problem.lower) / independent:
         return Assessment(
             Quality.NO_RESPONSE,
-            f"The curve explains {share}, no more than it could explain of noise alone: there is no visible response.",
+            f"No response is visible: the curve explains {share}, and might explain as much of noise alone.",
         )
     return Assessment(
         Quality.MOSTLY_NOISE,
