@@ -79,9 +79,7 @@ def _draw(figure: Figure, recording: Recording, measured: Measured) -> None:
 
 def _noise(before: Recording) -> np.ndarray:
     """The standard deviation of each sweep in the baseline's window, (R,)."""
-    if before.traces.shape[1] < 2:
-        return np.full(len(before.traces), np.nan)
-    return before.traces.std(axis=1, ddof=1)
+    return np.ma.masked_invalid(before.traces).std(axis=1, ddof=1).filled(np.nan)
 
 
 def _headers(unit: str) -> list[tuple[str, str]]:

@@ -208,13 +208,8 @@ def _baseline(
     if not inside.any():
         extent = f"which go from {times[0]:g} to {times[-1]:g} ms"
         raise ValueError(f"Argument `baseline` must hold samples, {extent}, but is ({window[0]:g}, {window[1]:g}).")
-    samples = rows[:, inside]
-    present = ~np.isnan(samples)
-    counts = present.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        levels = np.where(present, samples, 0.0).sum(axis=1) / counts
-        squares = np.where(present, (samples - levels[:, None]) ** 2, 0.0).sum(axis=1)
-        return levels, np.where(counts > 1, np.sqrt(squares / (counts - 1)), nan)
+    samples = np.ma.masked_invalid(rows[:, inside])
+    return samples.mean(axis=1).filled(nan), samples.std(axis=1, ddof=1).filled(nan)
 
 
 def _measure_sweep(times: np.ndarray, trace: np.ndarray, baseline: float, noise: float) -> Measured:
