@@ -65,7 +65,11 @@ def of_block(
     now = coefs(leaves)
 
     def relaxed_and_tabled(coefs: StepCoefficients, x: Array) -> tuple[Array, Pair]:
-        return steps.driver_after_step(structure, coefs, x, counts), steps.integrals_from_table(coefs, x, counts)
+        def of_step(x: Array, count: Array | None) -> tuple[Array, Pair]:
+            return steps.driver_after_step(structure, coefs, x, count), steps.integrals_from_table(coefs, x, count)
+
+        of_steps: tuple[Array, Pair] = jax.vmap(of_step)(x, counts)
+        return of_steps
 
     (x_after, tabled), (d_x, d_tabled) = jax.jvp(
         lambda leaves: relaxed_and_tabled(coefs(leaves), x), (leaves,), (d_leaves,)
@@ -75,11 +79,14 @@ def of_block(
     _, (x_by_x, tabled_by_x) = jax.jvp(lambda x: relaxed_and_tabled(now, x), (x,), (jnp.ones_like(x),))
 
     def rates_and_durations(leaves: list[Array]) -> tuple[Rates, list[Array]]:
-        stretches = steps.stretches_of_step(coefs(leaves), counts)
-        return rates_of(coefs(leaves)), [duration for duration, _ in stretches]
+        now = coefs(leaves)
+        return rates_of(now), jax.vmap(lambda _, count: durations_of_step(now, count))(x, counts)
+
+    def durations_of_step(coefs: StepCoefficients, count: Array | None) -> list[Array]:
+        return [jnp.broadcast_to(each, x.shape[1:]) for each, _ in steps.stretches_of_step(coefs, count)]
 
     given, d_given = jax.jvp(rates_and_durations, (leaves,), (d_leaves,))
-    outside = steps.is_outside_table(now, x, counts)
+    outside = jax.vmap(lambda x, count: steps.is_outside_table(now, x, count))(x, counts)
     integrals = _integrals(given, d_given, x, [at for _, at in steps.stretches_of_step(now, counts)], outside)
     # The integrals are not right for a negative x.
     (opened, closed), by_x, d_integrals = (
@@ -118,8 +125,7 @@ def _integrals(
             rates, (durations, x) = jax.lax.optimization_barrier((given[0], step))
             return gate_integrals_and_slopes(rates, x, list(zip(durations, with_transmitter, strict=True)))
 
-        durations = [jnp.broadcast_to(duration, x.shape) for duration in given[1]]
-        values, slopes = jax.lax.map(of_step, (durations, x))
+        values, slopes = jax.lax.map(of_step, (given[1], x))
         each = [jnp.broadcast_to(tangent, x.shape) for tangent in jax.tree.leaves(d_given)]
         n = len(jax.tree.leaves(given[0]))  # x comes after the rates
         by_x = tuple(slope[:, n] for slope in slopes)

@@ -39,6 +39,8 @@ RunCarry: TypeAlias = tuple[Variables, Array | None]
 Packed: TypeAlias = Variables | Array
 LoopCarry: TypeAlias = tuple[Packed, Array | None]
 
+# Up to so many synapses a CPU takes the derivative of a gate faster for all steps of a block at once; measured.
+_FEW = 1024
 # The maximum number of synapses times steps that a parallel run holds at once: some tens of MB of coefficients.
 _PARALLEL_ELEMENTS = 2**21
 
@@ -195,7 +197,9 @@ def _run_jvp(
 
     total = len(spikes)
     d_matrices = d_tables = None
-    table_range = constants.coefs.table_range if plan.output == "end" else None  # of a gate
+    # A gate's steps are taken a block at a time, unless the arrays of a block are too long for the caches of a CPU.
+    few = jax.default_backend() != "cpu" or first[-1].size <= _FEW
+    table_range = constants.coefs.table_range if plan.output == "end" and few else None
     if table_range is not None and not table_range.most.ndim:
         d_tables, d_constants = _split_tables(constants, d_constants)
     if _is_by_matrix(plan, constants):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import synkin
+from synkin.solving import run
 from tests.helpers import differences
 
 RATES = {"source": 1.0, "rate": 0.5, "a": 0.5, "b": 0.01, "c": 0.0}  # /ms, and /ms/mM
@@ -166,3 +167,27 @@ def test_derivatives_on_a_table_and_beyond(mode, x64):
         move = lambda s, at=at, direction=direction: value(at + s[0] * direction)  # noqa: E731
         (wanted,) = differences.gradient(move, [0.0], rule=rule, one_by_one=True)
         assert abs(got - wanted) < 1e-6 * size, point
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("kernel", [synkin.bionmda, synkin.wang_nmda], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "each its own"])
+def test_gradients_of_many_synapses_are_those_of_few(kernel, shared, x64):
+    """On a CPU those of many are taken step by step, of few a block of steps at a time; one starts beyond the table."""
+    few, times = 5, 1 + run._FEW // 5
+    rng = np.random.default_rng(4)
+    spikes = (rng.random((30, few)) < 0.1).astype(float)
+    values = kernel.Params() if shared else [x * rng.uniform(0.8, 1.2, few) for x in kernel.Params()]
+    start = kernel.init(kernel.Params(), (few,), dtype=float)._replace(x=jnp.array([0.0, 0.1, 0.0, 40.0, 0.2]))
+
+    def gradient(times):
+        def loss(params, x):
+            state = jax.tree.map(lambda each: jnp.tile(each, times), start._replace(x=x))
+            each = params if shared else jax.tree.map(lambda each: jnp.tile(each, times), params)
+            _, g = synkin.simulate(kernel, each, np.tile(spikes, times), 0.1, state=state, method="exact", dtype=float)
+            return (g**2).mean()
+
+        return jax.grad(loss, argnums=(0, 1))(kernel.Params(*map(jnp.asarray, values)), start.x)
+
+    for one, other in zip(*map(jax.tree.leaves, (gradient(1), gradient(times))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-15)
