@@ -7,6 +7,8 @@ An event is known by what most others are like, so that nothing must be known of
     pulses     a level that is left abruptly, and abruptly taken again, as during a membrane test
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 from typing import Any
 

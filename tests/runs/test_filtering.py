@@ -129,9 +129,13 @@ def test_filters_are_values():
         bessel(4, 2.0).kHz = 1.0
 
 
-@pytest.mark.parametrize("chain", [(AMPLIFIER,), CHAIN], ids=["one", "several"])
 @pytest.mark.parametrize(
-    "kernel", [synkin.dual_expon, synkin.ampa, schemes.nmda5, SUM, synkin.bionmda], ids=lambda kernel: kernel.name
+    ("kernel", "chain"),
+    [
+        *((kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5, SUM)),
+        *((kernel, CHAIN) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5, SUM, synkin.bionmda)),
+    ],
+    ids=lambda each: each.name if hasattr(each, "name") else "one" if each is not CHAIN else "several",
 )
 def test_against_scipy(kernel, chain, x64):
     expected = followed(kernel, chain)
