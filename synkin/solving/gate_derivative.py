@@ -87,7 +87,8 @@ def of_block(
 
     given, d_given = jax.jvp(rates_and_durations, (leaves,), (d_leaves,))
     outside = jax.vmap(lambda x, count: steps.is_outside_table(now, x, count))(x, counts)
-    integrals = _integrals(given, d_given, x, [at for _, at in steps.stretches_of_step(now, counts)], outside)
+    with_transmitter = [False] if counts is None else [True, False]  # of the stretches of a step
+    integrals = _integrals(given, d_given, x, with_transmitter, outside)
     # The integrals are not right for a negative x.
     (opened, closed), by_x, d_integrals = (
         jax.tree.map(lambda one, other: jnp.where(outside, one, jnp.where(x < 0, jnp.nan, other)), *pair)
