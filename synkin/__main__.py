@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         parser = _parser(words)
         if interrupts.IS_COMMAND:  # before an option names a kernel, and JAX is imported
-            compiled.set_flags_of_xla()
+            compiled.small_loops_into_one_function()
             compiled.keep_nothing() if "--no-cache" in words else compiled.keep()
         arguments = parser.parse_args(words)
         arguments.words = words  # as typed, for --report

@@ -10,25 +10,19 @@ import re
 import sys
 import warnings
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
 _LARGEST = 64 * 2**20  # bytes; a command adds up to a million
 # Bytes. docs/speed.md has what it changes.
 _SMALL_LOOPS = "xla_cpu_small_while_loop_byte_threshold=1000000"
-# Takes half the time to compile what has many operations. Versions of jaxlib that do not know it end the process.
-_FASTER = "--xla_cpu_use_fusion_emitters=false"
 # Where the folder or a file cannot be read or written, JAX warns and goes on.
 _WARNING = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)'")
 
 
-def set_flags_of_xla() -> None:
-    """Let XLA's CPU compile small loops into one function, and faster, unless the user has set flags of XLA."""
-    flags = [f"--xla_backend_extra_options={_SMALL_LOOPS}"]
-    if version("jaxlib").startswith("0.10."):
-        flags.append(_FASTER)
-    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
+def small_loops_into_one_function() -> None:
+    """Let XLA's CPU compile a loop with small steps into one function, unless the user has set flags of XLA."""
+    os.environ.setdefault("XLA_FLAGS", f"--xla_backend_extra_options={_SMALL_LOOPS}")
 
 
 def keep() -> None:

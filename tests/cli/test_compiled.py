@@ -131,15 +131,10 @@ def test_oldest_files_are_deleted(tmp_path, monkeypatch):
     compiled._shrink(tmp_path / "none")
 
 
-@pytest.mark.parametrize("jaxlib", ["0.10.2", "0.12.0"])
-def test_flags_of_xla_that_the_user_has_set_stay(monkeypatch, jaxlib):
-    """Versions of jaxlib that do not know the second flag would end the process."""
-    monkeypatch.setattr(compiled, "version", {"jaxlib": jaxlib}.get)
+def test_flags_of_xla_that_the_user_has_set_stay(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--theirs=1")
-    compiled.set_flags_of_xla()
+    compiled.small_loops_into_one_function()
     assert os.environ["XLA_FLAGS"] == "--theirs=1"
     monkeypatch.delenv("XLA_FLAGS")
-    compiled.set_flags_of_xla()
-    small, *faster = os.environ["XLA_FLAGS"].split()
-    assert small == f"--xla_backend_extra_options={compiled._SMALL_LOOPS}"
-    assert faster == ([compiled._FASTER] if jaxlib == "0.10.2" else [])
+    compiled.small_loops_into_one_function()
+    assert os.environ["XLA_FLAGS"] == f"--xla_backend_extra_options={compiled._SMALL_LOOPS}"
