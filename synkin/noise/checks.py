@@ -63,7 +63,7 @@ def check_sweeps(traces: np.ndarray, used: np.ndarray, labels: Sequence[str], wh
         ValueError: they are not so.
     """
     if traces.ndim == 1 or len(traces) == 1:
-        only = f", the {labels[0]}" if labels[0].startswith("mean of") else ""
+        only = f", the {labels[0]}" if labels[0].startswith("mean of ") else ""
         shape = f"(R, {traces.shape[-1]})"
         raise ValueError(
             f"Argument `traces` must be {what} one by one, in shape {shape}, but is a single trace{only}: "

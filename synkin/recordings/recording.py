@@ -50,6 +50,7 @@ class Recording:
     holding: Annotated[float, "the level that was held; NaN if it is not known", "`command_unit`"] = nan
     command: Annotated[np.ndarray | None, "(R,) the level to which each sweep steps", "`command_unit`"] = None
     command_unit: Annotated[str, "of what was held and commanded, such as 'mV'"] = ""
+    averaged: Annotated[int, "of how many sweeps the only trace is the mean; 0 if it is of none"] = 0
 
     def __post_init__(self) -> None:
         times, traces = as_float64("times", units.strip_unit("times", self.times, "ms")), self.traces
@@ -199,10 +200,11 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
         times = _map_distinct(lambda own: own[within(own, ends)], times)
         traces = [trace[keep] for trace, keep in zip(traces, inside, strict=True)]
     _check_same_times(path, times)
-    table = np.array(traces)
+    table, averaged = np.array(traces), 0
     starts, command = (None if of is None else of[kept] for of in (read.start_times, read.command))
     if part.average and len(table) > 1:
-        table, labels, starts = mean_sweep(table)[None], [f"mean of {len(table)} sweeps"], None
+        averaged = len(table)
+        table, labels, starts = mean_sweep(table)[None], [f"mean of {averaged} sweeps"], None
         command = command[:1] if command is not None and (command == command[0]).all() else None
     source = ", ".join(filter(None, (path.name, read.note)))
     return Recording(
@@ -217,6 +219,7 @@ def cut(read: formats.Sweeps, part: Part, path: Path) -> Recording:
         read.holding,
         command,
         read.command_unit,
+        averaged,
     )
 
 

@@ -190,6 +190,6 @@ def test_what_is_not_there_is_refused(found):
             function()
     with pytest.raises(ValueError, match="Argument `name` must be"):
         found.fit.profile("tau")
-    average = synkin.Recording(TIMES, found.trace[:1], "pA", "cell.abf", ("mean of 12 sweeps",))
-    with pytest.raises(ValueError, match="but is a mean of 12 sweeps, which has lost their variance"):
+    average = synkin.Recording(TIMES, found.trace[:1], averaged=12)
+    with pytest.raises(ValueError, match="but is the mean of 12 sweeps, which has lost their variance"):
         synkin.fit(AMPA, TRUE, JUMP, average, channels=True, **OPTIONS)

@@ -158,6 +158,7 @@ def test_window_baseline_and_average():
     found = read("cell.csv", baseline=(0.0, 0.9), window=(1.0, 2.0))
     np.testing.assert_allclose(found.traces, off[:, 10:21], rtol=0, atol=1e-15)
     mean = read("cell.csv", baseline=(0.0, 0.9), sweeps="1:", average=True)
+    assert (mean.averaged, read("cell.csv").averaged) == (len(read("cell.csv", sweeps="1:").traces), 0)
     np.testing.assert_allclose(mean.traces, off[1:].mean(axis=0)[None], rtol=0, atol=1e-15)
     assert mean.labels == ("mean of 3 sweeps",)
 

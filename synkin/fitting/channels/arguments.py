@@ -38,10 +38,10 @@ def as_channels(value: object) -> float | bool:
 
 def check_one_by_one(times: object) -> None:
     """Raise ValueError if the samples are a `Recording` of an average."""
-    if isinstance(times, Recording) and len(times.traces) == 1 and times.labels[0].startswith("mean of "):
+    if isinstance(times, Recording) and times.averaged:
         raise ValueError(
-            f"Argument `times` must hold sweeps one by one with `channels`, but is a {times.labels[0]}, which has lost "
-            "their variance: read it without average."
+            f"Argument `times` must hold sweeps one by one with `channels`, but is the mean of "
+            f"{times.averaged} sweeps, which has lost their variance: read it without average."
         )
 
 

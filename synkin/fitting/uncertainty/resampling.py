@@ -9,12 +9,11 @@ from functools import cached_property
 from typing import Annotated
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from synkin.arguments import fields
-from synkin.arguments.choices import check_choice
-from synkin.arguments.numbers import check_number, check_whole
+from synkin.arguments.choices import as_seed, check_choice
+from synkin.arguments.numbers import check_whole
 from synkin.fitting.formatting import aligned, interval, rounded
 from synkin.fitting.model import curve
 from synkin.fitting.problem import Problem
@@ -114,7 +113,7 @@ def bootstrap(
         TypeError, ValueError: arguments that make no sense, or recordings that are too short.
     """
     check_whole("n", n)
-    rng = np.random.default_rng(_as_seed(key))
+    rng = np.random.default_rng(as_seed("key", key))
     recordings = len(problem.trace)
     if over is None:
         # Sweeps at voltages of their own are few of each kind.
@@ -218,13 +217,3 @@ def _block_length(problem: Problem, correlated: float) -> int:
             f"recording has {least} samples: give several sweeps, or use `profile`."
         )
     return block
-
-
-def _as_seed(key: int | jax.Array) -> int | list[int]:
-    """A seed of NumPy's generator, from a whole number or a key of JAX."""
-    if isinstance(key, jax.Array):
-        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-            key = jax.random.key_data(key)
-        return [int(word) for word in np.asarray(key).ravel()]
-    expected = "a whole number of 0 or more or a key of jax.random"
-    return int(check_number("key", key, lambda k: k >= 0 and k == np.floor(k), expected))
