@@ -86,18 +86,13 @@ def test_what_keeps_nothing(caches, tmp_path):
     assert not caches.exists()
 
 
-def test_folder_that_cannot_be_written(caches, tmp_path):
-    """A file in its place, a folder that no one can write to, or none: no error, and nothing is printed."""
+def test_folder_that_cannot_be_written(caches):
+    """A file in its place, or no home: no error, and nothing is printed."""
     caches.mkdir()
     (caches / "synkin").write_text("mine")
     quiet(*COMMAND)
     assert (caches / "synkin").read_text() == "mine"
     quiet(*COMMAND, XDG_CACHE_HOME="", HOME="")
-    quiet(*COMMAND, XDG_CACHE_HOME="/dev/null")
-    read_only = tmp_path / "read_only"
-    read_only.mkdir()
-    read_only.chmod(0o500)
-    quiet(*COMMAND, XDG_CACHE_HOME=str(read_only))
 
 
 def test_place_of_the_folder(monkeypatch):

@@ -137,6 +137,7 @@ def test_find_template(rise, decay, sign):
     assert abs(len(found.times) - 25) <= 2
 
 
+@pytest.mark.wide
 def test_find_template_of_another_kernel():
     template = find_template(CLEAN.times, CLEAN.trace, kernel=synkin.ampa, free=("alpha", "beta"))
     assert template.kernel is synkin.ampa

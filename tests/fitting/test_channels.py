@@ -134,6 +134,7 @@ def test_comparison_by_the_likelihood(found):
     np.testing.assert_allclose(compared.bic, np.array(bic) - bic[0], rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_sweeps_with_stimuli_of_their_own():
     """Of each sweep its own spikes and rates count: the likelihood of the fit is the sum of those of the sweeps."""
     spikes = np.array([[2.0, 9.0], [3.1, np.inf], [4.0, 5.0]])
@@ -150,6 +151,7 @@ def test_sweeps_with_stimuli_of_their_own():
     assert sum(each) == pytest.approx(fit.log_likelihood, rel=1e-9)
 
 
+@pytest.mark.wide
 def test_it_says_when_least_squares_would_do():
     quiet = sweeps(2, channels=2_000_000, sigma=2.0)
     fit = synkin.fit(AMPA, TRUE, JUMP, TIMES, quiet, channels=True, **OPTIONS)

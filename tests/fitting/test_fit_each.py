@@ -37,7 +37,7 @@ def value_of(result, name):
 CASES = [
     (ampa, ("beta", "T_dur"), {}),
     (ampa, ("beta",), {"offset": True, "onset": True}),
-    (dual_expon, ("tau_rise", "tau_decay"), {"offset": True, "onset": True}),
+    pytest.param(dual_expon, ("tau_rise", "tau_decay"), {"offset": True, "onset": True}, marks=pytest.mark.wide),
     (expon, ("tau",), {"offset": 0.5}),
     pytest.param(bionmda, ("beta1", "beta2"), {"offset": True}, marks=pytest.mark.wide),
     pytest.param(schemes.nmda5, ("koff", "beta"), {"offset": True}, marks=pytest.mark.wide),

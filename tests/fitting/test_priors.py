@@ -69,9 +69,11 @@ def test_the_density_is_that_of_the_fit(loose):
     assert density.labels == ("alpha", "beta", "scale", "offset")
     with enable_x64():
         start = jnp.asarray(density.start)
-        np.testing.assert_allclose(jax.grad(density)(start), 0.0, atol=0.05)
+        gradient = jax.jit(jax.grad(density))
+        np.testing.assert_allclose(gradient(start), 0.0, atol=0.05)
         # The errors make it nearly a standard normal one.
-        np.testing.assert_allclose(-jax.jit(jax.hessian(density))(start), np.eye(4), atol=0.1)
+        curvature = [(gradient(start - 1e-4 * row) - gradient(start + 1e-4 * row)) / 2e-4 for row in np.eye(4)]
+        np.testing.assert_allclose(curvature, np.eye(4), atol=0.1)
         values = density.values(start)
         for name, expected in (("alpha", loose.params.alpha), ("beta", loose.params.beta), ("scale", loose.scale)):
             np.testing.assert_allclose(values[name], expected, rtol=1e-6)
@@ -83,7 +85,7 @@ def test_the_density_is_that_of_the_fit(loose):
         np.testing.assert_allclose(density(away) - density(start), expected, rtol=1e-6)
         far = density.values(np.array([[0.0, 900.0, 0.0, 0.0], [0.0, -900.0, 0.0, 0.0]]))["beta"]
         assert ((far >= 0.1) & (far <= 0.5)).all()
-        assert np.isfinite(jax.grad(density)(jnp.array([0.0, 90.0, 0.0, 0.0]))).all()
+        assert np.isfinite(gradient(jnp.array([0.0, 90.0, 0.0, 0.0]))).all()
     single = jax.jit(density)(jnp.asarray(away, jnp.float32)) - density(jnp.zeros(4, jnp.float32))
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, expected, rtol=1e-3)

@@ -137,6 +137,7 @@ def test_errors_in_slow_noise():
     assert (np.std(off, axis=0) < 1.6).all()
 
 
+@pytest.mark.wide
 def test_errors_of_sweeps_are_their_scatter():
     """What all sweeps share is known as well as that says, be it more or less than residuals say."""
     found = of_long((long(3.0) + long(15.0)) / 2 + noise((20, 600)))

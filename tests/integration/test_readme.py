@@ -43,7 +43,7 @@ ELSEWHERE = {
     "networks": "networks/test_networks.py",
     "other_solvers": "integration/test_other_solvers.py",
 }
-LONG = ("brainstate", "fitting", "own_receptors", "varying")
+LONG = ("brainstate", "fitting", "noise", "own_receptors", "varying")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 # What a reader types once; what it installs may not be there.
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")

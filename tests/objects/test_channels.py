@@ -29,7 +29,9 @@ def test_a_run_is_the_updates_and_counts_receptors():
     assert "channels=int32[3]" in repr(first)
 
 
-@pytest.mark.parametrize("kernel", [synkin.ampa, nmda5], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(
+    "kernel", [synkin.ampa, pytest.param(nmda5, marks=pytest.mark.wide)], ids=lambda kernel: kernel.name
+)
 def test_many_synapses_average_to_the_mean(kernel):
     synapse = synkin.Synapse(kernel, 2000, channels=5, key=jax.random.key(0))
     plain = synkin.Synapse(kernel, (), method="exact")

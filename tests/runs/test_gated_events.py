@@ -57,7 +57,16 @@ def test_samples_do_not_depend_on_each_other(x64, name):
     # The order is found by NumPy or, of traced times, by JAX.
     traced = jax.jit(lambda spikes, times: all_at_once(kernel, params, spikes, times, **given))(SPIKES, TIMES)
     np.testing.assert_allclose(traced, alone, rtol=0, atol=1e-13)
-    slopes, expected = (jax.jacfwd(lambda p, f=f: f(kernel, p, **given))(params) for f in (all_at_once, one_by_one))
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("name", KERNELS)
+def test_nor_do_their_derivatives(x64, name):
+    kernel = KERNELS[name]
+    given = {"weights": np.linspace(0.5, 2.0, len(SPIKES))} if kernel is synkin.wang_nmda else {}
+    slopes, expected = (
+        jax.jacfwd(lambda p, f=f: f(kernel, p, **given))(kernel.Params()) for f in (all_at_once, one_by_one)
+    )
     for own, other in zip(slopes, expected, strict=True):
         np.testing.assert_allclose(own, other, rtol=0, atol=1e-11)
 

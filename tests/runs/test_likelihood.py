@@ -29,7 +29,7 @@ def recorded(kernel, protocol=SPIKES, times=TIMES, seed=1, seen=SEEN, **rates):
     return seen["scale"] * np.asarray(g, float) + seen["offset"] + seen["sigma"] * noise
 
 
-@pytest.mark.parametrize("name", ["nmda5", "ampa", wide("ampa5"), wide("gabaa5")])
+@pytest.mark.parametrize("name", ["nmda5", wide("ampa"), wide("gabaa5")])
 def test_it_is_the_filter(name, x64):
     kernel = getattr(schemes, name, None) or getattr(synkin, name)
     params, trace = kernel.Params(), recorded(kernel)
@@ -63,6 +63,7 @@ def test_against_all_numbers_of_open_receptors(x64):
     assert abs(float(found) - exact) < 1e-3
 
 
+@pytest.mark.wide
 def test_it_prefers_what_is_true(x64):
     """Of thirty sweeps, the number of channels and the current of one, where the mean alone knows neither."""
     kernel, times = schemes.gabaa5, np.arange(0.5, 25, 0.5)
@@ -120,6 +121,7 @@ def test_derivatives_of_jumps_and_of_what_varies(name, x64):
     assert differences.relative_error(jax.jit(jax.grad(f))(flat), expected) < 1e-5
 
 
+@pytest.mark.wide
 def test_derivative_by_the_length_of_pulses_that_end_on_samples():
     """Rounding must not lose it in float32, as the time to the end of a pulse is a sum of stretches."""
     kernel, times = synkin.ampa, np.arange(0.0, 20, 0.05)
@@ -211,6 +213,7 @@ def test_the_unit_of_the_trace_does_not_matter(dtype):
     )
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("dtype", ["float32"])  # float64 takes as long to compile again
 def test_under_jit_vmap_and_scan(dtype):
     kernel = schemes.ampa5

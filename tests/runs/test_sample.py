@@ -101,6 +101,7 @@ def test_times_may_repeat_and_come_in_any_order():
     assert (synkin.sample(kernel, kernel.Params(), [], [1.0], channels=4, key=jax.random.key(0)) == 0).all()
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("dtype", ["float32"])  # float64 takes as long to compile again
 def test_under_jit_vmap_and_scan(dtype):
     """The same draws of the same key, from lists and arrays, traced or not; of more moments than a block."""

@@ -149,5 +149,6 @@ def test_traced_numbers_that_are_none_give_nan():
         first = stepper.step(stepper.init((2,)), True, key=key)[1]
         return first.sum() + synkin.sample(ampa, ampa.Params(beta=beta), [1.0], [1.5], channels=channels, key=key)[0]
 
-    assert np.isfinite(jax.jit(g)(5, 0.2))
-    assert all(np.isnan(jax.jit(g)(*wrong)) for wrong in ((0, 0.2), (2.5, 0.2), (5, -1.0), (5, np.nan)))
+    traced = jax.jit(g)
+    assert np.isfinite(traced(5.0, 0.2))
+    assert all(np.isnan(traced(*wrong)) for wrong in ((0.0, 0.2), (2.5, 0.2), (5.0, -1.0), (5.0, np.nan)))
