@@ -23,7 +23,7 @@ PAGES = {
     "benchmarks/README.md": "benchmarks.md",
 }
 # Files that are linked to as they are.
-FILES = ("CITATION.cff",)
+FILES = ("CITATION.cff", *(f"benchmarks/results/{path.name}" for path in (ROOT / "benchmarks" / "results").glob("*.txt")))
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s#:]+)(?P<part>#[^)\s]*)?(?=\))")
 
 
