@@ -87,7 +87,9 @@ def draw(path: str) -> None:
         steps = round(end / dt)
         spikes = jnp.asarray(np.isin(np.arange(steps), np.round(np.array(spike_times) / dt)))[:, None]
         ends = dt * np.arange(1, steps + 1)
-        ax.plot(ends, loop(PARAMS, spikes, dt), style, color=VERMILION, linewidth=1.2, label=f"loop by hand, dt = {dt} ms")
+        ax.plot(
+            ends, loop(PARAMS, spikes, dt), style, color=VERMILION, linewidth=1.2, label=f"loop by hand, dt = {dt} ms"
+        )
     g = synkin.respond(ampa, PARAMS, spike_times, at)
     ax.plot(at, g, color=BLUE, linewidth=1.2, label='"exact", any dt')
     ax.vlines(spike_times, 0, 0.03, GREY, linewidth=1.2)

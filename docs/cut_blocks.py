@@ -20,13 +20,22 @@ from html import unescape
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1400,1000 --virtual-time-budget=600000 --dump-dom"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+    "--virtual-time-budget=600000",
+    "--dump-dom",
+]
 # A block of code is cut where what is in it is wider than what can be seen of it, its border not counted.
-HARNESS = """<!doctype html><title>measuring</title><iframe id="frame" style="border:0;height:900px"></iframe><pre id="found"></pre>
-<script>
+HARNESS = """<!doctype html><title>measuring</title><iframe id="frame" style="border:0;height:900px"></iframe>
+<pre id="found"></pre><script>
 const pages = PAGES, width = WIDTH, frame = document.getElementById("frame"), found = [];
 frame.style.width = width + "px";
 const load = page => new Promise(done => { frame.onload = () => setTimeout(done, 150); frame.src = "/" + page; });
@@ -36,13 +45,14 @@ const load = page => new Promise(done => { frame.onload = () => setTimeout(done,
     const inside = frame.contentDocument, cut = { code: [], table: [] };
     const codes = [...inside.querySelectorAll(".md-content pre > code")];
     const tables = [...inside.querySelectorAll(".md-content table")].filter(each => !each.closest(".highlighttable"));
+    const isCut = each => each.scrollWidth > each.clientWidth + 1;
     for (const each of codes)
-      if (each.scrollWidth > each.clientWidth + 1 || each.parentElement.scrollWidth > each.parentElement.clientWidth + 1)
+      if (isCut(each) || isCut(each.parentElement))
         cut.code.push(each.textContent.trim().split("\\n").reduce((a, b) => a.length > b.length ? a : b, ""));
     for (const each of tables) {
       let around = each.parentElement;
       while (around && getComputedStyle(around).overflowX === "visible") around = around.parentElement;
-      if (around && around.scrollWidth > around.clientWidth + 1) cut.table.push(each.textContent.trim().slice(0, 60));
+      if (around && isCut(around)) cut.table.push(each.textContent.trim().slice(0, 60));
     }
     const sideways = inside.documentElement.scrollWidth > width + 1;
     found.push({ page, codes: codes.length, tables: tables.length, cut, sideways });

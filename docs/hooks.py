@@ -26,7 +26,10 @@ PAGES = {
     "benchmarks/README.md": "benchmarks.md",
 }
 # Files that are linked to as they are.
-FILES = ("CITATION.cff", *(f"benchmarks/results/{path.name}" for path in (ROOT / "benchmarks" / "results").glob("*.txt")))
+FILES = (
+    "CITATION.cff",
+    *(f"benchmarks/results/{path.name}" for path in (ROOT / "benchmarks" / "results").glob("*.txt")),
+)
 # How much more than others a page counts in the search.
 BOOSTS = {
     "kernels.md": 8.0,
@@ -41,6 +44,7 @@ BOOSTS = {
 }
 _CODE = re.compile(r"(^(?P<fence>`{3,}).*?^(?P=fence)$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 _MATH = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\w\\$])\$(?P<inline>[^$\n]+?)\$(?![\w$])", re.DOTALL)
+_PRIME = re.compile(r"<msup>(<mi>\w+</mi>)<mi>&#x02032;</mi></msup>")
 _equations: dict[str, str] = {}
 _VERSION = re.compile(r'^__version__ = "(.*)"$', re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s#:]+)(?P<part>#[^)\s]*)?(?=\))")
@@ -121,7 +125,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 def equation(found: re.Match[str]) -> str:
     """A word that stands for an equation until Markdown is HTML, in which its signs would mean something else."""
     word = f"equation{len(_equations)}noitauqe"
-    _equations[word] = convert(found["block"] or found["inline"], display="block" if found["block"] else "inline")
+    markup = convert(found["block"] or found["inline"], display="block" if found["block"] else "inline")
+    # A prime is raised by itself, and twice in a font that has no forms for superscripts.
+    _equations[word] = _PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>', markup)
     return word
 
 
@@ -139,7 +145,6 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
     if output.count(before) != 1:
         raise PluginError("The header has no place for the version: look for its search button in docs/hooks.py.")
     return output.replace(before, shown + before)
-
 
 
 def source_of(uri: str) -> str:
