@@ -87,6 +87,7 @@ def measure(site: Path, width: int, browser: str) -> list[dict]:
         command = [browser, *FLAGS, f"--user-data-dir={folder}", address]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     server.shutdown()
+    server.server_close()
     text = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     if not text or not text[1]:
         raise SystemExit("The browser gave no measurements.")
