@@ -169,7 +169,7 @@ def plot(file: Path, where: dict[str, Any], results: dict[str, list[Row]]) -> No
     picture.suptitle(
         f"{where['device']}, {where['processor']}, {where['threads']} threads, {where['date']}", fontsize="small"
     )
-    picture.savefig(file, dpi=120)
+    picture.savefig(file, dpi=100)
 
 
 def _rounded(value: Any) -> Any:

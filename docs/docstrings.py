@@ -85,9 +85,9 @@ def describe(item: griffe.Class, kind: Any) -> None:
         return
     lines = []
     for name, (meaning, unit) in said.items():
-        attribute = item.members[name]
-        annotation = attribute.annotation
-        attribute.annotation = annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
+        if name in item.members:  # and not a base's, which has no entry
+            attribute = item.members[name]
+            attribute.annotation = attribute.annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
         lines.append(f"    {name}: {fields.describe_field(meaning, unit)}")
     item.docstring.value = "\n".join([item.docstring.value, "", "Attributes:", *lines])
 

@@ -16,6 +16,7 @@ nbformat = pytest.importorskip("nbformat")
 ROOT = Path(__file__).parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST, LARGEST_PICTURE = 400_000, 100_000  # bytes
+MOST_LINES = 150  # of code, in one notebook
 
 
 def code_cells(notebook):
@@ -52,6 +53,7 @@ def test_is_stored_as_it_ran(path):
     assert path.stat().st_size < LARGEST
     assert notebook.metadata.kernelspec.name == "python3"
     cells = code_cells(notebook)
+    assert sum(bool(line.strip()) for cell in cells for line in cell.source.splitlines()) <= MOST_LINES
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "Run docs/refresh.py."
     assert [cell.source for cell in cells if "raises-exception" in cell.metadata.get("tags", [])] == []
     outputs = [output for cell in cells for output in cell.outputs]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import synkin
+from benchmarks import by_hand
 from synkin import presets
 from synkin.__main__ import main
 from synkin.arguments import units
@@ -43,7 +44,7 @@ ELSEWHERE = {
     "networks": "networks/test_networks.py",
     "other_solvers": "integration/test_other_solvers.py",
 }
-LONG = ("brainstate", "fitting", "noise", "own_receptors", "varying")
+LONG = ("brainstate", "fitting", "from_neuron", "lif_loop", "noise", "own_receptors", "varying", "your_recording")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 # What a reader types once; what it installs may not be there.
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")
@@ -148,9 +149,18 @@ def test_extras_that_examples_need():
     assert "import saiunit" in PAGES["units"]
 
 
+def test_the_loop_by_hand():
+    """README's number is what the benchmark finds, and the pulses and the step are its own."""
+    errors = by_hand.charge_errors()
+    assert f"| a careful loop by hand | 0.6 ms | {100 * errors['loop']:.0f} % |" in README
+    assert f'| synkin, `method="exact"` | 0.5 ms | {100 * abs(errors["exact"]):.1f} % |' in README
+    assert f"pulses of {by_hand.PARAMS.T_dur} ms, steps of {by_hand.DT} ms" in README
+
+
 def test_set_up_is_two_lines():
     lines = [line for line in SHELL if "-m venv" in line]
-    assert len(lines) == 2, "Set up is one line to run synkin and one to test it."
+    assert len(lines) == 2, "Set up is one environment to run synkin and one to test it."
+    assert [line for line in SHELL if len(line) > 72 and line != lines[1]] == []
     marked = re.search(r"<!-- test command -->\n```sh\n(.*?)\n```", README, re.DOTALL)
     assert marked, ".ci/run looks for the test command after its marker."
     assert marked[1] == lines[1]

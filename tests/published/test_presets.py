@@ -56,7 +56,7 @@ def test_the_table_is_whole_and_neuron_s_reading_peaks_higher():
 
 
 def test_how_much_the_overlap_of_long_pulses_matters(x64):
-    """The figures of docs/differences.md."""
+    """The figures of docs/from_neuron.md."""
     kernel, params, times = presets.GABAB_DESTEXHE_1998.kernel, presets.GABAB_DESTEXHE_1998.params, np.arange(2000.0)
     spikes = 10 + 20.0 * np.arange(5)
     anew, ignored = (respond(kernel, params, spikes, times, overlap=way) for way in ("restart", "ignore"))
