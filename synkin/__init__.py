@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from synkin.noise import NoiseAnalysis, ReleaseNoise, noise_analysis, release_noise
     from synkin.objects import AMPA, STD, STP, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.artefacts import find_artefacts
-    from synkin.recordings.measures import Measured, measure
+    from synkin.measures.responses import measure
+    from synkin.measures.result import Measured
     from synkin.recordings.recording import Recording, read_recording
     from synkin.runs import currents
     from synkin.runs.events import respond
@@ -128,7 +129,8 @@ _IMPORTED_WHEN_USED = {
     "synkin.noise": ("NoiseAnalysis", "ReleaseNoise", "noise_analysis", "release_noise"),
     "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"),
     "synkin.recordings.artefacts": ("find_artefacts",),
-    "synkin.recordings.measures": ("Measured", "measure"),
+    "synkin.measures.responses": ("measure",),
+    "synkin.measures.result": ("Measured",),
     "synkin.recordings.recording": ("Recording", "read_recording"),
     "synkin.runs.events": ("respond",),
     "synkin.runs.grid": ("simulate",),

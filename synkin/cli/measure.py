@@ -11,7 +11,9 @@ import numpy as np
 
 from synkin.cli import batch, options, terminal, usage_errors
 from synkin.cli.result import Result, Row
-from synkin.recordings.measures import Measured, measure, off_zero
+from synkin.measures.baselines import off_zero
+from synkin.measures.responses import measure
+from synkin.measures.result import Measured
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:

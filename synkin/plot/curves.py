@@ -36,7 +36,7 @@ from synkin.plot.style import (
     VERMILION,
     matplotlib,
 )
-from synkin.recordings.measures import crossing_down, crossing_up
+from synkin.measures.crossings import crossing_down, crossing_up
 from synkin.recordings.recording import mean_sweep
 from synkin.runs.events import respond
 

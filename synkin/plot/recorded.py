@@ -10,7 +10,8 @@ from synkin.arguments.messages import describe
 from synkin.plot.axes import label_recording
 from synkin.plot.curves import Spikes, traces
 from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
-from synkin.recordings.measures import Measured, crossing_up
+from synkin.measures.crossings import crossing_up
+from synkin.measures.result import Measured
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
