@@ -59,14 +59,14 @@ def amplitudes_of(
     for k, mask in enumerate(masks):
         own = mean.copy()
         if tails is not None and k:
-            for i in np.flatnonzero(mask):
-                own[i] -= tails.after(k - 1, mean[None], np.arange(len(times)) == i)[0]
+            own[mask] -= tails.after(k - 1, mean[None], times[mask])[0]
         kept = mask & np.isfinite(own)
         at[k] = peak_time(times[kept], sign * own[kept], width) if kept.any() else nan
         kernel = _weights(times, at[k], width)
         values[:, k] = _weighted(heights, kernel)
         if tails is not None and k:
-            taken[:, k] = tails.after(k - 1, heights, kernel)
+            used = np.flatnonzero(kernel)
+            taken[:, k] = tails.after(k - 1, heights, times[used]) @ kernel[used]
             values[:, k] -= taken[:, k]
     noise_values = _of_noise(times, heights, below, spikes[0], width)
     return _summary(spikes, at, values, taken, noise_values, sign, failures_below, unit, starts)
@@ -86,8 +86,8 @@ def _after(times: np.ndarray, spikes: np.ndarray, k: int, window: tuple[float, f
     if not inside.any():
         came = "None" if window is None else f"({first:g}, {last:g})"
         raise ValueError(
-            f"Argument `window` must hold samples between the stimulus at {spikes[k]:g} ms and what comes after it, but "
-            f"is {came}."
+            f"Argument `window` must hold samples after the stimulus at {spikes[k]:g} ms and before the next, but is "
+            f"{came}."
         )
     return inside
 

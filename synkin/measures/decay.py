@@ -21,12 +21,14 @@ _SHORTEST, _LONGEST = 0.5, 10.0
 _TRIED, _BINS = 40, 60
 # Two exponentials are reported if the probability that chance alone makes them fit so much better is below this, and if
 # one is wrong by more than this fraction of the peak, which is more than the rounding of float32.
-_CHANCE, _ROUNDING = 0.001 / _TRIED, 1e-6
+# What a fit leaves of a trace without noise, as a fraction of the peak, is below the last number.
+_CHANCE, _ROUNDING, _EXACT = 0.001 / _TRIED, 1e-6, 1e-9
 # A level counts if the probability that chance alone makes it fit so much better is below this, and if it is at most
 # this fraction of the peak.
 LEVEL_CHANCE, _LARGEST_LEVEL = 0.01, 0.5
-# A fit ends when a step changes no parameter by more than this, or after so many steps.
-_DONE, _STEPS = 1e-12, 100
+# A fit ends when a step lowers the sum of squares by less than this fraction, when one that does not lower it changes
+# no parameter by more than this, at this damping, or after so many steps.
+_DONE, _STILL, _STIFF, _STEPS = 1e-12, 1e-9, 1e8, 100
 
 
 class Decay(NamedTuple):
@@ -132,17 +134,17 @@ def _two(
     if start is None:
         return None, None
     plain = _refined(bins, x, y, start)
+    # A very slow decay may be a small error of the baseline: the test is against one exponential with a level.
+    if not _better(one_level, plain, len(x)):
+        return None, None
     with_level = _refined(bins, x, y, plain.taus, level=True)
     of_plain, of_level = _determined(plain, limits), _determined(with_level, limits)
     if of_level is not None and abs(with_level.level) > _LARGEST_LEVEL:
         of_level = None
     best, of_best = plain, of_plain
     correlation = _correlation((with_level if of_level is not None else plain).residuals)
-    if of_level is not None and (
-        of_plain is None or _level_counts(plain, with_level, 5, len(x), correlation)
-    ):
+    if of_level is not None and (of_plain is None or _level_counts(plain, with_level, 5, len(x), correlation)):
         best, of_best = with_level, of_level
-    # A very slow decay may be a small error of the baseline: the test is against one exponential with a level.
     if of_best is None or not _better(one_level, best, len(x) / correlation):
         return None, None
     return best, of_best
@@ -216,13 +218,13 @@ def _refined(bins: _Bins, x: np.ndarray, y: np.ndarray, taus: np.ndarray, *, lev
             new_squares = float(new_left @ new_left)
             if new_squares <= squares:
                 p, left, slopes = p + step, new_left, new_slopes
-                done = np.abs(step).max() < _DONE * max(1.0, float(np.abs(p).max())) or new_squares == 0
+                done = squares - new_squares <= _DONE * squares
                 squares, damping = new_squares, damping / 10
                 if done:
                     break
             else:
                 damping = max(10 * damping, 1e-9)
-                if damping > 1e8:
+                if damping > _STIFF or np.abs(step).max() < _STILL:
                     break
         order = np.argsort(p[:n])
         taus, amplitudes = np.exp(p[:n][order]), p[n : 2 * n][order]
@@ -250,7 +252,7 @@ def _correlation(left: np.ndarray) -> float:
     the sum up to the first that is not positive.
     """
     count = len(left)
-    spectrum = np.abs(np.fft.rfft(left - left.mean(), 2 * count)) ** 2
+    spectrum = np.abs(np.fft.rfft(left - left.mean(), 1 << (2 * count - 1).bit_length())) ** 2
     covariance = np.fft.irfft(spectrum)[: max(count // 4, 2)]
     if not covariance[0] > 0:
         return 1.0
@@ -269,7 +271,10 @@ def _level_counts(without: _Fitted, level: _Fitted, parameters: int, samples: in
     gain = without.squares - level.squares
     if freedom < 1 or not gain > 0 or np.abs(without.residuals).max() < _ROUNDING:
         return False
-    return level.squares == 0 or float(fdtrc(1, freedom, freedom * gain / level.squares)) < LEVEL_CHANCE
+    return (
+        bool(np.abs(level.residuals).max() < _EXACT)
+        or float(fdtrc(1, freedom, freedom * gain / level.squares)) < LEVEL_CHANCE
+    )
 
 
 def _better(single: _Fitted, double: _Fitted, independent: float) -> bool:
@@ -277,7 +282,7 @@ def _better(single: _Fitted, double: _Fitted, independent: float) -> bool:
     one, two = single.squares, double.squares
     if not two < one:
         return False
-    if two == 0:
+    if np.abs(double.residuals).max() < _EXACT:
         return True
     # Of F with 2 and `freedom` degrees the tail is (two / one) ** (freedom / 2).
     freedom = independent - 4

@@ -108,8 +108,8 @@ def measure(
     ratios are those of mean amplitudes: the mean of the ratios of single sweeps is too large where the first
     amplitude varies (Kim and Alger 2001). Their errors come from variance and covariance over sweeps.
 
-    The noise of an amplitude is that of amplitudes measured in the same way at many times before the first stimulus. Its
-    variance is taken off that of amplitudes in ``cv`` and ``inverse_cv2``, whose errors come from leaving out each
+    The noise of an amplitude is that of amplitudes measured in the same way at many times before the first stimulus.
+    Its variance is taken off that of amplitudes in ``cv`` and ``inverse_cv2``, whose errors come from leaving out each
     sweep in turn. Sweeps below ``failures_below`` times the noise are counted. Of sweeps without a response fewer are
     counted, as noise is above it in ``false_responses`` of them, and some small responses are counted too, as many as a
     normal distribution with the mean and variance of responses has below it. ``failures`` is corrected for both, so
@@ -255,9 +255,8 @@ def _searched(times: np.ndarray, spikes: np.ndarray | None, window: tuple[float,
     if not inside.any():
         after = "" if spikes is None else f" after the stimulus at {spikes[0]:g} ms"
         came = "" if window is None else f"({window[0]:g}, {window[1]:g})"
-        raise ValueError(
-            f"Argument `window` must hold samples{after}, which go from {times[0]:g} to {times[-1]:g} ms, but is {came}."
-        )
+        extent = f"which go from {times[0]:g} to {times[-1]:g} ms"
+        raise ValueError(f"Argument `window` must hold samples{after}, {extent}, but is {came}.")
     return inside
 
 
@@ -317,9 +316,7 @@ def _measure_sweep(
     }
 
 
-def _message(
-    columns: dict[str, np.ndarray], heights: np.ndarray, inside: np.ndarray, sign: int, *, given: bool
-) -> str:
+def _message(columns: dict[str, np.ndarray], heights: np.ndarray, inside: np.ndarray, sign: int, *, given: bool) -> str:
     """How the sweeps were measured, and what to look at."""
     count = len(heights)
     way = "up" if sign > 0 else "down"
@@ -340,10 +337,8 @@ def _message(
     if to_level.size:
         parts = columns["level"][to_level] / columns["peak"][to_level]
         where = "The decay" if count == 1 else f"In {to_level.size} of {count} sweeps the decay"
-        said.append(
-            f"{where} ends at a level of its own, {np.median(parts):.2g} of the peak{'' if count == 1 else ' (median)'}, "
-            "by an F test: tau is that to this level."
-        )
+        size = f"{np.median(np.abs(parts)):.1%} of the peak{'' if count == 1 else ' at the median'}"
+        said.append(f"{where} ends at a level of its own, {size}, by an F test: tau is that to this level.")
     return " ".join(said)
 
 

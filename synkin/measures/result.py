@@ -147,3 +147,105 @@ COLUMNS = {
 }
 # Those that are measured of each sweep by itself.
 NUMBERS = tuple(COLUMNS)
+
+
+@fields.described
+@dataclass(frozen=True, eq=False, repr=False)
+class CurrentVoltage:
+    """Currents against voltages. `synkin.plot.current_voltage` draws it."""
+
+    voltages: Annotated[np.ndarray, "(V,) the levels, increasing", "mV"]
+    currents: Annotated[np.ndarray, "(V,) the mean current at each", "`unit`"]
+    errors: Annotated[np.ndarray, "(V,) standard error of each, by what the curve leaves", "`unit`"]
+    counts: Annotated[np.ndarray, "(V,) how many sweeps there are at each"]
+    time: Annotated[float, "when the currents were measured", "ms"]
+    reversal: Annotated[float, "where the curve crosses 0; NaN if it does not", "mV"]
+    reversal_error: Annotated[float, "its standard error", "mV"]
+    slope: Annotated[float, "slope conductance at the reversal potential", "`unit`/mV, nS of pA"]
+    slope_error: Annotated[float, "its standard error", "as the slope"]
+    rectification: Annotated[float, "chord conductance at the higher over that at the lower of two levels", "1"]
+    rectification_error: Annotated[float, "its standard error", "1"]
+    chord_voltages: Annotated[tuple[float, float], "those two levels", "mV"]
+    coefficients: Annotated[np.ndarray, "(D + 1,) of the polynomial in mV, the constant first", "`unit`/mV^d"]
+    fitted: Annotated[np.ndarray, "(V,) whether the curve was fitted to a level"]
+    unit: Annotated[str, "of the currents, such as 'pA'; '' if it is not known"]
+    message: Annotated[str, "what was found, and what to look at"]
+
+    def curve(self, voltages: np.ndarray) -> np.ndarray:
+        """The fitted current at any voltages in mV."""
+        return np.asarray(np.polynomial.polynomial.polyval(np.asarray(voltages, float), self.coefficients))
+
+    def table(self) -> dict[str, np.ndarray]:
+        """A row for each voltage, as columns (V,) with units in their names, such as for pandas.DataFrame."""
+        unit = f"_{self.unit}" if self.unit else ""
+        return {
+            "voltage_mV": self.voltages,
+            f"current{unit}": self.currents,
+            f"current_stderr{unit}": self.errors,
+            f"curve{unit}": self.curve(self.voltages),
+            "sweeps": self.counts,
+        }
+
+    def __repr__(self) -> str:
+        return f"CurrentVoltage of {len(self.voltages)} levels: {self.message}"
+
+
+@fields.described
+@dataclass(frozen=True, eq=False, repr=False)
+class NmdaAmpaRatio:
+    """What NMDA receptors carry over what AMPA receptors carry."""
+
+    ratio: Annotated[float, "nmda / ampa, positive", "1"]
+    stderr: Annotated[float, "its standard error; NaN of single sweeps", "1"]
+    ampa: Annotated[float, "the AMPA receptors' peak, signed", "`unit`"]
+    ampa_error: Annotated[float, "its standard error", "`unit`"]
+    nmda: Annotated[float, "the NMDA receptors' current at its time, or their peak by a fit, signed", "`unit`"]
+    nmda_error: Annotated[float, "its standard error", "`unit`"]
+    ampa_time: Annotated[float, "when the first was measured; NaN by a fit", "ms"]
+    nmda_time: Annotated[float, "when the second was measured; NaN by a fit", "ms"]
+    ampa_left: Annotated[float, "fraction of the AMPA receptors' peak that is left at the second time", "1"]
+    unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"]
+    message: Annotated[str, "what was found, and what to look at"]
+
+    def table(self) -> dict[str, np.ndarray]:
+        """The numbers as columns of one row, with units in their names, such as for pandas.DataFrame."""
+        unit = f"_{self.unit}" if self.unit else ""
+        named = {
+            "ratio": self.ratio,
+            "ratio_stderr": self.stderr,
+            f"ampa{unit}": self.ampa,
+            f"ampa_stderr{unit}": self.ampa_error,
+            f"nmda{unit}": self.nmda,
+            f"nmda_stderr{unit}": self.nmda_error,
+            "ampa_left": self.ampa_left,
+        }
+        return {name: np.array([value]) for name, value in named.items()}
+
+    def __repr__(self) -> str:
+        return f"NmdaAmpaRatio: {self.message}"
+
+
+@fields.described
+@dataclass(frozen=True, eq=False, repr=False)
+class Rundown:
+    """How an amplitude changes over the time of a recording: a straight line."""
+
+    slope: Annotated[float, "of the line", "the values' unit a minute"]
+    stderr: Annotated[float, "its standard error", "the values' unit a minute"]
+    relative: Annotated[float, "the slope over the line's value at the first sweep", "1 / minute"]
+    p_value: Annotated[float, "probability of so steep a line where nothing changes, 0 to 1", "1"]
+    start: Annotated[float, "the line's value at the first sweep", "the values' unit"]
+    minutes: Annotated[np.ndarray, "(R,) from the first sweep", "min"]
+    values: Annotated[np.ndarray, "(R,) as given", "their unit"]
+    message: Annotated[str, "what was found, and what to look at"]
+
+    def line(self, minutes: np.ndarray) -> np.ndarray:
+        """The value of the line at any minutes from the first sweep."""
+        return np.asarray(self.start + self.slope * np.asarray(minutes, float))
+
+    def table(self) -> dict[str, np.ndarray]:
+        """A row for each sweep, as columns (R,), such as for pandas.DataFrame."""
+        return {"minutes": self.minutes, "value": self.values, "line": self.line(self.minutes)}
+
+    def __repr__(self) -> str:
+        return f"Rundown over {len(self.values)} sweeps: {self.message}"

@@ -22,7 +22,9 @@ class Tails:
     A sum of such decays is one, so that a decay may hold what is left of all responses before.
     """
 
-    def __init__(self, times: np.ndarray, mean: np.ndarray, spikes: np.ndarray, peaks: Sequence[int], sign: int) -> None:
+    def __init__(
+        self, times: np.ndarray, mean: np.ndarray, spikes: np.ndarray, peaks: Sequence[int], sign: int
+    ) -> None:
         """Fit the time constants.
 
         Args:
@@ -42,29 +44,27 @@ class Tails:
             self.segments.append(slice(first, end) if enough else None)
         self.taus = self._fitted(mean)
 
-    def after(self, stimulus: int, rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-        """What is left of the response to a stimulus in each of R rows, (R,), as a weighted mean of later samples.
+    def after(self, stimulus: int, rows: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """What is left of the response to a stimulus in each of R rows, (R, T), at later times.
 
         Args:
             stimulus: its number.
             rows: (R, M), without their baselines.
-            kernel: (M,) the weights of the samples; their sum is 1.
+            times: (T,) ms.
         """
         segment = self.segments[stimulus]
         if segment is None or not self.taus.size:
-            return np.zeros(len(rows))
+            return np.zeros((len(rows), len(times)))
         columns = self._columns(segment)
-        used = np.flatnonzero(kernel)
-        late = np.exp(-(self.times[used, None] - self.times[segment.start]) / self.taus)
-        weights = kernel[used] @ late
-        left = np.zeros(len(rows))
+        sizes = np.zeros((len(rows), self.taus.size))
         whole = np.isfinite(rows[:, segment]).all(axis=1)
         if whole.any():
-            left[whole] = weights @ np.linalg.lstsq(columns, rows[whole, segment].T, rcond=None)[0]
+            sizes[whole] = np.linalg.lstsq(columns, rows[whole, segment].T, rcond=None)[0].T
         for i in np.flatnonzero(~whole):
             kept = np.isfinite(rows[i, segment])
             if kept.sum() > self.taus.size:
-                left[i] = weights @ np.linalg.lstsq(columns[kept], rows[i, segment][kept], rcond=None)[0]
+                sizes[i] = np.linalg.lstsq(columns[kept], rows[i, segment][kept], rcond=None)[0]
+        left: np.ndarray = sizes @ np.exp(-(times[:, None] - self.times[segment.start]) / self.taus).T
         return left
 
     def _columns(self, segment: slice) -> np.ndarray:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synkin.arguments.messages import describe
+from synkin.measures.crossings import crossing_up
+from synkin.measures.result import Measured
 from synkin.plot.axes import label_recording
 from synkin.plot.curves import Spikes, traces
 from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
-from synkin.measures.crossings import crossing_up
-from synkin.measures.result import Measured
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
