@@ -16,6 +16,8 @@ from synkin.recordings.recording import within
 _OF_NOISE, _LEAST_OF_NOISE = 60, 5
 # Samples within this many ms of an amplitude of noise are no baseline for it, as neighbours are alike.
 _APART = 0.5
+# A variance that is not 0.
+_LEAST = 1e-300
 # What is said of a tail that is this fraction of the amplitude or more.
 _LARGE_TAIL = 0.5
 
@@ -264,7 +266,7 @@ def _failures(values: np.ndarray, below: float, threshold: float, false: float, 
         if rate >= 1.0:
             break
         middle = mean / (1 - rate)
-        spread = sqrt(max((square - rate * noise**2) / (1 - rate) - middle**2, noise**2))
+        spread = sqrt(max((square - rate * noise**2) / (1 - rate) - middle**2, noise**2, _LEAST))
         missed = min(float(ndtr((threshold - middle) / spread)), 0.9 * true)
         new = min(max((below - missed) / (true - missed), 0.0), 1.0)
         if abs(new - rate) < 1e-6:

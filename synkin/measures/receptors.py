@@ -90,7 +90,7 @@ def nmda_ampa_ratio(
         >>> down, up = (synkin.Recording(times, trace, "pA") for trace in (-100 * fast, 60 * fast + 50 * slow))
         >>> found = synkin.nmda_ampa_ratio(down, up, spike=10.0, after=40.0)
         >>> print(f"{found.ratio:.2f}: {found.nmda:.1f} over {found.ampa:.1f} pA")
-        0.44: 30.3 over -69.7 pA
+        0.44: 30.3 over -69.6 pA
 
     Source: Myme et al. 2003, J. Neurophysiol. 90: 771-779, for the ratio by times.
     """

@@ -128,7 +128,7 @@ def measure(
         >>> current = -20 * (np.exp(-late / 5) - np.exp(-late / 0.5)) - 1.0 * (late > 0)
         >>> found = synkin.measure(times, current, spikes=[10.0], window=(0, 20))
         >>> print(f"{found.peak:.1f}, {found.rise_20_80:.2f} ms, {found.tau:.2f} ms to {found.level:.1f}")
-        -14.9, 0.47 ms, 5.00 ms to -1.0
+        -14.9, 0.45 ms, 5.03 ms to -1.0
 
     Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698;
     Kim and Alger 2001, J. Neurosci. 21: 9608-9618.

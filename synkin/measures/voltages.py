@@ -301,5 +301,5 @@ def _said(
     if degree != taken:
         said.append("The relation is not straight, but its curve crosses 0 nowhere within the levels.")
     elif degree > 1:
-        said.append("An F test finds that the relation is not straight.")
+        said.append("An F test finds that the relation is not straight: fit_range= narrows it to where it is.")
     return " ".join(said)
