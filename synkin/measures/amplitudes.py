@@ -189,7 +189,7 @@ def _summary(
     threshold = sign * failures_below * noise
     false = float((sign * noise_values > sign * threshold).mean()) if enough else nan
     below, failures, failure_errors = (np.full(len(spikes), nan) for _ in range(3))
-    if enough and count:
+    if enough and count > 1:
         below = (sign * used < sign * threshold).mean(axis=0)
         for k in range(len(spikes)):
             failures[k], failure_errors[k] = _failures(sign * used[:, k], below[k], abs(threshold), false, noise)
@@ -305,7 +305,7 @@ def _said(
             )
     if not enough:
         said.append("Before the first stimulus there are too few samples for the noise: failures are not known.")
-    elif np.isfinite(failures[0]) and count > 1:
+    elif np.isfinite(failures[0]):
         shown = f" ({100 * failures[0]:.0f} ± {100 * failure_errors[0]:.0f} %)"
         said.append(f"Of {count} sweeps {failures[0] * count:.3g} have no response to the first stimulus{shown}.")
     elif count == 1:
