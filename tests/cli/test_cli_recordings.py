@@ -13,7 +13,7 @@ from tests.helpers.minis import DECAY, RISE, minis
 main = command_line.main
 TIMES = np.arange(600) / 10
 DECAYS = np.where(TIMES >= 10, np.exp(-(TIMES - 10) / 7), 0)
-TRACES = np.array([-65 + 0.01 * np.sin(7 * TIMES) + peak * DECAYS for peak in (-20, 3, 8)])
+TRACES = np.array([-65 + 0.01 * np.sin(7 * TIMES) + peak * DECAYS for peak in (-20, -3, -8)])
 KERNEL = ("--kernel", "dual_expon", "--set", f"tau_rise={RISE}", f"tau_decay={DECAY}")
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
 
@@ -47,6 +47,9 @@ def lines(text):
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines() if not line.startswith(" ")}
 
 
+NAMES = ["peak", "onset", "time_to_peak", "rise", "rise_20_80", "half_width", "tau", "decay_r2"]
+
+
 def test_measure_prints_what_measure_gives(said, recording):
     text = said("measure", recording, "--baseline", "0:9", "--sweeps", "0:2")
     assert text.startswith("recording  cell.csv, time_s, converted from s to ms\n")
@@ -55,8 +58,9 @@ def test_measure_prints_what_measure_gives(said, recording):
     assert list(table) == ["sweep", "", "a_mV", "b_mV"]
     expected = measure(read_recording(recording, sweeps="0:2"), baseline=(0, 9))
     names = table["sweep"][1:]
-    assert names == ["peak", "onset", "time_to_peak", "rise", "half_width", "tau", "tau_weighted", "charge", "noise"]
-    assert text.splitlines()[4].split() == ["mV", *["ms"] * 6, "mV", "ms", "mV"]
+    assert names == [*NAMES, "tau_weighted", "charge", "noise"]
+    assert text.splitlines()[5].split() == ["mV", *["ms"] * 7, "mV", "ms", "mV"]
+    assert f"message    {expected.message}\n" in text
     for i, label in enumerate(("a_mV", "b_mV")):
         assert table[label][1:] == [f"{getattr(expected, name)[i]:.4g}" for name in names]
     # The noise is that in the baseline's window, which need not lie in the other.
