@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from synkin.recordings.recording import within
 _OF_NOISE, _LEAST_OF_NOISE = 60, 5
 # Samples within this many ms of an amplitude of noise are no baseline for it, as neighbours are alike.
 _APART = 0.5
-# A variance that is not 0.
-_LEAST = 1e-300
 # What is said of a tail that is this fraction of the amplitude or more.
 _LARGE_TAIL = 0.5
 
@@ -189,10 +187,9 @@ def _summary(
     threshold = sign * failures_below * noise
     false = float((sign * noise_values > sign * threshold).mean()) if enough else nan
     below, failures, failure_errors = (np.full(len(spikes), nan) for _ in range(3))
-    if enough and count > 1:
+    if enough and count > 1 and false < 1:
         below = (sign * used < sign * threshold).mean(axis=0)
-        for k in range(len(spikes)):
-            failures[k], failure_errors[k] = _failures(sign * used[:, k], below[k], abs(threshold), false, noise)
+        failures, failure_errors = _failures(below, false, count)
     said = _said(values, mean, ratios, ratio_errors, taken, failures, failure_errors, count, unit, enough=enough)
     return Amplitudes(
         spikes=spikes,
@@ -251,28 +248,13 @@ def _variation(values: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray
     return best**-0.5, error(others**-0.5), best, error(others)
 
 
-def _failures(values: np.ndarray, below: float, threshold: float, false: float, noise: float) -> tuple[float, float]:
-    """The fraction of failures, from that of amplitudes below the threshold, and its error.
+def _failures(below: np.ndarray, false: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fractions of failures, from those of amplitudes below the threshold, and their binomial errors.
 
-    Failures are below it but for the noise's false responses. Responses that are below it are as many as a normal
-    distribution with their mean and variance has there, which follow from those of all amplitudes.
+    Failures are below it but for the noise's false responses.
     """
-    from scipy.special import ndtr  # its import takes longer than that of synkin
-
-    count, true = len(values), 1.0 - false
-    mean, square = float(values.mean()), float((values**2).mean())
-    rate, missed = min(below / true, 1.0), 0.0
-    for _ in range(50):
-        if rate >= 1.0:
-            break
-        middle = mean / (1 - rate)
-        spread = sqrt(max((square - rate * noise**2) / (1 - rate) - middle**2, noise**2, _LEAST))
-        missed = min(float(ndtr((threshold - middle) / spread)), 0.9 * true)
-        new = min(max((below - missed) / (true - missed), 0.0), 1.0)
-        if abs(new - rate) < 1e-6:
-            break
-        rate = new
-    return rate, sqrt(max(below * (1 - below), 1 / (4 * count)) / count) / (true - missed)
+    spread = np.sqrt(np.maximum(below * (1 - below), 1 / (4 * count)) / count)
+    return np.minimum(below / (1 - false), 1.0), spread / (1 - false)
 
 
 def _said(

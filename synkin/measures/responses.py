@@ -95,11 +95,12 @@ def measure(
     The decay is fitted by least squares, from the first sample after the peak that is below 90 % of it to the end of
     the trace: cut the trace before the next response. ``tau_to_baseline`` is that of one exponential that decays to the
     baseline, and ``tau_to_level`` of one that decays to a level of its own. ``tau`` is the second if by an F test the
-    probability that chance makes it fit so much better is below 1 %, and if the level is at most half of the peak;
-    otherwise it is the first. The test counts only so many samples as are independent, by the autocorrelation of what
-    the fit leaves. Two exponentials, to the baseline or by the same test to a level, are reported if both have the same
-    sign and, by an F test, fit better than one that decays to a level. So a slow exponential that a small error of the
-    baseline explains is not reported. (The level of that test is 0.1 % for all time constants that are tried.)
+    probability that chance makes it fit so much better is below 5 %, the level is at most half of the peak, and not two
+    exponentials that decay to the baseline are reported; otherwise it is the first. The test counts only so many
+    samples as are independent, by the autocorrelation of what the fit leaves. Two exponentials, to the baseline or by
+    the same test to a level, are reported if both have the same sign and, by an F test, fit better than one that decays
+    to a level. So a slow exponential that a small error of the baseline explains is not reported. (The level of that
+    test is 0.1 % for all time constants that are tried.)
 
     With ``spikes`` the amplitude of each response is measured where its mean over sweeps has its peak, over
     ``peak_mean``. So an amplitude of noise is 0 on average, which the farthest sample is not. The tail of the responses
@@ -110,10 +111,11 @@ def measure(
 
     The noise of an amplitude is that of amplitudes measured in the same way at many times before the first stimulus.
     Its variance is taken off that of amplitudes in ``cv`` and ``inverse_cv2``, whose errors come from leaving out each
-    sweep in turn. Sweeps below ``failures_below`` times the noise are counted. Of sweeps without a response fewer are
-    counted, as noise is above it in ``false_responses`` of them, and some small responses are counted too, as many as a
-    normal distribution with the mean and variance of responses has below it. ``failures`` is corrected for both, so
-    that the threshold should be low. Its error is that of the count, which is binomial.
+    sweep in turn. Sweeps below ``failures_below`` times the noise are counted, as ``below``. Of sweeps without a
+    response a fraction ``false_responses`` is above, so that ``failures`` is ``below`` over the rest; its error is
+    that of the count, which is binomial. Responses that are smaller than the threshold count as failures: it should be
+    low, as the noise's own share is known. (Responses of 4.4 times the noise on average, with a coefficient of
+    variation of 0.3: 40 % of failures are found as 41 % at a threshold of 1, and as 44 % at 2.)
 
     These are NaN: all but peak, charge, baseline and noise of a trace that is flat, has its peak at the last sample, or
     nowhere goes in the direction; onset and rise of a trace with its peak at the first sample, or that does not rise

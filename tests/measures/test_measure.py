@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from synkin import Measured, Recording, ampa, measure, read_recording, respond
+from synkin import Recording, ampa, measure, read_recording, respond
 from synkin.measures.result import NUMBERS
 
 SHAPE = ("onset", "peak_time", "time_to_peak", "rise", "half_width", "tau", "tau_fast", "tau_slow")
