@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
                 setattr(arguments, name, value)
     for name in ("at", "fit_range"):
         if getattr(arguments, name) is not None and arguments.iv is None:
-            raise UsageError(f"Option --{name.replace('_', '-')} needs --iv, which it belongs to.")
+            raise UsageError(f"Option --{name.replace('_', '-')} has no use without --iv.")
     if arguments.baseline_end and not arguments.baseline:
         raise UsageError("Option --baseline-end needs --baseline, the window before the response.")
     work = _measured if arguments.iv is None else _related

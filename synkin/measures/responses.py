@@ -177,7 +177,7 @@ def check_sign(sign: object) -> int | None:
     """
     if sign is None:
         return None
-    value = as_float64("sign", sign)
+    value = np.array(0.0) if isinstance(sign, str) else as_float64("sign", sign)
     if value.shape != () or abs(value) != 1:
         raise ValueError(f"Argument `sign` must be 1, -1 or None, but is {describe(sign)}.")
     return int(value)

@@ -117,7 +117,9 @@ def current_voltage(
 
 def _checked_voltages(voltages: object, count: int) -> np.ndarray:
     if voltages is None:
-        raise ValueError("Argument `voltages` must be given, as the recording has no command levels, but is None.")
+        raise ValueError(
+            "Argument `voltages` must be given where no command levels of a recording say them, but is None."
+        )
     found = as_float64("voltages", units.strip_unit("voltages", voltages, "mV"))
     if found.shape != (count,):
         raise ValueError(f"Argument `voltages` must have shape ({count},), but has shape {found.shape}.")

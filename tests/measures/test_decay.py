@@ -55,6 +55,14 @@ def test_both_time_constants_are_those_of_curve_fit(fraction):
         assert found.decay_r2 == pytest.approx(r2_flat, abs=1e-3)
 
 
+def test_noise_alone_seldom_makes_a_level():
+    """In some 5 % of sweeps, as the test says, though neighbours are alike."""
+    rows = CLEAN + noise(np.random.default_rng(2), 60, TIMES.size, 1.0)
+    found = measure(TIMES, rows)
+    assert (found.tau == found.tau_to_level).mean() < 0.2
+    assert np.isfinite(found.tau_to_level).all()
+
+
 def test_without_noise_a_level_is_exact():
     late = np.maximum(TIMES - 10, 0)
     for level in (-3.0, 0.5, 0.0):

@@ -1,5 +1,7 @@
 """Currents against voltages, NMDA over AMPA, and rundown, against NumPy, SciPy and what was put in."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -49,6 +51,23 @@ def test_errors_are_those_of_least_squares():
         a, b = np.polyfit(VOLTS, y, 1)
         index.append((y[-1] / (40 + b / a)) / (y[0] / (-80 + b / a)))
     assert found.rectification_error == pytest.approx(np.std(index), rel=0.15)
+
+
+def test_errors_of_a_curve_are_those_of_its_slope_where_it_crosses_zero():
+    rng = np.random.default_rng(7)
+    curve = 0.4 * (VOLTS - 5) - 0.01 * (VOLTS - 5) ** 2
+    volts = np.tile(VOLTS, 8)
+    rows = np.tile(curve, 8)[:, None] * shape(TIMES - 50) + noise(rng, 56, TIMES.size, 4.0)
+    found = current_voltage(TIMES, rows, voltages=volts, at=52.0)
+    assert len(found.coefficients) == 3
+    slopes, roots = [], []
+    for _ in range(1500):
+        a, b, c = np.polyfit(volts, found.curve(volts) + found.errors[0] * np.sqrt(8) * rng.normal(size=56), 2)
+        roots.append((-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a))
+        slopes.append(2 * a * roots[-1] + b)
+    assert found.reversal_error == pytest.approx(np.std(roots), rel=0.15)
+    assert found.slope_error == pytest.approx(np.std(slopes), rel=0.15)
+    assert abs(found.reversal - 5) < 3 * found.reversal_error
 
 
 def test_several_sweeps_of_a_level():
@@ -136,6 +155,27 @@ def test_nmda_over_ampa_by_times():
     assert early.ampa_left == pytest.approx(np.interp(30.0, TIMES, DOWN) / DOWN.min(), abs=0.02)
     assert "measure later" in early.message
     assert np.isnan(nmda_ampa_ratio(Recording(TIMES, DOWN), Recording(TIMES, UP), spike=20.0).stderr)
+
+
+def test_nmda_over_ampa_of_what_is_fitted():
+    """Both kernels have a peak of 1 mS: the ratio is g, and errors go together as the fit's do."""
+    kernel = synkin.expon + synkin.dual_expon
+    fit = SimpleNamespace(
+        kernel=kernel,
+        params=kernel.Params(g_dual_expon=0.5),
+        scale=-80.0,
+        free={"scale": -80.0, "g_dual_expon": 0.5},
+        stderr={"scale": 4.0, "g_dual_expon": 0.03},
+        labels=("scale", "g_dual_expon"),
+        correlations=np.array([[1.0, 0.6], [0.6, 1.0]]),
+        unit="pA",
+    )
+    found = nmda_ampa_ratio(fit)
+    assert (found.ratio, found.stderr) == pytest.approx((0.5, 0.03), rel=1e-4)
+    assert (found.ampa, found.ampa_error) == pytest.approx((-80.0, 4.0), rel=1e-4)
+    a, b = 0.5 * 4.0, 80.0 * 0.03
+    assert found.nmda_error == pytest.approx(np.sqrt(a**2 + b**2 - 2 * 0.6 * a * b), rel=1e-3)
+    assert np.isnan(found.ampa_time)
 
 
 @pytest.mark.wide

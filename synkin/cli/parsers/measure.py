@@ -50,7 +50,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     text = "with --spikes: smallest amplitude of a response, in standard deviations of its noise (default: 1)"
     add("--failures-below", type=values.number, default=1.0, metavar="SD", help=text)
     text = "current-voltage relation: the voltage of each sweep in mV (default: as the file says)"
-    add("--iv", type=values.numbers, nargs="?", const=(), metavar="MV,...", help=text)
+    add("--iv", type=values.voltages, nargs="?", const="file", metavar="MV,...", help=text)
     add("--at", type=values.number, metavar="MS", help="with --iv: when to measure (default: at the peak)")
     add("--fit-range", type=values.levels, metavar="A:B", help="with --iv: fit only levels from A to B mV")
     options.add_outputs(

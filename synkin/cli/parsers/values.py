@@ -122,11 +122,11 @@ def times(text: str) -> list[float]:
     return sorted(found)
 
 
-def numbers(text: str) -> tuple[float, ...]:
-    """``text`` as numbers, such as -80,-60: an argparse type."""
+def voltages(text: str) -> tuple[float, ...]:
+    """``text`` as voltages in mV, such as -80,-60, or none for "file": an argparse type."""
     found = _listed(text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"must be numbers, such as -80,-60, but is {text!r}")
+    if not found and text != "file":
+        raise argparse.ArgumentTypeError(f"must be voltages in mV, such as -80,-60, but is {text!r}")
     return tuple(found)
 
 
