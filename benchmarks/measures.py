@@ -133,7 +133,7 @@ def relations(seeds: int) -> None:
 
 
 def seconds() -> None:
-    """The best of three, after a first call."""
+    """The best of five, after a first call."""
     for sweeps, samples in ((40, 12_000), (30, 30_000)):
         times = np.arange(samples) / RATE
         rng = np.random.default_rng(0)
@@ -152,7 +152,7 @@ def seconds() -> None:
 def _best(call: Callable[[], object]) -> float:
     call()
     found = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         call()
         found.append(time.perf_counter() - start)
