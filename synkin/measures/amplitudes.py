@@ -279,7 +279,7 @@ def _said(
         error = f" ± {ratio_errors[1]:.2g}" if np.isfinite(ratio_errors[1]) else ""
         said.append(f"The paired-pulse ratio is {ratios[1]:.3g}{error}, of mean amplitudes.")
         with np.errstate(invalid="ignore", divide="ignore"):
-            parts = np.abs(np.nanmean(taken, axis=0) / mean)
+            parts = np.abs(np.ma.masked_invalid(taken).mean(axis=0).filled(nan) / mean)
         for k in np.flatnonzero(parts >= _LARGE_TAIL):
             said.append(
                 f"At stimulus {k + 1} what is left of the response before is {parts[k]:.0%} of the amplitude, which "

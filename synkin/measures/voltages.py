@@ -27,6 +27,8 @@ _SAME = 0.05
 # to this degree, with at least so many levels more than the degree. What is left of currents without noise is below the
 # last number, as a fraction of the largest.
 _CHANCE, _HIGHEST, _SPARE, _ROUNDING = 0.01, 3, 2, 1e-9
+# A reversal potential is known if the slope is larger than so many of its standard errors.
+_CLEAR = 2.0
 
 
 def current_voltage(
@@ -210,8 +212,10 @@ def _relation(
         errors = spread / np.sqrt(counts)
     order = np.arange(line_used + 1)
     bend = polynomial.polyval(reversal, polynomial.polyder(coefficients, 2)) if line_used > 1 else 0.0
-    slope = float(polynomial.polyval(reversal, polynomial.polyder(coefficients)))
-    of_reversal = -(reversal**order @ inverse) / slope
+    derivative = polynomial.polyder(coefficients)
+    slope = float(derivative[0] if line_used == 1 else polynomial.polyval(reversal, derivative))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_reversal = -(reversal**order @ inverse) / slope
     of_slope = (order * reversal ** np.maximum(order - 1, 0)) @ inverse + bend * of_reversal
     low, high = chords
     drives = levels[high] - reversal, levels[low] - reversal
@@ -221,7 +225,9 @@ def _relation(
         of_index = index * (own[0] - own[1] + of_reversal * (1 / drives[0] - 1 / drives[1]))
         # Currents of a level that is not fitted scatter by themselves.
         alone = sum((1 / counts[i] / means[i] ** 2 for i in (low, high) if not inside[i]), 0.0) * index**2
-    said = _said(levels, inside, degree, line_used, reversal, float(spread * np.linalg.norm(of_reversal)), slope, unit)
+    slope_error = float(spread * np.linalg.norm(of_slope if line_used > 1 else inverse[1]))
+    reversal_error = float(spread * np.linalg.norm(of_reversal))
+    said = _said(levels, inside, (degree, line_used), (reversal, reversal_error), (slope, slope_error), unit)
     return CurrentVoltage(
         voltages=levels,
         currents=means,
@@ -229,9 +235,9 @@ def _relation(
         counts=counts,
         time=time,
         reversal=reversal,
-        reversal_error=float(spread * np.linalg.norm(of_reversal)),
+        reversal_error=reversal_error,
         slope=slope,
-        slope_error=float(spread * np.linalg.norm(of_slope)),
+        slope_error=slope_error,
         rectification=index,
         rectification_error=float(spread * np.sqrt(of_index @ of_index + alone)),
         chord_voltages=(float(levels[low]), float(levels[high])),
@@ -282,23 +288,25 @@ def _reversal(coefficients: np.ndarray, x: np.ndarray) -> float:
 def _said(
     levels: np.ndarray,
     inside: np.ndarray,
-    degree: int,
-    taken: int,
-    reversal: float,
-    error: float,
-    slope: float,
+    degrees: tuple[int, int],
+    reversal: tuple[float, float],
+    slope: tuple[float, float],
     unit: str,
 ) -> str:
-    """What was found, and what to look at."""
+    """What was found, and what to look at; each number with its error, and the degree that was found and taken."""
+    degree, taken = degrees
     shape = {1: "a straight line", 2: "a parabola", 3: "a cubic"}[taken]
-    shown = f" ± {error:.2g}" if np.isfinite(error) else ""
     conductance = {"pA": " nS", "nA": " uS"}.get(unit, f" {unit}/mV" if unit else "")
+    if not abs(slope[0]) > _CLEAR * np.nan_to_num(slope[1]):
+        size = f"{slope[0]:.3g} ± {slope[1]:.2g}{conductance}"
+        return f"The current hardly depends on the voltage ({size}): no reversal potential is known."
+    shown = f" ± {reversal[1]:.2g}" if np.isfinite(reversal[1]) else ""
     said = [
-        f"The current reverses at {reversal:.3g}{shown} mV, with a slope of {slope:.3g}{conductance}, by {shape} "
+        f"The current reverses at {reversal[0]:.3g}{shown} mV, with a slope of {slope[0]:.3g}{conductance}, by {shape} "
         f"through {inside.sum()} levels."
     ]
     fitted = levels[inside]
-    if not fitted[0] <= reversal <= fitted[-1]:
+    if not fitted[0] <= reversal[0] <= fitted[-1]:
         said.append("No level is beyond this potential, which is extrapolated.")
     if degree != taken:
         said.append("The relation is not straight, but its curve crosses 0 nowhere within the levels.")

@@ -1,6 +1,7 @@
 """The decay to a level, against curve_fit; the direction, the window, gaps and a baseline that drifts."""
 
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -155,6 +156,26 @@ def test_gaps_cost_nothing_else():
     none = measure(TIMES, [trace, gone], baseline=-1.0, window=(10, 40))
     assert np.isnan([none.peak[1], none.tau[1]]).all()
     assert none.peak[0] == pytest.approx(whole.peak, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.empty((0, TIMES.size)),
+        np.full((2, TIMES.size), np.nan),
+        np.zeros((3, TIMES.size)),
+        np.full((2, TIMES.size), 3.0),
+    ],
+    ids=["no sweeps", "no samples", "zeros", "a level"],
+)
+@pytest.mark.parametrize("given", [{}, {"baseline": [(0, 9), (60, 74)]}, {"spikes": [10.0, 30.0], "window": (0, 9)}])
+def test_nothing_to_measure_is_nan(rows, given):
+    """Without a warning of NumPy, which would be an error here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Of 2 traces 2 begin off 0")
+        found = measure(TIMES, rows, **given)
+    assert found.tau.shape == (len(rows),)
+    assert np.isnan([found.tau, found.rise, found.half_width]).all()
 
 
 def test_a_baseline_that_drifts():

@@ -125,6 +125,14 @@ def test_what_is_not_within_the_levels_is_said():
     assert list(found.table())[:2] == ["voltage_mV", "current"]
 
 
+def test_a_current_that_does_not_depend_on_the_voltage():
+    rng = np.random.default_rng(1)
+    for rows in (np.zeros((7, TIMES.size)), noise(rng, 7, TIMES.size, 2.0) - 20 * shape(TIMES - 50)):
+        found = current_voltage(TIMES, rows, voltages=VOLTS, at=52.0)
+        assert "hardly depends on the voltage" in found.message
+        assert found.slope == pytest.approx(0.0, abs=0.03)
+
+
 def test_near_the_reversal_potential_noise_is_no_current():
     """All levels are measured at one time, so that the mean over many is 0 there."""
     volts = np.repeat([-40.0, 5.0, 40.0], 60)
