@@ -324,13 +324,11 @@ def _message(columns: dict[str, np.ndarray], heights: np.ndarray, inside: np.nda
     way = "up" if sign > 0 else "down"
     whose = "as given" if given else "as the mean of all sweeps goes" if count > 1 else "as the trace goes farther"
     said = [f"Peaks are {way}, {whose}."]
-    part = np.ma.masked_invalid(heights[:, inside])
-    own, other = (part * sign).max(axis=1).filled(0.0), (-part * sign).max(axis=1).filled(0.0)
-    middle = np.ma.median(part, axis=1)
-    spread = _FROM_MEDIAN * np.ma.median(np.ma.abs(part - middle[:, None]), axis=1).filled(inf)
-    against = np.flatnonzero((other > _OTHER_WAY * own) & (other > _FAR * spread))
-    if against.size:
-        are = "goes" if against.size == 1 else "go"
+    part = np.where(np.isfinite(heights[:, inside]), sign * heights[:, inside], 0.0)
+    own, other = part.max(axis=1), -part.min(axis=1)
+    against = [int(i) for i in np.flatnonzero(other > _OTHER_WAY * own) if other[i] > _FAR * _spread(part[i])]
+    if against:
+        are = "goes" if len(against) == 1 else "go"
         said.append(
             f"{_which(against, count)} {are} the other way: give sign=, or take synkin.current_voltage for sweeps at "
             "several voltages."
@@ -344,7 +342,12 @@ def _message(columns: dict[str, np.ndarray], heights: np.ndarray, inside: np.nda
     return " ".join(said)
 
 
-def _which(rows: np.ndarray, count: int) -> str:
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation of most values, by the median of their distances."""
+    return _FROM_MEDIAN * float(np.median(np.abs(values - np.median(values))))
+
+
+def _which(rows: Sequence[int], count: int) -> str:
     """The names of sweeps by number, for the beginning of a sentence."""
     if count == 1:
         return "The trace"
