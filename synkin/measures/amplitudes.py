@@ -288,8 +288,8 @@ def _said(
     if not enough:
         said.append("Before the first stimulus there are too few samples for the noise: failures are not known.")
     elif np.isfinite(failures[0]):
-        shown = f" ({100 * failures[0]:.0f} ± {100 * failure_errors[0]:.0f} %)"
-        said.append(f"Of {count} sweeps {failures[0] * count:.3g} have no response to the first stimulus{shown}.")
+        rate = f"{100 * failures[0]:.0f} ± {100 * failure_errors[0]:.0f} %"
+        said.append(f"{rate} of {count} sweeps have no response to the first stimulus.")
     elif count == 1:
         size = f" {unit}" if unit else ""
         said.append(f"The first amplitude is {mean[0]:.3g}{size}; a single sweep has no error.")
