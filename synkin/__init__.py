@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from synkin.fitting.batch import FitEach, fit_each
     from synkin.fitting.comparison import compare
     from synkin.kernels import KERNELS, alpha, ampa, bionmda, dual_expon, expon, gabaa, wang_nmda
+    from synkin.measures.receptors import nmda_ampa_ratio
+    from synkin.measures.responses import measure
+    from synkin.measures.result import Amplitudes, CurrentVoltage, Measured, NmdaAmpaRatio, Rundown
+    from synkin.measures.trend import rundown
+    from synkin.measures.voltages import current_voltage
     from synkin.networks.connections import connect
     from synkin.networks.delays import delayed
     from synkin.networks.delays_off_grid import DelayLine, DelayLineCarry, delay_line
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from synkin.noise import NoiseAnalysis, ReleaseNoise, noise_analysis, release_noise
     from synkin.objects import AMPA, STD, STP, Alpha, BioNMDA, DualExpon, Expon, GABAa, Synapse, environ
     from synkin.recordings.artefacts import find_artefacts
-    from synkin.recordings.measures import Measured, measure
     from synkin.recordings.recording import Recording, read_recording
     from synkin.runs import currents
     from synkin.runs.events import respond
@@ -43,9 +47,11 @@ __all__ = [
     "STD",
     "STP",
     "Alpha",
+    "Amplitudes",
     "BioNMDA",
     "Carry",
     "Comparison",
+    "CurrentVoltage",
     "DelayLine",
     "DelayLineCarry",
     "DualExpon",
@@ -60,11 +66,13 @@ __all__ = [
     "Jumps",
     "Kernel",
     "Measured",
+    "NmdaAmpaRatio",
     "NoiseAnalysis",
     "Projection",
     "ProjectionCarry",
     "Recording",
     "ReleaseNoise",
+    "Rundown",
     "Scheme",
     "Stepper",
     "Synapse",
@@ -75,6 +83,7 @@ __all__ = [
     "compare",
     "concentration_jumps",
     "connect",
+    "current_voltage",
     "currents",
     "deconvolve",
     "delay_line",
@@ -91,6 +100,7 @@ __all__ = [
     "linear",
     "log_likelihood",
     "measure",
+    "nmda_ampa_ratio",
     "noise_analysis",
     "one_pole",
     "plot",
@@ -99,6 +109,7 @@ __all__ = [
     "receptor",
     "release_noise",
     "respond",
+    "rundown",
     "sample",
     "scheme",
     "schemes",
@@ -120,6 +131,11 @@ _IMPORTED_WHEN_USED = {
     "synkin.fitting": ("Comparison", "Fit", "compare", "fit", "fit_curve"),
     "synkin.fitting.batch": ("FitEach", "fit_each"),
     "synkin.kernels": ("KERNELS", "alpha", "ampa", "bionmda", "dual_expon", "expon", "gabaa", "wang_nmda"),
+    "synkin.measures.receptors": ("nmda_ampa_ratio",),
+    "synkin.measures.responses": ("measure",),
+    "synkin.measures.result": ("Amplitudes", "CurrentVoltage", "Measured", "NmdaAmpaRatio", "Rundown"),
+    "synkin.measures.trend": ("rundown",),
+    "synkin.measures.voltages": ("current_voltage",),
     "synkin.networks.connections": ("connect",),
     "synkin.networks.delays": ("delayed",),
     "synkin.networks.delays_off_grid": ("DelayLine", "DelayLineCarry", "delay_line"),
@@ -128,7 +144,6 @@ _IMPORTED_WHEN_USED = {
     "synkin.noise": ("NoiseAnalysis", "ReleaseNoise", "noise_analysis", "release_noise"),
     "synkin.objects": ("AMPA", "STD", "STP", "Alpha", "BioNMDA", "DualExpon", "Expon", "GABAa", "Synapse"),
     "synkin.recordings.artefacts": ("find_artefacts",),
-    "synkin.recordings.measures": ("Measured", "measure"),
     "synkin.recordings.recording": ("Recording", "read_recording"),
     "synkin.runs.events": ("respond",),
     "synkin.runs.grid": ("simulate",),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synkin.declaring.kernel import Kernel
-from synkin.recordings.measures import crossing_up
+from synkin.measures.crossings import crossing_up
 from synkin.runs.events import respond
 from synkin.solving.filters import Filter
 

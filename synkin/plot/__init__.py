@@ -3,6 +3,7 @@ when something is drawn.
 
 curves     traces, population, kernel, fit, events
 recorded   recording: its sweeps, and the measurements on them
+measured   amplitudes over time, currents against voltages
 fits       profile, bootstrap, compare, channels: the uncertainty of a fit, and its noise
 variance   noise: variance against mean, with its parabola
 diagram    the states and transitions of a scheme
@@ -16,6 +17,7 @@ from synkin.plot.curves import events, fit, kernel, population, traces
 from synkin.plot.diagram import scheme
 from synkin.plot.fits import bootstrap, channels, compare, profile
 from synkin.plot.found_events import each_event, event_summary
+from synkin.plot.measured import amplitudes, current_voltage
 from synkin.plot.recorded import recording
 from synkin.plot.style import BLACK, BLUE, BROWN, COLORS, GREEN, GREY, NAVY, ORANGE, PURPLE, SKY, VERMILION, figure
 from synkin.plot.variance import noise
@@ -32,9 +34,11 @@ __all__ = [
     "PURPLE",
     "SKY",
     "VERMILION",
+    "amplitudes",
     "bootstrap",
     "channels",
     "compare",
+    "current_voltage",
     "each_event",
     "event_summary",
     "events",

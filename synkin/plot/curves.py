@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from synkin.arguments.times import check_dt
 from synkin.declaring.kernel import Kernel
+from synkin.measures.crossings import crossing_down, crossing_up
 from synkin.plot.axes import (
     LEGEND_ON_TOP,
     PANEL,
@@ -36,7 +37,6 @@ from synkin.plot.style import (
     VERMILION,
     matplotlib,
 )
-from synkin.recordings.measures import crossing_down, crossing_up
 from synkin.recordings.recording import mean_sweep
 from synkin.runs.events import respond
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synkin.arguments.messages import describe
+from synkin.measures.crossings import crossing_up
+from synkin.measures.result import Amplitudes, Measured
 from synkin.plot.axes import label_recording
 from synkin.plot.curves import Spikes, traces
 from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
-from synkin.recordings.measures import Measured, crossing_up
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def recording(
     Args:
         recording: `synkin.Recording`.
         measured: the result of `synkin.measure` for it: the sweeps are then drawn without their baselines, with onset
-            and peak, and, of a single sweep, the half width.
+            and peak, and, of a single sweep, the half width. Of several stimuli, amplitudes stand as bars where they
+            are measured, from what is left of the response before.
         spikes: (K,) ms, ticks above.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
@@ -57,7 +59,9 @@ def recording(
     shown = recording.traces.T - (0.0 if measured is None else measured.baseline)
     labels = list(recording.labels) if 1 < sweeps <= len(COLORS) else None
     ax = traces(recording.times, shown, spikes=spikes, labels=labels, ax=ax)
-    if measured is not None and sweeps <= _MARKED:
+    if measured is not None and measured.amplitudes is not None and len(measured.amplitudes.spikes) > 1:
+        _draw_amplitudes(ax, measured.amplitudes)
+    elif measured is not None and sweeps <= _MARKED:
         ax.plot(measured.onset, np.zeros(sweeps), "|", color=GREY, markersize=14, label="onset")
         ax.plot(measured.peak_time, measured.peak, "o", color=VERMILION, markersize=4, label="peak")
         if sweeps == 1:
@@ -69,7 +73,18 @@ def recording(
     return ax
 
 
+def _draw_amplitudes(ax: Axes, found: Amplitudes) -> None:
+    """A bar for each stimulus, as high as the mean amplitude."""
+    tails = np.ma.masked_invalid(found.tails).mean(axis=0).filled(0.0)
+    ends = tails + found.mean
+    ax.vlines(found.peak_times, tails, ends, color=VERMILION, linewidth=2, zorder=3, label="mean amplitude")
+    ax.plot(found.peak_times, ends, "o", color=VERMILION, markersize=4, zorder=3)
+    ax.legend(frameon=False)
+
+
 def _half_up(recording: Recording, measured: Measured) -> float:
     """When the only sweep passes half of its peak on the way up, ms."""
     height = (recording.traces[0] - measured.baseline[0]) / (measured.peak[0] or 1.0)
-    return crossing_up(recording.times, height, int(np.abs(height).argmax()), 0.5)
+    known = np.isfinite(height)
+    times, height = recording.times[known], height[known]
+    return crossing_up(times, height, int(np.searchsorted(times, measured.peak_time[0])), 0.5)

@@ -1,4 +1,4 @@
-"""Recordings from the files of amplifiers, archives and spreadsheets, and what papers measure on them.
+"""Recordings from the files of amplifiers, archives and spreadsheets, and what is left out of them.
 
     number_text  numbers in text
     time_unit    the unit of times in a column's name
@@ -6,7 +6,8 @@
     table        tables of text
     formats      a reader for each format
     recording    `Recording`, `read_recording`
-    measures     `measure`: peak, rise, width, decay, charge
+    exclusion    stretches that are left out
+    artefacts    `find_artefacts`: which these may be
     writing      files that are written completely or not at all
 
 The packages that read ABF, NWB and other formats are optional; each is imported when a file needs it.

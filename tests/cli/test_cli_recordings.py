@@ -1,19 +1,20 @@
 """The commands ``measure`` and ``events``: what they read, print, write and draw."""
 
 import csv
+import json
 import re
 
 import numpy as np
 import pytest
 
 from synkin import __main__ as command_line
-from synkin import deconvolve, dual_expon, find_template, measure, read_recording
+from synkin import current_voltage, deconvolve, dual_expon, find_template, measure, read_recording
 from tests.helpers.minis import DECAY, RISE, minis
 
 main = command_line.main
 TIMES = np.arange(600) / 10
 DECAYS = np.where(TIMES >= 10, np.exp(-(TIMES - 10) / 7), 0)
-TRACES = np.array([-65 + 0.01 * np.sin(7 * TIMES) + peak * DECAYS for peak in (-20, 3, 8)])
+TRACES = np.array([-65 + 0.01 * np.sin(7 * TIMES) + peak * DECAYS for peak in (-20, -3, -8)])
 KERNEL = ("--kernel", "dual_expon", "--set", f"tau_rise={RISE}", f"tau_decay={DECAY}")
 PARAMS = dual_expon.Params(tau_rise=RISE, tau_decay=DECAY)
 
@@ -47,6 +48,9 @@ def lines(text):
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines() if not line.startswith(" ")}
 
 
+NAMES = ["peak", "onset", "time_to_peak", "rise", "rise_20_80", "half_width", "tau", "decay_r2"]
+
+
 def test_measure_prints_what_measure_gives(said, recording):
     text = said("measure", recording, "--baseline", "0:9", "--sweeps", "0:2")
     assert text.startswith("recording  cell.csv, time_s, converted from s to ms\n")
@@ -55,8 +59,9 @@ def test_measure_prints_what_measure_gives(said, recording):
     assert list(table) == ["sweep", "", "a_mV", "b_mV"]
     expected = measure(read_recording(recording, sweeps="0:2"), baseline=(0, 9))
     names = table["sweep"][1:]
-    assert names == ["peak", "onset", "time_to_peak", "rise", "half_width", "tau", "tau_weighted", "charge", "noise"]
-    assert text.splitlines()[4].split() == ["mV", *["ms"] * 6, "mV", "ms", "mV"]
+    assert names == [*NAMES, "tau_weighted", "charge", "noise"]
+    assert text.splitlines()[5].split() == ["mV", *["ms"] * 7, "mV", "ms", "mV"]
+    assert f"message    {expected.message}\n" in text
     for i, label in enumerate(("a_mV", "b_mV")):
         assert table[label][1:] == [f"{getattr(expected, name)[i]:.4g}" for name in names]
     # The noise is that in the baseline's window, which need not lie in the other.
@@ -91,6 +96,77 @@ def test_measure_writes_and_draws(said, recording, tmp_path):
         for column, numbers in (("tau_ms", expected.tau), ("charge_mV_ms", expected.charge)):
             assert [float(row[column]) for row in table] == pytest.approx(numbers, rel=1e-9)
         assert {row["tau_fast_ms"] for row in table} == {""}
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A file with seven sweeps of two responses each, of seven sizes."""
+    times, rng = np.arange(1200) / 10, np.random.default_rng(0)
+    late = [np.maximum(times - at, 0) for at in (40.0, 60.0)]
+    both = sum(size * (np.exp(-t / 6) - np.exp(-t / 0.5)) for size, t in zip((1.0, 0.6), late, strict=True))
+    path = tmp_path / "many.csv"
+    rows = 0.5 * (VOLTS - 4)[:, None] * both + rng.normal(0, 0.3, (7, times.size)) + 0.02 * times
+    np.savetxt(path, np.column_stack([times, *rows]), "%.7g", ",", header="time_ms" + 7 * ",i_pA", comments="")
+    return path
+
+
+VOLTS = np.arange(-90.0, 50.0, 20.0)
+
+
+def test_measure_of_several_stimuli(said, many, tmp_path):
+    """Each option reaches `measure`; a second table has the stimuli; the page and the files have all of it."""
+    pytest.importorskip("matplotlib")
+    out, page = tmp_path / "m.csv", tmp_path / "m.html"
+    options = ("--baseline", "0:39", "--baseline-end", "110:119", "--direction", "down", "--peak-window", "0:15")
+    options += ("--peak-mean", "0.5", "--spikes", "60,40", "--failures-below", "2")
+    text = said("measure", many, *options, "--out", out, "--report", page)
+    expected = measure(
+        read_recording(many),
+        baseline=[(0, 39), (110, 119)],
+        sign=-1,
+        window=(0, 15),
+        peak_mean=0.5,
+        spikes=[40.0, 60.0],
+        failures_below=2.0,
+    )
+    assert expected.message in text
+    rows = [line.split() for line in text.split("\n\n")[2].splitlines()]
+    found = expected.amplitudes
+    assert rows[0][:3] == ["stimulus_ms", "peak_time_ms", "amplitude_pA"]
+    for k, row in enumerate(rows[1:]):
+        shown = dict(zip(rows[0], row, strict=True))
+        assert shown["amplitude_pA"] == f"{found.mean[k]:.4g}"
+        assert shown["ratio"] == f"{found.ratios[k]:.4g}"
+        assert shown["failures"] == f"{found.failures[k]:.4g}"
+    table = list(csv.DictReader(out.read_text().splitlines()))
+    np.testing.assert_allclose([float(row["amplitude_2_pA"]) for row in table], found.values[:, 1], rtol=1e-9)
+    np.testing.assert_allclose([float(row["peak_pA"]) for row in table], expected.peak, rtol=1e-9)
+    assert page.read_text().count("<svg") >= 2
+    noise = measure(read_recording(many), baseline=(0, 39), spikes=[40.0], sign=-1).amplitudes
+    text = said(
+        "measure", many, "--baseline", "0:39", "--spikes", "40", "--direction", "down", "--out", tmp_path / "m.json"
+    )
+    assert f"{noise.failures[0]:.4g}" in text.split("\n\n")[2].split()
+    assert json.loads((tmp_path / "m.json").read_text())["stimuli"][0]["cv"] == pytest.approx(noise.cv[0])
+
+
+def test_measure_of_currents_against_voltages(said, many, tmp_path):
+    pytest.importorskip("matplotlib")
+    out, picture = tmp_path / "iv.json", tmp_path / "iv.png"
+    options = ("--baseline", "0:39", "--iv", ",".join(f"{v:g}" for v in VOLTS), "--peak-window", "40:58")
+    text = said("measure", many, *options, "--out", out, "--plot", picture)
+    cell = read_recording(many)
+    expected = current_voltage(cell, voltages=VOLTS, window=(40, 58), baseline=(0, 39))
+    assert expected.message in text
+    assert f"{expected.rectification:.3g} ± {expected.rectification_error:.2g}, chord at 30 over that at -90" in text
+    kept = json.loads(out.read_text())
+    assert (kept["reversal"], kept["slope_error"]) == pytest.approx((expected.reversal, expected.slope_error))
+    assert [row["current_pA"] for row in kept["levels"]] == pytest.approx(list(expected.currents))
+    assert picture.stat().st_size > 1000
+    text = said("measure", many, *options, "--at", "45", "--fit-range", "-50:30")
+    narrow = current_voltage(cell, voltages=VOLTS, at=45.0, baseline=(0, 39), fit_range=(-50, 30))
+    assert narrow.message in text
+    assert "measured       at 45 ms" in text
 
 
 def test_the_sample(said):

@@ -11,7 +11,8 @@ import pytest
 import synkin
 
 # Of synkin, what a program that simulates does not need; each is imported when it is first used.
-UNUSED = ("adapters", "cli", "events", "fitting", "noise", "objects", "plot", "presets", "recordings", "schemes")
+UNUSED = ("adapters", "cli", "events", "fitting", "measures", "noise", "objects", "plot", "presets", "recordings")
+UNUSED += ("schemes",)
 
 
 def loaded(program, first="import jax, jax.numpy"):

@@ -174,6 +174,10 @@ NAMES |= {"state": synkin.ampa.init(synkin.ampa.Params(), (3,)), "spikes": SPIKE
 NAMES |= {"rest": synkin.alpha.init(synkin.alpha.Params(), (2,)), "ones": np.ones((4, 2))}
 NAMES |= {"times": TIMES, "trace": np.exp(-TIMES / 5)}
 NAMES |= {"traces": np.exp(-TIMES / np.array([[5.0], [8.0]]))}
+# Four sweeps at four levels, and a recording of two sweeps.
+LEVELS = np.array([-60.0, -20.0, 20.0, 60.0])
+NAMES |= {"levels": LEVELS, "steps": LEVELS[:, None] * np.exp(-TIMES / 5)}
+NAMES |= {"cell": synkin.Recording(TIMES, NAMES["traces"], "pA")}
 # Three numbers of which one is masked; dates, objects and strings in the place of spikes.
 NAMES |= {"masked": np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])}
 NAMES |= {"dates": np.zeros((5, 3), "M8[s]"), "objects": np.full((5, 3), None), "strings": np.full((5, 3), "a")}

@@ -224,7 +224,45 @@ def test_recording_and_what_was_measured_on_it(ax):
     assert len(ax.lines) == 1
 
 
-NAMES = {name: getattr(plot, name) for name in ("traces", "population", "kernel", "recording", "scheme")}
+def test_amplitudes_over_time_and_on_the_recording(ax):
+    times, rng = np.arange(0.0, 100.0, 0.1), np.random.default_rng(0)
+    late = [np.maximum(times - at, 0) for at in (40.0, 60.0)]
+    rows = -20 * np.exp(-late[0] / 5) * (late[0] > 0) - 10 * np.exp(-late[1] / 5) * (late[1] > 0)
+    cell = synkin.Recording(times, rows + rng.normal(0, 1, (30, times.size)), "pA", start_times=1e4 * np.arange(30.0))
+    measured = synkin.measure(cell, baseline=(0, 39), spikes=[40.0, 60.0])
+    found = measured.amplitudes
+    plot.amplitudes(found, ax=ax)
+    dots = [line for line in ax.lines if line.get_linestyle() == "None"]
+    np.testing.assert_array_equal([dot.get_ydata() for dot in dots], found.values.T)
+    np.testing.assert_allclose(dots[0].get_xdata(), cell.start_times / 60_000)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (min)", "amplitude (pA)")
+    assert f"paired-pulse ratio {found.paired_pulse_ratio:.3g}" in ax.get_title("left")
+    ax.clear()
+    plot.recording(cell, measured, ax=ax)
+    (bars,) = [each for each in ax.collections if hasattr(each, "get_segments") and len(each.get_segments()) == 2]
+    heights = [np.ptp(bar[:, 1]) for bar in bars.get_segments()]
+    np.testing.assert_allclose(heights, np.abs(found.mean))
+    ax.clear()
+    alone = synkin.measure(times, rows, spikes=[40.0]).amplitudes
+    plot.amplitudes(alone, ax=ax)
+    assert (ax.get_xlabel(), ax.get_title("left")) == ("sweep", "")
+
+
+def test_currents_against_voltages(ax):
+    times, volts = np.arange(0.0, 50.0, 0.1), np.arange(-60.0, 50.0, 20.0)
+    rows = np.where(volts < 30, volts, 60.0)[:, None] * np.exp(-np.maximum(times - 20, 0) / 5) * (times > 20)
+    found = synkin.current_voltage(times, rows, voltages=volts, fit_range=(-60, 30), window=(20, 40))
+    plot.current_voltage(found, ax=ax)
+    curve = ax.lines[2]
+    np.testing.assert_allclose(curve.get_ydata(), found.curve(curve.get_xdata()))
+    closed, opened = (each.lines[0] for each in ax.containers)
+    np.testing.assert_array_equal(closed.get_xdata(), volts[:-1])
+    assert (list(opened.get_xdata()), opened.get_markerfacecolor()) == ([40.0], "none")
+    assert "reverses at" in ax.get_legend().get_texts()[0].get_text()
+
+
+NAMES = {name: getattr(plot, name) for name in ("amplitudes", "current_voltage")}
+NAMES |= {name: getattr(plot, name) for name in ("traces", "population", "kernel", "recording", "scheme")}
 NAMES |= {"np": np, "zeros": np.zeros, "synkin": synkin, "SCHEMES": SCHEMES, "nmda5": nmda5}
 NAMES |= {"t": np.arange(3.0), "cell": synkin.Recording(np.arange(90) / 10, np.tile(np.arange(90.0), (30, 1)), "pA")}
 

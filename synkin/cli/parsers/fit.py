@@ -1,11 +1,9 @@
 """The options of ``fit``."""
 
 import argparse
-import math
 
 from synkin.arguments.option_values import LOSSES
 from synkin.cli.parsers import options, values
-from synkin.recordings import number_text
 
 _NOTES = """\
 RECORDING is a table, an .npz, .abf or .nwb file, or a file in a format that neo
@@ -49,7 +47,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     add("--trace", metavar="COLUMN,...", help=text)
     options.add_recording(parser)
     options.add_kernel(parser, several=True)
-    add("--spikes", type=_times, metavar="MS,...", help="spike times, in ms")
+    add("--spikes", type=values.times, metavar="MS,...", help="spike times, in ms")
     add(
         "--free", type=_names, metavar="NAME,...", help="parameters to fit (of several kernels: each that a kernel has)"
     )
@@ -99,16 +97,6 @@ def add_parser(subparsers: options.Subparsers) -> None:
     add("--to", dest="end", type=values.number, metavar="MS", help="leave out samples after this time")
     options.add_outputs(parser, out="the result to a .json", plot="recording, fit and residuals")
     options.add_no_cache(parser)
-
-
-def _times(text: str) -> list[float]:
-    try:
-        times = [number_text.decimal(item) for item in text.split(",")]
-    except ValueError:
-        times = []
-    if not times or not all(map(math.isfinite, times)):
-        raise argparse.ArgumentTypeError(f"must be times in ms, such as 3.0,17.5, but is {text!r}")
-    return sorted(times)
 
 
 def _fitted_or_held(text: str) -> bool | float:

@@ -114,6 +114,50 @@ def window(text: str) -> tuple[float, float]:
     return ends
 
 
+def times(text: str) -> list[float]:
+    """``text`` as times in ms, such as 3.0,17.5, in the order of time: an argparse type."""
+    found = _listed(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be times in ms, such as 3.0,17.5, but is {text!r}")
+    return sorted(found)
+
+
+def voltages(text: str) -> tuple[float, ...]:
+    """``text`` as voltages in mV, such as -80,-60, or none for "file": an argparse type."""
+    found = _listed(text)
+    if not found and text != "file":
+        raise argparse.ArgumentTypeError(f"must be voltages in mV, such as -80,-60, but is {text!r}")
+    return tuple(found)
+
+
+def _listed(text: str) -> list[float]:
+    """Numbers with commas between them; none if one of them is no finite number."""
+    try:
+        found = [number_text.decimal(item) for item in text.split(",")]
+    except ValueError:
+        return []
+    return found if all(map(isfinite, found)) else []
+
+
+def levels(text: str) -> tuple[float, float]:
+    """``text`` as two voltages in mV, such as -40:40: an argparse type."""
+    try:
+        return window(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"must be two levels in mV, such as -40:40, but is {text!r}") from None
+
+
+def ms(text: str) -> float:
+    """``text`` as a number of ms that is not negative: an argparse type."""
+    try:
+        value = number(text)
+    except argparse.ArgumentTypeError:
+        value = -1.0
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be a number of ms that is not negative, but is {text!r}")
+    return value
+
+
 def bounds(text: str) -> tuple[str, tuple[float | None, float | None]]:
     """``text`` as a column and its bounds, such as size=-50:-5 or rise=:1: an argparse type."""
     name, equals, ends = text.partition("=")

@@ -5,7 +5,7 @@ import numpy as np
 from synkin.fitting.curves import KernelCurve
 from synkin.fitting.model import Curve
 from synkin.fitting.problem import Problem
-from synkin.recordings.measures import crossing_up
+from synkin.measures.crossings import crossing_up
 
 # The noise shows a filter if at least this many neighbouring samples count as one.
 _CORRELATED = 2.0

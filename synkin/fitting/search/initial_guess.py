@@ -20,7 +20,8 @@ from jax import Array
 from synkin.fitting.curves import KernelCurve
 from synkin.fitting.model import conductance_of_parts, with_free
 from synkin.fitting.problem import Form, Problem
-from synkin.recordings.measures import crossing_down, crossing_up, measure
+from synkin.measures.crossings import crossing_down, crossing_up
+from synkin.measures.responses import measure
 from synkin.runs.events import respond
 
 # Times in ms after the spike at which the kernel's response is computed: on a logarithmic scale, for any kernel.
