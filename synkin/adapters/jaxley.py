@@ -70,6 +70,18 @@ class KernelSynapse(Synapse):
 
     There are derivatives with respect to all parameters and both voltages. Derivatives through the time of a spike are
     0, because ``v_th`` and the presynaptic voltage decide only whether there is a spike.
+
+    Example:
+        >>> import jaxley
+        >>> from jaxley.connect import connect
+        >>> from synkin.adapters.jaxley import KernelSynapse
+        >>> cell = jaxley.Cell([jaxley.Branch(jaxley.Compartment(), ncomp=1)], parents=[-1])
+        >>> network = jaxley.Network([cell, cell])
+        >>> synapse = KernelSynapse(synkin.ampa, synkin.ampa.Params(T=1.0), gS=1e-3)
+        >>> connect(network[0, 0, 0], network[1, 0, 0], synapse)
+        >>> print(network.edges[["ampa_gS", "ampa_alpha"]].to_string(index=False))
+         ampa_gS  ampa_alpha
+           0.001        0.98
     """
 
     def __init__(

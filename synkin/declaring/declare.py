@@ -80,6 +80,16 @@ def receptor(
 
     "exact" solves the equations in closed form over any step. "exp_euler" advances each variable by its own
     exponential, with the other variables held constant.
+
+    Example:
+        >>> from collections import namedtuple  # or typing.NamedTuple, with a unit for each field
+        >>> Params = namedtuple("Params", ["a", "b", "T", "T_dur"], defaults=[1.0, 0.2, 1.0, 1.0])
+        >>> State = namedtuple("State", ["g", "pulse_left"])
+        >>> def own(p, y, T):
+        ...     return {"g": p.a * T * (1 - y.g) - p.b * y.g}
+        >>> kernel = synkin.receptor(own, Params, State)
+        >>> print(synkin.respond(kernel, kernel.Params(b=0.1), [1.0], [1.0, 2.0]).round(3))
+        [0. 0.606]
     """
     given = dict(units or {})
     if input is None:
@@ -128,6 +138,14 @@ def linear(
     Raises:
         TypeError: an argument that should be a function or a class, and is not.
         ValueError: names that do not match, or equations of a kind that cannot be solved.
+
+    Example:
+        >>> from collections import namedtuple
+        >>> Params = namedtuple("Params", ["tau"], defaults=[5.0])
+        >>> State = namedtuple("State", ["g"])
+        >>> kernel = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, Params, State, input="g", name="own")
+        >>> print(synkin.respond(kernel, kernel.Params(), [1.0], [1.0, 6.0]).round(3))
+        [1. 0.368]
     """
     options = _Options(conductance, units or {}, name, positive, signed)
     return _declared(equations, Params, State, input, options, always_exact=bool(always_exact), is_linear=True)

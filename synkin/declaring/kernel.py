@@ -58,6 +58,17 @@ class Kernel:
         input: what a spike does: it starts a pulse of transmitter, or adds its weight (mS) to a variable.
         parameters: what is known of each parameter, a `Parameter` by name.
         variables: the unit of each field of ``State``, by name.
+
+    Example:
+        >>> synkin.ampa.name, synkin.ampa.methods
+        ('ampa', ('exp_euler', 'exact'))
+        >>> synkin.ampa.parameters["alpha"].unit
+        '1/ms/mM'
+        >>> synkin.ampa.Params(beta=0.2)
+        Params(alpha=0.98, beta=0.2, T=0.5, T_dur=0.5)
+        >>> both = synkin.ampa + synkin.gabaa  # a sum is a kernel too
+        >>> both.Params._fields[:5]
+        ('ampa_alpha', 'ampa_beta', 'ampa_T', 'ampa_T_dur', 'g_gabaa')
     """
 
     name: str
@@ -87,6 +98,15 @@ class Kernel:
         fields.document(self.State, self.variables, meanings)
         object.__setattr__(self, "__doc__", _documented(self, about))
 
+    # What a user needs: see `fields.completion`.
+    _shown: ClassVar[tuple[str, ...]] = (
+        *("Params", "State", "TAKES_WEIGHTS", "UNITS", "conductance", "equations", "init", "input", "methods", "name"),
+        *("parameters", "parts", "step", "variables", "vector_field"),
+    )
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(self._shown, super().__dir__())
+
     @functools.cached_property
     def structure(self) -> structure.Structure:
         """Which algorithm solves the equations: found when it is first used."""
@@ -115,6 +135,11 @@ class Kernel:
 
         Raises:
             TypeError, ValueError: a wrong shape or dtype, or an invalid parameter.
+
+        Example:
+            >>> state = synkin.ampa.init(synkin.ampa.Params(), (3,))
+            >>> print(state.g)
+            [0. 0. 0.]
         """
         lengths = check_shape(shape)
         params = check_params(units.params(self, params), lengths, self)
@@ -158,6 +183,13 @@ class Kernel:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
         All but the options may be quantities of saiunit. If one is, g is a quantity in mS; a state is always plain.
+
+        Example:
+            >>> params = synkin.ampa.Params()
+            >>> state = synkin.ampa.init(params, (2,))
+            >>> state, g = synkin.ampa.step(params, state, 0.0, jnp.array([True, False]), 0.1, method="exact")
+            >>> print(g.round(4))
+            [0.0474 0.]
         """
         self.check_options(method, overlap)
         given = bind_step(self, params, state, t, spike, dt)
@@ -178,6 +210,13 @@ class Kernel:
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+        Example:
+            >>> params = synkin.ampa.Params(alpha=1.0, beta=0.2)
+            >>> state = synkin.ampa.State(g=0.5, pulse_left=0.0)
+            >>> slopes = synkin.ampa.vector_field(params, state, T=1.0)
+            >>> round(float(slopes.g), 3)  # alpha T (1 - g) - beta g, per ms
+            0.4
         """
         state = check_state(self, units.state(state, self))
         like = state[0]
@@ -323,7 +362,24 @@ def _documented(kernel: Kernel, text: str | None) -> str:
         meaning = f", {said[name][0]}" if name in said else ""
         lines.append(f"    {name}: {known.default}{unit}{meaning}")
     lines += ["", "State: " + ", ".join(f"{name} ({unit})" for name, unit in kernel.variables.items())]
+    if "Example:" not in lines[0] and all(known.default is not None for known in kernel.parameters.values()):
+        lines += ["", "Example:", *(f"    {line}" for line in _example(kernel))]
     return "\n".join(lines)
+
+
+def _example(kernel: Kernel) -> list[str]:
+    """What a user types to see the kernel's conductance, as in a Python session."""
+    name = kernel.name if kernel.name.isidentifier() else "kernel"
+    for package, public in (("synkin.kernels.", "synkin"), ("synkin.schemes.", "synkin.schemes")):
+        name = f"{public}.{name}" if kernel.home.startswith(package) else name
+    first = next(iter(kernel.parameters.values()))
+    lines = [f">>> params = {name}.Params({first.name}={first.default})"]
+    if "exact" in kernel.methods:
+        lines += [f">>> g = synkin.respond({name}, params, [1.0], [0.5, 2.0])  # a spike at 1 ms"]
+    else:
+        spikes = "[1.0, 0.0]" if kernel.input.takes_weights else "[True, False]"
+        lines += [f">>> final, g = synkin.simulate({name}, params, {spikes}, 0.1)  # two steps of 0.1 ms"]
+    return [*lines, ">>> g.shape", "(2,)"]
 
 
 def named_tuple(

@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -68,7 +69,20 @@ class Scheme(Kernel):
         open: the relative conductance of each state that conducts.
         computed: the rates that are functions of the parameters.
         notes: a sentence for each part of the text that was ignored; `scheme` warns of them.
+
+    Example:
+        >>> nmda5 = synkin.schemes.nmda5
+        >>> nmda5.states, nmda5.open
+        (('C0', 'C1', 'C2', 'D', 'O'), {'O': 1.0})
+        >>> print(nmda5.transitions[0])
+        C0 + glu -> C1 : kon
     """
+
+    _shown: ClassVar[tuple[str, ...]] = (
+        *Kernel._shown,
+        *("computed", "generator", "notes", "occupancies", "open", "reversibility", "states", "steady_state"),
+        "transitions",
+    )
 
     states: tuple[str, ...]
     transitions: tuple[Transition, ...]
@@ -92,6 +106,14 @@ class Scheme(Kernel):
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Example:
+            >>> nmda5 = synkin.schemes.nmda5
+            >>> Q = nmda5.generator(nmda5.Params(), T=1.0)
+            >>> Q.shape
+            (5, 5)
+            >>> bool(jnp.allclose(Q.sum(axis=0), 0.0, atol=1e-5))
+            True
         """
         return self.diagram.matrix(*self._arrays(params, T))
 
@@ -106,6 +128,13 @@ class Scheme(Kernel):
 
         Raises:
             TypeError, ValueError: a state of another kind.
+
+        Example:
+            >>> nmda5 = synkin.schemes.nmda5
+            >>> state = nmda5.init(nmda5.Params(), (2,))
+            >>> print(nmda5.occupancies(state))  # all in the first state
+            [[1. 0. 0. 0. 0.]
+             [1. 0. 0. 0. 0.]]
         """
         state = check_state(self, units.state(state, self))
         occupied = [getattr(state, name) for name in self.states[1:]]
@@ -124,6 +153,12 @@ class Scheme(Kernel):
 
         Raises:
             TypeError, ValueError: a wrong argument, or several steady states.
+
+        Example:
+            >>> nmda5 = synkin.schemes.nmda5
+            >>> state = nmda5.steady_state(nmda5.Params(), T=1.0)
+            >>> round(float(state.O), 3)
+            0.22
         """
         found = self.diagram.steady_occupancies(*self._arrays(params, T))
         zero = jnp.zeros_like(found[..., 0])
@@ -143,6 +178,13 @@ class Scheme(Kernel):
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Example:
+            >>> synkin.schemes.nmda5.reversibility()  # a chain has no cycle
+            ()
+            >>> cycle = synkin.schemes.jonas1993.reversibility()[0]
+            >>> round(float(cycle.ratio), 2)
+            0.99
         """
         matrix = as_float64("params", self.generator(self.Params() if params is None else params, T))
         if matrix.ndim != 2:
@@ -230,6 +272,18 @@ def scheme(
 
     Source of the notation: Destexhe, Mainen and Sejnowski 1994, J. Comput. Neurosci. 1:195; Hines and Carnevale 2000,
     Neural Comput. 12:995.
+
+    Example:
+        >>> nmda = synkin.scheme('''
+        ...     C0 + glu <-> C1 : 2*kon, koff
+        ...     C1 + glu <-> C2 : kon, 2*koff
+        ...     C2       <-> O  : beta, alpha
+        ... ''', open="O", kon=5.0, koff=0.01, beta=0.05, alpha=0.07, name="nmda")
+        >>> nmda.states
+        ('C0', 'C1', 'C2', 'O')
+        >>> g = synkin.respond(nmda, nmda.Params(beta=0.1), [1.0], [0.0, 20.0])
+        >>> print(g.round(4))
+        [0. 0.4754]
     """
     if not isinstance(text, str):
         raise TypeError(f"Argument `text` must be text, one transition a line, but is {describe(text)}.")

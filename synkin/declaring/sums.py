@@ -38,6 +38,13 @@ class Sum(Kernel):
     Attributes:
         parts: the kernels, in the order of the sum.
         names: the prefix of each part's fields: the name of the part, with a number if several parts have this name.
+
+    Example:
+        >>> both = synkin.ampa + synkin.schemes.nmda5  # two receptors that see the same spikes
+        >>> params = both.Params(ampa_beta=0.2, g_nmda5=0.5)
+        >>> g = synkin.respond(both, params, [1.0], [0.5, 1.5, 20.0])
+        >>> print(g.round(3))
+        [0. 0.211 0.141]
     """
 
     kernels: tuple[Kernel, ...]
@@ -112,7 +119,14 @@ class Sum(Kernel):
         return self.state_of(part.rest_state(given, shape, dtype) for part, given in own)
 
     def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
-        """The right-hand side of the equations of all parts; see `Kernel.vector_field`."""
+        """The right-hand side of the equations of all parts; see `Kernel.vector_field`.
+
+        Example:
+            >>> both = synkin.ampa + synkin.gabaa
+            >>> slopes = both.vector_field(both.Params(), both.init(both.Params(), ()), T=1.0)
+            >>> print(slopes.ampa_g.round(2), slopes.gabaa_g.round(2))  # alpha T (1 - g) - beta g of each
+            0.98 0.53
+        """
         state = check_state(self, units.state(state, self))
         params = check_params(units.params(self, params), state[0].shape, self)
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)

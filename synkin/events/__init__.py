@@ -131,6 +131,14 @@ def deconvolve(
 
     Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229;
     for the spectrum from stretches, Blackman and Tukey 1958, The Measurement of Power Spectra.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)  # pA
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> print(found.times.round(), found.sizes.round(-1))
+        [150. 300. 360.] [-20. -20. -20.]
     """
     # Here, because SciPy's tools take long to import.
     from synkin.events.deconvolution import STAGES, Rules, Sweep, direction_of, misfit_of, trace_events

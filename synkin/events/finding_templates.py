@@ -33,7 +33,17 @@ _LIMITS, _ENOUGH, _LEAST = (20_000.0, 120_000.0), 30, 3
 
 @fields.described
 class EventTemplate(NamedTuple):
-    """The shape of the events of a recording."""
+    """The shape of the events of a recording.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 2000.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, np.arange(100.0, 1900.0, 150.0), times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> template = synkin.find_template(times, trace)
+        >>> template.kernel.name, template.direction
+        ('dual_expon', -1)
+        >>> found = synkin.deconvolve(template.kernel, template.params, times, trace)
+    """
 
     kernel: Annotated[Kernel, "the kernel whose response it is"]
     params: Annotated[Any, "the kernel's ``Params``, for `deconvolve`"]
@@ -85,6 +95,14 @@ def find_template(
     them events are found, the average of the lone ones is fitted, and both are repeated until time constants change by
     less than 5 %. At most two minutes of a recording are used, and 20 s if these have 30 lone events. An average of
     events that are aligned in noise is a little slower than each of them; so larger events are preferred.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 2000.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, np.arange(100.0, 1900.0, 150.0), times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> template = synkin.find_template(times, trace)
+        >>> print(f"{template.params.tau_decay:.0f} ms, {template.number} events")
+        10 ms, 12 events
     """
     check_kernel(kernel)
     given, traces, unit = arrays(times, trace)

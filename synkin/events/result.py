@@ -12,7 +12,16 @@ from synkin.events.table import EventTable, measure_rows
 
 @fields.described
 class EventAverage(NamedTuple):
-    """The mean of aligned events."""
+    """The mean of aligned events.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> average = synkin.deconvolve(kernel, params, times, trace).average(lone=False)
+        >>> print(average.number, average.mean.min().round(-1))
+        3 -20.0
+    """
 
     times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
     mean: Annotated[np.ndarray, "(W,) without the highest and lowest tenth of the events", "the trace's unit"]
@@ -23,7 +32,16 @@ class EventAverage(NamedTuple):
 
 @fields.described
 class Events(NamedTuple):
-    """K events that were found in a trace, in the order of time."""
+    """K events that were found in a trace, in the order of time.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> print(len(found.times), "events,", round(found.rate, 1), "a second")
+        3 events, 5.0 a second
+    """
 
     times: Annotated[np.ndarray, "(K,) when each acts, as a spike time of `respond` does", "ms"]
     sizes: Annotated[np.ndarray, "(K,) the peak of each event's own response, signed", "the trace's unit"]
@@ -60,6 +78,14 @@ class Events(NamedTuple):
 
         Rise and half-width are measured after a moving average over half the rise of the kernel's response, which
         lengthens them a little. Of events near the threshold they are hardly more than noise.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> table = synkin.deconvolve(kernel, params, times, trace).table()
+            >>> print(table.time.round(), table.size.round(-1))
+            [150. 300. 360.] [-20. -20. -20.]
         """
         before, after, at = *self._reach(), self._places()
         with_noise = self.trace - self.baseline - self.other_curve - self.curve
@@ -91,6 +117,14 @@ class Events(NamedTuple):
         Args:
             lone: whether to take only events that begin alone, and at whose peak and decay there is no other that is
                 half as large, and of these only the larger ones, from half of the median size on.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> average = synkin.deconvolve(kernel, params, times, trace).average(lone=False)
+            >>> average.number, average.times.shape == average.mean.shape
+            (3, True)
         """
         return average_of([self], lone=lone)
 
@@ -103,6 +137,14 @@ class Events(NamedTuple):
 
         Raises:
             ValueError: a column that there is not, or not two bounds.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> found = synkin.deconvolve(kernel, params, times, trace)
+            >>> print(found.select(size=(None, -10.0), time=(200.0, None)).times.round())
+            [300. 360.]
         """
         table = self.table()
         keep = np.ones(len(self.times), bool)
@@ -122,7 +164,16 @@ class Events(NamedTuple):
         return self.keep(keep)
 
     def keep(self, which: Any) -> "Events":
-        """Some of the events: (K,) True for those to keep, or their numbers from 0. ``curve`` is that of these."""
+        """Some of the events: (K,) True for those to keep, or their numbers from 0. ``curve`` is that of these.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> found = synkin.deconvolve(kernel, params, times, trace)
+            >>> print(found.keep([0, 2]).times.round(), found.keep(found.times > 200.0).times.round())
+            [150. 360.] [300. 360.]
+        """
         which = np.asarray(which)
         if which.dtype == bool:
             which = np.flatnonzero(np.broadcast_to(which, self.times.shape))
@@ -133,18 +184,43 @@ class Events(NamedTuple):
         return self._replace(**parts, curve=self.curve - curve, other_curve=self.other_curve + curve)
 
     def size_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
-        """How many events there are of each size, and the edges of the bins, as of `numpy.histogram`."""
+        """How many events there are of each size, and the edges of the bins, as of `numpy.histogram`.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> counts, edges = synkin.deconvolve(kernel, params, times, trace).size_histogram(bins=2)
+            >>> print(counts.sum(), edges.round(-1))
+            3 [-20. -20. -20.]
+        """
         return np.histogram(self.sizes, bins)
 
     def interval_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
         """How many intervals in ms there are of each length, and the edges of the bins, as of `numpy.histogram`.
 
         Intervals across a stretch that was left out are not counted.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> counts, edges = synkin.deconvolve(kernel, params, times, trace).interval_histogram(bins=2)
+            >>> print(counts, edges.round())
+            [1 1] [60. 105. 150.]
         """
         return np.histogram(self.intervals(), bins)
 
     def intervals(self) -> np.ndarray:
-        """The intervals in ms from one event to the next, without those across a stretch that was left out."""
+        """The intervals in ms from one event to the next, without those across a stretch that was left out.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> print(synkin.deconvolve(kernel, params, times, trace).intervals().round())  # ms
+            [150. 60.]
+        """
         found = np.diff(self.times)
         for a, _ in self.excluded:
             i = int(np.searchsorted(self.times, a))

@@ -12,7 +12,16 @@ _TRIED = 60
 
 @fields.described
 class EventTable(NamedTuple):
-    """Measurements of K events, (K,) each. NaN where an event does not determine one."""
+    """Measurements of K events, (K,) each. NaN where an event does not determine one.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> table = synkin.deconvolve(kernel, params, times, trace).table()
+        >>> print(table.interval.round())  # ms since the event before
+        [nan 150. 60.]
+    """
 
     time: Annotated[np.ndarray, "when it acts", "ms"]
     size: Annotated[np.ndarray, "peak of its own response, signed", "the trace's unit"]

@@ -203,6 +203,17 @@ def fit(
     Sources: for the errors under ``loss="soft_l1"``, Huber and Ronchetti 2009, Robust Statistics, ch. 7; in noise that
     is not even, Huber 1967, Proc. 5th Berkeley Symp. 1:221; of several recordings, Liang and Zeger 1986, Biometrika
     73:13.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)  # ms
+        >>> trace = -30.0 * np.exp(-times / 5.0) + 0.1 * np.cos(9 * times)  # pA, a decay from a spike at 0 ms
+        >>> result = synkin.fit(
+        ...     synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True, unit="pA"
+        ... )
+        >>> print(f"{result.params.tau:.2f} ms, {result.scale:.1f} pA")
+        5.00 ms, -30.0 pA
+        >>> result.stderr["tau"] < 0.05, result.identifiable
+        (True, True)
     """
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
     sample_times, traces, own_unit = arrays(times, trace)
@@ -317,6 +328,15 @@ def fit_curve(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range, or a curve that gives something else than
             a finite number for each time.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 1.0 + 0.01 * np.cos(9 * times)
+        >>> def curve(params, times):
+        ...     return jnp.exp(-times / params["tau"])
+        >>> result = synkin.fit_curve(curve, {"tau": 2.0}, times, trace, free="tau", scale=True, offset=True)
+        >>> print(f"{result.params['tau']:.1f} {result.scale:.1f} {result.offset:.1f}")
+        5.0 3.0 1.0
     """
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
     sample_times, traces, own_unit = arrays(times, trace)

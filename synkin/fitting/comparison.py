@@ -31,6 +31,15 @@ class Comparison:
     The number of independent samples comes from the fit whose residuals are least correlated, because a kernel that
     does not describe the recording leaves correlated residuals even if the noise is white. Where one of the fits has
     channels all samples count, as its likelihood says itself how they depend on each other.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> decay = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> alpha = synkin.fit(synkin.alpha, synkin.alpha.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> comparison = synkin.compare({"rises": alpha, "jumps": decay})
+        >>> print(comparison.names, comparison.weights.round(3))
+        ('jumps', 'rises') [1. 0.]
     """
 
     names: Annotated[tuple[str, ...], "of the fits"]
@@ -98,6 +107,14 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
             "soft_l1", whose sums of squares cannot be compared.
 
     Source: Burnham and Anderson 2002, Model Selection and Multimodel Inference, 2nd ed., ch. 2 and 6.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> decay = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> alpha = synkin.fit(synkin.alpha, synkin.alpha.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> synkin.compare([alpha, decay]).best.kernel.name
+        'expon'
     """
     given = list(fits.values()) if isinstance(fits, Mapping) else list(fits)
     for fit in given:

@@ -26,13 +26,9 @@ from synkin.fitting.density import LogDensity
 from synkin.fitting.formatting import aligned, rounded, spread
 from synkin.fitting.model import response
 from synkin.fitting.problem import OWN, Problem
-from synkin.fitting.quality.goodness_of_fit import Assessment, explained_fraction
-from synkin.fitting.search.optimizer import SearchResult
-from synkin.fitting.sentences import sentences
 from synkin.fitting.serialization import fit_files
 from synkin.fitting.uncertainty.profiles import Profile, profile
 from synkin.fitting.uncertainty.resampling import Bootstrap, bootstrap
-from synkin.fitting.uncertainty.standard_errors import Uncertainty
 from synkin.networks.plasticity import tsodyks_markram
 
 # The width of text.
@@ -51,6 +47,15 @@ class Fit:
     For R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
     R elements or rows; for one recording they are numbers and vectors. A `Fit` can be pickled and copied, and `save`
     writes it to a file.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> print(f"{result.params.tau:.2f} ms, R^2 {result.r_squared:.3f}")
+        5.00 ms, R^2 1.000
+        >>> result.free.keys() == result.stderr.keys()
+        True
     """
 
     kernel: Annotated[Any, "that was fitted; the function of `fit_curve`"]
@@ -182,6 +187,13 @@ class Fit:
 
         Raises:
             TypeError, ValueError: not real numbers, another shape, or a band of a fit by least squares.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+            >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+            >>> print(result.predict([0.0, 5.0]).round(1))
+            [3. 1.1]
         """
         times = as_float64("times", units.strip_unit("times", times, "ms"))
         if times.ndim != 1:
@@ -221,6 +233,14 @@ class Fit:
         the samples are those of the fit.
 
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+            >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+            >>> low, high = result.profile("tau").interval95
+            >>> low < 5.0 < high
+            True
         """
         stderr = self.stderr.get(name, np.inf)
         stderr = float(stderr) if np.ndim(stderr) == 0 else np.inf  # `profile` refuses what is each recording's own
@@ -260,6 +280,14 @@ class Fit:
         Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks; Wu 1986, Ann. Stat.
         14:1261, and Shao 2010, J. Am. Stat. Assoc. 105:218, for their signs;
         Hesterberg 2015, Am. Stat. 69:371, for the wider middle.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+            >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+            >>> drawn = result.bootstrap(20)
+            >>> drawn.stderr["tau"] < 0.1
+            True
         """
         self._check_least_squares("A bootstrap", "`Fit.profile`")
         with double_precision(), computed_at_once(), np.errstate(over="ignore", invalid="ignore"):
@@ -316,6 +344,14 @@ class Fit:
 
         Raises:
             OSError: the file cannot be written.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+            >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+            >>> result.save("decay.json")
+            >>> synkin.Fit.load("decay.json").params == result.params
+            True
         """
         fit_files.save(self, path)
 
@@ -336,11 +372,33 @@ class Fit:
         Equations count as the same if they give the same values at points that are stored in the file and, if synkin
         and JAX have the same versions, consist of the same operations. A file of synkin 0.2.0 or earlier stores
         neither. It is read if the kernel gives the curve in the file.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+            >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+            >>> result.save("decay.json")
+            >>> synkin.Fit.load("decay.json").kernel is synkin.expon
+            True
         """
         return fit_files.load(cls, path, kernel)
 
     def summary(self) -> str:
-        """The verdict, a table of each quantity's value, standard error and unit, and the rest of the message."""
+        """The verdict, a table of each quantity's value, standard error and unit, and the rest of the message.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+            >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+            >>> print(result.summary())  # doctest: +ELLIPSIS
+            The curve explains 99.9921 % of the recording's variance, and noise the rest.
+                   value   std. error  unit
+            tau    4.997   0.010       ms
+            scale  3.0018  0.0042
+            R^2 0.9999, residuals 0.0073
+            7 of 7 starts of the search ended at this sum of squares, the lowest found, so that 5 more were not
+            needed.
+        """
         rows, quality, rest = self._table()
         return "\n".join([textwrap.fill(self.verdict, _WIDTH), *aligned(rows), quality, textwrap.fill(rest, _WIDTH)])
 
@@ -397,60 +455,3 @@ class Fit:
     def _count(self) -> str:
         samples = f"{self.times.shape[-1]:,} samples"
         return samples if self.trace.ndim == 1 else f"{len(self.trace):,} recordings of {samples}"
-
-
-def as_fit(
-    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str, seconds: float
-) -> Fit:
-    """The `Fit` that a search gives. ``advice`` is a sentence on what to free, or ""."""
-
-    def rows(a: np.ndarray) -> np.ndarray:
-        return a[0] if problem.is_single else a
-
-    def numbers(name: str, a: np.ndarray) -> float | np.ndarray:
-        return float(a[0]) if problem.is_single or name in problem.shared else a
-
-    own = {
-        # A held quantity is one number for all recordings.
-        name: numbers(name, values) if name in problem.own else problem.held[name]
-        for name, values in problem.split(found.point).items()
-    }
-    params = problem.params_at(found.point)
-    trace = np.where(problem.present, problem.trace, np.nan)
-    residuals = trace - found.curve.value
-    stderr: dict[str, float | np.ndarray] = dict(zip(problem.free, map(float, known.stderr), strict=False))
-    stderr |= {name: numbers(name, known.stderr[problem.columns_of(name)]) for name in problem.own}
-    return Fit(
-        kernel=problem.curve.kernel if isinstance(problem.curve, KernelCurve) else problem.curve.function,
-        params=problem.curve.as_given(params),
-        scale=own["scale"],
-        offset=own["offset"],
-        onset=own["onset"],
-        delay=problem.delay,
-        free={name: (params | own)[name] for name in (*problem.free, *problem.own)},
-        stderr=stderr,
-        correlations=known.correlations,
-        labels=problem.labels,
-        r_squared=explained_fraction(problem, found.curve.value),
-        noise=known.noise,
-        identifiable=known.identifiable,
-        verdict=assessed.sentence,
-        message=" ".join([assessed.sentence, *sentences(problem, found, known, assessed, advice)]),
-        success=found.success,
-        nfev=found.nfev,
-        seconds=seconds,
-        spike_times=problem.sent,
-        concentrations=problem.weights[..., :-1] if problem.jumps else None,
-        times=problem.times,
-        trace=rows(trace),
-        unit=problem.unit,
-        predicted=rows(found.curve.value),
-        residuals=rows(residuals),
-        alike=known.model.inefficiency,
-        problem=problem,
-        point=found.point,
-        width=float(found.width),
-        inefficiencies=known.inefficiencies,
-        growth=known.model.growth,
-        others=known.others,
-    )

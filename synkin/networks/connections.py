@@ -43,12 +43,6 @@ def connect(
 ) -> Projection:
     """The connections from one group of neurons to another, ready for the steps of a loop of your own.
 
-        projection = synkin.connect([0, 0, 1], [0, 2, 2], 0.1, [1.0, 1.5, 0.5], shape=(2, 3), dt=0.1)
-        stepper = synkin.stepper(synkin.expon, synkin.expon.Params(tau=5.0), 0.1)
-        coming, synapse = projection.init(), stepper.init((3,))
-        coming, arriving = projection.step(coming, [True, False])   # two neurons spike or not; three hear them
-        synapse, g = stepper.step(synapse, arriving)                # a linear kernel, one a postsynaptic neuron
-
     A step reads the connections of the neurons that spiked: all of them, and no others. It works under jit, scan, vmap,
     grad and jvp. Derivatives with respect to the weights, and to spikes that are numbers, such as surrogate spikes, are
     exact; that with respect to spikes reads all connections.
@@ -83,6 +77,17 @@ def connect(
 
     Warns:
         UserWarning: a delay is not a whole number of steps.
+
+    Example:
+        >>> projection = synkin.connect([0, 0, 1], [0, 2, 2], [0.1, 0.2, 0.4], [0.0, 0.1, 0.1], shape=(2, 3), dt=0.1)
+        >>> stepper = synkin.stepper(synkin.expon, synkin.expon.Params(tau=5.0), 0.1)
+        >>> coming, synapse = projection.init(), stepper.init((3,))  # a linear kernel, one a postsynaptic neuron
+        >>> for spikes in ([True, True], [False, False]):  # of two presynaptic neurons, in two steps
+        ...     coming, arriving = projection.step(coming, spikes)
+        ...     synapse, g = stepper.step(synapse, arriving)
+        ...     print(arriving.round(3))
+        [0.1 0. 0.]
+        [0. 0. 0.6]
     """
     dtype = float_dtype(dtype)
     autapses = check_flag("autapses", autapses)

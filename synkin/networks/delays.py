@@ -53,6 +53,13 @@ def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
 
     In a loop of your own, in which later spikes are not known yet, `synkin.connect` holds what is on its way, and
     `synkin.delay_line` delays spikes one by one, on and between grid points.
+
+    Example:
+        >>> spikes = np.array([[1, 1], [0, 0], [0, 0]], bool)
+        >>> print(synkin.delayed(spikes, [0.1, 0.2], 0.1).astype(int))
+        [[0 0]
+         [1 0]
+         [0 1]]
     """
     given = bind_delays(spikes, delay, dt)
     moved = _moved(given.spikes, given.delay, given.dt)

@@ -88,6 +88,14 @@ class TsodyksMarkram:
 
     Sources: Markram, Wang and Tsodyks 1998, PNAS 95:5323; Tsodyks, Pawelzik and Markram 1998, Neural Comput. 10:821;
     Tsodyks, Uziel and Markram 2000, J. Neurosci. 20:RC50; Fuhrmann et al. 2002, J. Neurophysiol. 87:140.
+
+    Example:
+        >>> params = synkin.tsodyks_markram.Params(U=0.5, tau_rec=100.0)
+        >>> spike_times = [0.0, 20.0, 40.0]
+        >>> weights = synkin.tsodyks_markram.release(params, spike_times)
+        >>> print(weights.round(3))
+        [0.5 0.295 0.212]
+        >>> g = synkin.respond(synkin.expon, synkin.expon.Params(), spike_times, [50.0], weights=weights)
     """
 
     __slots__ = ()  # so that no attribute can be set
@@ -99,6 +107,10 @@ class TsodyksMarkram:
     parameters: ClassVar[Mapping[str, Parameter]] = parameters_of(Params)
     variables: ClassVar[Mapping[str, str]] = fields.units(State)
     input: ClassVar[StartsPulse] = StartsPulse(because=", as a release is what weighs them")
+
+    def __dir__(self) -> list[str]:
+        shown = ("Params", "State", "UNITS", "init", "name", "parameters", "release", "run", "step", "stepper")
+        return fields.completion((*shown, "variables"), super().__dir__())
 
     def init(self, params: AnyParams, shape: int | tuple[int, ...], *, dtype: DTypeLike | None = None) -> AnyState:
         """State at rest, all zeros: no facilitation and no depletion.
@@ -113,6 +125,11 @@ class TsodyksMarkram:
 
         Raises:
             TypeError, ValueError: a wrong shape or dtype, or an invalid parameter.
+
+        Example:
+            >>> state = synkin.tsodyks_markram.init(synkin.tsodyks_markram.Params(), (2,))
+            >>> print(state.u, state.depleted)
+            [0. 0.] [0. 0.]
         """
         shape, dtype = check_layout(units.params(self, params), shape, dtype, self)
         return self.rest_state(params, shape, dtype)
@@ -154,6 +171,13 @@ class TsodyksMarkram:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
         The times may be quantities of saiunit. A step with ``key`` draws 2 n numbers a synapse.
+
+        Example:
+            >>> params = synkin.tsodyks_markram.Params(U=0.5)
+            >>> state = synkin.tsodyks_markram.init(params, (2,))
+            >>> state, released = synkin.tsodyks_markram.step(params, state, 0.0, jnp.array([True, False]), 0.1)
+            >>> print(released.round(3))
+            [0.5 0.]
         """
         given = bind_step(self, params, with_active(units.state(state, self)), t, spike, dt)
         n = bind_random(key, n)
@@ -187,6 +211,13 @@ class TsodyksMarkram:
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Example:
+            >>> spikes = np.arange(40)[:, None] == [10, 20]
+            >>> _, weights = synkin.tsodyks_markram.run(synkin.tsodyks_markram.Params(U=0.5), spikes, 0.1)
+            >>> print(weights.max(axis=0).round(3))
+            [0.5 0.5]
+            >>> _, g = synkin.simulate(synkin.expon, synkin.expon.Params(), weights, 0.1)
         """
         given = bind_train(self, params, spikes, dt, state=with_active(units.state(state, self)), dtype=dtype)
         n = bind_random(key, n)
@@ -197,9 +228,6 @@ class TsodyksMarkram:
         self, params: AnyParams, dt: ArrayLike, *, n: int | None = None, dtype: DTypeLike | None = None
     ) -> ReleaseStepper:
         """Make short-term plasticity ready for steps of one length; in a loop of your own it is as fast as `run`.
-
-            stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.3), dt)
-            carry, released = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
 
         Works under jit, vmap, grad and scan, and is itself a pytree. There may be one state a presynaptic neuron, or
         one a connection.
@@ -217,6 +245,13 @@ class TsodyksMarkram:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
         ``params`` and ``dt`` may be quantities of saiunit.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> spikes = np.arange(40)[:, None] == [10, 20]
+            >>> carry, released = jax.lax.scan(stepper.step, stepper.init((2,)), spikes)
+            >>> print(released.max(axis=0).round(3))
+            [0.5 0.5]
         """
         given = bind_steps(self, params, dt, dtype=dtype)
         sites = None if n is None else check_whole("n", n)
@@ -254,6 +289,11 @@ class TsodyksMarkram:
 
         Parameters and times may be quantities of saiunit. As in `synkin.respond`, times in lists or NumPy arrays are
         subtracted from each other in float64.
+
+        Example:
+            >>> params = synkin.tsodyks_markram.Params(U=0.5, tau_rec=100.0)
+            >>> print(synkin.tsodyks_markram.release(params, [0.0, 20.0, 40.0]).round(3))
+            [0.5 0.295 0.212]
         """
         given = bind_releases(self, params, spike_times, dtype=dtype)
         n = bind_random(key, n)

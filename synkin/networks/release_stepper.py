@@ -9,7 +9,7 @@ import jax
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.bind import bind_random
 from synkin.arguments.declaration import AnyParams, AnyState, Declaration
 from synkin.arguments.known import is_concrete
@@ -27,13 +27,25 @@ from synkin.solving.carry import match_state, refuse
 )
 @dataclass(frozen=True, repr=False)
 class ReleaseStepper:
-    """See `synkin.tsodyks_markram.stepper`. It is a pytree: transformed functions may close over it or take it."""
+    """See `synkin.tsodyks_markram.stepper`. It is a pytree: transformed functions may close over it or take it.
+
+    Example:
+        >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+        >>> stepper
+        tsodyks_markram.stepper(dt=0.1 ms)
+        >>> carry, released = stepper.step(stepper.init((2,)), [True, False])
+        >>> print(released, stepper.state(carry).depleted.round(2))
+        [0.5 0.] [0.5 0.]
+    """
 
     declared: Declaration  # synkin.tsodyks_markram
     params: AnyParams  # its Params, arrays
     dt: Array  # ms
     coefficients: StepCoefficients
     n: int | None  # how many sites a synapse has, for random release
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(("dt", "init", "n", "params", "state", "step"), super().__dir__())
 
     def init(self, shape: int | tuple[int, ...] | None = None, *, state: AnyState = None) -> AnyState:
         """The carry for the first step.
@@ -47,6 +59,11 @@ class ReleaseStepper:
 
         Raises:
             TypeError, ValueError: not exactly one of shape and state, or one that does not fit the parameters.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> print(stepper.init((2,)).u)
+            [0. 0.]
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
@@ -74,6 +91,12 @@ class ReleaseStepper:
         Raises:
             TypeError, ValueError: a spike of the wrong kind, shape or value, a derivative with respect to it, no carry,
                 or a key without ``n`` or ``n`` without a key.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> carry, released = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(released)
+            [0.5 0.]
         """
         if not isinstance(carry, self.declared.State):
             refuse(carry)
@@ -84,7 +107,14 @@ class ReleaseStepper:
         return _take_step(self.coefficients, carry, checked.astype(bool), key, n)
 
     def state(self, carry: AnyState) -> AnyState:
-        """The ``State`` of a carry, which is the carry itself, for ``step`` and ``run`` of `synkin.tsodyks_markram`."""
+        """The ``State`` of a carry, which is the carry itself, for ``step`` and ``run`` of `synkin.tsodyks_markram`.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> carry, released = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(stepper.state(carry).depleted.round(2))
+            [0.5 0.]
+        """
         if not isinstance(carry, self.declared.State):
             refuse(carry)
         return carry

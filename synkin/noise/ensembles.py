@@ -103,6 +103,15 @@ def noise_analysis(
 
     Sources: Sigworth 1980, J. Physiol. 307: 97-129; Heinemann and Conti 1992, Methods Enzymol. 207: 131-148, for
     differences of successive sweeps; Traynelis, Silver and Cull-Candy 1993, Neuron 11: 279-289, for scaled events.
+
+    Example:
+        >>> times, rng = np.arange(0.0, 40.0, 0.5), np.random.default_rng(0)
+        >>> closing = rng.exponential(5.0, size=(30, 60))[..., None]  # 30 sweeps of 60 channels, which open at 8 ms
+        >>> sweeps = -1.0 * ((times >= 8.0) & (times < 8.0 + closing)).sum(axis=1)  # pA
+        >>> sweeps += 0.2 * rng.normal(size=sweeps.shape)
+        >>> found = synkin.noise_analysis(times, sweeps, window=(8.0, 40.0), baseline=(0.0, 7.5), draws=100)
+        >>> -1.2 < found.unitary < -0.8, 45 < found.channels < 80
+        (True, True)
     """
     labels = times.labels if isinstance(times, Recording) else ()
     given_times, given, unit = arrays(times, traces, "traces")

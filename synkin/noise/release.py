@@ -65,6 +65,13 @@ def release_noise(
 
     Sources: Clements and Silver 2000, Trends Neurosci. 23: 105-113; Silver 2003, J. Neurosci. Methods 130: 127-141,
     for the variation of responses.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> trials = [-12.0 * rng.binomial(8, p, 200) + rng.normal(size=200) for p in (0.2, 0.5, 0.8)]  # pA
+        >>> found = synkin.release_noise(trials, background_variance=1.0, draws=100)
+        >>> print(f"{found.quantal_size:.0f} pA, {found.sites:.0f} sites, {found.p_release.round(1)}")
+        -12 pA, 8 sites, [0.2 0.5 0.8]
     """
     labels, trials = conditions_of(amplitudes)
     background = _number("background_variance", background_variance)

@@ -15,6 +15,16 @@ class NoiseAnalysis:
     """What `synkin.noise_analysis` found. `synkin.plot.noise` draws it.
 
     ``stderr`` and ``interval95`` have the names of the first six numbers; gamma only where there is one.
+
+    Example:
+        >>> times, rng = np.arange(0.0, 40.0, 0.5), np.random.default_rng(0)
+        >>> closing = rng.exponential(5.0, size=(30, 60))[..., None]
+        >>> sweeps = -1.0 * ((times >= 8.0) & (times < 8.0 + closing)).sum(axis=1)
+        >>> sweeps += 0.2 * rng.normal(size=sweeps.shape)
+        >>> found = synkin.noise_analysis(times, sweeps, window=(8.0, 40.0), baseline=(0.0, 7.5), draws=100)
+        >>> low, high = found.interval95["unitary"]
+        >>> low < found.unitary < high
+        True
     """
 
     unitary: Annotated[float, "the current of one open channel, signed as the traces", "`unit`"]
@@ -37,7 +47,18 @@ class NoiseAnalysis:
     unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"]
 
     def parabola(self, mean: np.ndarray) -> np.ndarray:
-        """The variance that the parabola gives at any mean, with the background."""
+        """The variance that the parabola gives at any mean, with the background.
+
+        Example:
+            >>> times, rng = np.arange(0.0, 40.0, 0.5), np.random.default_rng(0)
+            >>> closing = rng.exponential(5.0, size=(30, 60))[..., None]
+            >>> sweeps = -1.0 * ((times >= 8.0) & (times < 8.0 + closing)).sum(axis=1)
+            >>> sweeps += 0.2 * rng.normal(size=sweeps.shape)
+            >>> found = synkin.noise_analysis(times, sweeps, window=(8.0, 40.0), baseline=(0.0, 7.5), draws=100)
+            >>> variance = found.parabola(-30.0)  # where the mean is -30 pA
+            >>> bool(10.0 < variance < 20.0)
+            True
+        """
         shape = Parabola(np.asarray(self.unitary), np.asarray(self.curvature))
         return self.background_variance + shape.at(np.asarray(mean, float))
 
@@ -51,6 +72,13 @@ class ReleaseNoise:
     """What `synkin.release_noise` found. `synkin.plot.noise` draws it.
 
     ``stderr`` and ``interval95`` have the names of the first three; those of p_release are arrays, (C,) and (C, 2).
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> trials = [-12.0 * rng.binomial(8, p, 200) + rng.normal(size=200) for p in (0.2, 0.5, 0.8)]
+        >>> found = synkin.release_noise(trials, background_variance=1.0, draws=100)
+        >>> found.labels, found.mean.shape
+        (('condition 0', 'condition 1', 'condition 2'), (3,))
     """
 
     quantal_size: Annotated[float, "the mean response to one vesicle, signed as the amplitudes", "theirs"]
@@ -69,7 +97,15 @@ class ReleaseNoise:
     amplitudes: Annotated[tuple[np.ndarray, ...], "as they were given", "theirs"]
 
     def parabola(self, mean: np.ndarray) -> np.ndarray:
-        """The variance that the parabola gives at any mean, with the background."""
+        """The variance that the parabola gives at any mean, with the background.
+
+        Example:
+            >>> rng = np.random.default_rng(0)
+            >>> trials = [-12.0 * rng.binomial(8, p, 200) + rng.normal(size=200) for p in (0.2, 0.5, 0.8)]
+            >>> found = synkin.release_noise(trials, background_variance=1.0, draws=100)
+            >>> float(found.parabola(0.0))  # the background
+            1.0
+        """
         shape = Parabola(np.asarray(self.slope), np.asarray(self.curvature))
         return self.background_variance + shape.at(np.asarray(mean, float))
 

@@ -45,6 +45,12 @@ def set(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisTyp
 
     Raises:
         TypeError, ValueError: not such a number.
+
+    Example:
+        >>> synkin.environ.set(dt=0.1)
+        >>> synkin.environ.get("dt")
+        0.1
+        >>> synkin.environ.set(dt=None)  # none again
     """
     _everywhere.update(_checked(t, dt))
 
@@ -58,6 +64,14 @@ class context:
 
     Raises:
         TypeError, ValueError: not such a number.
+
+    Example:
+        >>> synapse = synkin.AMPA(2)
+        >>> synapse.init_state()
+        >>> with synkin.environ.context(dt=0.1):
+        ...     g = synapse.update([True, False])
+        >>> print(g > 0)
+        [True False]
     """
 
     # A class, because a generator would be the slowest part of an update in a Python loop.
@@ -84,6 +98,11 @@ def get(key: str, default: _Default | EllipsisType = ...) -> float | _Default:
 
     Raises:
         ValueError: another key, or a value that is not set.
+
+    Example:
+        >>> with synkin.environ.context(t=5.0):
+        ...     synkin.environ.get("t"), synkin.environ.get("dt", 0.1)
+        (5.0, 0.1)
     """
     check_choice("key", key, _KEYS)
     here = _here.get()

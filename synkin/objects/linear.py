@@ -67,6 +67,15 @@ class Linear(Synapse):
         Raises:
             TypeError, ValueError: dt is not set, or an input of the wrong kind or shape.
             RuntimeError: under a JAX transformation; use the kernel's own ``step`` there.
+
+        Example:
+            >>> synapse = synkin.Expon(2, tau=5.0)
+            >>> synapse.init_state()
+            >>> with synkin.environ.context(dt=0.1):
+            ...     g = synapse.update([0.2, 0.0])  # mS
+            ...     g = synapse.update()
+            >>> print(g.round(4))
+            [0.196 0.]
         """
         now, ready = self._ready(values)
         added = self._called_delta_inputs() if self._delta_inputs else {}
@@ -94,6 +103,14 @@ class Linear(Synapse):
         Raises:
             TypeError: neither a callable nor real numbers.
             ValueError: the key is taken in that group.
+
+        Example:
+            >>> synapse = synkin.Expon(2)
+            >>> synapse.init_state()
+            >>> synapse.add_delta_input("background", np.array([0.1, 0.2]))  # mS
+            >>> with synkin.environ.context(dt=0.1):
+            ...     print(synapse.update().round(3))
+            [0.1 0.2]
         """
         if not callable(inp):
             as_real_array("inp", self._strip_unit("inp", inp, "mS"))
@@ -106,6 +123,11 @@ class Linear(Synapse):
 
         Raises:
             ValueError: there is none with that key and label.
+
+        Example:
+            >>> synapse = synkin.Expon(2)
+            >>> synapse.add_delta_input("background", lambda: np.array([0.1, 0.2]))  # in every step
+            >>> synapse.remove_delta_input("background")
         """
         if (label, key) not in self._delta_inputs:
             raise ValueError(f"Argument `key` must name a delta input, but there is no {key!r}.")
@@ -122,6 +144,12 @@ class Linear(Synapse):
 
         Returns:
             The sum in mS.
+
+        Example:
+            >>> synapse = synkin.Expon(2)
+            >>> synapse.add_delta_input("background", np.array([0.25, 0.5]))
+            >>> print(synapse.sum_delta_inputs(np.zeros(2)))
+            [0.25 0.5]
         """
         added = self._called_delta_inputs(label, *args, **kwargs)
         total = self._strip_unit("init", init, "mS")

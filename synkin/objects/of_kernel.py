@@ -80,6 +80,13 @@ def Synapse(
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Example:
+        >>> synapse = synkin.Synapse(synkin.schemes.nmda5, 2, kon=4.0)
+        >>> synapse.init_state()
+        >>> g = synapse.run([[True, False], [False, False]], dt=0.1)
+        >>> g.shape, float(synapse.kon)
+        ((2, 2), 4.0)
     """
     check_kernel(kernel)
     return _class_of(kernel)(

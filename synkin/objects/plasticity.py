@@ -44,6 +44,12 @@ class Plasticity(Stateful):
 
     kernel: ShortTerm
     _instead = "synkin.tsodyks_markram.stepper or synkin.tsodyks_markram.run"
+    _example = """\
+>>> plasticity = synkin.{name}(2, method="exact")
+>>> plasticity.init_state()
+>>> released = plasticity.run([{first}, {later}, {later}], dt=0.1)  # {input}, a row a step
+>>> print(released.max(axis=0) > 0)
+[True False]"""
 
     def _construct(self, options: Mapping[str, object]) -> None:
         """Set up the object with the arguments of a constructor by name, its ``locals()``."""
@@ -70,6 +76,15 @@ class Plasticity(Stateful):
         Raises:
             TypeError, ValueError: dt is not set, or a spike of the wrong kind, shape or value.
             RuntimeError: under a JAX transformation; use `synkin.tsodyks_markram` there.
+
+        Example:
+            >>> depression = synkin.STD(2, U=0.5)
+            >>> depression.init_state()
+            >>> with synkin.environ.context(dt=0.1):
+            ...     for spike in ([True, True], [True, False]):
+            ...         released = depression.update(spike)
+            >>> print(released.round(2))
+            [0.5 0.]
         """
         t, dt = self._time()
         state = self.state
@@ -92,6 +107,13 @@ class Plasticity(Stateful):
         Raises:
             TypeError, ValueError: no dt, or a train of the wrong kind, shape or value.
             RuntimeError: under a JAX transformation; use `synkin.tsodyks_markram` there.
+
+        Example:
+            >>> depression = synkin.STD(2, U=0.5)
+            >>> depression.init_state()
+            >>> print(depression.run([[True, True], [True, False]], dt=0.1).round(2))
+            [[1. 1.]
+             [0.5 0.]]
         """
         t, step = self._time(dt)
         state = self.state

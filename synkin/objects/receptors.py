@@ -92,6 +92,15 @@ class Receptor(Synapse):
         Raises:
             TypeError, ValueError: dt is not set, or a spike or value of the wrong kind, shape or range.
             RuntimeError: under a JAX transformation; use the kernel's own ``step`` there.
+
+        Example:
+            >>> synapse = synkin.AMPA(2, method="exact")
+            >>> synapse.init_state()
+            >>> with synkin.environ.context(dt=0.1):
+            ...     for spike in ([True, False], [False, False]):
+            ...         g = synapse.update(spike)
+            >>> print(g.round(4))
+            [0.0917 0.]
         """
         now, ready = self._ready(values)
         check_spikes_given(spike, transmitter_varies(self.kernel, values), "spike")
@@ -115,6 +124,12 @@ class Receptor(Synapse):
 
         Raises:
             TypeError: always.
+
+        Example:
+            >>> synkin.AMPA(2).add_delta_input("noise", [0.1, 0.1])
+            Traceback (most recent call last):
+                ...
+            TypeError: AMPA takes no delta inputs, because a spike only starts a pulse of transmitter: ...
         """
         raise TypeError(
             f"{type(self).__name__} takes no delta inputs, because a spike only starts a pulse of "

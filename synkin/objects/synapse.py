@@ -328,6 +328,15 @@ class Synapse(Stateful):
         Raises:
             TypeError, ValueError: no dt, or a train of the wrong kind or shape.
             RuntimeError: under a JAX transformation; use `synkin.simulate` there.
+
+        Example:
+            >>> synapse = synkin.AMPA(2, method="exact")
+            >>> synapse.init_state()
+            >>> spikes = np.arange(40)[:, None] == [10, 20]
+            >>> print(synapse.run(spikes, dt=0.1).max(axis=0).round(3))
+            [0.208 0.208]
+            >>> print(synapse.g.value.round(3))  # at the end
+            [0.133 0.159]
         """
         t, step = self._time(dt)
         plain = self._values_without_units(values)

@@ -93,6 +93,14 @@ def traces(
     Raises:
         ValueError: shapes or lengths that do not fit.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.1)
+        >>> g = synkin.respond(synkin.ampa, synkin.ampa.Params(), [2.0], times)
+        >>> ax = synkin.plot.traces(times, g, spikes=[2.0], labels=["ampa"])
+        >>> ax.get_xlabel()
+        'time (ms)'
+        >>> ax.figure.savefig("ampa.png")
     """
     times, g = np.asarray(times), np.asarray(g)
     if times.ndim != 1:
@@ -160,6 +168,12 @@ def population(
     Raises:
         ValueError: shapes or lengths that do not fit, or ``ax`` that is not three Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> spikes = np.arange(40)[:, None] == [10, 20]
+        >>> final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), spikes, 0.1, method="exact")
+        >>> figure = synkin.plot.figure(6.0, 4.0)
+        >>> axes = synkin.plot.population(0.1 * np.arange(1, 41), g, spikes=[[1.0], [2.0]], ax=figure.subplots(3, 1))
     """
     times, g = np.asarray(times), np.asarray(g)
     if times.ndim != 1 or g.ndim != 2 or len(g) != len(times):
@@ -217,6 +231,11 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
     Raises:
         TypeError, ValueError: a parameter or ``dt`` of the wrong kind or out of range.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> ax = synkin.plot.kernel(synkin.ampa, synkin.ampa.Params(beta=0.3))
+        >>> print(ax.get_legend().get_texts()[1].get_text())
+        peak 0.202 mS at 0.5 ms
     """
     times, g = _impulse_response(kernel, params, dt)
     name = kernel.name
@@ -262,6 +281,12 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
     Raises:
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> axes = synkin.plot.fit(result)
     """
     size = (7, 5 + PANEL * len(result.varying))
     above, below = several_axes(ax, "recording and residuals", size, (3, 1))
@@ -333,6 +358,13 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
     Raises:
         ValueError: shapes that do not fit.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> ax = synkin.plot.events(times, trace, found)
     """
     times, trace = np.asarray(times), np.asarray(trace)
     if times.shape != found.curve.shape or trace.shape != times.shape:

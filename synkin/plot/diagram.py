@@ -67,6 +67,10 @@ def scheme(
         TypeError: a kernel that is not a scheme, or an argument of the wrong kind.
         ValueError: a parameter or concentration that is not a scalar, or out of range.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> ax = synkin.plot.scheme(synkin.schemes.nmda5, T=1.0)  # rates at 1 mM
+        >>> ax.figure.savefig("nmda5.png")
     """
     check_kernel(kernel)
     if not isinstance(kernel, Scheme):

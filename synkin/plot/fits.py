@@ -39,6 +39,12 @@ def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
 
     Raises:
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> ax = synkin.plot.profile(result.profile("tau"))
     """
     ax = one_axes(ax)
     ax.plot(result.values, result.distance**2, "-o", color=BLUE, markersize=3, linewidth=1.5, label="profile")
@@ -75,6 +81,12 @@ def bootstrap(result: Bootstrap, *, ax: Axes | Sequence[Axes] | np.ndarray | Non
     Raises:
         ValueError: ``ax`` is another number of Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> ax = synkin.plot.bootstrap(result.bootstrap(20))
     """
     count = len(result.names)
     if ax is None:
@@ -112,6 +124,14 @@ def channels(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> S
     Raises:
         ValueError: a fit by least squares, or ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> rng, times = np.random.default_rng(0), np.arange(0.0, 20.0, 1.0)
+        >>> closing = rng.exponential(5.0, size=(10, 50))[..., None]
+        >>> sweeps = -1.0 * (times < closing).sum(axis=1) + 0.1 * rng.normal(size=(10, 20))
+        >>> options = {"free": "beta", "scale": "shared", "channels": True}
+        >>> result = synkin.fit(synkin.ampa, synkin.ampa.Params(alpha=5.0), [0.0], times, sweeps, **options)
+        >>> ax = synkin.plot.channels(result)
     """
     if result.deviation is None or result.sigma is None:
         raise ValueError("Argument `result` must be a fit with `channels`, but is one by least squares.")
@@ -167,6 +187,13 @@ def compare(result: Comparison, *, ax: Sequence[Axes] | np.ndarray | None = None
     Raises:
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> decay = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> alpha = synkin.fit(synkin.alpha, synkin.alpha.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> axes = synkin.plot.compare(synkin.compare([alpha, decay]))
     """
     ax = several_axes(ax, "curves and bars", (9, 3.5), (2, 1), side_by_side=True)
     left, right = ax

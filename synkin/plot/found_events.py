@@ -37,6 +37,13 @@ def each_event(found: Events, *, figure: Figure | None = None) -> Figure:
 
     Raises:
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> figure = synkin.plot.each_event(found)
     """
     table = found.table()
     count = len(found.times)
@@ -85,6 +92,13 @@ def event_summary(found: Events | Sequence[Events], *, axes: Sequence[Axes] | np
     Raises:
         ValueError: another number of Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> axes = synkin.plot.event_summary(found)
     """
     from synkin.events.result import Events, average_of
 

@@ -45,6 +45,12 @@ def recording(
         TypeError: ``recording`` is no `synkin.Recording`.
         ValueError: measurements of another number of sweeps.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 40.0, 0.5)
+        >>> trace = -20.0 * synkin.respond(synkin.ampa, synkin.ampa.Params(), [5.0], times)
+        >>> recording = synkin.Recording(times, trace[None], unit="pA")
+        >>> ax = synkin.plot.recording(recording, synkin.measure(recording), spikes=[5.0])
     """
     if not isinstance(recording, Recording):
         raise TypeError(f"Argument `recording` must be a synkin.Recording, but is {describe(recording)}.")

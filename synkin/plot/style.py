@@ -27,6 +27,11 @@ def figure(width: float = 9.0, height: float = 5.0) -> Figure:
 
     Raises:
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> figure = synkin.plot.figure(6.0, 3.0)  # inches
+        >>> ax = synkin.plot.traces([0.0, 1.0, 2.0], [0.0, 0.2, 0.1], ax=figure.subplots())
+        >>> figure.savefig("picture.png")
     """
     empty: Figure = matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
     return empty

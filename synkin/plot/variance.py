@@ -38,6 +38,12 @@ def noise(result: NoiseAnalysis | ReleaseNoise, *, ax: Sequence[Axes] | np.ndarr
         TypeError: ``result`` is something else.
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> trials = [-12.0 * rng.binomial(8, p, 200) + rng.normal(size=200) for p in (0.2, 0.5, 0.8)]  # pA
+        >>> found = synkin.release_noise(trials, background_variance=1.0, draws=100)
+        >>> ax = synkin.plot.noise(found)
     """
     if not isinstance(result, NoiseAnalysis | ReleaseNoise):
         raise TypeError(

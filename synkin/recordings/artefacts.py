@@ -64,6 +64,14 @@ def find_artefacts(times: ArrayLike | Recording, trace: ArrayLike | None = None)
     deviations above the median of all deflections, on a logarithmic scale, and at least 7.6 times as large; and a
     pulse, a level that is left abruptly and taken again abruptly, up to 1 s later. A stretch ends where less than 3 %
     of the artefact is left. A response without a rise, as that of `synkin.expon`, is a jump.
+
+    Example:
+        >>> times = np.arange(0.0, 100.0, 0.1)
+        >>> trace = np.random.default_rng(0).normal(size=times.size)
+        >>> trace[500:502] = 200.0  # a stimulus at 50 ms
+        >>> [(a, b)] = synkin.find_artefacts(times, trace)  # ms
+        >>> a < 50.0 < b
+        True
     """
     times, trace, _ = arrays(times, trace)
     times, trace = as_sweeps(times, trace)

@@ -37,6 +37,11 @@ class Recording:
     Raises:
         TypeError: times or traces that are not numbers, or are traced by JAX.
         ValueError: shapes that do not fit.
+
+    Example:
+        >>> recording = synkin.Recording(times=[0.0, 0.5, 1.0], traces=[[0.0, -8.0, -6.0]], unit="pA")
+        >>> recording.traces.shape
+        (1, 3)
     """
 
     times: Annotated[np.ndarray, "(M,) of the samples", "ms"]
@@ -139,6 +144,13 @@ def read_recording(
     Warns:
         UserWarning: times without a unit that can only be seconds, and are read as such; or samples that are closer
             than any amplifier takes them.
+
+    Example:
+        >>> with open("cell.csv", "w") as file:
+        ...     print("time (ms),cell 1 (pA)", "0.0,0.0", "0.5,-8.0", "1.0,-6.0", sep="\\n", file=file)
+        >>> recording = synkin.read_recording("cell.csv")
+        >>> print(recording.unit, recording.times, recording.traces)
+        pA [0.  0.5 1. ] [[ 0. -8. -6.]]
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `path` must be the path of a file, but is {describe(path)}.")

@@ -81,6 +81,16 @@ def respond(
     Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
     its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
     makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
+
+    Example:
+        >>> spike_times = np.array([1.0, 2.23, np.inf])  # inf fills up to a length
+        >>> params = synkin.ampa.Params(beta=0.2)
+        >>> g = synkin.respond(synkin.ampa, params, spike_times, [0.0, 1.5, 2.73])
+        >>> print(g.round(4))
+        [0. 0.2072 0.334]
+        >>> slope = jax.grad(lambda p: synkin.respond(synkin.ampa, p, spike_times, [2.73])[0])(params)
+        >>> round(float(slope.T_dur), 3)
+        0.564
     """
     has_units = units.among(state)
     if filters := as_filters(filter):

@@ -99,6 +99,21 @@ def simulate(
 
     ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one is, g is a quantity in mS,
     for the ``readout`` too; a state is always plain.
+
+    Example:
+        >>> spikes = np.arange(40)[:, None] == [10, 20]  # two synapses, which spike at 1 and at 2 ms
+        >>> final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), spikes, 0.1, method="exact")
+        >>> g.shape
+        (40, 2)
+        >>> print(g.max(axis=0).round(3))
+        [0.208 0.208]
+        >>> weights = jnp.array([2.0, 1.0])
+        >>> readout = lambda state, g: weights @ g  # keeps one number a step
+        >>> final, total = synkin.simulate(
+        ...     synkin.ampa, synkin.ampa.Params(), spikes, 0.1, method="exact", readout=readout
+        ... )
+        >>> total.shape
+        (40,)
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)

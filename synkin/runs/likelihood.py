@@ -85,6 +85,17 @@ def log_likelihood(
     At rest m is the state at rest and C is ``diag(m) - m m'``. The one approximation is that the occupancies are normal
     given the samples before, so that m may come a little below 0; such an entry then adds nothing to C. Source: Moffatt
     2007, Biophys. J. 93:74; Muench, Paul, Schmauder and Benndorf 2022, eLife 11:e62714.
+
+    Example:
+        >>> params, times = synkin.ampa.Params(T=1.0), np.arange(5.0)
+        >>> trace = [0.0, -0.1, -4.1, -3.6, -2.8]  # pA
+        >>> likelihood = lambda p: synkin.log_likelihood(
+        ...     synkin.ampa, p, [1.0], times, trace, scale=-10.0, sigma=0.1, channels=50
+        ... )
+        >>> round(float(likelihood(params)), 2)
+        1.17
+        >>> bool(likelihood(params) > likelihood(params._replace(beta=2.0)))
+        True
     """
     check_kernel(kernel)
     options: dict[str, Any] = {

@@ -45,6 +45,16 @@ class Jumps(_Protocol):
     ``Jumps(edges, concentrations, V=values)`` is a protocol in which the voltage changes at the same edges. Before the
     first edge the receptor is at rest at the first values; after the last edge there is no transmitter, and the other
     parameters keep their last values. ``varying={"V": values}`` says the same.
+
+    Example:
+        >>> protocol = synkin.Jumps(edges=[0.0, 1.0], concentrations=[1.0])  # 1 mM for 1 ms
+        >>> protocol.concentrations
+        [1.0]
+        >>> likelihood = synkin.log_likelihood(
+        ...     synkin.ampa, synkin.ampa.Params(), protocol, [0.5, 1.0], [0.3, 0.6], scale=1.0, sigma=0.1
+        ... )
+        >>> bool(jnp.isfinite(likelihood))
+        True
     """
 
     __slots__ = ()
@@ -100,6 +110,12 @@ def concentration_jumps(
     All but ``dtype`` and ``filter`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times
     that come as lists or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in
     time it lies.
+
+    Example:
+        >>> params, edges = synkin.ampa.Params(), np.array([1.0, 2.0, 4.0])
+        >>> g = synkin.concentration_jumps(synkin.ampa, params, edges, [1.0, 0.2], [0.5, 2.0, 4.0, 9.0])
+        >>> print(g.round(3))  # at rest; after 1 mM for 1 ms; after 0.2 mM for 2 ms; 5 ms later
+        [0. 0.58 0.549 0.223]
     """
     has_units = units.among(state)
     if filters := as_filters(filter):

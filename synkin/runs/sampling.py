@@ -68,6 +68,14 @@ def sample(
     All but ``channels``, ``key`` and options may be quantities of saiunit. If one is, g is a quantity in mS.
 
     Source: the process, Colquhoun and Hawkes 1977, Proc. R. Soc. B 199:231; the draws, `synkin.solving.channels.draws`.
+
+    Example:
+        >>> params, key = synkin.ampa.Params(T=1.0), jax.random.key(0)
+        >>> g = synkin.sample(synkin.ampa, params, [1.0], np.arange(5.0), channels=100, key=key)
+        >>> g.shape, float(g[0])
+        ((5,), 0.0)
+        >>> bool(jnp.allclose(100 * g, jnp.round(100 * g)))  # whole receptors, of 100
+        True
     """
     check_kernel(kernel)
     population.check_population(kernel)

@@ -62,7 +62,14 @@ Progress: TypeAlias = list[tuple[tuple[Array, ...], Array | None, Array | None]]
 
 @fields.described
 class Carry(NamedTuple):
-    """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it."""
+    """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+        >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
+        >>> print(stepper.state(carry).g.round(4))
+        [0.0474 0.]
+    """
 
     y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
     count: Annotated[
@@ -83,6 +90,9 @@ class Carry(NamedTuple):
     weight: Annotated[
         Array | None, "of the state's shape, the height of each pulse in units of T; None where all have the height T"
     ] = None
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(self._fields, object.__dir__(self))
 
     @property
     def parts(self) -> tuple[Carry, ...]:

@@ -34,7 +34,13 @@ _MOST_POLES = 10
 
 
 class Filter:
-    """A filter of a recording: `synkin.bessel` or `synkin.one_pole`."""
+    """A filter of a recording: `synkin.bessel` or `synkin.one_pole`.
+
+    Example:
+        >>> amplifier = synkin.bessel(4, 2.0)
+        >>> round(float(amplifier.cutoff), 3)  # kHz
+        2.0
+    """
 
     @property
     def poles(self) -> Poles:
@@ -64,6 +70,10 @@ class Filter:
 
         Returns:
             Complex numbers of that shape, 1 at a frequency of 0.
+
+        Example:
+            >>> print(abs(synkin.bessel(4, 2.0).response([0.0, 2.0, 10.0])).round(3))
+            [1. 0.707 0.008]
         """
         frequency = 2 * math.pi * as_floating(kHz) / self.rate
         at = jax.lax.complex(jnp.zeros_like(frequency), frequency)
@@ -127,6 +137,15 @@ def bessel(order: int, kHz: ArrayLike) -> Bessel:
 
     Some manuals give the cut-off at which the phase is halfway instead, which is higher.
     Source: Thomson 1949, Proc. IEE 96:487.
+
+    Example:
+        >>> amplifier = synkin.bessel(4, 2.0)  # four poles, 2 kHz
+        >>> times = np.array([1.5, 2.0])
+        >>> g = synkin.respond(synkin.ampa, synkin.ampa.Params(), [1.0], times, filter=amplifier)
+        >>> print(g.round(3))
+        [0.145 0.196]
+        >>> round(float(amplifier.rise_time), 3)  # ms, from 10 to 90 %
+        0.175
     """
     expected = f"a whole number from 1 to {_MOST_POLES}"
     number = check_whole("order", order, expected)
@@ -148,6 +167,13 @@ def one_pole(tau: ArrayLike) -> OnePole:
         TypeError, ValueError: no positive number.
 
     Source: Jackson 1992, Curr. Protoc. Neurosci., unit 6.6.
+
+    Example:
+        >>> electrode = synkin.one_pole(1e-3 * 10.0 * 20.0)  # 10 MOhm and 20 pF, in ms
+        >>> times = np.array([1.5, 2.0])
+        >>> g = synkin.respond(synkin.ampa, synkin.ampa.Params(), [1.0], times, filter=electrode)
+        >>> print(g.round(3))
+        [0.137 0.191]
     """
     return OnePole(_positive("tau", tau, "ms", "ms"))
 

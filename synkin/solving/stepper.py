@@ -9,7 +9,7 @@ the same step with its own derivative rule, `kernel.step` is one such step, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast, overload
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.bind import bind_steps
 from synkin.arguments.choices import check_flag, check_kernel, check_spikes_at
 from synkin.arguments.declaration import AnyParams, AnyState
@@ -38,12 +38,13 @@ from synkin.arguments.varying import (
     transmitter_varies,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, first_carry, mean_output
+from synkin.solving import first_carry
 from synkin.solving import off_grid as off_grid_steps
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.channels.stepper import ChannelStepper, check_options, make_channel_stepper
 from synkin.solving.coefficients import StepCoefficients
+from synkin.solving.compiled_coefficients import compute_compiled
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.mean_output import check_mean_of_varying, check_output
 from synkin.solving.off_grid import check_off_grid
@@ -62,7 +63,16 @@ _OPTIONS = ["kernel", "method", "overlap", "varying", "weighted", "output", "spi
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
-    """See `stepper`. It is a pytree: transformed functions may close over it, take it or return it."""
+    """See `stepper`. It is a pytree: transformed functions may close over it, take it or return it.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+        >>> stepper
+        stepper(ampa, dt=0.1 ms, method='exact', overlap='restart')
+        >>> total = jax.jit(lambda stepper, carry: stepper.step(carry, [True, False])[1].sum())
+        >>> round(float(total(stepper, stepper.init((2,)))), 4)
+        0.0474
+    """
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
@@ -75,6 +85,10 @@ class Stepper:
     spikes_at: str = "start"  # or "end"
     off_grid: bool = False  # whether a spike is given with its offset within the step
     event_tables: EventTables | None = None  # for off_grid, where the parameters are scalars
+
+    def __dir__(self) -> list[str]:
+        shown = ("dt", "dtype", "init", "kernel", "method", "overlap", "params", "state", "step", *_OPTIONS[3:])
+        return fields.completion(shown, super().__dir__())
 
     @property
     def own_coefficients(self) -> StepCoefficients:
@@ -115,6 +129,14 @@ class Stepper:
         Raises:
             TypeError, ValueError: not exactly one of shape and state, one that does not fit the kernel and its
                 parameters, or with ``on_grid`` pulses that end otherwise (NaN where they are traced).
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+            >>> carry = stepper.init((2,))  # two synapses at rest
+            >>> print(stepper.state(carry).g)
+            [0. 0.]
+            >>> state = synkin.ampa.State(g=jnp.array([0.1, 0.2]), pulse_left=jnp.zeros(2))
+            >>> carry = stepper.init(state=state)  # or from any state
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
@@ -157,6 +179,15 @@ class Stepper:
                 spike, or a carry of another kernel, method, dt or (with "exact") ``T_dur``.
 
         g is NaN where a traced spike of a receptor is neither 0 nor 1, or a traced carry is of another dt or ``T_dur``.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(g.round(4))
+            [0.0474 0.]
+            >>> carry, g = stepper.step(carry, [False, False])
+            >>> print(g.round(4))
+            [0.0917 0.]
         """
         self.check_carry(carry)
         if self.off_grid or offset is not None:
@@ -187,7 +218,14 @@ class Stepper:
             raise TypeError(f"This stepper must be given the parameters that vary, {listed}, but {came}.")
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` of a carry; raises as `step` does."""
+        """The kernel's ``State`` of a carry; raises as `step` does.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(stepper.state(carry).pulse_left.round(3))  # ms of transmitter still to come
+            [0.4 0.]
+        """
         self.check_carry(carry)
         if self.off_grid:
             return off_grid_steps.state_of(self.kernel, self.matched(carry.y[0]), carry)
@@ -294,35 +332,6 @@ _take_step = jax.jit(take_step)
 _first_carry = jax.jit(first_carry.carry_from_state, static_argnames=("at_rest",))
 
 
-@jax.tree_util.register_pytree_node_class
-@dataclass(frozen=True)
-class _Shared:
-    """A pytree in which an array that stands at several places goes through a compiled function once.
-
-    So it comes out as one array, too: `synkin.solving.steps` does not select between coefficients that are the same.
-    """
-
-    tree: Any
-
-    def tree_flatten(self) -> tuple[list[Array], tuple[Any, tuple[int, ...]]]:
-        """The arrays, each once, and where each stands."""
-        leaves, structure = jax.tree.flatten(self.tree)
-        each = {id(leaf): leaf for leaf in leaves}
-        places = list(each)
-        return list(each.values()), (structure, tuple(places.index(id(leaf)) for leaf in leaves))
-
-    @classmethod
-    def tree_unflatten(cls, aux: tuple[Any, tuple[int, ...]], leaves: Sequence[Array]) -> _Shared:
-        structure, places = aux
-        return cls(jax.tree.unflatten(structure, [leaves[i] for i in places]))
-
-
-@partial(jax.jit, static_argnames=("kernel", "method", "single_step", "output"))
-def _coefficients(kernel: Kernel, params: AnyParams, dt: Array, method: str, single_step: bool, output: str) -> _Shared:
-    ready = coefficients.compute(kernel, params, dt, method, single_step=single_step)
-    return _Shared(mean_output.with_means(kernel, params, ready) if output == "mean" else ready)
-
-
 @overload
 def stepper(
     kernel: Kernel,
@@ -406,6 +415,15 @@ def stepper(
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
     ``params``, ``dt`` and a state may be quantities of saiunit; g is plain, in mS.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+        >>> spikes = np.arange(40)[:, None] == [10, 20]  # two synapses
+        >>> carry, g = jax.lax.scan(stepper.step, stepper.init((2,)), spikes)
+        >>> print(g.max(axis=0).round(3))
+        [0.208 0.208]
+        >>> print(stepper.state(carry).g.round(3))
+        [0.133 0.159]
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)
@@ -476,7 +494,7 @@ def make_stepper(
                 part, ranked, as_array(dt, dtype), solved_by, names, own_bounds, has_pulses=has_pulses
             )
         else:
-            ready = _coefficients(part, ranked, as_array(dt, dtype), solved_by, single_step, output).tree
+            ready = compute_compiled(part, ranked, as_array(dt, dtype), solved_by, single_step, output)
         options = (solved_by, overlap, tuple(own_names), weighted, output, spikes_at, off_grid)
         scalars = off_grid and all(value.ndim == 0 for value in part_params)
         tables = any_duration.event_tables(part, part_params, as_array(dt, dtype)) if scalars else None

@@ -113,6 +113,15 @@ def fit_each(
 
     Source: for the descent, Marquardt 1963, SIAM J. Appl. Math. 11:431; for scale and offset, Golub and Pereyra 1973,
     SIAM J. Numer. Anal. 10:413.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+        >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+        >>> print(found.params.tau.round(1))
+        [3. 5. 8.]
+        >>> found.flag.tolist()  # nothing is wrong
+        ['', '', '']
     """
     began = time.perf_counter()
     starts, limit = check_whole("starts", starts), check_whole("max_nfev", max_nfev)

@@ -43,6 +43,13 @@ class FitEach:
 
     All arrays have one element, or one row, for each recording. What was fitted is NaN where a recording cannot be
     fitted.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+        >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+        >>> print(found.good, found.scale.round(1))
+        [True True True] [1. 1. 1.]
     """
 
     kernel: Annotated[Kernel, "that was fitted"]
@@ -90,6 +97,15 @@ class FitEach:
 
         Raises:
             TypeError, ValueError: not real numbers, or another shape.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+            >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+            >>> print(found.predict([0.0, 5.0]).round(1))
+            [[1. 0.2]
+             [1. 0.4]
+             [1. 0.5]]
         """
         recordings = self.recordings
         samples = self.traces.shape[1]
@@ -108,7 +124,20 @@ class FitEach:
         return predicted
 
     def summary(self) -> str:
-        """A table of the median and the quartiles of each quantity over the good fits, and the message."""
+        """A table of the median and the quartiles of each quantity over the good fits, and the message.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+            >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+            >>> print(found.summary())
+                   median    quartiles             std. error  unit
+            tau    4.991     3.99 to 6.492         0.031       ms
+            scale  1.002     1.001 to 1.002        0.0042
+            R^2    0.9993    0.9992 to 0.9993
+            noise  0.0073  0.0073 to 0.0073
+            3 of 3 fits have no flag.
+        """
         return "\n".join([*aligned(self._table()), textwrap.fill(self.message, _WIDTH)])
 
     def _table(self) -> list[tuple[str, str, str, str, str]]:

@@ -42,6 +42,14 @@ class Profile:
     for curves that are not linear in the quantity. An interval ends where it passes the quantile of Student's t. Of a
     fit with channels S is 1 and the growth of the deviance, -2 times the logarithm of the likelihood, ``freedom`` is 1,
     and the quantile is that of the normal distribution.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> profile = result.profile("tau")
+        >>> profile.interval68[0] > profile.interval95[0]
+        True
     """
 
     name: Annotated[str, "of the quantity"]

@@ -35,7 +35,17 @@ _Draw = Callable[[np.random.Generator], tuple[Problem, list[np.ndarray]]]
 @fields.described
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Fits of recordings drawn at random: ``samples`` has a row for each draw and a column for each of ``names``."""
+    """Fits of recordings drawn at random: ``samples`` has a row for each draw and a column for each of ``names``.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> drawn = result.bootstrap(20, key=1)
+        >>> low, high = drawn.interval95["tau"]
+        >>> low < 5.0 < high
+        True
+    """
 
     names: Annotated[tuple[str, ...], "of the quantities"]
     units: Annotated[tuple[str, ...], "of each"]

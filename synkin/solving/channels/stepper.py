@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.channels import check_channels
 from synkin.arguments.choices import check_random_key
 from synkin.arguments.declaration import AnyParams, AnyState
@@ -44,7 +44,15 @@ _METHOD = "exact, in channels"
 )
 @dataclass(frozen=True, repr=False)
 class ChannelStepper:
-    """See `synkin.stepper`. It is a pytree: transformed functions may close over it, take it or return it."""
+    """See `synkin.stepper`. It is a pytree: transformed functions may close over it, take it or return it.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+        >>> carry = stepper.init((2,))
+        >>> carry, g = stepper.step(carry, [True, False], key=jax.random.key(0))
+        >>> g.shape
+        (2,)
+    """
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
@@ -53,6 +61,11 @@ class ChannelStepper:
     conductances: Array  # (S, ...) g where all receptors are in a state
     channels: Array  # int32, how many receptors a synapse has
     overlap: str
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(
+            ("channels", "dt", "dtype", "init", "kernel", "overlap", "params", "state", "step"), super().__dir__()
+        )
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -77,6 +90,12 @@ class ChannelStepper:
         Raises:
             TypeError, ValueError: a shape that does not fit the parameters or ``channels``, or no key where one is
                 needed.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+            >>> carry = stepper.init((2,))
+            >>> print(carry.y[0])  # all closed
+            [100 100]
         """
         lengths = check_shape(shape)
         check_params(self.params, lengths, self.kernel)
@@ -116,6 +135,12 @@ class ChannelStepper:
         Raises:
             TypeError, ValueError: a spike or key of the wrong kind, shape or value, a carry of another stepper, or a
                 derivative, as counts have none.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False], key=jax.random.key(0))
+            >>> float(g[1])
+            0.0
         """
         carries.check(carry, self.kernel, _METHOD, self.coefficients)
         check_random_key("key", key)
@@ -123,7 +148,14 @@ class ChannelStepper:
         return _take_step(self, carry, self.kernel.input.check_spike(spike, carry.count), key)
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` of a carry: the fraction of the receptors in each state; raises as `step` does."""
+        """The kernel's ``State`` of a carry: the fraction of the receptors in each state; raises as `step` does.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False], key=jax.random.key(0))
+            >>> bool((stepper.state(carry).g == g).all())
+            True
+        """
         carries.check(carry, self.kernel, _METHOD, self.coefficients)
         whole = jnp.broadcast_to(self.channels, carry.count.shape).astype(self.dtype)
         coefs = carries.match_state(self.coefficients, whole)
