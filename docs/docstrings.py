@@ -57,8 +57,7 @@ class Docstrings(griffe.Extension):
                         member.docstring = griffe.Docstring(text, parent=member)
             for each in (module, *walk(module)):
                 if each.docstring:
-                    text = linked(one_by_one(each.docstring.value))
-                    each.docstring.value = text.replace(_EXAMPLE, "\nExamples:\n")  # the section's name in griffe
+                    each.docstring.value = example_last(linked(one_by_one(each.docstring.value)))
 
 
 def modules(module: griffe.Module) -> list[griffe.Module]:
@@ -90,12 +89,11 @@ def describe(item: griffe.Class, kind: Any) -> None:
         return
     lines = []
     for name, (meaning, unit) in said.items():
-        attribute = item.members[name]
-        annotation = attribute.annotation
-        attribute.annotation = annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
+        if name in item.members:  # and not a base's, which has no entry
+            attribute = item.members[name]
+            attribute.annotation = attribute.annotation.slice.elements[0]  # of Annotated[type, meaning, unit]
         lines.append(f"    {name}: {fields.describe_field(meaning, unit)}")
-    text, begins, shown = item.docstring.value.partition(f"\n{_EXAMPLE}")
-    item.docstring.value = "\n".join([text, "", "Attributes:", *lines]) + begins + shown
+    item.docstring.value = "\n".join([item.docstring.value, "", "Attributes:", *lines])
 
 
 def complete(item: griffe.Class, base: griffe.Class) -> None:
@@ -138,6 +136,14 @@ def one_by_one(text: str) -> str:
         return "\n".join(f"    {name}: {found['said']}" for name in found["names"].split(", "))
 
     return _TOGETHER.sub(each, text)
+
+
+def example_last(text: str) -> str:
+    """A docstring with its example behind the attributes, as the section that griffe knows."""
+    text, begins, example = text.partition(_EXAMPLE)
+    example, _, attributes = example.partition("\n\nAttributes:\n")
+    attributes = f"\n\nAttributes:\n{attributes}\n" if attributes else ""
+    return text + attributes + begins.replace("Example", "Examples") + example
 
 
 def about(value: Any) -> str:

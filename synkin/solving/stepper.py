@@ -1,8 +1,5 @@
 """A kernel made ready for one set of parameters and one dt: the step for a scan of one's own.
 
-    stepper = synkin.stepper(synkin.ampa, params, dt=0.1)
-    carry, g = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
-
 All that depends only on parameters and dt is computed once, when the stepper is made. `synkin.simulate` is a scan of
 the same step with its own derivative rule, `kernel.step` is one such step, and the objects hold a stepper.
 """
@@ -69,9 +66,6 @@ class Stepper:
         >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
         >>> stepper
         stepper(ampa, dt=0.1 ms, method='exact', overlap='restart')
-        >>> total = jax.jit(lambda stepper, carry: stepper.step(carry, [True, False])[1].sum())
-        >>> round(float(total(stepper, stepper.init((2,)))), 4)
-        0.0474
     """
 
     kernel: Kernel
@@ -185,9 +179,6 @@ class Stepper:
             >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
             >>> print(g.round(4))
             [0.0474 0.]
-            >>> carry, g = stepper.step(carry, [False, False])
-            >>> print(g.round(4))
-            [0.0917 0.]
         """
         self.check_carry(carry)
         if self.off_grid or offset is not None:

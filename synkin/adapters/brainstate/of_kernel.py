@@ -47,6 +47,16 @@ def Synapse(
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Example:
+        >>> import brainstate, brainunit as u
+        >>> from synkin.adapters.brainstate import Synapse
+        >>> synapse = Synapse(synkin.schemes.nmda5, 2, kon=4.0)
+        >>> synapse.init_state()
+        >>> with brainstate.environ.context(t=0.0 * u.ms, dt=0.1 * u.ms):
+        ...     g = synapse(np.array([True, False]))
+        >>> g.shape
+        (2,)
     """
     return class_of(kernel)(in_size, name, method=method, overlap=overlap, release=release, g_unit=g_unit, **params)
 
@@ -63,6 +73,16 @@ def class_of(kernel: Kernel) -> type[Linear | Receptor]:
     Raises:
         TypeError: not a kernel.
         ValueError: a kernel with a parameter or variable whose name a synapse already has, such as ``name``.
+
+    Example:
+        >>> import brainstate, brainunit as u
+        >>> from synkin.adapters.brainstate import class_of
+        >>> synapse = class_of(synkin.schemes.nmda5)(2, kon=4.0)
+        >>> synapse.init_state()
+        >>> with brainstate.environ.context(t=0.0 * u.ms, dt=0.1 * u.ms):
+        ...     g = synapse(np.array([True, False]))
+        >>> g.shape
+        (2,)
     """
     check_kernel(kernel)
     return _class_of(kernel)
