@@ -50,13 +50,14 @@ PULSE_LEFT = "pulse_left"
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Kernel:
-    """The kinetics of a synapse, made by `receptor`, `linear` or `scheme`. Two kernels are equal only if identical.
+    """The kinetics of a synapse, made by `synkin.receptor`, `synkin.linear` or `synkin.scheme`. A kernel equals only
+    itself.
 
     Attributes:
         name: such as "ampa".
-        Params, State: NamedTuples of arrays, as they were declared.
-        input: what a spike does: it starts a pulse of transmitter, or adds its weight (mS) to a variable.
-        parameters: what is known of each parameter, a `Parameter` by name.
+        Params, State: the NamedTuple classes of its parameters and of its state.
+        input: what a spike does: ``StartsPulse`` of transmitter, or ``AddsWeight`` (mS) to a variable.
+        parameters: the default, unit and range of each parameter, by name.
         variables: the unit of each field of ``State``, by name.
 
     Example:
@@ -123,15 +124,15 @@ class Kernel:
         return self.input.takes_weights
 
     def init(self, params: AnyParams, shape: int | tuple[int, ...], *, dtype: DTypeLike | None = None) -> AnyState:
-        """State at rest: zeros, unless the kernel was declared with another state at rest.
+        """The state at rest: zeros, unless the kernel was declared with another one.
 
         Args:
-            params: ``Params``, checked here.
-            shape: shape of the state, for example (1000,).
+            params: the kernel's ``Params``.
+            shape: shape of the synapses, for example (1000,).
             dtype: floating dtype, by default JAX's default float.
 
         Returns:
-            ``State``, each field an array of its own.
+            The kernel's ``State``, whose fields are arrays of that shape.
 
         Raises:
             TypeError, ValueError: a wrong shape or dtype, or an invalid parameter.
@@ -164,25 +165,28 @@ class Kernel:
         method: str | None = None,
         overlap: str = "restart",
     ) -> tuple[AnyState, Array]:
-        """Advance by one step. In a loop, make a `synkin.stepper` once and use its ``step``, which is faster.
+        """Advance by one step. In a loop use the ``step`` of a `synkin.stepper`, which is faster.
 
         Args:
             params: ``Params``, units as in ``UNITS``.
             state: ``State`` at ``t``.
-            t: time at the start of the step in ms; not needed.
-            spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
-                mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
+            t: the time in ms at the start of the step; the result does not depend on it.
+            spike: for a receptor booleans (or 0 and 1), which act from the start of the step; for a linear kernel an
+                input in mS (or booleans for 1 mS), which is added at its end. It has the shape of the state or
+                broadcasts to it.
             dt: step in ms.
-            method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
-            overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+            method: "exact", or "exp_euler", brainpy.state's scheme, which is the default if the kernel has it.
+            overlap: for a receptor: what a spike during a pulse does. "restart": the pulse begins again. "ignore":
+                nothing.
 
         Returns:
-            The state and g (mS, or for a receptor the fraction of its maximum), both at ``t + dt``.
+            The state and g, both at ``t + dt``. g is in mS; of a receptor it is a fraction of the maximum.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-        All but the options may be quantities of saiunit. If one is, g is a quantity in mS; a state is always plain.
+        All arguments but ``method`` and ``overlap`` may be quantities of saiunit. If one of them is, g is a quantity in
+        mS. A state never has units.
 
         Example:
             >>> params = synkin.ampa.Params()
@@ -198,15 +202,15 @@ class Kernel:
         return after, units.quantity(g, "mS") if given.has_units else g
 
     def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
-        """The right-hand side of the equations, for other solvers.
+        """The derivatives of the variables, for solvers of other packages such as diffrax.
 
         Args:
             params: ``Params``, units as in ``UNITS``.
             state: ``State``.
-            T: transmitter in the cleft, mM; ignored by a linear kernel.
+            T: the concentration of transmitter in mM; ignored by a linear kernel.
 
         Returns:
-            ``State`` of the derivatives per ms; the one of ``pulse_left`` is 0.
+            A ``State`` that holds the derivatives per ms; that of ``pulse_left`` is 0.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape or range.
@@ -271,7 +275,7 @@ class Kernel:
         return g
 
     def check_params(self, params: AnyParams) -> None:
-        """Raise ValueError if concrete parameters give a rate that is negative, which the equations cannot have."""
+        """Raise ValueError if parameters whose values are known give a negative rate where the equations allow none."""
         limits.check(self, params)
 
     def bare(self, name: str) -> str:
