@@ -26,11 +26,12 @@ _WIDTH = 100
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Fits of one recording, the most likely first. Arrays are (n,), one element for each fit.
+    """The result of `synkin.compare`: fits of one recording, the most likely first. Arrays have one element for each
+    fit.
 
     The number of independent samples comes from the fit whose residuals are least correlated, because a kernel that
-    does not describe the recording leaves correlated residuals even if the noise is white. Where one of the fits has
-    channels all samples count, as its likelihood says itself how they depend on each other.
+    does not describe the recording leaves correlated residuals even in white noise. If one of the fits has channels,
+    all samples count, because its likelihood includes how they are correlated.
 
     Example:
         >>> times = np.arange(0.0, 20.0, 0.5)
@@ -87,22 +88,22 @@ class Comparison:
 
 
 def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
-    """Compare kernels that were fitted to one recording: how well each describes it, given how many numbers it fits.
+    """Compare kernels that were fitted to the same recording: which describes it best, given how many numbers each
+    fits.
 
     Args:
-        fits: two or more results of `synkin.fit` for the same samples, in a list or by name. In a list each is called
-            by its kernel's name.
+        fits: two or more results of `synkin.fit` for the same samples: a list, or a dict by name. In a list the names
+            are those of the kernels.
 
     Returns:
-        `Comparison`, the most likely first. It is shown as a table, and `synkin.plot.compare` draws it. AICc and BIC
-        are those of least squares with normal noise whose level is fitted too. They count independent samples: the
-        number of samples, divided by the number of neighbouring samples that count as one (`Fit.alike`, the smallest of
-        all fits). One fit is exp(dAICc / 2) times as likely as another. If one of them has channels, all are compared
-        by the likelihood of all samples, which for one by least squares is that of noise that is the same everywhere
-        and independent from sample to sample.
+        A `synkin.Comparison`, the most likely fit first. It prints as a table, and `synkin.plot.compare` draws it. It
+        has AICc and BIC, those of least squares with normal noise. Since neighbouring samples are correlated, they
+        count fewer samples: the number of samples divided by the smallest ``Fit.alike``. A fit whose AICc is lower by d
+        is exp(d / 2) times as likely. If one of the fits has channels, all are compared by their likelihood; for a fit
+        by least squares this is the likelihood of white noise.
 
     Raises:
-        TypeError: something that is not a fit.
+        TypeError: not a fit.
         ValueError: fewer than two fits, fits of different recordings or with different ``sigma``, or fits under
             "soft_l1", whose sums of squares cannot be compared.
 

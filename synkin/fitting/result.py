@@ -42,11 +42,11 @@ _UNKNOWN, _HUGE = 1.0, 700.0
 @fields.described
 @dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class Fit:
-    """The curve ``scale * g + offset`` that follows a recording most closely, and how certain it is.
+    """The result of `synkin.fit`: the curve ``scale * g + offset``, its parameters, their errors, and how good the
+    curve is.
 
-    For R recordings fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals have
-    R elements or rows; for one recording they are numbers and vectors. A `Fit` can be pickled and copied, and `save`
-    writes it to a file.
+    If R recordings were fitted together, scale, offset, onset, their standard errors, trace, predicted and residuals
+    have R elements or rows. A `Fit` can be pickled and copied, and `save` writes it to a file.
 
     Example:
         >>> times = np.arange(0.0, 20.0, 0.5)
@@ -179,14 +179,15 @@ class Fit:
 
         Args:
             times: (M,) ms, in any order.
-            band: of a fit with channels, whether to return also the standard deviation of sweeps about the curve, of
-                the noise of gating and sigma together.
+            band: for a fit with channels: whether to return also the standard deviation of single sweeps around the
+                curve.
 
         Returns:
             (M,), or (R, M) for several recordings, in the trace's unit; with ``band`` two such arrays.
 
         Raises:
-            TypeError, ValueError: not real numbers, another shape, or a band of a fit by least squares.
+            TypeError, ValueError: times that are not real numbers or have another shape, or ``band`` for a fit without
+                channels.
 
         Example:
             >>> times = np.arange(0.0, 20.0, 0.5)
@@ -213,24 +214,26 @@ class Fit:
         return predicted[0] if self.problem.is_single else predicted
 
     def profile(self, name: str) -> Profile:
-        """How the sum of squares grows as one quantity is held at other values and all others are fitted again.
+        """An interval for one quantity: it is held at other values, and everything else is fitted again at each of
+        them.
 
         Args:
-            name: what was fitted and is shared by all recordings, such as "beta" or "onset".
+            name: a fitted quantity that all recordings share, such as "beta" or "onset".
 
         Returns:
-            `synkin.fit.Profile`: the curve and its 68 and 95 % intervals, which may be wider on one side.
-            `synkin.plot.profile` draws it.
+            A `synkin.fit.Profile`: the sum of squares at each value, and intervals to 68 and 95 %, which may be wider
+            on one side. `synkin.plot.profile` draws it.
 
         Raises:
-            ValueError: any other name, or a quantity that each recording has its own value of.
+            ValueError: not a fitted quantity, or one that each recording has its own value of.
 
-        An interval ends where the square root of the growth, divided by the noise, passes a quantile of Student's t
-        distribution. If the curve is linear in the quantity, this is the interval that the standard error gives.
-        Correlated samples are allowed for as in the standard errors. Of a fit with channels it is the likelihood that
-        falls, and "sigma", "channels" and "unitary" have profiles too. The steps of a parameter are logarithmic. If the
-        recording sets no limit on one side, that end is infinite, or 0, or the bound. Under "soft_l1" the weights of
-        the samples are those of the fit.
+        The interval contains the values at which the sum of squares is not much larger than at its minimum, by
+        Student's t distribution. If the curve is linear in the quantity, this is the interval that the standard error
+        gives. Correlated samples are taken into account as in the standard errors. If the recording sets no limit on
+        one side, that end is infinite, or 0, or the bound.
+
+        For a fit with channels the likelihood takes the place of the sum of squares, and "sigma", "channels" and
+        "unitary" have profiles too.
 
         Source: Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
 
@@ -251,31 +254,30 @@ class Fit:
             return profile(self.problem, self.point, self.width, self._alike_of(name), name, stderr, self._others)
 
     def bootstrap(self, n: int = 200, key: int | jax.Array = 0, *, over: str | None = None) -> Bootstrap:
-        """Fits of recordings that are drawn at random from this one.
+        """Errors and intervals from many fits of recordings that are drawn at random from the data of this fit.
 
         Args:
-            n: the number of draws.
-            key: a whole number or a key of `jax.random`; the same key gives the same draws.
-            over: "sweeps": as many sweeps as there are, drawn with replacement, each with its own scale, offset and
-                onset; "blocks": the fitted curve with residuals drawn in blocks, each twice as long as what counts as
-                one sample; or "wild": the same blocks, each where it is, with a sign drawn at random, for noise that
-                grows with the response. By default "sweeps" from 5 recordings on, unless these are
-                held at values of their own, and "wild" for such noise.
+            n: how many recordings are drawn and fitted.
+            key: a whole number, or a key of `jax.random`. The same key gives the same draws.
+            over: what is drawn. "sweeps": whole sweeps, with replacement. "blocks": the fitted curve plus blocks of
+                residuals. "wild": the fitted curve plus the residuals, block by block with a random sign, for noise
+                that depends on the size of the response. By default "sweeps" from 5 recordings on, unless parameters
+                are held at different values in them; for fewer recordings "wild" if the noise depends on the response,
+                and else "blocks".
 
         Returns:
-            `synkin.fit.Bootstrap`: the results of each draw for all that the recordings share, with standard errors and
-            intervals to 68 and 95 %. `synkin.plot.bootstrap` draws it.
+            A `synkin.fit.Bootstrap`: the values of each draw, with standard errors and intervals to 68 and 95 %, for
+            what all recordings share. `synkin.plot.bootstrap` draws it.
 
         Raises:
-            TypeError, ValueError: arguments that make no sense, recordings too short for 10 blocks, or a fit with
-                channels.
+            TypeError, ValueError: an argument of the wrong kind or range, recordings that are too short for 10 blocks,
+                or a fit with channels.
 
-        Each draw is fitted by a descent that starts at this fit, and by one from each other minimum that is within the
-        noise. Drawn sweeps contain everything that differs between
-        sweeps. Drawn blocks contain the noise alone; they are scaled up, because correlations are lost at their ends,
-        and the intervals are less certain if there are few blocks. Intervals are the middle part of the draws, made
-        wider if there are few sweeps or samples. In 200 synthetic recordings with filtered noise, each of 30 blocks,
-        the 95 % intervals held the true value in 92 to 96 % of the recordings, and those of a profile in 93 to 96 %.
+        Each draw is fitted from the result of this fit, and from each other minimum that is nearly as low. "sweeps"
+        includes everything that differs from sweep to sweep. "blocks" and "wild" include the noise alone. An interval
+        is the middle part of the draws, made wider if there are few sweeps or samples. In 200 synthetic recordings with
+        filtered noise, each of 30 blocks, the 95 % intervals contained the true value in 92 to 96 % of the recordings,
+        and those of a profile in 93 to 96 %.
 
         Sources: Efron 1979, Ann. Stat. 7:1; Kuensch 1989, Ann. Stat. 17:1217, for the blocks; Wu 1986, Ann. Stat.
         14:1261, and Shao 2010, J. Am. Stat. Assoc. 105:218, for their signs;
@@ -340,7 +342,7 @@ class Fit:
         return float(self.inefficiencies[self.labels.index(name)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fit to a JSON file, from which `Fit.load` (also `synkin.fit.load`) makes the same `Fit` again.
+        """Write the fit to a JSON file, which `Fit.load` (also `synkin.fit.load`) reads.
 
         Raises:
             OSError: the file cannot be written.
@@ -357,21 +359,21 @@ class Fit:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], kernel: Kernel | None = None) -> Fit:
-        """The `Fit` that `save` wrote.
+        """Read a `Fit` from a file that `save` wrote.
 
         Args:
             path: the file.
-            kernel: needed if it is one of your own. The library's kernels are found by their names, and schemes are
-                made from their text.
+            kernel: the kernel or function that was fitted, if it is your own. Those of the library are found by name,
+                and schemes are made from their text.
 
         Raises:
-            OSError: no such file.
-            ValueError: a file that `save` did not write or that was changed since, or a kernel that is missing or has
-                other equations than the one that was fitted.
+            OSError: there is no such file.
+            ValueError: the file was not written by `save`, or was changed since; or the kernel is missing, or has other
+                equations than the one that was fitted.
 
-        Equations count as the same if they give the same values at points that are stored in the file and, if synkin
-        and JAX have the same versions, consist of the same operations. A file of synkin 0.2.0 or earlier stores
-        neither. It is read if the kernel gives the curve in the file.
+        Equations are the same if they give the values that are stored in the file, and consist of the same operations;
+        the latter is only compared if synkin and JAX have the same versions. Files of synkin 0.2.0 and before do not
+        store this: they are read if the kernel gives the curve in the file.
 
         Example:
             >>> times = np.arange(0.0, 20.0, 0.5)
@@ -384,7 +386,7 @@ class Fit:
         return fit_files.load(cls, path, kernel)
 
     def summary(self) -> str:
-        """The verdict, a table of each quantity's value, standard error and unit, and the rest of the message.
+        """How good the curve is, a table of values, standard errors and units, and the rest of ``message``, as text.
 
         Example:
             >>> times = np.arange(0.0, 20.0, 0.5)

@@ -39,10 +39,9 @@ _WIDTH = 100
 @fields.described
 @dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class FitEach:
-    """The curves ``scale * g + offset`` that follow R recordings most closely, each by itself.
+    """The result of `synkin.fit_each`: a curve ``scale * g + offset`` for each of R recordings.
 
-    All arrays have one element, or one row, for each recording. What was fitted is NaN where a recording cannot be
-    fitted.
+    All arrays have one element or row for each recording. It is NaN if the recording cannot be fitted.
 
     Example:
         >>> times = np.arange(0.0, 20.0, 0.5)
@@ -87,16 +86,16 @@ class FitEach:
         return self.flag == ""
 
     def predict(self, times: ArrayLike | None = None) -> np.ndarray:
-        """The curves, at the times of the recordings or at others.
+        """The curves, at the times of the recordings or at other times.
 
         Args:
             times: (M,) ms, in any order.
 
         Returns:
-            (R, M) in the traces' unit; NaN where a recording cannot be fitted.
+            (R, M) in the unit of the traces; NaN for a recording that cannot be fitted.
 
         Raises:
-            TypeError, ValueError: not real numbers, or another shape.
+            TypeError, ValueError: times that are not real numbers or have another shape.
 
         Example:
             >>> times = np.arange(0.0, 20.0, 0.5)
@@ -124,7 +123,7 @@ class FitEach:
         return predicted
 
     def summary(self) -> str:
-        """A table of the median and the quartiles of each quantity over the good fits, and the message.
+        """A table with the median and the quartiles of each quantity over the good fits, and ``message``, as text.
 
         Example:
             >>> times = np.arange(0.0, 20.0, 0.5)
