@@ -50,7 +50,7 @@ class Preset(NamedTuple):
         >>> I = synkin.currents.coba(g, -65.0, E=preset.E)
     """
 
-    kernel: Annotated[Kernel, "which kernel they are for"]
+    kernel: Annotated[Kernel, "the kernel"]
     params: Annotated[AnyParams, "the kernel's ``Params``, units as in its ``UNITS``"]
     E: Annotated[float, "reversal potential", "mV"]
     source: Annotated[str, "where the numbers are from"]

@@ -45,15 +45,15 @@ class EventTemplate(NamedTuple):
         >>> found = synkin.deconvolve(template.kernel, template.params, times, trace)
     """
 
-    kernel: Annotated[Kernel, "the kernel whose response it is"]
+    kernel: Annotated[Kernel, "the kernel whose response is the template"]
     params: Annotated[Any, "the kernel's ``Params``, for `deconvolve`"]
-    times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
-    average: Annotated[np.ndarray, "(W,) the average of lone events", "the trace's unit"]
+    times: Annotated[np.ndarray, "(W,) since the time at which an event acts", "ms"]
+    average: Annotated[np.ndarray, "(W,) the average of isolated events", "the trace's unit"]
     error: Annotated[np.ndarray, "(W,) its standard error", "the trace's unit"]
     curve: Annotated[np.ndarray, "(W,) the kernel's response that was fitted to it", "the trace's unit"]
-    number: Annotated[int, "how many events the average is of"]
+    number: Annotated[int, "of how many events the average is"]
     direction: Annotated[int, "1: events go up, -1: they go down"]
-    r_squared: Annotated[float, "of the curve for the average", "1"]
+    r_squared: Annotated[float, "the fraction of the variance of the average that the curve explains", "1"]
     message: Annotated[str, "what was found"]
 
     def __repr__(self) -> str:

@@ -23,11 +23,13 @@ class EventAverage(NamedTuple):
         3 -20.0
     """
 
-    times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
-    mean: Annotated[np.ndarray, "(W,) without the highest and lowest tenth of the events", "the trace's unit"]
+    times: Annotated[np.ndarray, "(W,) since the time at which an event acts", "ms"]
+    mean: Annotated[
+        np.ndarray, "(W,) the mean of the events, at each time without the highest and lowest tenth", "the trace's unit"
+    ]
     error: Annotated[np.ndarray, "(W,) standard error of the mean", "the trace's unit"]
-    template: Annotated[np.ndarray, "(W,) the kernel's response, as large as the mean", "the trace's unit"]
-    number: Annotated[int, "how many events it is of"]
+    template: Annotated[np.ndarray, "(W,) the kernel's response, scaled to the mean", "the trace's unit"]
+    number: Annotated[int, "of how many events"]
 
 
 @fields.described
@@ -43,25 +45,29 @@ class Events(NamedTuple):
         3 events, 5.0 a second
     """
 
-    times: Annotated[np.ndarray, "(K,) when each acts, as a spike time of `respond` does", "ms"]
-    sizes: Annotated[np.ndarray, "(K,) the peak of each event's own response, signed", "the trace's unit"]
-    weights: Annotated[np.ndarray, "(K,) sizes over the peak of the kernel's response", "the trace's unit per mS"]
+    times: Annotated[np.ndarray, "(K,) the time at which each event acts, like a spike time of `respond`", "ms"]
+    sizes: Annotated[np.ndarray, "(K,) the signed peak of each event", "the trace's unit"]
+    weights: Annotated[
+        np.ndarray,
+        "(K,) sizes divided by the peak of the kernel's response: ``weights`` for `respond`",
+        "the trace's unit per mS",
+    ]
     size_errors: Annotated[np.ndarray, "(K,) standard error of each size, from the noise", "the trace's unit"]
-    noise: Annotated[float, "standard deviation of the samples without baseline and events", "the trace's unit"]
-    threshold: Annotated[float, "the smallest size at which an event by itself is found", "the trace's unit"]
+    noise: Annotated[float, "standard deviation of the noise", "the trace's unit"]
+    threshold: Annotated[float, "the smallest size at which an isolated event is found", "the trace's unit"]
     curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
-    baseline: Annotated[np.ndarray, "(M,) what varies more slowly than events", "the trace's unit"]
-    duration: Annotated[float, "from the first sample to the last, without what was left out", "ms"]
-    unit: Annotated[str, "the trace's, such as 'pA'; '' if it is not known"]
-    direction: Annotated[int, "1: events go up, -1: they go down, 0: both were asked for"]
-    other_times: Annotated[np.ndarray, "(J,) of events of the other sign, which were kept out", "ms"]
-    other_sizes: Annotated[np.ndarray, "(J,) their sizes, signed", "the trace's unit"]
-    other_curve: Annotated[np.ndarray, "(M,) their sum, and that of events that were not reported", "the trace's unit"]
+    baseline: Annotated[np.ndarray, "(M,) the baseline: what changes more slowly than events", "the trace's unit"]
+    duration: Annotated[float, "the length of the trace, without what was left out", "ms"]
+    unit: Annotated[str, "the unit of the trace, such as 'pA'; '' if it is not known"]
+    direction: Annotated[int, "1: events go up, -1: they go down, 0: both, as was asked for"]
+    other_times: Annotated[np.ndarray, "(J,) the times of events of the other sign, which are not reported", "ms"]
+    other_sizes: Annotated[np.ndarray, "(J,) their signed sizes", "the trace's unit"]
+    other_curve: Annotated[np.ndarray, "(M,) the sum of all events that are not reported", "the trace's unit"]
     excluded: Annotated[tuple[tuple[float, float], ...], "stretches (a, b) in which no events were sought", "ms"]
-    sample_times: Annotated[np.ndarray, "(M,) of the trace", "ms"]
-    trace: Annotated[np.ndarray, "(M,) the trace; NaN where it was left out", "its unit"]
-    response: Annotated[np.ndarray, "(L,) the kernel's response over its peak, at the trace's intervals", "1"]
-    message: Annotated[str, "what was found, and what to look at"]
+    sample_times: Annotated[np.ndarray, "(M,) the times of the samples", "ms"]
+    trace: Annotated[np.ndarray, "(M,) the trace; NaN for samples that were left out", "its unit"]
+    response: Annotated[np.ndarray, "(L,) the kernel's response divided by its peak, sampled as the trace", "1"]
+    message: Annotated[str, "what was found, and what to look at, in sentences"]
 
     @property
     def rate(self) -> float:

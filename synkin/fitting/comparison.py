@@ -43,14 +43,14 @@ class Comparison:
         ('jumps', 'rises') [1. 0.]
     """
 
-    names: Annotated[tuple[str, ...], "of the fits"]
-    fits: Annotated[tuple[Fit, ...], "what `synkin.fit` returned"]
+    names: Annotated[tuple[str, ...], "the names of the fits"]
+    fits: Annotated[tuple[Fit, ...], "the fits, as `synkin.fit` returned them"]
     samples: Annotated[float, "the number of independent samples"]
-    numbers: Annotated[np.ndarray, "the number of fitted numbers of each"]
+    numbers: Annotated[np.ndarray, "how many numbers each fit has fitted"]
     r_squared: Annotated[np.ndarray, "fraction of the variance that each curve explains", "1"]
-    aicc: Annotated[np.ndarray, "above the lowest; infinite if there are too few samples for the numbers fitted", "1"]
-    bic: Annotated[np.ndarray, "above the lowest", "1"]
-    weights: Annotated[np.ndarray, "Akaike weights, from AICc; they add up to 1", "1"]
+    aicc: Annotated[np.ndarray, "AICc less the lowest AICc; inf if there are too few samples for what was fitted", "1"]
+    bic: Annotated[np.ndarray, "BIC less the lowest BIC", "1"]
+    weights: Annotated[np.ndarray, "Akaike weights: how probable each fit is among these; they add up to 1", "1"]
     message: Annotated[str, "the result in sentences"]
 
     @property

@@ -58,12 +58,14 @@ class Fit:
         True
     """
 
-    kernel: Annotated[Any, "that was fitted; the function of `fit_curve`"]
-    params: Annotated[Any, "its ``Params``, floats, fitted and held; units as in ``kernel.UNITS``; or as ``start`` was"]
-    scale: Annotated[float | np.ndarray, "from g to the trace", "trace's unit per mS"]
+    kernel: Annotated[Any, "the kernel that was fitted; for `fit_curve` the function"]
+    params: Annotated[
+        Any, "all parameters, fitted and held: the kernel's ``Params`` of floats; for `fit_curve` as ``start``"
+    ]
+    scale: Annotated[float | np.ndarray, "the factor from g to the trace", "trace's unit per mS"]
     offset: Annotated[float | np.ndarray, "baseline", "trace's unit"]
-    onset: Annotated[float | np.ndarray, "added to every spike time", "ms"]
-    delay: Annotated[float, "added to every spike time too, held", "ms"]
+    onset: Annotated[float | np.ndarray, "the fitted shift of every spike time", "ms"]
+    delay: Annotated[float, "the given delay of every spike", "ms"]
     free: Annotated[
         dict[str, float | np.ndarray], "value of each fitted quantity, by name: parameters, scale, offset and onset"
     ]
@@ -71,45 +73,48 @@ class Fit:
         dict[str, float | np.ndarray],
         "standard error of each fitted quantity, by name, in its unit; inf if nothing is known",
     ]
-    correlations: Annotated[np.ndarray, "(N, N) of the errors of the numbers that `labels` names", "1"]
+    correlations: Annotated[np.ndarray, "(N, N) correlations of the errors of the numbers in `labels`", "1"]
     labels: Annotated[
-        tuple[str, ...], "the N numbers fitted: `free`, with scale[0], scale[1], ... for several recordings"
+        tuple[str, ...],
+        "names of the N fitted numbers: `free`, as scale[0], scale[1], ... if recordings have their own",
     ]
     r_squared: Annotated[
-        float, "fraction of the variance, around each recording's mean, that the curve explains; by ``sigma``", "1"
+        float, "fraction of the variance around the mean of each recording that the curve explains, by ``sigma``", "1"
     ]
     noise: Annotated[float, "standard deviation of the residuals", "trace's unit"]
     identifiable: Annotated[bool, "whether all fitted quantities are known to better than a factor of 2"]
     verdict: Annotated[str, "how well the curve describes the recording, in a sentence"]
-    message: Annotated[str, "the verdict, and sentences on the search and on what was fitted"]
-    success: Annotated[bool, "whether the search ended by itself, before `max_nfev` evaluations"]
-    nfev: Annotated[int, "evaluations of the curve in all starts together"]
+    message: Annotated[str, "the verdict, then sentences on the search and on what to look at"]
+    success: Annotated[bool, "whether the search converged before `max_nfev` evaluations"]
+    nfev: Annotated[int, "how often the curve was evaluated, in all starts together"]
     seconds: Annotated[float, "how long the fit took, compilation included", "s"]
-    spike_times: Annotated[np.ndarray, "as given; or the edges of a protocol", "ms"]
-    concentrations: Annotated[np.ndarray | None, "between the edges; None for spikes", "mM"]
-    times: Annotated[np.ndarray, "(M,); (R, M) where each recording has its own", "ms"]
-    trace: Annotated[np.ndarray, "as given, (M,) or (R, M)", "`unit`"]
-    unit: Annotated[str, "the trace's, '' if it is not known"]
-    predicted: Annotated[np.ndarray, "the curve, same shape", "trace's unit"]
-    residuals: Annotated[np.ndarray, "trace - predicted; NaN where the trace is", "trace's unit"]
-    alike: Annotated[float, "how many neighbouring samples count as one"]
-    problem: Annotated[Problem, "what was to be fitted, and what was held"]
-    point: Annotated[np.ndarray, "(N,) the result in the coordinates of `problem`"]
-    width: Annotated[float, "the residual from which on the loss is linear; inf for 'linear'", "trace's unit"]
+    spike_times: Annotated[np.ndarray, "the spike times as given, or the edges of a protocol", "ms"]
+    concentrations: Annotated[np.ndarray | None, "the concentrations between the edges; None for spikes", "mM"]
+    times: Annotated[np.ndarray, "(M,), or (R, M) if each recording has its own", "ms"]
+    trace: Annotated[np.ndarray, "the recording as given, (M,) or (R, M)", "`unit`"]
+    unit: Annotated[str, "the unit of the trace; '' if it is not known"]
+    predicted: Annotated[np.ndarray, "the fitted curve, of the same shape", "trace's unit"]
+    residuals: Annotated[np.ndarray, "trace - predicted; NaN if the trace is", "trace's unit"]
+    alike: Annotated[float, "how many neighbouring samples count as one, because noise is correlated"]
+    problem: Annotated[Problem, "what was fitted and what was held, for other functions of synkin"]
+    point: Annotated[np.ndarray, "(N,) the fitted numbers in the coordinates of `problem`"]
+    width: Annotated[float, "with 'soft_l1', the residual beyond which the loss is linear; else inf", "trace's unit"]
     inefficiencies: Annotated[
-        np.ndarray | None, "(N,) how many samples count as one in the error of each; None as ``alike``"
+        np.ndarray | None, "(N,) how many samples count as one in the error of each number; None: ``alike``"
     ] = None
-    growth: Annotated[float, "the noise at the peak of the response over that at rest; 1 if they do not differ"] = 1.0
-    others: Annotated[np.ndarray | None, "(n, N) other minima within the noise, in the coordinates of `problem`"] = None
-    channels: Annotated[float | None, "how many there are, fitted or held; None of a fit by least squares"] = None
+    growth: Annotated[float, "the noise at the peak of the response, divided by that at rest; 1 if equal"] = 1.0
+    others: Annotated[
+        np.ndarray | None, "(n, N) other minima that are nearly as low, in the coordinates of `problem`"
+    ] = None
+    channels: Annotated[float | None, "with channels: their number, fitted or held; else None"] = None
     sigma: Annotated[
-        float | None, "of a fit with channels the noise that is not of gating, its standard deviation", "trace's unit"
+        float | None, "with channels: the standard deviation of the white noise that is not of channels", "trace's unit"
     ] = None
     deviation: Annotated[
         np.ndarray | None,
-        "of a fit with channels, same shape: the standard deviation of sweeps about it, by gating and ``sigma``",
+        "with channels: the standard deviation of single sweeps around the curve, of the same shape",
     ] = None
-    log_likelihood: Annotated[float | None, "of a fit with channels, its logarithm for all sweeps together"] = None
+    log_likelihood: Annotated[float | None, "with channels: the logarithm of the likelihood of all sweeps"] = None
 
     @property
     def name(self) -> str:

@@ -44,18 +44,20 @@ class Recording:
         (1, 3)
     """
 
-    times: Annotated[np.ndarray, "(M,) of the samples", "ms"]
-    traces: Annotated[np.ndarray, "(R, M), a sweep a row", "`unit`"]
-    unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"] = ""
-    source: Annotated[str, "the file, and what was converted"] = ""
-    labels: Annotated[tuple[str, ...], "R names of the sweeps, as the file has them"] = ()
-    start_times: Annotated[np.ndarray | None, "(R,) from the start of the file to that of each sweep", "ms"] = None
-    tags: Annotated[tuple[formats.Tag, ...], "comments made while recording: (time in ms from the start, text)"] = ()
-    protocol: Annotated[str, "its name, or the mode of acquisition"] = ""
-    holding: Annotated[float, "the level that was held; NaN if it is not known", "`command_unit`"] = nan
-    command: Annotated[np.ndarray | None, "(R,) the level to which each sweep steps", "`command_unit`"] = None
-    command_unit: Annotated[str, "of what was held and commanded, such as 'mV'"] = ""
-    averaged: Annotated[int, "of how many sweeps the only trace is the mean; 0 if it is of none"] = 0
+    times: Annotated[np.ndarray, "(M,) the times of the samples", "ms"]
+    traces: Annotated[np.ndarray, "(R, M), one row for each sweep", "`unit`"]
+    unit: Annotated[str, "the unit of the traces, such as 'pA'; '' if it is not known"] = ""
+    source: Annotated[str, "the name of the file, and which units were converted"] = ""
+    labels: Annotated[tuple[str, ...], "R names of the sweeps, from the file"] = ()
+    start_times: Annotated[np.ndarray | None, "(R,) the start of each sweep, from the start of the file", "ms"] = None
+    tags: Annotated[
+        tuple[formats.Tag, ...], "comments made while recording: (time in ms from the start of the file, text)"
+    ] = ()
+    protocol: Annotated[str, "the name of the protocol, or the mode of acquisition"] = ""
+    holding: Annotated[float, "the holding level; NaN if it is not known", "`command_unit`"] = nan
+    command: Annotated[np.ndarray | None, "(R,) the level to which each sweep is stepped", "`command_unit`"] = None
+    command_unit: Annotated[str, "the unit of ``holding`` and ``command``, such as 'mV'"] = ""
+    averaged: Annotated[int, "if the only trace is a mean: of how many sweeps; else 0"] = 0
 
     def __post_init__(self) -> None:
         times, traces = as_float64("times", units.strip_unit("times", self.times, "ms")), self.traces

@@ -52,20 +52,22 @@ class Profile:
         True
     """
 
-    name: Annotated[str, "of the quantity"]
+    name: Annotated[str, "the name of the quantity"]
     unit: Annotated[str, "its unit"]
     best: Annotated[float, "its value in the fit", "`unit`"]
-    values: Annotated[np.ndarray, "(n,) increasing", "`unit`"]
-    squares: Annotated[np.ndarray, "(n,) the sum of squares at each", "square of the trace's unit"]
-    distance: Annotated[np.ndarray, "(n,) 0 at the best value, negative below", "1"]
+    values: Annotated[np.ndarray, "(n,) the values at which it was held, increasing", "`unit`"]
+    squares: Annotated[np.ndarray, "(n,) the lowest sum of squares at each value", "square of the trace's unit"]
+    distance: Annotated[
+        np.ndarray, "(n,) how far each value is from the best one, in standard errors; negative below", "1"
+    ]
     interval68: Annotated[
         tuple[float, float],
-        "its ends; infinite or 0 where the recording sets no limit",
+        "the ends of the interval to 68 %; infinite or 0 if the recording sets no limit",
         "`unit`",
     ]
-    interval95: Annotated[tuple[float, float], "the same for 95 %", "`unit`"]
+    interval95: Annotated[tuple[float, float], "the same to 95 %", "`unit`"]
     stderr: Annotated[float, "the standard error, for comparison", "`unit`"]
-    freedom: Annotated[float, "the number of independent samples less that of fitted numbers"]
+    freedom: Annotated[float, "the number of independent samples less the number of fitted numbers"]
     passed: Annotated[float, "the distance at the ends of the 95 % interval", "1"]
     message: Annotated[str, "a warning if the search missed the best point, else ''"]
     growth_of: Annotated[str, "what grows"] = "sum of squares"

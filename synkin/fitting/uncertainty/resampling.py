@@ -47,12 +47,12 @@ class Bootstrap:
         True
     """
 
-    names: Annotated[tuple[str, ...], "of the quantities"]
-    units: Annotated[tuple[str, ...], "of each"]
-    best: Annotated[np.ndarray, "(P,) of the fit itself", "`units`"]
-    samples: Annotated[np.ndarray, "(n, P) a row for each draw", "`units`"]
-    over: Annotated[str, "'sweeps', 'blocks' or 'wild'"]
-    block: Annotated[int, "samples in a block; 0 over sweeps"]
+    names: Annotated[tuple[str, ...], "(P,) names of the quantities"]
+    units: Annotated[tuple[str, ...], "(P,) their units"]
+    best: Annotated[np.ndarray, "(P,) the values of the fit itself", "`units`"]
+    samples: Annotated[np.ndarray, "(n, P) the values of each draw, a row a draw", "`units`"]
+    over: Annotated[str, "what was drawn: 'sweeps', 'blocks' or 'wild'"]
+    block: Annotated[int, "the number of samples in a block; 0 for sweeps"]
     independent: Annotated[float, "the number of sweeps, or of independent samples, that can differ between draws"]
 
     @cached_property
