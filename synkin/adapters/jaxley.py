@@ -47,14 +47,13 @@ OfVoltages = Callable[[Array, Array], ArrayLike]
 
 
 class KernelSynapse(Synapse):
-    """A kernel as a synapse of jaxley: one object for all synapses of a kind, which jaxley connects.
+    """A kernel as a synapse of jaxley, to be given to `jaxley.connect`: one object for all synapses of a kind.
 
-    There is a spike when the presynaptic voltage crosses ``v_th`` upward: it is below ``v_th`` at one step of the
-    solver, and at or above it at the next, whose time is ti. The spike acts at ti, as in `synkin.respond`: a receptor's
-    pulse of transmitter begins (and replaces a pulse that has not ended), or 1 is added to the input of a linear
-    kernel. From there `synkin.stepper` advances g. With "exact" g equals that of `synkin.respond` at every step, except
-    for rounding, also if ``T_dur`` is not a multiple of the step. A voltage that is above ``v_th`` at the start has not
-    crossed it.
+    There is a spike when the presynaptic voltage crosses ``v_th`` upward: when it is below ``v_th`` at one step of the
+    solver, and at or above it at the next. The spike acts at the time of that next step. In a receptor a pulse of
+    transmitter begins, and replaces one that has not ended; a linear kernel gets an input of 1. With "exact" g is that
+    of `synkin.respond` at every step, up to rounding, also if ``T_dur`` is not a multiple of the step. A voltage that
+    is above ``v_th`` at the start does not count as a crossing.
 
     In a jaxley network a synapse with the name "ampa" has:
 
@@ -68,8 +67,9 @@ class KernelSynapse(Synapse):
       1, so that ``gS`` is the weight. If a kernel has a variable g that is not its conductance, the conductance is
       ``ampa_conductance``.
 
-    There are derivatives with respect to all parameters and both voltages. Derivatives through the time of a spike are
-    0, because ``v_th`` and the presynaptic voltage decide only whether there is a spike.
+    The current can be differentiated with respect to all parameters and both voltages. You cannot differentiate with
+    respect to whether a spike occurs: derivatives through ``v_th``, and through the presynaptic voltage that makes a
+    spike, are 0.
 
     Example:
         >>> import jaxley

@@ -33,11 +33,11 @@ def _none(*given: object) -> NoReturn:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Sum(Kernel):
-    """A kernel whose g is the sum of those of others, as ``ampa + nmda5``. The same parts give the same sum.
+    """A kernel whose g is the sum of that of several kernels at one synapse, as ``synkin.ampa + synkin.schemes.nmda5``.
 
     Attributes:
-        parts: the kernels, in the order of the sum.
-        names: the prefix of each part's fields: the name of the part, with a number if several parts have this name.
+        parts: the kernels that are added.
+        names: the name of each part, with which the names of its parameters and variables begin.
 
     Example:
         >>> both = synkin.ampa + synkin.schemes.nmda5  # two receptors that see the same spikes
@@ -119,7 +119,7 @@ class Sum(Kernel):
         return self.state_of(part.rest_state(given, shape, dtype) for part, given in own)
 
     def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
-        """The right-hand side of the equations of all parts; see `Kernel.vector_field`.
+        """The derivatives of the variables of all parts; see `synkin.Kernel.vector_field`.
 
         Example:
             >>> both = synkin.ampa + synkin.gabaa

@@ -12,7 +12,7 @@ from synkin.events.table import EventTable, measure_rows
 
 @fields.described
 class EventAverage(NamedTuple):
-    """The mean of aligned events.
+    """The average of events that are aligned at the time at which they act.
 
     Example:
         >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -34,7 +34,7 @@ class EventAverage(NamedTuple):
 
 @fields.described
 class Events(NamedTuple):
-    """K events that were found in a trace, in the order of time.
+    """What `synkin.deconvolve` found: K events, in the order of time.
 
     Example:
         >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -80,10 +80,11 @@ class Events(NamedTuple):
         return float(self.sample_times[-1] - self.sample_times[0]) / (len(self.sample_times) - 1)
 
     def table(self) -> EventTable:
-        """What is measured of each event by itself: the trace without baseline and without all other events.
+        """Rise, decay, width and more of each event, measured in the trace without the baseline and without all other
+        events.
 
-        Rise and half-width are measured after a moving average over half the rise of the kernel's response, which
-        lengthens them a little. Of events near the threshold they are hardly more than noise.
+        Rise and half width are measured after smoothing, by a moving average over half the rise time of the kernel,
+        which makes them slightly longer. For events near the threshold they are mostly noise.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -118,11 +119,11 @@ class Events(NamedTuple):
         )
 
     def average(self, *, lone: bool = True) -> EventAverage:
-        """The mean of the events, aligned where they act.
+        """The average of the events, aligned at the time at which they act.
 
         Args:
-            lone: whether to take only events that begin alone, and at whose peak and decay there is no other that is
-                half as large, and of these only the larger ones, from half of the median size on.
+            lone: whether to take only isolated events, beside which there is no other that is half as large, and of
+                these only those of at least half of the median size.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -135,14 +136,14 @@ class Events(NamedTuple):
         return average_of([self], lone=lone)
 
     def select(self, **bounds: tuple[float | None, float | None]) -> "Events":
-        """The events whose measurements lie within bounds, such as ``select(rise=(0.1, 1.0), residual=(None, 2.0))``.
+        """The events whose measurements are within bounds, as in ``select(rise=(0.1, 1.0), residual=(None, 2.0))``.
 
         Args:
-            **bounds: the lowest and highest value of a column of `table`, including these; None for no bound. An event
-                with NaN there is left out. The ``size`` is signed: of events that go down, ``size=(None, -10)``.
+            **bounds: for a column of `table` the lowest and the highest value; None for no bound. An event that has NaN
+                in the column is left out. ``size`` is signed: use ``size=(None, -10)`` for events that go down.
 
         Raises:
-            ValueError: a column that there is not, or not two bounds.
+            ValueError: there is no such column, or a value is not a pair of bounds.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -170,7 +171,7 @@ class Events(NamedTuple):
         return self.keep(keep)
 
     def keep(self, which: Any) -> "Events":
-        """Some of the events: (K,) True for those to keep, or their numbers from 0. ``curve`` is that of these.
+        """Some of the events: give (K,) booleans, True for those to keep, or their numbers, from 0.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -190,7 +191,7 @@ class Events(NamedTuple):
         return self._replace(**parts, curve=self.curve - curve, other_curve=self.other_curve + curve)
 
     def size_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
-        """How many events there are of each size, and the edges of the bins, as of `numpy.histogram`.
+        """The number of events in each bin of sizes, and the edges of the bins, as `numpy.histogram` gives them.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -203,9 +204,9 @@ class Events(NamedTuple):
         return np.histogram(self.sizes, bins)
 
     def interval_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
-        """How many intervals in ms there are of each length, and the edges of the bins, as of `numpy.histogram`.
+        """The number of intervals in each bin, and the edges of the bins in ms, as `numpy.histogram` gives them.
 
-        Intervals across a stretch that was left out are not counted.
+        Intervals that contain an excluded stretch are not counted.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
@@ -218,7 +219,7 @@ class Events(NamedTuple):
         return np.histogram(self.intervals(), bins)
 
     def intervals(self) -> np.ndarray:
-        """The intervals in ms from one event to the next, without those across a stretch that was left out.
+        """The intervals in ms from one event to the next, except those that contain an excluded stretch.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)

@@ -12,7 +12,7 @@ _TRIED = 60
 
 @fields.described
 class EventTable(NamedTuple):
-    """Measurements of K events, (K,) each. NaN where an event does not determine one.
+    """What `synkin.Events.table` gives: measurements of K events, (K,) each. NaN if one cannot be determined.
 
     Example:
         >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)

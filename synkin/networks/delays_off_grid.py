@@ -24,7 +24,7 @@ _LARGEST = 2**30
 
 @fields.described
 class DelayLineCarry(NamedTuple):
-    """What goes from step to step: the spikes of the last steps.
+    """What a `synkin.DelayLine` passes from step to step: the spikes that are on their way.
 
     Example:
         >>> axons = synkin.delay_line([0.23, 0.5], 0.1)
@@ -43,7 +43,8 @@ class DelayLineCarry(NamedTuple):
 )
 @dataclass(frozen=True, repr=False)
 class DelayLine:
-    """See `synkin.delay_line`. It is a pytree: transformed functions may close over it, take it or return it.
+    """What `synkin.delay_line` returns. It is a pytree: a function under jit, vmap or grad may close over it, take it
+    as an argument or return it.
 
     Example:
         >>> axons = synkin.delay_line([0.23, 0.5], 0.1)
@@ -68,7 +69,7 @@ class DelayLine:
         return fields.completion(("dt", "dtype", "init", "shape", "step"), super().__dir__())
 
     def init(self) -> DelayLineCarry:
-        """The carry for the first step, in which nothing is on its way.
+        """The carry for the first step: no spike is on its way.
 
         Example:
             >>> synkin.delay_line([0.23, 0.5], 0.1).init().spikes.shape  # steps, axons
@@ -84,16 +85,16 @@ class DelayLine:
 
         Args:
             carry: from `init` or the step before.
-            spikes: of ``shape`` or one that broadcasts to it, of the dtype that the delay line was made for.
-            offset: ms from the step's start to the spike, 0 to dt; ignored where there is no spike.
+            spikes: the spikes of this step, of the dtype that the delay line was made for, and of its ``shape`` or
+                broadcasting to it.
+            offset: ms from the start of the step to the spike, 0 to dt; ignored if there is no spike.
 
         Returns:
-            The carry, the spikes that arrive in this step, and their offsets in it, each of ``shape``. The offset is
-            NaN where two spikes arrive in one step, which one step of a kernel does not take: they are then less than
-            a step apart.
+            The carry, the spikes that arrive in this step, and their offsets within the step, each of ``shape``. If two
+            spikes of one axon arrive in the same step, the offset is NaN, because a step of a kernel takes only one.
 
         Raises:
-            TypeError, ValueError: an argument of the wrong kind, shape or range, or the carry of another delay line.
+            TypeError, ValueError: an argument of the wrong kind, shape or range, or a carry of another delay line.
 
         Example:
             >>> axons = synkin.delay_line([0.03, 0.5], 0.1)
@@ -129,20 +130,21 @@ class DelayLine:
 def delay_line(
     delay: ArrayLike, dt: ArrayLike, shape: int | tuple[int, ...] | None = None, *, dtype: DTypeLike = "bool"
 ) -> DelayLine:
-    """Delays of spikes one by one, as in axons, in a loop of your own.
+    """Delays in a loop of your own, one for each axon, that need not be whole steps.
 
-    Nothing is rounded: a spike at t arrives at t + delay, in whatever step that is. `synkin.connect` sums over many
-    connections, and rounds delays to whole steps.
+    A spike at the time t arrives at t + delay: the step in which that is, and the offset within that step, go to a
+    `synkin.stepper` with ``off_grid=True``. `synkin.connect` is for many connections onto one neuron, but rounds delays
+    to whole steps.
 
     Args:
-        delay: ms, 0 or more; a number, or an array that broadcasts to ``shape``. It must be known.
-        dt: the step in ms. It must be known.
-        shape: of the spikes; by default that of ``delay``.
-        dtype: of the spikes: "bool", or a floating dtype for weights and for surrogate spikes.
+        delay: ms, 0 or more; a number, or an array that broadcasts to ``shape``. It must not be traced.
+        dt: the step in ms. It must not be traced.
+        shape: the shape of the spikes; by default that of ``delay``.
+        dtype: the dtype of the spikes: "bool", or a floating dtype for weights and for surrogate spikes.
 
     Returns:
-        `DelayLine`, a pytree with ``init`` and ``step``. It works under jit, scan, vmap, grad and jvp. An offset that
-        comes out has the derivative 1 with respect to the one that went in.
+        A `synkin.DelayLine` with ``init()`` and ``step(carry, spikes, offset) -> (carry, spikes, offset)``. It is a
+        pytree, and works under jit, scan, vmap, grad and jvp. Derivatives pass through the offsets.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.

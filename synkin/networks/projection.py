@@ -25,7 +25,7 @@ Step: TypeAlias = "Callable[[Projection, Connections, ProjectionCarry, Array], D
 
 @fields.described
 class ProjectionCarry(NamedTuple):
-    """What goes from step to step: what is still to arrive.
+    """What a `synkin.Projection` passes from step to step: what is on its way.
 
     Example:
         >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], 0.3, shape=(2, 1), dt=0.1)
@@ -45,7 +45,8 @@ class ProjectionCarry(NamedTuple):
 )
 @dataclass(frozen=True, repr=False)
 class Projection:
-    """See `synkin.connect`. It is a pytree: transformed functions may close over it, take it or return it.
+    """What `synkin.connect` returns. It is a pytree: a function under jit, vmap or grad may close over it, take it as
+    an argument or return it.
 
     Example:
         >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
@@ -85,11 +86,11 @@ class Projection:
         """The same connections with other weights.
 
         Args:
-            weights: (C,) in the order in which the connections were given, or a scalar; they may be traced, or a
-                quantity in units of mS.
+            weights: (C,) in the order in which the connections were given, or a scalar. They may be traced, and may be
+                a quantity in mS.
 
         Raises:
-            TypeError, ValueError: weights of the wrong kind or shape, or that are not finite.
+            TypeError, ValueError: the weights are of the wrong kind or shape, or not finite.
 
         Example:
             >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
@@ -116,7 +117,7 @@ class Projection:
         return replace(self, blocks=self.blocks._replace(weights=given))
 
     def init(self) -> ProjectionCarry:
-        """The carry for the first step, in which nothing is on its way.
+        """The carry for the first step: no spike is on its way.
 
         Example:
             >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], 0.3, shape=(2, 1), dt=0.1)
@@ -137,15 +138,16 @@ class Projection:
 
         Args:
             carry: from `init` or the step before.
-            spikes: (n_pre,): booleans, or numbers by which the weights are multiplied, such as surrogate spikes with a
-                derivative of their own, a release, or a conductance. What is 0 costs nothing.
+            spikes: (n_pre,): booleans, or numbers by which the weights are multiplied, such as surrogate spikes, a
+                release or a conductance. Neurons at 0 cost no time.
 
         Returns:
-            The carry, and what arrives in this step, (n_post,), in the unit of the weights: row i of ``spikes`` arrives
-            in step i + the delay, as an input for a kernel's step.
+            The carry, and what arrives in this step, (n_post,), in the unit of the weights: the input for a kernel's
+            step.
 
         Raises:
-            TypeError, ValueError: spikes of the wrong kind or shape, or a carry of a projection of another size.
+            TypeError, ValueError: spikes are of the wrong kind or shape, or the carry is of a projection of another
+                size.
 
         Example:
             >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
@@ -168,19 +170,19 @@ class Projection:
         return _step(self, carry, values if values.dtype == bool else values.astype(self.dtype))
 
     def weigh(self, g: ArrayLike) -> Array:
-        """The sum of the weights times the conductances of the presynaptic neurons' kernels.
+        """For each postsynaptic neuron, the sum of weight times g over its connections, as in ``W @ g``.
 
-        For a receptor, which saturates, a network has one kernel for each presynaptic neuron, of conductance g.
+        A receptor saturates, so a network needs one kernel for each presynaptic neuron; g are their conductances.
 
         Args:
-            g: (n_pre,), of any unit.
+            g: (n_pre,), in any unit.
 
         Returns:
             (n_post,), in the unit of g times that of the weights.
 
         Raises:
-            TypeError, ValueError: g of the wrong kind or shape, or a projection with delays: there g must be delayed,
-                which `step` does with g in place of spikes, or the spikes before they reach the kernel.
+            TypeError, ValueError: g is of the wrong kind or shape, or the projection has delays. Then delay the spikes
+                before they reach the kernel, or give g to `step` in place of spikes.
 
         Example:
             >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))

@@ -14,7 +14,7 @@ from synkin.noise.parabola import Parabola
 class NoiseAnalysis:
     """What `synkin.noise_analysis` found. `synkin.plot.noise` draws it.
 
-    ``stderr`` and ``interval95`` have the names of the first six numbers; gamma only where there is one.
+    ``stderr`` and ``interval95`` have the names of the first six numbers; gamma only with a driving force.
 
     Example:
         >>> times, rng = np.arange(0.0, 40.0, 0.5), np.random.default_rng(0)

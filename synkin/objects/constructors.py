@@ -26,13 +26,13 @@ KERNEL_DEFAULT: Any = ...
 _ARGUMENTS = {
     "in_size": "number of synapses, or their shape.",
     "name": "name of the object; by default one that no other object has.",
-    "normalize": "False for g = amplitude (g_decay - g_rise) instead.",
+    "normalize": "False for g = amplitude (g_decay - g_rise), which is not scaled to the peak.",
     "method": '"exp_euler" (brainpy.state\'s scheme) or "exact".',
-    "overlap": '"restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).',
-    "channels": "how many receptors each synapse has, a whole number or an array that broadcasts: each opens and\n"
-    "        closes at random, and g is the part that is open. Steps are then exact, and take neither `release` nor\n"
-    "        parameters that vary. None for so many that only their mean counts.",
-    "key": "of `jax.random`, with `channels`: the draws of all updates follow from it.",
+    "overlap": 'what a spike during a pulse does. "restart": the pulse begins again. "ignore": nothing.',
+    "channels": "the number of receptors at each synapse, a whole number or an array that broadcasts. Each of them\n"
+    "        opens and closes at random, and g is the fraction that is open. Steps are then exact; there is no\n"
+    "        `release`, and no parameter may vary. None for so many receptors that there is no noise.",
+    "key": "a key of `jax.random`, with `channels`; the draws of all updates follow from it.",
     "release": "short-term plasticity, a `synkin.tsodyks_markram` ``Params``: each input is multiplied by what the\n"
     "        spike releases, and `release_state` is the state of the release. None for none.",
 }

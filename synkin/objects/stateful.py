@@ -30,7 +30,10 @@ class Stateful:
 
     kernel: Declaration
     _initializers: tuple[tuple[str, str], ...] = ()  # variable, attribute
-    _values_may_be = "A parameter or initial value is a number, an array that broadcasts, or a callable of the shape."
+    _values_may_be = (
+        "A parameter or initial value is a number, an array that broadcasts to the shape of the synapses, or a\n"
+        "function that gets this shape and returns such an array."
+    )
     _example = """\
 >>> synapse = synkin.{name}(2, method="exact")
 >>> synapse.init_state()
@@ -94,13 +97,13 @@ class Stateful:
         self._state = self._check_concrete(type(old)(*new))
 
     def init_state(self, batch_size: int | None = None) -> None:
-        """Set every state variable to its initial value, and the object's own time to 0.
+        """Set every state variable to its initial value, and the time of the object to 0.
 
         Args:
-            batch_size: length of a batch axis in front of `varshape`; None for no such axis.
+            batch_size: the length of a batch axis in front of the shape of the synapses; None for no such axis.
 
         Raises:
-            TypeError, ValueError: a batch size or an initial value of the wrong kind, shape or range.
+            TypeError, ValueError: the batch size or an initial value is of the wrong kind, shape or range.
 
         Example:
             >>> depression = synkin.STD(2)
@@ -124,7 +127,7 @@ class Stateful:
         self._clock = 0.0
 
     def reset_state(self, batch_size: int | None = None) -> None:
-        """As `init_state`, but without ``batch_size`` the batch axis stays as it is.
+        """Like `init_state`, but if ``batch_size`` is left out, the batch axis stays as it is.
 
         Example:
             >>> synapse = synkin.AMPA(2)

@@ -27,15 +27,15 @@ def recording(
     spikes: Spikes | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the sweeps of a recording, and mark the measurements on them.
+    """Draw the sweeps of a recording, with marks for what `synkin.measure` measured.
 
-    More than 20 sweeps are drawn as their mean and bands that hold 50 and 90 % of them, without marks.
+    If there are more than 20 sweeps, their mean is drawn, and bands that contain 50 and 90 % of them, without marks.
 
     Args:
         recording: `synkin.Recording`.
-        measured: the result of `synkin.measure` for it: the sweeps are then drawn without their baselines, with onset
-            and peak, and, of a single sweep, the half width.
-        spikes: (K,) ms, ticks above.
+        measured: the result of `synkin.measure` for this recording. The sweeps are then drawn without their baselines,
+            and onset and peak are marked; for a single sweep also the half width.
+        spikes: (K,) ms, spike times that are drawn as ticks above.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -43,7 +43,7 @@ def recording(
 
     Raises:
         TypeError: ``recording`` is no `synkin.Recording`.
-        ValueError: measurements of another number of sweeps.
+        ValueError: the measurements are of another number of sweeps.
         ImportError: matplotlib is not installed.
 
     Example:

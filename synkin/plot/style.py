@@ -16,7 +16,8 @@ GREY, NAVY, BROWN = "#595959", "#00253B", "#4A1F00"
 
 
 def figure(width: float = 9.0, height: float = 5.0) -> Figure:
-    """An empty figure to save to a file. It has no window and is not known to pyplot, so it needs no display.
+    """An empty figure that can be saved to a file. It is not known to pyplot, so it opens no window and needs no
+    display.
 
     Args:
         width: inches.

@@ -62,7 +62,7 @@ Progress: TypeAlias = list[tuple[tuple[Array, ...], Array | None, Array | None]]
 
 @fields.described
 class Carry(NamedTuple):
-    """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it.
+    """What a `synkin.Stepper` passes from step to step. Its ``state(carry)`` gives the kernel's ``State``.
 
     Example:
         >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")

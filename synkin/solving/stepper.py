@@ -60,8 +60,7 @@ _OPTIONS = ["kernel", "method", "overlap", "varying", "weighted", "output", "spi
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
-    """What `synkin.stepper` returns. It is a pytree: a function under jit, vmap or grad may close over it, take it as
-    an argument or return it.
+    """What `synkin.stepper` returns, a pytree: a function under jit or grad may close over it, take it or return it.
 
     Example:
         >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
@@ -128,11 +127,9 @@ class Stepper:
 
         Example:
             >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
-            >>> carry = stepper.init((2,))  # two synapses at rest
+            >>> carry = stepper.init((2,))  # two synapses at rest; or stepper.init(state=state)
             >>> print(stepper.state(carry).g)
             [0. 0.]
-            >>> state = synkin.ampa.State(g=jnp.array([0.1, 0.2]), pulse_left=jnp.zeros(2))
-            >>> carry = stepper.init(state=state)  # or from any state
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")

@@ -44,7 +44,8 @@ _METHOD = "exact, in channels"
 )
 @dataclass(frozen=True, repr=False)
 class ChannelStepper:
-    """See `synkin.stepper`. It is a pytree: transformed functions may close over it, take it or return it.
+    """What `synkin.stepper` returns with ``channels``. It is a pytree: a function under jit or vmap may close over it,
+    take it as an argument or return it.
 
     Example:
         >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
@@ -78,18 +79,18 @@ class ChannelStepper:
         return self.coefficients.dt
 
     def init(self, shape: int | tuple[int, ...], *, key: Array | None = None) -> Carry:
-        """The carry for the first step, of receptors at rest.
+        """The carry for the first step: all receptors are at rest.
 
         Args:
-            shape: of the synapses, for example (1000,), each of which has so many ``channels``.
-            key: of `jax.random`, for a receptor that rests in several states, between which chance decides.
+            shape: the shape of the synapses, for example (1000,).
+            key: a key of `jax.random`, needed if a receptor at rest may be in several states: the state of each is then
+                drawn.
 
         Returns:
-            The carry, whose ``y`` are counts, int32, of the receptors in each state, the resting one first.
+            The carry. Its ``y`` are the int32 counts of the receptors in each state, the first state first.
 
         Raises:
-            TypeError, ValueError: a shape that does not fit the parameters or ``channels``, or no key where one is
-                needed.
+            TypeError, ValueError: the shape does not fit the parameters or ``channels``, or a key is missing.
 
         Example:
             >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
@@ -126,15 +127,16 @@ class ChannelStepper:
 
         Args:
             carry: from `init` or the step before.
-            spike: booleans (or 0 and 1), acting from the step's start; of the synapses' shape, or broadcasting.
-            key: of `jax.random`, another one for each step.
+            spike: booleans (or 0 and 1), which act from the start of the step, of the shape of the synapses or
+                broadcasting to it.
+            key: a key of `jax.random`, another one for each step.
 
         Returns:
             The carry at the end of the step, and g there.
 
         Raises:
-            TypeError, ValueError: a spike or key of the wrong kind, shape or value, a carry of another stepper, or a
-                derivative, as counts have none.
+            TypeError, ValueError: a spike or key of the wrong kind, shape or value; a carry of another stepper; or a
+                derivative is asked for, which random counts do not have.
 
         Example:
             >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
@@ -148,7 +150,8 @@ class ChannelStepper:
         return _take_step(self, carry, self.kernel.input.check_spike(spike, carry.count), key)
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` of a carry: the fraction of the receptors in each state; raises as `step` does.
+        """The kernel's ``State`` that a carry stands for: the fraction of the receptors in each state. It raises what
+        `step` raises.
 
         Example:
             >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
