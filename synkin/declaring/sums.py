@@ -167,8 +167,8 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
         if type(part.input) is not type(parts[0].input):
             receptor, linear = sorted((parts[0], part), key=lambda kernel: kernel.input.takes_weights)
             raise ValueError(
-                "Kernels of a sum must be of one kind, as in a step a spike acts at its start on a receptor and at its "
-                f"end on a linear kernel, but {receptor.name} is a receptor and {linear.name} a linear kernel."
+                "A sum must have only receptors or only linear kernels, as a spike acts at the start of a step on the "
+                f"former and at its end on the latter, but {receptor.name} is a receptor and {linear.name} is linear."
             )
     methods = tuple(method for method in parts[0].methods if all(method in part.methods for part in parts))
     if not methods:
@@ -190,13 +190,13 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
         count += bool(i) + len(part.parameters)
         if len(parameters) < count:
             raise ValueError(
-                f"Kernels of a sum must have names with which their parameters differ, but with {', '.join(names)} "
-                "two are called the same: give one of them another `name=`."
+                f"Kernels of a sum must have names that make their parameters differ, but with {', '.join(names)} two "
+                "parameters have the same name: give one of the kernels another `name=`."
             )
     if len(variables) < sum(len(part.variables) for part in parts):
         raise ValueError(
-            f"Kernels of a sum must have names with which their variables differ, but with {', '.join(names)} two are "
-            "called the same: give one of them another `name=`."
+            f"Kernels of a sum must have names that make their variables differ, but with {', '.join(names)} two "
+            "variables have the same name: give one of the kernels another `name=`."
         )
     name = "+".join(given)
     defaults = [known.default for known in parameters.values()]

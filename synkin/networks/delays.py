@@ -92,7 +92,7 @@ def known_delays(name: str, value: object, because: str) -> np.ndarray:
     real = as_real(name, units.strip_unit(name, value, "ms"))
     known = concrete_value(real)
     if known is None:
-        raise TypeError(f"Argument `{name}` must be known now, as {because}, but is {describe(real)}.")
+        raise TypeError(f"Argument `{name}` must not be traced, as {because}, but is {describe(real)}.")
     bad = ~((known >= 0) & np.isfinite(known))
     if bad.any():
         raise ValueError(f"Argument `{name}` must be finite and not negative, but has {known[bad].flat[0]}.")
@@ -107,7 +107,7 @@ def known_step(dt: object) -> float:
     """
     step = concrete_value(check_dt(units.strip_unit("dt", dt, "ms")))
     if step is None:
-        raise TypeError(f"Argument `dt` must be known now where there are delays, but is {describe(dt)}.")
+        raise TypeError(f"Argument `dt` must not be traced where there are delays, but is {describe(dt)}.")
     return float(step)
 
 

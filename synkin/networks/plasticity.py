@@ -105,7 +105,7 @@ class TsodyksMarkram:
     UNITS: ClassVar[AnyParams] = Params._make(fields.units(Params).values())
     parameters: ClassVar[Mapping[str, Parameter]] = parameters_of(Params)
     variables: ClassVar[Mapping[str, str]] = fields.units(State)
-    input: ClassVar[StartsPulse] = StartsPulse(because=", as a release is what weighs them")
+    input: ClassVar[StartsPulse] = StartsPulse(because=", as their weight is the release")
 
     def __dir__(self) -> list[str]:
         shown = ("Params", "State", "UNITS", "init", "name", "parameters", "release", "run", "step", "stepper")

@@ -206,8 +206,8 @@ def check(carry: object, kernel: Kernel, method: str, coefs: coefficients.StepCo
         raise ValueError(f"Argument `carry` must be of a stepper of {owner_of(kernel, method)}, but is of {owner}.")
     if coefs.whole.mean is not None and carry.carried_pulse is not None and carry.carried_pulse[2].mean is None:
         raise ValueError(
-            "Argument `carry` must be of a stepper with output='mean' where pulses are under way that began before it, "
-            "but is of one with output='end': go on from its state, init(state=its_stepper.state(carry))."
+            "Argument `carry` must come from a stepper with output='mean' if pulses began before its run, but comes "
+            "from one with output='end': start from init(state=other_stepper.state(carry))."
         )
     size = len(carry.grid)
     given = (coefs.dt, *(coefs.pulse or ())[:2]) if size > 1 else (coefs.dt,)

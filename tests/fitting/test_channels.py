@@ -191,5 +191,5 @@ def test_what_is_not_there_is_refused(found):
     with pytest.raises(ValueError, match="Argument `name` must be"):
         found.fit.profile("tau")
     average = synkin.Recording(TIMES, found.trace[:1], averaged=12)
-    with pytest.raises(ValueError, match="but is the mean of 12 sweeps, which has lost their variance"):
+    with pytest.raises(ValueError, match="but is the mean of 12 sweeps, which has less noise"):
         synkin.fit(AMPA, TRUE, JUMP, average, channels=True, **OPTIONS)

@@ -77,7 +77,7 @@ def sentences(
     if len(problem.trace) == 1:
         found.append("If this one sweep is an average of several, the number of channels is too high: give each sweep.")
     elif gain < _SEEN:
-        found.append("Averages have lost the variance of their sweeps: give these one by one.")
+        found.append("Averages have less noise than single sweeps: give the single sweeps.")
     if not end.success:
         found.append("The search stopped at `max_nfev` evaluations, before it converged.")
     missing = int((~problem.present).sum())

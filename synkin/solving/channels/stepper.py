@@ -112,8 +112,8 @@ class ChannelStepper:
             counts = jnp.stack([channels, *[none] * (states - 1)])
         elif key is None:
             raise ValueError(
-                f"Argument `key` must be given, as the receptors of {self.kernel.name} rest in states that chance "
-                "decides, but is not."
+                f"Argument `key` must be given, as a receptor of {self.kernel.name} at rest may be in several states, "
+                "which are drawn, but is not."
             )
         else:
             check_random_key("key", key)
@@ -208,7 +208,7 @@ def check_options(
     """Raise ValueError unless the options of a stepper go with ``channels``."""
     population.check_population(kernel)
     if method not in (None, "exact"):
-        raise ValueError(f"Argument `method` must be 'exact' with `channels`, as their steps are, but is {method!r}.")
+        raise ValueError(f"Argument `method` must be 'exact' with `channels`, but is {method!r}.")
     given = {"varying": varying, "weighted": weighted, "off_grid": off_grid}
     given |= {"output": output != "end", "spikes_at": spikes_at not in (None, "start")}
     for name, is_given in given.items():
