@@ -40,7 +40,7 @@ from synkin.networks.plasticity import Params as Release
 
 @fields.described
 class Preset(NamedTuple):
-    """The parameters of one receptor.
+    """Published parameters of one receptor.
 
     Example:
         >>> preset = synkin.presets.AMPA_DESTEXHE_1998
@@ -58,7 +58,7 @@ class Preset(NamedTuple):
 
 @fields.described
 class MgBlock(NamedTuple):
-    """Constants of `synkin.currents.mg_block`: ``mg_block(V, Mg=m.Mg, a=m.a, b=m.b)``.
+    """Published constants for `synkin.currents.mg_block`.
 
     Example:
         >>> preset = synkin.presets.MG_BLOCK_JAHR_STEVENS_1990
@@ -75,7 +75,7 @@ class MgBlock(NamedTuple):
 
 @fields.described
 class ShortTerm(NamedTuple):
-    """Short-term plasticity of one kind of synapse.
+    """Published parameters of short-term plasticity at one kind of synapse.
 
     Example:
         >>> preset = synkin.presets.DEPRESSING_TSODYKS_1998

@@ -123,7 +123,7 @@ class Fit:
 
     @property
     def unitary(self) -> float | None:
-        """The current of one open channel, ``scale / channels``, in the trace's unit; None of a fit by least squares.
+        """The current of one open channel, ``scale / channels``, in the trace's unit; None for a fit without channels.
 
         ``stderr["unitary"]`` is its standard error.
         """
@@ -139,9 +139,9 @@ class Fit:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """(K,) the weight of each spike in the order of time, with ``weights="free"``; else None.
+        """With ``weights="free"`` the weight of each spike, (K,), in the order of time; else None.
 
-        It is (R, K) if a weight is each recording's own.
+        It is (R, K) if each recording has its own.
         """
         values = self.problem.params_at(self.point)
         if not isinstance(self.problem.curve, KernelCurve) or not self.problem.curve.free_weights:
@@ -150,13 +150,13 @@ class Fit:
 
     @property
     def log_density(self) -> LogDensity:
-        """The logarithm of the posterior density: a pure function of an unconstrained vector (N,), for samplers.
+        """The logarithm of the posterior density, for samplers: a pure function of a vector (N,) without bounds.
 
-        ``log_density(vector)`` is what blackjax, numpyro and optax take; ``log_density.start`` is the vector of this
-        fit, ``log_density.values(vector)`` says what a vector means.
+        blackjax, numpyro and optax take ``log_density(vector)``. ``log_density.start`` is the vector of this fit, and
+        ``log_density.values(vector)`` gives the fitted quantities of a vector.
 
         Raises:
-            ValueError: a fit under "soft_l1", which is no density, or one with channels.
+            ValueError: the fit is with ``loss="soft_l1"``, which is not a probability, or with channels.
         """
         self._check_least_squares("A log density of a `Fit`", "synkin.log_likelihood")
         if np.isfinite(self.width):
@@ -170,7 +170,7 @@ class Fit:
 
     @property
     def varying(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """The edges (ms) and the values of each parameter that varied, by name; of a protocol the edges are its own."""
+        """The edges (ms) and the values of each parameter that varied, by name. For a protocol these are its edges."""
         return self.problem.varying
 
     @overload

@@ -49,7 +49,7 @@ class NoiseAnalysis:
     unit: Annotated[str, "the unit of the traces, such as 'pA'; '' if it is not known"]
 
     def parabola(self, mean: np.ndarray) -> np.ndarray:
-        """The variance that the parabola gives at any mean, with the background.
+        """The variance that the fitted parabola gives at any mean, including that of the background.
 
         Example:
             >>> times, rng = np.arange(0.0, 40.0, 0.5), np.random.default_rng(0)
@@ -99,7 +99,7 @@ class ReleaseNoise:
     amplitudes: Annotated[tuple[np.ndarray, ...], "the amplitudes as given", "theirs"]
 
     def parabola(self, mean: np.ndarray) -> np.ndarray:
-        """The variance that the parabola gives at any mean, with the background.
+        """The variance that the fitted parabola gives at any mean, including that of the background.
 
         Example:
             >>> rng = np.random.default_rng(0)

@@ -54,8 +54,8 @@ class Synapse(brainpy.state.Synapse):
     kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
     _values_may_be = (
-        "A parameter is a number (in these units), a quantity, an array that broadcasts, a callable of the shape or a\n"
-        "state or parameter of brainstate. It may be set anew. g has the unit of ``g_initializer``."
+        "A parameter is a number (in these units), a quantity, an array that broadcasts, a function of the shape, or\n"
+        "a state or parameter of brainstate. It may be set again. g has the unit of ``g_initializer``."
     )
     _example = """\
 >>> import brainstate, brainunit as u

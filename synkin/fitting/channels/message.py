@@ -31,8 +31,8 @@ def verdict_of(seen: Seen, end: Ascent, value: np.ndarray) -> str:
     if abs(correlation) < max(_WORTH_SAYING, _CLEARLY / math.sqrt(max(pairs.size, 1))):
         return f"{told}, and the noise of gating and of the recording the rest."
     return (
-        f"{told}, but what each sample adds to those before is not independent, as it would be with this kernel and "
-        f"noise that is not filtered: neighbours have a correlation of {correlation:.2f}, and errors are not valid."
+        f"{told}, but what the fit does not explain is correlated from sample to sample ({correlation:.2f}), as it is "
+        "not if the kernel is right and the noise is not filtered: errors are not valid."
     )
 
 

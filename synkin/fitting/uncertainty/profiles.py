@@ -36,12 +36,12 @@ _Value = Callable[[ArrayLike], np.ndarray]
 @fields.described
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """How the sum of squares S grows as one quantity is held away from its best value and all others are fitted again.
+    """What `synkin.Fit.profile` returns: the lowest sum of squares S when one quantity is held away from its best
+    value.
 
-    ``distance`` is sqrt((S / S_best - 1) ``freedom``), negative below the best value. It takes the place of Student's t
-    for curves that are not linear in the quantity. An interval ends where it passes the quantile of Student's t. Of a
-    fit with channels S is 1 and the growth of the deviance, -2 times the logarithm of the likelihood, ``freedom`` is 1,
-    and the quantile is that of the normal distribution.
+    ``distance`` is sqrt((S / S_best - 1) ``freedom``), negative below the best value. An interval ends where it reaches
+    the quantile of Student's t distribution. For a fit with channels S is 1 plus the growth of -2 times the logarithm
+    of the likelihood, ``freedom`` is 1, and the quantile is that of the normal distribution.
 
     Example:
         >>> times = np.arange(0.0, 20.0, 0.5)

@@ -35,7 +35,7 @@ _Draw = Callable[[np.random.Generator], tuple[Problem, list[np.ndarray]]]
 @fields.described
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Fits of recordings drawn at random: ``samples`` has a row for each draw and a column for each of ``names``.
+    """What `synkin.Fit.bootstrap` returns: ``samples`` has a row for each draw and a column for each of ``names``.
 
     Example:
         >>> times = np.arange(0.0, 20.0, 0.5)
@@ -62,12 +62,12 @@ class Bootstrap:
 
     @cached_property
     def interval68(self) -> dict[str, tuple[float, float]]:
-        """The interval of each, by name, that holds the true value with a probability of 68 %."""
+        """The interval of each quantity, by name, that contains the true value with a probability of 68 %."""
         return self._middle(LEVELS[0])
 
     @cached_property
     def interval95(self) -> dict[str, tuple[float, float]]:
-        """The interval of each, by name, that holds the true value with a probability of 95 %."""
+        """The interval of each quantity, by name, that contains the true value with a probability of 95 %."""
         return self._middle(LEVELS[1])
 
     def _middle(self, level: float) -> dict[str, tuple[float, float]]:
