@@ -27,15 +27,15 @@ def recording(
     spikes: Spikes | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the sweeps of a recording, with marks for what `synkin.measure` measured.
+    """Draw the sweeps of a recording, and mark the measurements on them.
 
-    If there are more than 20 sweeps, their mean is drawn, and bands that contain 50 and 90 % of them, without marks.
+    More than 20 sweeps are drawn as their mean and bands that hold 50 and 90 % of them, without marks.
 
     Args:
         recording: `synkin.Recording`.
-        measured: the result of `synkin.measure` for this recording. The sweeps are then drawn without their baselines,
-            and onset and peak are marked; for a single sweep also the half width.
-        spikes: (K,) ms, spike times that are drawn as ticks above.
+        measured: the result of `synkin.measure` for it: the sweeps are then drawn without their baselines, with onset
+            and peak, and, of a single sweep, the half width.
+        spikes: (K,) ms, ticks above.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -43,14 +43,8 @@ def recording(
 
     Raises:
         TypeError: ``recording`` is no `synkin.Recording`.
-        ValueError: the measurements are of another number of sweeps.
+        ValueError: measurements of another number of sweeps.
         ImportError: matplotlib is not installed.
-
-    Example:
-        >>> times = np.arange(0.0, 40.0, 0.5)
-        >>> trace = -20.0 * synkin.respond(synkin.ampa, synkin.ampa.Params(), [5.0], times)
-        >>> recording = synkin.Recording(times, trace[None], unit="pA")
-        >>> ax = synkin.plot.recording(recording, synkin.measure(recording), spikes=[5.0])
     """
     if not isinstance(recording, Recording):
         raise TypeError(f"Argument `recording` must be a synkin.Recording, but is {describe(recording)}.")
