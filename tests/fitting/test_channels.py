@@ -168,7 +168,7 @@ def test_filtered_noise_is_seen():
     slow = np.random.default_rng(3).normal(size=(12, 63))
     trace += 1.0 * (slow[:, :-3] + slow[:, 1:-2] + slow[:, 2:-1] + slow[:, 3:])
     fit = synkin.fit(AMPA, TRUE, JUMP, TIMES, trace, channels=True, **OPTIONS)
-    assert "neighbours have a correlation of 0." in fit.verdict
+    assert "is correlated from sample to sample (0." in fit.verdict
     assert "errors are not valid" in fit.verdict
 
 
