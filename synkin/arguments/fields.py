@@ -22,7 +22,7 @@ _NOTHING = "Alias for field number"
 PULSE = {
     "T": ("transmitter concentration during a pulse", "mM"),
     "T_dur": ("length of a pulse", "ms"),
-    "pulse_left": ("transmitter still to come", "ms"),
+    "pulse_left": ("how long there will still be transmitter", "ms"),
 }
 
 
