@@ -9,6 +9,7 @@ import ast
 import importlib
 import inspect
 import re
+import textwrap
 from typing import Any
 
 import griffe
@@ -21,6 +22,9 @@ from synkin.networks import spike_at_end
 from synkin.objects import constructors
 
 _NAME = re.compile(r"(?<!`)`(?P<name>(?:synkin\.)?[A-Za-z_]\w*(?:\.\w+)*)`(?!`)")
+
+# Where the example of a docstring begins, which is its last part.
+_EXAMPLE = "\nExample:\n"
 
 _TOGETHER = re.compile(r"(?m)^    (?P<names>[A-Za-z_]\w*(?:, [A-Za-z_]\w*)+): (?P<said>.*(?:\n {8}.*)*)")
 
@@ -53,7 +57,7 @@ class Docstrings(griffe.Extension):
                         member.docstring = griffe.Docstring(text, parent=member)
             for each in (module, *walk(module)):
                 if each.docstring:
-                    each.docstring.value = linked(one_by_one(each.docstring.value))
+                    each.docstring.value = example_last(linked(one_by_one(each.docstring.value)))
 
 
 def modules(module: griffe.Module) -> list[griffe.Module]:
@@ -99,9 +103,9 @@ def complete(item: griffe.Class, base: griffe.Class) -> None:
     written = item if "__init__" in item.members else item.parent[str(item.bases[0])]
     constructor = written.members["__init__"]
     holders = [item, item.parent.members.get(str(item.bases[0])), base]
-    initializers, values_may_be = (
+    initializers, values_may_be, example = (
         next(each.members[field].value for each in holders if each and field in each.members)
-        for field in ("_initializers", "_values_may_be")
+        for field in ("_initializers", "_values_may_be", "_example")
     )
     item.docstring.value = constructors.docstring(
         item.docstring.value,
@@ -109,6 +113,8 @@ def complete(item: griffe.Class, base: griffe.Class) -> None:
         [parameter.name for parameter in constructor.parameters][1:],
         ast.literal_eval(str(initializers)),
         ast.literal_eval(str(values_may_be)),
+        ast.literal_eval(str(example)),
+        item.name,
     )
     for name, known in kernel.parameters.items() if written is item else ():
         constructor.parameters[name].default = repr(known.default)
@@ -132,10 +138,18 @@ def one_by_one(text: str) -> str:
     return _TOGETHER.sub(each, text)
 
 
+def example_last(text: str) -> str:
+    """A docstring with its example behind the attributes, as the section that griffe knows."""
+    text, begins, example = text.partition(_EXAMPLE)
+    example, _, attributes = example.partition("\n\nAttributes:\n")
+    attributes = f"\n\nAttributes:\n{attributes}\n" if attributes else ""
+    return text + attributes + begins.replace("Example", "Examples") + example
+
+
 def about(value: Any) -> str:
     """What an object says of itself, as Markdown; "" of what is none of ours."""
     if isinstance(value, Kernel) or value is synkin.tsodyks_markram:
-        return "\n\n".join(filter(None, [*prose(value), ways(value), table_of(value)]))
+        return "\n\n".join(filter(None, [*prose(value), ways(value), table_of(value), example(value)]))
     if isinstance(value, presets.Preset):
         said = f"`{value.kernel.name}` with {listed(value.params)}; E = {value.E:g} mV"
     elif isinstance(value, presets.ShortTerm):
@@ -155,7 +169,14 @@ def listed(params: Any) -> str:
 def prose(kernel: Any) -> list[str]:
     """The text of a kernel's docstring, without its lists."""
     text = kernel.__doc__ if isinstance(kernel, Kernel) else re.sub(r"(?m)^    ", "", type(kernel).__doc__)
+    text = text.partition(_EXAMPLE)[0]
     return [re.sub(r"(?ms)^(Transitions|Parameters):\n.*?^State: [^\n]*\n?", "", text).strip()]
+
+
+def example(kernel: Any) -> str:
+    """The example of a kernel's docstring, as code."""
+    text = kernel.__doc__ if isinstance(kernel, Kernel) else re.sub(r"(?m)^    ", "", type(kernel).__doc__)
+    return f"```pycon\n{textwrap.dedent(text.partition(_EXAMPLE)[2]).strip()}\n```"
 
 
 def ways(kernel: Any) -> str:

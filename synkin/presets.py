@@ -40,9 +40,17 @@ from synkin.networks.plasticity import Params as Release
 
 @fields.described
 class Preset(NamedTuple):
-    """The parameters of one receptor."""
+    """Published parameters of one receptor.
 
-    kernel: Annotated[Kernel, "which kernel they are for"]
+    Example:
+        >>> preset = synkin.presets.AMPA_DESTEXHE_1998
+        >>> preset.kernel.name, preset.params.alpha, preset.E
+        ('ampa', 1.1, 0.0)
+        >>> g = synkin.respond(preset.kernel, preset.params, [1.0], [2.0])
+        >>> I = synkin.currents.coba(g, -65.0, E=preset.E)
+    """
+
+    kernel: Annotated[Kernel, "the kernel"]
     params: Annotated[AnyParams, "the kernel's ``Params``, units as in its ``UNITS``"]
     E: Annotated[float, "reversal potential", "mV"]
     source: Annotated[str, "where the numbers are from"]
@@ -50,7 +58,14 @@ class Preset(NamedTuple):
 
 @fields.described
 class MgBlock(NamedTuple):
-    """Constants of `synkin.currents.mg_block`: ``mg_block(V, Mg=m.Mg, a=m.a, b=m.b)``."""
+    """Published constants for `synkin.currents.mg_block`.
+
+    Example:
+        >>> preset = synkin.presets.MG_BLOCK_JAHR_STEVENS_1990
+        >>> unblocked = synkin.currents.mg_block(-65.0, Mg=preset.Mg, a=preset.a, b=preset.b)
+        >>> round(float(unblocked), 3)
+        0.06
+    """
 
     Mg: Annotated[float, "external magnesium", "mM"]
     a: Annotated[float, "steepness", "1/mV"]
@@ -60,7 +75,14 @@ class MgBlock(NamedTuple):
 
 @fields.described
 class ShortTerm(NamedTuple):
-    """Short-term plasticity of one kind of synapse."""
+    """Published parameters of short-term plasticity at one kind of synapse.
+
+    Example:
+        >>> preset = synkin.presets.DEPRESSING_TSODYKS_1998
+        >>> preset.params.U, preset.tau
+        (0.5, 3.0)
+        >>> weights = synkin.tsodyks_markram.release(preset.params, [0.0, 20.0, 40.0])
+    """
 
     params: Annotated[Release, "``Params`` of `synkin.tsodyks_markram`: U without unit, time constants in ms"]
     tau: Annotated[float, "decay time constant of the current after a release, for `synkin.expon`", "ms"]

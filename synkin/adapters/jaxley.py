@@ -47,14 +47,13 @@ OfVoltages = Callable[[Array, Array], ArrayLike]
 
 
 class KernelSynapse(Synapse):
-    """A kernel as a synapse of jaxley: one object for all synapses of a kind, which jaxley connects.
+    """A kernel as a synapse of jaxley, to be given to `jaxley.connect`: one object for all synapses of a kind.
 
-    There is a spike when the presynaptic voltage crosses ``v_th`` upward: it is below ``v_th`` at one step of the
-    solver, and at or above it at the next, whose time is ti. The spike acts at ti, as in `synkin.respond`: a receptor's
-    pulse of transmitter begins (and replaces a pulse that has not ended), or 1 is added to the input of a linear
-    kernel. From there `synkin.stepper` advances g. With "exact" g equals that of `synkin.respond` at every step, except
-    for rounding, also if ``T_dur`` is not a multiple of the step. A voltage that is above ``v_th`` at the start has not
-    crossed it.
+    There is a spike when the presynaptic voltage crosses ``v_th`` upward: when it is below ``v_th`` at one step of the
+    solver, and at or above it at the next. The spike acts at the time of that next step. In a receptor a pulse of
+    transmitter begins, and replaces one that has not ended; a linear kernel gets an input of 1. With "exact" g is that
+    of `synkin.respond` at every step, up to rounding, also if ``T_dur`` is not a multiple of the step. A voltage that
+    is above ``v_th`` at the start does not count as a crossing.
 
     In a jaxley network a synapse with the name "ampa" has:
 
@@ -68,8 +67,21 @@ class KernelSynapse(Synapse):
       1, so that ``gS`` is the weight. If a kernel has a variable g that is not its conductance, the conductance is
       ``ampa_conductance``.
 
-    There are derivatives with respect to all parameters and both voltages. Derivatives through the time of a spike are
-    0, because ``v_th`` and the presynaptic voltage decide only whether there is a spike.
+    The current can be differentiated with respect to all parameters and both voltages. You cannot differentiate with
+    respect to whether a spike occurs: derivatives through ``v_th``, and through the presynaptic voltage that makes a
+    spike, are 0.
+
+    Example:
+        >>> import jaxley
+        >>> from jaxley.connect import connect
+        >>> from synkin.adapters.jaxley import KernelSynapse
+        >>> cell = jaxley.Cell([jaxley.Branch(jaxley.Compartment(), ncomp=1)], parents=[-1])
+        >>> network = jaxley.Network([cell, cell])
+        >>> synapse = KernelSynapse(synkin.ampa, synkin.ampa.Params(T=1.0), gS=1e-3)
+        >>> connect(network[0, 0, 0], network[1, 0, 0], synapse)
+        >>> print(network.edges[["ampa_gS", "ampa_alpha"]].to_string(index=False))
+         ampa_gS  ampa_alpha
+           0.001        0.98
     """
 
     def __init__(
@@ -87,36 +99,38 @@ class KernelSynapse(Synapse):
         shared: bool = False,
         name: str | None = None,
     ) -> None:
-        """Set the values that each synapse has until jaxley's `set` or `make_trainable` changes them.
+        """The values that all synapses have until they are changed by jaxley's `set` or `make_trainable`.
 
         Args:
             kernel: a kernel such as `synkin.ampa`, one of `synkin.schemes`, a sum of kernels, or one of your own.
-            params: its ``Params``, scalars; by default the kernel's defaults. A synapse begins at rest.
-            gS: maximal conductance in uS, 0 or more; for a linear kernel the weight of a spike. The default is that of
-                jaxley's own synapses.
+            params: its ``Params``, scalars; by default those of the kernel. Synapses begin at rest.
+            gS: the maximal conductance in uS, 0 or more; for a linear kernel the weight of a spike. The default is that
+                of jaxley.
             e_syn: reversal potential in mV.
-            v_th: threshold in mV: the presynaptic voltage crosses it at a spike. The default is 0, as in the NMODL
+            v_th: the threshold in mV that the presynaptic voltage crosses at a spike. The default is 0, as in the NMODL
                 files of Destexhe, Mainen and Sejnowski (ModelDB 18500).
-            method: "exact" or "exp_euler"; by default "exact" if the kernel has it, so that pulses may end within a
-                step and ``T_dur`` has a derivative.
-            overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
-            block: a function of the postsynaptic voltage in mV, by whose value g is multiplied: for NMDA receptors
-                `synkin.currents.mg_block`, or `functools.partial` of it. For a sum it multiplies all parts.
-            varying: parameters that vary with the voltages, by name: functions of the presynaptic and the postsynaptic
-                voltage, as ``{"V": lambda pre, post: post}`` for a channel that magnesium blocks. Each step holds what
-                they give for the voltages at its start. Where T varies, as with the presynaptic voltage at a graded
-                synapse, there are no spikes. For a scheme take ``shared``, too.
-            shared: whether all synapses have the kernel's parameters as given here, which are then no parameters in
-                jaxley. What depends only on them and on the step is computed once, when jaxley's loop is traced, and a
-                scheme reads its step from a table over one voltage that varies, from -120 to 80 mV; outside of it g is
-                NaN. Otherwise each synapse has its own, and each step of a scheme that varies computes a matrix
-                exponential for each synapse, which takes long.
-            name: the name of the synapse in jaxley, and the prefix of its parameters and states; by default the
-                kernel's, "ampa_nmda5" for ampa + nmda5. Two kinds in one network need two names.
+            method: "exact" or "exp_euler"; by default "exact" if the kernel has it. With "exact" pulses may end within
+                a step, and derivatives with respect to ``T_dur`` are right.
+            overlap: for a receptor: what a spike during a pulse does. "restart": the pulse begins again. "ignore":
+                nothing.
+            block: a function of the postsynaptic voltage in mV, by which g is multiplied: for NMDA receptors
+                `synkin.currents.mg_block`, or a `functools.partial` of it. For a sum it multiplies all parts.
+            varying: parameters that depend on the voltages, by name: functions of the presynaptic and the postsynaptic
+                voltage, as ``{"V": lambda pre, post: post}`` for a channel that magnesium blocks. During a step they
+                have the value at its start. If T varies, as at a graded synapse, there are no spikes. For a scheme set
+                ``shared=True``, too.
+            shared: True: all synapses have the kernel's parameters as given here, and these are not parameters in
+                jaxley. What depends only on them and on the step is then computed once, and a scheme with V in
+                ``varying`` uses a table from -120 to 80 mV; outside of it g is NaN. False: each synapse has its own
+                parameters. A scheme with parameters that vary then computes a matrix exponential for each synapse in
+                each step, which is slow.
+            name: the name of the synapse in jaxley, with which the names of its parameters and states begin; by default
+                that of the kernel, such as "ampa_nmda5" for ampa + nmda5. Two kinds of synapses in one network need two
+                names.
 
         Raises:
-            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a kernel with a name
-                that the synapse in jaxley already has.
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or a parameter or variable
+                of the kernel has a name that a synapse of jaxley already uses.
         """
         check_kernel(kernel)
         if method is None and "exact" in kernel.methods:

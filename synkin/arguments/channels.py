@@ -79,7 +79,7 @@ def check_observed(
     """
     values = as_real("trace", trace)
     if np.shape(values) != (count,):
-        several = ": several sweeps take jax.vmap" if len(np.shape(values)) > 1 else ""
+        several = ": for several sweeps use jax.vmap" if len(np.shape(values)) > 1 else ""
         raise ValueError(
             f"Argument `trace` must have shape ({count},), a value for each time, but has shape {np.shape(values)}"
             f"{several}."

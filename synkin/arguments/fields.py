@@ -11,7 +11,7 @@ field with a plain type, such as ``tau: float = 8.0``, is allowed: ``help`` show
 import dataclasses
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 Kind = TypeVar("Kind", bound=type)
@@ -22,7 +22,7 @@ _NOTHING = "Alias for field number"
 PULSE = {
     "T": ("transmitter concentration during a pulse", "mM"),
     "T_dur": ("length of a pulse", "ms"),
-    "pulse_left": ("transmitter still to come", "ms"),
+    "pulse_left": ("how long there will still be transmitter", "ms"),
 }
 
 
@@ -42,6 +42,16 @@ def said(kind: object) -> dict[str, tuple[str, str | None]]:
             meaning, unit = (*hint.__metadata__, None)[:2]
             found[name] = meaning, unit
     return found
+
+
+def completion(shown: Iterable[str], every: Iterable[str]) -> list[str]:
+    """What `dir` of an object gives, and so what an editor offers after a dot.
+
+    Args:
+        shown: the names that a user needs.
+        every: all names that the object has, of which those with two underscores are kept, as Python's tools use them.
+    """
+    return sorted({*shown, *(name for name in every if name.startswith("__"))})
 
 
 def units(*kinds: type) -> dict[str, str]:
@@ -78,7 +88,8 @@ def described(kind: Kind) -> Kind:
     """Decorator of a NamedTuple or dataclass: ``help`` shows the meanings and units of its fields."""
     if dataclasses.is_dataclass(kind):
         lines = [f"    {name}: {describe_field(*about)}" for name, about in said(kind).items()]
-        kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__ or ""), "", "Attributes:", *lines])
+        text, begins, example = inspect.cleandoc(kind.__doc__ or "").partition("\n\nExample:\n")
+        kind.__doc__ = "\n".join([text, "", "Attributes:", *lines]) + begins + example
         kind.__init__.__annotations__ = {}  # as `document` does
     else:
         document(kind, {})

@@ -155,7 +155,9 @@ def as_float64(name: str, value: object) -> np.ndarray:
     """
     known = concrete_value(as_real(name, value))
     if known is None:
-        raise TypeError(f"Argument `{name}` must be known now, outside jax.jit and the like, but is {describe(value)}.")
+        raise TypeError(
+            f"Argument `{name}` must not be traced, as inside jax.jit and the like, but is {describe(value)}."
+        )
     return np.asarray(known, float)
 
 
@@ -201,7 +203,7 @@ def check_whole(name: str, value: object, expected: str = "a positive whole numb
     real = check_number(name, value, lambda n: n >= 1 and n == n.astype(int), expected)
     known = concrete_value(real)
     if known is None:
-        raise TypeError(f"Argument `{name}` must be {expected} that is known now, but is {describe(real)}.")
+        raise TypeError(f"Argument `{name}` must be {expected}, not traced as inside jax.jit, but is {describe(real)}.")
     return int(known)
 
 

@@ -93,7 +93,7 @@ def _check_parameter(name: str, value: object, shape: Shape, kernel: Declaration
     value = as_real(name, value, "Parameter")
     got = np.shape(value)
     if not broadcasts(got, shape):
-        several = "" if shape else ": several synapses take jax.vmap, or a state of their shape"
+        several = "" if shape else ": for several synapses use jax.vmap, or a state of their shape"
         raise ValueError(f"Parameter `{name}` must broadcast against shape {shape}, but has shape {got}{several}.")
     known = concrete_value(value)
     if known is not None:
@@ -168,7 +168,7 @@ def state_dtype(kernel: Declaration, state: AnyState, expected_shape: Shape | No
     fields = {name: as_real(f"state.{name}", value) for name, value in state._asdict().items()}
     shapes = {name: np.shape(value) for name, value in fields.items()}
     expected = expected_shape if expected_shape is not None else next(iter(shapes.values()))
-    several = "" if expected_shape != () else ": several synapses take jax.vmap"
+    several = "" if expected_shape != () else ": for several synapses use jax.vmap"
     for name, got in shapes.items():
         if got != expected:
             raise ValueError(

@@ -92,11 +92,11 @@ def check_times(name: str, value: object, *, sort: bool) -> Times:
     """
     value = as_real(name, value)
     if is_boolean(value):
-        of_train = f": of a train on a grid, {_TIMES_OF_TRAIN}" if sort else ""
+        of_train = f": for a train on a grid, {_TIMES_OF_TRAIN}" if sort else ""
         raise TypeError(f"Argument `{name}` must be times in ms, but is {describe(value)}{of_train}.")
     if len(np.shape(value)) != 1:
         expected, got = "(K,)" if sort else "(M,)", np.shape(value)
-        several = ": several synapses take jax.vmap" if got else ""
+        several = ": for several synapses use jax.vmap" if got else ""
         raise ValueError(f"Argument `{name}` must have shape {expected}, but has shape {got}{several}.")
     known = concrete_value(value)
     if known is not None:
@@ -108,8 +108,8 @@ def check_times(name: str, value: object, *, sort: bool) -> Times:
             raise ValueError(f"Argument `{name}` must be {expected}, but element {i} is {known[i]}.")
         if sort and _is_train(known):
             raise ValueError(
-                f"Argument `{name}` must be times in ms, but is {known.size} times 0 or 1, as a train on a grid is: of "
-                f"that, {_TIMES_OF_TRAIN}."
+                f"Argument `{name}` must be times in ms, but is {known.size} values of 0 or 1, like a train on a grid: "
+                f"{_TIMES_OF_TRAIN}."
             )
     if isinstance(value, jax.Array):
         return value

@@ -216,7 +216,7 @@ def check_spikes_given(spikes: object, T_varies: bool, name: str = "spikes") -> 
     if T_varies and spikes is not None:
         raise ValueError(f"Argument `{name}` must be None where T varies, as T is the concentration in the cleft then.")
     if not T_varies and spikes is None:
-        raise ValueError(f"Argument `{name}` must be given, but is None: only a T that varies stands in its place.")
+        raise ValueError(f"Argument `{name}` must be given, but is None, which is only for a T that varies.")
 
 
 @dataclass(frozen=True)

@@ -42,44 +42,56 @@ def receptor(
     source: str | None = None,
     input: str | None = None,
 ) -> Kernel:
-    """A receptor from its equations: a spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
+    """A receptor from its equations. A spike starts a pulse of ``T`` mM of transmitter that lasts ``T_dur`` ms.
 
-    With ``input`` a spike adds its weight to that variable instead, as in the NMDA receptor of Brunel and Wang 2001,
-    where a spike adds to x and x opens a gate that saturates.
+    With ``input`` there is no transmitter: a spike adds its weight to the variable of that name. The NMDA receptor of
+    Brunel and Wang 2001 is an example: a spike adds to x, and x opens a gate that saturates.
 
     Args:
-        equations: ``equations(p, y, T)`` or ``equations(p, y)``, which returns the derivatives per ms as a dict, one
-            for each field of ``State`` except ``pulse_left``. T is the transmitter in mM, 0 between pulses. The
-            equations are linear in the variables (and any function of T and the parameters), or they are so except for
-            a last variable, a gate, that another variable opens.
-        Params: NamedTuple class with a default for each parameter, among them ``T`` and ``T_dur``.
-        State: NamedTuple class of the variables, and ``pulse_left``.
-        conductance: ``conductance(p, y)``, any function; by default the field ``g``.
-        units: the units of parameters and variables by name, such as "1/ms/mM". They may stand with the fields instead,
-            ``alpha: Annotated[float, "binding rate", "1/ms/mM"] = 0.98``; then ``help`` shows both. By default ``T`` is
-            in mM, ``T_dur`` and ``pulse_left`` are in ms, a variable g is in mS, and other variables are fractions. A
-            parameter without a unit cannot be given as a quantity.
-        name: by default the name of the function ``equations``, or that of the module if the function is called
+        equations: a function ``equations(p, y, T)`` or ``equations(p, y)`` of parameters ``p``, variables ``y`` and the
+            transmitter ``T`` in mM, which is 0 between pulses. It returns a dict of the derivatives per ms, one for
+            each field of ``State`` except ``pulse_left``. They must be linear in the variables, but may depend in any
+            way on T and the parameters. One product of two variables is allowed: the last variable may be a gate that
+            another variable opens, as in ``p.a * y.x * (1 - y.g)``.
+        Params: a NamedTuple class with a default for each parameter, among them ``T`` and ``T_dur``.
+        State: a NamedTuple class of the variables and ``pulse_left``.
+        conductance: any function ``conductance(p, y)``; by default the variable ``g``.
+        units: the units of parameters and variables by name, such as "1/ms/mM". They may also be written with the
+            fields, ``alpha: Annotated[float, "binding rate", "1/ms/mM"] = 0.98``, so that ``help`` shows unit and
+            meaning. By default ``T`` is in mM, ``T_dur`` and ``pulse_left`` are in ms, a variable g is in mS, and other
+            variables are fractions. A parameter without a unit must be given as a plain number, not as a quantity.
+        name: the kernel's name; by default that of the function, or that of its module if the function is called
             ``equations``.
-        positive: names of parameters for which 0 is out of range.
+        positive: names of parameters that must not be 0.
         signed: names of parameters that may be negative.
-        in_turn: for "exp_euler": whether a variable sees the new values of the variables that drive it, instead of the
-            old ones.
-        methods: "exp_euler" and "exact", the default first; or only one of them.
-        source: the first lines of the kernel's docstring; by default the docstring of the equations.
-        input: the variable that a spike adds its weight to. Then the equations are of p and y alone and 0 at rest, and
-            there is no ``T``, ``T_dur`` or ``pulse_left``. Weights have the unit of that variable, may be of any size
-            and have derivatives. g is NaN where a negative weight brings a variable that opens a gate below 0.
+        in_turn: only for "exp_euler": whether the step of a variable uses the new values of the variables that it
+            depends on, instead of the old ones.
+        methods: the methods that the kernel has, the default first: "exp_euler" and "exact", or one of them.
+        source: the first lines of the kernel's docstring, such as its paper; by default the docstring of ``equations``.
+        input: the name of the variable to which a spike adds its weight. The equations are then ``equations(p, y)`` and
+            0 at rest, and there is no ``T``, ``T_dur`` or ``pulse_left``. Weights have the unit of that variable, may
+            have any size, and may be differentiated. g is NaN if negative weights make a variable negative that opens a
+            gate.
 
     Returns:
-        `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
+        A `synkin.Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
 
     Raises:
-        TypeError: an argument that should be a function or a class, and is not.
-        ValueError: names that do not match, or equations of a kind that cannot be solved.
+        TypeError: an argument is not the function or class that it must be.
+        ValueError: names do not match, or the equations cannot be solved as said for ``equations``.
 
-    "exact" solves the equations in closed form over any step. "exp_euler" advances each variable by its own
-    exponential, with the other variables held constant.
+    "exact" solves the equations without an error of the time step, whatever its length. "exp_euler" advances each
+    variable by an exponential, as if the other variables were constant during the step.
+
+    Example:
+        >>> from collections import namedtuple  # or typing.NamedTuple, with a unit for each field
+        >>> Params = namedtuple("Params", ["a", "b", "T", "T_dur"], defaults=[1.0, 0.2, 1.0, 1.0])
+        >>> State = namedtuple("State", ["g", "pulse_left"])
+        >>> def own(p, y, T):
+        ...     return {"g": p.a * T * (1 - y.g) - p.b * y.g}
+        >>> kernel = synkin.receptor(own, Params, State)
+        >>> print(synkin.respond(kernel, kernel.Params(b=0.1), [1.0], [1.0, 2.0]).round(3))
+        [0. 0.606]
     """
     given = dict(units or {})
     if input is None:
@@ -111,23 +123,31 @@ def linear(
     signed: Sequence[str] = (),
     always_exact: bool = False,
 ) -> Kernel:
-    """A linear synapse from its equations: the weight of an input, in mS, is added to one of its variables.
+    """A linear synapse from its equations: a spike adds its weight, in mS, to one of the variables.
 
     Args:
-        equations: ``equations(p, y)``, which returns the derivatives per ms as a dict, one for each field of ``State``.
-            They are linear in the variables and 0 at rest.
-        Params: NamedTuple class with a default for each parameter.
-        State: NamedTuple class of the variables.
-        input: name of the variable that an input is added to.
-        conductance, units, name, positive, signed: as for `receptor`; variables are in mS by default.
-        always_exact: whether "exp_euler" is solved as "exact" is.
+        equations: a function ``equations(p, y)`` of parameters and variables, which returns a dict of the derivatives
+            per ms, one for each field of ``State``. They must be linear in the variables and 0 at rest.
+        Params: a NamedTuple class with a default for each parameter.
+        State: a NamedTuple class of the variables.
+        input: the name of the variable to which a spike adds its weight.
+        conductance, units, name, positive, signed: as in `synkin.receptor`, but variables are in mS by default.
+        always_exact: True if "exp_euler" shall give what "exact" gives.
 
     Returns:
-        `Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
+        A `synkin.Kernel`, with ``Params``, ``State``, ``UNITS``, ``init``, ``step`` and ``vector_field``.
 
     Raises:
-        TypeError: an argument that should be a function or a class, and is not.
-        ValueError: names that do not match, or equations of a kind that cannot be solved.
+        TypeError: an argument is not the function or class that it must be.
+        ValueError: names do not match, or the equations are not linear.
+
+    Example:
+        >>> from collections import namedtuple
+        >>> Params = namedtuple("Params", ["tau"], defaults=[5.0])
+        >>> State = namedtuple("State", ["g"])
+        >>> kernel = synkin.linear(lambda p, y: {"g": -y.g / p.tau}, Params, State, input="g", name="own")
+        >>> print(synkin.respond(kernel, kernel.Params(), [1.0], [1.0, 6.0]).round(3))
+        [1. 0.368]
     """
     options = _Options(conductance, units or {}, name, positive, signed)
     return _declared(equations, Params, State, input, options, always_exact=bool(always_exact), is_linear=True)

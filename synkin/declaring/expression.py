@@ -157,7 +157,7 @@ def spelled_out(
 
     def replaced(name: str) -> Product:
         if name in inside:
-            raise ValueError(f"{where} must have a rate that is not its own factor, but `{name}` is.")
+            raise ValueError(f"{where} must have rates that do not depend on themselves, but `{name}` does.")
         if name not in named:
             return Product(1.0, (name,))
         used.add(name)

@@ -50,14 +50,26 @@ PULSE_LEFT = "pulse_left"
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Kernel:
-    """The kinetics of a synapse, made by `receptor`, `linear` or `scheme`. Two kernels are equal only if identical.
+    """The kinetics of a synapse, made by `synkin.receptor`, `synkin.linear` or `synkin.scheme`. A kernel equals only
+    itself.
 
     Attributes:
         name: such as "ampa".
-        Params, State: NamedTuples of arrays, as they were declared.
-        input: what a spike does: it starts a pulse of transmitter, or adds its weight (mS) to a variable.
-        parameters: what is known of each parameter, a `Parameter` by name.
+        Params, State: the NamedTuple classes of its parameters and of its state.
+        input: what a spike does: ``StartsPulse`` of transmitter, or ``AddsWeight`` (mS) to a variable.
+        parameters: the default, unit and range of each parameter, by name.
         variables: the unit of each field of ``State``, by name.
+
+    Example:
+        >>> synkin.ampa.name, synkin.ampa.methods
+        ('ampa', ('exp_euler', 'exact'))
+        >>> synkin.ampa.parameters["alpha"].unit
+        '1/ms/mM'
+        >>> synkin.ampa.Params(beta=0.2)
+        Params(alpha=0.98, beta=0.2, T=0.5, T_dur=0.5)
+        >>> both = synkin.ampa + synkin.gabaa  # a sum is a kernel too
+        >>> both.Params._fields[:5]
+        ('ampa_alpha', 'ampa_beta', 'ampa_T', 'ampa_T_dur', 'g_gabaa')
     """
 
     name: str
@@ -87,6 +99,15 @@ class Kernel:
         fields.document(self.State, self.variables, meanings)
         object.__setattr__(self, "__doc__", _documented(self, about))
 
+    # What a user needs: see `fields.completion`.
+    _shown: ClassVar[tuple[str, ...]] = (
+        *("Params", "State", "TAKES_WEIGHTS", "UNITS", "conductance", "equations", "init", "input", "methods", "name"),
+        *("parameters", "parts", "step", "variables", "vector_field"),
+    )
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(self._shown, super().__dir__())
+
     @functools.cached_property
     def structure(self) -> structure.Structure:
         """Which algorithm solves the equations: found when it is first used."""
@@ -103,18 +124,23 @@ class Kernel:
         return self.input.takes_weights
 
     def init(self, params: AnyParams, shape: int | tuple[int, ...], *, dtype: DTypeLike | None = None) -> AnyState:
-        """State at rest: zeros, unless the kernel was declared with another state at rest.
+        """The state at rest: zeros, unless the kernel was declared with another one.
 
         Args:
-            params: ``Params``, checked here.
-            shape: shape of the state, for example (1000,).
+            params: the kernel's ``Params``.
+            shape: shape of the synapses, for example (1000,).
             dtype: floating dtype, by default JAX's default float.
 
         Returns:
-            ``State``, each field an array of its own.
+            The kernel's ``State``, whose fields are arrays of that shape.
 
         Raises:
             TypeError, ValueError: a wrong shape or dtype, or an invalid parameter.
+
+        Example:
+            >>> state = synkin.ampa.init(synkin.ampa.Params(), (3,))
+            >>> print(state.g)
+            [0. 0. 0.]
         """
         lengths = check_shape(shape)
         params = check_params(units.params(self, params), lengths, self)
@@ -139,25 +165,35 @@ class Kernel:
         method: str | None = None,
         overlap: str = "restart",
     ) -> tuple[AnyState, Array]:
-        """Advance by one step. In a loop, make a `synkin.stepper` once and use its ``step``, which is faster.
+        """Advance by one step. In a loop use the ``step`` of a `synkin.stepper`, which is faster.
 
         Args:
             params: ``Params``, units as in ``UNITS``.
             state: ``State`` at ``t``.
-            t: time at the start of the step in ms; not needed.
-            spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
-                mS (or booleans for 1 mS), added at its end. Shape of the state, or broadcasting.
+            t: the time in ms at the start of the step; the result does not depend on it.
+            spike: for a receptor booleans (or 0 and 1), which act from the start of the step; for a linear kernel an
+                input in mS (or booleans for 1 mS), which is added at its end. It has the shape of the state or
+                broadcasts to it.
             dt: step in ms.
-            method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
-            overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
+            method: "exact", or "exp_euler", brainpy.state's scheme, which is the default if the kernel has it.
+            overlap: for a receptor: what a spike during a pulse does. "restart": the pulse begins again. "ignore":
+                nothing.
 
         Returns:
-            The state and g (mS, or for a receptor the fraction of its maximum), both at ``t + dt``.
+            The state and g, both at ``t + dt``. g is in mS; of a receptor it is a fraction of the maximum.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-        All but the options may be quantities of saiunit. If one is, g is a quantity in mS; a state is always plain.
+        All arguments but ``method`` and ``overlap`` may be quantities of saiunit. If one of them is, g is a quantity in
+        mS. A state never has units.
+
+        Example:
+            >>> params = synkin.ampa.Params()
+            >>> state = synkin.ampa.init(params, (2,))
+            >>> state, g = synkin.ampa.step(params, state, 0.0, jnp.array([True, False]), 0.1, method="exact")
+            >>> print(g.round(4))
+            [0.0474 0.]
         """
         self.check_options(method, overlap)
         given = bind_step(self, params, state, t, spike, dt)
@@ -166,18 +202,25 @@ class Kernel:
         return after, units.quantity(g, "mS") if given.has_units else g
 
     def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
-        """The right-hand side of the equations, for other solvers.
+        """The derivatives of the variables, for solvers of other packages such as diffrax.
 
         Args:
             params: ``Params``, units as in ``UNITS``.
             state: ``State``.
-            T: transmitter in the cleft, mM; ignored by a linear kernel.
+            T: the concentration of transmitter in mM; ignored by a linear kernel.
 
         Returns:
-            ``State`` of the derivatives per ms; the one of ``pulse_left`` is 0.
+            A ``State`` that holds the derivatives per ms; that of ``pulse_left`` is 0.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+        Example:
+            >>> params = synkin.ampa.Params(alpha=1.0, beta=0.2)
+            >>> state = synkin.ampa.State(g=0.5, pulse_left=0.0)
+            >>> slopes = synkin.ampa.vector_field(params, state, T=1.0)
+            >>> round(float(slopes.g), 3)  # alpha T (1 - g) - beta g, per ms
+            0.4
         """
         state = check_state(self, units.state(state, self))
         like = state[0]
@@ -232,7 +275,7 @@ class Kernel:
         return g
 
     def check_params(self, params: AnyParams) -> None:
-        """Raise ValueError if concrete parameters give a rate that is negative, which the equations cannot have."""
+        """Raise ValueError if parameters whose values are known give a negative rate where the equations allow none."""
         limits.check(self, params)
 
     def bare(self, name: str) -> str:
@@ -323,7 +366,24 @@ def _documented(kernel: Kernel, text: str | None) -> str:
         meaning = f", {said[name][0]}" if name in said else ""
         lines.append(f"    {name}: {known.default}{unit}{meaning}")
     lines += ["", "State: " + ", ".join(f"{name} ({unit})" for name, unit in kernel.variables.items())]
+    if "Example:" not in lines[0] and all(known.default is not None for known in kernel.parameters.values()):
+        lines += ["", "Example:", *(f"    {line}" for line in _example(kernel))]
     return "\n".join(lines)
+
+
+def _example(kernel: Kernel) -> list[str]:
+    """What a user types to see the kernel's conductance, as in a Python session."""
+    name = kernel.name if kernel.name.isidentifier() else "kernel"
+    for package, public in (("synkin.kernels.", "synkin"), ("synkin.schemes.", "synkin.schemes")):
+        name = f"{public}.{name}" if kernel.home.startswith(package) else name
+    first = next(iter(kernel.parameters.values()))
+    lines = [f">>> params = {name}.Params({first.name}={first.default})"]
+    if "exact" in kernel.methods:
+        lines += [f">>> g = synkin.respond({name}, params, [1.0], [0.5, 2.0])  # a spike at 1 ms"]
+    else:
+        spikes = "[1.0, 0.0]" if kernel.input.takes_weights else "[True, False]"
+        lines += [f">>> final, g = synkin.simulate({name}, params, {spikes}, 0.1)  # two steps of 0.1 ms"]
+    return [*lines, ">>> g.shape", "(2,)"]
 
 
 def named_tuple(

@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -59,16 +60,29 @@ _made: weakref.WeakValueDictionary[tuple[object, ...], Scheme] = weakref.WeakVal
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Scheme(Kernel):
-    """A kernel of states and transitions, made by `scheme`. It has all that `synkin.Kernel` has, and more.
+    """A kernel made of states and transitions by `synkin.scheme`. It has everything that a `synkin.Kernel` has, and:
 
     Attributes:
-        states: their names in the order of the text. The first is no field of ``State``: it has the receptors that are
-            in no other state.
-        transitions: each direction between two states, with its rate.
-        open: the relative conductance of each state that conducts.
-        computed: the rates that are functions of the parameters.
-        notes: a sentence for each part of the text that was ignored; `scheme` warns of them.
+        states: the names of the states, in the order of the text. The first one is not a field of ``State``: its
+            occupancy is 1 minus that of the others.
+        transitions: the transitions, one for each direction, with their rates.
+        open: the relative conductance of each conducting state, by name.
+        computed: the rates that were given as functions of parameters.
+        notes: a sentence on each part of the text that was ignored.
+
+    Example:
+        >>> nmda5 = synkin.schemes.nmda5
+        >>> nmda5.states, nmda5.open
+        (('C0', 'C1', 'C2', 'D', 'O'), {'O': 1.0})
+        >>> print(nmda5.transitions[0])
+        C0 + glu -> C1 : kon
     """
+
+    _shown: ClassVar[tuple[str, ...]] = (
+        *Kernel._shown,
+        *("computed", "generator", "notes", "occupancies", "open", "reversibility", "states", "steady_state"),
+        "transitions",
+    )
 
     states: tuple[str, ...]
     transitions: tuple[Transition, ...]
@@ -80,50 +94,71 @@ class Scheme(Kernel):
     checked: tuple[Transition, ...]  # those whose rate may be negative or infinite although all parameters are in range
 
     def generator(self, params: AnyParams, T: ArrayLike = 0.0) -> Array:
-        """The matrix of rates Q, of ``dp/dt = Q p``.
+        """The matrix Q of the rates, so that the occupancies p of all states obey ``dp/dt = Q p``.
 
         Args:
-            params: ``Params``, scalars or arrays that broadcast.
-            T: transmitter in mM, a scalar or an array that broadcasts with them.
+            params: ``Params``, scalars, or arrays that broadcast against each other and against ``T``.
+            T: the concentration of transmitter in mM.
 
         Returns:
-            (..., n, n) /ms: element [i, j] is the rate from state j to state i, as `states` orders them; columns sum
-            to 0.
+            (..., n, n) in /ms: element [i, j] is the rate from state j to state i, in the order of `states`. Columns
+            sum to 0.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Example:
+            >>> nmda5 = synkin.schemes.nmda5
+            >>> Q = nmda5.generator(nmda5.Params(), T=1.0)
+            >>> Q.shape
+            (5, 5)
+            >>> bool(jnp.allclose(Q.sum(axis=0), 0.0, atol=1e-5))
+            True
         """
         return self.diagram.matrix(*self._arrays(params, T))
 
     def occupancies(self, state: AnyState) -> Array:
-        """The fractions of the receptors in all states, including the first.
+        """The fraction of the receptors in each state, including the first state.
 
         Args:
-            state: ``State``, of any shape, for example of a whole run.
+            state: a ``State`` of any shape, for example of a whole run.
 
         Returns:
-            (..., n), as `states` orders them; they add up to 1.
+            (..., n) in the order of `states`; they add up to 1.
 
         Raises:
-            TypeError, ValueError: a state of another kind.
+            TypeError, ValueError: not a state of this scheme.
+
+        Example:
+            >>> nmda5 = synkin.schemes.nmda5
+            >>> state = nmda5.init(nmda5.Params(), (2,))
+            >>> print(nmda5.occupancies(state))  # all in the first state
+            [[1. 0. 0. 0. 0.]
+             [1. 0. 0. 0. 0.]]
         """
         state = check_state(self, units.state(state, self))
         occupied = [getattr(state, name) for name in self.states[1:]]
         return jnp.stack([1 - sum(occupied[1:], occupied[0]), *occupied], axis=-1)
 
     def steady_state(self, params: AnyParams, T: ArrayLike = 0.0) -> AnyState:
-        """The state that a constant concentration leads to in the end, if there is only one such state.
+        """The state that is reached in the end at a constant concentration, if there is only one.
 
         Args:
-            params: ``Params``, scalars or arrays that broadcast.
-            T: transmitter in mM, a scalar or an array that broadcasts with them.
+            params: ``Params``, scalars, or arrays that broadcast against each other and against ``T``.
+            T: the concentration of transmitter in mM.
 
         Returns:
-            ``State`` of occupancies, right to rounding, without a pulse; NaN where there is more than one steady state
-            because of rates that are traced, or that are 0 in some synapses only.
+            A ``State`` of occupancies, exact up to rounding, whose ``pulse_left`` is 0. NaN for those synapses that
+            have several steady states, if this depends on traced rates or on rates that are 0 at some of the synapses.
 
         Raises:
-            TypeError, ValueError: a wrong argument, or several steady states.
+            TypeError, ValueError: an argument of the wrong kind, shape, range or dimension, or several steady states.
+
+        Example:
+            >>> nmda5 = synkin.schemes.nmda5
+            >>> state = nmda5.steady_state(nmda5.Params(), T=1.0)
+            >>> round(float(state.O), 3)
+            0.22
         """
         found = self.diagram.steady_occupancies(*self._arrays(params, T))
         zero = jnp.zeros_like(found[..., 0])
@@ -131,18 +166,27 @@ class Scheme(Kernel):
         return self.State(**occupancies, pulse_left=zero)
 
     def reversibility(self, params: AnyParams = None, T: ArrayLike = 1.0) -> tuple[reversibility.Cycle, ...]:
-        """How far each cycle of states is from microscopic reversibility.
+        """Whether each cycle of states obeys microscopic reversibility, and if not, by what factor it is off.
 
         Args:
-            params: ``Params``, scalars; by default the defaults.
-            T: transmitter in mM; it matters for a cycle that binds more molecules than it releases.
+            params: ``Params``, scalars; by default those of the scheme.
+            T: the concentration of transmitter in mM, which matters for cycles that bind more molecules than they
+                release.
 
         Returns:
-            The smallest cycles from which all others can be combined. Each has its states, and the product of the rates
-            around it divided by the product of the rates back, which is 1 for a reversible cycle. Empty without cycles.
+            The smallest cycles of which all other cycles are made. Each has its ``states``, and as ``ratio`` the
+            product of the rates around it divided by the product of the rates in the other direction: 1 for a
+            reversible cycle. Empty if there are no cycles.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Example:
+            >>> synkin.schemes.nmda5.reversibility()  # a chain has no cycle
+            ()
+            >>> cycle = synkin.schemes.jonas1993.reversibility()[0]
+            >>> round(float(cycle.ratio), 2)
+            0.99
         """
         matrix = as_float64("params", self.generator(self.Params() if params is None else params, T))
         if matrix.ndim != 2:
@@ -193,43 +237,57 @@ def scheme(
     source: str | None = None,
     **rates: float | Computed,
 ) -> Scheme:
-    """A receptor from its states and transitions.
+    """A receptor from its states, the transitions between them and their rates, written as text.
 
     Args:
-        text: one transition a line, ``A <-> B : forward, backward`` or ``A -> B : rate``; ``A + glu <-> B : kon, koff``
-            binds a ligand. A rate consists of names and numbers, with ``+ - * /`` and parentheses, such as ``2*kon``.
-            The content of a KINETIC or PARAMETER block of NMODL is read too: ``~ A <-> B (f, b)``, with the ligand as a
-            factor, ``~ A <-> B (kon*T, koff)``, CONSERVE, comments, units after numbers, and lines such as
-            ``kon = 5.0`` and ``rb = 2*kon*T``; a call of a procedure is ignored with a warning. Comments begin with
-            "#". Lines ``open = O``, ``rest = C0``, ``ligand = glu`` and ``signed = V`` set the arguments of these
-            names. A state or a rate whose name is a Python keyword, such as ``in``, is called ``in_``.
-        open: the state that conducts, several states, or ``{state: relative conductance}``. g is the sum of their
-            occupancies, each times its relative conductance.
-        rest: where the receptors are at rest: a state, ``{state: fraction}``, or "steady", the steady state without
-            transmitter; by default the first state. Only binding may lead out of it, unless it is "steady".
-        ligand: the transmitter's name in the text. By default the name that stands beside states; without one, "T";
-            without that, the one factor of rates that has no value and either a usual name of a transmitter or a
-            transition out of rest. If it is given, any other name beside a state that has a value in ``rates`` binds,
-            too, as in ``R + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is a parameter.
-        name: its name in messages. A scheme that is assigned to a global of this name is pickled by name.
-        units: units of parameters that are no rates, by name.
+        text: one transition in each line: ``A <-> B : forward, backward`` or ``A -> B : rate``. ``A + glu <-> B : kon,
+            koff`` binds the ligand glu. A rate is made of names and numbers with ``+ - * /`` and parentheses, such as
+            ``2*kon``. Comments begin with "#". Lines such as ``open = O``, ``rest = C0``, ``ligand = glu`` or ``signed
+            = V`` set the argument of that name. The text may also be the content of a KINETIC or PARAMETER block of an
+            NMODL file: ``~ A <-> B (f, b)``, with the ligand as a factor in ``~ A <-> B (kon*T, koff)``, CONSERVE,
+            units after numbers, and lines such as ``kon = 5.0`` and ``rb = 2*kon*T``. A call of a procedure is ignored
+            with a warning. A name that is a Python keyword, such as ``in``, becomes ``in_``.
+        open: the state that conducts, or several states, or ``{state: relative conductance}``. g is the fraction of the
+            receptors in these states, each weighted by its relative conductance.
+        rest: where the receptors are at rest, by default in the first state: a state from which only binding leads
+            away, ``{state: fraction}``, or "steady" for the steady state without transmitter.
+        ligand: the name of the transmitter in the text. By default it is the name that is added to states, as glu in
+            ``A + glu``; or else "T"; or else a factor in the rates that has no value, if just one can be the
+            transmitter. If ``ligand`` is given, other names that are added to states may be a second ligand, as in ``R
+            + ant <-> B : kb, ku`` with ``ant=0.2``: its concentration in mM is then a parameter.
+        name: the name of the scheme in messages. To pickle the scheme, assign it to a global variable of this name.
+        units: units of the parameters that are not rates, by name.
         signed: names of parameters that may be negative, such as a voltage.
-        source: the first lines of its docstring: which receptor it is, and where its numbers are from.
-        rates: the value of each rate, in /ms, or in /ms/mM if it binds, and of ``T`` and ``T_dur`` (by default 1 mM and
-            1 ms). A rate may be a function of the parameters, ``block=lambda p: p.Mg * jnp.exp(-p.V / 17)``; then give
-            the values of those parameters too. These values override those in the text.
+        source: the first lines of its docstring: which receptor it is, and from which paper.
+        rates: the value of each rate: in /ms, or in /ms/mM for binding; and ``T`` and ``T_dur``, by default 1 mM and 1
+            ms. A rate may be a function of parameters, ``block=lambda p: p.Mg * jnp.exp(-p.V / 17)``; then give the
+            values of these parameters too. What is given here overrides values in the text.
 
     Returns:
-        `Scheme`, a kernel whose only method is "exact". ``Params`` has the names in the order of the text, ``State``
-        the occupancies of all states but the first, and ``pulse_left``. Equal arguments give the same kernel.
+        A `synkin.Scheme`: a kernel whose only method is "exact". ``Params`` has the rates in the order of the text.
+        ``State`` has the occupancy of each state but the first, and ``pulse_left``. The same arguments give the same
+        kernel.
 
     Raises:
-        TypeError: a text that is no text, or a rate that is no number.
-        ValueError: a line that is no transition, an unknown or unused rate, a rate that is negative or infinite, an
-            unknown state, states that no path joins, a ligand that may be one of several, or a rest that does not last.
+        TypeError: ``text`` is not a text, or a rate is not a number.
+        ValueError: a line cannot be read; a rate is unknown, unused, negative or infinite; a state is unknown, or not
+            connected with the others; it is not clear which name is the ligand; or a state of rest is left without
+            transmitter.
 
     Source of the notation: Destexhe, Mainen and Sejnowski 1994, J. Comput. Neurosci. 1:195; Hines and Carnevale 2000,
     Neural Comput. 12:995.
+
+    Example:
+        >>> nmda = synkin.scheme('''
+        ...     C0 + glu <-> C1 : 2*kon, koff
+        ...     C1 + glu <-> C2 : kon, 2*koff
+        ...     C2       <-> O  : beta, alpha
+        ... ''', open="O", kon=5.0, koff=0.01, beta=0.05, alpha=0.07, name="nmda")
+        >>> nmda.states
+        ('C0', 'C1', 'C2', 'O')
+        >>> g = synkin.respond(nmda, nmda.Params(beta=0.1), [1.0], [0.0, 20.0])
+        >>> print(g.round(4))
+        [0. 0.4754]
     """
     if not isinstance(text, str):
         raise TypeError(f"Argument `text` must be text, one transition a line, but is {describe(text)}.")

@@ -123,7 +123,7 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
         elif (found := _ASSIGNED.match(line)) and not ARROW.search(line):
             name = own_names(found["name"])
             if name in assigned:
-                raise ValueError(f"{where} must not give `{found['name']}` again, but does.")
+                raise ValueError(f"{where} must not give `{found['name']}` a second time, but does.")
             assigned[name] = where, found["value"].strip()
         elif _CALL.match(line):
             calls.append(f"{where} calls a procedure")
@@ -246,7 +246,7 @@ def _transitions(way: _Way, ligand: str, states: Collection[str]) -> list[Transi
             if name in states:
                 raise ValueError(f"{way.line} must have a rate that contains no state, but has `{name}`.")
             if name in PULSE:
-                raise ValueError(f"{way.line} must have {ligand} as what binds, but has `{name}` in a rate.")
+                raise ValueError(f"{way.line} must have {ligand} as its ligand, but has `{name}` in a rate.")
         if rate.factor < 0 and not rate.is_sum:
             raise ValueError(f"{way.line} must have rates that are not negative, but has `{rate}`.")
         found.append(Transition(way.source, way.target, rate, own))

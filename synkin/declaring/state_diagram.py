@@ -71,8 +71,8 @@ class StateDiagram:
         if len(final) > 1:
             names = [next(state for state in self.states if state in found) for found in final[:2]]
             raise ValueError(
-                f"{self.name} must have one steady state, but it stays in {names[0]} as it does in {names[1]}: "
-                "no transition of a rate above 0 leads out of either."
+                f"{self.name} must have one steady state, but has several: no transition with a rate above 0 leads "
+                f"away from {names[0]}, nor from {names[1]}."
             )
         return final[0]
 

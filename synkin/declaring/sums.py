@@ -33,11 +33,18 @@ def _none(*given: object) -> NoReturn:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Sum(Kernel):
-    """A kernel whose g is the sum of those of others, as ``ampa + nmda5``. The same parts give the same sum.
+    """A kernel whose g is the sum of that of several kernels at one synapse, as ``synkin.ampa + synkin.schemes.nmda5``.
 
     Attributes:
-        parts: the kernels, in the order of the sum.
-        names: the prefix of each part's fields: the name of the part, with a number if several parts have this name.
+        parts: the kernels that are added.
+        names: the name of each part, with which the names of its parameters and variables begin.
+
+    Example:
+        >>> both = synkin.ampa + synkin.schemes.nmda5  # two receptors that see the same spikes
+        >>> params = both.Params(ampa_beta=0.2, g_nmda5=0.5)
+        >>> g = synkin.respond(both, params, [1.0], [0.5, 1.5, 20.0])
+        >>> print(g.round(3))
+        [0. 0.211 0.141]
     """
 
     kernels: tuple[Kernel, ...]
@@ -112,7 +119,14 @@ class Sum(Kernel):
         return self.state_of(part.rest_state(given, shape, dtype) for part, given in own)
 
     def vector_field(self, params: AnyParams, state: AnyState, T: ArrayLike = 0.0) -> AnyState:
-        """The right-hand side of the equations of all parts; see `Kernel.vector_field`."""
+        """The derivatives of the variables of all parts; see `synkin.Kernel.vector_field`.
+
+        Example:
+            >>> both = synkin.ampa + synkin.gabaa
+            >>> slopes = both.vector_field(both.Params(), both.init(both.Params(), ()), T=1.0)
+            >>> print(slopes.ampa_g.round(2), slopes.gabaa_g.round(2))  # alpha T (1 - g) - beta g of each
+            0.98 0.53
+        """
         state = check_state(self, units.state(state, self))
         params = check_params(units.params(self, params), state[0].shape, self)
         own = zip(self.kernels, self.params_of(params), self.states_of(state), strict=True)
@@ -153,8 +167,8 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
         if type(part.input) is not type(parts[0].input):
             receptor, linear = sorted((parts[0], part), key=lambda kernel: kernel.input.takes_weights)
             raise ValueError(
-                "Kernels of a sum must be of one kind, as in a step a spike acts at its start on a receptor and at its "
-                f"end on a linear kernel, but {receptor.name} is a receptor and {linear.name} a linear kernel."
+                "A sum must have only receptors or only linear kernels, as a spike acts at the start of a step on the "
+                f"former and at its end on the latter, but {receptor.name} is a receptor and {linear.name} is linear."
             )
     methods = tuple(method for method in parts[0].methods if all(method in part.methods for part in parts))
     if not methods:
@@ -176,13 +190,13 @@ def _of(parts: tuple[Kernel, ...]) -> Sum:
         count += bool(i) + len(part.parameters)
         if len(parameters) < count:
             raise ValueError(
-                f"Kernels of a sum must have names with which their parameters differ, but with {', '.join(names)} "
-                "two are called the same: give one of them another `name=`."
+                f"Kernels of a sum must have names that make their parameters differ, but with {', '.join(names)} two "
+                "parameters have the same name: give one of the kernels another `name=`."
             )
     if len(variables) < sum(len(part.variables) for part in parts):
         raise ValueError(
-            f"Kernels of a sum must have names with which their variables differ, but with {', '.join(names)} two are "
-            "called the same: give one of them another `name=`."
+            f"Kernels of a sum must have names that make their variables differ, but with {', '.join(names)} two "
+            "variables have the same name: give one of the kernels another `name=`."
         )
     name = "+".join(given)
     defaults = [known.default for known in parameters.values()]

@@ -73,7 +73,7 @@ def nothing_leaves(leaks: Sequence[Transition], rates: Sequence[ArrayLike]) -> A
         elif (known != 0).any():
             raise ValueError(
                 f"At rest only binding may lead out of a state, but {transition.source} is left by `{transition}`: "
-                "rest='steady' is where that leads."
+                "use rest='steady' for the state that it leads to."
             )
     return still
 
@@ -154,7 +154,7 @@ def check_units(rate: Product, known_units: Mapping[str, str], line: str, *, is_
     if len(found) > 1:
         (unit, name), (other, another) = [*found.items()][:2]
         raise ValueError(
-            f"{line} must add up what is of one unit, but {name} is {units.describe_unit(unit)} and {another} "
+            f"{line} must add numbers of the same unit, but {name} is {units.describe_unit(unit)} and {another} "
             f"{units.describe_unit(other)}."
         )
 

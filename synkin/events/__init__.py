@@ -67,70 +67,77 @@ def deconvolve(
     filter: Filter | Sequence[Filter] | None = None,
     progress: bool = True,
 ) -> Any:  # Events, or a list of them
-    """The times and sizes of the events in a recording, each of which has the response of a kernel.
+    """Find the events in a recording, such as miniature currents: their times and sizes. Each has the shape of a
+    kernel.
 
-    Events may overlap. The result can be given back to `respond`: for a linear kernel
-    ``respond(kernel, params, events.times, times, weights=events.weights)`` is the trace without baseline and noise, in
-    its own unit; for a receptor ``events.times`` are spike times.
+    Events may overlap. With a linear kernel, ``respond(kernel, params, events.times, times, weights=events.weights)``
+    gives the trace without baseline and noise. For a receptor ``events.times`` are spike times.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
-        params: its ``Params``, scalars, such as `fit` finds for the mean of some events.
-        times: (M,) ms, evenly spaced; or a `Recording`, alone.
-        trace: (M,), or (R, M) for R sweeps: a current, voltage or conductance in any unit.
-        threshold: the smallest height of an event in the deconvolved trace, in standard deviations of the noise there.
-        smallest: events smaller than this, in the trace's unit, are left out of the result.
-        sign: 1 for events that go up, -1 for events that go down, by default the direction of most, over all sweeps.
-            Clear events of the other sign are found too, and kept out: `Events.message` says so. "both": events of
-            either sign are reported.
-        drift: ms; the baseline is what varies more slowly than a Gaussian of this standard deviation. By default 4
-            times the length of one response, which ends at 0.1 % of its peak.
-        mismatch: the fraction, 0 to 1, by which the shapes of recorded responses may differ from the kernel's. An event
-            near a large one must be higher by this fraction of the large one's response.
-        exclude: stretches (a, b) in ms of each sweep's time in which no events are sought, and that do not count as
-            noise: a list for all sweeps, or a list of R such lists. NaN samples are left out too. By default what
-            `find_artefacts` suggests, given the template's steepest slope; an empty list leaves nothing out.
-        filter: what the recording did to the response, as of `respond`; events are then where they were before it.
-        progress: whether a long search reports on stderr how far it is: on a terminal after 2 s, elsewhere every 10 s.
+        params: its ``Params``, scalars, as `synkin.find_template` gives them, or a fit to the mean of some events.
+        times: (M,) ms, evenly spaced; or a `synkin.Recording`, without ``trace``.
+        trace: (M,), or (R, M) for R sweeps: a current, voltage or conductance, in any unit.
+        threshold: the height above which there is an event in the deconvolved trace, in standard deviations of its
+            noise.
+        smallest: events that are smaller than this, in the unit of the trace, are not reported.
+        sign: 1 for events that go up, -1 for events that go down, "both" for both. By default the direction of most
+            events in all sweeps. Large events of the other sign are not reported, but ``message`` says that there are
+            some.
+        drift: in ms, how slow the baseline is: it is the trace smoothed by a Gaussian of this standard deviation. By
+            default 4 times the length of one response, until it has fallen to 0.1 % of its peak.
+        mismatch: by what fraction, 0 to 1, recorded events may differ in shape from the kernel. A small event next to a
+            large one must be higher by this fraction of the large one.
+        exclude: stretches (a, b) in ms, from the start of a sweep, that are left out: one list for all sweeps, or a
+            list of R such lists. NaN samples are left out, too. By default the artefacts that `synkin.find_artefacts`
+            finds; an empty list leaves nothing out.
+        filter: a low-pass filter of the recording, as in `synkin.respond`. Times of events are then those before the
+            filter.
+        progress: whether a long search writes to stderr how far it is: in a terminal from 2 s on, elsewhere every 10 s.
 
     Returns:
-        `Events`, or a list of R of them if ``trace`` is (R, M) or a `Recording` is given.
+        A `synkin.Events`; a list of R of them if ``trace`` is (R, M) or a `synkin.Recording` is given.
 
     Raises:
         TypeError: an argument of the wrong kind, or a traced one.
-        ValueError: shapes that do not fit, an infinite sample, times that are not evenly spaced, a response that
-            is 0 or rises for longer than the trace lasts, or a number out of range.
+        ValueError: shapes do not fit, a sample is infinite, times are not evenly spaced, the kernel's response is 0 or
+            rises for longer than the trace lasts, or a number is out of range.
 
-    The trace is modelled as a baseline, plus responses of any size and of one sign, plus Gaussian noise of any
-    spectrum. It is deconvolved in the frequency domain, as by Pernia-Andrade et al., but by a matched filter, which
-    weights each frequency by the power of the noise there, instead of by a band-pass filter that is set by hand. The
-    power is estimated twice, from stretches without events or anything else that is far from the baseline, so that
-    events of another shape do not count as noise. There is an event wherever the result passes the threshold. Its time
-    is found to 1/16 of the 10-90 % rise or better. The sizes of all events are found together by least squares without
-    negative sizes. Then each event is moved to the time at which it best matches what the others leave. It is replaced
-    by two events if these match better, and is left out if it is no longer above the threshold beside the others.
+    How it works: the trace is taken as a baseline, plus events of any size, plus Gaussian noise of any spectrum. It is
+    deconvolved in the frequency domain, as by Pernia-Andrade et al. 2012, but by a matched filter: each frequency is
+    weighted by the power of the noise there, which is estimated from stretches without events. There is an event
+    wherever the result is above the threshold. Times are found to 1/16 of the 10-90 % rise time or better. The sizes of
+    all events are then fitted together, by least squares with one sign. After that each event is moved to where it fits
+    best beside the others. It is replaced by two events if these fit better, and is dropped if it is no longer above
+    the threshold.
 
-    The template is compared with the average of the lone events. What it leaves of that is expected of each event, so
-    that a template twice too slow or too fast hardly gives false events; beside large ones others are then missed.
-    ``message`` says what the average's shape is, and which `synkin.dual_expon` follows it.
+    If the kernel has another shape than the events: it is compared with the average of isolated events, and what it
+    does not explain there is not taken for further events. So a kernel that is twice too slow or too fast gives few
+    false events, but small events beside large ones are missed. ``message`` describes the shape of the average, and
+    says which `synkin.dual_expon` follows it.
 
-    Two events that are too close to be distinguished are reported as one, with the sum of their sizes. They are too
-    close if what distinguishes them from one event is below the threshold plus ``mismatch`` times their match. If the
-    peak is 5 standard deviations of white noise, the rise 0.9 ms, the decay 5 ms and the sampling rate 20 kHz, events
-    2 ms apart are reported as two, and events 0.2 ms apart as one. Events before the first sample are not reported, nor
-    those of whose response the trace holds less than 70 % (of its energy).
+    Two events that are very close are reported as one, with the sum of their sizes. For example, with a peak of 5
+    standard deviations of white noise, a rise of 0.9 ms, a decay of 5 ms and 20 kHz, events 2 ms apart are reported as
+    two, and events 0.2 ms apart as one. Events before the first sample, and events near the end of which less than 70 %
+    of the energy is in the trace, are not reported.
 
-    The baseline is the trace without events, smoothed by a Gaussian with the standard deviation ``drift`` and mirrored
-    at the ends. Responses are compared with the trace after the same smoothed part was subtracted from both, so that
-    many events do not pull the baseline towards them. If the trace is hardly longer than ``drift``, or if responses
-    overlap all the time, part of them counts as baseline, and sizes are too small: of 50 events a second that last
-    5 ms, one in ten is missed or merged.
+    The baseline is the trace without events, smoothed and mirrored at the ends. If events overlap all the time, or if
+    the trace is not much longer than ``drift``, part of the events counts as baseline, and sizes are too small. At 50
+    events a second that last 5 ms, one in ten is missed or merged with another.
 
-    A receptor's response saturates, and a spike during a pulse restarts it. Here responses add up, so that `respond`
-    gives less where they overlap. White noise alone gives about one event in two minutes.
+    Here responses add up. The conductance of a receptor saturates, so for overlapping events `synkin.respond` gives
+    less. White noise alone gives about one false event in two minutes.
 
     Sources: Pernia-Andrade et al. 2012, Biophys. J. 103: 1429-1439; Clements and Bekkers 1997, Biophys. J. 73: 220-229;
     for the spectrum from stretches, Blackman and Tukey 1958, The Measurement of Power Spectra.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)  # pA
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> print(found.times.round(), found.sizes.round(-1))
+        [150. 300. 360.] [-20. -20. -20.]
     """
     # Here, because SciPy's tools take long to import.
     from synkin.events.deconvolution import STAGES, Rules, Sweep, direction_of, misfit_of, trace_events

@@ -33,17 +33,27 @@ _LIMITS, _ENOUGH, _LEAST = (20_000.0, 120_000.0), 30, 3
 
 @fields.described
 class EventTemplate(NamedTuple):
-    """The shape of the events of a recording."""
+    """What `synkin.find_template` found: the shape of the events of a recording.
 
-    kernel: Annotated[Kernel, "the kernel whose response it is"]
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 2000.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, np.arange(100.0, 1900.0, 150.0), times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> template = synkin.find_template(times, trace)
+        >>> template.kernel.name, template.direction
+        ('dual_expon', -1)
+        >>> found = synkin.deconvolve(template.kernel, template.params, times, trace)
+    """
+
+    kernel: Annotated[Kernel, "the kernel whose response is the template"]
     params: Annotated[Any, "the kernel's ``Params``, for `deconvolve`"]
-    times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
-    average: Annotated[np.ndarray, "(W,) the average of lone events", "the trace's unit"]
+    times: Annotated[np.ndarray, "(W,) since the time at which an event acts", "ms"]
+    average: Annotated[np.ndarray, "(W,) the average of isolated events", "the trace's unit"]
     error: Annotated[np.ndarray, "(W,) its standard error", "the trace's unit"]
     curve: Annotated[np.ndarray, "(W,) the kernel's response that was fitted to it", "the trace's unit"]
-    number: Annotated[int, "how many events the average is of"]
+    number: Annotated[int, "of how many events the average is"]
     direction: Annotated[int, "1: events go up, -1: they go down"]
-    r_squared: Annotated[float, "of the curve for the average", "1"]
+    r_squared: Annotated[float, "the fraction of the variance of the average that the curve explains", "1"]
     message: Annotated[str, "what was found"]
 
     def __repr__(self) -> str:
@@ -61,30 +71,39 @@ def find_template(
     sign: int | None = None,
     exclude: Exclude = None,
 ) -> EventTemplate:
-    """The parameters with which a kernel's response follows the average of a recording's lone events.
+    """Find the shape of the events in a recording: the parameters with which a kernel follows the average isolated
+    event.
 
     Args:
-        times: (M,) ms, evenly spaced; or a `Recording`, alone.
+        times: (M,) ms, evenly spaced; or a `synkin.Recording`, without ``trace``.
         trace: (M,), or (R, M) for R sweeps, in any unit.
-        kernel: `synkin.dual_expon`, or any other.
-        params: the kernel's ``Params`` from which a fit begins; by default its own. Those of dual_expon are found from
-            the recording.
-        free: the parameters to fit; by default all but ``T`` and ``amplitude``. A scheme has more than an average
-            determines: name a few.
-        sign: 1 for events that go up, -1 for events that go down; by default the direction of most.
-        exclude: stretches that are left out, as of `deconvolve`.
+        kernel: `synkin.dual_expon`, or any other kernel.
+        params: the kernel's ``Params`` from which the fit starts; by default its defaults. For dual_expon they are
+            found from the recording.
+        free: names of the parameters to fit; by default all but ``T`` and ``amplitude``. For a scheme name only a few:
+            an average does not determine all of its rates.
+        sign: 1 for events that go up, -1 for events that go down; by default the direction of most events.
+        exclude: stretches that are left out, as in `synkin.deconvolve`.
 
     Returns:
-        `EventTemplate`, whose ``kernel`` and ``params`` can be given to `deconvolve`.
+        A `synkin.EventTemplate`, whose ``kernel`` and ``params`` can be given to `synkin.deconvolve`.
 
     Raises:
-        TypeError, ValueError: as `deconvolve`, or fewer than 3 lone events.
+        TypeError, ValueError: as in `synkin.deconvolve`; or there are fewer than 3 isolated events.
 
-    It needs no template to begin with: of two exponentials with decays from 1 to 64 ms those are taken that rise
-    highest above the noise, as matched filters, at the events of the trace, and the next if these lead nowhere. With
-    them events are found, the average of the lone ones is fitted, and both are repeated until time constants change by
-    less than 5 %. At most two minutes of a recording are used, and 20 s if these have 30 lone events. An average of
-    events that are aligned in noise is a little slower than each of them; so larger events are preferred.
+    How it works: exponentials with decays from 1 to 64 ms are tried as templates, and the one with which events stand
+    out most from the noise is taken. With it events are found, and the kernel is fitted to the average of the isolated
+    ones. Both are repeated until the time constants change by less than 5 %. At most two minutes of a recording are
+    used, and 20 s if these have 30 isolated events. Noise makes the average a little slower than the events are;
+    therefore larger events are preferred.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 2000.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, np.arange(100.0, 1900.0, 150.0), times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> template = synkin.find_template(times, trace)
+        >>> print(f"{template.params.tau_decay:.0f} ms, {template.number} events")
+        10 ms, 12 events
     """
     check_kernel(kernel)
     given, traces, unit = arrays(times, trace)

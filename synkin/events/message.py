@@ -94,6 +94,6 @@ def of_shape(average: EventAverage, events: Events, rise: float, decay: float) -
         f"The template has another shape than the events: the average of {average.number} lone events rises in "
         f"{own:.2g} ms (10 to 90 %) and is {width:.2g} ms wide at half of its peak, the template {given:.2g} and "
         f"{wanted:.2g} ms. dual_expon with tau_rise={found.tau_rise:.3g}, tau_decay={found.tau_decay:.3g} follows it "
-        f"(R^2 {found.r_squared:.3f}); synkin.find_template fits other kernels. Sizes are off, and more events beside "
-        "large ones are missed, or false."
+        f"(R^2 {found.r_squared:.3f}); synkin.find_template fits other kernels. Sizes are wrong, and beside large "
+        "events others are missed, or found where there are none."
     )

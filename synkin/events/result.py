@@ -12,38 +12,62 @@ from synkin.events.table import EventTable, measure_rows
 
 @fields.described
 class EventAverage(NamedTuple):
-    """The mean of aligned events."""
+    """The average of events that are aligned at the time at which they act.
 
-    times: Annotated[np.ndarray, "(W,) from when an event acts", "ms"]
-    mean: Annotated[np.ndarray, "(W,) without the highest and lowest tenth of the events", "the trace's unit"]
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> average = synkin.deconvolve(kernel, params, times, trace).average(lone=False)
+        >>> print(average.number, average.mean.min().round(-1))
+        3 -20.0
+    """
+
+    times: Annotated[np.ndarray, "(W,) since the time at which an event acts", "ms"]
+    mean: Annotated[
+        np.ndarray, "(W,) the mean of the events, at each time without the highest and lowest tenth", "the trace's unit"
+    ]
     error: Annotated[np.ndarray, "(W,) standard error of the mean", "the trace's unit"]
-    template: Annotated[np.ndarray, "(W,) the kernel's response, as large as the mean", "the trace's unit"]
-    number: Annotated[int, "how many events it is of"]
+    template: Annotated[np.ndarray, "(W,) the kernel's response, scaled to the mean", "the trace's unit"]
+    number: Annotated[int, "of how many events"]
 
 
 @fields.described
 class Events(NamedTuple):
-    """K events that were found in a trace, in the order of time."""
+    """What `synkin.deconvolve` found: K events, in the order of time.
 
-    times: Annotated[np.ndarray, "(K,) when each acts, as a spike time of `respond` does", "ms"]
-    sizes: Annotated[np.ndarray, "(K,) the peak of each event's own response, signed", "the trace's unit"]
-    weights: Annotated[np.ndarray, "(K,) sizes over the peak of the kernel's response", "the trace's unit per mS"]
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> print(len(found.times), "events,", round(found.rate, 1), "a second")
+        3 events, 5.0 a second
+    """
+
+    times: Annotated[np.ndarray, "(K,) the time at which each event acts, like a spike time of `respond`", "ms"]
+    sizes: Annotated[np.ndarray, "(K,) the signed peak of each event", "the trace's unit"]
+    weights: Annotated[
+        np.ndarray,
+        "(K,) sizes divided by the peak of the kernel's response: ``weights`` for `respond`",
+        "the trace's unit per mS",
+    ]
     size_errors: Annotated[np.ndarray, "(K,) standard error of each size, from the noise", "the trace's unit"]
-    noise: Annotated[float, "standard deviation of the samples without baseline and events", "the trace's unit"]
-    threshold: Annotated[float, "the smallest size at which an event by itself is found", "the trace's unit"]
+    noise: Annotated[float, "standard deviation of the noise", "the trace's unit"]
+    threshold: Annotated[float, "the smallest size at which an isolated event is found", "the trace's unit"]
     curve: Annotated[np.ndarray, "(M,) the sum of all events", "the trace's unit"]
-    baseline: Annotated[np.ndarray, "(M,) what varies more slowly than events", "the trace's unit"]
-    duration: Annotated[float, "from the first sample to the last, without what was left out", "ms"]
-    unit: Annotated[str, "the trace's, such as 'pA'; '' if it is not known"]
-    direction: Annotated[int, "1: events go up, -1: they go down, 0: both were asked for"]
-    other_times: Annotated[np.ndarray, "(J,) of events of the other sign, which were kept out", "ms"]
-    other_sizes: Annotated[np.ndarray, "(J,) their sizes, signed", "the trace's unit"]
-    other_curve: Annotated[np.ndarray, "(M,) their sum, and that of events that were not reported", "the trace's unit"]
+    baseline: Annotated[np.ndarray, "(M,) the baseline: what changes more slowly than events", "the trace's unit"]
+    duration: Annotated[float, "the length of the trace, without what was left out", "ms"]
+    unit: Annotated[str, "the unit of the trace, such as 'pA'; '' if it is not known"]
+    direction: Annotated[int, "1: events go up, -1: they go down, 0: both, as was asked for"]
+    other_times: Annotated[np.ndarray, "(J,) the times of events of the other sign, which are not reported", "ms"]
+    other_sizes: Annotated[np.ndarray, "(J,) their signed sizes", "the trace's unit"]
+    other_curve: Annotated[np.ndarray, "(M,) the sum of all events that are not reported", "the trace's unit"]
     excluded: Annotated[tuple[tuple[float, float], ...], "stretches (a, b) in which no events were sought", "ms"]
-    sample_times: Annotated[np.ndarray, "(M,) of the trace", "ms"]
-    trace: Annotated[np.ndarray, "(M,) the trace; NaN where it was left out", "its unit"]
-    response: Annotated[np.ndarray, "(L,) the kernel's response over its peak, at the trace's intervals", "1"]
-    message: Annotated[str, "what was found, and what to look at"]
+    sample_times: Annotated[np.ndarray, "(M,) the times of the samples", "ms"]
+    trace: Annotated[np.ndarray, "(M,) the trace; NaN for samples that were left out", "its unit"]
+    response: Annotated[np.ndarray, "(L,) the kernel's response divided by its peak, sampled as the trace", "1"]
+    message: Annotated[str, "what was found, and what to look at, in sentences"]
 
     @property
     def rate(self) -> float:
@@ -56,10 +80,19 @@ class Events(NamedTuple):
         return float(self.sample_times[-1] - self.sample_times[0]) / (len(self.sample_times) - 1)
 
     def table(self) -> EventTable:
-        """What is measured of each event by itself: the trace without baseline and without all other events.
+        """Rise, decay, width and more of each event, measured in the trace without the baseline and without all other
+        events.
 
-        Rise and half-width are measured after a moving average over half the rise of the kernel's response, which
-        lengthens them a little. Of events near the threshold they are hardly more than noise.
+        Rise and half width are measured after smoothing, by a moving average over half the rise time of the kernel,
+        which makes them slightly longer. For events near the threshold they are mostly noise.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> table = synkin.deconvolve(kernel, params, times, trace).table()
+            >>> print(table.time.round(), table.size.round(-1))
+            [150. 300. 360.] [-20. -20. -20.]
         """
         before, after, at = *self._reach(), self._places()
         with_noise = self.trace - self.baseline - self.other_curve - self.curve
@@ -86,23 +119,39 @@ class Events(NamedTuple):
         )
 
     def average(self, *, lone: bool = True) -> EventAverage:
-        """The mean of the events, aligned where they act.
+        """The average of the events, aligned at the time at which they act.
 
         Args:
-            lone: whether to take only events that begin alone, and at whose peak and decay there is no other that is
-                half as large, and of these only the larger ones, from half of the median size on.
+            lone: whether to take only isolated events, beside which there is no other that is half as large, and of
+                these only those of at least half of the median size.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> average = synkin.deconvolve(kernel, params, times, trace).average(lone=False)
+            >>> average.number, average.times.shape == average.mean.shape
+            (3, True)
         """
         return average_of([self], lone=lone)
 
     def select(self, **bounds: tuple[float | None, float | None]) -> "Events":
-        """The events whose measurements lie within bounds, such as ``select(rise=(0.1, 1.0), residual=(None, 2.0))``.
+        """The events whose measurements are within bounds, as in ``select(rise=(0.1, 1.0), residual=(None, 2.0))``.
 
         Args:
-            **bounds: the lowest and highest value of a column of `table`, including these; None for no bound. An event
-                with NaN there is left out. The ``size`` is signed: of events that go down, ``size=(None, -10)``.
+            **bounds: for a column of `table` the lowest and the highest value; None for no bound. An event that has NaN
+                in the column is left out. ``size`` is signed: use ``size=(None, -10)`` for events that go down.
 
         Raises:
-            ValueError: a column that there is not, or not two bounds.
+            ValueError: there is no such column, or a value is not a pair of bounds.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> found = synkin.deconvolve(kernel, params, times, trace)
+            >>> print(found.select(size=(None, -10.0), time=(200.0, None)).times.round())
+            [300. 360.]
         """
         table = self.table()
         keep = np.ones(len(self.times), bool)
@@ -122,7 +171,16 @@ class Events(NamedTuple):
         return self.keep(keep)
 
     def keep(self, which: Any) -> "Events":
-        """Some of the events: (K,) True for those to keep, or their numbers from 0. ``curve`` is that of these."""
+        """Some of the events: give (K,) booleans, True for those to keep, or their numbers, from 0.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> found = synkin.deconvolve(kernel, params, times, trace)
+            >>> print(found.keep([0, 2]).times.round(), found.keep(found.times > 200.0).times.round())
+            [150. 360.] [300. 360.]
+        """
         which = np.asarray(which)
         if which.dtype == bool:
             which = np.flatnonzero(np.broadcast_to(which, self.times.shape))
@@ -133,18 +191,43 @@ class Events(NamedTuple):
         return self._replace(**parts, curve=self.curve - curve, other_curve=self.other_curve + curve)
 
     def size_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
-        """How many events there are of each size, and the edges of the bins, as of `numpy.histogram`."""
+        """The number of events in each bin of sizes, and the edges of the bins, as `numpy.histogram` gives them.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> counts, edges = synkin.deconvolve(kernel, params, times, trace).size_histogram(bins=2)
+            >>> print(counts.sum(), edges.round(-1))
+            3 [-20. -20. -20.]
+        """
         return np.histogram(self.sizes, bins)
 
     def interval_histogram(self, bins: Any = 20) -> tuple[np.ndarray, np.ndarray]:
-        """How many intervals in ms there are of each length, and the edges of the bins, as of `numpy.histogram`.
+        """The number of intervals in each bin, and the edges of the bins in ms, as `numpy.histogram` gives them.
 
-        Intervals across a stretch that was left out are not counted.
+        Intervals that contain an excluded stretch are not counted.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> counts, edges = synkin.deconvolve(kernel, params, times, trace).interval_histogram(bins=2)
+            >>> print(counts, edges.round())
+            [1 1] [60. 105. 150.]
         """
         return np.histogram(self.intervals(), bins)
 
     def intervals(self) -> np.ndarray:
-        """The intervals in ms from one event to the next, without those across a stretch that was left out."""
+        """The intervals in ms from one event to the next, except those that contain an excluded stretch.
+
+        Example:
+            >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+            >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+            >>> trace += np.random.default_rng(0).normal(size=times.size)
+            >>> print(synkin.deconvolve(kernel, params, times, trace).intervals().round())  # ms
+            [150. 60.]
+        """
         found = np.diff(self.times)
         for a, _ in self.excluded:
             i = int(np.searchsorted(self.times, a))

@@ -12,18 +12,27 @@ _TRIED = 60
 
 @fields.described
 class EventTable(NamedTuple):
-    """Measurements of K events, (K,) each. NaN where an event does not determine one."""
+    """What `synkin.Events.table` gives: measurements of K events, (K,) each. NaN if one cannot be determined.
 
-    time: Annotated[np.ndarray, "when it acts", "ms"]
-    size: Annotated[np.ndarray, "peak of its own response, signed", "the trace's unit"]
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> table = synkin.deconvolve(kernel, params, times, trace).table()
+        >>> print(table.interval.round())  # ms since the event before
+        [nan 150. 60.]
+    """
+
+    time: Annotated[np.ndarray, "the time at which it acts", "ms"]
+    size: Annotated[np.ndarray, "its signed peak", "the trace's unit"]
     size_error: Annotated[np.ndarray, "standard error of the size, from the noise", "the trace's unit"]
-    rise: Annotated[np.ndarray, "from 10 to 90 % of its peak", "ms"]
-    decay: Annotated[np.ndarray, "time constant of the exponential that follows the decay best", "ms"]
+    rise: Annotated[np.ndarray, "the rise time from 10 to 90 % of its peak", "ms"]
+    decay: Annotated[np.ndarray, "the time constant of an exponential that is fitted to the decay", "ms"]
     half_width: Annotated[np.ndarray, "how long it is above half of its peak", "ms"]
-    area: Annotated[np.ndarray, "integral until its response is nearly over, signed", "the trace's unit times ms"]
-    interval: Annotated[np.ndarray, "since the event before; NaN for the first", "ms"]
-    overlaps: Annotated[np.ndarray, "whether another event adds more than a fifth of its size to its peak or decay"]
-    residual: Annotated[np.ndarray, "root mean square of what the sum of events leaves around it, over the noise", "1"]
+    area: Annotated[np.ndarray, "its signed integral, until the response is nearly over", "the trace's unit times ms"]
+    interval: Annotated[np.ndarray, "the time since the event before; NaN for the first", "ms"]
+    overlaps: Annotated[np.ndarray, "whether another event changes its peak or decay by more than a fifth of its size"]
+    residual: Annotated[np.ndarray, "root mean square of the residual around it, divided by the noise", "1"]
 
 
 def measure_rows(rows: np.ndarray, start: int, peak: int, interval: float, smooth: int) -> dict[str, np.ndarray]:

@@ -26,21 +26,31 @@ _WIDTH = 100
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Fits of one recording, the most likely first. Arrays are (n,), one element for each fit.
+    """The result of `synkin.compare`: fits of one recording, the most likely first. Arrays have one element for each
+    fit.
 
     The number of independent samples comes from the fit whose residuals are least correlated, because a kernel that
-    does not describe the recording leaves correlated residuals even if the noise is white. Where one of the fits has
-    channels all samples count, as its likelihood says itself how they depend on each other.
+    does not describe the recording leaves correlated residuals even in white noise. If one of the fits has channels,
+    all samples count, because its likelihood includes how they are correlated.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> decay = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> alpha = synkin.fit(synkin.alpha, synkin.alpha.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> comparison = synkin.compare({"rises": alpha, "jumps": decay})
+        >>> print(comparison.names, comparison.weights.round(3))
+        ('jumps', 'rises') [1. 0.]
     """
 
-    names: Annotated[tuple[str, ...], "of the fits"]
-    fits: Annotated[tuple[Fit, ...], "what `synkin.fit` returned"]
+    names: Annotated[tuple[str, ...], "the names of the fits"]
+    fits: Annotated[tuple[Fit, ...], "the fits, as `synkin.fit` returned them"]
     samples: Annotated[float, "the number of independent samples"]
-    numbers: Annotated[np.ndarray, "the number of fitted numbers of each"]
+    numbers: Annotated[np.ndarray, "how many numbers each fit has fitted"]
     r_squared: Annotated[np.ndarray, "fraction of the variance that each curve explains", "1"]
-    aicc: Annotated[np.ndarray, "above the lowest; infinite if there are too few samples for the numbers fitted", "1"]
-    bic: Annotated[np.ndarray, "above the lowest", "1"]
-    weights: Annotated[np.ndarray, "Akaike weights, from AICc; they add up to 1", "1"]
+    aicc: Annotated[np.ndarray, "AICc less the lowest AICc; inf if there are too few samples for what was fitted", "1"]
+    bic: Annotated[np.ndarray, "BIC less the lowest BIC", "1"]
+    weights: Annotated[np.ndarray, "Akaike weights: how probable each fit is among these; they add up to 1", "1"]
     message: Annotated[str, "the result in sentences"]
 
     @property
@@ -78,26 +88,34 @@ class Comparison:
 
 
 def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
-    """Compare kernels that were fitted to one recording: how well each describes it, given how many numbers it fits.
+    """Compare kernels that were fitted to the same recording: which describes it best, given how many numbers each
+    fits.
 
     Args:
-        fits: two or more results of `synkin.fit` for the same samples, in a list or by name. In a list each is called
-            by its kernel's name.
+        fits: two or more results of `synkin.fit` for the same samples: a list, or a dict by name. In a list the names
+            are those of the kernels.
 
     Returns:
-        `Comparison`, the most likely first. It is shown as a table, and `synkin.plot.compare` draws it. AICc and BIC
-        are those of least squares with normal noise whose level is fitted too. They count independent samples: the
-        number of samples, divided by the number of neighbouring samples that count as one (`Fit.alike`, the smallest of
-        all fits). One fit is exp(dAICc / 2) times as likely as another. If one of them has channels, all are compared
-        by the likelihood of all samples, which for one by least squares is that of noise that is the same everywhere
-        and independent from sample to sample.
+        A `synkin.Comparison`, the most likely fit first. It prints as a table, and `synkin.plot.compare` draws it. It
+        has AICc and BIC, those of least squares with normal noise. Since neighbouring samples are correlated, they
+        count fewer samples: the number of samples divided by the smallest ``Fit.alike``. A fit whose AICc is lower by d
+        is exp(d / 2) times as likely. If one of the fits has channels, all are compared by their likelihood; for a fit
+        by least squares this is the likelihood of white noise.
 
     Raises:
-        TypeError: something that is not a fit.
+        TypeError: not a fit.
         ValueError: fewer than two fits, fits of different recordings or with different ``sigma``, or fits under
             "soft_l1", whose sums of squares cannot be compared.
 
     Source: Burnham and Anderson 2002, Model Selection and Multimodel Inference, 2nd ed., ch. 2 and 6.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> decay = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> alpha = synkin.fit(synkin.alpha, synkin.alpha.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> synkin.compare([alpha, decay]).best.kernel.name
+        'expon'
     """
     given = list(fits.values()) if isinstance(fits, Mapping) else list(fits)
     for fit in given:

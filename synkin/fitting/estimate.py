@@ -12,13 +12,14 @@ import numpy as np
 from synkin.arguments.choices import check_flag
 from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.messages import describe
-from synkin.fitting.curves import FunctionCurve
+from synkin.fitting.curves import FunctionCurve, KernelCurve
 from synkin.fitting.model import response
 from synkin.fitting.problem import Problem
 from synkin.fitting.quality.advice import advise_freeing
-from synkin.fitting.quality.goodness_of_fit import assess
-from synkin.fitting.result import Fit, as_fit
+from synkin.fitting.quality.goodness_of_fit import Assessment, assess, explained_fraction
+from synkin.fitting.result import Fit
 from synkin.fitting.search.optimizer import SearchResult, check_options, search
+from synkin.fitting.sentences import sentences
 from synkin.fitting.uncertainty.other_minima import with_other_minima
 from synkin.fitting.uncertainty.standard_errors import Uncertainty, estimate_uncertainty
 
@@ -62,7 +63,7 @@ def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
         known = with_other_minima(problem, found, known)
         assessed = assess(problem, found.curve, found.width)
         advice = advise_freeing(problem, found, loss) if assessed.quality.is_poor else ""
-    return as_fit(problem, found, known, assessed, advice, time.perf_counter() - began)
+    return _as_fit(problem, found, known, assessed, advice, time.perf_counter() - began)
 
 
 def _solved(problem: Problem, options: Options) -> tuple[SearchResult, Uncertainty]:
@@ -121,3 +122,60 @@ def _checked(problem: Problem) -> Problem:
             where = f"{problem.times_of(r)[m]:g} ms" + ("" if problem.is_single else f" of recording {r}")
             raise ValueError(f"Argument `curve` must {what} {numbers[r, m]} at {where}.")
     return problem
+
+
+def _as_fit(
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str, seconds: float
+) -> Fit:
+    """The `Fit` that a search gives. ``advice`` is a sentence on what to free, or ""."""
+
+    def rows(a: np.ndarray) -> np.ndarray:
+        return a[0] if problem.is_single else a
+
+    def numbers(name: str, a: np.ndarray) -> float | np.ndarray:
+        return float(a[0]) if problem.is_single or name in problem.shared else a
+
+    own = {
+        # A held quantity is one number for all recordings.
+        name: numbers(name, values) if name in problem.own else problem.held[name]
+        for name, values in problem.split(found.point).items()
+    }
+    params = problem.params_at(found.point)
+    trace = np.where(problem.present, problem.trace, np.nan)
+    residuals = trace - found.curve.value
+    stderr: dict[str, float | np.ndarray] = dict(zip(problem.free, map(float, known.stderr), strict=False))
+    stderr |= {name: numbers(name, known.stderr[problem.columns_of(name)]) for name in problem.own}
+    return Fit(
+        kernel=problem.curve.kernel if isinstance(problem.curve, KernelCurve) else problem.curve.function,
+        params=problem.curve.as_given(params),
+        scale=own["scale"],
+        offset=own["offset"],
+        onset=own["onset"],
+        delay=problem.delay,
+        free={name: (params | own)[name] for name in (*problem.free, *problem.own)},
+        stderr=stderr,
+        correlations=known.correlations,
+        labels=problem.labels,
+        r_squared=explained_fraction(problem, found.curve.value),
+        noise=known.noise,
+        identifiable=known.identifiable,
+        verdict=assessed.sentence,
+        message=" ".join([assessed.sentence, *sentences(problem, found, known, assessed, advice)]),
+        success=found.success,
+        nfev=found.nfev,
+        seconds=seconds,
+        spike_times=problem.sent,
+        concentrations=problem.weights[..., :-1] if problem.jumps else None,
+        times=problem.times,
+        trace=rows(trace),
+        unit=problem.unit,
+        predicted=rows(found.curve.value),
+        residuals=rows(residuals),
+        alike=known.model.inefficiency,
+        problem=problem,
+        point=found.point,
+        width=float(found.width),
+        inefficiencies=known.inefficiencies,
+        growth=known.model.growth,
+        others=known.others,
+    )

@@ -50,7 +50,8 @@ def sentences(
     if known.model.inefficiency >= _WORTH_SAYING and assessed.alike_by_misfit:
         said.append(
             "The residuals of neighbouring samples are correlated because the curve misses the shape, not because of "
-            f"the noise: {alike}, as if the misfit were noise. The standard errors do not say how far it shifts values."
+            f"the noise: {alike}, as if the misfit were noise. The standard errors do not include how far the misfit "
+            "shifts values."
         )
     elif known.model.inefficiency >= _WORTH_SAYING:
         said.append(

@@ -21,13 +21,13 @@ class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
     g: Annotated[Array, "conductance", "mS"]
-    h: Annotated[Array, "what drives g, and what an input is added to", "mS"]
+    h: Annotated[Array, "the variable that drives g, to which a spike adds its weight", "mS"]
 
 
 def equations(p: Params, y: State) -> dict[str, ArrayLike]:
     """The alpha synapse: ``h' = -h / tau``, ``g' = (h - g) / tau``; an input adds to h.
 
-    A unit input gives g(s) = (s / tau) exp(-s / tau), with its peak 1/e at s = tau.
+    An input of 1 gives g(s) = (s / tau) exp(-s / tau), with its peak 1/e at s = tau.
     Source: Rall 1967, J. Neurophysiol. 30:1138.
     """
     return {"h": -y.h / p.tau, "g": (y.h - y.g) / p.tau}

@@ -24,7 +24,7 @@ class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
     g: Annotated[Array, "conductance as the fraction of open receptors, 0 to 1", "mS"]
-    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
+    pulse_left: Annotated[Array, "how long there will still be transmitter", "ms"]
 
 
 def equations(p: Params, y: State, T: Array) -> dict[str, ArrayLike]:

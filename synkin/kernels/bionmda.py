@@ -14,7 +14,7 @@ from synkin.declaring.declare import receptor
 class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
-    alpha1: Annotated[ArrayLike, "opening rate of g per x", "1/ms"] = 2.0
+    alpha1: Annotated[ArrayLike, "opening rate of g at x = 1", "1/ms"] = 2.0
     beta1: Annotated[ArrayLike, "closing rate of g", "1/ms"] = 0.01
     alpha2: Annotated[ArrayLike, "binding rate of x", "1/ms/mM"] = 1.0
     beta2: Annotated[ArrayLike, "unbinding rate of x", "1/ms"] = 0.5
@@ -26,8 +26,8 @@ class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
     g: Annotated[Array, "conductance as the fraction of open receptors, 0 to 1", "mS"]
-    x: Annotated[Array, "what opens the receptors, 0 to 1", "1"]
-    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
+    x: Annotated[Array, "the variable that opens the receptors, 0 to 1", "1"]
+    pulse_left: Annotated[Array, "how long there will still be transmitter", "ms"]
 
 
 def equations(p: Params, y: State, T: Array) -> dict[str, ArrayLike]:

@@ -23,19 +23,19 @@ class Params(NamedTuple):
 
     tau_decay: Annotated[ArrayLike, "time constant of the decay", "ms"] = 10.0
     tau_rise: Annotated[ArrayLike, "time constant of the rise", "ms"] = 1.0
-    amplitude: Annotated[ArrayLike, "peak of g after a unit input", "1"] = 1.0
+    amplitude: Annotated[ArrayLike, "peak of g after a spike of weight 1", "1"] = 1.0
 
 
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g_rise: Annotated[Array, "what drives w, and what an input is added to", "mS"]
-    w: Annotated[Array, "what g is proportional to", "mS*ms"]
+    g_rise: Annotated[Array, "the variable that drives w, to which a spike adds its weight", "mS"]
+    w: Annotated[Array, "the variable to which g is proportional", "mS*ms"]
 
 
 def equations(p: Params, y: State) -> dict[str, ArrayLike]:
     """The dual exponential synapse: ``g_rise' = -g_rise / tau_rise``, ``w' = -w / tau_decay + g_rise``; an input adds
-    to g_rise, and ``g = amplitude w / peak``, where peak is the peak of w after a unit input.
+    to g_rise, and ``g = amplitude w / peak``, where peak is the peak of w after an input of 1.
 
     g is proportional to exp(-t/tau_decay) - exp(-t/tau_rise), with the peak ``amplitude``.
     Source: Roth and van Rossum 2009, in: Computational Modeling Methods for Neuroscientists, MIT Press, ch. 6.

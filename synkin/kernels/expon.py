@@ -20,7 +20,7 @@ class Params(NamedTuple):
 class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
-    g: Annotated[Array, "conductance, which an input is added to", "mS"]
+    g: Annotated[Array, "conductance, to which a spike adds its weight", "mS"]
 
 
 def equations(p: Params, y: State) -> dict[str, ArrayLike]:

@@ -16,7 +16,7 @@ class Params(NamedTuple):
     """Parameters, each a scalar or an array that broadcasts against the state's shape."""
 
     tau_x: Annotated[ArrayLike, "time constant with which x decays: the rise of g", "ms"] = 2.0
-    alpha: Annotated[ArrayLike, "opening rate of g per x", "1/ms"] = 0.5
+    alpha: Annotated[ArrayLike, "opening rate of g at x = 1", "1/ms"] = 0.5
     tau_s: Annotated[ArrayLike, "time constant with which g decays", "ms"] = 100.0
 
 
@@ -24,14 +24,14 @@ class State(NamedTuple):
     """State, each of the shape given to `init`."""
 
     g: Annotated[Array, "conductance as the fraction of open receptors, 0 to 1", "mS"]
-    x: Annotated[Array, "what opens them, to which a spike adds its weight", "1"]
+    x: Annotated[Array, "the variable that opens the receptors, to which a spike adds its weight", "1"]
 
 
 def equations(p: Any, y: Any) -> dict[str, Any]:
     """The NMDA receptor of network theory: ``x' = -x / tau_x``, ``g' = alpha x (1 - g) - g / tau_s``; a spike adds its
     weight to x.
 
-    Magnesium acts outside, as `synkin.currents.mg_block`.
+    It has no magnesium block of its own: multiply g by `synkin.currents.mg_block`.
     Source: Brunel and Wang 2001, J. Comput. Neurosci. 11:63; also Wang 1999, J. Neurosci. 19:9587, and Wang 2002,
     Neuron 36:955.
     """

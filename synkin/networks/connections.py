@@ -41,41 +41,38 @@ def connect(
     sharding: jax.sharding.Sharding | None = None,
     dtype: DTypeLike | None = None,
 ) -> Projection:
-    """The connections from one group of neurons to another, ready for the steps of a loop of your own.
+    """The connections from one group of neurons to another, with weights and delays, for a loop of your own.
 
-        projection = synkin.connect([0, 0, 1], [0, 2, 2], 0.1, [1.0, 1.5, 0.5], shape=(2, 3), dt=0.1)
-        stepper = synkin.stepper(synkin.expon, synkin.expon.Params(tau=5.0), 0.1)
-        coming, synapse = projection.init(), stepper.init((3,))
-        coming, arriving = projection.step(coming, [True, False])   # two neurons spike or not; three hear them
-        synapse, g = stepper.step(synapse, arriving)                # a linear kernel, one a postsynaptic neuron
+    A step visits only the connections of neurons that spiked. It works under jit, scan, vmap, grad and jvp. It can be
+    differentiated with respect to the weights, and with respect to spikes that are numbers, such as surrogate spikes;
+    the latter derivative visits all connections.
 
-    A step reads the connections of the neurons that spiked: all of them, and no others. It works under jit, scan, vmap,
-    grad and jvp. Derivatives with respect to the weights, and to spikes that are numbers, such as surrogate spikes, are
-    exact; that with respect to spikes reads all connections.
+    A linear kernel such as `synkin.expon` takes what arrives as its input: one for each postsynaptic neuron. A receptor
+    saturates, so it needs one kernel for each presynaptic neuron, whose conductances are then weighted by ``weigh``.
 
     Args:
-        pre: (C,) ints, the presynaptic neuron of each connection. Or a matrix of the weights, of `scipy.sparse` or a
-            `jax.experimental.sparse.BCOO`, whose rows are the presynaptic neurons; then without ``post``, ``weights``
-            and ``shape``. Or None, with ``probability``.
-        post: (C,) ints, the postsynaptic neuron of each connection. A pair may be connected more than once.
-        weights: (C,), or one number for all; 1 by default. In mS where they are the input of a linear kernel. They may
-            be traced.
-        delays: ms, (C,), or one number for all, rounded to whole steps as `synkin.delayed` does; 0 by default. A spike
-            of row i arrives in row i + delay / dt. Weights and delays may also be a function that takes the arrays
-            ``pre`` and ``post`` and gives them. `synkin.delay_line` does not round.
+        pre: (C,) ints, the presynaptic neuron of each connection. Or a sparse matrix of the weights, whose rows are the
+            presynaptic neurons, of `scipy.sparse` or a `jax.experimental.sparse.BCOO`; ``post``, ``weights`` and
+            ``shape`` are then left out. Or None, with ``probability``.
+        post: (C,) ints, the postsynaptic neuron of each connection. Two neurons may have several connections.
+        weights: (C,), or one number for all; by default 1. They are in mS if they are the input of a linear kernel.
+            They may be traced.
+        delays: ms, (C,), or one number for all; by default 0. They are rounded to whole steps: a spike in step i
+            arrives in step i + delay / dt. `synkin.delay_line` does not round. ``weights`` and ``delays`` may also be
+            functions of the arrays ``pre`` and ``post``.
         shape: (n_pre, n_post), the numbers of neurons.
-        dt: the step in ms; needed for delays.
+        dt: the step in ms; needed if there are delays.
         probability: connect each pair of neurons with this probability, 0 to 1, independently of the others.
         key: a key of `jax.random`, for ``probability``.
         autapses: with ``probability``, whether neuron i may connect to neuron i.
         sharding: a `jax.sharding.NamedSharding` of a vector over one axis of its mesh. Each device then holds the
-            connections onto its part of the postsynaptic neurons. On CPUs the results are the same to the last bit.
+            connections onto its part of the postsynaptic neurons. On CPUs the results do not change.
         dtype: floating dtype of the weights and of what arrives; by default JAX's default float.
 
     Returns:
-        `Projection`, a pytree with ``init``, ``step``, ``weigh``, ``weights`` and ``with_weights``. In single precision
-        it takes 12 bytes for each connection, or 8 if all weights are equal, and its carry 4 bytes for each
-        postsynaptic neuron and step up to the longest delay.
+        A `synkin.Projection`, a pytree with ``init``, ``step``, ``weigh``, ``weights`` and ``with_weights``. In single
+        precision it takes 12 bytes for each connection, or 8 if all weights are equal. Its carry takes 4 bytes for each
+        postsynaptic neuron and step of the longest delay.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; neurons that do not exist;
@@ -83,6 +80,17 @@ def connect(
 
     Warns:
         UserWarning: a delay is not a whole number of steps.
+
+    Example:
+        >>> projection = synkin.connect([0, 0, 1], [0, 2, 2], [0.1, 0.2, 0.4], [0.0, 0.1, 0.1], shape=(2, 3), dt=0.1)
+        >>> stepper = synkin.stepper(synkin.expon, synkin.expon.Params(tau=5.0), 0.1)
+        >>> coming, synapse = projection.init(), stepper.init((3,))  # a linear kernel, one a postsynaptic neuron
+        >>> for spikes in ([True, True], [False, False]):  # of two presynaptic neurons, in two steps
+        ...     coming, arriving = projection.step(coming, spikes)
+        ...     synapse, g = stepper.step(synapse, arriving)
+        ...     print(arriving.round(3))
+        [0.1 0. 0.]
+        [0. 0. 0.6]
     """
     dtype = float_dtype(dtype)
     autapses = check_flag("autapses", autapses)

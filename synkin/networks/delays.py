@@ -27,32 +27,40 @@ _NEAR, _RELATIVE = 1e-3, 1e-6
 
 
 def delayed(spikes: ArrayLike, delay: ArrayLike, dt: ArrayLike) -> Array:
-    """A train on a grid, with the spikes of each synapse moved later by its delay, rounded to whole steps.
+    """Spikes on a grid, delayed: those of each synapse come later by its delay, rounded to whole steps.
 
-    The result is for `synkin.simulate`. Spikes that would come after the end of the train are lost.
+    The result is the input of `synkin.simulate`. Spikes that would come after the end are lost.
 
     Args:
-        spikes: (T, *shape), booleans or numbers: weights in mS for the linear kernels.
-        delay: ms, 0 or more; a scalar, or an array that broadcasts against ``shape``.
+        spikes: (T, *shape), booleans, or numbers such as the weights in mS of a linear kernel.
+        delay: ms, 0 or more; a scalar, or an array that broadcasts to ``shape``.
         dt: step in ms.
 
     Returns:
-        (T, *shape): row i is row i - n of ``spikes``, n = round(delay / dt) (half a step rounds up), and 0 before. The
-        dtype is that of ``spikes``; if ``delay`` or ``dt`` is traced, booleans and whole numbers become floats, so that
-        an invalid ``delay`` or ``dt`` can give NaN.
+        (T, *shape): row i is row i - n of ``spikes``, with n = round(delay / dt), where half a step rounds up; the
+        first n rows are 0. The dtype is that of ``spikes``. If ``delay`` or ``dt`` is traced, the result is floating,
+        so that it can be NaN for an invalid ``delay`` or ``dt``.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
     Warns:
-        UserWarning: a delay is not a whole number of steps; the message gives the largest error in ms. To round without
-            a warning, give ``dt * np.round(delay / dt)``. Traced delays bring no warning.
+        UserWarning: a delay is not a whole number of steps; the message gives the largest error in ms. To avoid the
+            warning, give ``dt * np.round(delay / dt)``. There is no warning for traced delays.
 
-    Because of the rounding, derivatives with respect to ``delay`` and ``dt`` are 0. `synkin.respond`, which takes any
-    ``delay``, gives the true ones. Arguments may be quantities of saiunit; the result is one if ``spikes`` is.
+    Because of the rounding, derivatives with respect to ``delay`` and ``dt`` are 0. `synkin.respond` does not round
+    delays, so it gives the true derivatives. Arguments may be quantities of saiunit; the result is one if ``spikes``
+    is.
 
-    In a loop of your own, in which later spikes are not known yet, `synkin.connect` holds what is on its way, and
-    `synkin.delay_line` delays spikes one by one, on and between grid points.
+    In a loop of your own, where later spikes are not known yet, use `synkin.connect`, or `synkin.delay_line`, which
+    does not round.
+
+    Example:
+        >>> spikes = np.array([[1, 1], [0, 0], [0, 0]], bool)
+        >>> print(synkin.delayed(spikes, [0.1, 0.2], 0.1).astype(int))
+        [[0 0]
+         [1 0]
+         [0 1]]
     """
     given = bind_delays(spikes, delay, dt)
     moved = _moved(given.spikes, given.delay, given.dt)
@@ -84,7 +92,7 @@ def known_delays(name: str, value: object, because: str) -> np.ndarray:
     real = as_real(name, units.strip_unit(name, value, "ms"))
     known = concrete_value(real)
     if known is None:
-        raise TypeError(f"Argument `{name}` must be known now, as {because}, but is {describe(real)}.")
+        raise TypeError(f"Argument `{name}` must not be traced, as {because}, but is {describe(real)}.")
     bad = ~((known >= 0) & np.isfinite(known))
     if bad.any():
         raise ValueError(f"Argument `{name}` must be finite and not negative, but has {known[bad].flat[0]}.")
@@ -99,7 +107,7 @@ def known_step(dt: object) -> float:
     """
     step = concrete_value(check_dt(units.strip_unit("dt", dt, "ms")))
     if step is None:
-        raise TypeError(f"Argument `dt` must be known now where there are delays, but is {describe(dt)}.")
+        raise TypeError(f"Argument `dt` must not be traced where there are delays, but is {describe(dt)}.")
     return float(step)
 
 

@@ -24,7 +24,14 @@ _LARGEST = 2**30
 
 @fields.described
 class DelayLineCarry(NamedTuple):
-    """What goes from step to step: the spikes of the last steps."""
+    """What a `synkin.DelayLine` passes from step to step: the spikes that are on their way.
+
+    Example:
+        >>> axons = synkin.delay_line([0.23, 0.5], 0.1)
+        >>> carry, spikes, offset = axons.step(axons.init(), [True, False], [0.04, 0.0])
+        >>> int(carry.spikes.sum())  # one spike on its way
+        1
+    """
 
     spikes: Annotated[Array, "(rows, *shape), the spikes of the last steps, in the order of a ring"]
     offsets: Annotated[Array, "(rows, *shape), ms from the start of their steps; 0 where there is no spike"]
@@ -36,7 +43,18 @@ class DelayLineCarry(NamedTuple):
 )
 @dataclass(frozen=True, repr=False)
 class DelayLine:
-    """See `synkin.delay_line`. It is a pytree: transformed functions may close over it, take it or return it."""
+    """What `synkin.delay_line` returns. It is a pytree: a function under jit, vmap or grad may close over it, take it
+    as an argument or return it.
+
+    Example:
+        >>> axons = synkin.delay_line([0.23, 0.5], 0.1)
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, off_grid=True)
+        >>> coming, synapse = axons.init(), stepper.init((2,))
+        >>> coming, spikes, offset = axons.step(coming, [True, False], [0.04, 0.0])
+        >>> synapse, g = stepper.step(synapse, spikes, offset=offset)
+        >>> print(g)  # the spike is still on its way
+        [0. 0.]
+    """
 
     dt: Array  # ms
     steps: Array  # int32, of a shape that broadcasts to ``shape``: the whole steps of each delay
@@ -47,8 +65,16 @@ class DelayLine:
 
     off_grid = True  # for `check_offset`
 
+    def __dir__(self) -> list[str]:
+        return fields.completion(("dt", "dtype", "init", "shape", "step"), super().__dir__())
+
     def init(self) -> DelayLineCarry:
-        """The carry for the first step, in which nothing is on its way."""
+        """The carry for the first step: no spike is on its way.
+
+        Example:
+            >>> synkin.delay_line([0.23, 0.5], 0.1).init().spikes.shape  # steps, axons
+            (7, 2)
+        """
         ring = (self.rows, *self.shape)
         return DelayLineCarry(
             jnp.zeros(ring, self.dtype), jnp.zeros(ring, self.remainder.dtype), jnp.zeros((), jnp.int32)
@@ -59,16 +85,22 @@ class DelayLine:
 
         Args:
             carry: from `init` or the step before.
-            spikes: of ``shape`` or one that broadcasts to it, of the dtype that the delay line was made for.
-            offset: ms from the step's start to the spike, 0 to dt; ignored where there is no spike.
+            spikes: the spikes of this step, of the dtype that the delay line was made for, and of its ``shape`` or
+                broadcasting to it.
+            offset: ms from the start of the step to the spike, 0 to dt; ignored if there is no spike.
 
         Returns:
-            The carry, the spikes that arrive in this step, and their offsets in it, each of ``shape``. The offset is
-            NaN where two spikes arrive in one step, which one step of a kernel does not take: they are then less than
-            a step apart.
+            The carry, the spikes that arrive in this step, and their offsets within the step, each of ``shape``. If two
+            spikes of one axon arrive in the same step, the offset is NaN, because a step of a kernel takes only one.
 
         Raises:
-            TypeError, ValueError: an argument of the wrong kind, shape or range, or the carry of another delay line.
+            TypeError, ValueError: an argument of the wrong kind, shape or range, or a carry of another delay line.
+
+        Example:
+            >>> axons = synkin.delay_line([0.03, 0.5], 0.1)
+            >>> carry, spikes, offset = axons.step(axons.init(), [True, True], [0.04, 0.0])
+            >>> print(spikes, offset.round(3))  # the first spike arrives within the step
+            [True False] [0.07 0.]
         """
         ring = (self.rows, *self.shape)
         if not isinstance(carry, DelayLineCarry):
@@ -96,31 +128,37 @@ class DelayLine:
 
 
 def delay_line(
-    delay: ArrayLike, dt: ArrayLike, shape: int | tuple[int, ...] | None = None, *, dtype: DTypeLike = bool
+    delay: ArrayLike, dt: ArrayLike, shape: int | tuple[int, ...] | None = None, *, dtype: DTypeLike = "bool"
 ) -> DelayLine:
-    """Delays of spikes one by one, as in axons, in a loop of your own.
+    """Delays in a loop of your own, one for each axon, that need not be whole steps.
 
-        axons = synkin.delay_line([1.23, 0.5], 0.1)
-        stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, off_grid=True)
-        coming, synapse = axons.init(), stepper.init((2,))
-        coming, spikes, offset = axons.step(coming, [True, False], offset=[0.04, 0.0])
-        synapse, g = stepper.step(synapse, spikes, offset=offset)
-
-    Nothing is rounded: a spike at t arrives at t + delay, in whatever step that is. `synkin.connect` sums over many
-    connections, and rounds delays to whole steps.
+    A spike at the time t arrives at t + delay: the step in which that is, and the offset within that step, go to a
+    `synkin.stepper` with ``off_grid=True``. `synkin.connect` is for many connections onto one neuron, but rounds delays
+    to whole steps.
 
     Args:
-        delay: ms, 0 or more; a number, or an array that broadcasts to ``shape``. It must be known.
-        dt: the step in ms. It must be known.
-        shape: of the spikes; by default that of ``delay``.
-        dtype: of the spikes: bool, or a floating dtype for weights and for surrogate spikes.
+        delay: ms, 0 or more; a number, or an array that broadcasts to ``shape``. It must not be traced.
+        dt: the step in ms. It must not be traced.
+        shape: the shape of the spikes; by default that of ``delay``.
+        dtype: the dtype of the spikes: "bool", or a floating dtype for weights and for surrogate spikes.
 
     Returns:
-        `DelayLine`, a pytree with ``init`` and ``step``. It works under jit, scan, vmap, grad and jvp. An offset that
-        comes out has the derivative 1 with respect to the one that went in.
+        A `synkin.DelayLine` with ``init()`` and ``step(carry, spikes, offset) -> (carry, spikes, offset)``. It is a
+        pytree, and works under jit, scan, vmap, grad and jvp. Derivatives pass through the offsets.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+    Example:
+        >>> axons = synkin.delay_line([0.23, 0.5], 0.1)
+        >>> carry = axons.init()
+        >>> for i in range(4):
+        ...     carry, spikes, offset = axons.step(carry, [i == 0, False], [0.04, 0.0])
+        ...     print(i, spikes, offset.round(3))
+        0 [False False] [0. 0.]
+        1 [False False] [0. 0.]
+        2 [ True False] [0.07 0.  ]
+        3 [False False] [0. 0.]
     """
     known = known_delays("delay", delay, "it decides how many steps are kept")
     size = known.shape if shape is None else check_shape(shape)

@@ -52,7 +52,7 @@ def ends_of_matrix(matrix: Any) -> tuple[Ends, Any]:
         )
     indices = concrete_value(matrix.indices)
     if indices is None:
-        raise TypeError(f"Argument `pre` must have indices that are known now, but has {describe(matrix.indices)}.")
+        raise TypeError(f"Argument `pre` must have indices that are not traced, but has {describe(matrix.indices)}.")
     kept = (indices < matrix.shape).all(axis=1)  # the rest pads
     pre, post = indices[kept].T.astype(np.int64)
     weights = matrix.data if kept.all() else matrix.data[np.flatnonzero(kept)]
@@ -71,13 +71,13 @@ def random_ends(probability: object, key: object, shape: object, autapses: bool)
         TypeError, ValueError: no probability or no key, or of the wrong kind or range.
     """
     n_pre, n_post = _both(shape)
-    expected = "a number from 0 to 1 that is known now"
+    expected = "a number from 0 to 1"
     p = concrete_value(check_number("probability", probability, lambda p: 0 <= p <= 1, expected))
     check_random_key("key", key)
     assert isinstance(key, Array)
     data = concrete_value(jax.random.key_data(key))
     if p is None or data is None:
-        raise TypeError("Arguments `probability` and `key` must be known now, but are traced.")
+        raise TypeError("Arguments `probability` and `key` must not be traced, but are.")
     rng = np.random.default_rng([int(part) for part in data.ravel()])
     pairs = _chosen(rng, float(p), n_pre * n_post)
     pre, post = np.divmod(pairs, max(n_post, 1))
@@ -115,7 +115,7 @@ def _neurons(name: str, value: ArrayLike, n: int) -> np.ndarray:
     known = concrete_value(real)
     if known is None:
         raise TypeError(
-            f"Argument `{name}` must be known now, as connections decide what is computed, but is {describe(real)}."
+            f"Argument `{name}` must not be traced, as connections decide what is computed, but is {describe(real)}."
         )
     if known.ndim != 1:
         raise ValueError(f"Argument `{name}` must have shape (C,), C connections, but has shape {known.shape}.")

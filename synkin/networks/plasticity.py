@@ -63,20 +63,19 @@ class TsodyksMarkram:
     """Short-term depression and facilitation, exact between spikes.
 
     At a spike u grows by U (1 - u); then u x is released, and x falls by u x. Between spikes ``u' = -u / tau_fac`` and
-    ``x' = (1 - x) / tau_rec``. At rest u is 0 and x is 1, so that the first release is U. With tau_fac = 0, u is U at
-    each spike; with tau_rec = 0, x is 1 at each spike. Both are the limits in value and derivative, except for spikes
-    at the same time.
+    ``x' = (1 - x) / tau_rec``. At rest u is 0 and x is 1, so that the first release is U. With tau_fac = 0 there is no
+    facilitation: u is U at each spike. With tau_rec = 0 there is no depression: x is 1 at each spike.
 
-    With tau_psc > 0, released transmitter is active first and recovers only afterwards: a spike moves u x from x to y,
-    and then ``y' = -y / tau_psc``, ``z' = y / tau_psc - z / tau_rec`` and ``x' = z / tau_rec``, where x + y + z = 1.
-    This is NEURON's tmgsyn (where tau_psc is tau_1) and NEST's tsodyks_synapse; tau_psc = 0 is the limit in which z is
-    1 - x, as in NEST's tsodyks2_synapse, in brainpy and in most programs.
+    With tau_psc > 0, released transmitter first stays active, and recovers only afterwards: a spike moves u x from x to
+    y, and then ``y' = -y / tau_psc``, ``z' = y / tau_psc - z / tau_rec`` and ``x' = z / tau_rec``, where x + y + z = 1.
+    This is NEURON's tmgsyn (where tau_psc is tau_1) and NEST's tsodyks_synapse. With tau_psc = 0 recovery begins at
+    once, as in NEST's tsodyks2_synapse, in brainpy and in most programs.
 
-    With ``key`` and ``n`` release is random, at n sites that are independent of each other. A filled site releases at a
-    spike with probability u. An empty site fills within h ms with probability 1 - exp(-h / tau_rec); with tau_psc > 0
-    it first stays active for an exponentially distributed time with mean tau_psc. The result is the fraction of the n
-    sites that released. Its mean over many keys is the release r that is computed without a key, and its variance is
-    r (1 - r) / n. A random number has no derivative: with ``key`` all derivatives of the release are 0.
+    With ``key`` and ``n`` release is random, at n independent sites. At a spike a filled site releases with probability
+    u. An empty site fills within h ms with probability 1 - exp(-h / tau_rec); with tau_psc > 0 it first stays active
+    for a random time with mean tau_psc. The result is the fraction of the n sites that released. Its mean over many
+    keys is the release r that is computed without a key, and its variance is r (1 - r) / n. With ``key`` all
+    derivatives of the release are 0.
 
     Parameters:
         U: 0.5, from 0 to 1
@@ -88,6 +87,14 @@ class TsodyksMarkram:
 
     Sources: Markram, Wang and Tsodyks 1998, PNAS 95:5323; Tsodyks, Pawelzik and Markram 1998, Neural Comput. 10:821;
     Tsodyks, Uziel and Markram 2000, J. Neurosci. 20:RC50; Fuhrmann et al. 2002, J. Neurophysiol. 87:140.
+
+    Example:
+        >>> params = synkin.tsodyks_markram.Params(U=0.5, tau_rec=100.0)
+        >>> spike_times = [0.0, 20.0, 40.0]
+        >>> weights = synkin.tsodyks_markram.release(params, spike_times)
+        >>> print(weights.round(3))
+        [0.5 0.295 0.212]
+        >>> g = synkin.respond(synkin.expon, synkin.expon.Params(), spike_times, [50.0], weights=weights)
     """
 
     __slots__ = ()  # so that no attribute can be set
@@ -98,21 +105,30 @@ class TsodyksMarkram:
     UNITS: ClassVar[AnyParams] = Params._make(fields.units(Params).values())
     parameters: ClassVar[Mapping[str, Parameter]] = parameters_of(Params)
     variables: ClassVar[Mapping[str, str]] = fields.units(State)
-    input: ClassVar[StartsPulse] = StartsPulse(because=", as a release is what weighs them")
+    input: ClassVar[StartsPulse] = StartsPulse(because=", as their weight is the release")
+
+    def __dir__(self) -> list[str]:
+        shown = ("Params", "State", "UNITS", "init", "name", "parameters", "release", "run", "step", "stepper")
+        return fields.completion((*shown, "variables"), super().__dir__())
 
     def init(self, params: AnyParams, shape: int | tuple[int, ...], *, dtype: DTypeLike | None = None) -> AnyState:
-        """State at rest, all zeros: no facilitation and no depletion.
+        """The state at rest: no facilitation and no depletion.
 
         Args:
-            params: ``Params``, checked here.
-            shape: shape of the state, for example (1000,).
+            params: ``Params`` of `synkin.tsodyks_markram`.
+            shape: shape of the synapses, for example (1000,).
             dtype: floating dtype, by default JAX's default float.
 
         Returns:
-            ``State`` of zeros, each field an array of its own.
+            A ``State`` of zeros of that shape.
 
         Raises:
             TypeError, ValueError: a wrong shape or dtype, or an invalid parameter.
+
+        Example:
+            >>> state = synkin.tsodyks_markram.init(synkin.tsodyks_markram.Params(), (2,))
+            >>> print(state.u, state.depleted)
+            [0. 0.] [0. 0.]
         """
         shape, dtype = check_layout(units.params(self, params), shape, dtype, self)
         return self.rest_state(params, shape, dtype)
@@ -135,25 +151,32 @@ class TsodyksMarkram:
         key: Array | None = None,
         n: int | None = None,
     ) -> tuple[AnyState, Array]:
-        """Advance by one step, at whose start a spike acts.
+        """Advance by one step. A spike acts at the start of the step.
 
         Args:
             params: ``Params``: U without unit, the time constants in ms.
             state: ``State`` at ``t``.
-            t: time at the start of the step in ms; not needed.
-            spike: booleans (or 0 and 1), shape of the state, or broadcasting.
+            t: the time in ms at the start of the step; the result does not depend on it.
+            spike: booleans (or 0 and 1), of the shape of the state or broadcasting to it.
             dt: step in ms.
-            key: for random release, a key of `jax.random` that is used for this step alone. Each synapse has random
-                numbers of its own. ``depleted`` and ``active`` are rounded to a whole number of sites.
-            n: how many sites a synapse has, with ``key``.
+            key: for random release, a key of `jax.random` that is used for this step only. Each synapse draws its own
+                numbers. ``depleted`` and ``active`` are rounded to a whole number of sites.
+            n: with ``key``, the number of sites of a synapse.
 
         Returns:
-            The state at ``t + dt``, and the release, 0 to 1 and 0 without a spike, shape of the state.
+            The state at ``t + dt``, and the release, of the shape of the state: 0 to 1, and 0 without a spike.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-        The times may be quantities of saiunit. A step with ``key`` draws 2 n numbers a synapse.
+        The times may be quantities of saiunit. A step with ``key`` draws 2 n random numbers for each synapse.
+
+        Example:
+            >>> params = synkin.tsodyks_markram.Params(U=0.5)
+            >>> state = synkin.tsodyks_markram.init(params, (2,))
+            >>> state, released = synkin.tsodyks_markram.step(params, state, 0.0, jnp.array([True, False]), 0.1)
+            >>> print(released.round(3))
+            [0.5 0.]
         """
         given = bind_step(self, params, with_active(units.state(state, self)), t, spike, dt)
         n = bind_random(key, n)
@@ -171,22 +194,29 @@ class TsodyksMarkram:
         n: int | None = None,
         dtype: DTypeLike | None = None,
     ) -> tuple[AnyState, Array]:
-        """Release at the spikes of a train on a grid; the result is an input of a linear kernel in `synkin.simulate`.
+        """What spikes on a grid release. Give the result to `synkin.simulate`, as the input of a linear kernel.
 
         Args:
             params: ``Params``; scalars, or arrays that broadcast against the state.
             spikes: (T, *shape), booleans, or 0 and 1.
             dt: step in ms.
             state: ``State`` to start from, of shape ``shape``; by default at rest.
-            key: for random release, a key of `jax.random`. Each synapse has random numbers of its own.
-            n: how many sites a synapse has, with ``key``.
-            dtype: floating dtype of the state where none is given.
+            key: for random release, a key of `jax.random`. Each synapse draws its own numbers.
+            n: with ``key``, the number of sites of a synapse.
+            dtype: floating dtype of the state, if ``state`` is not given.
 
         Returns:
-            The final state, and the releases, (T, *shape), 0 where there is no spike.
+            The final state, and the releases, (T, *shape): 0 if there is no spike.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
+
+        Example:
+            >>> spikes = np.arange(40)[:, None] == [10, 20]
+            >>> _, weights = synkin.tsodyks_markram.run(synkin.tsodyks_markram.Params(U=0.5), spikes, 0.1)
+            >>> print(weights.max(axis=0).round(3))
+            [0.5 0.5]
+            >>> _, g = synkin.simulate(synkin.expon, synkin.expon.Params(), weights, 0.1)
         """
         given = bind_train(self, params, spikes, dt, state=with_active(units.state(state, self)), dtype=dtype)
         n = bind_random(key, n)
@@ -196,19 +226,16 @@ class TsodyksMarkram:
     def stepper(
         self, params: AnyParams, dt: ArrayLike, *, n: int | None = None, dtype: DTypeLike | None = None
     ) -> ReleaseStepper:
-        """Make short-term plasticity ready for steps of one length; in a loop of your own it is as fast as `run`.
+        """The step of short-term plasticity for a loop of your own, as fast as `run`.
 
-            stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.3), dt)
-            carry, released = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
-
-        Works under jit, vmap, grad and scan, and is itself a pytree. There may be one state a presynaptic neuron, or
-        one a connection.
+        It works under jit, vmap, grad and scan, and is itself a pytree. Use one synapse for each presynaptic neuron, or
+        one for each connection.
 
         Args:
             params: ``Params``; scalars, or arrays that broadcast against the state.
             dt: step in ms.
-            n: for random release, how many sites a synapse has; each step is then given a key.
-            dtype: floating dtype of a state at rest, by default JAX's default float.
+            n: for random release, the number of sites of a synapse; each step then takes a key.
+            dtype: floating dtype of the state at rest; by default JAX's default float.
 
         Returns:
             `ReleaseStepper` with ``init``, ``step(carry, spike) -> (carry, released)`` and ``state``.
@@ -217,6 +244,13 @@ class TsodyksMarkram:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
         ``params`` and ``dt`` may be quantities of saiunit.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> spikes = np.arange(40)[:, None] == [10, 20]
+            >>> carry, released = jax.lax.scan(stepper.step, stepper.init((2,)), spikes)
+            >>> print(released.max(axis=0).round(3))
+            [0.5 0.5]
         """
         given = bind_steps(self, params, dt, dtype=dtype)
         sites = None if n is None else check_whole("n", n)
@@ -234,26 +268,32 @@ class TsodyksMarkram:
         n: int | None = None,
         dtype: DTypeLike | None = None,
     ) -> Array:
-        """How much each spike of one synapse releases, given the spike times; the synapse is at rest before them.
+        """How much each spike of one synapse releases, given its spike times.
 
-        The result can be differentiated, forward and reverse, with respect to parameters and spike times. For many
-        synapses use `jax.vmap`: pad their spike times with inf to one length and, for random release, give each a key.
+        Before the first spike the synapse is at rest. The result can be differentiated, forward and reverse, with
+        respect to parameters and spike times. For many synapses use `jax.vmap`: pad their spike times with inf to one
+        length and, for random release, give each a key.
 
         Args:
             params: ``Params``, scalars.
-            spike_times: (K,) ms, in any order; inf pads. Spikes at the same time act one after the other.
+            spike_times: (K,) ms, in any order, where inf is ignored. Spikes at the same time act one after the other.
             key: for random release, a key of `jax.random`.
-            n: how many sites the synapse has, with ``key``.
+            n: with ``key``, the number of sites of the synapse.
             dtype: floating dtype of the result, by default JAX's default float.
 
         Returns:
-            (K,), 0 to 1, in the order in which ``spike_times`` came; 0 for padding.
+            (K,), 0 to 1, in the order of ``spike_times``; 0 for a spike at inf.
 
         Raises:
             TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
         Parameters and times may be quantities of saiunit. As in `synkin.respond`, times in lists or NumPy arrays are
-        subtracted from each other in float64.
+        subtracted in float64.
+
+        Example:
+            >>> params = synkin.tsodyks_markram.Params(U=0.5, tau_rec=100.0)
+            >>> print(synkin.tsodyks_markram.release(params, [0.0, 20.0, 40.0]).round(3))
+            [0.5 0.295 0.212]
         """
         given = bind_releases(self, params, spike_times, dtype=dtype)
         n = bind_random(key, n)

@@ -25,7 +25,14 @@ Step: TypeAlias = "Callable[[Projection, Connections, ProjectionCarry, Array], D
 
 @fields.described
 class ProjectionCarry(NamedTuple):
-    """What goes from step to step: what is still to arrive."""
+    """What a `synkin.Projection` passes from step to step: what is on its way.
+
+    Example:
+        >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], 0.3, shape=(2, 1), dt=0.1)
+        >>> carry, arriving = projection.step(projection.init(), [True, True])
+        >>> round(float(carry.ring.sum()), 3)  # mS on their way
+        0.3
+    """
 
     ring: Annotated[Array, "(rows * (n_post + 1),), what will arrive, one row for each step to come, as the weights"]
     row: Annotated[Array, "int32, which row is that of the next step"]
@@ -38,7 +45,19 @@ class ProjectionCarry(NamedTuple):
 )
 @dataclass(frozen=True, repr=False)
 class Projection:
-    """See `synkin.connect`. It is a pytree: transformed functions may close over it, take it or return it."""
+    """What `synkin.connect` returns. It is a pytree: a function under jit, vmap or grad may close over it, take it as
+    an argument or return it.
+
+    Example:
+        >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
+        >>> print(projection.shape, projection.weights)
+        (2, 1) [0.1 0.2]
+        >>> stepper = synkin.stepper(synkin.expon, synkin.expon.Params(tau=5.0), 0.1)
+        >>> coming, arriving = projection.step(projection.init(), [True, True])
+        >>> synapse, g = stepper.step(stepper.init((1,)), arriving)
+        >>> print(g.round(3))
+        [0.3]
+    """
 
     blocks: Connections
     places: Array  # int32, (C,): where in the flat blocks each of the given connections is
@@ -46,6 +65,11 @@ class Projection:
     count: int  # of connections
     rows: int  # of the ring: the longest delay in steps, and 1
     split: Split | None = None  # how the postsynaptic neurons are split over devices
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(
+            ("count", "dtype", "init", "shape", "step", "weigh", "weights", "with_weights"), super().__dir__()
+        )
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -62,11 +86,19 @@ class Projection:
         """The same connections with other weights.
 
         Args:
-            weights: (C,) in the order in which the connections were given, or a scalar; they may be traced, or a
-                quantity in units of mS.
+            weights: (C,) in the order in which the connections were given, or a scalar. They may be traced, and may be
+                a quantity in mS.
 
         Raises:
-            TypeError, ValueError: weights of the wrong kind or shape, or that are not finite.
+            TypeError, ValueError: the weights are of the wrong kind or shape, or not finite.
+
+        Example:
+            >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
+            >>> print(projection.with_weights([1.0, 2.0]).weights)
+            [1. 2.]
+            >>> total = lambda w: projection.with_weights(w).weigh(jnp.array([0.5, 0.25])).sum()
+            >>> print(jax.grad(total)(jnp.array([0.1, 0.2])))
+            [0.5 0.25]
         """
         unit = "mS" if units.has_dimension(weights, "mS") else "1"
         real = as_real("weights", units.strip_unit("weights", weights, unit))
@@ -85,7 +117,15 @@ class Projection:
         return replace(self, blocks=self.blocks._replace(weights=given))
 
     def init(self) -> ProjectionCarry:
-        """The carry for the first step, in which nothing is on its way."""
+        """The carry for the first step: no spike is on its way.
+
+        Example:
+            >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], 0.3, shape=(2, 1), dt=0.1)
+            >>> carry = projection.init()
+            >>> carry, arriving = projection.step(carry, [True, True])
+            >>> print(arriving)
+            [0.]
+        """
         size = self.rows * (self.columns + 1)
         if self.split is None:
             ring = jnp.zeros((size,), self.dtype)
@@ -98,15 +138,24 @@ class Projection:
 
         Args:
             carry: from `init` or the step before.
-            spikes: (n_pre,): booleans, or numbers by which the weights are multiplied, such as surrogate spikes with a
-                derivative of their own, a release, or a conductance. What is 0 costs nothing.
+            spikes: (n_pre,): booleans, or numbers by which the weights are multiplied, such as surrogate spikes, a
+                release or a conductance. Neurons at 0 cost no time.
 
         Returns:
-            The carry, and what arrives in this step, (n_post,), in the unit of the weights: row i of ``spikes`` arrives
-            in step i + the delay, as an input for a kernel's step.
+            The carry, and what arrives in this step, (n_post,), in the unit of the weights: the input for a kernel's
+            step.
 
         Raises:
-            TypeError, ValueError: spikes of the wrong kind or shape, or a carry of a projection of another size.
+            TypeError, ValueError: spikes are of the wrong kind or shape, or the carry is of a projection of another
+                size.
+
+        Example:
+            >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
+            >>> spikes = jnp.array([[True, False], [True, True]])
+            >>> carry, arriving = jax.lax.scan(projection.step, projection.init(), spikes)
+            >>> print(arriving.round(3))  # a row for each step
+            [[0.1]
+             [0.3]]
         """
         if not isinstance(carry, ProjectionCarry):
             raise TypeError(f"Argument `carry` must be one of this projection's `init`, but is {describe(carry)}.")
@@ -121,19 +170,25 @@ class Projection:
         return _step(self, carry, values if values.dtype == bool else values.astype(self.dtype))
 
     def weigh(self, g: ArrayLike) -> Array:
-        """The sum of the weights times the conductances of the presynaptic neurons' kernels.
+        """For each postsynaptic neuron, the sum of weight times g over its connections, as in ``W @ g``.
 
-        For a receptor, which saturates, a network has one kernel for each presynaptic neuron, of conductance g.
+        A receptor saturates, so a network needs one kernel for each presynaptic neuron; g are their conductances.
 
         Args:
-            g: (n_pre,), of any unit.
+            g: (n_pre,), in any unit.
 
         Returns:
             (n_post,), in the unit of g times that of the weights.
 
         Raises:
-            TypeError, ValueError: g of the wrong kind or shape, or a projection with delays: there g must be delayed,
-                which `step` does with g in place of spikes, or the spikes before they reach the kernel.
+            TypeError, ValueError: g is of the wrong kind or shape, or the projection has delays. Then delay the spikes
+                before they reach the kernel, or give g to `step` in place of spikes.
+
+        Example:
+            >>> projection = synkin.connect([0, 1], [0, 0], [0.1, 0.2], shape=(2, 1))
+            >>> g = jnp.array([0.5, 0.0])  # a receptor for each presynaptic neuron
+            >>> print(projection.weigh(g).round(3))
+            [0.05]
         """
         if self.rows > 1:
             raise ValueError(

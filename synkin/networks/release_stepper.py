@@ -9,7 +9,7 @@ import jax
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.bind import bind_random
 from synkin.arguments.declaration import AnyParams, AnyState, Declaration
 from synkin.arguments.known import is_concrete
@@ -27,7 +27,17 @@ from synkin.solving.carry import match_state, refuse
 )
 @dataclass(frozen=True, repr=False)
 class ReleaseStepper:
-    """See `synkin.tsodyks_markram.stepper`. It is a pytree: transformed functions may close over it or take it."""
+    """What `synkin.tsodyks_markram.stepper` returns. It is a pytree: a function under jit, vmap or grad may close over
+    it or take it as an argument.
+
+    Example:
+        >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+        >>> stepper
+        tsodyks_markram.stepper(dt=0.1 ms)
+        >>> carry, released = stepper.step(stepper.init((2,)), [True, False])
+        >>> print(released, stepper.state(carry).depleted.round(2))
+        [0.5 0.] [0.5 0.]
+    """
 
     declared: Declaration  # synkin.tsodyks_markram
     params: AnyParams  # its Params, arrays
@@ -35,18 +45,27 @@ class ReleaseStepper:
     coefficients: StepCoefficients
     n: int | None  # how many sites a synapse has, for random release
 
+    def __dir__(self) -> list[str]:
+        return fields.completion(("dt", "init", "n", "params", "state", "step"), super().__dir__())
+
     def init(self, shape: int | tuple[int, ...] | None = None, *, state: AnyState = None) -> AnyState:
         """The carry for the first step.
 
         Args:
-            shape: of the state, for example (1000,), which is then at rest.
-            state: ``State`` of `synkin.tsodyks_markram` to start from instead, whose dtype the steps keep.
+            shape: the shape of the synapses, for example (1000,), which then begin at rest.
+            state: a ``State`` of `synkin.tsodyks_markram` to start from instead. The steps keep its dtype.
 
         Returns:
             The carry, a ``State``.
 
         Raises:
-            TypeError, ValueError: not exactly one of shape and state, or one that does not fit the parameters.
+            TypeError, ValueError: both or neither of ``shape`` and ``state`` are given, or one does not fit the
+                parameters.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> print(stepper.init((2,)).u)
+            [0. 0.]
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
@@ -60,20 +79,26 @@ class ReleaseStepper:
         return release_on_grid.first_state(self.coefficients, state)
 
     def step(self, carry: AnyState, spike: ArrayLike, *, key: Array | None = None) -> tuple[AnyState, Array]:
-        """Advance by one step, at whose start a spike acts.
+        """Advance by one step. A spike acts at the start of the step.
 
         Args:
             carry: from `init` or the step before.
-            spike: booleans (or 0 and 1), shape of the state, or broadcasting.
-            key: for random release, a key of `jax.random` that is used for this step alone.
+            spike: booleans (or 0 and 1), of the shape of the synapses or broadcasting to it.
+            key: for random release, a key of `jax.random` that is used for this step only.
 
         Returns:
-            The carry, and the release, 0 to 1 and 0 without a spike, shape of the state, as `jax.lax.scan` expects
-            them. It is an input of a linear kernel, or the height of a receptor's pulse.
+            The carry, and the release, of the shape of the synapses: 0 to 1, and 0 without a spike. The release can be
+            the input of a linear kernel, or the height of the pulse of a receptor.
 
         Raises:
             TypeError, ValueError: a spike of the wrong kind, shape or value, a derivative with respect to it, no carry,
                 or a key without ``n`` or ``n`` without a key.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> carry, released = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(released)
+            [0.5 0.]
         """
         if not isinstance(carry, self.declared.State):
             refuse(carry)
@@ -84,7 +109,14 @@ class ReleaseStepper:
         return _take_step(self.coefficients, carry, checked.astype(bool), key, n)
 
     def state(self, carry: AnyState) -> AnyState:
-        """The ``State`` of a carry, which is the carry itself, for ``step`` and ``run`` of `synkin.tsodyks_markram`."""
+        """The ``State`` of `synkin.tsodyks_markram` that a carry stands for, which is the carry itself.
+
+        Example:
+            >>> stepper = synkin.tsodyks_markram.stepper(synkin.tsodyks_markram.Params(U=0.5), 0.1)
+            >>> carry, released = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(stepper.state(carry).depleted.round(2))
+            [0.5 0.]
+        """
         if not isinstance(carry, self.declared.State):
             refuse(carry)
         return carry

@@ -73,7 +73,7 @@ class ShortTerm:
     order: ClassVar[tuple[str, ...]]
     methods: ClassVar[tuple[str, ...]] = ("exp_euler", "exact")
     always_exact: ClassVar[bool] = False
-    input: ClassVar[StartsPulse] = StartsPulse(because=", as a release is what weighs them", has_derivative=True)
+    input: ClassVar[StartsPulse] = StartsPulse(because=", as their weight is the release", has_derivative=True)
 
     def __init_subclass__(cls) -> None:
         cls.parameters = parameters_of(cls.Params)

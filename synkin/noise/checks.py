@@ -66,12 +66,12 @@ def check_sweeps(traces: np.ndarray, used: np.ndarray, labels: Sequence[str], wh
         only = f", the {labels[0]}" if labels[0].startswith("mean of ") else ""
         shape = f"(R, {traces.shape[-1]})"
         raise ValueError(
-            f"Argument `traces` must be {what} one by one, in shape {shape}, but is a single trace{only}: "
-            "one trace, or an average, has lost the variance."
+            f"Argument `traces` must be single {what}, in shape {shape}, but is one trace{only}: their "
+            "variance cannot be known from one trace or an average."
         )
     if len(traces) < FEWEST:
         raise ValueError(
-            f"Argument `traces` must have at least {FEWEST} {what}, as a variance is not known from fewer, but has "
+            f"Argument `traces` must have at least {FEWEST} {what}, as fewer do not give a variance, but has "
             f"{len(traces)}."
         )
     bad = used & ~np.isfinite(traces)
@@ -87,8 +87,7 @@ def check_sweeps(traces: np.ndarray, used: np.ndarray, labels: Sequence[str], wh
     row = int(apart.argmin())
     if apart[row] < _IS_MEAN * np.median(apart):
         raise ValueError(
-            f"Argument `traces` must be {what} one by one, but {labels[row]} is the average of the others: leave it "
-            "out."
+            f"Argument `traces` must be single {what}, but {labels[row]} is the average of the others: leave it out."
         )
 
 

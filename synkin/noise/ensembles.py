@@ -51,58 +51,68 @@ def noise_analysis(
     draws: int = 1000,
     key: int = 0,
 ) -> NoiseAnalysis:
-    """The current of one channel, and how many channels there are, from the scatter of repeated responses.
+    """The current of one channel, and the number of channels, from how much repeated responses vary.
 
-    Channels open and close at random. Of N channels with the current i, open with the probability p, the mean is N i p
-    and the variance N i^2 p (1 - p): along a response the variance is a parabola of the mean. Its slope where few are
-    open is i, and where it bends down there is N.
+    Channels open and close at random. N channels with the current i that are open with the probability p have the mean
+    current N i p and the variance N i^2 p (1 - p). So, along a response, the variance is a parabola of the mean. Its
+    initial slope is i, and how it bends down gives N.
 
     Args:
-        times: (M,) ms; or a `Recording` of several sweeps, alone.
-        traces: (R, M), a current in any unit: at least 10 sweeps, or miniature events that are aligned on their rise,
-            in the order in which they were recorded.
-        window: (a, b) ms; the samples that are used. Of scaled events only those of the decay are.
-        baseline: (a, b) ms without a response. Its mean is subtracted from each sweep, and its variance is that of the
-            background.
+        times: (M,) ms; or a `synkin.Recording` of several sweeps, without ``traces``.
+        traces: (R, M), currents in any unit, in the order in which they were recorded: at least 10 sweeps, or miniature
+            events that are aligned on their rise.
+        window: (a, b) ms, the stretch whose samples are used. With ``scaled`` only the decay is used.
+        baseline: (a, b) ms, a stretch without a response. Its mean is subtracted from each sweep, and its variance is
+            that of the background.
         scaled: for miniature events, whose sizes differ: the mean is scaled to the peak of each event before it is
-            subtracted. Then only the unitary current is known, and not the number of channels: which are open at the
-            peak is what the scaling takes as given.
-        successive: whether deviations are differences of successive sweeps, which slow changes such as rundown do not
-            enter. If False, they are taken from the mean of all sweeps: errors are then up to a fifth smaller, if
-            nothing changes. Without effect on scaled events.
-        driving_force: mV, the holding potential less the reversal potential, for ``gamma``; its sign does not matter.
-            Traces must then be in pA, unless a `Recording` says their unit.
-        bins: into how many steps of equal size the mean is divided.
-        draws: how many times sweeps are drawn at random, for errors.
-        key: a whole number or a key of jax.random; the same one gives the same errors.
+            subtracted. This gives the current of one channel, but not the number of channels.
+        successive: whether the variance is taken from the differences of successive sweeps, so that slow changes such
+            as rundown do not matter. If False, it is taken from the distance of each sweep from the mean, with errors
+            that are up to a fifth smaller if nothing changes. It has no effect with ``scaled``.
+        driving_force: mV, the holding potential minus the reversal potential, to compute ``gamma``; its sign does not
+            matter. Traces must then be in pA, unless a `synkin.Recording` says their unit.
+        bins: the number of bins of equal size into which the mean is divided.
+        draws: the number of bootstrap draws, for errors.
+        key: a whole number or a key of `jax.random`. The same key gives the same errors.
 
     Returns:
-        `NoiseAnalysis`: unitary current, channels, open probability at the peak, background variance, gamma, errors
-        and 95 % intervals of these, the points and the parabola, and a message. `synkin.plot.noise` draws it.
+        A `synkin.NoiseAnalysis`: the current of one channel, the number of channels, the open probability at the peak,
+        the background variance and gamma, with errors and 95 % intervals; the points and the parabola; and a message.
+        `synkin.plot.noise` draws it.
 
     Raises:
         TypeError: an argument of the wrong kind, or a traced one.
-        ValueError: shapes that do not fit; a single sweep or an average, which has lost the variance; fewer than 10
-            sweeps; NaN in a window; a window that is out of order or holds too few samples; no response, or no more
+        ValueError: shapes do not fit; there are fewer than 10 sweeps, or only an average, in which the variance is
+            lost; a window has NaN, too few samples, or its ends in the wrong order; there is no response, or no more
             variance in it than in the baseline.
 
-    Samples of about the same mean are put into a bin. The parabola through zero and the background is fitted to the
-    bins by least squares, each weighted by 1 / v^2, with v the variance that the parabola itself gives: a weight from
-    the measured variance would favour points that are too low. Samples of one sweep are correlated, so errors come
-    from sweeps that are drawn at random (a bootstrap), never from the scatter of the points. Intervals are even on a
-    logarithmic scale for currents, and on that of 1 / N for N.
+    How it works: samples with about the same mean are put into one bin. The parabola, which begins at the variance of
+    the background, is fitted to the bins by least squares. Each bin has the weight 1 / v^2, with v the variance that
+    the parabola gives, because weights from the measured variance would favour points that are too low. Errors come
+    from a bootstrap over sweeps, because samples of one sweep are correlated. Intervals are symmetric on a logarithmic
+    scale for currents, and in 1 / N for N.
 
-    The scale of an event is measured where the mean is above 90 % of its peak. These samples are not used, as the
-    scaling has taken part of their variance. What the background's noise adds to the scale bends the parabola, and
-    does not change its slope. If channels open anew during the decay, or decays differ between events for another
-    reason, the variance is larger. Where the size of an event differs because the current of its channels does, and
-    not their number, the unitary current is too large by the square of that coefficient of variation. A filter of the
-    amplifier takes away the fast part of the variance, so that i is too small.
+    With ``scaled``, the size of an event is measured where the mean is above 90 % of its peak, and these samples are
+    not used for the variance. The noise of the background changes how the parabola bends, but not its slope.
+
+    What makes i wrong: if decays differ between events, for example because channels open again, the variance is too
+    large. If events differ in the current of their channels, and not in the number of channels, i is too large by the
+    square of that coefficient of variation. A filter of the amplifier removes the fast part of the variance, so that i
+    is too small.
 
     ``times`` and ``driving_force`` may be quantities of saiunit.
 
     Sources: Sigworth 1980, J. Physiol. 307: 97-129; Heinemann and Conti 1992, Methods Enzymol. 207: 131-148, for
     differences of successive sweeps; Traynelis, Silver and Cull-Candy 1993, Neuron 11: 279-289, for scaled events.
+
+    Example:
+        >>> times, rng = np.arange(0.0, 40.0, 0.5), np.random.default_rng(0)
+        >>> closing = rng.exponential(5.0, size=(30, 60))[..., None]  # 30 sweeps of 60 channels, which open at 8 ms
+        >>> sweeps = -1.0 * ((times >= 8.0) & (times < 8.0 + closing)).sum(axis=1)  # pA
+        >>> sweeps += 0.2 * rng.normal(size=sweeps.shape)
+        >>> found = synkin.noise_analysis(times, sweeps, window=(8.0, 40.0), baseline=(0.0, 7.5), draws=100)
+        >>> -1.2 < found.unitary < -0.8, 45 < found.channels < 80
+        (True, True)
     """
     labels = times.labels if isinstance(times, Recording) else ()
     given_times, given, unit = arrays(times, traces, "traces")

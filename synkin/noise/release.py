@@ -28,43 +28,50 @@ def release_noise(
     draws: int = 1000,
     key: int = 0,
 ) -> ReleaseNoise:
-    """Quantal size, number of release sites and release probabilities, from the scatter of amplitudes.
+    """Quantal size, number of release sites and release probabilities, from how much amplitudes vary.
 
-    A connection has N sites, each of which releases a vesicle with probability p, which gives the response q. Over
-    many trials the mean amplitude is N p q and the variance N q^2 p (1 - p). Under conditions of different p, such as
-    several concentrations of calcium, the variance is a parabola of the mean: its slope where p is small is q, and
-    where it bends down there is N.
+    A connection has N sites, each of which releases a vesicle with probability p; a vesicle gives the response q. Over
+    many trials the mean amplitude is N p q, and the variance is N q^2 p (1 - p). If p differs between conditions, such
+    as concentrations of calcium, the variance is a parabola of the mean. Its initial slope is q, and how it bends down
+    gives N.
 
     Args:
-        amplitudes: the amplitudes of the trials under each condition, at least 10 each, in any unit and in the order
-            of the
-            trials: a list of vectors, whose lengths may differ, or a dictionary of these by the name of the
-                condition. At
-            least 3 conditions.
-        background_variance: the variance of the measurement itself, such as that of amplitudes that are measured in
-            the same way where there is no response.
-        cv_within: the coefficient of variation of the response of a single site from trial to trial, when it releases.
-        cv_between: the coefficient of variation of the mean responses of the sites.
-        draws: how many times trials are drawn at random, for errors.
-        key: a whole number or a key of jax.random; the same one gives the same errors.
+        amplitudes: the amplitudes under each condition, in any unit and in the order of the trials: a list of vectors,
+            whose lengths may differ, or a dict of such vectors by the name of the condition. At least 3 conditions with
+            at least 10 trials each.
+        background_variance: the variance of the measurement, for example that of amplitudes that are measured in the
+            same way where there is no response.
+        cv_within: the coefficient of variation of the response to a vesicle from trial to trial, at one site.
+        cv_between: the coefficient of variation of the mean response from site to site.
+        draws: the number of bootstrap draws, for errors.
+        key: a whole number or a key of `jax.random`. The same key gives the same errors.
 
     Returns:
-        `ReleaseNoise`: quantal size, sites, release probability under each condition, their errors and 95 %
-        intervals, means and variances, and a message. `synkin.plot.noise` draws it.
+        A `synkin.ReleaseNoise`: quantal size, number of sites and release probability under each condition, with errors
+        and 95 % intervals; means and variances; and a message. `synkin.plot.noise` draws it.
 
     Raises:
         TypeError: an argument of the wrong kind, or a traced one.
-        ValueError: fewer than 3 conditions, or than 10 trials of one; NaN; a number out of range; no more variance
-            than that of the background.
+        ValueError: there are fewer than 3 conditions, or fewer than 10 trials of one; there is NaN; a number is out of
+            range; or the variance is not larger than that of the background.
 
-    With variation of the responses the variance is (1 + cv_between^2) (q m (1 + cv_within^2) - m^2 / N), with m the
-    mean. All sites have the same p. If their probabilities differ, the parabola bends less, and N is too large. The
-    parabola through zero and the background is fitted to the conditions by least squares, each weighted by n / v^2,
-    with n the number of trials and v the variance that the parabola itself gives. Errors come from trials that are
-    drawn at random under each condition. Intervals are even on a logarithmic scale for q, and on that of 1 / N for N.
+    If responses vary, the variance is (1 + cv_between^2) (q m (1 + cv_within^2) - m^2 / N), with m the mean. All sites
+    are taken to have the same p. If they do not, the parabola bends less, and N is too large.
+
+    The parabola, which begins at the variance of the background, is fitted to the conditions by least squares. Each has
+    the weight n / v^2, with n the number of trials and v the variance that the parabola gives. Errors come from a
+    bootstrap over the trials of each condition. Intervals are symmetric on a logarithmic scale for q, and in 1 / N for
+    N.
 
     Sources: Clements and Silver 2000, Trends Neurosci. 23: 105-113; Silver 2003, J. Neurosci. Methods 130: 127-141,
     for the variation of responses.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> trials = [-12.0 * rng.binomial(8, p, 200) + rng.normal(size=200) for p in (0.2, 0.5, 0.8)]  # pA
+        >>> found = synkin.release_noise(trials, background_variance=1.0, draws=100)
+        >>> print(f"{found.quantal_size:.0f} pA, {found.sites:.0f} sites, {found.p_release.round(1)}")
+        -12 pA, 8 sites, [0.2 0.5 0.8]
     """
     labels, trials = conditions_of(amplitudes)
     background = _number("background_variance", background_variance)

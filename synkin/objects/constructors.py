@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
@@ -25,15 +26,20 @@ KERNEL_DEFAULT: Any = ...
 _ARGUMENTS = {
     "in_size": "number of synapses, or their shape.",
     "name": "name of the object; by default one that no other object has.",
-    "normalize": "False for g = amplitude (g_decay - g_rise) instead.",
+    "normalize": "False for g = amplitude (g_decay - g_rise), which is not scaled to the peak.",
     "method": '"exp_euler" (brainpy.state\'s scheme) or "exact".',
-    "overlap": '"restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).',
-    "channels": "how many receptors each synapse has, a whole number or an array that broadcasts: each opens and\n"
-    "        closes at random, and g is the part that is open. Steps are then exact, and take neither `release` nor\n"
-    "        parameters that vary. None for so many that only their mean counts.",
-    "key": "of `jax.random`, with `channels`: the draws of all updates follow from it.",
+    "overlap": 'what a spike during a pulse does. "restart": the pulse begins again. "ignore": nothing.',
+    "channels": "the number of receptors at each synapse, a whole number or an array that broadcasts. Each of them\n"
+    "        opens and closes at random, and g is the fraction that is open. Steps are then exact; there is no\n"
+    "        `release`, and no parameter may vary. None for so many receptors that there is no noise.",
+    "key": "a key of `jax.random`, with `channels`; the draws of all updates follow from it.",
     "release": "short-term plasticity, a `synkin.tsodyks_markram` ``Params``: each input is multiplied by what the\n"
     "        spike releases, and `release_state` is the state of the release. None for none.",
+}
+# What two synapses are given in a step in the example of a class: spikes, or weights in mS.
+_WRITTEN = {
+    False: {"first": "[True, False]", "later": "[False, False]", "input": "spikes"},
+    True: {"first": "[0.2, 0.0]", "later": "[0.0, 0.0]", "input": "mS"},
 }
 _REMARKS = {"T_dur": "; the attribute `T_duration` is the same", "tau_rise": "; it may equal tau_decay"}
 
@@ -43,8 +49,9 @@ def from_kernel(kind: Class) -> Class:
 
     Args:
         kind: has the class attributes ``kernel``; ``_initializers``, variables and the arguments with their initial
-            values; ``_values_may_be``, a paragraph on the values that may be given; and ``_default_of(name)``, the
-            default of a parameter. Its ``__init__``, or the one it inherits, has the kernel's parameters as arguments.
+            values; ``_values_may_be``, a paragraph on the values that may be given; ``_example``, lines that use the
+            class; and ``_default_of(name)``, the default of a parameter. Its ``__init__``, or the one it inherits, has
+            the kernel's parameters as arguments.
     """
     cls: Any = kind
     written = cls.__init__
@@ -59,12 +66,26 @@ def from_kernel(kind: Class) -> Class:
     init.__kwdefaults__, init.__annotations__ = written.__kwdefaults__, written.__annotations__
     init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
     cls.__init__ = init
-    cls.__doc__ = docstring(cls.__doc__ or "", cls.kernel, [*arguments][1:], cls._initializers, cls._values_may_be)
+    cls.__doc__ = docstring(
+        cls.__doc__ or "",
+        cls.kernel,
+        [*arguments][1:],
+        cls._initializers,
+        cls._values_may_be,
+        cls._example,
+        cls.__name__,
+    )
     return kind
 
 
 def docstring(
-    text: str, kernel: Kernel, arguments: Iterable[str], initializers: Iterable[tuple[str, str]], values_may_be: str
+    text: str,
+    kernel: Kernel,
+    arguments: Iterable[str],
+    initializers: Iterable[tuple[str, str]],
+    values_may_be: str,
+    example: str,
+    name: str,
 ) -> str:
     """The docstring of a synapse class.
 
@@ -74,7 +95,10 @@ def docstring(
         arguments: names of the constructor's arguments.
         initializers: variables, each with the argument that its initial value is.
         values_may_be: a paragraph on what parameters and initial values may be.
+        example: lines that use the class, as in a Python session, with gaps for the name and for what is given.
+        name: the name of the class.
     """
+    example = example.format(name=name, **_WRITTEN[kernel.input.takes_weights])
     described = dict(_ARGUMENTS)
     for field, known in kernel.parameters.items():
         meaning = getattr(kernel.Params, field).__doc__
@@ -93,6 +117,7 @@ def docstring(
             *("", values_may_be, "", "Raises:"),
             "    TypeError, ValueError: an argument of the wrong kind, shape or range.",
             *(["", source[0].strip()] if source else []),
+            *("", "Example:", textwrap.indent(example, "    ")),
         ]
     )
 

@@ -40,11 +40,17 @@ def set(*, t: ArrayLike | EllipsisType | None = ..., dt: ArrayLike | EllipsisTyp
     """Set t, dt or both for the whole program. A `context` overrides them.
 
     Args:
-        t: time in ms, a finite scalar; None removes it; if left out, it stays as it is.
-        dt: step in ms, a positive scalar; None removes it; if left out, it stays as it is.
+        t: the time in ms, a finite number. None removes it. If left out, it stays as it is.
+        dt: the step in ms, a positive number. None removes it. If left out, it stays as it is.
 
     Raises:
-        TypeError, ValueError: not such a number.
+        TypeError, ValueError: ``t`` or ``dt`` is not such a number.
+
+    Example:
+        >>> synkin.environ.set(dt=0.1)
+        >>> synkin.environ.get("dt")
+        0.1
+        >>> synkin.environ.set(dt=None)  # none again
     """
     _everywhere.update(_checked(t, dt))
 
@@ -53,11 +59,20 @@ class context:
     """Set t, dt or both within a ``with`` block, for the thread that runs it. The innermost block overrides the others.
 
     Args:
-        t: time in ms, a finite scalar; None removes it within the block; if left out, it stays as outside the block.
-        dt: step in ms, a positive scalar; None removes it within the block; if left out, it stays as outside the block.
+        t: the time in ms, a finite number. None removes it within the block. If left out, it is as outside the block.
+        dt: the step in ms, a positive number. None removes it within the block. If left out, it is as outside the
+            block.
 
     Raises:
-        TypeError, ValueError: not such a number.
+        TypeError, ValueError: ``t`` or ``dt`` is not such a number.
+
+    Example:
+        >>> synapse = synkin.AMPA(2)
+        >>> synapse.init_state()
+        >>> with synkin.environ.context(dt=0.1):
+        ...     g = synapse.update([True, False])
+        >>> print(g > 0)
+        [True False]
     """
 
     # A class, because a generator would be the slowest part of an update in a Python loop.
@@ -77,13 +92,18 @@ def get(key: str, default: _Default | EllipsisType = ...) -> float | _Default:
 
     Args:
         key: "t" or "dt".
-        default: returned if the value is not set; if left out, that is an error.
+        default: what is returned if the value is not set. If ``default`` is left out, this is an error.
 
     Returns:
-        A float, ms; where a quantity was given, a quantity in ms.
+        A float in ms, or a quantity in ms if a quantity was set.
 
     Raises:
-        ValueError: another key, or a value that is not set.
+        ValueError: ``key`` is neither "t" nor "dt", or the value is not set and there is no default.
+
+    Example:
+        >>> with synkin.environ.context(t=5.0):
+        ...     synkin.environ.get("t"), synkin.environ.get("dt", 0.1)
+        (5.0, 0.1)
     """
     check_choice("key", key, _KEYS)
     here = _here.get()

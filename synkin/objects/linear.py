@@ -53,20 +53,30 @@ class Linear(Synapse):
         self._delta_inputs: dict[DeltaKey, DeltaInput] = {}
 
     def update(self, x: ArrayLike | None = None, **values: ArrayLike) -> Array:
-        """Advance by one step of `synkin.environ`'s dt.
+        """Advance by one step. Its length is the dt that was set by `synkin.environ`.
 
         Args:
-            x: input in mS (or booleans for 1 mS), of the state's shape or broadcasting to it; None for none. With
-                short-term plasticity a spike occurs whenever the sum of a step's inputs is not 0: that sum is then
-                multiplied by what the spike releases.
-            values: of parameters that vary, as of `Receptor.update`.
+            x: the input in mS (or booleans for 1 mS), of the shape of the state or broadcasting to it; None for no
+                input. With short-term plasticity there is a spike in each step whose inputs do not sum to 0. That sum
+                is multiplied by what the spike releases.
+            values: parameters that vary, by name, as in ``update(x, tau=tau)``, of the shape of the state or
+                broadcasting to it. They hold during this step only.
 
         Returns:
-            g in mS at the end of the step, shape of the state.
+            g in mS at the end of the step, of the shape of the state.
 
         Raises:
-            TypeError, ValueError: dt is not set, or an input of the wrong kind or shape.
-            RuntimeError: under a JAX transformation; use the kernel's own ``step`` there.
+            TypeError, ValueError: dt is not set, or an input is of the wrong kind or shape.
+            RuntimeError: it is called under a JAX transformation such as jit. Use a `synkin.stepper` there.
+
+        Example:
+            >>> synapse = synkin.Expon(2, tau=5.0)
+            >>> synapse.init_state()
+            >>> with synkin.environ.context(dt=0.1):
+            ...     g = synapse.update([0.2, 0.0])  # mS
+            ...     g = synapse.update()
+            >>> print(g.round(4))
+            [0.196 0.]
         """
         now, ready = self._ready(values)
         added = self._called_delta_inputs() if self._delta_inputs else {}
@@ -83,17 +93,25 @@ class Linear(Synapse):
         return super()._run(spikes, values, t, dt)
 
     def add_delta_input(self, key: Hashable, inp: DeltaInput, label: str | None = None) -> None:
-        """Store an input in mS, which `update` adds to its own.
+        """Store an input in mS, which `update` adds to the input that it is given.
 
         Args:
-            key: its name.
-            inp: an array, which the next update adds and removes; or a callable without arguments, whose result every
-                update adds.
-            label: a group, for `sum_delta_inputs`. Several groups may have the same key.
+            key: the name of the input.
+            inp: an array, which is added in the next update only; or a function without arguments, whose result is
+                added in every update.
+            label: the name of a group of inputs, for `sum_delta_inputs`. Each group has its own keys.
 
         Raises:
-            TypeError: neither a callable nor real numbers.
-            ValueError: the key is taken in that group.
+            TypeError: ``inp`` is neither a function nor real numbers.
+            ValueError: there already is an input with that key in that group.
+
+        Example:
+            >>> synapse = synkin.Expon(2)
+            >>> synapse.init_state()
+            >>> synapse.add_delta_input("background", np.array([0.1, 0.2]))  # mS
+            >>> with synkin.environ.context(dt=0.1):
+            ...     print(synapse.update().round(3))
+            [0.1 0.2]
         """
         if not callable(inp):
             as_real_array("inp", self._strip_unit("inp", inp, "mS"))
@@ -102,26 +120,37 @@ class Linear(Synapse):
             raise ValueError(f"Argument `key` must be new{among}, but {key!r} has a delta input already.")
 
     def remove_delta_input(self, key: Hashable, label: str | None = None) -> None:
-        """Remove a delta input.
+        """Remove an input that `add_delta_input` stored.
 
         Raises:
-            ValueError: there is none with that key and label.
+            ValueError: there is no input with that key and label.
+
+        Example:
+            >>> synapse = synkin.Expon(2)
+            >>> synapse.add_delta_input("background", lambda: np.array([0.1, 0.2]))  # in every step
+            >>> synapse.remove_delta_input("background")
         """
         if (label, key) not in self._delta_inputs:
             raise ValueError(f"Argument `key` must name a delta input, but there is no {key!r}.")
         del self._delta_inputs[label, key]
 
     def sum_delta_inputs(self, init: ArrayLike, *args: object, label: str | None = None, **kwargs: object) -> Array:
-        """``init`` plus the delta inputs. Those that are arrays are then removed.
+        """``init`` plus the stored inputs. Inputs that are arrays are then removed.
 
         Args:
-            init: what the inputs are added to, mS.
-            *args: passed to the callables.
+            init: what the inputs are added to, in mS.
+            *args: passed to the inputs that are functions.
             label: take the inputs of this group only; None for all.
-            **kwargs: passed to the callables.
+            **kwargs: passed to the inputs that are functions.
 
         Returns:
             The sum in mS.
+
+        Example:
+            >>> synapse = synkin.Expon(2)
+            >>> synapse.add_delta_input("background", np.array([0.25, 0.5]))
+            >>> print(synapse.sum_delta_inputs(np.zeros(2)))
+            [0.25 0.5]
         """
         added = self._called_delta_inputs(label, *args, **kwargs)
         total = self._strip_unit("init", init, "mS")
@@ -190,9 +219,10 @@ class Expon(Linear):
 class DualExpon(Linear):
     """The dual exponential synapse, `synkin.dual_expon`, as an object.
 
-    Its variables are g_rise and g_decay, which decay separately after every input and have the same initial value.
-    ``state`` holds g_rise and w, from which g_decay is computed. Without ``normalize``, ``params.amplitude`` is the
-    peak of amplitude (g_decay - g_rise) after a unit input, which is 0 if the time constants are equal.
+    It has the attributes g_rise and g_decay, which both grow with an input and then decay, each with its own time
+    constant. ``state`` holds g_rise and w, from which g_decay is computed. With ``normalize=False`` g is amplitude
+    (g_decay - g_rise), and ``params.amplitude`` is the peak of that after an input of 1 mS; it is 0 if the time
+    constants are equal.
     """
 
     kernel = dual_expon

@@ -60,26 +60,35 @@ def Synapse(
     key: Array | None = None,
     **params: Value,
 ) -> Linear | Receptor:
-    """An object of any kernel, such as a scheme or a receptor of your own, as `AMPA` is an object of `ampa`.
+    """An object of any kernel, such as a scheme or a receptor of your own, with the methods of `synkin.AMPA`.
 
     Args:
-        kernel: such as `synkin.schemes.nmda5`.
+        kernel: a kernel such as `synkin.schemes.nmda5`.
         in_size: number of synapses, or their shape.
         name: name of the object; by default one that no other object has.
         method: "exp_euler" or "exact"; by default the kernel's own.
-        overlap: of a receptor, "restart" (the default) or "ignore".
-        release: short-term plasticity, a `synkin.tsodyks_markram` ``Params``.
-        channels: of a receptor with states, how many each synapse has, which open and close at random: see `AMPA`.
-        key: of `jax.random`, with ``channels``.
-        params: the kernel's parameters: numbers, arrays that broadcast, or callables of the shape.
+        overlap: for a receptor "restart" (the default) or "ignore": what a spike during a pulse does.
+        release: short-term plasticity, a ``synkin.tsodyks_markram.Params``; None for none.
+        channels: for a receptor that is a set of states: the number of receptors at each synapse, which open and close
+            at random, as for `synkin.AMPA`.
+        key: a key of `jax.random`, with ``channels``.
+        params: the kernel's parameters: each a number, an array that broadcasts to the shape of the synapses, or a
+            function that gets this shape and returns such an array.
 
     Returns:
-        An object with ``update``, ``run`` and ``init_state``. The kernel's parameters are attributes, and its variables
-        and g are read as ``synapse.g.value``. If the object has another attribute of that name, such as ``state``, the
-        parameter or variable is only in ``params`` or ``state``.
+        An object with ``update``, ``run`` and ``init_state``. The kernel's parameters are attributes. Its variables and
+        g are attributes too, whose values are read as ``synapse.g.value``. A parameter or variable whose name is taken,
+        such as ``state``, is only in ``params`` or ``state``.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape or range.
+
+    Example:
+        >>> synapse = synkin.Synapse(synkin.schemes.nmda5, 2, kon=4.0)
+        >>> synapse.init_state()
+        >>> g = synapse.run([[True, False], [False, False]], dt=0.1)
+        >>> g.shape, float(synapse.kon)
+        ((2, 2), 4.0)
     """
     check_kernel(kernel)
     return _class_of(kernel)(

@@ -44,6 +44,12 @@ class Plasticity(Stateful):
 
     kernel: ShortTerm
     _instead = "synkin.tsodyks_markram.stepper or synkin.tsodyks_markram.run"
+    _example = """\
+>>> plasticity = synkin.{name}(2, method="exact")
+>>> plasticity.init_state()
+>>> released = plasticity.run([{first}, {later}, {later}], dt=0.1)  # {input}, a row a step
+>>> print(released.max(axis=0) > 0)
+[True False]"""
 
     def _construct(self, options: Mapping[str, object]) -> None:
         """Set up the object with the arguments of a constructor by name, its ``locals()``."""
@@ -58,18 +64,27 @@ class Plasticity(Stateful):
         return self._method
 
     def update(self, pre_spike: ArrayLike) -> Array:
-        """Advance by one step of `synkin.environ`'s dt.
+        """Advance by one step. Its length is the dt that was set by `synkin.environ`.
 
         Args:
-            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it.
+            pre_spike: booleans (or 0 and 1), of the shape of the state or broadcasting to it.
 
         Returns:
-            The release at the end of the step, 0 to 1 and 0 without a spike, shape of the state: an input of a linear
-            kernel, or the height of a receptor's pulse.
+            The release at the end of the step, of the shape of the state: 0 to 1, and 0 without a spike. It can be the
+            input of a linear kernel, or the height of the pulse of a receptor.
 
         Raises:
-            TypeError, ValueError: dt is not set, or a spike of the wrong kind, shape or value.
-            RuntimeError: under a JAX transformation; use `synkin.tsodyks_markram` there.
+            TypeError, ValueError: dt is not set, or a spike is of the wrong kind, shape or value.
+            RuntimeError: it is called under a JAX transformation such as jit. Use `synkin.tsodyks_markram` there.
+
+        Example:
+            >>> depression = synkin.STD(2, U=0.5)
+            >>> depression.init_state()
+            >>> with synkin.environ.context(dt=0.1):
+            ...     for spike in ([True, True], [True, False]):
+            ...         released = depression.update(spike)
+            >>> print(released.round(2))
+            [0.5 0.]
         """
         t, dt = self._time()
         state = self.state
@@ -80,18 +95,25 @@ class Plasticity(Stateful):
         return released
 
     def run(self, spikes: ArrayLike, dt: ArrayLike | None = None) -> Array:
-        """Advance over a whole train, as by `update` row by row, in one compiled loop.
+        """Advance over a whole train in one call, as `update` does row by row.
 
         Args:
-            spikes: (T, *shape of the state); see `update` for what each row may be.
-            dt: step in ms, by default that of `synkin.environ`.
+            spikes: (T, *shape of the state); each row is what `update` takes.
+            dt: the step in ms; by default the dt that was set by `synkin.environ`.
 
         Returns:
             The release at the end of each step, (T, *shape of the state).
 
         Raises:
-            TypeError, ValueError: no dt, or a train of the wrong kind, shape or value.
-            RuntimeError: under a JAX transformation; use `synkin.tsodyks_markram` there.
+            TypeError, ValueError: there is no dt, or the train is of the wrong kind, shape or value.
+            RuntimeError: it is called under a JAX transformation such as jit. Use `synkin.tsodyks_markram` there.
+
+        Example:
+            >>> depression = synkin.STD(2, U=0.5)
+            >>> depression.init_state()
+            >>> print(depression.run([[True, True], [True, False]], dt=0.1).round(2))
+            [[1. 1.]
+             [0.5 0.]]
         """
         t, step = self._time(dt)
         state = self.state
@@ -111,13 +133,13 @@ class STP(Plasticity):
     """Short-term facilitation and depression, with brainpy.state's arguments, as an object.
 
     Between spikes u decays to 0 and x recovers to 1. At the end of a step with a spike u grows by U (1 - u), then u x
-    is released, and x falls by u x. At the start u is U, as in brainpy.state, and not 0, as in
-    `synkin.tsodyks_markram`: the first release is near U (2 - U).
+    is released, and x falls by u x. The first release is about U (2 - U), because u begins at U, as in brainpy.state.
+    In `synkin.tsodyks_markram` u begins at 0.
 
-    With "exp_euler" the numbers are brainpy.state's. It takes the u and x of these two jumps from the start of the
-    step, so that each jump is off by a part of about dt over the time constant. "exact" takes them from the end, and
-    gives what `synkin.tsodyks_markram` does from the same state, with tau_fac = tau_f and tau_rec = tau_d, for spikes
-    that act a step later.
+    With "exp_euler" the numbers are those of brainpy.state. The jumps of u and x are then computed from their values at
+    the start of the step, with a relative error of about dt divided by the time constant. "exact" has no such error: it
+    gives what `synkin.tsodyks_markram` gives from the same state with tau_fac = tau_f and tau_rec = tau_d, one step
+    later.
     """
 
     kernel = stp
@@ -141,12 +163,12 @@ class STP(Plasticity):
 class STD(Plasticity):
     """Short-term depression, with brainpy.state's arguments, as an object.
 
-    Between spikes x recovers to 1. At the end of a step with a spike x is returned, and falls by U x. What is returned
-    is not the fraction that is released, which is U x, but x: the first spike has the weight 1.
+    Between spikes x recovers to 1. At the end of a step with a spike x is returned, and then falls by U x. The released
+    fraction is U x, but x is what is returned, so that the first spike has the weight 1.
 
-    With "exp_euler" the numbers are brainpy.state's. It takes the x of the fall from the start of the step, so that
-    each is off by a part of about dt over tau. "exact" takes it from the end, and gives the release of
-    `synkin.tsodyks_markram` over U, with tau_fac = 0 and tau_rec = tau, for spikes that act a step later.
+    With "exp_euler" the numbers are those of brainpy.state. The fall of x is then computed from its value at the start
+    of the step, with a relative error of about dt / tau. "exact" has no such error: it gives the release of
+    `synkin.tsodyks_markram` with tau_fac = 0 and tau_rec = tau, divided by U, one step later.
     """
 
     kernel = std

@@ -74,24 +74,33 @@ class Receptor(Synapse):
         self._arrival = jnp.full(like.shape, BEFORE_ANY_SPIKE, like.dtype)
 
     def update(self, spike: ArrayLike | None = None, **values: ArrayLike) -> Array:
-        """Advance by one step of `synkin.environ`'s dt.
+        """Advance by one step. Its length is the dt that was set by `synkin.environ`.
 
-        `spike_arrival_time` takes t from `synkin.environ`. If t is not set there, the object counts its own time: 0 at
-        `init_state`, and dt more after every step, starting from the latest t that was set.
+        The time t is only needed for `spike_arrival_time`. If it is not set by `synkin.environ`, the object counts it:
+        it is 0 at `init_state` and grows by dt in each step.
 
         Args:
-            spike: booleans (or 0 and 1), of the state's shape or broadcasting to it; None where T varies.
-            values: of parameters that vary, by name, as in ``update(spike, V=V)``, of the state's shape or broadcasting
-                to it. They are held over this step, as by `synkin.stepper`; later steps without them take the object's
-                own again. A scheme takes one voltage from -120 to 80 mV from a table, outside of which g is NaN; other
-                parameters, and several at once, take a matrix exponential in each step.
+            spike: booleans (or 0 and 1), of the shape of the state or broadcasting to it. None if T varies.
+            values: parameters that vary, by name, as in ``update(spike, V=V)``, of the shape of the state or
+                broadcasting to it. They hold during this step only. For a scheme, steps are interpolated in a table if
+                V alone varies, from -120 to 80 mV; outside of it g is NaN. If another parameter or several vary, each
+                step computes a matrix exponential, which is slow.
 
         Returns:
-            g at the end of the step, as the fraction of open receptors, shape of the state.
+            g at the end of the step, as the fraction of open receptors, of the shape of the state.
 
         Raises:
-            TypeError, ValueError: dt is not set, or a spike or value of the wrong kind, shape or range.
-            RuntimeError: under a JAX transformation; use the kernel's own ``step`` there.
+            TypeError, ValueError: dt is not set, or a spike or a value is of the wrong kind, shape or range.
+            RuntimeError: it is called under a JAX transformation such as jit. Use a `synkin.stepper` there.
+
+        Example:
+            >>> synapse = synkin.AMPA(2, method="exact")
+            >>> synapse.init_state()
+            >>> with synkin.environ.context(dt=0.1):
+            ...     for spike in ([True, False], [False, False]):
+            ...         g = synapse.update(spike)
+            >>> print(g.round(4))
+            [0.0917 0.]
         """
         now, ready = self._ready(values)
         check_spikes_given(spike, transmitter_varies(self.kernel, values), "spike")
@@ -111,10 +120,16 @@ class Receptor(Synapse):
         return g
 
     def add_delta_input(self, key: Hashable, inp: object, label: str | None = None) -> NoReturn:
-        """Not available: a receptor takes spikes only.
+        """Not available: a receptor takes spikes only. Give them to `update`.
 
         Raises:
             TypeError: always.
+
+        Example:
+            >>> synkin.AMPA(2).add_delta_input("noise", [0.1, 0.1])
+            Traceback (most recent call last):
+                ...
+            TypeError: AMPA takes no delta inputs, because a spike only starts a pulse of transmitter: ...
         """
         raise TypeError(
             f"{type(self).__name__} takes no delta inputs, because a spike only starts a pulse of "
@@ -139,8 +154,8 @@ class Receptor(Synapse):
 class AMPA(Receptor):
     """The AMPA receptor, `synkin.ampa`, as an object.
 
-    ``spike_arrival_time.value`` is the time of the latest spike in ms, -1e7 before the first. It is only a record:
-    steps depend on ``state.pulse_left``, the time for which there will still be transmitter.
+    ``spike_arrival_time.value`` is the time of the latest spike in ms, and -1e7 before the first spike. Nothing depends
+    on it: a step depends on ``state.pulse_left``, the time for which there will still be transmitter.
     """
 
     kernel = ampa
@@ -176,7 +191,7 @@ class GABAa(AMPA):
 class BioNMDA(Receptor):
     """The NMDA receptor, `synkin.bionmda`, as an object.
 
-    ``spike_arrival_time.value`` is that of `AMPA`.
+    ``spike_arrival_time.value`` is the time of the latest spike in ms, as of `synkin.AMPA`.
     """
 
     kernel = bionmda

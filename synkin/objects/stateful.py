@@ -30,7 +30,16 @@ class Stateful:
 
     kernel: Declaration
     _initializers: tuple[tuple[str, str], ...] = ()  # variable, attribute
-    _values_may_be = "A parameter or initial value is a number, an array that broadcasts, or a callable of the shape."
+    _values_may_be = (
+        "A parameter or initial value is a number, an array that broadcasts to the shape of the synapses, or a\n"
+        "function that gets this shape and returns such an array."
+    )
+    _example = """\
+>>> synapse = synkin.{name}(2, method="exact")
+>>> synapse.init_state()
+>>> g = synapse.run([{first}, {later}, {later}], dt=0.1)  # {input}, a row a step
+>>> print(g.max(axis=0) > 0)
+[True False]"""
     _has_units = False  # whether it has been given a quantity
     _state: AnyState  # None before it is first needed
 
@@ -88,13 +97,19 @@ class Stateful:
         self._state = self._check_concrete(type(old)(*new))
 
     def init_state(self, batch_size: int | None = None) -> None:
-        """Set every state variable to its initial value, and the object's own time to 0.
+        """Set every state variable to its initial value, and the time of the object to 0.
 
         Args:
-            batch_size: length of a batch axis in front of `varshape`; None for no such axis.
+            batch_size: the length of a batch axis in front of the shape of the synapses; None for no such axis.
 
         Raises:
-            TypeError, ValueError: a batch size or an initial value of the wrong kind, shape or range.
+            TypeError, ValueError: the batch size or an initial value is of the wrong kind, shape or range.
+
+        Example:
+            >>> depression = synkin.STD(2)
+            >>> depression.init_state(batch_size=3)
+            >>> depression.x.value.shape
+            (3, 2)
         """
         batch = () if batch_size is None else check_shape(batch_size, "batch_size")
         if len(batch) > 1:
@@ -112,7 +127,15 @@ class Stateful:
         self._clock = 0.0
 
     def reset_state(self, batch_size: int | None = None) -> None:
-        """As `init_state`, but without ``batch_size`` the batch axis stays as it is."""
+        """Like `init_state`, but if ``batch_size`` is left out, the batch axis stays as it is.
+
+        Example:
+            >>> synapse = synkin.AMPA(2)
+            >>> synapse.init_state(batch_size=3)
+            >>> synapse.reset_state()  # at rest again, with the same batch
+            >>> synapse.g.value.shape
+            (3, 2)
+        """
         self.init_state(self.batch_size if batch_size is None else batch_size)
 
     def update(self, *args: Any, **kwargs: Any) -> Array:

@@ -315,19 +315,28 @@ class Synapse(Stateful):
         self._weight = self._release_state = None
 
     def run(self, spikes: ArrayLike | None = None, dt: ArrayLike | None = None, **values: ArrayLike) -> Array:
-        """Advance over a whole train, as by `update` row by row, at the speed of `synkin.simulate`.
+        """Advance over a whole train in one call, as `update` does row by row, and as fast as `synkin.simulate`.
 
         Args:
-            spikes: (T, *shape of the state); see `update` for what each row may be.
-            dt: step in ms, by default that of `synkin.environ`.
-            values: of parameters that vary, each (T, *shape of the state) or broadcasting, such as (T,).
+            spikes: (T, *shape of the state); each row is what `update` takes.
+            dt: the step in ms; by default the dt that was set by `synkin.environ`.
+            values: parameters that vary, by name, each (T, *shape of the state) or broadcasting to it, such as (T,).
 
         Returns:
-            g at the end of each step, (T, *shape of the state), in the unit that `update` gives.
+            g at the end of each step, (T, *shape of the state), in the unit in which `update` gives it.
 
         Raises:
-            TypeError, ValueError: no dt, or a train of the wrong kind or shape.
-            RuntimeError: under a JAX transformation; use `synkin.simulate` there.
+            TypeError, ValueError: there is no dt, or the train is of the wrong kind or shape.
+            RuntimeError: it is called under a JAX transformation such as jit. Use `synkin.simulate` there.
+
+        Example:
+            >>> synapse = synkin.AMPA(2, method="exact")
+            >>> synapse.init_state()
+            >>> spikes = np.arange(40)[:, None] == [10, 20]
+            >>> print(synapse.run(spikes, dt=0.1).max(axis=0).round(3))
+            [0.208 0.208]
+            >>> print(synapse.g.value.round(3))  # at the end
+            [0.133 0.159]
         """
         t, step = self._time(dt)
         plain = self._values_without_units(values)

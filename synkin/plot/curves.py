@@ -75,16 +75,16 @@ def traces(
     labels: str | Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw conductances over time, and their spikes as ticks above.
+    """Draw one or several conductances over time, with the spikes as ticks above.
 
-    Of more than 20 traces without names the mean is drawn, and bands that hold 50 and 90 % of them. `population` draws
-    as many one by one.
+    If there are more than 20 traces without labels, their mean is drawn, and bands that contain 50 and 90 % of them.
+    `synkin.plot.population` shows each of them.
 
     Args:
         times: (T,), ms.
         g: (T,) or (T, n) for n traces, mS.
-        spikes: spike times in ms, sorted or not: (K,) for one train, or a sequence of n trains, one for each trace.
-        labels: the n names of the traces in the legend.
+        spikes: spike times in ms, in any order: (K,) for one train, or n trains, one for each trace.
+        labels: the n names of the traces, for the legend.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -93,6 +93,12 @@ def traces(
     Raises:
         ValueError: shapes or lengths that do not fit.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.1)
+        >>> g = synkin.respond(synkin.ampa, synkin.ampa.Params(), [2.0], times)
+        >>> ax = synkin.plot.traces(times, g, spikes=[2.0], labels=["ampa"])
+        >>> ax.figure.savefig("ampa.png")
     """
     times, g = np.asarray(times), np.asarray(g)
     if times.ndim != 1:
@@ -143,10 +149,11 @@ def population(
     spikes: Sequence[ArrayLike] | None = None,
     ax: Sequence[Axes] | np.ndarray | None = None,
 ) -> tuple[Axes, Axes, Axes]:
-    """Draw many conductances: their spikes as a raster, each g as a row of an image, and below their mean.
+    """Draw the conductances of many synapses: spikes as a raster, g as an image with a row for each synapse, and the
+    mean.
 
-    If a row or column of the image stands for several synapses or samples, it shows the value that is farthest from 0,
-    so that no response is lost. The bands around the mean hold 50 and 90 % of the synapses.
+    If one row or column of the image stands for several synapses or samples, it shows the value that is farthest from
+    0, so that no response is lost. The bands around the mean contain 50 and 90 % of the synapses.
 
     Args:
         times: (T,), ms, evenly spaced.
@@ -158,8 +165,14 @@ def population(
         The three Axes: raster, image, mean.
 
     Raises:
-        ValueError: shapes or lengths that do not fit, or ``ax`` that is not three Axes.
+        ValueError: shapes or lengths do not fit, or ``ax`` is not three Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> spikes = np.arange(40)[:, None] == [10, 20]
+        >>> final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), spikes, 0.1, method="exact")
+        >>> figure = synkin.plot.figure(6.0, 4.0)
+        >>> axes = synkin.plot.population(0.1 * np.arange(1, 41), g, spikes=[[1.0], [2.0]], ax=figure.subplots(3, 1))
     """
     times, g = np.asarray(times), np.asarray(g)
     if times.ndim != 1 or g.ndim != 2 or len(g) != len(times):
@@ -208,7 +221,8 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``, of scalars; by default the kernel's defaults.
-        dt: interval in ms of the samples that are drawn and measured; much smaller than the kernel's time constants.
+        dt: the interval in ms of the samples that are drawn and measured. It should be much shorter than the time
+            constants.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -217,6 +231,11 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
     Raises:
         TypeError, ValueError: a parameter or ``dt`` of the wrong kind or out of range.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> ax = synkin.plot.kernel(synkin.ampa, synkin.ampa.Params(beta=0.3))
+        >>> print(ax.get_legend().get_texts()[1].get_text())
+        peak 0.202 mS at 0.5 ms
     """
     times, g = _impulse_response(kernel, params, dt)
     name = kernel.name
@@ -247,10 +266,10 @@ def kernel(kernel: Kernel, params: NamedTuple | None = None, *, dt: float = 0.01
 
 
 def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[Axes, Axes]:
-    """Draw a recording with the curve that was fitted to it, and below it the residuals.
+    """Draw a recording with the fitted curve, and below it the residuals.
 
-    Several recordings are drawn faintly, with their mean on top. Recordings of concentration jumps, or at voltages that
-    differ, each have a colour of their own. A parameter that varies is drawn above the recording, on Axes of its own.
+    Several recordings are drawn faintly, with their mean on top. Recordings at different concentrations or voltages
+    have different colours. A parameter that varies is drawn above the recording.
 
     Args:
         result: what `synkin.fit` returned.
@@ -262,6 +281,12 @@ def fit(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[
     Raises:
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> axes = synkin.plot.fit(result)
     """
     size = (7, 5 + PANEL * len(result.varying))
     above, below = several_axes(ax, "recording and residuals", size, (3, 1))
@@ -333,6 +358,13 @@ def events(times: ArrayLike, trace: ArrayLike, found: Events, *, ax: Axes | None
     Raises:
         ValueError: shapes that do not fit.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> ax = synkin.plot.events(times, trace, found)
     """
     times, trace = np.asarray(times), np.asarray(trace)
     if times.shape != found.curve.shape or trace.shape != times.shape:

@@ -46,19 +46,19 @@ class _Arrow(NamedTuple):
 def scheme(
     kernel: Scheme, params: NamedTuple | None = None, *, T: ArrayLike | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the states of a scheme and the transitions between them, binding to the right.
+    """Draw the states of a scheme and the transitions between them; binding goes to the right.
 
-    The name of each rate is to the left of its arrow, seen in the direction of the arrow. Arrows of binding are blue,
-    and their rates have the factor T. Open states are orange. States that are occupied at rest have a thick frame, and
-    show the fraction of the receptors in them if it is not 1.
+    The name of a rate is on the left of its arrow, as seen in the direction of the arrow. Arrows of binding are blue;
+    their rates are multiplied by T. Open states are orange. A state that is occupied at rest has a thick frame, and
+    shows the fraction of the receptors in it unless that is 1.
 
     Args:
         kernel: a `synkin.Scheme`, such as `synkin.schemes.nmda5`.
-        params: its ``Params``, scalars: each arrow then also shows the value of its rate, in /ms (binding: /ms/mM), and
-            arrows with larger rates are wider. By default only the names are shown.
-        T: transmitter in mM: binding rates are then in /ms, too, at that concentration.
-        ax: matplotlib Axes to draw on, in whose present size the picture is made to fit; by default those of a new
-            pyplot figure of a fitting size.
+        params: its ``Params``, scalars. Each arrow then also shows the value of its rate, in /ms (for binding in
+            /ms/mM), and is wider for a larger rate. By default only the names are shown.
+        T: a concentration of transmitter in mM, at which binding rates are then shown, in /ms.
+        ax: matplotlib Axes to draw on; the picture is fitted to their present size. By default those of a new pyplot
+            figure.
 
     Returns:
         The Axes.
@@ -67,6 +67,10 @@ def scheme(
         TypeError: a kernel that is not a scheme, or an argument of the wrong kind.
         ValueError: a parameter or concentration that is not a scalar, or out of range.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> ax = synkin.plot.scheme(synkin.schemes.nmda5, T=1.0)  # rates at 1 mM
+        >>> ax.figure.savefig("nmda5.png")
     """
     check_kernel(kernel)
     if not isinstance(kernel, Scheme):

@@ -27,18 +27,24 @@ _BINS = 24
 
 
 def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
-    """Draw how much the sum of squares grows around the best value of a quantity, with its 68 and 95 % intervals.
+    """Draw a profile: the sum of squares around the best value of a quantity, with its intervals to 68 and 95 %.
 
     Args:
         result: what `Fit.profile` returned.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
-        The Axes: the growth, which is 1 at one standard error if the model is linear, against the value. The dashed
-        parabola is that of the standard error.
+        The Axes. They show by how much the sum of squares is above its minimum, scaled to be 1 at one standard error if
+        the curve is linear in the quantity. The dashed parabola is what the standard error alone would give.
 
     Raises:
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> ax = synkin.plot.profile(result.profile("tau"))
     """
     ax = one_axes(ax)
     ax.plot(result.values, result.distance**2, "-o", color=BLUE, markersize=3, linewidth=1.5, label="profile")
@@ -63,18 +69,24 @@ def profile(result: Profile, *, ax: Axes | None = None) -> Axes:
 
 
 def bootstrap(result: Bootstrap, *, ax: Axes | Sequence[Axes] | np.ndarray | None = None) -> np.ndarray:
-    """Draw a histogram of each quantity over the draws of a bootstrap, with its 68 and 95 % intervals.
+    """Draw a histogram of each quantity over the draws of a bootstrap, with its intervals to 68 and 95 %.
 
     Args:
         result: what `Fit.bootstrap` returned.
         ax: matplotlib Axes, one for each quantity; by default those of a new pyplot figure.
 
     Returns:
-        The Axes, (P,).
+        An array of the P Axes, one for each quantity.
 
     Raises:
-        ValueError: ``ax`` is another number of Axes.
+        ValueError: ``ax`` is not P Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> ax = synkin.plot.bootstrap(result.bootstrap(20))
     """
     count = len(result.names)
     if ax is None:
@@ -97,21 +109,29 @@ def bootstrap(result: Bootstrap, *, ax: Axes | Sequence[Axes] | np.ndarray | Non
 
 
 def channels(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> Sequence[Axes] | np.ndarray:
-    """Draw what a fit with channels says of the noise.
+    """Draw the noise in a fit with channels: how much single sweeps differ, and the variance against the mean.
 
     Args:
         result: what `synkin.fit` returned, with ``channels``.
         ax: two matplotlib Axes; by default those of a new pyplot figure.
 
     Returns:
-        The two Axes. The first has the sweeps with the mean of the fit, and bands of one standard deviation to each
-        side, of gating alone and with ``sigma``. The second has the variance of the sweeps about that mean against the
-        current, in bins of equal width, with what the fit expects: a parabola, if all open channels conduct alike. Its
-        slope at the start is the current of one channel.
+        The two Axes. The first shows the sweeps, the fitted mean, and bands of one standard deviation to each side: of
+        channel noise alone, and with ``sigma``. The second shows the variance around that mean against the current, in
+        bins of equal width, and what the fit expects. This is a parabola if all open states conduct alike; its initial
+        slope is the current of one channel.
 
     Raises:
-        ValueError: a fit by least squares, or ``ax`` is not two Axes.
+        ValueError: the fit is without channels, or ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> rng, times = np.random.default_rng(0), np.arange(0.0, 20.0, 1.0)
+        >>> closing = rng.exponential(5.0, size=(10, 50))[..., None]
+        >>> sweeps = -1.0 * (times < closing).sum(axis=1) + 0.1 * rng.normal(size=(10, 20))
+        >>> options = {"free": "beta", "scale": "shared", "channels": True}
+        >>> result = synkin.fit(synkin.ampa, synkin.ampa.Params(alpha=5.0), [0.0], times, sweeps, **options)
+        >>> ax = synkin.plot.channels(result)
     """
     if result.deviation is None or result.sigma is None:
         raise ValueError("Argument `result` must be a fit with `channels`, but is one by least squares.")
@@ -153,9 +173,9 @@ def channels(result: Fit, *, ax: Sequence[Axes] | np.ndarray | None = None) -> S
 
 
 def compare(result: Comparison, *, ax: Sequence[Axes] | np.ndarray | None = None) -> Sequence[Axes] | np.ndarray:
-    """Draw a recording with the curve of each kernel, and the distance of each from the most likely one.
+    """Draw a recording with the curve of each fit, and how much less likely each fit is than the best one.
 
-    Of several recordings the means are drawn.
+    If there are several recordings, their means are drawn.
 
     Args:
         result: what `synkin.compare` returned.
@@ -167,6 +187,13 @@ def compare(result: Comparison, *, ax: Sequence[Axes] | np.ndarray | None = None
     Raises:
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> decay = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> alpha = synkin.fit(synkin.alpha, synkin.alpha.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> axes = synkin.plot.compare(synkin.compare([alpha, decay]))
     """
     ax = several_axes(ax, "curves and bars", (9, 3.5), (2, 1), side_by_side=True)
     left, right = ax

@@ -25,18 +25,26 @@ _BEFORE, _AFTER = 0.3, 1.1
 
 
 def each_event(found: Events, *, figure: Figure | None = None) -> Figure:
-    """Draw each event in a small panel: the recording without its baseline, and the sum of events.
+    """Draw each event in a small panel: the recording without its baseline, and the sum of all events.
 
     Args:
-        found: the `Events` that `synkin.deconvolve` found. Of more than 100 every second, third and so on is drawn.
+        found: the `synkin.Events` of `synkin.deconvolve`. If there are more than 100, only every second or third and so
+            on is drawn.
         figure: a matplotlib Figure to draw in; by default a new one.
 
     Returns:
-        The Figure. Panels have one scale. Above each stands the number of the event, and its size; that of an event
-        which overlaps with another is grey.
+        The Figure. All panels have the same scale. Above each panel are the number of the event and its size, in grey
+        if the event overlaps with another.
 
     Raises:
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> figure = synkin.plot.each_event(found)
     """
     table = found.table()
     count = len(found.times)
@@ -73,18 +81,25 @@ def _limits(sizes: np.ndarray, noise: float) -> tuple[float, float]:
 
 
 def event_summary(found: Events | Sequence[Events], *, axes: Sequence[Axes] | np.ndarray | None = None) -> Any:
-    """Draw the average of lone events beside the template, and histograms of sizes and of intervals.
+    """Draw the average of isolated events with the template, and histograms of sizes and of intervals.
 
     Args:
-        found: the `Events` of a sweep, or a list of those of several sweeps with one template.
+        found: the `synkin.Events` of one sweep, or a list of those of several sweeps with the same template.
         axes: three matplotlib Axes; by default those of a new pyplot figure.
 
     Returns:
         The three Axes.
 
     Raises:
-        ValueError: another number of Axes.
+        ValueError: ``axes`` is not three Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)
+        >>> trace = -20.0 * synkin.respond(kernel, params, [150.0, 300.0, 360.0], times)
+        >>> trace += np.random.default_rng(0).normal(size=times.size)
+        >>> found = synkin.deconvolve(kernel, params, times, trace)
+        >>> axes = synkin.plot.event_summary(found)
     """
     from synkin.events.result import Events, average_of
 

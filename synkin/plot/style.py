@@ -16,7 +16,8 @@ GREY, NAVY, BROWN = "#595959", "#00253B", "#4A1F00"
 
 
 def figure(width: float = 9.0, height: float = 5.0) -> Figure:
-    """An empty figure to save to a file. It has no window and is not known to pyplot, so it needs no display.
+    """An empty figure that can be saved to a file. It is not known to pyplot, so it opens no window and needs no
+    display.
 
     Args:
         width: inches.
@@ -27,6 +28,11 @@ def figure(width: float = 9.0, height: float = 5.0) -> Figure:
 
     Raises:
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> figure = synkin.plot.figure(6.0, 3.0)  # inches
+        >>> ax = synkin.plot.traces([0.0, 1.0, 2.0], [0.0, 0.2, 0.1], ax=figure.subplots())
+        >>> figure.savefig("picture.png")
     """
     empty: Figure = matplotlib("matplotlib.figure").Figure(figsize=(width, height), dpi=150, layout="constrained")
     return empty

@@ -22,10 +22,11 @@ _SPREAD = 0.3
 
 
 def noise(result: NoiseAnalysis | ReleaseNoise, *, ax: Sequence[Axes] | np.ndarray | None = None) -> tuple[Axes, Axes]:
-    """Draw what varies, and beside it the variance against the mean with the parabola.
+    """Draw the result of a noise analysis: the traces, and beside them the variance against the mean, with the
+    parabola.
 
-    At the left are the sweeps or events, with their mean and a shade over the window that was used; of release, the
-    amplitudes under each condition. At the right, bars are standard errors, and the dashed line is the background.
+    At the left are the sweeps or events, with their mean and the window that was used; or, for release, the amplitudes
+    under each condition. At the right, bars are standard errors, and the dashed line is the variance of the background.
 
     Args:
         result: what `synkin.noise_analysis` or `synkin.release_noise` returned.
@@ -38,6 +39,12 @@ def noise(result: NoiseAnalysis | ReleaseNoise, *, ax: Sequence[Axes] | np.ndarr
         TypeError: ``result`` is something else.
         ValueError: ``ax`` is not two Axes.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> trials = [-12.0 * rng.binomial(8, p, 200) + rng.normal(size=200) for p in (0.2, 0.5, 0.8)]  # pA
+        >>> found = synkin.release_noise(trials, background_variance=1.0, draws=100)
+        >>> ax = synkin.plot.noise(found)
     """
     if not isinstance(result, NoiseAnalysis | ReleaseNoise):
         raise TypeError(

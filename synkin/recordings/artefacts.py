@@ -44,26 +44,34 @@ _FROM_MEDIAN = 1.4826
 
 
 def find_artefacts(times: ArrayLike | Recording, trace: ArrayLike | None = None) -> Any:  # a list, or a list of lists
-    """Stretches of a recording in which there is something far faster or far larger than a synaptic event.
+    """Find artefacts: stretches of a recording with something far faster or far larger than a synaptic event.
 
-    They can be given as ``exclude`` to `synkin.deconvolve`, `synkin.measure` and `synkin.fit`. Look at them first.
+    Look at them, and then give them as ``exclude`` to `synkin.deconvolve`, `synkin.measure` or `synkin.fit`.
 
     Args:
-        times: (M,) ms, evenly spaced; or a `Recording`, alone.
+        times: (M,) ms, evenly spaced; or a `synkin.Recording`, without ``trace``.
         trace: (M,), or (R, M) for R sweeps, in any unit. NaN samples are left out.
 
     Returns:
-        A list of stretches (a, b) in ms; of R sweeps a list of R such lists.
+        A list of stretches (a, b) in ms; for R sweeps a list of R such lists.
 
     Raises:
         TypeError: not real numbers, or traced by JAX.
-        ValueError: shapes that do not fit, fewer than 3 samples, or times that do not increase.
+        ValueError: shapes do not fit, there are fewer than 3 samples, or times do not increase.
 
-    Three things count as artefacts: a jump, more than half of the trace's range within 1 ms before and after in a
-    single sample (with samples at most 0.1 ms apart); an outlier, a deflection whose height or slope is 4.5 standard
-    deviations above the median of all deflections, on a logarithmic scale, and at least 7.6 times as large; and a
-    pulse, a level that is left abruptly and taken again abruptly, up to 1 s later. A stretch ends where less than 3 %
-    of the artefact is left. A response without a rise, as that of `synkin.expon`, is a jump.
+    There are three kinds of artefacts. A jump is a change within a single sample by more than half of the range of the
+    trace within 1 ms on both sides (with samples at most 0.1 ms apart); so a response without a rise, as that of
+    `synkin.expon`, is a jump. An outlier is a deflection whose height or slope is at least 7.6 times the median of all
+    deflections, and 4.5 standard deviations above it on a logarithmic scale. A pulse is a level that is left abruptly,
+    and returned to abruptly, within 1 s. A stretch ends where less than 3 % of the artefact is left.
+
+    Example:
+        >>> times = np.arange(0.0, 100.0, 0.1)
+        >>> trace = np.random.default_rng(0).normal(size=times.size)
+        >>> trace[500:502] = 200.0  # a stimulus at 50 ms
+        >>> [(a, b)] = synkin.find_artefacts(times, trace)  # ms
+        >>> a < 50.0 < b
+        True
     """
     times, trace, _ = arrays(times, trace)
     times, trace = as_sweeps(times, trace)

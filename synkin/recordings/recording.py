@@ -30,27 +30,34 @@ _SLICE = re.compile(r"\s*([+-]?\d*)\s*:\s*([+-]?\d*)\s*(?::\s*([+-]?\d*)\s*)?", 
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
-    """Sweeps at the same times.
+    """One or more sweeps, sampled at the same times; `synkin.read_recording` reads one from a file.
 
-    What a file does not say is None, NaN or empty.
+    What is not known is None, NaN or empty.
 
     Raises:
-        TypeError: times or traces that are not numbers, or are traced by JAX.
-        ValueError: shapes that do not fit.
+        TypeError: times or traces are not numbers, or are traced by JAX.
+        ValueError: shapes do not fit.
+
+    Example:
+        >>> recording = synkin.Recording(times=[0.0, 0.5, 1.0], traces=[[0.0, -8.0, -6.0]], unit="pA")
+        >>> recording.traces.shape
+        (1, 3)
     """
 
-    times: Annotated[np.ndarray, "(M,) of the samples", "ms"]
-    traces: Annotated[np.ndarray, "(R, M), a sweep a row", "`unit`"]
-    unit: Annotated[str, "of the traces, such as 'pA'; '' if it is not known"] = ""
-    source: Annotated[str, "the file, and what was converted"] = ""
-    labels: Annotated[tuple[str, ...], "R names of the sweeps, as the file has them"] = ()
-    start_times: Annotated[np.ndarray | None, "(R,) from the start of the file to that of each sweep", "ms"] = None
-    tags: Annotated[tuple[formats.Tag, ...], "comments made while recording: (time in ms from the start, text)"] = ()
-    protocol: Annotated[str, "its name, or the mode of acquisition"] = ""
-    holding: Annotated[float, "the level that was held; NaN if it is not known", "`command_unit`"] = nan
-    command: Annotated[np.ndarray | None, "(R,) the level to which each sweep steps", "`command_unit`"] = None
-    command_unit: Annotated[str, "of what was held and commanded, such as 'mV'"] = ""
-    averaged: Annotated[int, "of how many sweeps the only trace is the mean; 0 if it is of none"] = 0
+    times: Annotated[np.ndarray, "(M,) the times of the samples", "ms"]
+    traces: Annotated[np.ndarray, "(R, M), one row for each sweep", "`unit`"]
+    unit: Annotated[str, "the unit of the traces, such as 'pA'; '' if it is not known"] = ""
+    source: Annotated[str, "the name of the file, and which units were converted"] = ""
+    labels: Annotated[tuple[str, ...], "R names of the sweeps, from the file"] = ()
+    start_times: Annotated[np.ndarray | None, "(R,) the start of each sweep, from the start of the file", "ms"] = None
+    tags: Annotated[
+        tuple[formats.Tag, ...], "comments made while recording: (time in ms from the start of the file, text)"
+    ] = ()
+    protocol: Annotated[str, "the name of the protocol, or the mode of acquisition"] = ""
+    holding: Annotated[float, "the holding level; NaN if it is not known", "`command_unit`"] = nan
+    command: Annotated[np.ndarray | None, "(R,) the level to which each sweep is stepped", "`command_unit`"] = None
+    command_unit: Annotated[str, "the unit of ``holding`` and ``command``, such as 'mV'"] = ""
+    averaged: Annotated[int, "if the only trace is a mean: of how many sweeps; else 0"] = 0
 
     def __post_init__(self) -> None:
         times, traces = as_float64("times", units.strip_unit("times", self.times, "ms")), self.traces
@@ -95,7 +102,7 @@ def read_recording(
     average: bool = False,
     time_unit: str | None = None,
 ) -> Recording:
-    """A recording from a file, as arrays.
+    """Read a recording from a file: times in ms, and traces.
 
     | ending | read by | content |
     | --- | --- | --- |
@@ -107,38 +114,46 @@ def read_recording(
     | .dat | pyHEKA (the extra ``heka``) | HEKA's bundles: a series and trace is a channel |
     | any other | neo (the extra ``neo``) | segments with analog signals, each a sweep |
 
-    The steps are done in this order: channel, sweeps, baseline, window, average.
+    The arguments are applied in this order: channel, sweeps, baseline, window, average.
 
     Args:
         path: the file.
-        channel: its number, from 0, or its name. In a table the columns with one unit are a channel, whose name
-            is the unit; the name of a column stands for that alone. In an .nwb file the series of one electrode and
-            unit are a channel. `synkin info FILE` shows the channels.
-        sweeps: the sweeps to keep: a slice, a number from 0, a list of numbers, or a text such as "0:20" or "0,3,5". By
-            default all. Negative numbers count from the end.
-        window: (a, b) ms: only the samples from a to b are kept, including those at a and b.
-        baseline: (a, b) ms: from each sweep its mean from a to b is subtracted. The samples from a to b may lie outside
-            the window.
-        average: whether to replace the sweeps by their mean. At each time it is taken over the sweeps with a sample.
-        time_unit: unit of the times in a table or .npz file: "s", "ms", "us" and so on; by default the unit in their
-            name, as in ``time_s``, or else ms.
+        channel: the number of the channel, from 0, or its name; the command ``synkin info FILE`` lists them. In a
+            table, all columns with the same unit are one channel, whose name is the unit; the name of a column stands
+            for that column alone. In an .nwb file, a channel is all series of one electrode and unit.
+        sweeps: the sweeps to keep, by default all: a number, from 0, a list of numbers, a slice, or a text such as
+            "0:20" or "0,3,5". Negative numbers count from the end.
+        window: (a, b) ms: keep only the samples from a to b, including both.
+        baseline: (a, b) ms: subtract from each sweep its mean from a to b. This stretch may lie outside of ``window``.
+        average: whether to replace the sweeps by their mean, which at each time is that of the sweeps that have a
+            sample.
+        time_unit: the unit of the times in a table or .npz file: "s", "ms", "us" and so on. By default it is the unit
+            in the name of the times, as in ``time_s``, or else ms.
 
     Returns:
-        `Recording`: ``times`` (M,) in ms, as in the file; for all but tables and .npz, from the start of each sweep.
-        ``traces`` (R, M), float64; amperes are converted to pA, volts to mV; an empty cell of a table is NaN.
-        ``source`` says what was converted.
+        A `synkin.Recording` with ``times`` (M,) in ms and ``traces`` (R, M), float64. Times are from the start of each
+        sweep; those of tables and .npz files are as in the file. Amperes are converted to pA, and volts to mV;
+        ``source`` says so. An empty cell of a table is NaN.
 
-    A table has commas, semicolons, tabs or spaces between its columns; with any but commas, decimals may have a comma.
+    The columns of a table are separated by commas, semicolons, tabs or spaces. Unless it is by commas, numbers may have
+    decimal commas.
 
     Raises:
-        FileNotFoundError, OSError: no such file, or one that cannot be read.
-        ImportError: the package that reads it is not installed; the message names the extra that installs it.
-        TypeError, ValueError: an argument of the wrong kind or out of range, an unknown format, a file whose format
+        FileNotFoundError, OSError: there is no such file, or it cannot be read.
+        ImportError: the package that reads this format is not installed; the message says how to install it.
+        TypeError, ValueError: an argument of the wrong kind or out of range, an unknown format, a file whose content
             does not match its ending, times that do not increase, or sweeps of different lengths.
 
     Warns:
         UserWarning: times without a unit that can only be seconds, and are read as such; or samples that are closer
-            than any amplifier takes them.
+            than any amplifier can take them.
+
+    Example:
+        >>> with open("cell.csv", "w") as file:
+        ...     print("time (ms),cell 1 (pA)", "0.0,0.0", "0.5,-8.0", "1.0,-6.0", sep="\\n", file=file)
+        >>> recording = synkin.read_recording("cell.csv")
+        >>> print(recording.unit, recording.times, recording.traces)
+        pA [0.  0.5 1. ] [[ 0. -8. -6.]]
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `path` must be the path of a file, but is {describe(path)}.")

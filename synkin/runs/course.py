@@ -115,7 +115,7 @@ def check_alone(weights: object, varying: object, delay: object) -> None:
     for name, value, none in (("weights", weights, None), ("varying", varying, None), ("delay", delay, 0.0)):
         if not (value is none or (name == "delay" and isinstance(value, int | float) and value == 0)):
             raise ValueError(
-                f"Argument `{name}` must be left out where there are no spike times but synkin.Jumps, but is given."
+                f"Argument `{name}` must be left out with synkin.Jumps in place of spike times, but is given."
             )
 
 

@@ -44,6 +44,12 @@ def coba(g: ArrayLike, V: ArrayLike, *, E: ArrayLike, g_max: ArrayLike = 1.0) ->
         TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
 
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
+
+    Example:
+        >>> V = jnp.array([-65.0, 0.0, 20.0])
+        >>> I = synkin.currents.coba(0.001, V, E=0.0)  # mS mV = uA
+        >>> print(I.round(4))  # inward at -65 mV, so negative
+        [-0.065 0. 0.02]
     """
     has_units = units.among(g, V, E, g_max)
     g, g_max = _conductance(g, g_max)
@@ -69,6 +75,10 @@ def cuba(g: ArrayLike, *, scale: ArrayLike = 1.0) -> Array:
         TypeError, ValueError: an argument of the wrong kind or dimension, shapes that do not broadcast.
 
     Source: Destexhe, Mainen and Sejnowski 1998, in: Methods in Neuronal Modeling, MIT Press, ch. 1.
+
+    Example:
+        >>> float(synkin.currents.cuba(0.5, scale=2.0))  # 0.5 mS times 2 mV, in uA
+        1.0
     """
     has_units = units.among(g, scale)
     g, scale = _broadcast(g=units.strip_unit("g", g, "mS"), scale=units.strip_unit("scale", scale, "mV"))
@@ -102,6 +112,14 @@ def mg_block(
         TypeError, ValueError: an argument of the wrong kind, dimension or range, shapes that do not broadcast.
 
     Source: Jahr and Stevens 1990, J. Neurosci. 10:3178.
+
+    Example:
+        >>> V = jnp.array([-65.0, 0.0, 40.0])
+        >>> print(synkin.currents.mg_block(V, Mg=1.0).round(3))  # the fraction that is not blocked
+        [0.06 0.781 0.977]
+        >>> I = synkin.currents.coba(0.001 * synkin.currents.mg_block(V), V, E=0.0)
+        >>> print(I.round(5))  # uA
+        [-0.00326 0. 0.0389]
     """
     V, V_offset = units.strip_unit("V", V, "mV"), units.strip_unit("V_offset", V_offset, "mV")
     Mg, b, a = units.strip_unit("Mg", Mg, "mM"), units.strip_unit("b", b, "mM"), units.strip_unit("a", a, "1/mV")

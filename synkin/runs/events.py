@@ -44,43 +44,55 @@ def respond(
     filter: Filter | Sequence[Filter] | None = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
-    """The conductance of one synapse at any times, given its spike times.
+    """The conductance of one synapse at any times, given its spike times, which need not lie on a grid.
 
-    A spike acts at its time, and g is right-continuous: at a spike time that spike counts. Derivatives with
-    respect to the parameters, weights, delay, spike times and sample times are there, forward and reverse; where a
-    sample falls on a spike they are those from the right, on the end of a pulse those for a pulse that is not longer.
-    For many synapses use `jax.vmap`, their spike times padded with inf to one length.
+    A spike acts at its time: g at exactly that time already includes it. The result can be differentiated, forward and
+    reverse, with respect to parameters, weights, delay, spike times and sample times. Derivatives are one-sided where g
+    has a kink: at a spike they are those just after it, and at the end of a pulse those for a shorter pulse. For many
+    synapses use `jax.vmap`, with spike times that are padded with inf to one length.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``, scalars.
-        spike_times: (K,) ms, in any order: they are sorted, and their weights with them; inf pads.
+        spike_times: (K,) ms, in any order. Spikes at inf are ignored, so inf can fill up to a length.
         times: (M,) ms, in any order.
-        weights: (K,), 1 each by default: what a spike adds, for alpha, expon and dual_expon in mS; for a receptor the
-            height of its pulse in units of T, 0 or more.
-        varying: parameters that vary, by name, as in ``{"V": (edges, values)}``: edges (E + 1,) ms, in order, and
-            values (E,), each between two edges; the first and the last go on beyond. For the concentration itself take
+        weights: (K,), one for each spike, by default 1. For a linear kernel the weight in mS that the spike adds; for a
+            receptor the height of its pulse as a multiple of T, 0 or more.
+        varying: parameters that vary over time, by name, as in ``{"V": (edges, values)}``: edges (E + 1,) ms,
+            increasing, and values (E,), each of which holds between two edges. The first value also holds before the
+            first edge, and the last one after the last edge. If the concentration itself varies, use
             `synkin.concentration_jumps`.
-        delay: ms, 0 or more, by which every spike acts later than its time.
-        state: the kernel's ``State`` of shape () to start from, held at ``t0``; by default at rest.
-        t0: time of ``state`` in ms; no spike, with its delay, and no sample may come before it.
-        overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
-        filter: what the recording did to g: `synkin.bessel`, `synkin.one_pole`, or a tuple of several in a row. At the
-            start it is at rest, as if g had been for ever what it is there.
+        delay: ms, 0 or more: every spike acts this much later.
+        state: the kernel's ``State`` of shape () at the time ``t0``; by default the state at rest.
+        t0: the time of ``state`` in ms. No sample, and no spike with its delay, may come before it.
+        overlap: for a receptor: what a spike during a pulse does. "restart": the pulse begins again. "ignore": nothing.
+        filter: a low-pass filter of the recording, through which g then goes: `synkin.bessel`, `synkin.one_pole`, or a
+            tuple of several in a row. It begins as if g had always had its first value.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
 
     Returns:
-        g in mS at ``times``, (M,), behind the filter: exact to rounding, for bionmda to 1e-11 of the peak (float32:
-        3e-6).
+        g in mS at ``times``, (M,), after the filter if there is one. It is exact up to rounding; for bionmda up to
+        1e-11 of the peak (3e-6 in float32).
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    All but ``dtype``, ``filter`` and ``overlap`` may be quantities of saiunit. If one is, g is a quantity in mS.
+    All arguments but ``dtype``, ``filter`` and ``overlap`` may be quantities of saiunit. If one of them is, g is a
+    quantity in mS.
 
-    Times that come as lists or NumPy arrays are subtracted from each other in float64, so that a recording keeps
-    its resolution wherever in time it lies; times that are JAX arrays have the resolution of their dtype. saiunit
-    makes a JAX array of a list, but not of a NumPy array. A traced ``delay`` makes JAX arrays of the spike times.
+    Give times as lists or NumPy arrays: they are then subtracted in float64, so that results are as accurate at 1e6 ms
+    as at 0 ms. JAX arrays only have the precision of their dtype. The same holds for lists in a quantity of saiunit,
+    and for spike times with a traced ``delay``.
+
+    Example:
+        >>> spike_times = np.array([1.0, 2.23, np.inf])  # inf fills up to a length
+        >>> params = synkin.ampa.Params(beta=0.2)
+        >>> g = synkin.respond(synkin.ampa, params, spike_times, [0.0, 1.5, 2.73])
+        >>> print(g.round(4))
+        [0. 0.2072 0.334]
+        >>> slope = jax.grad(lambda p: synkin.respond(synkin.ampa, p, spike_times, [2.73])[0])(params)
+        >>> round(float(slope.T_dur), 3)
+        0.564
     """
     has_units = units.among(state)
     if filters := as_filters(filter):

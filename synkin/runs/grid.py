@@ -52,53 +52,68 @@ def simulate(
     parallel: bool = False,
     dtype: DTypeLike | None = None,
 ) -> tuple[AnyState, Pytree]:
-    """The conductance of a kernel over a train of spikes on the grid ``t0 + i dt``.
+    """The conductance of a kernel over time, given which synapse gets a spike in which step.
 
-    Works under jit, vmap, grad, shard_map and sharded inputs. Memory is what ``readout`` keeps; a gradient keeps the
-    trace.
+    Step i begins at ``t0 + i dt``. It works under jit, vmap, grad, shard_map and with sharded inputs. A run needs
+    memory for what ``readout`` keeps, and its gradient also for the state at every step: see ``checkpoint``.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: the kernel's ``Params``; scalars, or arrays that broadcast against the state.
-        spikes: (T, *shape); row i holds the input of step i. Booleans (or 0 and 1) for the receptors, where a
-            spike acts from the start of its step; weights in mS for the linear kernels, added at its end.
+        spikes: (T, *shape); row i is the input of step i. For a receptor, booleans (or 0 and 1): a spike acts from the
+            start of its step. For a linear kernel, weights in mS: they are added at the end of the step.
         dt: step in ms.
-        varying: the values of parameters that vary, by name, as in ``{"V": V}``: each (T, *shape) or broadcasting,
-            such as (T,). Row i is held during step i, within which the solution is exact. Where T varies it is the
-            concentration in the cleft, and ``spikes`` are None. A kernel whose step is a matrix, such as a scheme,
-            reads it from a table over the one parameter that varies, as `synkin.stepper` says.
-        weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
-            A weight of 0 is no spike; "restart" replaces the pulse before, its height too. The final state is then a
-            pair, the state and the height of its pulses.
-        output: the g of a step: "end" is that at its end; "mean" is that averaged over the step, so that the sum of
-            g dt is the charge whatever the dt, and the default method is "exact", the only one.
-        spikes_at: when row i acts, on all kernels: at the "start" of step i, which is ``t0 + i dt``, or at its "end",
-            so that its g does not see it. By default as said for ``spikes``.
-        state: the kernel's ``State`` to start from, of shape ``shape``; by default that of ``kernel.init``, at the
-            values of row 0.
-        t0: time of the first step's start in ms. No kernel here needs it.
-        method: "exp_euler" (brainpy.state's scheme, and the default where there is one; its pulses last whole steps, so
-            that the derivative with respect to T_dur is 0) or "exact".
-        overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore".
-        readout: ``readout(state, g)``, what is kept of each step, any pytree; by default g. What it closes over is
-            looked at anew with every call. Readouts that differ in arrays and floating numbers alone are compiled once;
-            a number within an inner loop, a derivative rule or an exponent, and another callback, are compiled for.
-            Where it calls Python that acts on the world outside, that acts once a step.
-        checkpoint: for the gradient of a run whose trace does not fit: keep the state of every n-th step only, and
-            compute the steps between again. True takes n = sqrt(T).
-        parallel: go through time in parallel instead of step by step; for few synapses and many steps on an
-            accelerator. The same numbers but for rounding.
-        dtype: floating dtype of the state where none is given.
+        varying: parameters that vary over time, by name, as in ``{"V": V}``: each (T, *shape), or a shape that
+            broadcasts to it, such as (T,). Row i is the value during the whole of step i. If T varies, it is the
+            concentration in the cleft, and ``spikes`` must be None. For a scheme, `synkin.stepper` says how values are
+            looked up in a table.
+        weighted: if True, the spikes of a receptor are weights of 0 or more: a pulse then has the height weight times
+            T, and a weight of 0 is no spike. A spike that restarts a pulse also replaces its height. The final state is
+            then a pair: the state, and the height of its pulses.
+        output: which g is returned for a step: "end" for g at its end, or "mean" for g averaged over the step. With
+            "mean" the sum of g dt is right at any dt; the method is then "exact".
+        spikes_at: when row i acts, for any kernel: at the "start" of step i, ``t0 + i dt``, or at its "end". By default
+            as said for ``spikes``.
+        state: the kernel's ``State`` to start from, of shape ``shape``; by default the state at rest, ``kernel.init``.
+            If a parameter varies, this is the rest at its first row.
+        t0: the time in ms at which the first step begins. The result does not depend on it.
+        method: "exact", or "exp_euler", brainpy.state's scheme, which is the default if the kernel has it. With
+            "exp_euler" a pulse lasts a whole number of steps, so the derivative with respect to ``T_dur`` is 0.
+        overlap: for a receptor: what a spike during a pulse does. "restart": the pulse begins again. "ignore": nothing.
+        readout: a function ``readout(state, g)`` of each step, whose result, any pytree, is kept in place of g. Arrays
+            and floats that it closes over may change between calls without being compiled again, except for numbers
+            within an inner loop, a derivative rule or an exponent. If it calls back to Python, as `jax.debug.print`
+            does, this is done once in each step.
+        checkpoint: for gradients that need too much memory: keep the state of every n-th step only, and compute the
+            steps in between again. True stands for n = sqrt(T).
+        parallel: whether to compute all steps in parallel instead of one after the other, which is faster for few
+            synapses and many steps on an accelerator. Results differ by rounding only.
+        dtype: floating dtype of the state, if ``state`` is not given.
 
     Returns:
-        The final state, and what was kept, with the time axis first: by default g in mS of each step, (T, *shape).
+        The final state, and g in mS of each step, (T, *shape); or what ``readout`` gave, with time as the first axis.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a derivative of a run whose
-            ``readout`` uses what an `io_callback` returns.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; or a derivative is asked for,
+            and ``readout`` uses the result of an `io_callback`.
 
-    ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one is, g is a quantity in mS,
-    for the ``readout`` too; a state is always plain.
+    ``params``, ``spikes``, ``dt``, ``state`` and ``t0`` may be quantities of saiunit. If one of them is, g is a
+    quantity in mS, also in ``readout``. A state never has units.
+
+    Example:
+        >>> spikes = np.arange(40)[:, None] == [10, 20]  # two synapses, which spike at 1 and at 2 ms
+        >>> final, g = synkin.simulate(synkin.ampa, synkin.ampa.Params(), spikes, 0.1, method="exact")
+        >>> g.shape
+        (40, 2)
+        >>> print(g.max(axis=0).round(3))
+        [0.208 0.208]
+        >>> weights = jnp.array([2.0, 1.0])
+        >>> readout = lambda state, g: weights @ g  # keeps one number a step
+        >>> final, total = synkin.simulate(
+        ...     synkin.ampa, synkin.ampa.Params(), spikes, 0.1, method="exact", readout=readout
+        ... )
+        >>> total.shape
+        (40,)
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)

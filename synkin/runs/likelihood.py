@@ -42,49 +42,65 @@ def log_likelihood(
     overlap: str = "restart",
     dtype: DTypeLike | None = None,
 ) -> Array:
-    """The logarithm of the probability density of one sweep, ``scale g + offset`` and noise, with that of gating.
+    """How probable one recorded sweep is, given a kernel: the logarithm of its probability density, with channel noise.
 
-    A Kalman filter over the occupancies: from sample to sample it predicts their mean m and covariance, and corrects
-    both by what was recorded. All of it has derivatives, forward and reverse: with respect to parameters, spike times,
-    edges, concentrations, scale, offset, sigma and the number of channels. For several sweeps use `jax.vmap`, and add.
+    The sweep is modelled as ``scale g + offset``, plus the noise of channels that open and close at random, plus white
+    noise. It is computed by a Kalman filter, which goes from sample to sample: it predicts the mean m and the
+    covariance of the occupancies, and corrects both by the sample. The result can be differentiated, forward and
+    reverse, with respect to parameters, spike times, edges, concentrations, scale, offset, sigma and the number of
+    channels. For several sweeps use `jax.vmap`, and add the results.
 
     Args:
-        kernel: a receptor with states: a `synkin.Scheme`, or one such as `synkin.ampa`. With ``channels=None`` any.
+        kernel: a receptor that is a set of states: a `synkin.Scheme`, or one such as `synkin.ampa` (closed and open).
+            With ``channels=None`` any kernel.
         params: its ``Params``, scalars.
-        spike_times: (K,) ms, in any order, inf pads; or a `synkin.Jumps`, a concentration that is constant between
-            edges.
+        spike_times: (K,) ms, in any order, where inf is ignored; or a `synkin.Jumps`, a concentration that changes in
+            steps.
         times: (M,) ms, in any order.
-        trace: (M,) one sweep at these times, in any unit; NaN where there is no sample. An average of sweeps has
-            another variance and does not belong here.
-        scale: the trace where g is 1: the current of all channels, so that ``scale / channels`` is that of one; any
-            sign.
-        offset: the trace where g is 0.
-        sigma: standard deviation of the noise that is not of gating, of each sample by itself, positive. All three are
-            in the unit of the trace.
-        channels: how many receptors there are, above 0 and not only whole; None for so many that gating makes no noise.
-        weights, varying, delay, overlap: as of `synkin.respond`; only with spike times is there a weight or a delay.
+        trace: (M,) one sweep at these times, in any unit; NaN if a sample is missing. It must be a single sweep: an
+            average of sweeps has less noise.
+        scale: the trace at g = 1, of either sign: the current of all channels. So ``scale / channels`` is the current
+            of one.
+        offset: the trace at g = 0.
+        sigma: standard deviation of the white noise, which does not come from channels; positive. ``scale``, ``offset``
+            and ``sigma`` are in the unit of the trace.
+        channels: the number of receptors, any number above 0, also a fraction; None for so many that they make no
+            noise.
+        weights, varying, delay, overlap: as in `synkin.respond`. With `synkin.Jumps` they cannot be given, except
+            ``overlap``.
         dtype: floating dtype; by default JAX's default float.
 
     Returns:
-        A scalar. NaN where a traced argument is out of range.
+        A scalar. NaN if a traced argument is out of range.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; with ``channels`` a kernel that
-            is no population of receptors.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; or with ``channels`` a kernel
+            that is not a set of states.
 
-    With P the propagator over a stretch, m the occupancies that are expected and C/n the covariance of their true
-    values in n channels, given all samples before:
+    P is the matrix of transition probabilities over the time to the next sample, m the expected occupancies, and C/n
+    their covariance in n channels, given all samples so far. Before the next sample
 
         m <- P m,    C <- P C P' + diag(P m) - P diag(m) P'
 
-    and a sample y of variance ``v = scale^2/n c'C c + sigma^2``, with c the conductances of the states, adds
-    ``-(log(2 pi v) + (y - scale c'm - offset)^2 / v) / 2`` and corrects
+    That sample y has the variance ``v = scale^2/n c'C c + sigma^2``, with c the conductances of the states. It adds
+    ``-(log(2 pi v) + (y - scale c'm - offset)^2 / v) / 2`` to the result, and corrects
 
         m <- m + scale/n C c (y - scale c'm - offset) / v,    C <- C - scale^2/n C c c'C / v.
 
-    At rest m is the state at rest and C is ``diag(m) - m m'``. The one approximation is that the occupancies are normal
-    given the samples before, so that m may come a little below 0; such an entry then adds nothing to C. Source: Moffatt
-    2007, Biophys. J. 93:74; Muench, Paul, Schmauder and Benndorf 2022, eLife 11:e62714.
+    At rest m is the state at rest, and C is ``diag(m) - m m'``. There is one approximation: the occupancies are taken
+    as normally distributed, given the samples so far. So an entry of m may become slightly negative; it then adds
+    nothing to C. Source: Moffatt 2007, Biophys. J. 93:74; Muench, Paul, Schmauder and Benndorf 2022, eLife 11:e62714.
+
+    Example:
+        >>> params, times = synkin.ampa.Params(T=1.0), np.arange(5.0)
+        >>> trace = [0.0, -0.1, -4.1, -3.6, -2.8]  # pA
+        >>> likelihood = lambda p: synkin.log_likelihood(
+        ...     synkin.ampa, p, [1.0], times, trace, scale=-10.0, sigma=0.1, channels=50
+        ... )
+        >>> round(float(likelihood(params)), 2)
+        1.17
+        >>> bool(likelihood(params) > likelihood(params._replace(beta=2.0)))
+        True
     """
     check_kernel(kernel)
     options: dict[str, Any] = {

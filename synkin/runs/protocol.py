@@ -40,11 +40,21 @@ class _Protocol(NamedTuple):
 
 @fields.described
 class Jumps(_Protocol):
-    """Concentrations, and other parameters, that are constant between edges: for `synkin.fit` in place of spike times.
+    """A concentration that changes in steps, and other parameters that do: a protocol, in place of spike times.
 
-    ``Jumps(edges, concentrations, V=values)`` is a protocol in which the voltage changes at the same edges. Before the
-    first edge the receptor is at rest at the first values; after the last edge there is no transmitter, and the other
-    parameters keep their last values. ``varying={"V": values}`` says the same.
+    `synkin.fit`, `synkin.sample` and `synkin.log_likelihood` take it. In ``Jumps(edges, concentrations, V=values)``, or
+    with ``varying={"V": values}``, the voltage changes at the same edges. Before the first edge the receptor is at rest
+    at the first values. After the last edge there is no transmitter, and the other parameters keep their last values.
+
+    Example:
+        >>> protocol = synkin.Jumps(edges=[0.0, 1.0], concentrations=[1.0])  # 1 mM for 1 ms
+        >>> protocol.concentrations
+        [1.0]
+        >>> likelihood = synkin.log_likelihood(
+        ...     synkin.ampa, synkin.ampa.Params(), protocol, [0.5, 1.0], [0.3, 0.6], scale=1.0, sigma=0.1
+        ... )
+        >>> bool(jnp.isfinite(likelihood))
+        True
     """
 
     __slots__ = ()
@@ -71,35 +81,41 @@ def concentration_jumps(
     filter: Filter | Sequence[Filter] | None = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
-    """The conductance of a receptor at any times, given a concentration that is constant between edges.
+    """The conductance of a receptor at any times, given a concentration of transmitter that changes in steps.
 
-    Before the first edge the receptor is at rest, after the last there is no transmitter. Derivatives with respect to
-    the parameters, edges, concentrations and times are there, forward and reverse. For several sweeps use `jax.vmap`;
-    shorter protocols repeat their last edge, as a stretch of no length does nothing.
+    Before the first edge the receptor is at rest, and after the last edge there is no transmitter. The result can be
+    differentiated, forward and reverse, with respect to parameters, edges, concentrations and times. For several sweeps
+    use `jax.vmap`; to bring protocols to one length, repeat the last edge.
 
     Args:
         kernel: a receptor such as `synkin.ampa` or a `synkin.Scheme`.
-        params: its ``Params``, scalars; their ``T`` and ``T_dur`` have no meaning here.
-        edges: (K + 1,) ms, in the order of time.
-        concentrations: (K,) mM, each between two edges.
+        params: its ``Params``, scalars; ``T`` and ``T_dur`` are ignored.
+        edges: (K + 1,) ms, increasing: the times at which the concentration changes.
+        concentrations: (K,) mM, each between two successive edges.
         times: (M,) ms, in any order.
-        varying: parameters that are constant between edges, too, by name, as in ``{"V": voltages}``, each (K,). Before
-            the first edge the receptor is at rest at the first value; the last value stays after the last edge.
-        state: the kernel's ``State`` of shape () at the first edge, before which there may be no sample then; by
-            default at rest. A pulse that is under way in it has no meaning.
-        filter: what the recording did to g, as of `synkin.respond`.
+        varying: other parameters that change at the same edges, by name, as in ``{"V": voltages}``, each (K,). Before
+            the first edge the receptor is at rest at the first value; the last value also holds after the last edge.
+        state: the kernel's ``State`` of shape () at the first edge; by default the state at rest. If it is given, no
+            sample may come before the first edge. Its ``pulse_left`` is ignored.
+        filter: a low-pass filter of the recording, as in `synkin.respond`.
         dtype: floating dtype of the result; by default that of ``state``, or JAX's default float.
 
     Returns:
-        g (the fraction of its maximum) at ``times``, (M,), behind the filter: exact to rounding, for bionmda to
-        1e-11 of the peak (float32: 3e-6).
+        g, as the fraction of its maximum, at ``times``, (M,), after the filter if there is one. It is exact up to
+        rounding; for bionmda up to 1e-11 of the peak (3e-6 in float32).
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    All but ``dtype`` and ``filter`` may be quantities of saiunit. If one is, g is a quantity in mS. Edges and times
-    that come as lists or NumPy arrays are subtracted in float64, so that a recording keeps its resolution wherever in
-    time it lies.
+    All arguments but ``dtype`` and ``filter`` may be quantities of saiunit. If one of them is, g is a quantity in mS.
+    Edges and times in lists or NumPy arrays are subtracted in float64, so that results are as accurate at 1e6 ms as at
+    0 ms.
+
+    Example:
+        >>> params, edges = synkin.ampa.Params(), np.array([1.0, 2.0, 4.0])
+        >>> g = synkin.concentration_jumps(synkin.ampa, params, edges, [1.0, 0.2], [0.5, 2.0, 4.0, 9.0])
+        >>> print(g.round(3))  # at rest; after 1 mM for 1 ms; after 0.2 mM for 2 ms; 5 ms later
+        [0. 0.58 0.549 0.223]
     """
     has_units = units.among(state)
     if filters := as_filters(filter):

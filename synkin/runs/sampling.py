@@ -37,37 +37,45 @@ def sample(
     overlap: str = "restart",
     dtype: DTypeLike | None = None,
 ) -> Array:
-    """The conductance of a number of receptors that open and close at random, at any times.
+    """The conductance of a given number of receptors, each of which opens and closes at random, at any times.
 
-    Receptors are counted in each state, and go from state to state by chance: from each spike, change of concentration
-    and sample to the next by one draw, with the probabilities of exactly that time. So the samples have the right
-    distribution together, whatever their times; their mean is what `synkin.respond` gives. For several populations, or
-    sweeps, use `jax.vmap` over keys.
+    The receptors in each state are counted. From one spike, change of concentration or sample to the next, new counts
+    are drawn with the exact transition probabilities of that time. So there is no error of a time step, and the mean
+    over many draws is what `synkin.respond` gives. For several sweeps use `jax.vmap` over keys.
 
     Args:
-        kernel: a receptor with states: a `synkin.Scheme`, or one such as `synkin.ampa` (closed and open).
+        kernel: a receptor that is a set of states: a `synkin.Scheme`, or one such as `synkin.ampa` (closed and open).
         params: its ``Params``, scalars.
-        spike_times: (K,) ms, in any order, inf pads; or a `synkin.Jumps`, a concentration that is constant between
-            edges.
+        spike_times: (K,) ms, in any order, where inf is ignored; or a `synkin.Jumps`, a concentration that changes in
+            steps.
         times: (M,) ms, in any order.
-        channels: how many receptors there are, a whole number from 1 to 2,147,483,647.
+        channels: the number of receptors, a whole number from 1 to 2,147,483,647.
         key: of `jax.random`.
-        weights, varying, delay, overlap: as of `synkin.respond`; only with spike times is there a weight or a delay.
+        weights, varying, delay, overlap: as in `synkin.respond`. With `synkin.Jumps` they cannot be given, except
+            ``overlap``.
         dtype: floating dtype of the result; by default JAX's default float.
 
     Returns:
-        g at ``times``, (M,), in the unit of the kernel's: the sum of the conductances of all receptors over their
-        number, so that the mean is that of `synkin.respond`. NaN where a traced argument is out of range. Before the
-        first spike, or edge, receptors are at rest, each by itself in one of the states of rest.
+        g at ``times``, (M,), in the unit that `synkin.respond` gives: the conductance of all receptors, divided by
+        their number. NaN if a traced argument is out of range. Before the first spike or edge the receptors are at
+        rest: if there are several states of rest, the state of each receptor is drawn.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a kernel that is no population
-            of receptors; a derivative, as counts have none.
+        TypeError, ValueError: an argument of the wrong kind, shape, range or dimension; a kernel that is not a set of
+            states; or a derivative is asked for, which random counts do not have.
 
-    Counts are whole numbers in 32 bits and are never rounded; draws are exact to the precision of the probabilities.
-    All but ``channels``, ``key`` and options may be quantities of saiunit. If one is, g is a quantity in mS.
+    Counts are 32-bit integers and are never rounded. All arguments but ``channels``, ``key``, ``overlap`` and ``dtype``
+    may be quantities of saiunit. If one of them is, g is a quantity in mS.
 
     Source: the process, Colquhoun and Hawkes 1977, Proc. R. Soc. B 199:231; the draws, `synkin.solving.channels.draws`.
+
+    Example:
+        >>> params, key = synkin.ampa.Params(T=1.0), jax.random.key(0)
+        >>> g = synkin.sample(synkin.ampa, params, [1.0], np.arange(5.0), channels=100, key=key)
+        >>> g.shape, float(g[0])
+        ((5,), 0.0)
+        >>> bool(jnp.allclose(100 * g, jnp.round(100 * g)))  # whole receptors, of 100
+        True
     """
     check_kernel(kernel)
     population.check_population(kernel)

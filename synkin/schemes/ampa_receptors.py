@@ -16,7 +16,7 @@ ampa5 = scheme(
 
     Source: Destexhe, Mainen and Sejnowski 1998, Methods in Neuronal Modeling, 2nd ed., ch. 1, with the states of
     Patneau and Mayer 1991, Neuron 6:785; numbers of ampa5.mod, ModelDB 18198. Reversal potential 0 mV. A receptor with
-    one glutamate hardly ever loses it (Ru1), so that pulses that follow each other find few that are not desensitised.
+    one glutamate hardly ever loses it (Ru1), so that at successive pulses most receptors are desensitised.
     """,
     Rb=13.0,
     Ru1=0.0059,

@@ -69,7 +69,7 @@ class GABAbState(NamedTuple):
 
     R: Annotated[Array, "fraction of receptors that are bound", "1"]
     G: Annotated[Array, "G protein", "uM"]
-    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
+    pulse_left: Annotated[Array, "how long there will still be transmitter", "ms"]
 
 
 class GABAb3Params(NamedTuple):
@@ -92,7 +92,7 @@ class GABAb3State(NamedTuple):
     R: Annotated[Array, "fraction of receptors that are bound", "1"]
     D: Annotated[Array, "fraction of receptors that are desensitised", "1"]
     G: Annotated[Array, "G protein", "uM"]
-    pulse_left: Annotated[Array, "transmitter still to come", "ms"]
+    pulse_left: Annotated[Array, "how long there will still be transmitter", "ms"]
 
 
 def _channel(p: GABAbParams | GABAb3Params, y: GABAbState | GABAb3State) -> Array:

@@ -62,7 +62,14 @@ Progress: TypeAlias = list[tuple[tuple[Array, ...], Array | None, Array | None]]
 
 @fields.described
 class Carry(NamedTuple):
-    """What goes from step to step. `Stepper.state` makes the kernel's ``State`` of it."""
+    """What a `synkin.Stepper` passes from step to step. Its ``state(carry)`` gives the kernel's ``State``.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+        >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
+        >>> print(stepper.state(carry).g.round(4))
+        [0.0474 0.]
+    """
 
     y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
     count: Annotated[
@@ -83,6 +90,9 @@ class Carry(NamedTuple):
     weight: Annotated[
         Array | None, "of the state's shape, the height of each pulse in units of T; None where all have the height T"
     ] = None
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(self._fields, object.__dir__(self))
 
     @property
     def parts(self) -> tuple[Carry, ...]:
@@ -196,8 +206,8 @@ def check(carry: object, kernel: Kernel, method: str, coefs: coefficients.StepCo
         raise ValueError(f"Argument `carry` must be of a stepper of {owner_of(kernel, method)}, but is of {owner}.")
     if coefs.whole.mean is not None and carry.carried_pulse is not None and carry.carried_pulse[2].mean is None:
         raise ValueError(
-            "Argument `carry` must be of a stepper with output='mean' where pulses are under way that began before it, "
-            "but is of one with output='end': go on from its state, init(state=its_stepper.state(carry))."
+            "Argument `carry` must come from a stepper with output='mean' if pulses began before its run, but comes "
+            "from one with output='end': start from init(state=other_stepper.state(carry))."
         )
     size = len(carry.grid)
     given = (coefs.dt, *(coefs.pulse or ())[:2]) if size > 1 else (coefs.dt,)

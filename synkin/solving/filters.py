@@ -34,7 +34,13 @@ _MOST_POLES = 10
 
 
 class Filter:
-    """A filter of a recording: `synkin.bessel` or `synkin.one_pole`."""
+    """A low-pass filter of a recording, made by `synkin.bessel` or `synkin.one_pole`.
+
+    Example:
+        >>> amplifier = synkin.bessel(4, 2.0)
+        >>> round(float(amplifier.cutoff), 3)  # kHz
+        2.0
+    """
 
     @property
     def poles(self) -> Poles:
@@ -57,13 +63,17 @@ class Filter:
         return _rise(self.poles) / self.rate
 
     def response(self, kHz: ArrayLike) -> Array:
-        """What becomes of an oscillation: its amplitude, and by the angle its phase.
+        """By what an oscillation is multiplied: the absolute value is the gain, the angle is the phase.
 
         Args:
-            kHz: the frequency, any shape.
+            kHz: the frequency in kHz, any shape.
 
         Returns:
-            Complex numbers of that shape, 1 at a frequency of 0.
+            Complex numbers of that shape; 1 at a frequency of 0.
+
+        Example:
+            >>> print(abs(synkin.bessel(4, 2.0).response([0.0, 2.0, 10.0])).round(3))
+            [1. 0.707 0.008]
         """
         frequency = 2 * math.pi * as_floating(kHz) / self.rate
         at = jax.lax.complex(jnp.zeros_like(frequency), frequency)
@@ -113,20 +123,29 @@ class OnePole(Filter):
 
 
 def bessel(order: int, kHz: ArrayLike) -> Bessel:
-    """The low-pass Bessel filter of an amplifier, for ``filter=``.
+    """The low-pass Bessel filter of an amplifier, for the argument ``filter`` of `synkin.respond` and `synkin.fit`.
 
     Args:
-        order: the number of its poles, 1 to 10; amplifiers have 4 as a rule.
-        kHz: the cut-off in kHz, positive, at which half of the power passes (-3 dB). It may be traced.
+        order: the number of poles, 1 to 10; most amplifiers have 4.
+        kHz: the cut-off frequency in kHz, at which half of the power passes (-3 dB). It may be traced.
 
     Returns:
-        A filter: frozen, hashable unless its cut-off is an array, and a pytree whose leaf is the cut-off.
+        A filter. It is a pytree whose leaf is the cut-off, and hashable unless the cut-off is an array.
 
     Raises:
-        TypeError, ValueError: an order that is no whole number from 1 to 10, a cut-off that is not positive.
+        TypeError, ValueError: the order is not a whole number from 1 to 10, or the cut-off is not positive.
 
     Some manuals give the cut-off at which the phase is halfway instead, which is higher.
     Source: Thomson 1949, Proc. IEE 96:487.
+
+    Example:
+        >>> amplifier = synkin.bessel(4, 2.0)  # four poles, 2 kHz
+        >>> times = np.array([1.5, 2.0])
+        >>> g = synkin.respond(synkin.ampa, synkin.ampa.Params(), [1.0], times, filter=amplifier)
+        >>> print(g.round(3))
+        [0.145 0.196]
+        >>> round(float(amplifier.rise_time), 3)  # ms, from 10 to 90 %
+        0.175
     """
     expected = f"a whole number from 1 to {_MOST_POLES}"
     number = check_whole("order", order, expected)
@@ -136,18 +155,26 @@ def bessel(order: int, kHz: ArrayLike) -> Bessel:
 
 
 def one_pole(tau: ArrayLike) -> OnePole:
-    """A filter with one time constant, for ``filter=``: the series resistance with the capacitance of the cell.
+    """A low-pass filter with one time constant, as of series resistance and cell capacitance, for the argument
+    ``filter``.
 
     Args:
-        tau: the time constant in ms, positive: MOhm times pF is 1e-3 ms. It may be traced.
+        tau: the time constant in ms, positive; 1 MOhm times 1 pF is 1e-3 ms. It may be traced.
 
     Returns:
-        A filter: frozen, hashable unless tau is an array, and a pytree whose leaf is tau.
+        A filter. It is a pytree whose leaf is tau, and hashable unless tau is an array.
 
     Raises:
-        TypeError, ValueError: no positive number.
+        TypeError, ValueError: tau is not a positive number.
 
     Source: Jackson 1992, Curr. Protoc. Neurosci., unit 6.6.
+
+    Example:
+        >>> electrode = synkin.one_pole(1e-3 * 10.0 * 20.0)  # 10 MOhm and 20 pF, in ms
+        >>> times = np.array([1.5, 2.0])
+        >>> g = synkin.respond(synkin.ampa, synkin.ampa.Params(), [1.0], times, filter=electrode)
+        >>> print(g.round(3))
+        [0.137 0.191]
     """
     return OnePole(_positive("tau", tau, "ms", "ms"))
 

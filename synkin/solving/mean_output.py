@@ -38,13 +38,13 @@ def check_output(kernel: Kernel, output: object, method: str | None) -> str | No
     for part in kernel.parts:
         if part.structure.gated and not part.structure.linear_output:
             raise ValueError(
-                f"Argument `output` must be 'end' for {part.name}, as its g is no weighted sum of a gate and of what "
-                "opens it, but is 'mean'."
+                f"Argument `output` must be 'end' for {part.name}, as its g is not a weighted sum of its gate and "
+                "the variable that opens it, but is 'mean'."
             )
     if kernel.solved_by(method or "exact") != "exact":
         raise ValueError(
-            "Argument `method` must be 'exact' with output='mean', as rates that are held over a step do not conserve "
-            f"charge, but is {method!r}."
+            "Argument `method` must be 'exact' with output='mean', as only with it the sum of g dt is the charge, but "
+            f"is {method!r}."
         )
     return "exact"
 
@@ -55,8 +55,8 @@ def check_mean_of_varying(kernel: Kernel, names: Sequence[str], *, weighted: boo
         simple = part.structure.kind == "relaxation" and part.structure.linear_output
         if (names or weighted) and not simple:
             raise ValueError(
-                f"Argument `output` must be 'end' where parameters of {part.name} vary or its spikes are weights, as "
-                "the mean is known for one variable only then, but is 'mean'."
+                f"Argument `output` must be 'end' if parameters of {part.name} vary or its spikes are weights, as the "
+                "mean is then only computed for kernels of one variable, but is 'mean'."
             )
 
 

@@ -1,15 +1,12 @@
 """A kernel made ready for one set of parameters and one dt: the step for a scan of one's own.
 
-    stepper = synkin.stepper(synkin.ampa, params, dt=0.1)
-    carry, g = jax.lax.scan(stepper.step, stepper.init((1000,)), spikes)
-
 All that depends only on parameters and dt is computed once, when the stepper is made. `synkin.simulate` is a scan of
 the same step with its own derivative rule, `kernel.step` is one such step, and the objects hold a stepper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast, overload
@@ -19,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.bind import bind_steps
 from synkin.arguments.choices import check_flag, check_kernel, check_spikes_at
 from synkin.arguments.declaration import AnyParams, AnyState
@@ -38,12 +35,13 @@ from synkin.arguments.varying import (
     transmitter_varies,
 )
 from synkin.solving import carry as carries
-from synkin.solving import coefficients, first_carry, mean_output
+from synkin.solving import first_carry
 from synkin.solving import off_grid as off_grid_steps
 from synkin.solving import varying as varying_steps
 from synkin.solving.carry import Carry, CarryOfSum
 from synkin.solving.channels.stepper import ChannelStepper, check_options, make_channel_stepper
 from synkin.solving.coefficients import StepCoefficients
+from synkin.solving.compiled_coefficients import compute_compiled
 from synkin.solving.kernel_protocol import Kernel
 from synkin.solving.mean_output import check_mean_of_varying, check_output
 from synkin.solving.off_grid import check_off_grid
@@ -62,7 +60,13 @@ _OPTIONS = ["kernel", "method", "overlap", "varying", "weighted", "output", "spi
 )
 @dataclass(frozen=True, repr=False)
 class Stepper:
-    """See `stepper`. It is a pytree: transformed functions may close over it, take it or return it."""
+    """What `synkin.stepper` returns, a pytree: a function under jit or grad may close over it, take it or return it.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+        >>> stepper
+        stepper(ampa, dt=0.1 ms, method='exact', overlap='restart')
+    """
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
@@ -75,6 +79,10 @@ class Stepper:
     spikes_at: str = "start"  # or "end"
     off_grid: bool = False  # whether a spike is given with its offset within the step
     event_tables: EventTables | None = None  # for off_grid, where the parameters are scalars
+
+    def __dir__(self) -> list[str]:
+        shown = ("dt", "dtype", "init", "kernel", "method", "overlap", "params", "state", "step", *_OPTIONS[3:])
+        return fields.completion(shown, super().__dir__())
 
     @property
     def own_coefficients(self) -> StepCoefficients:
@@ -98,23 +106,30 @@ class Stepper:
         """The carry for the first step.
 
         Args:
-            shape: of the state, for example (1000,), which is then at rest.
-            state: the kernel's ``State`` to start from instead, whose dtype the steps keep.
-            on_grid: whether the pulses under way in ``state`` end as all pulses of this stepper do. That is true for
-                a state from its own `state`, or of a run with its ``T_dur`` and dt. Then the carry has the same pytree
-                structure as one at rest, so that `jax.lax.cond` accepts both, and a step costs no more. The
-                derivative with respect to the end of a pulse is then in ``T_dur``, and none is in ``pulse_left``.
-            values: of parameters that vary, at which a state of ``shape`` is at rest; by default those of the params.
+            shape: the shape of the synapses, for example (1000,), which then begin at rest.
+            state: the kernel's ``State`` to start from instead. The steps keep its dtype.
+            on_grid: True if ``state`` comes from this stepper's `state`, or from a run with the same ``T_dur`` and dt,
+                so that its pulses end where pulses of this stepper do. The carry then has the same pytree structure as
+                one at rest, as `jax.lax.cond` needs, and steps are as fast. The derivative with respect to the end of
+                such a pulse then goes to ``T_dur``, and not to ``pulse_left``.
+            values: values of parameters that vary, at which the synapses of ``shape`` are at rest; by default those in
+                ``params``.
 
         Returns:
-            The carry. If ``on_grid`` is False and the method is "exact", the last step of pulses under way may have
-            another length; the carry then holds more, and a step costs more. All other carries of a stepper have the
-            same pytree structure. Within `jax.shard_map` a loop's carry must vary as its spikes do:
+            The carry. All carries of a stepper have the same pytree structure, except those of ``state=`` with the
+            method "exact" and ``on_grid=False``: there pulses may end within a step, so the carry holds more, and steps
+            take longer. Within `jax.shard_map`, mark the carry of a loop as varying, as its spikes are:
             ``jax.lax.pcast(carry, "axis", to="varying")``.
 
         Raises:
-            TypeError, ValueError: not exactly one of shape and state, one that does not fit the kernel and its
-                parameters, or with ``on_grid`` pulses that end otherwise (NaN where they are traced).
+            TypeError, ValueError: both or neither of ``shape`` and ``state`` are given; one does not fit the kernel and
+                its parameters; or with ``on_grid`` a pulse does not end as said there (NaN if it is traced).
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+            >>> carry = stepper.init((2,))  # two synapses at rest; or stepper.init(state=state)
+            >>> print(stepper.state(carry).g)
+            [0. 0.]
         """
         if (shape is None) == (state is None):
             raise TypeError("A stepper's `init` must be given a shape or state=, one of the two.")
@@ -141,22 +156,30 @@ class Stepper:
 
         Args:
             carry: from `init` or the step before.
-            spike: for a receptor booleans (or 0 and 1), acting from the step's start; for a linear kernel an input in
-                mS (or booleans for 1 mS), added at its end; at the other one with the stepper's ``spikes_at``. Shape of
-                the state, or broadcasting. None where T varies.
-            offset: with ``off_grid``, the ms from the step's start to the spike, 0 to dt, of the state's shape, or
-                broadcasting. What a spike does to any kernel it does at that time. Where a pulse then ends just between
-                two steps, derivatives are those for one that ends no later.
-            values: of each parameter that varies, by name, held over the step; of the state's shape, or broadcasting.
+            spike: for a receptor booleans (or 0 and 1), which act from the start of the step; for a linear kernel an
+                input in mS (or booleans for 1 mS), which is added at its end; see ``spikes_at`` of `synkin.stepper` for
+                other times. It has the shape of the synapses or broadcasts to it. None if T varies.
+            offset: with ``off_grid``, the time in ms from the start of the step to the spike, 0 to dt; it has the shape
+                of the synapses or broadcasts to it. If the pulse then ends exactly between two steps, derivatives are
+                one-sided, those for a shorter pulse.
+            values: the value of each parameter that varies, by name, during this step; each has the shape of the
+                synapses or broadcasts to it.
 
         Returns:
-            The carry at the end of the step and g there, or g averaged over the step with ``output="mean"``.
+            The carry, and g at the end of the step; with ``output="mean"`` g averaged over the step.
 
         Raises:
-            TypeError, ValueError: a spike of the wrong kind, shape or value, a derivative with respect to a receptor's
-                spike, or a carry of another kernel, method, dt or (with "exact") ``T_dur``.
+            TypeError, ValueError: a spike of the wrong kind, shape or value; a derivative with respect to the spike of
+                a receptor is asked for; or the carry is of another kernel, method, dt or (with "exact") ``T_dur``.
 
-        g is NaN where a traced spike of a receptor is neither 0 nor 1, or a traced carry is of another dt or ``T_dur``.
+        Values under jit cannot be refused: g is NaN if a spike of a receptor is neither 0 nor 1, or if the carry is of
+        another dt or ``T_dur``.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(g.round(4))
+            [0.0474 0.]
         """
         self.check_carry(carry)
         if self.off_grid or offset is not None:
@@ -187,7 +210,14 @@ class Stepper:
             raise TypeError(f"This stepper must be given the parameters that vary, {listed}, but {came}.")
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` of a carry; raises as `step` does."""
+        """The kernel's ``State`` that a carry stands for. It raises what `step` raises.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False])
+            >>> print(stepper.state(carry).pulse_left.round(3))  # ms of transmitter still to come
+            [0.4 0.]
+        """
         self.check_carry(carry)
         if self.off_grid:
             return off_grid_steps.state_of(self.kernel, self.matched(carry.y[0]), carry)
@@ -294,35 +324,6 @@ _take_step = jax.jit(take_step)
 _first_carry = jax.jit(first_carry.carry_from_state, static_argnames=("at_rest",))
 
 
-@jax.tree_util.register_pytree_node_class
-@dataclass(frozen=True)
-class _Shared:
-    """A pytree in which an array that stands at several places goes through a compiled function once.
-
-    So it comes out as one array, too: `synkin.solving.steps` does not select between coefficients that are the same.
-    """
-
-    tree: Any
-
-    def tree_flatten(self) -> tuple[list[Array], tuple[Any, tuple[int, ...]]]:
-        """The arrays, each once, and where each stands."""
-        leaves, structure = jax.tree.flatten(self.tree)
-        each = {id(leaf): leaf for leaf in leaves}
-        places = list(each)
-        return list(each.values()), (structure, tuple(places.index(id(leaf)) for leaf in leaves))
-
-    @classmethod
-    def tree_unflatten(cls, aux: tuple[Any, tuple[int, ...]], leaves: Sequence[Array]) -> _Shared:
-        structure, places = aux
-        return cls(jax.tree.unflatten(structure, [leaves[i] for i in places]))
-
-
-@partial(jax.jit, static_argnames=("kernel", "method", "single_step", "output"))
-def _coefficients(kernel: Kernel, params: AnyParams, dt: Array, method: str, single_step: bool, output: str) -> _Shared:
-    ready = coefficients.compute(kernel, params, dt, method, single_step=single_step)
-    return _Shared(mean_output.with_means(kernel, params, ready) if output == "mean" else ready)
-
-
 @overload
 def stepper(
     kernel: Kernel,
@@ -369,43 +370,54 @@ def stepper(
     channels: ArrayLike | None = None,
     dtype: DTypeLike | None = None,
 ) -> Stepper | ChannelStepper:
-    """A kernel made ready for steps of one length; in a loop of your own it is as fast as `synkin.simulate`.
+    """The step of a kernel for a loop of your own, such as `jax.lax.scan`, as fast as `synkin.simulate`.
 
-    Works under jit, vmap, grad, scan and sharding, and is itself a pytree. The number of steps is not limited.
+    What depends only on ``params`` and ``dt`` is computed here, once. It works under jit, vmap, grad, scan and
+    sharding, and is itself a pytree. The number of steps is not limited.
 
     Args:
         kernel: a kernel such as `synkin.ampa`.
         params: its ``Params``; scalars, or arrays that broadcast against the state.
         dt: step in ms.
-        method: "exp_euler" (brainpy.state's scheme, and the default where there is one) or "exact".
-        overlap: for the receptors, "restart" (a spike during a pulse starts it anew) or "ignore" (it does nothing).
-        varying: names of parameters that vary: each step is given their values, ``step(carry, spike, V=V)``, and
-            holds them. Where T varies, it is the concentration in the cleft, and there are no spikes. A kernel whose
-            step is a matrix, such as a scheme, reads it from a table over the one parameter that varies: give its
-            range, as in ``varying={"T": (0.0, 1.0)}``; that of a voltage is -120 to 80 mV by default. Outside of it g
-            is NaN. Without a range, or where several vary, each step computes its matrix exponential, which takes long.
-        weighted: whether a receptor's spikes are weights, 0 or more: a pulse then has the height of its weight times T.
-            A weight of 0 is no spike; "restart" replaces the pulse before, its height too.
-        output: the g of a step: "end" is that at its end; "mean" is that averaged over the step, so that g dt is the
-            charge whatever the dt, and the default method is "exact", the only one.
-        spikes_at: when the spike of a step acts, on all kernels: at its "start", or at its "end", so that its g does
-            not see it. By default a receptor's acts at the start, and the input of a linear kernel at the end.
-        off_grid: whether spikes come at any time within a step: ``step(carry, spike, offset=ms)``. They act at that
-            time, on all kernels, and pulses end when they end; derivatives with respect to the offset are there. The
-            method is "exact".
-        channels: how many receptors there are, a whole number or one for each synapse: each opens and closes at random,
-            ``step(carry, spike, key=key)``, with the probabilities of exactly that step. For receptors with states, see
-            `synkin.sample`; all other options but ``overlap`` and ``dtype`` are left out, and the method is "exact".
+        method: "exact", or "exp_euler", brainpy.state's scheme, which is the default if the kernel has it.
+        overlap: for a receptor: what a spike during a pulse does. "restart": the pulse begins again. "ignore": nothing.
+        varying: names of parameters that vary, as ``("V",)``. Each step is then given their values, ``step(carry,
+            spike, V=V)``, which hold during that step. If T varies, it is the concentration in the cleft, and there are
+            no spikes. A scheme needs a matrix exponential for each value. If one parameter varies, these are
+            interpolated in a table, which needs its range: ``varying={"T": (0.0, 1.0)}``; for V it is -120 to 80 mV by
+            default. Outside of the range g is NaN. Without a range, or if several parameters vary, each step computes
+            the matrix exponential, which is slow.
+        weighted: if True, the spikes of a receptor are weights of 0 or more: a pulse then has the height weight times
+            T, and a weight of 0 is no spike. A spike that restarts a pulse also replaces its height.
+        output: which g a step returns: "end" for g at its end, or "mean" for g averaged over the step. With "mean" the
+            sum of g dt is right at any dt; the method is then "exact".
+        spikes_at: when the spike of a step acts, for any kernel: at the "start" of the step or at its "end". By default
+            the spike of a receptor acts at the start, and the input of a linear kernel at the end.
+        off_grid: whether spikes may come at any time within a step: ``step(carry, spike, offset=ms)``. They act at that
+            time, whatever the kernel. The result can be differentiated with respect to the offset. The method is then
+            "exact".
+        channels: the number of receptors at each synapse, a whole number or one for each synapse. Each of them then
+            opens and closes at random, as in `synkin.sample`, and each step takes a key: ``step(carry, spike,
+            key=key)``. Of the other options only ``overlap`` and ``dtype`` may be given.
         dtype: floating dtype of states and of g; by default JAX's default float.
 
     Returns:
-        `Stepper` with ``init``, ``step(carry, spike) -> (carry, g)`` and ``state``; with ``channels`` a
-        `synkin.solving.channels.stepper.ChannelStepper` with the same.
+        `Stepper` with ``init(shape)``, ``step(carry, spike) -> (carry, g)`` and ``state(carry)``; with ``channels`` a
+        `synkin.solving.channels.stepper.ChannelStepper`, which has the same methods.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, shape, range or dimension.
 
-    ``params``, ``dt`` and a state may be quantities of saiunit; g is plain, in mS.
+    ``params``, ``dt`` and a state may be quantities of saiunit. g is a plain array in mS.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, method="exact")
+        >>> spikes = np.arange(40)[:, None] == [10, 20]  # two synapses
+        >>> carry, g = jax.lax.scan(stepper.step, stepper.init((2,)), spikes)
+        >>> print(g.max(axis=0).round(3))
+        [0.208 0.208]
+        >>> print(stepper.state(carry).g.round(3))
+        [0.133 0.159]
     """
     check_kernel(kernel)
     kernel.check_options(method, overlap)
@@ -476,7 +488,7 @@ def make_stepper(
                 part, ranked, as_array(dt, dtype), solved_by, names, own_bounds, has_pulses=has_pulses
             )
         else:
-            ready = _coefficients(part, ranked, as_array(dt, dtype), solved_by, single_step, output).tree
+            ready = compute_compiled(part, ranked, as_array(dt, dtype), solved_by, single_step, output)
         options = (solved_by, overlap, tuple(own_names), weighted, output, spikes_at, off_grid)
         scalars = off_grid and all(value.ndim == 0 for value in part_params)
         tables = any_duration.event_tables(part, part_params, as_array(dt, dtype)) if scalars else None

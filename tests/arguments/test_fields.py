@@ -80,7 +80,7 @@ def test_fields_of_schemes_and_of_ones_own_say_meaning_and_unit(own):
         (own.Params, "part", "dimensionless"),
         (own.Params, "T", "transmitter concentration during a pulse (mM)"),
         (own.State, "O", "open"),
-        (own.State, "pulse_left", "transmitter still to come (ms)"),
+        (own.State, "pulse_left", "how long there will still be transmitter (ms)"),
     ):
         assert getattr(kind, field).__doc__ == said
     assert tuple(own.UNITS) == ("1/ms/mM", None, "1/ms", "1", "mM", "ms")

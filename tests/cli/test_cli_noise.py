@@ -61,4 +61,4 @@ def test_sweeps_as_a_whole(said, minis):
 def test_an_average_is_refused(complaint, minis):
     assert "mean_pA is the average of the others: leave it out." in complaint("noise", minis, *WINDOWS, "--scaled")
     said = complaint("noise", minis, *WINDOWS, "--average")
-    assert "is a single trace, the mean of 31 sweeps: one trace, or an average, has lost the variance." in said
+    assert "is one trace, the mean of 31 sweeps: their variance cannot be known from one trace or an average." in said

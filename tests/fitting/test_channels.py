@@ -170,7 +170,7 @@ def test_filtered_noise_is_seen():
     slow = np.random.default_rng(3).normal(size=(12, 63))
     trace += 1.0 * (slow[:, :-3] + slow[:, 1:-2] + slow[:, 2:-1] + slow[:, 3:])
     fit = synkin.fit(AMPA, TRUE, JUMP, TIMES, trace, channels=True, **OPTIONS)
-    assert "neighbours have a correlation of 0." in fit.verdict
+    assert "is correlated from sample to sample (0." in fit.verdict
     assert "errors are not valid" in fit.verdict
 
 
@@ -193,5 +193,5 @@ def test_what_is_not_there_is_refused(found):
     with pytest.raises(ValueError, match="Argument `name` must be"):
         found.fit.profile("tau")
     average = synkin.Recording(TIMES, found.trace[:1], averaged=12)
-    with pytest.raises(ValueError, match="but is the mean of 12 sweeps, which has lost their variance"):
+    with pytest.raises(ValueError, match="but is the mean of 12 sweeps, which has less noise"):
         synkin.fit(AMPA, TRUE, JUMP, average, channels=True, **OPTIONS)

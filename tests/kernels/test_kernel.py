@@ -93,7 +93,8 @@ def test_what_is_known_of_a_kernel():
     assert repr(own) == "own(alpha=1.0, beta=0.2, T=1.0, T_dur=1.0)"
     assert own.__doc__ == (
         "First order.\n\nParameters:\n    alpha: 1.0 1/ms/mM\n    beta: 0.2 1/ms\n    T: 1.0 mM\n    T_dur: 1.0 ms\n\n"
-        "State: g (mS), pulse_left (ms)"
+        "State: g (mS), pulse_left (ms)\n\nExample:\n    >>> params = own.Params(alpha=1.0)\n"
+        "    >>> g = synkin.respond(own, params, [1.0], [0.5, 2.0])  # a spike at 1 ms\n    >>> g.shape\n    (2,)"
     )
     twin = declare(name="own")
     assert own == own

@@ -112,7 +112,7 @@ def test_every_sweep_and_every_form():
     again = measure(times.tolist(), traces[0].tolist()), measure(times, traces[0].astype(">f8"))
     for other in (*again, pickle.loads(pickle.dumps(plain))):
         assert other == pytest.approx(plain, nan_ok=True)
-    with pytest.raises(TypeError, match=r"^Argument `trace` must be known now, outside jax\.jit"):
+    with pytest.raises(TypeError, match=r"^Argument `trace` must not be traced, as inside jax\.jit"):
         jax.jit(lambda trace: measure(times, trace).peak)(traces[0])
     u = pytest.importorskip("saiunit")
     found = measure(times / 1000 * u.second, traces[0], baseline=[0 * u.ms, 0.004 * u.second])

@@ -25,12 +25,13 @@ class Linear(Synapse, AlignPost):
         """Advance by one step of brainstate's dt.
 
         Args:
-            x: input in the dimension of g, or a plain number in its unit (booleans for 1), of the state's shape or
-                broadcasting to it; None for none. Delta inputs are added to it.
-            values: of parameters that vary, as of `Receptor.update`.
+            x: the input in a unit of g, or a plain number in the unit of g (booleans for 1), of the shape of the state
+                or broadcasting to it; None for no input. Delta inputs are added to it.
+            values: parameters that vary, by name, of the shape of the state or broadcasting to it. They hold during
+                this step only.
 
         Returns:
-            g at the end of the step, shape of the state, in the unit of `g_initializer`.
+            g at the end of the step, of the shape of the state, in the unit of `g_initializer`.
 
         Raises:
             TypeError, ValueError: dt is not set, or an input of the wrong kind or shape.

@@ -20,8 +20,8 @@ class Plasticity(Synapse):
     kernel: Any  # see `synkin.networks.spike_at_end.ShortTerm`
     _initializers = ()
     _values_may_be = (
-        "A parameter is a number (in these units), a quantity, an array that broadcasts, a callable of the shape or a\n"
-        "state or parameter of brainstate. It may be set anew."
+        "A parameter is a number (in these units), a quantity, an array that broadcasts, a function of the shape, or\n"
+        "a state or parameter of brainstate. It may be set again."
     )
 
     def _construct(self, options: Mapping[str, object], params: Mapping[str, object] | None = None) -> None:
@@ -31,12 +31,12 @@ class Plasticity(Synapse):
         """Advance by one step of brainstate's dt.
 
         Args:
-            pre_spike: 0 and 1, or booleans, of the state's shape or broadcasting to it. They may have a derivative, as
-                spikes with a surrogate gradient have: that of a spike that counts in part.
+            pre_spike: booleans, or 0 and 1, of the shape of the state or broadcasting to it. They may have a
+                derivative, as spikes with a surrogate gradient have.
 
         Returns:
-            The release at the end of the step, 0 to 1 and 0 without a spike, shape of the state: an input of a linear
-            synapse.
+            The release at the end of the step, of the shape of the state: 0 to 1, and 0 without a spike. It is an input
+            of a linear synapse.
 
         Raises:
             TypeError, ValueError: dt is not set, or a spike of the wrong kind, shape or value.

@@ -49,18 +49,19 @@ class Receptor(Synapse):
         """Advance by one step of brainstate's dt.
 
         Args:
-            pre_spike: booleans (or 0 and 1), of the state's shape or broadcasting to it. Other numbers are refused, and
-                spikes with a surrogate gradient, for which brainpy.state gives a gradient of 0. None where T varies.
-            values: of parameters that vary, by name, as in ``update(pre_spike, V=V)``, of the state's shape or
-                broadcasting to it. They are held over this step, as by `synkin.stepper`; a scheme takes one voltage
-                from a table from -120 to 80 mV, and g is NaN outside of it.
+            pre_spike: booleans (or 0 and 1), of the shape of the state or broadcasting to it. Other numbers, and spikes
+                with a surrogate gradient, raise an error; brainpy.state gives the latter a gradient of 0. None if T
+                varies.
+            values: parameters that vary, by name, as in ``update(pre_spike, V=V)``, of the shape of the state or
+                broadcasting to it. They hold during this step only. For a scheme, steps are interpolated in a table if
+                V alone varies, from -120 to 80 mV; outside of it g is NaN.
 
         Returns:
-            g at the end of the step, shape of the state, in the unit of `g_initializer`.
+            g at the end of the step, of the shape of the state, in the unit of `g_initializer`.
 
         Raises:
-            TypeError, ValueError: t or dt is not set, a spike or value of the wrong kind, shape or range, or a spike
-                that is differentiated.
+            TypeError, ValueError: t or dt is not set; a spike or value is of the wrong kind, shape or range; or a
+                derivative with respect to a spike is asked for.
 
         If dt or T_dur changes during a pulse, the pulse ends at the nearest step of the new dt.
         """

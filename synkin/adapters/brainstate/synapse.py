@@ -54,9 +54,18 @@ class Synapse(brainpy.state.Synapse):
     kernel: Kernel
     _initializers: tuple[tuple[str, str], ...] = (("g", "g_initializer"),)  # variable, attribute
     _values_may_be = (
-        "A parameter is a number (in these units), a quantity, an array that broadcasts, a callable of the shape or a\n"
-        "state or parameter of brainstate. It may be set anew. g has the unit of ``g_initializer``."
+        "A parameter is a number (in these units), a quantity, an array that broadcasts, a function of the shape, or\n"
+        "a state or parameter of brainstate. It may be set again. g has the unit of ``g_initializer``."
     )
+    _example = """\
+>>> import brainstate, brainunit as u
+>>> from synkin.adapters.brainstate import {name}
+>>> synapse = {name}(2, method="exact")
+>>> synapse.init_state()
+>>> with brainstate.environ.context(t=0.0 * u.ms, dt=0.1 * u.ms):
+...     g = synapse(np.array({first}))  # {input}
+>>> g.shape
+(2,)"""
     _g_unit: u.Unit = u.mS
     _keeps_g = False  # whether there is a state g, which is no variable of the kernel
     _attributes: Mapping[str, str] = {}  # of a parameter whose attribute has another name, that name

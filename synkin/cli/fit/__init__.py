@@ -41,9 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     batch.check_inputs(arguments)
     _complete(arguments, kernels)
     if arguments.channels and arguments.average:
-        raise UsageError(
-            "Option --channels needs the sweeps one by one, as an average has lost their variance: leave out --average."
-        )
+        raise UsageError("Option --channels needs single sweeps, as their average has less noise: leave out --average.")
     requests, partly = read_requests(kernels, arguments)
     is_wide = several or bool(arguments.channels)
     size = (9.0 if is_wide else 8.0) + 4 * bool(arguments.profile), 4.0 if is_wide else 6.0

@@ -28,17 +28,17 @@ that has it, and KERNEL.NAME, such as ampa.beta, for that of one kernel.
 
   %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
       --spikes 100 --free alpha,beta,T_dur --scale --onset
-With --channels the sweeps are fitted by the likelihood of their noise, which
-tells the number of channels and the current of one:
+With --channels the noise of the sweeps is fitted too. It gives the number of
+channels and the current of one:
 
-  %(prog)s patch.abf --sweeps 0:20 --window 95:180 --spikes 100 --channels \
+  %(prog)s patch.abf --sweeps 0:20 --window 95:180 --spikes 100 --channels \\
       --kernel ampa --free alpha,beta --scale --offset --plot noise.png
 """
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the parser of ``fit``."""
-    text = "find the parameters with which a kernel follows a recording most closely"
+    text = "fit a kernel to a recording: its parameters and their errors"
     parser = options.add_command(subparsers, "fit", text, _NOTES)
     add = parser.add_argument
     options.add_recording_input(parser)
@@ -67,11 +67,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
         text = f"fit {what}, or hold it at VALUE"
         add(f"--{name}", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="VALUE", help=text)
     text = (
-        "fit by the likelihood of the noise of channels that open and close, and fit their number, or hold it at N; "
-        "the sweeps must come one by one, and share what is fitted"
+        "fit the noise of channels that open and close at random, too, and with it their number, or hold it at N; "
+        "this needs single sweeps, not an average, and they share all that is fitted"
     )
     add("--channels", nargs="?", type=_fitted_or_held, const="fit", default=False, metavar="N", help=text)
-    add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="bounds of what is fitted")
+    add("--bounds", action="extend", nargs="+", default=[], metavar="NAME=LOW:HIGH", help="bounds of fitted parameters")
     text = (
         "relative errors of the samples: one number for each column, columns of the table, or a file with such columns"
     )
@@ -85,7 +85,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
         metavar="N",
         help="maximum number of starts of the search (default: 12)",
     )
-    text = "intervals of these from profiles, which may be wider on one side than on the other"
+    text = "intervals for these from profiles, which may be wider on one side than on the other"
     add("--profile", type=_names, default=[], metavar="NAME,...", help=text)
     text = "intervals from N fits of randomly drawn sweeps, or of randomly drawn blocks of residuals"
     add("--bootstrap", type=values.whole, metavar="N", help=text)

@@ -6,8 +6,8 @@ from synkin.cli.parsers import options, values
 
 # The format that `synkin.cli.scheme_file` reads.
 _NOTES = """\
-FILE has one transition in each line, with its rates, the forward one first. What
-is added to a state binds to it. Rates are in /ms, rates of binding in /ms/mM. They
+FILE has one transition in each line, with its rates, the forward one first. A name
+that is added to a state, as glu below, binds to it. Rates are in /ms, rates of binding in /ms/mM. They
 may be products, sums and quotients, such as 2*kon or koff + 1/tau. The KINETIC and
 PARAMETER blocks of a .mod file can be pasted in. Comments begin with #.
 

@@ -43,7 +43,7 @@ def add_outputs(parser: argparse.ArgumentParser, *, out: str, plot: str) -> None
     """Add the options --out, --plot and --report, which `files.Outputs` reads: what the first two write and draw."""
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write {out} file")
     parser.add_argument("--plot", type=Path, metavar="FILE", help=f"draw {plot} to a .png, .pdf or .svg file")
-    text = "write all of it, with pictures and tables, to a page that any browser shows (.html)"
+    text = "write the results, with pictures and tables, to a page for a web browser (.html)"
     parser.add_argument("--report", type=Path, metavar="PAGE", help=text)
 
 
@@ -117,6 +117,8 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     add("--window", type=values.window, metavar="A:B", help="keep samples from A to B ms")
     add("--baseline", type=values.window, metavar="A:B", help="subtract from each sweep its mean between A and B ms")
     add("--average", action="store_true", help="use the mean of the sweeps instead of the sweeps")
-    text = "leave out the samples from A to B ms of each sweep, such as an artefact's; several with spaces between them"
+    text = (
+        "leave out the samples from A to B ms of each sweep, such as those of an artefact; several, separated by spaces"
+    )
     add("--exclude", type=values.window, action="extend", nargs="+", metavar="A:B", help=text)
     add_time_unit(parser)

@@ -13,10 +13,10 @@ ignored.
 With --method exact, the only method of schemes, a spike acts at its own time, and
 --dt is the interval between the results. With exp_euler a spike acts at the
 nearest time of the grid 0, dt, 2 dt, ..., and a pulse lasts a whole number of
-steps. If several spikes of one synapse act at the same grid time, a receptor of
-pulses (ampa, gabaa, bionmda) responds to one spike, and a kernel to whose variables
-spikes add (alpha, expon, dual_expon, wang_nmda) to their sum, 1 each. The results
-are g at the ends of the steps. g of a receptor is for a maximal conductance of 1 mS.
+steps. If several spikes of one synapse fall on the same grid time, a receptor
+(ampa, gabaa, bionmda) responds as to one spike, and a kernel to which spikes add
+(alpha, expon, dual_expon, wang_nmda) as to several. The results are g at the ends
+of the steps. g of a receptor is for a maximal conductance of 1 mS.
 
   %(prog)s spikes.csv --kernel bionmda --set T_dur=1 beta2=0.4 \\
       --method exact --out g.csv --plot g.png

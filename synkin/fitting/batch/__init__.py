@@ -63,56 +63,63 @@ def fit_each(
     unit: str = "",
     max_nfev: int = 300,
 ) -> FitEach:
-    """The parameters with which a kernel follows each of many recordings most closely, each by itself.
+    """Fit a kernel to each of many recordings by itself, side by side: events, synapses or simulations by the thousand.
 
-    Each recording is fitted as `synkin.fit` would fit it alone, with parameters, scale, offset and onset of its own.
-    All are fitted side by side: events, synapses, or the seeds of a simulation by thousands.
+    Each recording gets its own parameters, scale, offset and onset, as if `synkin.fit` had fitted it alone.
 
     Args:
         kernel: a kernel such as `synkin.ampa`, a scheme or a sum.
-        params: the kernel's ``Params``: start values of what is free, and the values of what is held; scalars, or
-            arrays (R,) where recordings differ.
-        spike_times: (K,) or (R, K) ms, in any order; inf pads.
+        params: the kernel's ``Params``: the values from which free parameters start, and at which all others are held;
+            scalars, or (R,) if recordings differ.
+        spike_times: (K,) or (R, K) ms, in any order, where inf is ignored.
         times: (M,) or (R, M) ms, increasing.
-        traces: (R, M), in any unit. NaN samples are left out, so that recordings of different lengths can be padded.
+        traces: (R, M), in any unit. NaN samples are left out, so NaN can fill shorter recordings up.
         free: names of the parameters that are fitted.
-        scale: whether the factor from g to the trace is fitted; or the number at which it is held (1 if False).
-        offset: likewise the baseline, in the traces' unit (0 if False).
-        onset: likewise the shift of all spike times of a recording, in ms (0 if False).
-        weights: (K,) or (R, K), of the shape of ``spike_times``, as in `synkin.respond`.
-        bounds: lower and upper bound of what is free, by name, for all recordings. By default a parameter stays within
-            a factor of 10,000 of its start.
-        sigma: (M,) or (R, M), the error of each sample. Only ratios within a recording count.
-        starts: the maximum number of starts of a recording. The first is ``params``, after a scan of the onset if it is
-            free. Others are tried only if the result is in doubt: if the search did not converge, if it ended at a
-            bound, or if more is left than fast noise.
-        overlap: for the receptors, "restart" or "ignore", as in `synkin.respond`.
-        unit: of the traces, such as "pA", for the table.
-        max_nfev: the maximum number of evaluations of the curve in one start.
+        scale: whether to fit the factor from g to the trace; or the number at which it is held. False stands for 1.
+        offset: the same for the baseline, in the unit of the traces. False stands for 0.
+        onset: the same for the shift in ms of all spike times of a recording. False stands for 0.
+        weights: one number for each spike, (K,) or (R, K), as in `synkin.respond`.
+        bounds: lower and upper bounds of fitted quantities, by name, for all recordings. By default a parameter stays
+            within a factor of 10,000 of its start.
+        sigma: the error of each sample, (M,) or (R, M). Only ratios within a recording count.
+        starts: the maximum number of starts for a recording. The first is ``params``. Others are tried only if the
+            search did not converge, if it ended at a bound, or if the curve leaves more than fast noise.
+        overlap: for a receptor "restart" or "ignore", as in `synkin.respond`.
+        unit: the unit of the traces, such as "pA", for the table.
+        max_nfev: how often the curve may be evaluated in one start.
 
     Returns:
-        `FitEach`, of NumPy arrays with one element for each recording. It is computed in double precision, whatever
-        JAX's default is.
+        A `synkin.FitEach`, of NumPy arrays with one element for each recording. It is always computed in double
+        precision.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, shape or range. A recording that cannot be fitted is no
-            error: it gets NaN, and ``flag`` says why.
+        TypeError, ValueError: an argument of the wrong kind, shape or range. A recording that cannot be fitted raises
+            nothing: its results are NaN, and ``flag`` says why.
 
-    Parameters, times, weights and traces may be quantities of saiunit; the traces' unit is then that of the result.
+    Parameters, times, weights and traces may be quantities of saiunit. ``unit`` is then that of the traces.
 
-    ``flag`` is "" where a fit is good, and else says what is wrong: "no samples", "too few samples", "constant", "no
+    ``flag`` is "" if a fit is good. Otherwise it says what is wrong: "no samples", "too few samples", "constant", "no
     spike before its end", "not finite", "not converged", "no response", "misfit", "at a bound" or "not identifiable".
-    A misfit is what `synkin.fit` calls one: the curve leaves more than 4 times the variance of fast noise, and with it
-    more than 10 % of the recording's variance. An outlier, such as an artefact in a few samples, is a misfit too.
+    It is a misfit if the curve leaves more than 4 times the variance of fast noise, and more than 10 % of the variance
+    of the recording. An artefact in a few samples can be a misfit, too.
 
-    Standard errors are those of `synkin.fit`: they allow for noise that is correlated between neighbouring samples, and
-    are infinite where the recording does not determine a quantity.
+    Standard errors are computed as by `synkin.fit`: they take into account that noise is correlated from sample to
+    sample, and are infinite if the recording does not determine a quantity.
 
-    The program is compiled once for a kernel and the names of what is free, and for each of a few sizes: recordings
-    are padded inside to one of 8 lengths between a power of 2 and the next, spikes to a power of 2.
+    JAX compiles once for each kernel and set of free names, and once more for recordings of quite different sizes:
+    internally they are padded to one of 8 lengths between two powers of 2, and spikes to a power of 2.
 
     Source: for the descent, Marquardt 1963, SIAM J. Appl. Math. 11:431; for scale and offset, Golub and Pereyra 1973,
     SIAM J. Numer. Anal. 10:413.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+        >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+        >>> print(found.params.tau.round(1))
+        [3. 5. 8.]
+        >>> found.flag.tolist()  # nothing is wrong
+        ['', '', '']
     """
     began = time.perf_counter()
     starts, limit = check_whole("starts", starts), check_whole("max_nfev", max_nfev)

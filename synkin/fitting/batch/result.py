@@ -39,37 +39,43 @@ _WIDTH = 100
 @fields.described
 @dataclass(frozen=True, repr=False, eq=False)  # arrays do not compare to one truth
 class FitEach:
-    """The curves ``scale * g + offset`` that follow R recordings most closely, each by itself.
+    """The result of `synkin.fit_each`: a curve ``scale * g + offset`` for each of R recordings.
 
-    All arrays have one element, or one row, for each recording. What was fitted is NaN where a recording cannot be
-    fitted.
+    All arrays have one element or row for each recording. It is NaN if the recording cannot be fitted.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+        >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+        >>> print(found.good, found.scale.round(1))
+        [True True True] [1. 1. 1.]
     """
 
-    kernel: Annotated[Kernel, "that was fitted"]
-    params: Annotated[NamedTuple, "its ``Params``, arrays (R,), fitted and held; units as in ``kernel.UNITS``"]
-    scale: Annotated[np.ndarray, "(R,) from g to the trace", "traces' unit per mS"]
-    offset: Annotated[np.ndarray, "(R,) baseline", "traces' unit"]
-    onset: Annotated[np.ndarray, "(R,) added to every spike time", "ms"]
+    kernel: Annotated[Kernel, "the kernel that was fitted"]
+    params: Annotated[NamedTuple, "all parameters, fitted and held: the kernel's ``Params`` of arrays (R,)"]
+    scale: Annotated[np.ndarray, "(R,) the factor from g to the trace", "traces' unit per mS"]
+    offset: Annotated[np.ndarray, "(R,) the baseline", "traces' unit"]
+    onset: Annotated[np.ndarray, "(R,) the shift of every spike time", "ms"]
     free: Annotated[tuple[str, ...], "names of the fitted quantities"]
     stderr: Annotated[
         dict[str, np.ndarray], "(R,) standard error of each fitted quantity, by name; inf if nothing is known"
     ]
     r_squared: Annotated[np.ndarray, "(R,) fraction of the variance that the curve explains", "1"]
     noise: Annotated[np.ndarray, "(R,) standard deviation of the residuals", "traces' unit"]
-    alike: Annotated[np.ndarray, "(R,) how many neighbouring samples count as one"]
-    converged: Annotated[np.ndarray, "(R,) bool: whether the search ended by itself"]
-    at_bound: Annotated[np.ndarray, "(R,) bool: whether something ended at a bound"]
-    identifiable: Annotated[np.ndarray, "(R,) bool: whether all is known to better than a factor of 2"]
-    flag: Annotated[np.ndarray, "(R,) text: what is wrong, such as 'misfit', or '' where nothing is"]
+    alike: Annotated[np.ndarray, "(R,) how many neighbouring samples count as one, because noise is correlated"]
+    converged: Annotated[np.ndarray, "(R,) bool: whether the search converged"]
+    at_bound: Annotated[np.ndarray, "(R,) bool: whether a fitted number is at its bound"]
+    identifiable: Annotated[np.ndarray, "(R,) bool: whether all fitted numbers are known to better than a factor of 2"]
+    flag: Annotated[np.ndarray, "(R,) text: what is wrong, such as 'misfit'; '' if nothing is"]
     message: Annotated[str, "how many fits are good, and what is wrong with the others"]
-    nfev: Annotated[np.ndarray, "(R,) evaluations of the curve in all starts together"]
+    nfev: Annotated[np.ndarray, "(R,) how often the curve was evaluated, in all starts together"]
     seconds: Annotated[float, "how long all fits took, compilation included", "s"]
     spike_times: Annotated[np.ndarray, "(K,) or (R, K), in order", "ms"]
     times: Annotated[np.ndarray, "(M,) or (R, M)", "ms"]
     traces: Annotated[np.ndarray, "(R, M) as given", "`unit`"]
-    unit: Annotated[str, "the traces', '' if it is not known"]
-    recordings: Annotated[Recordings, "what was fitted, as the search takes it"]
-    point: Annotated[np.ndarray, "(R, C) the results in the coordinates of the search"]
+    unit: Annotated[str, "the unit of the traces; '' if it is not known"]
+    recordings: Annotated[Recordings, "what was fitted, for other functions of synkin"]
+    point: Annotated[np.ndarray, "(R, C) the fitted numbers in the coordinates of the search"]
 
     def __len__(self) -> int:
         return len(self.traces)
@@ -80,16 +86,25 @@ class FitEach:
         return self.flag == ""
 
     def predict(self, times: ArrayLike | None = None) -> np.ndarray:
-        """The curves, at the times of the recordings or at others.
+        """The curves, at the times of the recordings or at other times.
 
         Args:
             times: (M,) ms, in any order.
 
         Returns:
-            (R, M) in the traces' unit; NaN where a recording cannot be fitted.
+            (R, M) in the unit of the traces; NaN for a recording that cannot be fitted.
 
         Raises:
-            TypeError, ValueError: not real numbers, or another shape.
+            TypeError, ValueError: times that are not real numbers or have another shape.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+            >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+            >>> print(found.predict([0.0, 5.0]).round(1))
+            [[1. 0.2]
+             [1. 0.4]
+             [1. 0.5]]
         """
         recordings = self.recordings
         samples = self.traces.shape[1]
@@ -108,7 +123,20 @@ class FitEach:
         return predicted
 
     def summary(self) -> str:
-        """A table of the median and the quartiles of each quantity over the good fits, and the message."""
+        """A table with the median and the quartiles of each quantity over the good fits, and ``message``, as text.
+
+        Example:
+            >>> times = np.arange(0.0, 20.0, 0.5)
+            >>> traces = np.exp(-times / np.array([[3.0], [5.0], [8.0]])) + 0.01 * np.cos(9 * times)
+            >>> found = synkin.fit_each(synkin.expon, synkin.expon.Params(), [0.0], times, traces, free="tau")
+            >>> print(found.summary())
+                   median    quartiles             std. error  unit
+            tau    4.991     3.99 to 6.492         0.031       ms
+            scale  1.002     1.001 to 1.002        0.0042
+            R^2    0.9993    0.9992 to 0.9993
+            noise  0.0073  0.0073 to 0.0073
+            3 of 3 fits have no flag.
+        """
         return "\n".join([*aligned(self._table()), textwrap.fill(self.message, _WIDTH)])
 
     def _table(self) -> list[tuple[str, str, str, str, str]]:

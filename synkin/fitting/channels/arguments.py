@@ -15,12 +15,12 @@ _SAME = "as all sweeps are of the same channels"
 _WHY = {
     "own": _SAME,
     "temperature": _SAME,
-    "weights": "whose likelihood takes only weights that are known",
-    "release": "as what is released varies at random too",
+    "weights": "which takes only weights that are numbers",
+    "release": "as the release varies at random, too",
     "filter": "as filtered noise is not independent from sample to sample",
-    "sigma": "as the noise that is not of gating is fitted",
-    "prior": "which maximises the likelihood alone",
-    "loss": "as a likelihood knows no outliers",
+    "sigma": "as the noise is fitted",
+    "prior": "which takes no prior",
+    "loss": "which takes no other loss",
 }
 
 
@@ -40,8 +40,8 @@ def check_one_by_one(times: object) -> None:
     """Raise ValueError if the samples are a `Recording` of an average."""
     if isinstance(times, Recording) and times.averaged:
         raise ValueError(
-            f"Argument `times` must hold sweeps one by one with `channels`, but is the mean of "
-            f"{times.averaged} sweeps, which has lost their variance: read it without average."
+            f"Argument `times` must hold single sweeps with `channels`, but is the mean of "
+            f"{times.averaged} sweeps, which has less noise: read it without average."
         )
 
 

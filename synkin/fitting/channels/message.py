@@ -31,8 +31,8 @@ def verdict_of(seen: Seen, end: Ascent, value: np.ndarray) -> str:
     if abs(correlation) < max(_WORTH_SAYING, _CLEARLY / math.sqrt(max(pairs.size, 1))):
         return f"{told}, and the noise of gating and of the recording the rest."
     return (
-        f"{told}, but what each sample adds to those before is not independent, as it would be with this kernel and "
-        f"noise that is not filtered: neighbours have a correlation of {correlation:.2f}, and errors are not valid."
+        f"{told}, but what the fit does not explain is correlated from sample to sample ({correlation:.2f}), as it is "
+        "not if the kernel is right and the noise is not filtered: errors are not valid."
     )
 
 
@@ -77,7 +77,7 @@ def sentences(
     if len(problem.trace) == 1:
         found.append("If this one sweep is an average of several, the number of channels is too high: give each sweep.")
     elif gain < _SEEN:
-        found.append("Averages have lost the variance of their sweeps: give these one by one.")
+        found.append("Averages have less noise than single sweeps: give the single sweeps.")
     if not end.success:
         found.append("The search stopped at `max_nfev` evaluations, before it converged.")
     missing = int((~problem.present).sum())

@@ -36,28 +36,38 @@ _Value = Callable[[ArrayLike], np.ndarray]
 @fields.described
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """How the sum of squares S grows as one quantity is held away from its best value and all others are fitted again.
+    """What `synkin.Fit.profile` returns: the lowest sum of squares S when one quantity is held away from its best
+    value.
 
-    ``distance`` is sqrt((S / S_best - 1) ``freedom``), negative below the best value. It takes the place of Student's t
-    for curves that are not linear in the quantity. An interval ends where it passes the quantile of Student's t. Of a
-    fit with channels S is 1 and the growth of the deviance, -2 times the logarithm of the likelihood, ``freedom`` is 1,
-    and the quantile is that of the normal distribution.
+    ``distance`` is sqrt((S / S_best - 1) ``freedom``), negative below the best value. An interval ends where it reaches
+    the quantile of Student's t distribution. For a fit with channels S is 1 plus the growth of -2 times the logarithm
+    of the likelihood, ``freedom`` is 1, and the quantile is that of the normal distribution.
+
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> profile = result.profile("tau")
+        >>> profile.interval68[0] > profile.interval95[0]
+        True
     """
 
-    name: Annotated[str, "of the quantity"]
+    name: Annotated[str, "the name of the quantity"]
     unit: Annotated[str, "its unit"]
     best: Annotated[float, "its value in the fit", "`unit`"]
-    values: Annotated[np.ndarray, "(n,) increasing", "`unit`"]
-    squares: Annotated[np.ndarray, "(n,) the sum of squares at each", "square of the trace's unit"]
-    distance: Annotated[np.ndarray, "(n,) 0 at the best value, negative below", "1"]
+    values: Annotated[np.ndarray, "(n,) the values at which it was held, increasing", "`unit`"]
+    squares: Annotated[np.ndarray, "(n,) the lowest sum of squares at each value", "square of the trace's unit"]
+    distance: Annotated[
+        np.ndarray, "(n,) how far each value is from the best one, in standard errors; negative below", "1"
+    ]
     interval68: Annotated[
         tuple[float, float],
-        "its ends; infinite or 0 where the recording sets no limit",
+        "the ends of the interval to 68 %; infinite or 0 if the recording sets no limit",
         "`unit`",
     ]
-    interval95: Annotated[tuple[float, float], "the same for 95 %", "`unit`"]
+    interval95: Annotated[tuple[float, float], "the same to 95 %", "`unit`"]
     stderr: Annotated[float, "the standard error, for comparison", "`unit`"]
-    freedom: Annotated[float, "the number of independent samples less that of fitted numbers"]
+    freedom: Annotated[float, "the number of independent samples less the number of fitted numbers"]
     passed: Annotated[float, "the distance at the ends of the 95 % interval", "1"]
     message: Annotated[str, "a warning if the search missed the best point, else ''"]
     growth_of: Annotated[str, "what grows"] = "sum of squares"

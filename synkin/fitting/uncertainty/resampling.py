@@ -35,14 +35,24 @@ _Draw = Callable[[np.random.Generator], tuple[Problem, list[np.ndarray]]]
 @fields.described
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Fits of recordings drawn at random: ``samples`` has a row for each draw and a column for each of ``names``."""
+    """What `synkin.Fit.bootstrap` returns: ``samples`` has a row for each draw and a column for each of ``names``.
 
-    names: Annotated[tuple[str, ...], "of the quantities"]
-    units: Annotated[tuple[str, ...], "of each"]
-    best: Annotated[np.ndarray, "(P,) of the fit itself", "`units`"]
-    samples: Annotated[np.ndarray, "(n, P) a row for each draw", "`units`"]
-    over: Annotated[str, "'sweeps', 'blocks' or 'wild'"]
-    block: Annotated[int, "samples in a block; 0 over sweeps"]
+    Example:
+        >>> times = np.arange(0.0, 20.0, 0.5)
+        >>> trace = 3.0 * np.exp(-times / 5.0) + 0.01 * np.cos(9 * times)
+        >>> result = synkin.fit(synkin.expon, synkin.expon.Params(), [0.0], times, trace, free="tau", scale=True)
+        >>> drawn = result.bootstrap(20, key=1)
+        >>> low, high = drawn.interval95["tau"]
+        >>> low < 5.0 < high
+        True
+    """
+
+    names: Annotated[tuple[str, ...], "(P,) names of the quantities"]
+    units: Annotated[tuple[str, ...], "(P,) their units"]
+    best: Annotated[np.ndarray, "(P,) the values of the fit itself", "`units`"]
+    samples: Annotated[np.ndarray, "(n, P) the values of each draw, a row a draw", "`units`"]
+    over: Annotated[str, "what was drawn: 'sweeps', 'blocks' or 'wild'"]
+    block: Annotated[int, "the number of samples in a block; 0 for sweeps"]
     independent: Annotated[float, "the number of sweeps, or of independent samples, that can differ between draws"]
 
     @cached_property
@@ -52,12 +62,12 @@ class Bootstrap:
 
     @cached_property
     def interval68(self) -> dict[str, tuple[float, float]]:
-        """The interval of each, by name, that holds the true value with a probability of 68 %."""
+        """The interval of each quantity, by name, that contains the true value with a probability of 68 %."""
         return self._middle(LEVELS[0])
 
     @cached_property
     def interval95(self) -> dict[str, tuple[float, float]]:
-        """The interval of each, by name, that holds the true value with a probability of 95 %."""
+        """The interval of each quantity, by name, that contains the true value with a probability of 95 %."""
         return self._middle(LEVELS[1])
 
     def _middle(self, level: float) -> dict[str, tuple[float, float]]:

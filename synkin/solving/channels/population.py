@@ -23,23 +23,23 @@ def check_population(kernel: Kernel) -> None:
     why = _why_not(kernel)
     if why is not None:
         raise ValueError(
-            f"Argument `kernel` must be a receptor with states, such as a scheme or synkin.ampa, to have channels, but "
-            f"{kernel.name} {why}."
+            "Argument `kernel` must be a receptor that is a set of states, such as a scheme or synkin.ampa, for single "
+            f"channels, but {kernel.name} {why}."
         )
 
 
 def _why_not(kernel: Kernel) -> str | None:
     """Why a kernel is no population of receptors; None if it is one."""
     if len(kernel.parts) > 1:
-        return "is a sum: take its parts, each with channels of its own, and add their g"
+        return "is a sum: use each of its parts by itself, and add their g"
     if isinstance(kernel.input, AddsWeight):
-        return "has variables to which spikes add, and no receptors that change their state"
+        return "is a kernel to whose variables spikes add, and has no receptors that change their state"
     if kernel.structure.gated:
-        return f"has a gate, `{kernel.order[1]}`, which `{kernel.order[0]}` opens for all channels alike"
+        return f"has a gate, `{kernel.order[1]}`, which `{kernel.order[0]}` opens to the same degree for all channels"
     if not kernel.structure.occupancies:
-        return "has equations that are no rates between states, all 0 or more, for any parameters"
+        return "has equations that are not made of rates between states"
     if kernel.matrix is None and not kernel.structure.linear_output:
-        return "has a g that is no sum over its states"
+        return "has a g that is not a weighted sum of its states"
     return None
 
 
@@ -83,7 +83,7 @@ def _without_derivative(x: Array) -> Array:
 def _refuse_derivative(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Any]:
     if not isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
         raise TypeError(
-            "What is drawn of `channels` has no derivative, as receptors are counted in whole numbers: take "
-            "synkin.log_likelihood, which has one, or jax.lax.stop_gradient of the parameters."
+            "You cannot differentiate what is drawn of `channels`, as receptors are counted in whole numbers: use "
+            "synkin.log_likelihood, or jax.lax.stop_gradient of the parameters."
         )
     return primals[0], tangents[0]

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from synkin.arguments import units
+from synkin.arguments import fields, units
 from synkin.arguments.channels import check_channels
 from synkin.arguments.choices import check_random_key
 from synkin.arguments.declaration import AnyParams, AnyState
@@ -44,7 +44,16 @@ _METHOD = "exact, in channels"
 )
 @dataclass(frozen=True, repr=False)
 class ChannelStepper:
-    """See `synkin.stepper`. It is a pytree: transformed functions may close over it, take it or return it."""
+    """What `synkin.stepper` returns with ``channels``. It is a pytree: a function under jit or vmap may close over it,
+    take it as an argument or return it.
+
+    Example:
+        >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+        >>> carry = stepper.init((2,))
+        >>> carry, g = stepper.step(carry, [True, False], key=jax.random.key(0))
+        >>> g.shape
+        (2,)
+    """
 
     kernel: Kernel
     params: AnyParams  # the kernel's Params, arrays
@@ -53,6 +62,11 @@ class ChannelStepper:
     conductances: Array  # (S, ...) g where all receptors are in a state
     channels: Array  # int32, how many receptors a synapse has
     overlap: str
+
+    def __dir__(self) -> list[str]:
+        return fields.completion(
+            ("channels", "dt", "dtype", "init", "kernel", "overlap", "params", "state", "step"), super().__dir__()
+        )
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -65,18 +79,24 @@ class ChannelStepper:
         return self.coefficients.dt
 
     def init(self, shape: int | tuple[int, ...], *, key: Array | None = None) -> Carry:
-        """The carry for the first step, of receptors at rest.
+        """The carry for the first step: all receptors are at rest.
 
         Args:
-            shape: of the synapses, for example (1000,), each of which has so many ``channels``.
-            key: of `jax.random`, for a receptor that rests in several states, between which chance decides.
+            shape: the shape of the synapses, for example (1000,).
+            key: a key of `jax.random`, needed if a receptor at rest may be in several states: the state of each is then
+                drawn.
 
         Returns:
-            The carry, whose ``y`` are counts, int32, of the receptors in each state, the resting one first.
+            The carry. Its ``y`` are the int32 counts of the receptors in each state, the first state first.
 
         Raises:
-            TypeError, ValueError: a shape that does not fit the parameters or ``channels``, or no key where one is
-                needed.
+            TypeError, ValueError: the shape does not fit the parameters or ``channels``, or a key is missing.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+            >>> carry = stepper.init((2,))
+            >>> print(carry.y[0])  # all closed
+            [100 100]
         """
         lengths = check_shape(shape)
         check_params(self.params, lengths, self.kernel)
@@ -92,8 +112,8 @@ class ChannelStepper:
             counts = jnp.stack([channels, *[none] * (states - 1)])
         elif key is None:
             raise ValueError(
-                f"Argument `key` must be given, as the receptors of {self.kernel.name} rest in states that chance "
-                "decides, but is not."
+                f"Argument `key` must be given, as a receptor of {self.kernel.name} at rest may be in several states, "
+                "which are drawn, but is not."
             )
         else:
             check_random_key("key", key)
@@ -107,15 +127,22 @@ class ChannelStepper:
 
         Args:
             carry: from `init` or the step before.
-            spike: booleans (or 0 and 1), acting from the step's start; of the synapses' shape, or broadcasting.
-            key: of `jax.random`, another one for each step.
+            spike: booleans (or 0 and 1), which act from the start of the step, of the shape of the synapses or
+                broadcasting to it.
+            key: a key of `jax.random`, another one for each step.
 
         Returns:
             The carry at the end of the step, and g there.
 
         Raises:
-            TypeError, ValueError: a spike or key of the wrong kind, shape or value, a carry of another stepper, or a
-                derivative, as counts have none.
+            TypeError, ValueError: a spike or key of the wrong kind, shape or value; a carry of another stepper; or a
+                derivative is asked for, which random counts do not have.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False], key=jax.random.key(0))
+            >>> float(g[1])
+            0.0
         """
         carries.check(carry, self.kernel, _METHOD, self.coefficients)
         check_random_key("key", key)
@@ -123,7 +150,15 @@ class ChannelStepper:
         return _take_step(self, carry, self.kernel.input.check_spike(spike, carry.count), key)
 
     def state(self, carry: Carry) -> AnyState:
-        """The kernel's ``State`` of a carry: the fraction of the receptors in each state; raises as `step` does."""
+        """The kernel's ``State`` that a carry stands for: the fraction of the receptors in each state. It raises what
+        `step` raises.
+
+        Example:
+            >>> stepper = synkin.stepper(synkin.ampa, synkin.ampa.Params(), 0.1, channels=100)
+            >>> carry, g = stepper.step(stepper.init((2,)), [True, False], key=jax.random.key(0))
+            >>> bool((stepper.state(carry).g == g).all())
+            True
+        """
         carries.check(carry, self.kernel, _METHOD, self.coefficients)
         whole = jnp.broadcast_to(self.channels, carry.count.shape).astype(self.dtype)
         coefs = carries.match_state(self.coefficients, whole)
@@ -173,7 +208,7 @@ def check_options(
     """Raise ValueError unless the options of a stepper go with ``channels``."""
     population.check_population(kernel)
     if method not in (None, "exact"):
-        raise ValueError(f"Argument `method` must be 'exact' with `channels`, as their steps are, but is {method!r}.")
+        raise ValueError(f"Argument `method` must be 'exact' with `channels`, but is {method!r}.")
     given = {"varying": varying, "weighted": weighted, "off_grid": off_grid}
     given |= {"output": output != "end", "spikes_at": spikes_at not in (None, "start")}
     for name, is_given in given.items():
