@@ -82,8 +82,9 @@ def nmda_ampa_ratio(
 
     By a fit, the error follows from the errors of the fitted parameters, and their correlations.
 
+    Source: Myme et al. 2003, J. Neurophysiol. 90: 771-779, for the ratio by times.
+
     Example:
-        >>> import numpy as np
         >>> times = np.arange(0.0, 200.0, 0.1)
         >>> late = np.maximum(times - 10, 0)
         >>> fast, slow = np.exp(-late / 4) - np.exp(-late / 0.4), np.exp(-late / 80) - np.exp(-late / 4)
@@ -91,8 +92,6 @@ def nmda_ampa_ratio(
         >>> found = synkin.nmda_ampa_ratio(down, up, spike=10.0, after=40.0)
         >>> print(f"{found.ratio:.2f}: {found.nmda:.1f} over {found.ampa:.1f} pA")
         0.44: 30.3 over -69.6 pA
-
-    Source: Myme et al. 2003, J. Neurophysiol. 90: 771-779, for the ratio by times.
     """
     if not isinstance(ampa, Recording):
         return _of_fit(ampa, nmda)

@@ -123,17 +123,16 @@ def measure(
     sample interval, or more than 10 times as long as the fitted part; and all measurements of a sweep with an infinite
     sample, or with less than 3 samples.
 
+    Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698;
+    Kim and Alger 2001, J. Neurosci. 21: 9608-9618.
+
     Example:
-        >>> import numpy as np
         >>> times = np.arange(0.0, 100.0, 0.1)
         >>> late = np.maximum(times - 10, 0)
         >>> current = -20 * (np.exp(-late / 5) - np.exp(-late / 0.5)) - 1.0 * (late > 0)
         >>> found = synkin.measure(times, current, spikes=[10.0], window=(0, 20))
         >>> print(f"{found.peak:.1f}, {found.rise_20_80:.2f} ms, {found.tau:.2f} ms to {found.level:.1f}")
         -14.9, 0.45 ms, 5.03 ms to -1.0
-
-    Sources: Jonas, Major and Sakmann 1993, J. Physiol. 472: 615-663; Bartos et al. 2001, J. Neurosci. 21: 2687-2698;
-    Kim and Alger 2001, J. Neurosci. 21: 9608-9618.
     """
     starts = times.start_times if isinstance(times, Recording) else None
     times, trace, unit = arrays(times, trace)

@@ -19,6 +19,15 @@ class Amplitudes:
     """The amplitude of the response to each of K stimuli in each of R sweeps. `synkin.plot.amplitudes` draws it.
 
     Errors are standard errors, and NaN of a single sweep. What a failure rate is, `synkin.measure` says.
+
+    Example:
+        >>> times, seeds = np.arange(0.0, 60.0, 0.1), np.random.default_rng(0)
+        >>> late = lambda at: (times - at).clip(0)
+        >>> shape = lambda at: np.exp(-late(at) / 5) - np.exp(-late(at) / 0.5)
+        >>> sweeps = -20 * shape(10) - 14 * shape(30) + seeds.normal(0, 0.5, (20, 600))
+        >>> found = synkin.measure(times, sweeps, spikes=[10.0, 30.0], peak_mean=0.5)
+        >>> print(f"{found.amplitudes.paired_pulse_ratio:.1f}")
+        0.7
     """
 
     spikes: Annotated[np.ndarray, "(K,) when the stimuli came", "ms"]
@@ -55,7 +64,17 @@ class Amplitudes:
         return float(self.ratio_errors[1]) if len(self.ratios) > 1 else float("nan")
 
     def table(self) -> dict[str, np.ndarray]:
-        """A row for each stimulus, as columns (K,) with units in their names, such as for pandas.DataFrame."""
+        """A row for each stimulus, as columns (K,) with units in their names, such as for pandas.DataFrame.
+
+        Example:
+            >>> times, seeds = np.arange(0.0, 60.0, 0.1), np.random.default_rng(0)
+            >>> late = lambda at: (times - at).clip(0)
+            >>> shape = lambda at: np.exp(-late(at) / 5) - np.exp(-late(at) / 0.5)
+            >>> sweeps = -20 * shape(10) - 14 * shape(30) + seeds.normal(0, 0.5, (20, 600))
+            >>> found = synkin.measure(times, sweeps, spikes=[10.0, 30.0], peak_mean=0.5)
+            >>> print(found.amplitudes.table()["ratio"].round(1))
+            [1.  0.7]
+        """
         unit = f"_{self.unit}" if self.unit else ""
         return {
             "stimulus_ms": self.spikes,
@@ -88,7 +107,14 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 @fields.described
 class Measured(NamedTuple):
-    """Measurements: numbers, or arrays (R,) for R sweeps. NaN if a trace does not determine one."""
+    """Measurements: numbers, or arrays (R,) for R sweeps. NaN if a trace does not determine one.
+
+    Example:
+        >>> times = np.arange(0.0, 50.0, 0.1)
+        >>> found = synkin.measure(times, -20 * np.where(times > 10, np.exp(-(times - 10) / 5), 0.0))
+        >>> print(f"{found.peak:.1f} at {found.peak_time:.1f} ms, tau {found.tau:.2f} ms")
+        -19.6 at 10.1 ms, tau 5.00 ms
+    """
 
     onset: Annotated[Value, "where the line through 20 and 80 % of the rise meets the baseline", "ms"]
     peak: Annotated[Value, "farthest from the baseline in the direction, less the baseline, signed", "the trace's unit"]
@@ -117,7 +143,14 @@ class Measured(NamedTuple):
     message: Annotated[str, "how it was measured, and what to look at"]
 
     def table(self) -> dict[str, np.ndarray]:
-        """A row for each sweep, as columns (R,) with units in their names, such as for pandas.DataFrame."""
+        """A row for each sweep, as columns (R,) with units in their names, such as for pandas.DataFrame.
+
+        Example:
+            >>> times = np.arange(0.0, 50.0, 0.1)
+            >>> found = synkin.measure(times, -20 * np.where(times > 10, np.exp(-(times - 10) / 5), 0.0))
+            >>> print(found.table()["tau_ms"].round(2))
+            [5.]
+        """
         own = {"": self.unit, "* ms": f"{self.unit}_ms".strip("_")}
         columns = {name: (own.get(unit, unit), np.atleast_1d(getattr(self, name))) for name, unit in COLUMNS.items()}
         return {f"{name}_{unit}" if unit not in ("", "1") else name: values for name, (unit, values) in columns.items()}
@@ -152,7 +185,16 @@ NUMBERS = tuple(COLUMNS)
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class CurrentVoltage:
-    """Currents against voltages. `synkin.plot.current_voltage` draws it."""
+    """Currents against voltages. `synkin.plot.current_voltage` draws it.
+
+    Example:
+        >>> times, volts = np.arange(0.0, 50.0, 0.1), np.arange(-80.0, 60.0, 20.0)
+        >>> shape = np.where(times > 10, np.exp(-(times - 10) / 5), 0.0)
+        >>> sweeps = 0.4 * (volts - 3)[:, None] * shape
+        >>> found = synkin.current_voltage(times, sweeps, voltages=volts, window=(10, 30))
+        >>> print(f"{found.reversal:.1f} mV")
+        3.0 mV
+    """
 
     voltages: Annotated[np.ndarray, "(V,) the levels, increasing", "mV"]
     currents: Annotated[np.ndarray, "(V,) the mean current at each", "`unit`"]
@@ -172,11 +214,30 @@ class CurrentVoltage:
     message: Annotated[str, "what was found, and what to look at"]
 
     def curve(self, voltages: np.ndarray) -> np.ndarray:
-        """The fitted current at any voltages in mV."""
+        """The fitted current at any voltages in mV.
+
+        Example:
+            >>> times, volts = np.arange(0.0, 50.0, 0.1), np.arange(-80.0, 60.0, 20.0)
+            >>> shape = np.where(times > 10, np.exp(-(times - 10) / 5), 0.0)
+            >>> sweeps = 0.4 * (volts - 3)[:, None] * shape
+            >>> found = synkin.current_voltage(times, sweeps, voltages=volts, window=(10, 30))
+            >>> current = found.curve([-60.0, 3.0])
+            >>> bool(abs(current[1]) < 1e-6 < -current[0])
+            True
+        """
         return np.asarray(np.polynomial.polynomial.polyval(np.asarray(voltages, float), self.coefficients))
 
     def table(self) -> dict[str, np.ndarray]:
-        """A row for each voltage, as columns (V,) with units in their names, such as for pandas.DataFrame."""
+        """A row for each voltage, as columns (V,) with units in their names, such as for pandas.DataFrame.
+
+        Example:
+            >>> times, volts = np.arange(0.0, 50.0, 0.1), np.arange(-80.0, 60.0, 20.0)
+            >>> shape = np.where(times > 10, np.exp(-(times - 10) / 5), 0.0)
+            >>> sweeps = 0.4 * (volts - 3)[:, None] * shape
+            >>> found = synkin.current_voltage(times, sweeps, voltages=volts, window=(10, 30))
+            >>> print(found.table()["voltage_mV"])
+            [-80. -60. -40. -20.   0.  20.  40.]
+        """
         unit = f"_{self.unit}" if self.unit else ""
         return {
             "voltage_mV": self.voltages,
@@ -193,7 +254,17 @@ class CurrentVoltage:
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class NmdaAmpaRatio:
-    """What NMDA receptors carry over what AMPA receptors carry."""
+    """What NMDA receptors carry over what AMPA receptors carry.
+
+    Example:
+        >>> times = np.arange(0.0, 200.0, 0.1)
+        >>> late = np.maximum(times - 10, 0)
+        >>> fast, slow = np.exp(-late / 4) - np.exp(-late / 0.4), np.exp(-late / 80) - np.exp(-late / 4)
+        >>> down, up = (synkin.Recording(times, trace, "pA") for trace in (-100 * fast, 60 * fast + 50 * slow))
+        >>> found = synkin.nmda_ampa_ratio(down, up, spike=10.0, after=40.0)
+        >>> print(f"{found.ratio:.2f}")
+        0.44
+    """
 
     ratio: Annotated[float, "nmda / ampa, positive", "1"]
     stderr: Annotated[float, "its standard error; NaN of single sweeps", "1"]
@@ -208,7 +279,17 @@ class NmdaAmpaRatio:
     message: Annotated[str, "what was found, and what to look at"]
 
     def table(self) -> dict[str, np.ndarray]:
-        """The numbers as columns of one row, with units in their names, such as for pandas.DataFrame."""
+        """The numbers as columns of one row, with units in their names, such as for pandas.DataFrame.
+
+        Example:
+            >>> times = np.arange(0.0, 200.0, 0.1)
+            >>> late = np.maximum(times - 10, 0)
+            >>> fast, slow = np.exp(-late / 4) - np.exp(-late / 0.4), np.exp(-late / 80) - np.exp(-late / 4)
+            >>> down, up = (synkin.Recording(times, trace, "pA") for trace in (-100 * fast, 60 * fast + 50 * slow))
+            >>> found = synkin.nmda_ampa_ratio(down, up, spike=10.0, after=40.0)
+            >>> print(found.table()["ratio"].round(2))
+            [0.44]
+        """
         unit = f"_{self.unit}" if self.unit else ""
         named = {
             "ratio": self.ratio,
@@ -228,7 +309,14 @@ class NmdaAmpaRatio:
 @fields.described
 @dataclass(frozen=True, eq=False, repr=False)
 class Rundown:
-    """How an amplitude changes over the time of a recording: a straight line."""
+    """How an amplitude changes over the time of a recording: a straight line.
+
+    Example:
+        >>> minutes = np.arange(30) / 6                           # a sweep every 10 s
+        >>> found = synkin.rundown(-100 + 5 * minutes, 60_000 * minutes)
+        >>> print(f"{found.slope:.1f} a minute, {found.relative:.0%}")
+        5.0 a minute, -5%
+    """
 
     slope: Annotated[float, "of the line", "the values' unit a minute"]
     stderr: Annotated[float, "its standard error", "the values' unit a minute"]
@@ -240,11 +328,25 @@ class Rundown:
     message: Annotated[str, "what was found, and what to look at"]
 
     def line(self, minutes: np.ndarray) -> np.ndarray:
-        """The value of the line at any minutes from the first sweep."""
+        """The value of the line at any minutes from the first sweep.
+
+        Example:
+            >>> minutes = np.arange(30) / 6                           # a sweep every 10 s
+            >>> found = synkin.rundown(-100 + 5 * minutes, 60_000 * minutes)
+            >>> found.line([0.0, 2.0]).round(1)
+            array([-100.,  -90.])
+        """
         return np.asarray(self.start + self.slope * np.asarray(minutes, float))
 
     def table(self) -> dict[str, np.ndarray]:
-        """A row for each sweep, as columns (R,), such as for pandas.DataFrame."""
+        """A row for each sweep, as columns (R,), such as for pandas.DataFrame.
+
+        Example:
+            >>> minutes = np.arange(30) / 6                           # a sweep every 10 s
+            >>> found = synkin.rundown(-100 + 5 * minutes, 60_000 * minutes)
+            >>> print(sorted(found.table()))
+            ['line', 'minutes', 'value']
+        """
         return {"minutes": self.minutes, "value": self.values, "line": self.line(self.minutes)}
 
     def __repr__(self) -> str:

@@ -34,7 +34,6 @@ def rundown(values: ArrayLike, start_times: ArrayLike) -> Rundown:
     independent, each as uncertain as any other. A change that is not straight shows in a picture.
 
     Example:
-        >>> import numpy as np
         >>> starts = 10_000.0 * np.arange(30)                      # ms: a sweep every 10 s
         >>> peaks = -100 + 5 * starts / 60_000 + np.random.default_rng(0).normal(0, 2, 30)
         >>> found = synkin.rundown(peaks, starts)

@@ -78,15 +78,14 @@ def current_voltage(
     for a straight line, below 1 where outward currents are smaller, as of receptors that polyamines block. A liquid
     junction potential is not known here: subtract it from the voltages.
 
+    Source: for the index, Kamboj, Swanson and Cull-Candy 1995, J. Physiol. 486: 297-303.
+
     Example:
-        >>> import numpy as np
         >>> times, volts = np.arange(0.0, 50.0, 0.1), np.arange(-80.0, 60.0, 20.0)
         >>> shape = np.where(times > 10, np.exp(-(times - 10) / 5), 0.0)
         >>> found = synkin.current_voltage(times, 0.4 * (volts - 3)[:, None] * shape, voltages=volts, window=(10, 30))
         >>> print(f"{found.reversal:.1f} mV, {found.slope / shape.max():.2f} nS, index {found.rectification:.2f}")
         3.0 mV, 0.40 nS, index 1.00
-
-    Source: for the index, Kamboj, Swanson and Cull-Candy 1995, J. Physiol. 486: 297-303.
     """
     given = times.command if isinstance(times, Recording) else None
     times, trace, unit = arrays(times, trace)

@@ -34,6 +34,15 @@ def amplitudes(result: Amplitudes, *, ax: Axes | None = None) -> Axes:
     Raises:
         TypeError: ``result`` is something else.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times, seeds = np.arange(0.0, 60.0, 0.1), np.random.default_rng(0)
+        >>> late = lambda at: (times - at).clip(0)
+        >>> shape = lambda at: np.exp(-late(at) / 5) - np.exp(-late(at) / 0.5)
+        >>> sweeps = -20 * shape(10) - 14 * shape(30) + seeds.normal(0, 0.5, (20, 600))
+        >>> found = synkin.measure(times, sweeps, spikes=[10.0, 30.0], peak_mean=0.5)
+        >>> axes = synkin.plot.amplitudes(found.amplitudes)
+        >>> axes.figure.savefig("amplitudes.png")
     """
     if not isinstance(result, Amplitudes):
         raise TypeError(f"Argument `result` must be `amplitudes` of what measure returned, but is {describe(result)}.")
@@ -90,6 +99,14 @@ def current_voltage(result: CurrentVoltage, *, ax: Axes | None = None) -> Axes:
     Raises:
         TypeError: ``result`` is something else.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times, volts = np.arange(0.0, 50.0, 0.1), np.arange(-80.0, 60.0, 20.0)
+        >>> shape = np.where(times > 10, np.exp(-(times - 10) / 5), 0.0)
+        >>> sweeps = 0.4 * (volts - 3)[:, None] * shape
+        >>> found = synkin.current_voltage(times, sweeps, voltages=volts, window=(10, 30))
+        >>> axes = synkin.plot.current_voltage(found)
+        >>> axes.figure.savefig("current_voltage.png")
     """
     if not isinstance(result, CurrentVoltage):
         raise TypeError(f"Argument `result` must be what current_voltage returned, but is {describe(result)}.")

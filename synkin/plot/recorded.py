@@ -47,6 +47,12 @@ def recording(
         TypeError: ``recording`` is no `synkin.Recording`.
         ValueError: measurements of another number of sweeps.
         ImportError: matplotlib is not installed.
+
+    Example:
+        >>> times = np.arange(0.0, 50.0, 0.1)
+        >>> response = synkin.Recording(times, -20 * np.where(times > 10, np.exp(-(times - 10) / 5), 0.0), "pA")
+        >>> axes = synkin.plot.recording(response, synkin.measure(response), spikes=[10.0])
+        >>> axes.figure.savefig("response.png")
     """
     if not isinstance(recording, Recording):
         raise TypeError(f"Argument `recording` must be a synkin.Recording, but is {describe(recording)}.")

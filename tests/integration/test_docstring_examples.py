@@ -52,8 +52,6 @@ SHOWN = {
 USUAL = ("ampa", "expon", "schemes.nmda5")
 # What takes long to compile.
 LONG = ("synkin.events.finding_templates", "synkin.fitting.comparison", "synkin.plot.fits")
-# Names whose examples are still to be written.
-WITHOUT = ("Measured", "measure", "plot.recording")
 
 
 def public():
@@ -168,7 +166,7 @@ def test_examples_of_adapters(framework, name, pictures):
 
 def test_every_public_name_has_one():
     """Of 3 to 10 lines of code, as its last part."""
-    found = {name: example(inspect.getdoc(value)) for name, value in documented().items() if name not in WITHOUT}
+    found = {name: example(inspect.getdoc(value)) for name, value in documented().items()}
     assert [name for name, text in found.items() if ">>> " not in text] == []
     assert [
         name for name, text in found.items() if len(re.findall(r"^ *(?:>>>|\.\.\.) ", text, re.MULTILINE)) > 10
