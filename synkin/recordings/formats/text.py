@@ -28,7 +28,7 @@ class Columns(NamedTuple):
 def read(path: Path, channel: int | str, unit: str | None) -> Sweeps:
     """A table with times in its first column. The other columns of one unit are the sweeps of a channel.
 
-    Columns of words are ignored. ``channel`` may also be the name of one column.
+    Columns of words are ignored. ``channel`` may also be the name of one column, with its unit or without.
     """
     if path.is_file():
         with path.open("rb") as file:
@@ -103,7 +103,8 @@ def _columns_of_channel(
     first = {kind: i for i, kind in reversed(kinds.items())}
     order = unique(kinds.values())
     channels = [kind if not kind or signal_unit.unit(names[first[kind]]) else names[first[kind]] for kind in order]
-    own = [i for i in kinds if names[i] == channel]
+    without_unit = [re.split(r"[\[(]", name)[0].strip() for name in names]
+    own = [i for i in kinds if channel in (names[i], without_unit[i])]
     if isinstance(channel, str) and channel not in channels and own:
         return own, channels
     wanted = order[choose(path, channel, channels)]
