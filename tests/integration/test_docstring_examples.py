@@ -134,7 +134,7 @@ def run(name, text):
     assert parsed.examples, name
     runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     said = []
-    with as_jax_is():
+    with as_jax_is(), np.printoptions(precision=8, suppress=False, linewidth=120):  # other packages change them
         runner.run(parsed, out=said.append)
     assert runner.failures == 0, "".join(said)
 
