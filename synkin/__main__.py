@@ -1,5 +1,6 @@
 """The command line: ``synkin simulate`` and the other commands, each a module of `synkin.cli`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,6 +13,9 @@ from synkin.cli.suggestions import did_you_mean
 
 # For each command the module of this name in `synkin.cli` is imported when the command is used.
 COMMANDS = ("simulate", "info", "measure", "events", "noise", "fit", "list")
+
+# The exit code of a program whose output nothing reads any more, as shells give it.
+_PIPE_CLOSED = 141
 
 # Printed if there are no arguments.
 _WELCOME = """\
@@ -39,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; 1 if a file of several failed; 2 if the command line or the only file is wrong, with a message
-        on stderr; or 130 if the program was interrupted.
+        on stderr; 130 if the program was interrupted; or 141 if what read its output has ended.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -55,11 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = import_module(f"synkin.cli.{arguments.command}")
         interrupts.raise_again()
         status: int | None = command.run(arguments)
+        sys.stdout.flush()
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return interrupts.INTERRUPTED
+    except BrokenPipeError:  # what read the output has ended, as in `synkin measure day | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is written at exit
+        return _PIPE_CLOSED
     return status or 0
 
 

@@ -397,6 +397,14 @@ def test_a_file_is_never_half_written(tmp_path):
         assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_reads_the_output_may_end_first():
+    """As in `synkin list | head -1`."""
+    command = [sys.executable, "-m", "synkin", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # before Python has started
+        assert (process.wait(), process.stderr.read()) == (141, b"")
+
+
 def test_as_a_program():
     failed = subprocess.run([sys.executable, "-m", "synkin", "simulate", "none.csv"], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout, failed.stderr) == (2, "", "There is no file none.csv.\n")
