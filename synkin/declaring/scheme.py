@@ -44,6 +44,7 @@ from synkin.declaring.scheme_arguments import (
     class_of,
     frozen,
     notes_on_calls,
+    notes_on_parameters,
     number,
     occupied_at_rest,
     open_weights,
@@ -395,7 +396,11 @@ def scheme_from_record(
         open=weights,
         computed={key: function for key, function in computed.items() if key in used},
         said=said,
-        notes=(*read.unused, *notes_on_calls(read, [key for key, _ in rates if key in used])),
+        notes=(
+            *read.unused,
+            *notes_on_parameters(read, own),
+            *notes_on_calls(read, [key for key, _ in rates if key in used]),
+        ),
         diagram=diagram,
         checked=tuple(itertools.compress(transitions, may_be_none)),
     )

@@ -128,7 +128,7 @@ def check_rates(
         found[key] = np.float64(known)
         own += [name for name in recorder.names if name not in own]
     for key in given:
-        if key not in own and key not in PULSE_PARAMETERS and key not in read.spare:
+        if key not in {*own, *PULSE_PARAMETERS, *read.spare, *read.in_parameters}:
             raise ValueError(f"Rate `{key}` must be used by a transition, but no transition uses it.")
     for key in own:
         if key in read.states:
@@ -168,6 +168,18 @@ def notes_on_calls(read: scheme_text.Notation, given: Sequence[str]) -> list[str
     """A sentence for each procedure that the text calls, which is not run."""
     taken = f"{', '.join(given)} are as they were given" if given else "all have values in the text"
     return [f"{call}, which is passed over: of the rates that it would set, {taken}." for call in read.calls]
+
+
+def notes_on_parameters(read: scheme_text.Notation, own: Sequence[str]) -> list[str]:
+    """A sentence on the values of a PARAMETER block that no transition uses."""
+    idle = [name for name in read.values if name in read.in_parameters and name not in {*own, *PULSE_PARAMETERS}]
+    if not idle:
+        return []
+    return [
+        f"The values of {', '.join(f'`{name}`' for name in idle)} are passed over, as no transition uses them: a "
+        "conductance multiplies g, a reversal potential is the E of synkin.currents.coba, and the height and length of "
+        "a pulse are T and T_dur."
+    ]
 
 
 def open_weights(given: Frozen, in_text: Mapping[str, float] | None, states: tuple[str, ...]) -> dict[str, float]:

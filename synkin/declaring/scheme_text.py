@@ -39,6 +39,8 @@ _HELD = "its value at the held voltage, or a function of the parameters"
 _NMODL = re.compile(r"^~\s*(?P<sides>[^(]*?)\s*\((?P<rates>.*)\)$")
 _CALL = re.compile(r"^\w+\s*\(.*\)$")
 _ASSIGNED = re.compile(r"^(?P<name>\w+)\s*=\s*(?P<value>[^=]+)$")
+# A factor between units, as NMODL has them.
+_CONVERTS = re.compile(r"\(\s*[\d.]+(?:[eE][-+]?\d+)?\s*\)")
 _OPTIONS = ("open", "rest")
 # These are options if names follow, else values.
 _OPTIONS_OF_NAMES = ("ligand", "signed")
@@ -76,8 +78,9 @@ class Notation(NamedTuple):
     rest: str | None
     signed: tuple[str, ...]
     calls: tuple[str, ...]  # messages on calls of procedures, which are not executed
-    unused: tuple[str, ...]  # messages on products that no transition uses
+    unused: tuple[str, ...]  # messages on products that no transition uses, and on units that are not ms and mM
     spare: frozenset[str]  # names in such products, and in values that `given` replaces
+    in_parameters: frozenset[str]  # names with a value in a PARAMETER block, which may have more than the scheme needs
     others: tuple[str, ...] = ()  # ligands besides the transmitter, whose concentrations are parameters
 
 
@@ -116,8 +119,8 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
     calls: list[str] = []
     assigned: dict[str, tuple[str, str]] = {}
     said = statements.read(normal(text))
-    expression.check_names(line for _, line in said)
-    for where, line in said:
+    expression.check_names(statement.text for statement in said)
+    for where, line, _, _ in said:
         if line.startswith("CONSERVE"):
             conserved.append((where, line.removeprefix("CONSERVE").strip()))
         elif (found := _ASSIGNED.match(line)) and not ARROW.search(line):
@@ -185,15 +188,36 @@ def parse(text: str, ligand: str | None = None, given: Collection[str] = (), res
             "a transition where another rate stands."
             for name in named
             if name not in used
-        ),
+        )
+        + _foreign_units(said, values),
         spare=frozenset(
             word
             for name, (_, value) in assigned.items()
             if name in given or (name in named and name not in used)
             for word in re.findall(r"\w+", own_names(value))
         ),
+        in_parameters=frozenset(
+            own_names(found["name"]) for each in said if each.in_parameters and (found := _ASSIGNED.match(each.text))
+        ),
         others=others,
     )
+
+
+def _foreign_units(said: Sequence[statements.Statement], values: Collection[str]) -> tuple[str, ...]:
+    """Messages on numbers whose unit is not of ms and mM, where no factor such as ``(1e3)`` converts them."""
+    found = []
+    for each in said:
+        assigned = _ASSIGNED.match(each.text)
+        if not each.unit or assigned is None or own_names(assigned["name"]) not in values:
+            continue
+        name = assigned["name"]
+        uses = [other.text for other in said if re.search(rf"\b{re.escape(name)}\b", other.text) and other is not each]
+        if any(not _CONVERTS.search(use) for use in uses):
+            found.append(
+                f"{each.where} is in {each.unit}, but its number is taken as one of ms and mM: convert it, as "
+                "1e6 /M /s are 1 /mM /ms, and 100 /s are 0.1 /ms."
+            )
+    return tuple(found)
 
 
 def _other_ligands(arrows: Sequence[_Arrow], ligand: str | None, valued: Collection[str]) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ _UNIT = re.compile(
     r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
     r"\s*\(\s*(?:1(?!\w)\s*)?(?:[/A-Za-zµμ%][\w\s/*^.%-]*)?\)"
 )
+# What is neither per ms nor per mM, in such a unit.
+_FOREIGN = re.compile(r"(?<![A-Za-zµμ])(?:[unµμ]?M|molar|[uµμ]?s|sec(?:onds?)?|min)(?![A-Za-z])")
+_PARAMETER, _KINETIC = re.compile(r"^PARAMETER\b"), re.compile(r"^KINETIC\b")
 _RANGE = re.compile(r"<\s*[-+.\deE]+\s*,\s*[-+.\deE]+\s*>\s*$")
 # What follows these words if they are names of states.
 _NO_STATE = r"\b(?!\s*(<|=|->|\+))"
@@ -32,12 +35,16 @@ class Statement(NamedTuple):
 
     where: str  # the line, for messages
     text: str
+    in_parameters: bool  # whether it stands in a PARAMETER block
+    unit: str  # the unit behind its number, if that is not of ms and mM
 
 
 class _Line(NamedTuple):
     number: int
     shown: str
     text: str
+    in_parameters: bool
+    unit: str
 
 
 def read(text: str) -> list[Statement]:
@@ -50,11 +57,12 @@ def read(text: str) -> list[Statement]:
     for line in _lines(text):
         if joined and _goes_on(joined[-1].text, line.text):
             before = joined.pop()
-            joined.append(_Line(before.number, f"{before.shown} {line.shown}", f"{before.text} {line.text}"))
+            shown, text = f"{before.shown} {line.shown}", f"{before.text} {line.text}"
+            joined.append(before._replace(shown=shown, text=text))
         else:
             joined.append(line)
     return [
-        Statement(_where(line.number, line.shown), part.strip())
+        Statement(_where(line.number, line.shown), part.strip(), line.in_parameters, line.unit)
         for line in joined
         if not _DECLARES.match(line.text)
         for part in re.split(r"(?<=.)(?=~)", line.text)
@@ -64,6 +72,7 @@ def read(text: str) -> list[Statement]:
 def _lines(text: str) -> list[_Line]:
     lines: list[_Line] = []
     opened: str | None = None  # the line in which the current comment began
+    in_parameters = False
     for number, raw in enumerate(text.splitlines(), 1):
         first = raw.split(None, 1)[0] if raw.strip() else ""
         if opened is not None:
@@ -73,6 +82,7 @@ def _lines(text: str) -> list[_Line]:
         if first == "COMMENT":
             opened = _where(number, shown)
             continue
+        in_parameters = bool(_PARAMETER.match(shown)) or (in_parameters and not _KINETIC.match(shown))
         text = _BEGINS.sub("", shown)
         if found := _CODE.match(text):
             raise ValueError(
@@ -83,9 +93,13 @@ def _lines(text: str) -> list[_Line]:
             raise ValueError(
                 f"{_where(number, shown)} must be of a KINETIC or PARAMETER block, but is of another: leave it out."
             )
+        units = [found[0].removeprefix(found[1]).strip(" ()") for found in _UNIT.finditer(text)]
+        foreign = next(filter(_FOREIGN.search, units), "")
+        ends = text.endswith("}")
         text = _RANGE.sub("", _UNIT.sub(r"\1", text.removesuffix("}"))).strip()
         if text:
-            lines.append(_Line(number, shown, text))
+            lines.append(_Line(number, shown, text, in_parameters, foreign))
+        in_parameters = in_parameters and not ends
     if opened is not None:
         raise ValueError(f"{opened} must have an ENDCOMMENT below it, but has none.")
     return lines

@@ -2,10 +2,12 @@
 
 import re
 import tomllib
+import warnings
 from pathlib import Path
 
 import pytest
 
+import synkin
 from synkin.declaring.scheme_text import Product, Transition, parse
 
 TEXTS = tomllib.loads(Path(__file__).with_name("notation.toml").read_text(encoding="utf-8"))
@@ -101,3 +103,36 @@ def test_a_line_of_any_length_is_shown_in_part():
     with pytest.raises(ValueError, match="must have a rate of names and numbers") as raised:
         parse("A -> B : " + "(" * 5000)
     assert len(str(raised.value)) < 400
+
+
+FILE = """
+PARAMETER {
+    Erev = 0     (mV)
+    Rb   = 13e6  (/M /s)
+    Ru   = 5.9   (/s)
+    beta = 10    (/ms) : opens
+}
+KINETIC k {
+    rb = Rb * C
+    ~ C0 <-> C1 (rb, Ru)
+    ~ C1 <-> O  (beta, alpha)
+}
+"""
+
+
+def test_a_file_may_have_more_parameters_and_other_units():
+    """What no transition uses is named, and numbers that are not of ms and mM, unless a factor converts them."""
+    unit = "is in {}, but its number is taken as one of ms and mM"
+    with pytest.warns(UserWarning, match="is in /M /s") as said:
+        kernel = synkin.scheme(FILE, open="O", alpha=5.0)
+    messages = [str(each.message) for each in said]
+    assert kernel.Params._fields == ("Rb", "Ru", "beta", "alpha", "T", "T_dur")
+    assert [unit.format("/M /s") in messages[0], unit.format("/s") in messages[1]] == [True, True]
+    assert messages[2].startswith("The values of `Erev` are passed over, as no transition uses them")
+    assert len(messages) == 3
+    right = FILE.replace("Rb * C", "Rb * (1e-6) * C").replace("(/s)", "(/ms)").replace("Erev = 0     (mV)", "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        synkin.scheme(right, open="O", alpha=5.0)
+    with pytest.raises(ValueError, match="Rate `Erev` must be used by a transition"):  # outside of the block
+        synkin.scheme(f"Erev = 0\n{right}", open="O", alpha=5.0)
