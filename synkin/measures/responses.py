@@ -45,7 +45,7 @@ def measure(
     window: tuple[float, float] | None = None,
     peak_mean: float = 0.0,
     spikes: ArrayLike | None = None,
-    failures_below: float = 1.0,
+    failures_below: float | None = None,
 ) -> Measured:
     """Peak, onset, rise, width, decay and charge of a response, or of several responses.
 
@@ -67,7 +67,8 @@ def measure(
         spikes: (K,) ms, when the stimuli came. The measurements are then those of the first response, and the trace
             ends for them at the second stimulus; ``amplitudes`` has an amplitude for each stimulus.
         failures_below: with ``spikes``, how many standard deviations of the noise an amplitude must have to count as a
-            response.
+            response. By default 4 where responses are clearly apart from noise, and 1 where they overlap with it;
+            ``message`` says which.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
@@ -113,9 +114,11 @@ def measure(
     Its variance is taken off that of amplitudes in ``cv`` and ``inverse_cv2``, whose errors come from leaving out each
     sweep in turn. Sweeps below ``failures_below`` times the noise are counted, as ``below``. Of sweeps without a
     response a fraction ``false_responses`` is above, so that ``failures`` is ``below`` over the rest; its error is
-    that of the count, which is binomial. Responses that are smaller than the threshold count as failures: it should be
-    low, as the noise's own share is known. (Responses of 4.4 times the noise on average, with a coefficient of
-    variation of 0.3: 40 % of failures are found as 41 % at a threshold of 1, and as 44 % at 2.)
+    that of the count, which is binomial. Where responses are clearly apart from noise (at most 1 % of the amplitudes
+    after each stimulus are from 3 to 5 times the noise, and some above), any threshold in the gap counts right, and the
+    default is 4. Elsewhere responses that are smaller than the threshold count as failures: it should be low, as the
+    noise's own share is known, and the default is 1. (Responses of 4.4 times the noise on average, with a coefficient
+    of variation of 0.3: 40 % of failures are found as 41 % at a threshold of 1, and as 44 % at 2.)
 
     These are NaN: all but peak, charge, baseline and noise of a trace that is flat, has its peak at the last sample, or
     nowhere goes in the direction; onset and rise of a trace with its peak at the first sample, or that does not rise
@@ -140,7 +143,7 @@ def measure(
     check_increasing("times", times)
     stimuli = None if spikes is None else check_spikes(spikes, times)
     sought, width = check_window(window), check_width("peak_mean", peak_mean)
-    least = positive("failures_below", failures_below, zero=True)
+    least = None if failures_below is None else positive("failures_below", failures_below, zero=True)
     way = check_sign(sign)
     rows = np.atleast_2d(without(times, trace, exclude))
     if isinstance(baseline, Zero):

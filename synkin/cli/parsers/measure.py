@@ -47,8 +47,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
     text = "average the peak over this time around it (default: 0, a single sample)"
     add("--peak-mean", type=values.ms, default=0.0, metavar="MS", help=text)
     add("--spikes", type=values.times, metavar="MS,...", help="when the stimuli came: an amplitude for each")
-    text = "with --spikes: smallest amplitude of a response, in standard deviations of its noise (default: 1)"
-    add("--failures-below", type=values.number, default=1.0, metavar="SD", help=text)
+    text = (
+        "with --spikes: smallest amplitude of a response, in standard deviations of its noise (default: 4 where "
+        "responses are apart from noise, else 1)"
+    )
+    add("--failures-below", type=values.number, metavar="SD", help=text)
     text = "current-voltage relation: the voltage of each sweep in mV (default: as the file says)"
     add("--iv", type=values.voltages, nargs="?", const="file", metavar="MV,...", help=text)
     add("--at", type=values.number, metavar="MS", help="with --iv: when to measure (default: at the peak)")
