@@ -5,6 +5,7 @@ stimuli; or currents against voltages.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from synkin.cli import UsageError, batch, options, terminal, usage_errors
 from synkin.cli.result import Result, Row, as_text
-from synkin.measures.baselines import off_zero
+from synkin.measures.baselines import Zero
 from synkin.measures.responses import measure
 from synkin.measures.result import COLUMNS, CurrentVoltage, Measured
 from synkin.measures.voltages import current_voltage
@@ -34,6 +35,9 @@ _PRINTED += ("decay_r2", "tau_fast", "tau_slow", "fraction_fast", "tau_weighted"
 _AS_OPTIONS = {
     "give sign=, or take synkin.current_voltage": "give --direction, or take --iv",
     "fit_range= narrows it": "--fit-range narrows it",
+    "give `baseline=`, a window (a, b) in ms before the response, or a level": "give --baseline A:B, a window in ms "
+    "before the response",
+    "leave it out with exclude=, such as what synkin.find_artefacts finds": "leave it out with --exclude A:B",
 }
 
 
@@ -57,7 +61,7 @@ def _read(path: Path, arguments: argparse.Namespace) -> tuple[Recording, Any, fo
     read = options.sweeps(path, arguments)
     without = options.part(read, path, arguments)  # what is wrong with the windows is said of the file
     if not arguments.baseline:
-        return without, 0.0, read
+        return without, Zero(), read
     raw = options.part(read, path, arguments, baseline=None)
     if arguments.baseline_end:
         return raw, [arguments.baseline, arguments.baseline_end], read
@@ -70,7 +74,8 @@ def _read(path: Path, arguments: argparse.Namespace) -> tuple[Recording, Any, fo
 def _measured(path: Path, arguments: argparse.Namespace) -> Result:
     """The measurements of one recording."""
     recording, baseline, read = _read(path, arguments)
-    with usage_errors():
+    with usage_errors(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
         measured = measure(
             recording,
             baseline=baseline,
@@ -81,11 +86,8 @@ def _measured(path: Path, arguments: argparse.Namespace) -> Result:
             spikes=arguments.spikes,
             failures_below=arguments.failures_below,
         )
-    messages = []
     if arguments.baseline and np.ndim(baseline) == 0:
         measured = measured._replace(noise=_noise(options.part(read, path, arguments, window=arguments.baseline)))
-    elif not arguments.baseline and (said := off_zero(recording.traces)):
-        messages = [f"{said}: give --baseline A:B, a window in ms before the response"]
     table = _rows(recording, measured)
     about = _as_options(measured.message)
     stimuli: list[Row] = [] if measured.amplitudes is None else _table_rows(measured.amplitudes.table())
@@ -105,7 +107,7 @@ def _measured(path: Path, arguments: argparse.Namespace) -> Result:
             **({"stimuli": stimuli} if stimuli else {}),
         },
         draw=partial(_draw, recording=recording, measured=measured),
-        messages=messages,
+        messages=[_as_options(str(each.message)).rstrip(".") for each in caught],
         more_pictures=[("amplitudes", partial(_draw_amplitudes, measured=measured))] if stimuli else [],
     )
 
