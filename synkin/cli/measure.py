@@ -20,6 +20,7 @@ from synkin.measures.responses import measure
 from synkin.measures.result import COLUMNS, CurrentVoltage, Measured
 from synkin.measures.voltages import current_voltage
 from synkin.recordings import formats
+from synkin.recordings.exclusion import Exclude
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _measured(path: Path, arguments: argparse.Namespace) -> Result:
             "sweeps": table,
             **({"stimuli": stimuli} if stimuli else {}),
         },
-        draw=partial(_draw, recording=recording, measured=measured),
+        stimuli=stimuli,
+        draw=partial(_draw, recording=recording, measured=measured, exclude=arguments.exclude),
         messages=[_as_options(str(each.message)).rstrip(".") for each in caught],
         more_pictures=[("amplitudes", partial(_draw_amplitudes, measured=measured))] if stimuli else [],
     )
@@ -170,11 +172,11 @@ def _as_options(message: str) -> str:
     return message
 
 
-def _draw(figure: Figure, recording: Recording, measured: Measured) -> None:
+def _draw(figure: Figure, recording: Recording, measured: Measured, exclude: Exclude) -> None:
     from synkin import plot
 
     spikes = None if measured.amplitudes is None else measured.amplitudes.spikes
-    ax = plot.recording(recording, measured, spikes=spikes, ax=figure.subplots())
+    ax = plot.recording(recording, measured, spikes=spikes, exclude=exclude, ax=figure.subplots())
     sweeps = len(recording.traces)
     ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
 
@@ -202,14 +204,23 @@ def _table(recording: Recording, measured: Measured) -> str:
     columns = {name: np.atleast_1d(getattr(measured, name)) for name in _PRINTED}
     columns["level"] = np.where(measured.tau == measured.tau_to_level, measured.level, np.nan)
     values = {name: [_shown(value) for value in column] for name, column in columns.items()}
+    if measured.amplitudes is not None:
+        responses = measured.amplitudes.responses.T
+        values |= {f"response_{k + 1}": [each or "-" for each in column] for k, column in enumerate(responses)}
     # Columns without a number for any sweep are left out.
     told = [name for name, column in values.items() if any(cell != "-" for cell in column)]
     rows = [
         ["sweep", *told],
-        ["", *(units.get(COLUMNS[name], COLUMNS[name]) for name in told)],
-        *([label, *(values[name][row] for name in told)] for row, label in enumerate(recording.labels)),
+        ["", *(units.get(COLUMNS.get(name, "1"), COLUMNS.get(name, "1")) for name in told)],
+        *([label, *(values[name][row] for name in told)] for row, label in enumerate(_labels(recording))),
     ]
     return terminal.aligned(rows)
+
+
+def _labels(recording: Recording) -> list[str]:
+    """The names of the sweeps; those of one name are numbered from 1."""
+    names = list(recording.labels)
+    return [f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
 def _shown(value: float) -> str:
@@ -226,14 +237,12 @@ def _table_rows(columns: Mapping[str, np.ndarray]) -> list[Row]:
 
 def _rows(recording: Recording, measured: Measured) -> list[Row]:
     """The table that is written, with units in the names of its columns."""
-    starts, of = recording.start_times, measured.amplitudes
-    unit = f"_{recording.unit}" if recording.unit else ""
+    starts = recording.start_times
     return [
         {
             "sweep": label,
             **({} if starts is None else {"start_ms": float(starts[i])}),
             **row,
-            **({} if of is None else {f"amplitude_{k + 1}{unit}": float(a) for k, a in enumerate(of.values[i])}),
         }
-        for i, (label, row) in enumerate(zip(recording.labels, _table_rows(measured.table()), strict=True))
+        for i, (label, row) in enumerate(zip(_labels(recording), _table_rows(measured.table()), strict=True))
     ]

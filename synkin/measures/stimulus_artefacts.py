@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from synkin.recordings.artefacts import artefacts
-
 # An artefact of a stimulus is at most so many ms long, and begins at most so many ms before or after it.
 _LONGEST, _NEAR = 3.0, 1.0
 # Samples are evenly spaced if their intervals differ by less than this fraction.
@@ -12,6 +10,8 @@ _EVEN = 0.01
 
 def short_artefacts(times: np.ndarray, rows: np.ndarray) -> list[tuple[float, float]]:
     """The short artefacts in the mean of sweeps, (R, M), in ms; none where samples are not evenly spaced."""
+    from synkin.recordings.artefacts import artefacts  # which needs scipy
+
     intervals = np.diff(times)
     interval = float(intervals.mean())
     if np.ptp(intervals) > _EVEN * interval or not len(rows):
