@@ -10,6 +10,8 @@ Synthetic inward currents of two exponentials (0.5 / 5 ms, 20 kHz) in white nois
 - the paired-pulse ratio of two responses 20 ms apart, of means and as the mean of the ratios of sweeps;
 - failures in 40 % of the sweeps, for a response of -12 pA in noise of 2.7 pA: the rate, and the mean amplitude of a
   failure and of a response, beside the farthest sample of either sign;
+- how far the rate is from that of the sweeps drawn, by the default and by a threshold of 1: there, and for responses of
+  -40 pA in noise of 1 pA of which 15 % fail, in 20 sweeps;
 - a current-voltage relation of seven levels: reversal potential and slope;
 - seconds for 40 sweeps of 12,000 samples and for 30 of 30,000.
 """
@@ -113,6 +115,34 @@ def failures(seeds: int) -> None:
     print(f"    farthest sample of either sign: {said}")
 
 
+def thresholds(seeds: int) -> None:
+    """The rate of failures less that of the sweeps that were drawn: its mean, and its root mean square."""
+    times = np.arange(0.0, 100.0, 1 / RATE)
+    cases = {
+        "60 sweeps, -12 pA in 2.7 pA, 40 % fail": (60, -12.0, 0.3, 2.7, 0.4),
+        "20 sweeps, -20 pA in 2.7 pA, 15 % fail": (20, -20.0, 0.3, 2.7, 0.15),
+        "20 sweeps, -40 pA in 1 pA, 15 % fail": (20, -40.0, 0.2, 1.0, 0.15),
+    }
+    for name, (count, size, cv, deviation, rate) in cases.items():
+        off: dict[str, list[float]] = {"by default": [], "at 1": []}
+        apart = 0
+        for seed in range(seeds):
+            rng = np.random.default_rng(seed)
+            responds = rng.random(count) >= rate
+            sizes = size * responds * (1 + cv * rng.normal(size=count))
+            rows = sizes[:, None] * shape(times - 50) + noise(rng, count, times.size, deviation)
+            for how, least in (("by default", None), ("at 1", 1.0)):
+                found = synkin.measure(
+                    times, rows, baseline=(20, 49), spikes=[50.0], window=(0, 10), failures_below=least
+                ).amplitudes
+                off[how].append(100 * (found.failures[0] - (~responds).mean()))
+                apart += least is None and abs(found.threshold) > 2 * found.noise
+        said = ", ".join(
+            f"{how} {np.mean(each):+.1f}, {np.sqrt(np.mean(np.square(each))):.1f}" for how, each in off.items()
+        )
+        print(f"{name}: off by (mean, root mean square, %) {said}; apart in {apart}")
+
+
 def relations(seeds: int) -> None:
     """Seven levels from -80 to 40 mV, one sweep each, 0.4 nS at the peak, noise of 2 pA."""
     times, volts = np.arange(0.0, 100.0, 1 / RATE), np.arange(-80.0, 60.0, 20.0)
@@ -165,7 +195,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100, metavar="N")
     seeds = parser.parse_args().seeds
     print(f"{seeds} seeds\n\n{'':<46} {'mean':>9} {'':<4} {'true':>9}   {'bias':>9} {'scatter':>9}")
-    for part in (taus, pairs, failures, relations):
+    for part in (taus, pairs, failures, thresholds, relations):
         part(seeds)
         print(flush=True)
     seconds()

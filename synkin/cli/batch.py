@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The endings by which recordings are found in a folder, besides those that synkin itself reads.
 _IN_FOLDERS = {*formats.READERS, ".dat", ".axgd", ".axgx", ".edr", ".ibw", ".pxp", ".smr", ".smrx", ".wcp"} - {""}
+# What is added to the name of --out for the table of stimuli.
+_STIMULI = "stimuli"
 
 
 def run(
@@ -48,6 +50,7 @@ def run(
     if outputs.out:
         is_json = outputs.out.suffix.lower() == ".json"
         outputs.write(as_json(result.content) if is_json else as_csv(result.table, result.columns))
+        _write_stimuli(outputs, result.stimuli)
     if outputs.picture and result.draw:
         outputs.draw(result.draw)
     if page:
@@ -108,6 +111,7 @@ def _several(
         else:
             names = ["file", *(name for result in results.values() for name in result.columns)]
             outputs.write(as_csv(table, columns_of(table, names)))
+            _write_stimuli(outputs, [{"file": name, **row} for name, one in results.items() for row in one.stimuli])
     if page:
         outputs.write_report(page.html(failed))
     if getattr(arguments, "json", False):
@@ -119,6 +123,12 @@ def _several(
     if written := outputs.written():
         print(f"\n{terminal.aligned([('written', path) for path in written])}")
     return _failures(failed, len(paths))
+
+
+def _write_stimuli(outputs: files.Outputs, rows: list[Row]) -> None:
+    """Write the table of stimuli, if there is one, beside a table."""
+    if rows and outputs.out and outputs.out.suffix.lower() == ".csv":
+        outputs.write_beside(_STIMULI, as_csv(rows, columns_of(rows)))
 
 
 def _page(arguments: argparse.Namespace, size: tuple[float, float]) -> Page:
@@ -171,8 +181,8 @@ def _expanded(path: Path, out: Path | None) -> list[Path]:
 
 
 def _is_table_of_before(path: Path, out: Path) -> bool:
-    """Whether a file in a folder is --out of an earlier command, and no recording."""
-    if path.resolve() != out.resolve():
+    """Whether a file in a folder is a table that an earlier command wrote, and no recording."""
+    if path.resolve() not in (out.resolve(), files.beside(out, _STIMULI).resolve()):
         return False
     with path.open("rb") as file:
         return file.read(5) == b"file,"

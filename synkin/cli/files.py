@@ -56,6 +56,7 @@ class Outputs:
             with usage_errors():
                 self.figure = plot.figure(*size)
         self._size, self._pictures = size, [self.picture] if self.picture else []
+        self._keep, self._beside = keep, list[Path]()
 
     def write(self, text: str) -> None:
         """Write --out, which must have been given.
@@ -66,6 +67,19 @@ class Outputs:
         assert self.out is not None
         with replacing(self.out) as file:
             file.write(text.encode())
+
+    def write_beside(self, name: str, text: str) -> None:
+        """Write a further table beside --out, which must have been given, with ``name`` in its own name.
+
+        Raises:
+            UsageError: the file cannot be written, or is one that is read.
+        """
+        assert self.out is not None
+        path = beside(self.out, name)
+        check_output("--out", path, (path.suffix.lower(),), keep=self._keep)
+        with replacing(path) as file:
+            file.write(text.encode())
+        self._beside.append(path)
 
     def write_report(self, html: str) -> None:
         """Write --report, which must have been given.
@@ -108,7 +122,12 @@ class Outputs:
 
     def written(self) -> list[str]:
         """The files, for the summary."""
-        return [str(path) for path in (self.out, *self._pictures, self.report) if path]
+        return [str(path) for path in (self.out, *self._beside, *self._pictures, self.report) if path]
+
+
+def beside(path: Path, name: str) -> Path:
+    """The file beside another one with ``name`` in its own name."""
+    return path.with_name(f"{path.stem}_{name}{path.suffix}")
 
 
 def check_output(option: str, path: Path, suffixes: Sequence[str], *, keep: Sequence[Path] = ()) -> None:

@@ -5,6 +5,7 @@ stimuli; or currents against voltages.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,12 @@ import numpy as np
 
 from synkin.cli import UsageError, batch, options, terminal, usage_errors
 from synkin.cli.result import Result, Row, as_text
-from synkin.measures.baselines import off_zero
+from synkin.measures.baselines import Zero
 from synkin.measures.responses import measure
 from synkin.measures.result import COLUMNS, CurrentVoltage, Measured
 from synkin.measures.voltages import current_voltage
 from synkin.recordings import formats
+from synkin.recordings.exclusion import Exclude
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ _PRINTED += ("decay_r2", "tau_fast", "tau_slow", "fraction_fast", "tau_weighted"
 _AS_OPTIONS = {
     "give sign=, or take synkin.current_voltage": "give --direction, or take --iv",
     "fit_range= narrows it": "--fit-range narrows it",
+    "give `baseline=`, a window (a, b) in ms before the response, or a level": "give --baseline A:B, a window in ms "
+    "before the response",
+    "leave it out with exclude=, such as what synkin.find_artefacts finds": "leave it out with --exclude A:B",
 }
 
 
@@ -57,7 +62,7 @@ def _read(path: Path, arguments: argparse.Namespace) -> tuple[Recording, Any, fo
     read = options.sweeps(path, arguments)
     without = options.part(read, path, arguments)  # what is wrong with the windows is said of the file
     if not arguments.baseline:
-        return without, 0.0, read
+        return without, Zero(), read
     raw = options.part(read, path, arguments, baseline=None)
     if arguments.baseline_end:
         return raw, [arguments.baseline, arguments.baseline_end], read
@@ -70,7 +75,8 @@ def _read(path: Path, arguments: argparse.Namespace) -> tuple[Recording, Any, fo
 def _measured(path: Path, arguments: argparse.Namespace) -> Result:
     """The measurements of one recording."""
     recording, baseline, read = _read(path, arguments)
-    with usage_errors():
+    with usage_errors(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
         measured = measure(
             recording,
             baseline=baseline,
@@ -81,11 +87,8 @@ def _measured(path: Path, arguments: argparse.Namespace) -> Result:
             spikes=arguments.spikes,
             failures_below=arguments.failures_below,
         )
-    messages = []
     if arguments.baseline and np.ndim(baseline) == 0:
         measured = measured._replace(noise=_noise(options.part(read, path, arguments, window=arguments.baseline)))
-    elif not arguments.baseline and (said := off_zero(recording.traces)):
-        messages = [f"{said}: give --baseline A:B, a window in ms before the response"]
     table = _rows(recording, measured)
     about = _as_options(measured.message)
     stimuli: list[Row] = [] if measured.amplitudes is None else _table_rows(measured.amplitudes.table())
@@ -104,8 +107,9 @@ def _measured(path: Path, arguments: argparse.Namespace) -> Result:
             "sweeps": table,
             **({"stimuli": stimuli} if stimuli else {}),
         },
-        draw=partial(_draw, recording=recording, measured=measured),
-        messages=messages,
+        stimuli=stimuli,
+        draw=partial(_draw, recording=recording, measured=measured, exclude=arguments.exclude),
+        messages=[_as_options(str(each.message)).rstrip(".") for each in caught],
         more_pictures=[("amplitudes", partial(_draw_amplitudes, measured=measured))] if stimuli else [],
     )
 
@@ -168,11 +172,11 @@ def _as_options(message: str) -> str:
     return message
 
 
-def _draw(figure: Figure, recording: Recording, measured: Measured) -> None:
+def _draw(figure: Figure, recording: Recording, measured: Measured, exclude: Exclude) -> None:
     from synkin import plot
 
     spikes = None if measured.amplitudes is None else measured.amplitudes.spikes
-    ax = plot.recording(recording, measured, spikes=spikes, ax=figure.subplots())
+    ax = plot.recording(recording, measured, spikes=spikes, exclude=exclude, ax=figure.subplots())
     sweeps = len(recording.traces)
     ax.set_title(f"{recording.source}, {sweeps} sweep{'s' * (sweeps != 1)}", loc="left")
 
@@ -200,14 +204,23 @@ def _table(recording: Recording, measured: Measured) -> str:
     columns = {name: np.atleast_1d(getattr(measured, name)) for name in _PRINTED}
     columns["level"] = np.where(measured.tau == measured.tau_to_level, measured.level, np.nan)
     values = {name: [_shown(value) for value in column] for name, column in columns.items()}
+    if measured.amplitudes is not None:
+        responses = measured.amplitudes.responses.T
+        values |= {f"response_{k + 1}": [each or "-" for each in column] for k, column in enumerate(responses)}
     # Columns without a number for any sweep are left out.
     told = [name for name, column in values.items() if any(cell != "-" for cell in column)]
     rows = [
         ["sweep", *told],
-        ["", *(units.get(COLUMNS[name], COLUMNS[name]) for name in told)],
-        *([label, *(values[name][row] for name in told)] for row, label in enumerate(recording.labels)),
+        ["", *(units.get(COLUMNS.get(name, "1"), COLUMNS.get(name, "1")) for name in told)],
+        *([label, *(values[name][row] for name in told)] for row, label in enumerate(_labels(recording))),
     ]
     return terminal.aligned(rows)
+
+
+def _labels(recording: Recording) -> list[str]:
+    """The names of the sweeps; those of one name are numbered from 1."""
+    names = list(recording.labels)
+    return [f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
 def _shown(value: float) -> str:
@@ -224,14 +237,12 @@ def _table_rows(columns: Mapping[str, np.ndarray]) -> list[Row]:
 
 def _rows(recording: Recording, measured: Measured) -> list[Row]:
     """The table that is written, with units in the names of its columns."""
-    starts, of = recording.start_times, measured.amplitudes
-    unit = f"_{recording.unit}" if recording.unit else ""
+    starts = recording.start_times
     return [
         {
             "sweep": label,
             **({} if starts is None else {"start_ms": float(starts[i])}),
             **row,
-            **({} if of is None else {f"amplitude_{k + 1}{unit}": float(a) for k, a in enumerate(of.values[i])}),
         }
-        for i, (label, row) in enumerate(zip(recording.labels, _table_rows(measured.table()), strict=True))
+        for i, (label, row) in enumerate(zip(_labels(recording), _table_rows(measured.table()), strict=True))
     ]

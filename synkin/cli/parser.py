@@ -16,8 +16,9 @@ from typing import NoReturn
 from synkin.cli import UsageError
 from synkin.cli.suggestions import did_you_mean
 
-# How values of --set, --bounds and --exclude begin, of which there may be several: beta=0.2, tau=1:20, 155:384.
-_SETTING = re.compile(r"[^\W\d][\w+.]*=|-?[\d.]+:-?[\d.]+$")
+# How values of --set, --bounds and --exclude begin, of which there may be several: beta=0.2, tau=1:20, 155:384,
+# 20:21,70:71.
+_SETTING = re.compile(r"[^\W\d][\w+.]*=|-?[\d.]+:-?[\d.]+(,|$)")
 
 
 def called_as() -> str:

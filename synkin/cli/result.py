@@ -31,6 +31,7 @@ class Result:
     draw: Callable[[Figure], None] | None = None  # draws into an empty figure
     brief: list[Row] | None = None  # what is printed of each of several files; None for the table
     detail: list[Row] | None = None  # the table of the page of --report; None for the table
+    stimuli: list[Row] = field(default_factory=list)  # a table beside --out, if any
     messages: list[str] = field(default_factory=list)  # warnings
     more_pictures: list[tuple[str, Callable[[Figure], None]]] = field(default_factory=list)  # for --report, with titles
 

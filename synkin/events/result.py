@@ -84,7 +84,9 @@ class Events(NamedTuple):
         events.
 
         Rise and half width are measured after smoothing, by a moving average over half the rise time of the kernel,
-        which makes them slightly longer. For events near the threshold they are mostly noise.
+        which makes them slightly longer. For events near the threshold they are mostly noise. Where an event would be
+        above half of its peak for less time than it rises, both are NaN: noise, or an event beside it that was not
+        found, crosses one of these levels.
 
         Example:
             >>> kernel, params, times = synkin.dual_expon, synkin.dual_expon.Params(), np.arange(0.0, 600.0, 0.2)

@@ -73,9 +73,12 @@ def measure_rows(rows: np.ndarray, start: int, peak: int, interval: float, smoot
     low = crossing((relative < 0.1) & (columns <= np.nan_to_num(half)[:, None] + 1), 0.1, last=True)
     high = crossing((relative >= 0.9) & before & (columns >= np.nan_to_num(half)[:, None]), 0.9, last=False)
     down = crossing((relative < 0.5) & after, 0.5, last=False)
+    rise, width = (high - low) * interval, (down - half) * interval
+    with np.errstate(invalid="ignore"):
+        is_noise = width < rise  # no response is so: noise, or an event that was not found, crosses one of the levels
     return {
-        "rise": (high - low) * interval,
-        "half_width": (down - half) * interval,
+        "rise": np.where(is_noise, nothing, rise),
+        "half_width": np.where(is_noise, nothing, width),
         "area": area,
         "decay": _decays(rows, top, good, interval),
     }

@@ -18,6 +18,9 @@ _OF_NOISE, _LEAST_OF_NOISE = 60, 5
 _APART = 0.5
 # What is said of a tail that is this fraction of the amplitude or more.
 _LARGE_TAIL = 0.5
+# By default the threshold of a failure is the first number of standard deviations of the noise, or the middle of the
+# two others, if at most this fraction of the amplitudes after each stimulus lies between them, and some lie above.
+_LOW, _GAP, _IN_GAP = 1.0, (3.0, 5.0), 0.01
 
 
 def amplitudes_of(
@@ -28,7 +31,7 @@ def amplitudes_of(
     window: tuple[float, float] | None,
     width: float,
     sign: int,
-    failures_below: float,
+    failures_below: float | None,
     unit: str,
     starts: np.ndarray | None,
 ) -> Amplitudes:
@@ -42,7 +45,7 @@ def amplitudes_of(
         window: in ms after each stimulus, or None.
         width: ms over which each amplitude is averaged.
         sign: the direction.
-        failures_below: in standard deviations of the noise.
+        failures_below: in standard deviations of the noise; None to choose.
         unit: of the traces.
         starts: (R,) ms, of the sweeps; or None.
 
@@ -166,7 +169,7 @@ def _summary(
     taken: np.ndarray,
     noise_values: np.ndarray,
     sign: int,
-    failures_below: float,
+    failures_below: float | None,
     unit: str,
     starts: np.ndarray | None,
 ) -> Amplitudes:
@@ -184,13 +187,20 @@ def _summary(
     noise = float(noise_values.std(ddof=1)) if enough else nan
     off = noise**2 if enough else 0.0
     cv, cv_errors, inverse, inverse_errors = _variation(used, off)
+    apart = failures_below is None and noise > 0 and _are_apart(sign * used / noise)
+    if failures_below is None:
+        failures_below = sum(_GAP) / 2 if apart else _LOW
+        chosen = " (responses are apart from noise)" if apart else " (responses overlap with noise)"
+    else:
+        chosen = ""
     threshold = sign * failures_below * noise
     false = float((sign * noise_values > sign * threshold).mean()) if enough else nan
     below, failures, failure_errors = (np.full(len(spikes), nan) for _ in range(3))
     if enough and count > 1 and false < 1:
         below = (sign * used < sign * threshold).mean(axis=0)
         failures, failure_errors = _failures(below, false, count)
-    said = _said(values, mean, ratios, ratio_errors, taken, failures, failure_errors, count, unit, enough=enough)
+    by = f", below {failures_below:g} times the noise{chosen}"
+    said = _said(values, mean, ratios, ratio_errors, taken, failures, failure_errors, count, unit, by, enough=enough)
     return Amplitudes(
         spikes=spikes,
         peak_times=at,
@@ -215,6 +225,16 @@ def _summary(
         unit=unit,
         message=said,
     )
+
+
+def _are_apart(sizes: np.ndarray) -> bool:
+    """Whether responses are clearly apart from noise after each stimulus.
+
+    Args:
+        sizes: (R, K) in standard deviations of the noise, positive in the direction of responses.
+    """
+    between = ((sizes > _GAP[0]) & (sizes < _GAP[1])).mean(axis=0) if len(sizes) else np.ones(1)
+    return bool((between <= _IN_GAP).all() and (sizes >= _GAP[1]).any(axis=0).all())
 
 
 def _variation(values: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -267,6 +287,7 @@ def _said(
     failure_errors: np.ndarray,
     count: int,
     unit: str,
+    by: str,
     *,
     enough: bool,
 ) -> str:
@@ -289,7 +310,7 @@ def _said(
         said.append("Before the first stimulus there are too few samples for the noise: failures are not known.")
     elif np.isfinite(failures[0]):
         rate = f"{100 * failures[0]:.0f} ± {100 * failure_errors[0]:.0f} %"
-        said.append(f"{rate} of {count} sweeps have no response to the first stimulus.")
+        said.append(f"{rate} of {count} sweeps have no response to the first stimulus{by}.")
     elif count == 1:
         size = f" {unit}" if unit else ""
         said.append(f"The first amplitude is {mean[0]:.3g}{size}; a single sweep has no error.")

@@ -90,9 +90,16 @@ def _samples(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return inside
 
 
-def off_zero(rows: np.ndarray) -> str:
-    """The first part of a message if some of the traces, (R, M), clearly begin off zero, else an empty string."""
-    levels = np.array([_begins_at(row) for row in rows])
+def off_zero(rows: np.ndarray, inside: np.ndarray | None = None, stimulus: int | None = None) -> str:
+    """The first part of a message if some of the traces clearly begin off zero, else an empty string.
+
+    Args:
+        rows: (R, M), NaN where a sample is left out.
+        inside: (M,), where the response is sought; by default everywhere.
+        stimulus: the first sample after the first stimulus, if it is known.
+    """
+    inside = np.ones(rows.shape[1], bool) if inside is None else inside
+    levels = np.array([_begins_at(row, inside, stimulus) for row in rows])
     off = levels[~np.isnan(levels)]
     if not off.size:
         return ""
@@ -102,23 +109,27 @@ def off_zero(rows: np.ndarray) -> str:
     return f"{which} at {off[0]:.3g}, but all is measured from 0"
 
 
-def _begins_at(y: np.ndarray) -> float:
+def _begins_at(y: np.ndarray, inside: np.ndarray, stimulus: int | None) -> float:
     """The mean before the response of a trace, if the trace is level there and clearly off zero, else NaN.
 
-    The response is at the sample farthest from where the trace begins; before it are the samples up to the last one
-    that is within a fifth of that distance. NaN also if the trace ends at zero rather than where it began: it
-    then began on a plateau, and came back.
+    The response is at the sample farthest from where the trace begins; before it are the samples before the stimulus,
+    or up to the last one that is within a fifth of that distance. NaN also if the trace ends at zero rather than where
+    it began: it then began on a plateau, and came back.
     """
-    y = y[~np.isnan(y)]
-    if len(y) < 3 or not np.isfinite(y).all():
+    kept = ~np.isnan(y)
+    first = None if stimulus is None else int(kept[:stimulus].sum())
+    y, inside = y[kept], inside[kept]
+    if len(y) < 3 or not np.isfinite(y).all() or not inside.any():
         return nan
     edge = max(3, len(y) // 50)
     height = np.abs(y - np.median(y[:edge]))
-    top = int(height.argmax())
-    near = np.flatnonzero(height[:top] < FOOT[0] * height[top])
-    if near.size < 2 * _BATCHES:
+    top = int(np.where(inside, height, -1.0).argmax())
+    if first is None:
+        near = np.flatnonzero(height[:top] < FOOT[0] * height[top])
+        first = int(near[-1]) + 1 if near.size >= 2 * _BATCHES else 0
+    if first < 2 * _BATCHES:
         return nan
-    before = y[: near[-1] + 1]
+    before = y[:first]
     means = np.array([batch.mean() for batch in np.array_split(before, _BATCHES)])
     level, spread = float(before.mean()), float(np.ptp(means))
     response = abs(y[top] - level)

@@ -23,6 +23,7 @@ from synkin.measures.baselines import Baseline, Zero, baseline_of, off_zero
 from synkin.measures.crossings import FOOT, crossing_down, rising
 from synkin.measures.decay import BEGINS, decay_of
 from synkin.measures.result import NUMBERS, Measured
+from synkin.measures.stimulus_artefacts import left_in, short_artefacts
 from synkin.recordings.exclusion import Exclude, without
 from synkin.recordings.recording import Recording, arrays, window_ms, within
 
@@ -31,6 +32,8 @@ _FLAT = 64 * float(np.finfo(float).eps)
 # A sweep goes the other way if it goes so many times as far there, and so many standard deviations of its samples by
 # the median of their distances.
 _OTHER_WAY, _FAR, _FROM_MEDIAN = 2.0, 6.0, 1.4826
+# Stimuli are at least so many samples apart, and after the first sample of a sweep, if not at it.
+_APART = 3
 # Of so many sweeps each is named in a message.
 _NAMED = 6
 
@@ -45,7 +48,7 @@ def measure(
     window: tuple[float, float] | None = None,
     peak_mean: float = 0.0,
     spikes: ArrayLike | None = None,
-    failures_below: float = 1.0,
+    failures_below: float | None = None,
 ) -> Measured:
     """Peak, onset, rise, width, decay and charge of a response, or of several responses.
 
@@ -67,19 +70,21 @@ def measure(
         spikes: (K,) ms, when the stimuli came. The measurements are then those of the first response, and the trace
             ends for them at the second stimulus; ``amplitudes`` has an amplitude for each stimulus.
         failures_below: with ``spikes``, how many standard deviations of the noise an amplitude must have to count as a
-            response.
+            response. By default 4 where responses are clearly apart from noise, and 1 where they overlap with it;
+            ``message`` says which.
 
     Returns:
         `Measured`: numbers, or arrays (R,) where ``trace`` is (R, M) or a `Recording` is given.
 
     Raises:
         TypeError: not real numbers, or traced by JAX.
-        ValueError: shapes that do not fit, fewer than 3 samples, times that do not increase, a window without samples,
-            or a number out of range.
+        ValueError: shapes that do not fit, fewer than 3 samples, times that do not increase, stimuli less than 3
+            samples apart (as in seconds), a window without samples, or a number out of range.
 
     Warns:
         UserWarning: no baseline is given, and the trace before the response is level and off zero, by more than 5 % of
-            the response and by more than noise explains.
+            the response (without ``exclude``, in ``window``) and by more than noise explains; or an amplitude after a
+            stimulus is that of its artefact, which was not left out.
 
     The baseline is subtracted. The peak is the first of the samples that are farthest from it in the direction of the
     sign. Between samples the trace is taken as a straight line. The search starts at the last crossing of
@@ -113,9 +118,11 @@ def measure(
     Its variance is taken off that of amplitudes in ``cv`` and ``inverse_cv2``, whose errors come from leaving out each
     sweep in turn. Sweeps below ``failures_below`` times the noise are counted, as ``below``. Of sweeps without a
     response a fraction ``false_responses`` is above, so that ``failures`` is ``below`` over the rest; its error is
-    that of the count, which is binomial. Responses that are smaller than the threshold count as failures: it should be
-    low, as the noise's own share is known. (Responses of 4.4 times the noise on average, with a coefficient of
-    variation of 0.3: 40 % of failures are found as 41 % at a threshold of 1, and as 44 % at 2.)
+    that of the count, which is binomial. Where responses are clearly apart from noise (at most 1 % of the amplitudes
+    after each stimulus are from 3 to 5 times the noise, and some above), any threshold in the gap counts right, and the
+    default is 4. Elsewhere responses that are smaller than the threshold count as failures: it should be low, as the
+    noise's own share is known, and the default is 1. (Responses of 4.4 times the noise on average, with a coefficient
+    of variation of 0.3: 40 % of failures are found as 41 % at a threshold of 1, and as 44 % at 2.)
 
     These are NaN: all but peak, charge, baseline and noise of a trace that is flat, has its peak at the last sample, or
     nowhere goes in the direction; onset and rise of a trace with its peak at the first sample, or that does not rise
@@ -140,16 +147,18 @@ def measure(
     check_increasing("times", times)
     stimuli = None if spikes is None else check_spikes(spikes, times)
     sought, width = check_window(window), check_width("peak_mean", peak_mean)
-    least = positive("failures_below", failures_below, zero=True)
+    least = None if failures_below is None else positive("failures_below", failures_below, zero=True)
     way = check_sign(sign)
     rows = np.atleast_2d(without(times, trace, exclude))
+    inside = _searched(times, stimuli, sought)
+    seen = short_artefacts(times, rows) if stimuli is not None or isinstance(baseline, Zero) else []
     if isinstance(baseline, Zero):
-        said = off_zero(rows)
+        stimulus = None if stimuli is None else int(np.searchsorted(times, stimuli[0]))
+        said = off_zero(without(times, rows, seen), inside, stimulus)
         if said:
             warn(f"{said}: give `baseline=`, a window (a, b) in ms before the response, or a level.", stacklevel=2)
     below = baseline_of(times, rows, baseline)
     heights = _without_rounding(rows, below.levels)
-    inside = _searched(times, stimuli, sought)
     if way is None:
         way = direction(heights, inside)
     end = len(times) if stimuli is None or len(stimuli) < 2 else int(np.searchsorted(times, stimuli[1]))
@@ -164,6 +173,10 @@ def measure(
     said = _message(columns, heights, inside, way, given=sign is not None)
     if of_spikes is not None:
         said = f"{said} {of_spikes.message}"
+        uncut = left_in(seen, of_spikes.spikes, of_spikes.peak_times)
+        if uncut:
+            said = f"{said} {uncut}"
+            warn(uncut, stacklevel=2)
     numbers = columns if trace.ndim == 2 else {name: float(values[0]) for name, values in columns.items()}
     return Measured(**numbers, sign=way, amplitudes=of_spikes, unit=unit, message=said)
 
@@ -224,6 +237,12 @@ def check_spikes(spikes: object, times: np.ndarray) -> np.ndarray:
     if not found.size:
         raise ValueError("Argument `spikes` must have at least one time, but is empty.")
     check_increasing("spikes", found)
+    least = _APART * float(np.median(np.diff(times)))
+    if (np.diff(found) < least * (1 - 1e-6)).any() or 0 < found[-1] - times[0] < least * (1 - 1e-6):
+        raise ValueError(
+            f"Argument `spikes` must be in ms, {least:.3g} ms ({_APART} samples) apart and from the start or more, but "
+            f"is {describe(found.tolist())}: if these are seconds, multiply them by 1000."
+        )
     outside = (found < times[0]) | (found >= times[-1])
     if outside.any():
         raise ValueError(

@@ -63,6 +63,14 @@ class Amplitudes:
         """The standard error of `paired_pulse_ratio`."""
         return float(self.ratio_errors[1]) if len(self.ratios) > 1 else float("nan")
 
+    @property
+    def responses(self) -> np.ndarray:
+        """(R, K) "yes" where a sweep counts as a response, "no" where as a failure, and "" where that is not known."""
+        way = np.where(self.threshold == 0, np.sign(self.mean), np.sign(self.threshold))
+        known = np.isfinite(self.values) & np.isfinite(self.threshold)
+        is_one = np.nan_to_num(way * self.values) >= abs(self.threshold)
+        return np.where(known, np.where(is_one, "yes", "no"), "")
+
     def table(self) -> dict[str, np.ndarray]:
         """A row for each stimulus, as columns (K,) with units in their names, such as for pandas.DataFrame.
 
@@ -145,6 +153,9 @@ class Measured(NamedTuple):
     def table(self) -> dict[str, np.ndarray]:
         """A row for each sweep, as columns (R,) with units in their names, such as for pandas.DataFrame.
 
+        With stimuli there are ``amplitude_1`` and ``response_1`` ("yes", "no", or "" if not known) for the first, and
+        so on for the others.
+
         Example:
             >>> times = np.arange(0.0, 50.0, 0.1)
             >>> found = synkin.measure(times, -20 * np.where(times > 10, np.exp(-(times - 10) / 5), 0.0))
@@ -153,7 +164,13 @@ class Measured(NamedTuple):
         """
         own = {"": self.unit, "* ms": f"{self.unit}_ms".strip("_")}
         columns = {name: (own.get(unit, unit), np.atleast_1d(getattr(self, name))) for name, unit in COLUMNS.items()}
-        return {f"{name}_{unit}" if unit not in ("", "1") else name: values for name, (unit, values) in columns.items()}
+        table = {f"{name}_{unit}" if unit not in ("", "1") else name: each for name, (unit, each) in columns.items()}
+        if self.amplitudes is not None:
+            ending = f"_{self.unit}" if self.unit else ""
+            values, responses = self.amplitudes.values.T, self.amplitudes.responses.T
+            table |= {f"amplitude_{k + 1}{ending}": each for k, each in enumerate(values)}
+            table |= {f"response_{k + 1}": each for k, each in enumerate(responses)}
+        return table
 
 
 # The columns of `Measured.table` and their units: "" is that of the trace.

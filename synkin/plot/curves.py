@@ -446,7 +446,8 @@ def _bands(ax: Axes, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Draw the mean of the rows of ``columns`` and bands around it; return their values, from which limits are set."""
     every = max(1, len(times) // _COLUMNS)
     sample = columns[:: max(1, len(columns) // _COLUMNS), ::every]
-    edges = [np.nanpercentile(sample, edge, axis=0) for band in _BANDS for edge in band]
+    gap = np.where(np.isnan(sample).all(axis=0), np.nan, 0.0)
+    edges = [gap + np.nanpercentile(np.where(np.isnan(gap), 0.0, sample), e, axis=0) for band in _BANDS for e in band]
     for i, ((low, high), alpha) in enumerate(zip(_BANDS, (0.2, 0.4), strict=True)):
         label = f"middle {high - low} %"
         ax.fill_between(times[::every], *edges[2 * i : 2 * i + 2], color=SKY, alpha=alpha, linewidth=0, label=label)

@@ -12,6 +12,7 @@ from synkin.measures.result import Amplitudes, Measured
 from synkin.plot.axes import label_recording
 from synkin.plot.curves import Spikes, traces
 from synkin.plot.style import COLORS, GREY, PURPLE, VERMILION
+from synkin.recordings.exclusion import Exclude, without
 from synkin.recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def recording(
     measured: Measured | None = None,
     *,
     spikes: Spikes | None = None,
+    exclude: Exclude = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the sweeps of a recording, and mark the measurements on them.
@@ -38,6 +40,8 @@ def recording(
             and peak, and, of a single sweep, the half width. Of several stimuli, amplitudes stand as bars where they
             are measured, from what is left of the response before.
         spikes: (K,) ms, ticks above.
+        exclude: stretches (a, b) in ms that are gaps, such as those that were left out by `synkin.measure`: a list for
+            all sweeps, or a list of R such lists.
         ax: matplotlib Axes to draw on; by default those of a new pyplot figure.
 
     Returns:
@@ -45,7 +49,7 @@ def recording(
 
     Raises:
         TypeError: ``recording`` is no `synkin.Recording`.
-        ValueError: measurements of another number of sweeps.
+        ValueError: measurements of another number of sweeps, or no such stretches.
         ImportError: matplotlib is not installed.
 
     Example:
@@ -62,7 +66,8 @@ def recording(
             f"Argument `measured` must be of {sweeps} sweep{'s' * (sweeps != 1)}, "
             f"but its peak has shape {np.shape(measured.peak)}."
         )
-    shown = recording.traces.T - (0.0 if measured is None else measured.baseline)
+    kept = without(recording.times, recording.traces, exclude)
+    shown = kept.T - (0.0 if measured is None else measured.baseline)
     labels = list(recording.labels) if 1 < sweeps <= len(COLORS) else None
     ax = traces(recording.times, shown, spikes=spikes, labels=labels, ax=ax)
     if measured is not None and measured.amplitudes is not None and len(measured.amplitudes.spikes) > 1:
@@ -71,7 +76,7 @@ def recording(
         ax.plot(measured.onset, np.zeros(sweeps), "|", color=GREY, markersize=14, label="onset")
         ax.plot(measured.peak_time, measured.peak, "o", color=VERMILION, markersize=4, label="peak")
         if sweeps == 1:
-            start, half = _half_up(recording, measured), np.full(2, measured.peak[0] / 2)
+            start, half = _half_up(recording.times, kept[0], measured), np.full(2, measured.peak[0] / 2)
             text = f"half width {measured.half_width[0]:.3g} ms"
             ax.plot([start, start + measured.half_width[0]], half, "-|", color=PURPLE, linewidth=2.5, label=text)
             ax.legend(frameon=False)
@@ -88,9 +93,9 @@ def _draw_amplitudes(ax: Axes, found: Amplitudes) -> None:
     ax.legend(frameon=False)
 
 
-def _half_up(recording: Recording, measured: Measured) -> float:
+def _half_up(times: np.ndarray, trace: np.ndarray, measured: Measured) -> float:
     """When the only sweep passes half of its peak on the way up, ms."""
-    height = (recording.traces[0] - measured.baseline[0]) / (measured.peak[0] or 1.0)
+    height = (trace - measured.baseline[0]) / (measured.peak[0] or 1.0)
     known = np.isfinite(height)
-    times, height = recording.times[known], height[known]
+    times, height = times[known], height[known]
     return crossing_up(times, height, int(np.searchsorted(times, measured.peak_time[0])), 0.5)

@@ -34,9 +34,12 @@ _SLOW, _LEVEL, _ABRUPT, _STEEP = 500, 15, 10.0, 0.7
 # the trace stays away for this fraction of the time, by at least this fraction of the change, and is where it mostly is
 # over this many ms both before and after.
 _LONGEST, _ALIKE, _MOSTLY, _AWAY, _USUAL = 1000.0, 2.0, 0.9, 0.4, 2000
-# An artefact begins this many ms before its first sample. It ends when less than this fraction of its height is left,
-# or less than this many standard deviations of the trace, and at most this many ms after its last jump.
+# An artefact begins at most this many ms before its first sample. It ends when less than this fraction of its height is
+# left, or less than this many standard deviations of the trace, and at most this many ms after its last jump.
 _BEFORE, _SETTLED, _QUIET, _TAIL = 0.5, 0.03, 3.0, 100.0
+# It has also ended where the trace is as near to the level of so many ms before it; and where less than this fraction
+# of its height is left and is slow: it then takes more than this many ms to fall by a factor of e, as a response does.
+_LEVEL_BEFORE, _REST, _SLOWEST = 1.0, 0.25, 2.0
 # The noise is at least this fraction of the largest deflection: what has none has rounding.
 _LEAST_NOISE = 1e-3
 # The ratio of the standard deviation to the median absolute value of Gaussian noise.
@@ -63,7 +66,11 @@ def find_artefacts(times: ArrayLike | Recording, trace: ArrayLike | None = None)
     trace within 1 ms on both sides (with samples at most 0.1 ms apart); so a response without a rise, as that of
     `synkin.expon`, is a jump. An outlier is a deflection whose height or slope is at least 7.6 times the median of all
     deflections, and 4.5 standard deviations above it on a logarithmic scale. A pulse is a level that is left abruptly,
-    and returned to abruptly, within 1 s. A stretch ends where less than 3 % of the artefact is left.
+    and returned to abruptly, within 1 s.
+
+    A stretch begins with the artefact. It ends where less than 3 % of the artefact is left; where the trace is back at
+    the level of before; or where less than a quarter is left and changes no faster than a response does (by a factor
+    of e in 2 ms or more). So the response that follows a stimulus artefact is no part of the stretch.
 
     Example:
         >>> times = np.arange(0.0, 100.0, 0.1)
@@ -112,7 +119,8 @@ def artefacts(trace: np.ndarray, interval: float, fastest: float = 0.0) -> list[
     ]:
         mask[first : last + 1] = True
     for first, last in stretches_of(mask):
-        mask[max(first - round(_BEFORE / interval), 0) : _end(y, last, deviation, interval) + 1] = True
+        begin = _begin(y, first, deviation, interval)
+        mask[begin : _end(y, begin, last, deviation, interval) + 1] = True
     return stretches_of(mask & kept)
 
 
@@ -218,7 +226,9 @@ def _pulses(y: np.ndarray, deviation: float, interval: float, jumps: np.ndarray)
                 break
             alike = size * back < 0 and 1 / _ALIKE < abs(size / back) < _ALIKE
             if alike and j - i >= max(shortest, at_least) and _stays_away(height, i, j, size, _LEVEL * block):
-                found.append((i, j + block))
+                # A jump is known to a sample, a change of level to 1 ms.
+                early, late = (round(_BEFORE / interval) if shortest else 0), (block if at_least else 1)
+                found.append((max(i - early, 0), j + late))
                 break
     return found
 
@@ -235,12 +245,34 @@ def _stays_away(height: np.ndarray, i: int, j: int, size: float, width: int) -> 
     return bool(near and away.mean() > _MOSTLY)
 
 
-def _end(y: np.ndarray, last: int, deviation: float, interval: float) -> int:
-    """The sample after which an artefact is over that has its last jump, or is still far away, at sample ``last``."""
+def _begin(y: np.ndarray, first: int, deviation: float, interval: float) -> int:
+    """The last sample before an artefact with its first jump after sample ``first``, or its first far one there."""
+    earliest = max(first - round(_BEFORE / interval), 0)
+    near = np.abs(y[earliest : first + 1] - _level_before(y, earliest, interval)) <= _QUIET * deviation
+    return earliest + int(np.flatnonzero(near)[-1]) if near.any() else earliest
+
+
+def _level_before(y: np.ndarray, first: int, interval: float) -> float:
+    """The median of the last samples before ``first``."""
+    return float(np.median(y[max(first - max(round(_LEVEL_BEFORE / interval), 3), 0) : first + 1]))
+
+
+def _end(y: np.ndarray, begin: int, last: int, deviation: float, interval: float) -> int:
+    """The sample after which an artefact is over that began at sample ``begin``, and has its last jump, or is still far
+    away, at sample ``last``.
+    """
     tail = y[last : last + round(_TAIL / interval) + 1]
     if len(tail) < 4:
         return len(y) - 1
     level = np.median(tail[len(tail) // 2 :])
-    left = np.abs(ndimage.median_filter(tail, min(5, len(tail)), mode="nearest") - level)
-    near = max(_SETTLED * float(left.max()), _QUIET * deviation)
-    return last + int(np.argmax(left <= near))
+    smooth = ndimage.median_filter(tail, min(5, len(tail)), mode="nearest")
+    left = np.abs(smooth - level)
+    over = left <= max(_SETTLED * float(left.max()), _QUIET * deviation)
+    # What follows is a response, if it begins at the level of before, or is smaller and slow.
+    before = _level_before(y, begin, interval)
+    away = np.abs(smooth - before)
+    over |= away <= _QUIET * deviation
+    later = np.append(away, np.full(step := max(round(1 / interval), 1), away[-1]))[step:]
+    slow = later > np.exp(-step * interval / _SLOWEST) * away
+    over |= slow & (away < _REST * float(np.abs(y[begin : last + 1] - before).max()))
+    return min(last + int(np.argmax(over)) + 1, len(y) - 1)

@@ -7,9 +7,10 @@ import re
 import numpy as np
 import pytest
 
+from synkin import Recording, current_voltage, deconvolve, dual_expon, find_template, measure, plot, read_recording
 from synkin import __main__ as command_line
-from synkin import current_voltage, deconvolve, dual_expon, find_template, measure, read_recording
 from tests.helpers.minis import DECAY, RISE, minis
+from tests.helpers.responses import paired_pulses
 
 main = command_line.main
 TIMES = np.arange(600) / 10
@@ -148,6 +149,64 @@ def test_measure_of_several_stimuli(said, many, tmp_path):
     )
     assert f"{noise.failures[0]:.4g}" in text.split("\n\n")[2].split()
     assert json.loads((tmp_path / "m.json").read_text())["stimuli"][0]["cv"] == pytest.approx(noise.cv[0])
+
+
+@pytest.fixture
+def pulses(tmp_path):
+    """A file with 20 sweeps of one name, with artefacts and failures; and the true amplitudes."""
+    times, rows, sizes = paired_pulses(1)
+    path = tmp_path / "pulses.csv"
+    np.savetxt(path, np.column_stack([times, *rows]), "%.7g", ",", header="time_ms" + 20 * ",i_pA", comments="")
+    return path, sizes
+
+
+CUTS = ("20:21", "70:71")
+
+
+@pytest.mark.parametrize("cuts", [CUTS, (",".join(CUTS),)])
+def test_measure_of_paired_pulses(said, pulses, tmp_path, cuts):
+    """Sweeps have numbers, failures are marked, the stimuli have a table beside --out, and artefacts are not drawn."""
+    path, sizes = pulses
+    out = tmp_path / "out" / "m.csv"
+    out.parent.mkdir()
+    options = ("--baseline", "0:19", "--spikes", "20,70", "--peak-mean", "0.5", "--exclude", *cuts)
+    text = said("measure", path, *options, "--out", out)
+    beside = out.with_name("m_stimuli.csv")
+    assert f"written    {out}\nwritten    {beside}\n" in text
+    shown = [line.split() for line in text.split("\n\n")[1].splitlines()]
+    assert shown[0][-2:] == ["response_1", "response_2"]
+    assert [row[1] for row in shown[2:]] == [str(i + 1) for i in range(20)]
+    marks = np.where(sizes == 0, "no", "yes")
+    np.testing.assert_array_equal([row[-2:] for row in shown[2:]], marks)
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["sweep"] for row in rows] == [f"i_pA {i + 1}" for i in range(20)]
+    assert [row["response_1"] for row in rows] == list(marks[:, 0])
+    stimuli = list(csv.DictReader(beside.read_text().splitlines()))
+    assert [float(row["failures"]) for row in stimuli] == pytest.approx((sizes == 0).mean(axis=0))
+    assert float(stimuli[1]["ratio"]) == pytest.approx(sizes[:, 1].mean() / sizes[:, 0].mean(), rel=0.03)
+    # Tables of before, in the folder of the recordings, are none.
+    (tmp_path / "all.csv").write_text("file,sweep\n")
+    (tmp_path / "all_stimuli.csv").write_text("file,stimulus_ms\n")
+    said("measure", tmp_path, *options, "--out", tmp_path / "all.csv")
+    both = list(csv.DictReader((tmp_path / "all_stimuli.csv").read_text().splitlines()))
+    assert [row["file"] for row in both] == 2 * ["pulses.csv"]
+
+
+def test_a_picture_leaves_out_what_is_excluded(pulses):
+    """Also of more than 20 sweeps, drawn as bands."""
+    pytest.importorskip("matplotlib")
+    cell = read_recording(pulses[0])
+    for recording in (cell, Recording(cell.times, np.concatenate([cell.traces] * 2), "pA")):
+        ax = plot.recording(recording, exclude=[(20, 21), (70, 71)])
+        assert max(ax.get_ylim()) < 50
+        assert max(plot.recording(recording).get_ylim()) > 400
+
+
+def test_measure_says_that_an_artefact_is_in(pulses, capsys):
+    assert main(["measure", str(pulses[0]), "--spikes", "20,70", "--baseline", "0:19"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("Warning: What is measured after the stimuli at 20 and 70 ms looks like their artefacts")
+    assert said.endswith("leave it out with --exclude A:B.\n")
 
 
 def test_measure_of_currents_against_voltages(said, many, tmp_path):

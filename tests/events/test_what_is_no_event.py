@@ -168,6 +168,17 @@ def test_table():
     assert pair.table().overlaps.all()
 
 
+def test_times_that_contradict_each_other_are_nan():
+    """An event of 3 times the noise: rise and half width are both known, and in order, or neither is."""
+    recording = minis(0, seconds=5, snr=3.0, cutoff=2.0, events=np.arange(50.0, 4900.0, 60.7))
+    table = found_in(recording.trace, times=recording.times).table()
+    known = np.isfinite(table.half_width)
+    assert 0.5 < known.mean() < 1
+    assert (table.half_width[known] >= np.nan_to_num(table.rise[known])).all()
+    assert np.isnan(table.rise[~known]).any()
+    assert np.isfinite(table.decay[~known]).any()
+
+
 def test_select_keep_average_and_histograms():
     recording = minis(0, seconds=8, snr=10.0, cutoff=2.0, spread=0.5)
     found = found_in(recording.trace)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synkin import Recording, measure
-from tests.helpers.responses import RATE, noise, shape
+from tests.helpers.responses import RATE, noise, paired_pulses, shape
 
 TIMES = np.arange(0.0, 150.0, 1 / RATE)
 PAIR = [50.0, 70.0]
@@ -102,10 +102,28 @@ def test_failures_are_counted_without_the_noise_s_own():
     assert values[responds].mean() == pytest.approx(sizes[responds].mean(), abs=3 * 2.7 / np.sqrt(60))
     assert found.below[0] == (values > found.threshold).mean()
     assert found.threshold == -found.noise
+    assert "below 1 times the noise (responses overlap with noise)" in found.message
     high = measure(TIMES, rows, **usual, failures_below=2.0).amplitudes
     assert (high.threshold, high.failures[0]) == (-2 * found.noise, pytest.approx(0.43, abs=0.09))
     silent = measure(TIMES, noise(rng, 40, TIMES.size, 2.7), **usual, sign=-1).amplitudes
     assert silent.failures[0] > 0.8
+
+
+def test_failures_that_are_apart_from_responses_are_counted():
+    """Of responses of 28 and 40 times the noise; a number decides otherwise."""
+    times, rows, sizes = paired_pulses(1, artefact=0.0, sweeps=40)
+    usual = {"baseline": (0, 19), "spikes": [20.0, 70.0], "window": (0, 20), "peak_mean": 0.5}
+    found = measure(times, rows, **usual).amplitudes
+    np.testing.assert_allclose(found.failures, (sizes == 0).mean(axis=0), atol=1e-9)
+    assert 0 < found.failures[0] < 0.4
+    assert found.threshold == pytest.approx(-4 * found.noise)
+    assert "below 4 times the noise (responses are apart from noise)" in found.message
+    low = measure(times, rows, **usual, failures_below=1.0).amplitudes
+    assert low.threshold == -low.noise
+    assert low.message.endswith("below 1 times the noise.")
+    some = rows.copy()
+    some[:3] += -4 * found.noise * shape(times - 21.5) - rows[:3] * (sizes[:3, :1] != 0)  # three small ones
+    assert "overlap" in measure(times, some, **usual).amplitudes.message
 
 
 @pytest.mark.wide

@@ -22,7 +22,9 @@ deviation within --baseline. A value that cannot be measured is shown as -.
 
 With --spikes, the first response is measured, and a second table has a row for each
 stimulus: its mean amplitude over all sweeps, the ratio to the first, variation and
-failures, as synkin.measure describes them. With --iv, the currents of all sweeps
+failures, as synkin.measure describes them; --out m.csv writes it to m_stimuli.csv.
+Of each sweep, amplitude_1 is that after the first stimulus, and response_1 is no
+where it counts as a failure. With --iv, the currents of all sweeps
 are measured at one time, and their reversal potential is found.
 
   %(prog)s cell.abf --sweeps 0:20 --window 95:180 --baseline 90:99 --plot m.png
@@ -47,12 +49,17 @@ def add_parser(subparsers: options.Subparsers) -> None:
     text = "average the peak over this time around it (default: 0, a single sample)"
     add("--peak-mean", type=values.ms, default=0.0, metavar="MS", help=text)
     add("--spikes", type=values.times, metavar="MS,...", help="when the stimuli came: an amplitude for each")
-    text = "with --spikes: smallest amplitude of a response, in standard deviations of its noise (default: 1)"
-    add("--failures-below", type=values.number, default=1.0, metavar="SD", help=text)
+    text = (
+        "with --spikes: smallest amplitude of a response, in standard deviations of its noise (default: 4 where "
+        "responses are apart from noise, else 1)"
+    )
+    add("--failures-below", type=values.number, metavar="SD", help=text)
     text = "current-voltage relation: the voltage of each sweep in mV (default: as the file says)"
     add("--iv", type=values.voltages, nargs="?", const="file", metavar="MV,...", help=text)
     add("--at", type=values.number, metavar="MS", help="with --iv: when to measure (default: at the peak)")
     add("--fit-range", type=values.levels, metavar="A:B", help="with --iv: fit only levels from A to B mV")
     options.add_outputs(
-        parser, out="the table, with all digits, to a .csv, or all to a .json", plot="sweeps and measurements"
+        parser,
+        out="the table, with all digits, to a .csv (with --spikes also FILE_stimuli.csv), or all to a .json",
+        plot="sweeps and measurements",
     )

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from synkin.cli.catalogue import KERNELS
 from synkin.cli.parsers import values
@@ -109,6 +109,20 @@ def add_recordings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help=text)
 
 
+class _Extend(argparse.Action):
+    """Put the lists that an option is given, once or several times, into one list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest, [*before, *(each for given in values for each in given)])
+
+
 def add_recording(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which part of a recording is wanted, which `recording` reads."""
     add = parser.add_argument
@@ -118,7 +132,8 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     add("--baseline", type=values.window, metavar="A:B", help="subtract from each sweep its mean between A and B ms")
     add("--average", action="store_true", help="use the mean of the sweeps instead of the sweeps")
     text = (
-        "leave out the samples from A to B ms of each sweep, such as those of an artefact; several, separated by spaces"
+        "leave out the samples from A to B ms of each sweep, such as those of an artefact; several, separated by "
+        "spaces or commas"
     )
-    add("--exclude", type=values.window, action="extend", nargs="+", metavar="A:B", help=text)
+    add("--exclude", type=values.windows, action=_Extend, nargs="+", metavar="A:B", help=text)
     add_time_unit(parser)

@@ -114,6 +114,16 @@ def window(text: str) -> tuple[float, float]:
     return ends
 
 
+def windows(text: str) -> list[tuple[float, float]]:
+    """``text`` as one or several pairs of times in ms, such as 20:21,70:71: an argparse type."""
+    try:
+        return [window(each) for each in text.split(",")]
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be two times in ms, such as 95:180, or several such pairs, as 20:21,70:71, but is {text!r}"
+        ) from None
+
+
 def times(text: str) -> list[float]:
     """``text`` as times in ms, such as 3.0,17.5, in the order of time: an argparse type."""
     found = _listed(text)
