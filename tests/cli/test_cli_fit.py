@@ -171,6 +171,23 @@ def test_options_reach_the_fit(asked, recording):
     assert options.typical_free(SCHEMES["gabab"]) == ["K1", "K2", "K3", "K4", "KD", "T_dur"]
 
 
+def test_a_weight_for_each_spike(fitted, tmp_path):
+    """Free, they are numbers like any other; given, they belong to the spikes as typed, in any order."""
+    second = np.where(TIMES >= 14, np.exp(-(TIMES - 14) / 5), 0.0)
+    path = written(tmp_path / "pair.csv", "time_ms,I_pA", TIMES, TRACES[0] - 1.5 * second)
+    pair = ["--kernel", "expon", "--free", "tau", *QUICK]
+    found, text = fitted(path, *pair, "--spikes", "14,4", "--weights", "free", "--bounds", "weight_1=0.1:2")
+    assert found["free"] == ["tau", "weight_1", "scale"]
+    assert found["weights"] == pytest.approx([1.0, 0.5], abs=4 * found["stderr"]["weight_1"])
+    assert found["stderr"]["weight_1"] < 0.02
+    assert re.search(r"weight_1 +0\.\d+ +0\.\d+ +mS", text)
+    found, text = fitted(path, *pair, "--spikes", "14,4", "--weights", "0.5,1")
+    assert (found["r_squared"] > 0.99, "weights" in found) == (True, False)
+    assert "weights     1 at 4 ms, 0.5 at 14 ms\n" in text
+    backwards, _ = fitted(path, *pair, "--spikes", "4,14", "--weights", "0.5,1")
+    assert backwards["r_squared"] < 0.95
+
+
 @pytest.mark.wide
 def test_an_onset_that_is_not_known(fitted, recording):
     between = ["--kernel", "expon", "--spikes", "3.9", "--free", "tau"]  # no sample tells when it came

@@ -65,6 +65,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
                 scale=arguments.scale,
                 offset=arguments.offset,
                 onset=arguments.onset,
+                weights=arguments.weights,
                 exclude=arguments.exclude,
                 sigma=sigma,
                 tie=request.tie or None,
@@ -102,6 +103,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
         *([("times", f"{samples.note}; options stay in ms")] if samples.note else []),
         ("samples", f"{len(times):,} from {times[0]:g} to {times[-1]:g} ms"),
         *([("sigma", of_sigma)] if of_sigma else []),
+        *([("weights", _given_weights(arguments))] if isinstance(arguments.weights, list) else []),
         *([("for some", "; ".join(partly))] if partly else []),
         *([("bootstrap", f"of {result.kernel.name} alone, the most likely")] if compared and drawn else []),
         (
@@ -144,6 +146,12 @@ def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
     for name, value in (("spikes", "3.0"), ("free", example)):
         if getattr(arguments, name) is None and not (several and name == "free"):
             raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
+
+
+def _given_weights(arguments: argparse.Namespace) -> str:
+    """Each spike and its weight, for the summary."""
+    pairs = sorted(zip(arguments.spikes, arguments.weights, strict=True))
+    return ", ".join(f"{weight:g} at {spike:g} ms" for spike, weight in pairs)
 
 
 def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:
