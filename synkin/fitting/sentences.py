@@ -1,5 +1,7 @@
 """The sentences of the message of a fit by least squares, after the verdict."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from synkin.fitting.formatting import listed, rounded
@@ -18,8 +20,15 @@ _DIFFER = 1.5
 _ROUNDING = 1e-12
 
 
+class Advice(NamedTuple):
+    """Sentences on what would make a poor curve better; "" if there is nothing to say."""
+
+    free: str  # which of scale, offset and onset to free
+    weights: str  # whether to free the weights of the spikes
+
+
 def sentences(
-    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: Advice
 ) -> list[str]:
     """The sentences of the message about the search and about what was fitted."""
     # Sums of squares count as equal if they differ by less than one independent sample contributes, or by rounding.
@@ -34,26 +43,31 @@ def sentences(
     missing = int((~problem.present).sum())
     if missing:
         said.append(f"{missing:,} of {problem.present.size:,} samples are NaN and were left out.")
+    if advice.weights:
+        said.append(advice.weights)
     # Trade-offs mean little if the curve does not follow the recording.
-    said += [advice] if advice else [*known.trade_offs, *known.other_minima]
+    said += [advice.free] if advice.free else [*known.trade_offs, *known.other_minima]
     freedom = problem.present.sum() / known.model.inefficiency - len(found.point)
-    if not advice:
+    if not advice.free:
         said += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
     if known.silent.any():
         said.append(_without_response(problem, found, known))
-    if not advice and (filtered := unnamed_filter(problem, found.curve, known.model.inefficiency)):
-        said.append(filtered)
+    correlated = known.model.inefficiency >= _WORTH_SAYING
+    by_misfit = correlated and assessed.alike_by_misfit
+    # Where the misfit explains the correlation, it is no sign of a filter.
+    if not advice.free and not by_misfit:
+        said += filter(None, [unnamed_filter(problem, found.curve, known.model.inefficiency)])
     if found.at_bound.any():
         stuck = [label for label, at in zip(problem.labels, found.at_bound, strict=True) if at]
         said.append(f"At a bound, where standard errors are not valid: {', '.join(stuck)}.")
     alike = f"about {known.model.inefficiency:.0f} samples count as one"
-    if known.model.inefficiency >= _WORTH_SAYING and assessed.alike_by_misfit:
+    if by_misfit:
         said.append(
             "The residuals of neighbouring samples are correlated because the curve misses the shape, not because of "
             f"the noise: {alike}, as if the misfit were noise. The standard errors do not include how far the misfit "
             "shifts values."
         )
-    elif known.model.inefficiency >= _WORTH_SAYING:
+    elif correlated:
         said.append(
             f"The residuals of neighbouring samples are correlated: {alike}, which the standard errors allow for."
         )

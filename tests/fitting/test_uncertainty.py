@@ -237,7 +237,7 @@ def test_criteria_are_those_of_the_residuals(fits):
     assert found.weights[2] < 1e-6 * found.weights[0]
     assert 1 < found.weights[0] / found.weights[1] < 4
     assert "can hardly be told apart" in found.message
-    assert "Even the most likely" not in found.message
+    assert not re.search("Even the most likely|None of them", found.message)
     table = repr(found).splitlines()
     assert table[0].split() == ["numbers", "R^2", "dAICc", "weight", "ratio", "dBIC", "seconds"]
     assert table[1].split()[:2] == ["alpha", "2"]
@@ -255,7 +255,8 @@ def test_words_of_a_comparison(fits):
     # A spike that is 10 ms too late.
     trace = fits[0].trace
     late = [fitted(trace, kernel, spike_times=[13.0], offset=False) for kernel in (expon, alpha)]
-    assert "Even the most likely kernel does not describe the recording." in synkin.compare(late).message
+    said = "None of them describes the recording, so that it says little which is the most likely. "
+    assert synkin.compare(late).message.startswith(said)
     # Samples that are there are too few.
     trace = np.where(np.arange(300) % 60 == 0, trace, np.nan)
     few = synkin.compare([fitted(trace, kernel, offset=False, starts=1) for kernel in (expon, dual_expon)])
