@@ -37,8 +37,13 @@ class Options(NamedTuple):
     progress: bool
 
 
-def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
+def estimate(pose: Callable[[], Problem], options: Options, averaged: int = 0) -> Fit:
     """The `Fit` of the problem that ``pose`` gives.
+
+    Args:
+        pose: gives the problem.
+        options: how to search.
+        averaged: of how many sweeps the recording is the mean; 0 if it is none.
 
     Raises:
         TypeError, ValueError: an option or an argument that makes no sense.
@@ -67,7 +72,7 @@ def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
         on_weights = ""
         if assessed.quality.is_poor and not advice and not np.isfinite(found.width):
             on_weights = advise_weights(problem, found.point, found.curve)
-    said = sentences(problem, found, known, assessed, Advice(advice, on_weights))
+    said = sentences(problem, found, known, assessed, Advice(advice, on_weights), averaged)
     return _as_fit(problem, found, known, assessed, said, time.perf_counter() - began)
 
 

@@ -10,7 +10,7 @@ from synkin.fitting.quality.goodness_of_fit import Assessment
 from synkin.fitting.quality.unnamed_filter import unnamed_filter
 from synkin.fitting.search.optimizer import SearchResult
 from synkin.fitting.uncertainty.differences import differences
-from synkin.fitting.uncertainty.standard_errors import Uncertainty
+from synkin.fitting.uncertainty.standard_errors import ENOUGH_RECORDINGS, Uncertainty
 
 # The message mentions correlated residuals if at least this many neighbouring samples count as one.
 _WORTH_SAYING = 2.0
@@ -28,9 +28,12 @@ class Advice(NamedTuple):
 
 
 def sentences(
-    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: Advice
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: Advice, averaged: int
 ) -> list[str]:
-    """The sentences of the message about the search and about what was fitted."""
+    """The sentences of the message about the search and about what was fitted.
+
+    ``averaged`` is of how many sweeps the recording is the mean; 0 if it is none.
+    """
     # Sums of squares count as equal if they differ by less than one independent sample contributes, or by rounding.
     one_sample = found.squares.min() / problem.present.sum() * known.model.inefficiency
     tolerance = one_sample + _ROUNDING * (problem.trace**2).sum()
@@ -75,6 +78,12 @@ def sentences(
         said.append(
             f"The recordings differ from each other by up to {known.between:.2g} times what the noise within them "
             "explains: the standard errors of what they share are those of the scatter between recordings."
+        )
+    if averaged > 1:
+        said.append(
+            f"The recording is the mean of {averaged} sweeps: the standard errors are those of the mean's curve alone. "
+            "They do not include how much the sweeps differ; those of a fit of all sweeps together do, from "
+            f"{ENOUGH_RECORDINGS} sweeps on."
         )
     growth = known.model.growth
     if growth != 1.0:

@@ -3,6 +3,7 @@
 samples    the samples that are fitted, and their errors
 requests   what is fitted in each kernel
 report     the .json file of a result
+wording    what a fit says, in the words of the command line
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from synkin.cli import UsageError, batch, options, usage_errors
 from synkin.cli.fit import report
 from synkin.cli.fit.requests import Request, read_requests
 from synkin.cli.fit.samples import cut, described, recorded, sigma_of
+from synkin.cli.fit.wording import as_options
 from synkin.cli.result import Result, columns_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
@@ -59,8 +61,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
                 request.kernel,
                 request.params,
                 arguments.spikes,
-                samples.times,
-                samples.trace,
+                samples.recording,
                 free=request.free,
                 scale=arguments.scale,
                 offset=arguments.offset,
@@ -73,11 +74,11 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
                 loss=arguments.loss,
                 channels=arguments.channels,
                 starts=arguments.starts,
-                unit=samples.unit,
             )
             for request in requests
         ]
-        compared = compare(results) if several else None
+        results = [as_options(found) for found in results]
+        compared = as_options(compare(results)) if several else None
         # Each kernel has its profiles; only the most likely one has a bootstrap.
         result = results[0] if compared is None else compared.best
         profiles = {
