@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synkin.fitting.curves import KernelCurve
 from synkin.fitting.formatting import listed, rounded
 from synkin.fitting.problem import Problem
 from synkin.fitting.quality.goodness_of_fit import Assessment
@@ -11,6 +12,7 @@ from synkin.fitting.quality.unnamed_filter import unnamed_filter
 from synkin.fitting.search.optimizer import SearchResult
 from synkin.fitting.uncertainty.differences import differences
 from synkin.fitting.uncertainty.standard_errors import ENOUGH_RECORDINGS, Uncertainty
+from synkin.runs.events import respond
 
 # The message mentions correlated residuals if at least this many neighbouring samples count as one.
 _WORTH_SAYING = 2.0
@@ -49,7 +51,13 @@ def sentences(
     if advice.weights:
         said.append(advice.weights)
     # Trade-offs mean little if the curve does not follow the recording.
-    said += [advice.free] if advice.free else [*known.trade_offs, *known.other_minima]
+    said += [advice.free] if advice.free else known.trade_offs
+    if not advice.free and known.trade_offs and _onset_is_lost_in_a_jump(problem, found, known):
+        said.append(
+            f"{problem.name} jumps at a spike, so that every onset between two samples gives the same curve with "
+            "another height: hold the onset, or fit a kernel that rises, such as dual_expon."
+        )
+    said += [] if advice.free else known.other_minima
     freedom = problem.present.sum() / known.model.inefficiency - len(found.point)
     if not advice.free:
         said += differences(problem, found.point, known.stderr, known.correlations, float(freedom))
@@ -93,6 +101,19 @@ def sentences(
             "which the standard errors allow for."
         )
     return said
+
+
+def _onset_is_lost_in_a_jump(problem: Problem, found: SearchResult, known: Uncertainty) -> bool:
+    """Whether a free onset is not known beside a free height, of a kernel whose g jumps at a spike."""
+    fitted = problem.curve
+    if not isinstance(fitted, KernelCurve) or fitted.jumps or fitted.filters or "onset" not in problem.own:
+        return False
+    unknown = {name for name, error in zip(problem.names, known.stderr, strict=True) if np.isinf(error)}
+    if "onset" not in unknown or len(unknown) < 2:
+        return False
+    values = {name: float(np.ravel(value)[0]) for name, value in problem.params_at(found.point).items()}
+    early, late = np.asarray(respond(fitted.kernel, fitted.as_given(values), np.zeros(1), np.array([1e-9, 1e-6])))
+    return bool(abs(early) > abs(late) / 2 > 0)
 
 
 def _without_response(problem: Problem, found: SearchResult, known: Uncertainty) -> str:

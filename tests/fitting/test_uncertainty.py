@@ -29,6 +29,7 @@ def test_alpha_and_T():
     assert value == pytest.approx(0.5 * known.params.alpha, abs=0.05 * error)
     assert error == pytest.approx(0.5 * known.stderr["alpha"], rel=0.05)
     assert "Hold one of them: for example, leave T out" in found.message
+    assert "jumps at a spike" not in found.message
     assert re.search(r"alpha +\S+ +inf", found.summary())
 
 
@@ -49,7 +50,7 @@ def test_onset_of_a_jump():
     found = fitted(noisy(jump(TIMES, onset=3.0), 0.005, 2), expon, spike_times=[2.95], onset=True)
     assert not found.identifiable
     assert "scale and onset cannot be told apart: only a combination of them can be known." in found.message
-    assert "Hold one of them: for example, give onset a number." in found.message
+    assert "Hold one of them: for example, give onset a number. expon jumps at a spike, so that every" in found.message
     assert found.params.tau == pytest.approx(4, rel=0.02)
     # What is known ends at the samples.
     low, high = found.profile("onset").interval95
