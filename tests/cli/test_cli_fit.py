@@ -219,7 +219,7 @@ def test_the_errors_of_a_mean(fitted, recording):
 
 
 def test_a_hint_is_an_option(fitted, recording):
-    """In the summary, in the .json file and in a comparison; what it says to do can be typed."""
+    """In the summary and in the .json file; what it says to do can be typed."""
     found, text = fitted(recording, "--trace", "2", *EXPON, "--starts", "1")
     hint = re.search(r"With (--[-\w, ]+) R\^2 is (\d\.\d+)", found["message"])
     assert hint[0] in " ".join(text.split())
@@ -227,6 +227,9 @@ def test_a_hint_is_an_option(fitted, recording):
     better, _ = fitted(recording, "--trace", "2", *EXPON, "--starts", "1", *options_said)
     assert "--scale" in options_said
     assert better["r_squared"] == pytest.approx(float(hint[2]), abs=6e-4)
+
+
+def test_hints_of_a_comparison_are_options(fitted, recording):
     both = ["--kernel", "expon,alpha", "--spikes", "4", "--starts", "1"]
     found, text = fitted(recording, "--trace", "2", *both)
     for message in (text, found["message"], *(each["message"] for each in found["fits"])):
