@@ -179,6 +179,9 @@ def fit(
     ``message`` says so. From 10 recordings on, the errors of what the recordings share come from the differences
     between recordings instead.
 
+    Of a mean of sweeps, a `Recording` that was read with ``average=True``, they do not include how much the sweeps
+    differ, and ``message`` says so.
+
     If another minimum of the sum of squares is nearly as low (chi^2 is larger by less than 4), ``message`` says where
     it is. The standard errors are then made large enough to reach it, and `Fit.profile` and `Fit.bootstrap` also start
     from there.
@@ -197,7 +200,8 @@ def fit(
     part of the recording shows the noise alone, the two cannot be told apart, and ``message`` says so.
 
     If the curve leaves more than noise, and scale, offset or onset is held, the fit is tried with these fitted too. If
-    that is much better, ``message`` says which of them to fit.
+    that is much better, ``message`` says which of them to fit. If it is an amplitude for each spike that would be much
+    better, ``message`` says so too.
 
     With channels the fit starts from the result of least squares. The result has ``channels``, ``sigma`` (the
     standard deviation of the white noise that does not come from channels) and ``unitary = scale / channels``, the
@@ -222,6 +226,7 @@ def fit(
         (True, True)
     """
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
+    averaged = times.averaged if isinstance(times, Recording) else 0
     sample_times, traces, own_unit = arrays(times, trace)
     traces, unit = traces[0] if is_sweep else traces, unit or own_unit  # one sweep has one scale, not an array of it
 
@@ -265,7 +270,7 @@ def fit(
 
     options = Options(loss, starts, max_nfev, progress)
     if number is False:
-        return estimate(problem, options)
+        return estimate(problem, options, averaged)
     return estimate_with_channels(problem, None if number is True else number, options)
 
 
@@ -345,6 +350,7 @@ def fit_curve(
         5.0 3.0 1.0
     """
     is_sweep = isinstance(times, Recording) and len(times.traces) == 1
+    averaged = times.averaged if isinstance(times, Recording) else 0
     sample_times, traces, own_unit = arrays(times, trace)
     traces, unit = traces[0] if is_sweep else traces, unit or own_unit
 
@@ -355,7 +361,7 @@ def fit_curve(
         )
         return function_problem(curve, start, sample_times, traces, asked, given_units=units or {})
 
-    return estimate(problem, Options(loss, starts, max_nfev, progress))
+    return estimate(problem, Options(loss, starts, max_nfev, progress), averaged)
 
 
 # These names can be reached from the public function `synkin.fit` too, as `synkin.fit.load`.

@@ -14,6 +14,7 @@ from synkin.arguments.known import computed_at_once, double_precision
 from synkin.arguments.messages import describe
 from synkin.fitting.formatting import aligned, listed
 from synkin.fitting.model import curve
+from synkin.fitting.quality.amplitudes import advise_weights
 from synkin.fitting.quality.goodness_of_fit import Quality, assess
 from synkin.fitting.result import Fit
 
@@ -168,7 +169,13 @@ def compare(fits: Sequence[Fit] | Mapping[str, Fit]) -> Comparison:
         bic=(bic - bic.min())[order],
         weights=weights[order],
         message=_sentences(
-            ordered, weights[order], bic[order], np.isfinite(aicc[order]), given[order[0]], samples, by_likelihood
+            ordered,
+            weights[order],
+            bic[order],
+            np.isfinite(aicc[order]),
+            samples,
+            by_likelihood,
+            _caveats([given[i] for i in order]),
         ),
     )
 
@@ -178,11 +185,11 @@ def _sentences(
     weights: np.ndarray,
     bic: np.ndarray,
     has_aicc: np.ndarray,
-    best: Fit,
     samples: float,
     by_likelihood: bool,
+    caveats: list[str],
 ) -> str:
-    """The result in sentences."""
+    """The result in sentences, after the ``caveats``."""
     ratio = weights[0] / weights[1] if weights[1] > 0 else np.inf
     close = [name for name, weight in zip(names[1:], weights[1:], strict=True) if weight * _HARDLY >= weights[0]]
     if close:
@@ -201,21 +208,29 @@ def _sentences(
             f"That is too few for the AICc of {listed(few)}, which fits too many numbers"
             f"{': the weights are those of BIC' if not has_aicc.any() else ''}."
         )
-    if best.channels is not None:  # its verdict is not one of residuals
-        return " ".join(sentences)
-    quality = _quality(best)
-    if quality is Quality.SHAPE_LEFT:
-        sentences.append("Even the most likely kernel does not describe the recording.")
-    elif quality.is_poor:
-        sentences.append(
-            "Even the most likely kernel may not quite have the shape of the recording: look at its residuals."
-        )
-    return " ".join(sentences)
+    return " ".join([*caveats, *sentences])
 
 
-def _quality(fit: Fit) -> Quality:
+def _caveats(ordered: list[Fit]) -> list[str]:
+    """Sentences on what even the most likely fit, the first, leaves of the recording; those of residuals alone."""
+    if ordered[0].channels is not None:
+        return []
     with double_precision(), computed_at_once():
-        return assess(fit.problem, curve(fit.problem, fit.point), fit.width).quality
+        curves = [curve(fit.problem, fit.point) for fit in ordered]
+        found = [assess(fit.problem, own, fit.width).quality for fit, own in zip(ordered, curves, strict=True)]
+        of_best = found[0]
+        weights = advise_weights(ordered[0].problem, ordered[0].point, curves[0]) if of_best.is_poor else ""
+    if all(quality is Quality.SHAPE_LEFT for quality in found):
+        said = "None of them describes the recording, so that it says little which is the most likely."
+    elif all(quality.misses_shape for quality in found):
+        said = "None of them has quite the shape of the recording: look at the residuals of each."
+    elif of_best is Quality.SHAPE_LEFT:
+        said = "Even the most likely kernel does not describe the recording."
+    elif of_best.is_poor:
+        said = "Even the most likely kernel may not quite have the shape of the recording: look at its residuals."
+    else:
+        return []
+    return [said, weights] if weights else [said]
 
 
 def _numbered(names: list[str]) -> list[str]:

@@ -16,10 +16,11 @@ from synkin.fitting.curves import FunctionCurve, KernelCurve
 from synkin.fitting.model import response
 from synkin.fitting.problem import Problem
 from synkin.fitting.quality.advice import advise_freeing
+from synkin.fitting.quality.amplitudes import advise_weights
 from synkin.fitting.quality.goodness_of_fit import Assessment, assess, explained_fraction
 from synkin.fitting.result import Fit
 from synkin.fitting.search.optimizer import SearchResult, check_options, search
-from synkin.fitting.sentences import sentences
+from synkin.fitting.sentences import Advice, sentences
 from synkin.fitting.uncertainty.other_minima import with_other_minima
 from synkin.fitting.uncertainty.standard_errors import Uncertainty, estimate_uncertainty
 
@@ -36,8 +37,13 @@ class Options(NamedTuple):
     progress: bool
 
 
-def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
+def estimate(pose: Callable[[], Problem], options: Options, averaged: int = 0) -> Fit:
     """The `Fit` of the problem that ``pose`` gives.
+
+    Args:
+        pose: gives the problem.
+        options: how to search.
+        averaged: of how many sweeps the recording is the mean; 0 if it is none.
 
     Raises:
         TypeError, ValueError: an option or an argument that makes no sense.
@@ -63,7 +69,11 @@ def estimate(pose: Callable[[], Problem], options: Options) -> Fit:
         known = with_other_minima(problem, found, known)
         assessed = assess(problem, found.curve, found.width)
         advice = advise_freeing(problem, found, loss) if assessed.quality.is_poor else ""
-    return _as_fit(problem, found, known, assessed, advice, time.perf_counter() - began)
+        on_weights = ""
+        if assessed.quality.is_poor and not advice and not np.isfinite(found.width):
+            on_weights = advise_weights(problem, found.point, found.curve)
+    said = sentences(problem, found, known, assessed, Advice(advice, on_weights), averaged)
+    return _as_fit(problem, found, known, assessed, said, time.perf_counter() - began)
 
 
 def _solved(problem: Problem, options: Options) -> tuple[SearchResult, Uncertainty]:
@@ -125,9 +135,9 @@ def _checked(problem: Problem) -> Problem:
 
 
 def _as_fit(
-    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, advice: str, seconds: float
+    problem: Problem, found: SearchResult, known: Uncertainty, assessed: Assessment, said: list[str], seconds: float
 ) -> Fit:
-    """The `Fit` that a search gives. ``advice`` is a sentence on what to free, or ""."""
+    """The `Fit` that a search gives. ``said`` are the sentences of the message after the verdict."""
 
     def rows(a: np.ndarray) -> np.ndarray:
         return a[0] if problem.is_single else a
@@ -160,7 +170,7 @@ def _as_fit(
         noise=known.noise,
         identifiable=known.identifiable,
         verdict=assessed.sentence,
-        message=" ".join([assessed.sentence, *sentences(problem, found, known, assessed, advice)]),
+        message=" ".join([assessed.sentence, *said]),
         success=found.success,
         nfev=found.nfev,
         seconds=seconds,

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import synkin
 from synkin import __main__ as command_line
 from synkin import expon, fit
 from synkin.cli import UsageError, options
 from synkin.cli import fit as subcommand
 from synkin.cli.fit import samples
+from synkin.cli.fit.wording import in_options
 from synkin.cli.parser import Parser
 from synkin.cli.parsers import fit as options_of_fit
 from synkin.schemes import SCHEMES, nmda5
@@ -134,8 +136,8 @@ def asked(capsys, monkeypatch):
     """What a command asks `fit` for."""
     given = {}
 
-    def stop(kernel, params, spike_times, times, trace, **options):
-        given.update(options, kernel=kernel, params=params)
+    def stop(kernel, params, spike_times, recording, **options):
+        given.update(options, kernel=kernel, params=params, unit=recording.unit)
         raise ValueError("Far enough.")
 
     def run(*arguments):
@@ -169,6 +171,70 @@ def test_options_reach_the_fit(asked, recording):
     assert options.typical_free(nmda5) == ["beta", "alpha"]
     assert options.typical_free(SCHEMES["jonas1993"]) == ["alpha", "beta", "d3", "r3"]
     assert options.typical_free(SCHEMES["gabab"]) == ["K1", "K2", "K3", "K4", "KD", "T_dur"]
+
+
+def test_a_weight_for_each_spike(fitted, tmp_path):
+    """Free, they are numbers like any other; given, they belong to the spikes as typed, in any order."""
+    second = np.where(TIMES >= 14, np.exp(-(TIMES - 14) / 5), 0.0)
+    path = written(tmp_path / "pair.csv", "time_ms,I_pA", TIMES, TRACES[0] - 1.5 * second)
+    pair = ["--kernel", "expon", "--free", "tau", *QUICK]
+    found, text = fitted(path, *pair, "--spikes", "14,4", "--weights", "free", "--bounds", "weight_1=0.1:2")
+    assert found["free"] == ["tau", "weight_1", "scale"]
+    assert found["weights"] == pytest.approx([1.0, 0.5], abs=4 * found["stderr"]["weight_1"])
+    assert found["stderr"]["weight_1"] < 0.02
+    assert re.search(r"weight_1 +0\.\d+ +0\.\d+ +mS", text)
+    found, text = fitted(path, *pair, "--spikes", "14,4", "--weights", "0.5,1")
+    assert (found["r_squared"] > 0.99, "weights" in found) == (True, False)
+    assert "weights     1 at 4 ms, 0.5 at 14 ms\n" in text
+    backwards, _ = fitted(path, *pair, "--spikes", "4,14", "--weights", "0.5,1")
+    assert backwards["r_squared"] < 0.95
+
+
+@pytest.mark.parametrize(
+    ("said", "as_options"),
+    [
+        ("With `onset=True` and `scale=True` R^2 is 0.9", "With --onset and --scale R^2 is 0.9"),
+        ('with `weights="free"`, an amplitude', "with --weights free, an amplitude"),
+        (
+            "leave beta out of `free` and give scale and onset a number.",
+            "leave beta out of --free and give --scale and --onset a number.",
+        ),
+        ("stopped at `max_nfev` evaluations, before", "stopped at its maximum number of evaluations, before"),
+        ("give it, as filter=synkin.bessel(4, 0.6).", "give it in Python, as filter=synkin.bessel(4, 0.6)."),
+        ("The offset and scale are known.", "The offset and scale are known."),
+    ],
+)
+def test_messages_name_options(said, as_options):
+    assert in_options(said) == as_options
+
+
+def test_the_errors_of_a_mean(fitted, recording):
+    """They are of its curve, also as told by Python; what was fitted itself has none of this."""
+    options = ["--trace", "2,3", *EXPON, *QUICK]
+    mean = synkin.Recording(TIMES, TRACES.mean(axis=0), averaged=2)
+    in_python = fit(expon, expon.Params(), [4], mean, free="tau", scale=True, starts=1)
+    for message in (fitted(recording, *options, "--average")[0]["message"], in_python.message):
+        assert "is the mean of 2 sweeps: the standard errors are those of the mean's curve alone" in message
+    assert "is the mean" not in fitted(recording, *options)[0]["message"]
+
+
+def test_a_hint_is_an_option(fitted, recording):
+    """In the summary and in the .json file; what it says to do can be typed."""
+    found, text = fitted(recording, "--trace", "2", *EXPON, "--starts", "1")
+    hint = re.search(r"With (--[-\w, ]+) R\^2 is (\d\.\d+)", found["message"])
+    assert hint[0] in " ".join(text.split())
+    options_said = re.findall(r"--\w+", hint[1])
+    better, _ = fitted(recording, "--trace", "2", *EXPON, "--starts", "1", *options_said)
+    assert "--scale" in options_said
+    assert better["r_squared"] == pytest.approx(float(hint[2]), abs=6e-4)
+
+
+def test_hints_of_a_comparison_are_options(fitted, recording):
+    both = ["--kernel", "expon,alpha", "--spikes", "4", "--starts", "1"]
+    found, text = fitted(recording, "--trace", "2", *both)
+    for message in (text, found["message"], *(each["message"] for each in found["fits"])):
+        assert "`" not in message
+    assert all("With --" in each["message"] for each in found["fits"])
 
 
 @pytest.mark.wide

@@ -1,6 +1,7 @@
 """Fits of what spikes release, of parameters of each recording's own, and of reversible schemes, from closed forms."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -73,6 +74,35 @@ def test_an_amplitude_for_each_spike(tmp_path):
     again = Fit.load(tmp_path / "fit.json")
     assert repr(again) == repr(found)
     np.testing.assert_array_equal(again.weights, found.weights)
+
+
+def test_spikes_of_different_sizes_are_seen():
+    """The R^2 that is promised is that of the fit with free weights."""
+    pair = SPIKES[[0, 3]]
+    clean = np.array([-20 * responses(3.0, [1.0, 0.6], pair) + 3, -12 * responses(3.0, [1.0, 0.6], pair)])
+    trace, options = noisy(clean, 0.01), {"spike_times": pair, "offset": True, "starts": 1}
+    held, freed = alpha_fit(trace, **options), alpha_fit(trace, weights="free", **options)
+    said = (
+        'All spikes have one amplitude here: with `weights="free"`, an amplitude for each, R^2 is about {} instead of '
+    )
+    said = re.search(re.escape(said).replace(r"\{\}", r"(\d\.\d{3})") + r"(\d\.\d{3})\.", held.message)
+    assert (float(said[1]), float(said[2])) == pytest.approx((freed.r_squared, held.r_squared), abs=3e-3)
+    assert freed.r_squared > 0.99
+    assert "one amplitude" not in freed.message
+    assert said[0] in synkin.compare([held, held]).message
+    given = alpha_fit(trace, weights=[1.0, 1.4], **options)
+    assert 'The weights of the spikes are held here: with `weights="free"`' in given.message
+
+
+def test_other_misfits_and_slow_noise_are_no_sizes_of_spikes():
+    pair, options = SPIKES[[0, 3]], {"offset": True, "starts": 1}
+    two = responses(1.0, [1.0, 1.0], pair) + responses(9.0, [1.0, 1.0], pair)  # a shape that alpha does not have
+    slow = noise((4, T.size), memory=0.98)
+    same = responses(3.0, np.ones(5)) + 0.2 * slow
+    kept = [alpha_fit(noisy(two, 0.01), spike_times=pair, **options), *(alpha_fit(row, **options) for row in same)]
+    for other in kept:
+        assert "noise the rest" not in other.verdict
+        assert "amplitude" not in other.message
 
 
 def test_a_paired_pulse_ratio_of_each_recording():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import synkin
-from synkin import ampa, dual_expon
+from synkin import ampa, dual_expon, expon
 from synkin.fitting.quality.converter import ceiling_of, step_of
 from synkin.fitting.search.optimizer import search
 from synkin.fitting.uncertainty import other_minima, profiles
@@ -80,12 +80,32 @@ def test_a_misfit_as_small_as_the_noise_is_seen():
         assert re.match(said, found.verdict), found.verdict
         assert float(re.search(r"up to (\S+) standard errors from 0", found.verdict)[1]) > 5
         assert "because the curve misses the shape, not because of the noise" in found.message
-    assert "may not quite have the shape" in synkin.compare([found, found]).message
+    said = "None of them has quite the shape of the recording: look at the residuals of each. "
+    assert synkin.compare([found, found]).message.startswith(said)
     # Of many recordings the scatter between them tells.
     assert "does not quite have" in of_long(clean + noise((12, 600), 3)).verdict
     # Noise as slow as that, where there is no response either, is noise.
     kept = [of_long(long() + noise(600, seed, 0.9)).verdict for seed in range(5)]
     assert sum(verdict.endswith("noise the rest.") for verdict in kept) >= 4
+
+
+BY_MISFIT = "because the curve misses the shape, not because of the noise"
+
+
+def test_no_filter_where_the_misfit_explains_the_correlation():
+    times = np.arange(3000) / 50
+    trace = -20 * two_exponentials(times, 4.0, 0.3, 20.03) + 0.2 * noise(3000, 1)
+    options = {"times": times, "spike_times": [20.0], "onset": True, "starts": 1}
+    found = fitted(trace, ampa, free=("alpha", "beta"), **options)
+    assert BY_MISFIT in found.message
+    assert "filter" not in found.message
+
+
+def test_a_response_that_begins_before_the_curve_is_no_noise():
+    """Nor does it shift the level from which the noise before the response is measured."""
+    trace = -33 * two_exponentials(LONG, 5.0, 0.5, 24.0) + 0.2 * noise(600, 0)
+    options = {"times": LONG, "spike_times": [24.0], "onset": True, "starts": 1}
+    assert BY_MISFIT in fitted(trace, expon, free="tau", **options).message
 
 
 def test_a_clipped_recording():

@@ -29,6 +29,7 @@ def test_alpha_and_T():
     assert value == pytest.approx(0.5 * known.params.alpha, abs=0.05 * error)
     assert error == pytest.approx(0.5 * known.stderr["alpha"], rel=0.05)
     assert "Hold one of them: for example, leave T out" in found.message
+    assert "jumps at a spike" not in found.message
     assert re.search(r"alpha +\S+ +inf", found.summary())
 
 
@@ -49,7 +50,7 @@ def test_onset_of_a_jump():
     found = fitted(noisy(jump(TIMES, onset=3.0), 0.005, 2), expon, spike_times=[2.95], onset=True)
     assert not found.identifiable
     assert "scale and onset cannot be told apart: only a combination of them can be known." in found.message
-    assert "Hold one of them: for example, give onset a number." in found.message
+    assert "Hold one of them: for example, give onset a number. expon jumps at a spike, so that every" in found.message
     assert found.params.tau == pytest.approx(4, rel=0.02)
     # What is known ends at the samples.
     low, high = found.profile("onset").interval95
@@ -237,7 +238,7 @@ def test_criteria_are_those_of_the_residuals(fits):
     assert found.weights[2] < 1e-6 * found.weights[0]
     assert 1 < found.weights[0] / found.weights[1] < 4
     assert "can hardly be told apart" in found.message
-    assert "Even the most likely" not in found.message
+    assert not re.search("Even the most likely|None of them", found.message)
     table = repr(found).splitlines()
     assert table[0].split() == ["numbers", "R^2", "dAICc", "weight", "ratio", "dBIC", "seconds"]
     assert table[1].split()[:2] == ["alpha", "2"]
@@ -255,7 +256,8 @@ def test_words_of_a_comparison(fits):
     # A spike that is 10 ms too late.
     trace = fits[0].trace
     late = [fitted(trace, kernel, spike_times=[13.0], offset=False) for kernel in (expon, alpha)]
-    assert "Even the most likely kernel does not describe the recording." in synkin.compare(late).message
+    said = "None of them describes the recording, so that it says little which is the most likely. "
+    assert synkin.compare(late).message.startswith(said)
     # Samples that are there are too few.
     trace = np.where(np.arange(300) % 60 == 0, trace, np.nan)
     few = synkin.compare([fitted(trace, kernel, offset=False, starts=1) for kernel in (expon, dual_expon)])

@@ -3,6 +3,7 @@
 samples    the samples that are fitted, and their errors
 requests   what is fitted in each kernel
 report     the .json file of a result
+wording    what a fit says, in the words of the command line
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from synkin.cli import UsageError, batch, options, usage_errors
 from synkin.cli.fit import report
 from synkin.cli.fit.requests import Request, read_requests
 from synkin.cli.fit.samples import cut, described, recorded, sigma_of
+from synkin.cli.fit.wording import as_options
 from synkin.cli.result import Result, columns_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Comparison, Fit, Profile, compare, fit
@@ -59,12 +61,12 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
                 request.kernel,
                 request.params,
                 arguments.spikes,
-                samples.times,
-                samples.trace,
+                samples.recording,
                 free=request.free,
                 scale=arguments.scale,
                 offset=arguments.offset,
                 onset=arguments.onset,
+                weights=arguments.weights,
                 exclude=arguments.exclude,
                 sigma=sigma,
                 tie=request.tie or None,
@@ -72,11 +74,11 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
                 loss=arguments.loss,
                 channels=arguments.channels,
                 starts=arguments.starts,
-                unit=samples.unit,
             )
             for request in requests
         ]
-        compared = compare(results) if several else None
+        results = [as_options(found) for found in results]
+        compared = as_options(compare(results)) if several else None
         # Each kernel has its profiles; only the most likely one has a bootstrap.
         result = results[0] if compared is None else compared.best
         profiles = {
@@ -102,6 +104,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
         *([("times", f"{samples.note}; options stay in ms")] if samples.note else []),
         ("samples", f"{len(times):,} from {times[0]:g} to {times[-1]:g} ms"),
         *([("sigma", of_sigma)] if of_sigma else []),
+        *([("weights", _given_weights(arguments))] if isinstance(arguments.weights, list) else []),
         *([("for some", "; ".join(partly))] if partly else []),
         *([("bootstrap", f"of {result.kernel.name} alone, the most likely")] if compared and drawn else []),
         (
@@ -144,6 +147,12 @@ def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
     for name, value in (("spikes", "3.0"), ("free", example)):
         if getattr(arguments, name) is None and not (several and name == "free"):
             raise UsageError(f"Command fit needs --{name}, such as --{name} {value}.")
+
+
+def _given_weights(arguments: argparse.Namespace) -> str:
+    """Each spike and its weight, for the summary."""
+    pairs = sorted(zip(arguments.spikes, arguments.weights, strict=True))
+    return ", ".join(f"{weight:g} at {spike:g} ms" for spike, weight in pairs)
 
 
 def _draw(figure: FigureBase, result: Fit, compared: Comparison | None, profiles: list[Profile]) -> None:

@@ -50,6 +50,8 @@ def of_fit(result: Fit, samples: Samples) -> dict[str, object]:
         **{name: getattr(result, name) for name in ("correlations", "r_squared", "noise", "identifiable")},
         **{name: getattr(result, name) for name in ("message", "success", "nfev", "seconds", "spike_times")},
     }
+    if result.weights is not None:
+        report["weights"] = result.weights
     if result.channels is not None:
         report |= {name: getattr(result, name) for name in ("channels", "unitary", "sigma", "log_likelihood")}
     return {name: plain(value) for name, value in report.items()}

@@ -28,7 +28,10 @@ class Request(NamedTuple):
     def fitted(self, arguments: argparse.Namespace) -> list[str]:
         """The names of all quantities that are fitted."""
         noise = ("sigma", "channels", "unitary") if arguments.channels else ()
-        return [*self.free, *(name for name in OWN if getattr(arguments, name) is True), *noise]
+        first = 1 if arguments.scale is True else 0  # with a scale the weight of the first spike is held
+        weights = range(first, len(arguments.spikes)) if arguments.weights == "free" else ()
+        own = (name for name in OWN if getattr(arguments, name) is True)
+        return [*self.free, *(f"weight_{i}" for i in weights), *own, *noise]
 
 
 def read_requests(kernels: list[Kernel], arguments: argparse.Namespace) -> tuple[list[Request], list[str]]:

@@ -11,6 +11,7 @@ from synkin.cli import UsageError, options, usage_errors
 from synkin.cli.suggestions import did_you_mean
 from synkin.recordings import formats, number_text, signal_unit, table
 from synkin.recordings.formats import text
+from synkin.recordings.recording import Recording
 
 # Times that differ by less than this, in ms, are the same.
 _SAME_TIME = 1e-6
@@ -24,6 +25,12 @@ class Samples(NamedTuple):
     columns: list[str]  # the names or numbers of the R columns
     unit: str  # "" if it is not known
     note: str = ""  # which column was converted to ms, and from what
+    averaged: int = 0  # of how many sweeps the only trace is the mean; 0 if it is none
+
+    @property
+    def recording(self) -> Recording:
+        """The same as one of synkin's recordings."""
+        return Recording(self.times, self.trace, self.unit, labels=tuple(self.columns), averaged=self.averaged)
 
 
 @usage_errors()
@@ -48,7 +55,9 @@ def recorded(path: Path, arguments: argparse.Namespace) -> Samples:
                 raise UsageError(f"Option --{name} is for tables, but {path} is not one: use --channel and --sweeps.")
         known, note = options.recording(path, arguments), ""
     traces = known.traces
-    return Samples(known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note)
+    return Samples(
+        known.times, traces[0] if len(traces) == 1 else traces, list(known.labels), known.unit, note, known.averaged
+    )
 
 
 @usage_errors()

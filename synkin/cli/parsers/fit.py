@@ -28,6 +28,12 @@ that has it, and KERNEL.NAME, such as ampa.beta, for that of one kernel.
 
   %(prog)s cell.abf --sweeps 0:20 --average --window 95:180 --baseline 90:99 \\
       --spikes 100 --free alpha,beta,T_dur --scale --onset
+With --weights free each spike has an amplitude of its own. Paired pulses with
+artefacts of 1 ms:
+
+  %(prog)s pairs.csv --average --spikes 20,70 --weights free \\
+      --exclude 20:21 70:71 --kernel dual_expon --free tau_rise,tau_decay \\
+      --scale --offset --onset
 With --channels the noise of the sweeps is fitted too. It gives the number of
 channels and the current of one:
 
@@ -47,7 +53,13 @@ def add_parser(subparsers: options.Subparsers) -> None:
     add("--trace", metavar="COLUMN,...", help=text)
     options.add_recording(parser)
     options.add_kernel(parser, several=True)
-    add("--spikes", type=values.times, metavar="MS,...", help="spike times, in ms")
+    add("--spikes", type=values.times_as_given, metavar="MS,...", help="spike times, in ms")
+    text = (
+        "free: fit an amplitude for each spike, weight_0, weight_1 and so on in the order of time (with a fitted "
+        "--scale the first is held at 1, and weight_1 is the paired-pulse ratio); or numbers, one for each of --spikes "
+        "(default: 1 each)"
+    )
+    add("--weights", type=values.weights, metavar="N,...", help=text)
     add(
         "--free", type=_names, metavar="NAME,...", help="parameters to fit (of several kernels: each that a kernel has)"
     )

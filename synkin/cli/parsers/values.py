@@ -126,10 +126,23 @@ def windows(text: str) -> list[tuple[float, float]]:
 
 def times(text: str) -> list[float]:
     """``text`` as times in ms, such as 3.0,17.5, in the order of time: an argparse type."""
+    return sorted(times_as_given(text))
+
+
+def times_as_given(text: str) -> list[float]:
+    """``text`` as times in ms, such as 3.0,17.5, in the order in which they are typed: an argparse type."""
     found = _listed(text)
     if not found:
         raise argparse.ArgumentTypeError(f"must be times in ms, such as 3.0,17.5, but is {text!r}")
-    return sorted(found)
+    return found
+
+
+def weights(text: str) -> list[float] | str:
+    """``text`` as numbers, one for each spike, such as 1,0.7; or "free": an argparse type."""
+    found = _listed(text)
+    if not found and text != "free":
+        raise argparse.ArgumentTypeError(f"must be free or numbers, one for each spike, such as 1,0.7, but is {text!r}")
+    return found or "free"
 
 
 def voltages(text: str) -> tuple[float, ...]:

@@ -46,9 +46,14 @@ class Quality(enum.Enum):
     NO_RESPONSE = enum.auto()
 
     @property
+    def misses_shape(self) -> bool:
+        """Whether it is no noise that is left."""
+        return self in (Quality.SHAPE_LEFT, Quality.LITTLE_SHAPE_LEFT)
+
+    @property
     def is_poor(self) -> bool:
         """Whether more than fast noise is left."""
-        return self in (Quality.MAYBE_SHAPE_LEFT, Quality.SHAPE_LEFT, Quality.LITTLE_SHAPE_LEFT)
+        return self.misses_shape or self is Quality.MAYBE_SHAPE_LEFT
 
 
 class Assessment(NamedTuple):

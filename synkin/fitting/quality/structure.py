@@ -101,14 +101,13 @@ def _flat_noise(
     before = flat & ~np.maximum.accumulate(~is_flat(height), axis=1)
     for rows, enough in ((before, _ENOUGH_BEFORE), (flat, _ENOUGH)):
         count = rows.sum(axis=1, keepdims=True)
-        own = np.where(rows, residuals / noise.level, 0.0)
-        own -= np.where(rows, own.sum(axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
+        own = _centred(residuals / noise.level, rows)
         recordings = int((count > 0).sum())
         if rows.sum() < enough:
             continue
         # A response that begins before the curve is no noise.
         largest = _OUTLIER * robust_deviation(own[rows])
-        own = np.clip(own, -largest, largest) if largest > 0 else own
+        own = _centred(np.clip(own, -largest, largest), rows) if largest > 0 else own
         rho = autocorrelation(own, rows, recordings)
         alike = inefficiency(rho, rows, recordings)
         independent = rows.sum() / alike - recordings
@@ -116,6 +115,12 @@ def _flat_noise(
             deviation = np.sqrt((own**2).sum() / (rows.sum() - recordings * alike))
             return Noise(rho, alike, noise.level, noise.growth), float(deviation), float(independent)
     return noise, np.nan, 0.0
+
+
+def _centred(residuals: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(R, M) less the mean of each recording over ``rows``, and 0 elsewhere."""
+    own = np.where(rows, residuals, 0.0)
+    return own - np.where(rows, own.sum(axis=1, keepdims=True) / np.maximum(rows.sum(axis=1, keepdims=True), 1), 0.0)
 
 
 def _windows(problem: Problem, curve: Curve, height: np.ndarray, present: np.ndarray, number: int) -> np.ndarray:

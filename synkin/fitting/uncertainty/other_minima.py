@@ -57,7 +57,8 @@ def _minima(problem: Problem, found: SearchResult, known: Uncertainty) -> list[M
     """The other minima within the noise, the lowest first."""
     unit = known.noise**2 * known.model.inefficiency
     best = float((((problem.trace - found.curve.value) * problem.importance)[problem.present] ** 2).sum())
-    errors = np.where(problem.are_logarithms, known.stderr / np.abs(_values(problem, found.point)), known.stderr)
+    sizes = np.where(problem.are_logarithms, np.abs(_values(problem, found.point)), 1.0)  # others may be 0
+    errors = known.stderr / sizes
     shared = np.array([label in problem.names for label in problem.labels])
     minima: list[Minimum] = []
     seen = [found.point]
