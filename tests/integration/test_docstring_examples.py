@@ -134,7 +134,9 @@ def run(name, text):
     assert parsed.examples, name
     runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     said = []
-    with as_jax_is(), np.printoptions(precision=8, suppress=False, linewidth=120):  # other packages change them
+    # Other packages change how NumPy prints.
+    by_default = {"precision": 8, "suppress": False, "linewidth": 120, "threshold": 1000, "edgeitems": 3}
+    with as_jax_is(), np.printoptions(**by_default):
         runner.run(parsed, out=said.append)
     assert runner.failures == 0, "".join(said)
 
