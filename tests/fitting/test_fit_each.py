@@ -78,6 +78,7 @@ def test_each_fit_is_that_of_its_recording_alone(kernel, free, options):
         np.testing.assert_allclose(many.predict([9.0, 1.0])[r], alone.predict([9.0, 1.0]), rtol=0, atol=1e-3)
 
 
+@pytest.mark.wide
 def test_estimates_are_right_on_average_and_errors_are_as_large_as_they_are_said_to_be():
     traces, true = recordings(dual_expon, ("tau_rise", "tau_decay"), 300, onset=0.3, seed=1)
     free = ("tau_rise", "tau_decay")

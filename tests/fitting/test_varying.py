@@ -69,6 +69,7 @@ def off(found, true):
     return max(abs(getattr(found.params, name) / getattr(true, name) - 1) for name in found.problem.free)
 
 
+@pytest.mark.wide
 def test_a_protocol_in_which_voltage_and_blocker_change(tmp_path):
     found = of_clean_protocol()
     assert off(found, TRUE) < 1e-6

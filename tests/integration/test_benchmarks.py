@@ -22,7 +22,18 @@ def few_contenders(monkeypatch):
 
 
 # In processes of their own, or long to compile.
-WIDE = ("devices", "cold_start", "schemes", "gradient", "long_gradient", "memory", "parallel", "parameters", "varying")
+WIDE = (
+    "devices",
+    "cold_start",
+    "schemes",
+    "gradient",
+    "long_gradient",
+    "memory",
+    "parallel",
+    "parameters",
+    "readout",
+    "varying",
+)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.wide] * (name in WIDE)) for name in JOBS])

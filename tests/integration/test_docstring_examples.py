@@ -51,7 +51,8 @@ SHOWN = {
 # The examples of kernels and schemes are generated: a receptor, a linear kernel and a scheme stand for the others.
 USUAL = ("ampa", "expon", "schemes.nmda5")
 # What takes long to compile.
-LONG = ("synkin.events.finding_templates", "synkin.fitting.comparison", "synkin.plot.fits")
+LONG = ("synkin.events.finding_templates", "synkin.fitting.comparison", "synkin.plot.fits", "synkin.runs.likelihood")
+LONG += ("synkin.runs.sampling", "synkin.solving.channels.stepper", "synkin.solving.filters")
 
 
 def public():

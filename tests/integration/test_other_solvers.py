@@ -134,9 +134,7 @@ def solved(kernel, with_edges=True):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize(
-    "name", ["ampa", *(pytest.param(name, marks=pytest.mark.wide) for name in ("bionmda", "nmda5"))]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.wide) for name in ("ampa", "bionmda", "nmda5")])
 def test_differences(name):
     """From `respond`, at each tolerance of the table: what the table says, and some of the tolerance."""
     kernel = (synkin.KERNELS | schemes.SCHEMES)[name]

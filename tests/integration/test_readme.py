@@ -44,7 +44,8 @@ ELSEWHERE = {
     "networks": "networks/test_networks.py",
     "other_solvers": "integration/test_other_solvers.py",
 }
-LONG = ("brainstate", "fitting", "from_neuron", "lif_loop", "noise", "own_receptors", "varying", "your_recording")
+LONG = ("brainstate", "events", "fitting", "from_neuron", "lif_loop", "noise", "own_receptors", "runs", "schemes")
+LONG += ("varying", "your_recording")
 FRAMEWORKS = re.compile(r"^(?:import|from) (?:brainstate|diffrax|jaxley)\b", re.MULTILINE)
 # What a reader types once; what it installs may not be there.
 INSTALLS = re.compile(r"pip install |python -m venv |mkdocs |git clone ")

@@ -251,6 +251,7 @@ def test_a_delay_is_rounded_to_steps_as_by_delayed():
     equal(arriving(projection, spikes)[:, 0], later.sum(axis=1))
 
 
+@pytest.mark.wide
 def test_neurons_split_over_eight_devices_are_those_of_one():
     devices, spikes, sent, gradient = printed(started(SCRIPT, devices=8))
     assert (devices, gradient) == ("devices 8", "gradient equal True")

@@ -105,7 +105,11 @@ def test_scaled_with_much_noise():
 
 @pytest.mark.parametrize(
     ("make", "given"),
-    [(ensemble, {}), (ensemble, {"successive": False}), (of_different_sizes, {"scaled": True})],
+    [
+        (ensemble, {}),
+        pytest.param(ensemble, {"successive": False}, marks=pytest.mark.wide),
+        pytest.param(of_different_sizes, {"scaled": True}, marks=pytest.mark.wide),
+    ],
     ids=["successive", "around the mean", "scaled"],
 )
 def test_errors_are_the_scatter_of_ensembles(make, given):

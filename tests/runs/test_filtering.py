@@ -140,7 +140,8 @@ def test_filters_are_values():
     ("kernel", "chain"),
     [
         *((kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5)),
-        *((kernel, CHAIN) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5, SUM, synkin.bionmda)),
+        *((kernel, CHAIN) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5, SUM)),
+        wide(synkin.bionmda, CHAIN),
     ],
     ids=lambda each: each.name if hasattr(each, "name") else "one" if each is not CHAIN else "several",
 )
@@ -156,7 +157,7 @@ def test_against_scipy(kernel, chain, x64):
         close(traced, expected, rtol=0, atol=1e-10 * expected.max())
 
 
-@pytest.mark.parametrize("kernel", [synkin.ampa, SLOW], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [wide(synkin.ampa), SLOW], ids=lambda kernel: kernel.name)
 def test_wherever_samples_are(kernel, x64):
     """Their number, order and distance do not matter; nor does the place in time of numbers that are known."""
     params, filter = kernel.Params(), (bessel(4, 0.7), one_pole(0.05))

@@ -122,6 +122,7 @@ def test_under_jit_vmap_and_scan(dtype):
     assert traced.dtype == dtype
 
 
+@pytest.mark.wide
 def test_weights_and_what_varies():
     """Heights of pulses, a delay and a voltage that changes, in the mean of many."""
     kernel, times = schemes.kampa2004, np.array([4.0, 15.0, 40.0])

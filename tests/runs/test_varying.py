@@ -146,7 +146,7 @@ def test_pulses_with_a_height(kernel, weights, x64):
     close(np.concatenate([head, tail]), g, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("ant", [0.2, 0.0])
+@pytest.mark.parametrize("ant", [0.2, wide(0.0)])
 def test_what_varies_may_stay(ant, spikes):
     """Then the range of the table is a single value, which rounding must not put outside."""
     text = "C + glu <-> O : kon, koff\nO <-> D : kd, kr\nC + ant <-> B : kb, ku"
@@ -159,6 +159,7 @@ def test_what_varies_may_stay(ant, spikes):
         close(g, held, rtol=0, atol=1e-6)
 
 
+@pytest.mark.wide
 def test_heights_above_the_table_of_a_scheme(weights):
     """Traced weights are not known when the table is made, which then reaches to 1: higher ones are computed."""
     kernel, high = three_states, (3 * weights).astype("float32")

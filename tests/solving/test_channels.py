@@ -12,6 +12,11 @@ from synkin.solving.channels import draws
 DRAWS = 100_000
 
 
+def wide(*case):
+    """A case of a distribution that another one is like."""
+    return pytest.param(*case, marks=pytest.mark.wide)
+
+
 def binomial(n, p, dtype, seed=0):
     p = jnp.full(DRAWS, p, dtype)
     return np.asarray(jax.jit(draws.binomial)(jax.random.key(seed), jnp.full(DRAWS, n, jnp.int32), p, 1 - p))
@@ -20,16 +25,16 @@ def binomial(n, p, dtype, seed=0):
 @pytest.mark.parametrize(
     ("n", "p"),
     [
-        (1, 0.3),
+        wide(1, 0.3),
         (3, 0.9),
-        (1000, 1e-3),
+        wide(1000, 1e-3),
         (20, 0.5),
         (21, 0.5),  # the first that is not found by inversion
-        (100, 0.11),
-        (100_000, 0.3),
-        (10**7, 0.7),
-        (10**9, 1e-6),
-        (10**9, 1e-9),
+        wide(100, 0.11),
+        wide(100_000, 0.3),
+        wide(10**7, 0.7),
+        wide(10**9, 1e-6),
+        wide(10**9, 1e-9),
         (10**9, 0.3),
         (2**31 - 1, 0.5),
     ],

@@ -12,8 +12,18 @@ from tests.contract.table import wide
 close = np.testing.assert_allclose
 DT, T, N = 0.1, 60, 4
 SUM = ampa + bionmda
-SOME = [ampa, dual_expon, schemes.nmda5, wang_nmda]
-OTHERS = [SUM, bionmda, synkin.alpha, expon, schemes.gabab, schemes.kampa2004, schemes.vargas2004, schemes.jonas1993]
+SOME = [ampa, dual_expon, wang_nmda]
+OTHERS = [
+    SUM,
+    schemes.nmda5,
+    bionmda,
+    synkin.alpha,
+    expon,
+    schemes.gabab,
+    schemes.kampa2004,
+    schemes.vargas2004,
+    schemes.jonas1993,
+]
 
 
 def run(stepper, spikes, offsets, state=None):
