@@ -106,7 +106,7 @@ def test_single_precision_does_not_drift():
     assert not stepper.state(final).pulse_left.any()
 
 
-@pytest.mark.parametrize("kernel", wide(SOME[:3], SOME[:2]), ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", wide([*SOME[:2], schemes.nmda5], SOME[:2]), ids=lambda kernel: kernel.name)
 def test_derivatives(x64, kernel):
     """In the time of a spike, at the ends of a step too, in parameters and in weights, also of spikes that are 0."""
     spikes, offsets = some_spikes(1)
