@@ -33,9 +33,10 @@ def _contents(path: Path, arguments: argparse.Namespace) -> Result:
     channels = [first, *rest]
     table = [_row(i, channel) for i, channel in enumerate(channels)]
     about = _about(first)
+    shown = path.name if arguments.sample else str(path)
     return Result(
         rows=[
-            ("file", ", ".join(filter(None, (str(path), first.note)))),
+            ("file", ", ".join(filter(None, (shown, first.note)))),
             *([("", options.SYNTHETIC_RECORDING)] if arguments.sample else []),
             *about,
         ],
