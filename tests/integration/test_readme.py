@@ -135,6 +135,8 @@ def test_shell(text, tmp_path):
     done = subprocess.run(["sh", "-eu"], input=text, capture_output=True, text=True, **there)
     assert done.returncode == 0, done.stderr
     named = set(re.findall(r"(?:--out|--plot|--report|>) (\S+)", text))
+    # `measure` with stimuli writes a second table.
+    named |= {f"{name}_stimuli.csv" for name in re.findall(r"synkin measure .*--spikes .*--out (\S+)\.csv", text)}
     assert {path.name for path in tmp_path.iterdir()} - before == named
     assert all((tmp_path / name).stat().st_size > 0 for name in named)
 
