@@ -30,11 +30,11 @@ RISE, DECAY = 0.5, 5.0  # ms
 FILTER = signal.bessel(4, 2.0, fs=RATE, output="sos")
 
 
-def shape(t, decay=DECAY):
+def shape(t, decay=DECAY, rise=RISE):
     """Two exponentials from 0 ms on, with a peak of 1."""
-    top = RISE * decay / (decay - RISE) * np.log(decay / RISE)
+    top = rise * decay / (decay - rise) * np.log(decay / rise)
     late = np.maximum(t, 0.0)
-    return (np.exp(-late / decay) - np.exp(-late / RISE)) / (np.exp(-top / decay) - np.exp(-top / RISE))
+    return (np.exp(-late / decay) - np.exp(-late / rise)) / (np.exp(-top / decay) - np.exp(-top / rise))
 
 
 def noise(rng, rows, samples, deviation):

@@ -2,6 +2,7 @@
 
     crossings   when a trace crosses a level, and when it is largest
     baselines   what is subtracted from it
+    autocorrelation  how many samples of noise count as one
     decay       one exponential or two, to the baseline or to a level
     tails       what is left of a response when the next stimulus comes
     result      `Measured`, `Amplitudes`, `CurrentVoltage`, `NmdaAmpaRatio`, `Rundown`

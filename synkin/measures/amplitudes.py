@@ -52,7 +52,7 @@ def amplitudes_of(
     Raises:
         ValueError: no samples after a stimulus.
     """
-    masks = [_after(times, spikes, k, window) for k in range(len(spikes))]
+    masks = [after(times, spikes, k, window) for k in range(len(spikes))]
     heights = np.where(np.isfinite(heights), heights, nan)
     mean = np.asarray(np.ma.masked_invalid(heights).mean(axis=0).filled(nan))
     peaks = [_top(mean, mask, sign) for mask in masks]
@@ -72,10 +72,11 @@ def amplitudes_of(
             taken[:, k] = tails.after(k - 1, heights, times[used]) @ kernel[used]
             values[:, k] -= taken[:, k]
     noise_values = _of_noise(times, heights, below, spikes[0], width)
-    return _summary(spikes, at, values, taken, noise_values, sign, failures_below, unit, starts)
+    kept = [] if tails is None else [k for k in range(len(spikes) - 1) if tails.unknown(k)]
+    return _summary(spikes, at, values, taken, noise_values, sign, failures_below, unit, starts, kept)
 
 
-def _after(times: np.ndarray, spikes: np.ndarray, k: int, window: tuple[float, float] | None) -> np.ndarray:
+def after(times: np.ndarray, spikes: np.ndarray, k: int, window: tuple[float, float] | None) -> np.ndarray:
     """Where the peak after a stimulus is sought, (M,).
 
     Raises:
@@ -89,8 +90,8 @@ def _after(times: np.ndarray, spikes: np.ndarray, k: int, window: tuple[float, f
     if not inside.any():
         came = "None" if window is None else f"({first:g}, {last:g})"
         raise ValueError(
-            f"Argument `window` must hold samples after the stimulus at {spikes[k]:g} ms and before the next, but is "
-            f"{came}."
+            f"Argument `window` must hold samples after the stimulus at {spikes[k]:g} ms and before the next, in "
+            f"sweeps from {times[0]:g} to {times[-1]:g} ms, but is {came}."
         )
     return inside
 
@@ -172,6 +173,7 @@ def _summary(
     failures_below: float | None,
     unit: str,
     starts: np.ndarray | None,
+    tails_kept: list[int],
 ) -> Amplitudes:
     """Means, ratios, coefficients of variation and failures."""
     known = np.isfinite(values).all(axis=1)
@@ -201,6 +203,11 @@ def _summary(
         failures, failure_errors = _failures(below, false, count)
     by = f", below {failures_below:g} times the noise{chosen}"
     said = _said(values, mean, ratios, ratio_errors, taken, failures, failure_errors, count, unit, by, enough=enough)
+    for k in tails_kept:
+        said += (
+            f" The response to stimulus {k + 1} does not decay before the next: what is left of it is not taken off "
+            "the amplitude there."
+        )
     return Amplitudes(
         spikes=spikes,
         peak_times=at,

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synkin.measures.autocorrelation import inefficiency
+
 # The fit begins at the first sample below this fraction of the peak, after the round top.
 BEGINS = 0.9
 # A time constant is reported if it is at least this many sample intervals, and at most this many times the length of
@@ -94,7 +96,7 @@ def decay_of(t: np.ndarray, y: np.ndarray) -> Decay:
     exact = to_baseline is not None and np.abs(one.residuals).max() < _ROUNDING
     if not exact and len(t) >= 6:
         two, of_two = _two(bins, columns, values, tried, x, y, one_level, limits)
-    correlation = _correlation((two or (one_level if to_level is not None else one)).residuals)
+    correlation = inefficiency((two or (one_level if to_level is not None else one)).residuals)
     has_level = to_level is not None and not exact and _level_counts(one, one_level, 3, len(t), correlation)
     if two is not None and two.level == 0.0:  # what looks like a level is the slow one of two
         has_level = False
@@ -144,7 +146,7 @@ def _two(
     if of_level is not None and abs(with_level.level) > _LARGEST_LEVEL:
         of_level = None
     best, of_best = plain, of_plain
-    correlation = _correlation((with_level if of_level is not None else plain).residuals)
+    correlation = inefficiency((with_level if of_level is not None else plain).residuals)
     if of_level is not None and (of_plain is None or _level_counts(plain, with_level, 5, len(x), correlation)):
         best, of_best = with_level, of_level
     if of_best is None or not _better(one_level, best, len(x) / correlation):
@@ -245,22 +247,6 @@ def _determined(found: _Fitted, limits: tuple[float, float, float]) -> tuple[np.
     with np.errstate(over="ignore"):
         amplitudes = amplitudes * np.exp(since_peak / taus)
     return (amplitudes, taus) if np.isfinite(amplitudes).all() else None
-
-
-def _correlation(left: np.ndarray) -> float:
-    """How many neighbouring samples count as one: the sum of the autocorrelations of what a fit leaves.
-
-    It is summed up to the first that is not positive. A first-order autoregression with the same correlation of
-    neighbours would have three times as much of noise behind a Bessel filter.
-    """
-    count = len(left)
-    spectrum = np.abs(np.fft.rfft(left - left.mean(), 1 << (2 * count - 1).bit_length())) ** 2
-    covariance = np.fft.irfft(spectrum)[: max(count // 4, 2)]
-    if not covariance[0] > 0:
-        return 1.0
-    rho = covariance / covariance[0]
-    ends = np.flatnonzero(rho <= 0)
-    return 1 + 2 * float((rho[1 : ends[0]] if ends.size else rho[1:]).sum())
 
 
 def _level_counts(without: _Fitted, level: _Fitted, parameters: int, samples: int, correlation: float) -> bool:

@@ -7,7 +7,7 @@ This uses NumPy and has no derivatives: the results depend on which sample is th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, nan
+from math import nan
 from typing import Any
 from warnings import warn
 
@@ -18,7 +18,7 @@ from synkin.arguments import units
 from synkin.arguments.messages import describe
 from synkin.arguments.numbers import as_float64
 from synkin.arguments.times import as_sweeps, check_increasing, check_times
-from synkin.measures.amplitudes import amplitudes_of
+from synkin.measures.amplitudes import after, amplitudes_of
 from synkin.measures.baselines import Baseline, Zero, baseline_of, off_zero
 from synkin.measures.crossings import FOOT, crossing_down, rising
 from synkin.measures.decay import BEGINS, decay_of
@@ -261,22 +261,21 @@ def _without_rounding(rows: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
 
 def _searched(times: np.ndarray, spikes: np.ndarray | None, window: tuple[float, float] | None) -> np.ndarray:
-    """Where the peak of the first response is sought, (M,).
+    """Where the peak of the (first) response is sought, (M,).
 
     Raises:
         ValueError: there is no sample.
     """
-    start, end = (times[0], inf) if spikes is None else (spikes[0], spikes[1] if len(spikes) > 1 else inf)
+    if spikes is not None:
+        return after(times, spikes, 0, window)
     if window is None:
-        inside = (times >= start) & (times < end)
-    else:
-        first = 0.0 if spikes is None else float(spikes[0])
-        inside = within(times, (first + window[0], first + window[1])) & (times < end)
+        return np.ones(len(times), bool)
+    inside = within(times, window)
     if not inside.any():
-        after = "" if spikes is None else f" after the stimulus at {spikes[0]:g} ms"
-        came = "" if window is None else f"({window[0]:g}, {window[1]:g})"
-        extent = f"which go from {times[0]:g} to {times[-1]:g} ms"
-        raise ValueError(f"Argument `window` must hold samples{after}, {extent}, but is {came}.")
+        raise ValueError(
+            f"Argument `window` must hold samples, which go from {times[0]:g} to {times[-1]:g} ms, but is "
+            f"({window[0]:g}, {window[1]:g})."
+        )
     return inside
 
 

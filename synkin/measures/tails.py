@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from synkin.measures.autocorrelation import inefficiency
 from synkin.measures.decay import BEGINS
 
 # Segments with fewer samples than this are not fitted.
@@ -44,8 +45,12 @@ class Tails:
             self.segments.append(slice(first, end) if enough else None)
         self.taus = self._fitted(mean)
 
+    def unknown(self, stimulus: int) -> bool:
+        """Whether the response to a stimulus has no decay before the next that tells what is left of it."""
+        return self.segments[stimulus] is None or not self.taus.size
+
     def after(self, stimulus: int, rows: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """What is left of the response to a stimulus in each of R rows, (R, T), at later times.
+        """What is left of the response to a stimulus in each of R rows, (R, T), at later times; 0 where it is unknown.
 
         Args:
             stimulus: its number.
@@ -53,10 +58,10 @@ class Tails:
             times: (T,) ms.
         """
         segment = self.segments[stimulus]
-        if segment is None or not self.taus.size:
+        if segment is None or self.unknown(stimulus):
             return np.zeros((len(rows), len(times)))
         columns = self._columns(segment)
-        sizes = np.zeros((len(rows), self.taus.size))
+        sizes = np.full((len(rows), self.taus.size), np.nan)  # of a row without samples there nothing is known
         whole = np.isfinite(rows[:, segment]).all(axis=1)
         if whole.any():
             sizes[whole] = np.linalg.lstsq(columns, rows[whole, segment].T, rcond=None)[0].T
@@ -88,11 +93,8 @@ class Tails:
         two, left_two = _best(parts, grid, 2)
         total = sum(len(x) for x, _ in parts)
         squares = [sum(float(each @ each) for each in left) for left in (left_one, left_two)]
-        joined = np.concatenate(left_two)
-        neighbours = float(joined[1:] @ joined[:-1]) / max(squares[1], 1e-300)
-        alike = (1 + min(max(neighbours, 0.0), 0.99)) / (1 - min(max(neighbours, 0.0), 0.99))
         more = 1 + len(parts)
-        freedom = total / alike - 2 - 2 * len(parts)
+        freedom = total / inefficiency(np.concatenate(left_two)) - 2 - 2 * len(parts)
         rounding = 1e-12 * sum(float(y @ y) for _, y in parts)
         if freedom < 1 or squares[0] <= rounding:
             return one

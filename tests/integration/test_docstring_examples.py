@@ -205,6 +205,36 @@ def test_completion_of_objects(name):
         assert not {"check_options", "derivatives", "find_structure", "home", "rest_state", "solved_by"} & set(shown)
 
 
+# What those classes have besides and do not show: what synkin itself uses. A new method is in one of the two.
+OF_KERNELS = """
+    always_exact bare check_options check_params conductance_of derivatives find_structure home in_turn inputs matrix
+    meanings order params_of relative relative_names rest rest_state solved_by state_of states_of structure sum_of total
+    values_of
+"""
+OF_STEPPERS = (
+    "check_carry coefficients event_tables joined matched nan_if_invalid own_coefficients parts relative split"
+)
+HIDDEN = {
+    "Carry": "index parts progress with_parts with_progress",
+    "DelayLine": "off_grid remainder rows steps",
+    "Kernel": OF_KERNELS,
+    "Projection": "blocks columns places rows split",
+    "Scheme": f"{OF_KERNELS} checked diagram said",
+    "Stepper": OF_STEPPERS,
+    "Sum": f"{OF_KERNELS} kernels names",
+    "stepper.ChannelStepper": "coefficients conductances propagators",
+    "tsodyks_markram.ReleaseStepper": "coefficients declared",
+    "tsodyks_markram.TsodyksMarkram": "check_params input rest_state",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_completion_leaves_out_is_decided(name):
+    found = SHOWN[name]()
+    every = {each for each in object.__dir__(found) if not each.startswith("_")}
+    assert every - set(dir(found)) == set(HIDDEN[name].split())
+
+
 @pytest.mark.parametrize("name", ["currents", "environ", "plot", "presets", "schemes"])
 def test_completion_of_modules(name):
     """Public names, and not what the module imports."""

@@ -160,6 +160,33 @@ def test_the_loop_by_hand():
     assert f"pulses of {by_hand.PARAMS.T_dur} ms, steps of {by_hand.DT} ms" in README
 
 
+def test_what_one_spike_opens():
+    """The table of the first page for networks: the peak, when it is, and how long g takes to fall to 1/e of it."""
+    times = np.arange(0.0, 300.0, 0.01)
+    row = r"^\| \S+ \| `synkin\.(\w+)` \| ([\d.]+), after ([\d.]+) ms.*? \| ([\d.]+) ms \|"
+    rows = re.findall(row, PAGES["lif_loop"], re.MULTILINE)
+    assert [row[0] for row in rows] == ["ampa", "gabaa", "bionmda"]
+    for name, *said in rows:
+        kernel = getattr(synkin, name)
+        g = np.asarray(synkin.respond(kernel, kernel.Params(), [0.0], times))
+        top = g.argmax()
+        fell = times[top + (g[top:] < g[top] / np.e).argmax()] - times[top]
+        for text, found in zip(said, (g[top], times[top], fell), strict=True):
+            assert float(text) == pytest.approx(found, rel=0.04), name
+
+
+@pytest.mark.wide
+def test_a_gradient_leaves_spikes_as_they_are():
+    """What the first page for networks says of its network: the gradient, and how far the mean really moves."""
+    given = {}
+    run("\n".join(blocks(PAGES["lif_loop"], "python")), given)
+    mean = lambda factor, steps: given["network"]((0.5 * factor, 2.0, 0.05), steps)[1][2000:].mean()  # noqa: E731
+    slope = jax.jit(jax.grad(lambda factor: mean(factor, 4000)))(1.0)
+    runs = jax.jit(jax.vmap(lambda factor: mean(factor, 20_000)))(np.array([1.0, 2.0], np.float32))
+    assert slope == pytest.approx(1.0, abs=0.3)
+    assert runs[1] - runs[0] == pytest.approx(-0.2, abs=0.1)
+
+
 def test_set_up_is_two_lines():
     lines = [line for line in SHELL if "-m venv" in line]
     assert len(lines) == 2, "Set up is one environment to run synkin and one to test it."

@@ -181,3 +181,19 @@ def test_a_single_sweep_has_no_errors():
     early = measure(TIMES, pairs(np.array([[-20.0, -14.0]]))[0], spikes=[0.0, *PAIR]).amplitudes
     assert "too few samples for the noise" in early.message
     assert np.isnan(measure(TIMES, pairs(np.array([[-20.0]]))[0], spikes=[50.0]).amplitudes.paired_pulse_ratio)
+
+
+def test_a_tail_that_is_not_known_is_said():
+    """A sweep whose decay is left out has no second amplitude; no decay before the next stimulus is said."""
+    rows = pairs(np.tile([-20.0, -14.0], (6, 1)))
+    between = (TIMES > 53.0) & (TIMES < 69.9)
+    rows[2, between] = np.nan
+    found = measure(TIMES, rows, **USUAL).amplitudes
+    assert np.isnan(found.values[2, 1])
+    assert np.isfinite(np.delete(found.values, 2, axis=0)).all()
+    assert "1 of 6 sweeps have no samples at a peak and are left out" in found.message
+    assert "is not taken off" not in found.message
+    near = dict(USUAL, spikes=[50.0, 51.0])
+    assert (
+        "The response to stimulus 1 does not decay before the next" in measure(TIMES, rows, **near).amplitudes.message
+    )
