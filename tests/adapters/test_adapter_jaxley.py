@@ -114,7 +114,8 @@ VARYING = {
 }
 
 
-@pytest.mark.parametrize("names", [["table", "graded"], pytest.param(["each", "fixed"], marks=pytest.mark.wide)])
+@pytest.mark.wide
+@pytest.mark.parametrize("names", [["table", "graded"], ["each", "fixed"]])
 @pytest.mark.usefixtures("x64")
 def test_parameters_that_vary_with_the_voltages(names):
     """A voltage of the membrane, by table and without; a graded synapse; and parameters that all synapses share."""

@@ -289,6 +289,15 @@ def test_profile_and_bootstrap(fitted, recording, picture):
     assert picture.stat().st_size > 10_000
 
 
+def test_a_fit_is_not_lost_to_a_bootstrap_that_cannot_be(fitted):
+    """Where what is left of a misfit is as slow as the response."""
+    words = "--sample --kernel dual_expon --free tau_decay --starts 1 --bootstrap 5"
+    found, text = fitted(*words.split())
+    assert found["free"] == ["tau_decay", "scale", "offset", "onset"]
+    assert "bootstrap" not in found
+    assert "bootstrap   none was made. A bootstrap of blocks needs " in text
+
+
 @pytest.mark.wide
 def test_kernels_are_compared(fitted, recording, picture):
     """Bounds, ties and profiles go to the kernels that have what they name, and a line says to which."""

@@ -57,7 +57,9 @@ def test_second_time_compiles_nothing_and_a_damaged_file_is_replaced(caches):
     assert logged(*COMMAND) == (number, number)
 
 
-@pytest.mark.parametrize(("command", "most"), [(COMMAND, 2), (["fit", "--sample", "--starts", "1"], 3)])
+@pytest.mark.parametrize(
+    ("command", "most"), [(COMMAND, 2), pytest.param(["fit", "--sample", "--starts", "1"], 3, marks=pytest.mark.wide)]
+)
 def test_few_functions_are_compiled(command, most):
     """Each takes a while, however small it is: the constants of a jitted function are not compiled by themselves."""
     assert 1 <= logged(*command, "--no-cache")[0] <= most

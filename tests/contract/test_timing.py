@@ -10,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import synkin
-from tests.contract.table import ROWS, is_receptor, point, rows, train
+from tests.contract.table import ROWS, is_receptor, point, rows, train, wide
 from tests.helpers.differences import gradient, relative_error
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -102,35 +102,35 @@ def test_the_mean_is_that_over_the_step(name):
     close(single, whole, 4e-6)
 
 
+@pytest.mark.parametrize(("output", "at"), wide(MODES, [("end", "start"), ("mean", "end")]))
 @pytest.mark.parametrize("name", rows("ampa", only=lambda row: row.kernel.name in KINDS))
-def test_every_way_is_the_run(name):
+def test_every_way_is_the_run(name, output, at):
     """Two halves, the first ending with a spike; in parallel; with a readout; in blocks; as steps."""
     kernel, params, spikes = problem(name)
     half = T // 2  # the row before has a spike
-    for output, at in MODES:
-        final, g = run(name, output, at)
-        way = {"method": "exact", "output": output, "spikes_at": at}
-        middle, first = synkin.simulate(kernel, params, spikes[:half], DT, dtype=float, **way)
-        last, second = synkin.simulate(kernel, params, spikes[half:], DT, state=middle, checkpoint=3, **way)
-        close(np.concatenate([first, second]), g)
-        parallel, of_parallel = synkin.simulate(kernel, params, spikes, DT, parallel=True, dtype=float, **way)
-        close(of_parallel, g)
-        _, (states, read) = synkin.simulate(
-            kernel, params, spikes, DT, readout=lambda state, g: (state, g), dtype=float, **way
-        )
-        close(read, g)
-        stepper = synkin.stepper(kernel, params, DT, dtype=float, **way)
-        carry, stepped = jax.lax.scan(stepper.step, stepper.init(N), spikes)
-        close(stepped, g)
-        # In the middle of pulses whose last step has a length of its own.
-        carried = stepper.init(state=middle)
-        carried, resumed = jax.lax.scan(stepper.step, carried, spikes[half:])
-        close(resumed, second)
-        for other in (last, parallel, stepper.state(carry), stepper.state(carried)):
-            for one, right in zip(other, final, strict=True):
-                np.testing.assert_allclose(one, right, rtol=1e-11, atol=1e-13)
-        for one, right in zip(states, middle, strict=True):
-            np.testing.assert_allclose(one[half - 1], right, rtol=1e-11, atol=1e-13)
+    final, g = run(name, output, at)
+    way = {"method": "exact", "output": output, "spikes_at": at}
+    middle, first = synkin.simulate(kernel, params, spikes[:half], DT, dtype=float, **way)
+    last, second = synkin.simulate(kernel, params, spikes[half:], DT, state=middle, checkpoint=3, **way)
+    close(np.concatenate([first, second]), g)
+    parallel, of_parallel = synkin.simulate(kernel, params, spikes, DT, parallel=True, dtype=float, **way)
+    close(of_parallel, g)
+    _, (states, read) = synkin.simulate(
+        kernel, params, spikes, DT, readout=lambda state, g: (state, g), dtype=float, **way
+    )
+    close(read, g)
+    stepper = synkin.stepper(kernel, params, DT, dtype=float, **way)
+    carry, stepped = jax.lax.scan(stepper.step, stepper.init(N), spikes)
+    close(stepped, g)
+    # In the middle of pulses whose last step has a length of its own.
+    carried = stepper.init(state=middle)
+    carried, resumed = jax.lax.scan(stepper.step, carried, spikes[half:])
+    close(resumed, second)
+    for other in (last, parallel, stepper.state(carry), stepper.state(carried)):
+        for one, right in zip(other, final, strict=True):
+            np.testing.assert_allclose(one, right, rtol=1e-11, atol=1e-13)
+    for one, right in zip(states, middle, strict=True):
+        np.testing.assert_allclose(one[half - 1], right, rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", rows("ampa", only=lambda row: row.kernel.name in KINDS))

@@ -35,7 +35,7 @@ def value_of(result, name):
 
 
 CASES = [
-    (ampa, ("beta", "T_dur"), {}),
+    pytest.param(ampa, ("beta", "T_dur"), {}, marks=pytest.mark.wide),
     (ampa, ("beta",), {"offset": True, "onset": True}),
     pytest.param(dual_expon, ("tau_rise", "tau_decay"), {"offset": True, "onset": True}, marks=pytest.mark.wide),
     (expon, ("tau",), {"offset": 0.5}),

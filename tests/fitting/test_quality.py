@@ -150,6 +150,7 @@ def test_errors_in_noise_that_grows_with_the_response():
     assert "at rest of the response as at the peak" in found.message
 
 
+@pytest.mark.wide
 def test_errors_in_slow_noise():
     """With a time constant of 30 ms fast quantities are known better than slow ones."""
     off = [z(of_long(long() + noise(600, seed, np.exp(-0.1 / 30))), **TRUE, scale=-20.0) for seed in range(40)]

@@ -203,6 +203,7 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(dtype):
         same((final, jnp.concatenate([first, rest])), whole, rtol=10 * tolerance)
 
 
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.wide)], indirect=True)
 @pytest.mark.parametrize("params", [Params(0.3, np.array([40.0, 90.0, 0.0]), 25.0), ACTIVE[2]])
 def test_a_scan_of_a_stepper_is_a_run(params, rng, dtype):
     """To rounding, from rest and from a state, with a key for each step; its derivatives too. A stepper is passed."""

@@ -18,6 +18,7 @@ def dt():
     environ.set(dt=DT)
 
 
+@pytest.mark.wide
 def test_a_voltage_is_held_over_its_step():
     """As by the stepper; a step without it takes the object's own, and runs are updates row by row."""
     rng, size = np.random.default_rng(0), (2, 3)

@@ -139,9 +139,10 @@ def test_filters_are_values():
 @pytest.mark.parametrize(
     ("kernel", "chain"),
     [
-        *((kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5)),
-        *((kernel, CHAIN) for kernel in (synkin.dual_expon, synkin.ampa, schemes.nmda5, SUM)),
-        wide(synkin.bionmda, CHAIN),
+        *((kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, synkin.ampa)),
+        *((kernel, CHAIN) for kernel in (synkin.dual_expon, schemes.nmda5)),
+        wide(schemes.nmda5, (AMPLIFIER,)),
+        *(wide(kernel, CHAIN) for kernel in (synkin.ampa, SUM, synkin.bionmda)),
     ],
     ids=lambda each: each.name if hasattr(each, "name") else "one" if each is not CHAIN else "several",
 )
@@ -183,7 +184,7 @@ def test_a_filter_passes_charge_and_what_is_constant(x64):
     close(respond(schemes.nmda5, params, [], [5.0, 9.0], state=state, t0=3.0, filter=CHAIN), 0.4, rtol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", [synkin.ampa, SLOW, wide(schemes.nmda5)], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [wide(synkin.ampa), SLOW, wide(schemes.nmda5)], ids=lambda kernel: kernel.name)
 def test_jumps_and_heights(kernel, x64):
     """A pulse is a jump, of any height; what varies may jump as well."""
     params = kernel.Params(T_dur=1.5)

@@ -141,7 +141,7 @@ def test_derivative_by_the_length_of_pulses_that_end_on_samples():
         np.testing.assert_allclose(slope("float32"), expected, rtol=1e-2)
 
 
-@pytest.mark.parametrize(("channels", "sigma"), [(60.0, 0.7), wide(1e6, 1e-3), wide(3.0, 20.0), wide(1e9, 1.0)])
+@pytest.mark.parametrize(("channels", "sigma"), [wide(60.0, 0.7), wide(1e6, 1e-3), wide(3.0, 20.0), wide(1e9, 1.0)])
 def test_float32_is_right(channels, sigma):
     """To what a sum of a thousand terms is known to, also where the noise is nearly all of gating."""
     kernel, times = schemes.nmda5, np.arange(0, 100, 0.1)
@@ -166,7 +166,7 @@ def test_float32_is_right(channels, sigma):
 
 def test_samples_that_are_not_there_and_their_order(x64):
     """NaN is as if it were left out, wherever times are cut; times may come in any order."""
-    kernel = schemes.gabaa5
+    kernel = synkin.ampa
     trace, holes = recorded(kernel), np.arange(len(TIMES)) % 3 == 1
     of = lambda times, trace: synkin.log_likelihood(kernel, kernel.Params(), SPIKES, times, trace, **SEEN)  # noqa: E731
     expected = of(TIMES[~holes], trace[~holes])

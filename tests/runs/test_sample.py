@@ -19,7 +19,7 @@ MANY = 4000
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.wide) if name in ("ampa5", "gabaa5") else name for name in CASES]
+    "name", [pytest.param(name, marks=pytest.mark.wide) if name != "ampa" else name for name in CASES]
 )
 def test_mean_and_covariance(name, dtype):
     """Of 4,000 draws at two times, amid pulses, between spikes and beyond the last."""
@@ -47,6 +47,7 @@ def test_mean_and_covariance(name, dtype):
     assert both > 0.2 * np.sqrt(variances.prod())
 
 
+@pytest.mark.wide
 def test_jumps_and_spikes_are_one():
     """Spikes as the jumps that they make; the same moments and so the same draws, up to where these are cut."""
     kernel, times = schemes.nmda5, np.linspace(0, 40, 9)
@@ -89,7 +90,7 @@ def test_conductances_and_open_states_are_weighted():
 
 
 def test_times_may_repeat_and_come_in_any_order():
-    kernel = schemes.gabaa5
+    kernel = synkin.ampa
     times = np.array([3.0, 2.2, 3.0, 2.2, 8.0])
     g = synkin.sample(kernel, kernel.Params(), [2.0], times, channels=40, key=jax.random.key(3))
     assert g[0] == g[2]

@@ -75,6 +75,7 @@ def test_receptors_are_moved_by_a_propagator(dtype):
     np.testing.assert_allclose(np.cov(after), expected, atol=0.2)
 
 
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.wide)], indirect=True)
 def test_a_million_receptors_follow_the_mean(dtype):
     """Through pulses that restart, within the noise that a million leave; counts stay whole and none is lost."""
     kernel, spikes = synkin.schemes.nmda5, np.arange(400) % 60 == 10

@@ -59,16 +59,15 @@ def check_against_respond(kernel, params, dtype="float64", tolerance=1e-12, **op
     close(g, right, atol=tolerance * np.abs(right).max())
 
 
-@pytest.mark.parametrize("kernel", wide(SOME + OTHERS, SOME), ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", wide(SOME + OTHERS, SOME[:2]), ids=lambda kernel: kernel.name)
 def test_a_step_is_what_respond_gives(x64, kernel):
     check_against_respond(kernel, kernel.Params())
     check_against_respond(kernel, kernel.Params(), "float32", 4e-6)
 
 
 def test_pulses_of_any_length_and_what_ignores_them(x64):
-    for T_dur in (0.03, 0.3, 1.0, 2.345):
-        for overlap in ("restart", "ignore"):
-            check_against_respond(ampa, ampa.Params(T_dur=T_dur), overlap=overlap)
+    for T_dur, overlap in ((0.03, "ignore"), (0.3, "restart"), (2.345, "restart"), (2.345, "ignore")):
+        check_against_respond(ampa, ampa.Params(T_dur=T_dur), overlap=overlap)
     # Parameters of each synapse.
     beta = np.linspace(0.1, 0.3, N)
     spikes, offsets = some_spikes()
@@ -106,7 +105,7 @@ def test_single_precision_does_not_drift():
     assert not stepper.state(final).pulse_left.any()
 
 
-@pytest.mark.parametrize("kernel", wide([*SOME[:2], schemes.nmda5], SOME[:2]), ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", wide([*SOME[:2], schemes.nmda5], SOME[1:2]), ids=lambda kernel: kernel.name)
 def test_derivatives(x64, kernel):
     """In the time of a spike, at the ends of a step too, in parameters and in weights, also of spikes that are 0."""
     spikes, offsets = some_spikes(1)

@@ -22,7 +22,7 @@ from synkin.cli.fit.samples import cut, described, recorded, sigma_of
 from synkin.cli.fit.wording import as_options
 from synkin.cli.result import Result, columns_of
 from synkin.declaring.kernel import Kernel
-from synkin.fitting import Comparison, Fit, Profile, compare, fit
+from synkin.fitting import Bootstrap, Comparison, Fit, Profile, compare, fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -44,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     _complete(arguments, kernels)
     if arguments.channels and arguments.average:
         raise UsageError("Option --channels needs single sweeps, as their average has less noise: leave out --average.")
+    if arguments.bootstrap is not None and arguments.bootstrap < 1:
+        raise UsageError(f"Option --bootstrap needs a number of fits, at least 1, but got {arguments.bootstrap}.")
+    if arguments.channels and arguments.bootstrap:
+        raise UsageError("Option --channels has no bootstrap: leave out --bootstrap, and use --profile NAME.")
     requests, partly = read_requests(kernels, arguments)
     is_wide = several or bool(arguments.channels)
     size = (9.0 if is_wide else 8.0) + 4 * bool(arguments.profile), 4.0 if is_wide else 6.0
@@ -86,7 +90,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
             for found, request in zip(results, requests, strict=True)
             if request.profile
         }
-        drawn = result.bootstrap(arguments.bootstrap) if arguments.bootstrap else None
+        drawn, refused = _bootstrap(result, arguments)
 
     fits = list(compared.fits) if compared else results
     written = [report.of_fit(found, samples) for found in fits]
@@ -107,6 +111,7 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
         *([("weights", _given_weights(arguments))] if isinstance(arguments.weights, list) else []),
         *([("for some", "; ".join(partly))] if partly else []),
         *([("bootstrap", f"of {result.kernel.name} alone, the most likely")] if compared and drawn else []),
+        *([("bootstrap", f"none was made. {refused}")] if refused else []),
         (
             "time taken",
             f"{sum(found.seconds for found in results):.2f} s, {sum(found.nfev for found in results)} evaluations",
@@ -129,6 +134,16 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
         more_pictures=[(found.name, partial(_draw_fit, result=found)) for found in fits] if compared else [],
         brief=[{name: cell for name, cell in row.items() if name != "message"} for row in table],
     )
+
+
+def _bootstrap(result: Fit, arguments: argparse.Namespace) -> tuple[Bootstrap | None, str]:
+    """The bootstrap asked for, or why there is none: the fit itself is not lost to it."""
+    if not arguments.bootstrap:
+        return None, ""
+    try:
+        return result.bootstrap(arguments.bootstrap), ""
+    except ValueError as error:
+        return None, str(error).replace("`profile`", "--profile NAME")
 
 
 def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:
