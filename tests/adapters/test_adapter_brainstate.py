@@ -238,6 +238,7 @@ def test_a_state_of_brainstate_as_a_parameter(precise, rng):
     assert_close(slope, by_tau * u.ms)
 
 
+@pytest.mark.wide
 def test_a_parameter_that_varies(precise):
     """A voltage in a loop, and a concentration, of which there is a gradient; then the module's own again."""
     kernel, V = synkin.schemes.nmda5, np.linspace(0.2, 3.0, 12)

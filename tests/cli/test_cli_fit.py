@@ -229,6 +229,7 @@ def test_a_hint_is_an_option(fitted, recording):
     assert better["r_squared"] == pytest.approx(float(hint[2]), abs=6e-4)
 
 
+@pytest.mark.wide
 def test_hints_of_a_comparison_are_options(fitted, recording):
     both = ["--kernel", "expon,alpha", "--spikes", "4", "--starts", "1"]
     found, text = fitted(recording, "--trace", "2", *both)

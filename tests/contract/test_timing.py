@@ -134,7 +134,8 @@ def test_every_way_is_the_run(name, output, at):
 
 
 @pytest.mark.parametrize("name", rows("ampa", only=lambda row: row.kernel.name in KINDS))
-def test_derivatives(name):
+@pytest.mark.parametrize("way", [{"in_steps": True}, pytest.param({"at": "end"}, marks=pytest.mark.wide)])
+def test_derivatives(name, way):
     """Of the mean, in parameters, the state, and a linear kernel's inputs: both modes against differences."""
     kernel, params, spikes = problem(name)
     one = jax.tree.map(lambda value: jnp.asarray(value[1]), params)
@@ -155,12 +156,11 @@ def test_derivatives(name):
         return jnp.sum(g * jnp.cos(1.7 * jnp.arange(float(T))))
 
     along = jnp.cos(1.3 * jnp.arange(float(at.size)))
-    for way in ({"at": "end"}, {"in_steps": True}):
-        f = jax.jit(partial(loss, **way))
-        expected = gradient(f, at, one_by_one=True)
-        reverse = jax.jit(jax.grad(f))(at)
-        assert relative_error(reverse, expected) < 1e-6
-        close(jax.jit(lambda at, f=f: jax.jvp(f, (at,), (along,))[1])(at), reverse @ along, 1e-10)
+    f = jax.jit(partial(loss, **way))
+    expected = gradient(f, at, one_by_one=True)
+    reverse = jax.jit(jax.grad(f))(at)
+    assert relative_error(reverse, expected) < 1e-6
+    close(jax.jit(lambda at: jax.jvp(f, (at,), (along,))[1])(at), reverse @ along, 1e-10)
 
 
 @pytest.mark.parametrize("at", ["start", "end"])

@@ -158,6 +158,7 @@ def test_overlaps():
         assert (found.sizes @ near / PEAK).mean() == pytest.approx(2.0, rel=0.03)
 
 
+@pytest.mark.wide
 def test_mismatch_threshold_and_smallest():
     """Large events of their own form are more seldom taken for several than with no tolerance."""
     recording = minis(0, seconds=3, snr=20.0, cutoff=2.0, form=0.4)

@@ -26,6 +26,7 @@ def within(a, b):
     return (a <= TIMES) & (b > TIMES)
 
 
+@pytest.mark.wide
 def test_direction_is_that_of_most_over_all_sweeps():
     """Three large events the other way in one sweep, and a sweep with nothing else, flip no sign; they are said."""
     other = [500.3, 2000.2, 3500.1]
@@ -207,6 +208,7 @@ def test_select_keep_average_and_histograms():
         found.select(amplitude=(1, 2))
 
 
+@pytest.mark.wide
 def test_a_cortical_cell(recordings):
     """Template and rate as a standard analysis has them; what goes the other way is kept out."""
     data = np.load(recordings / "minis_cortex.npz")

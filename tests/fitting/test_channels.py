@@ -104,6 +104,7 @@ def test_a_band_is_the_noise_of_independent_channels(found):
     np.testing.assert_allclose(deviation, fit.deviation, rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_a_number_is_held_and_files_keep_it(found, tmp_path):
     fit = synkin.fit(AMPA, TRUE, JUMP, TIMES, found.trace, channels=40, **OPTIONS)
     assert fit.channels == 40

@@ -55,6 +55,7 @@ with enable_x64():
     RAMP_CLEAN = np.asarray(ramp(RAMP, T))
 
 
+@pytest.mark.wide
 def test_a_voltage_ramp(tmp_path):
     """Then all that one does with a result: a table, a profile, a comparison, other times, a file, a copy."""
     exact = ramp_fit(RAMP_CLEAN)

@@ -103,6 +103,7 @@ def test_correlated_noise_widens_errors_as_in_a_single_fit():
         np.testing.assert_allclose(many.stderr["beta"][r], linear_errors(alone)["beta"], rtol=1e-4)
 
 
+@pytest.mark.wide
 def test_recordings_padded_with_nan_are_those_without_padding():
     traces, _ = recordings(ampa, ("beta",), 4)
     short = fit_each(ampa, ampa.Params(), [SPIKE], TIMES[:150], traces[:, :150], free="beta")
@@ -189,6 +190,7 @@ def test_what_a_recording_does_not_determine_has_an_infinite_error():
     assert "alpha (" in found.message
 
 
+@pytest.mark.wide
 def test_a_far_start_finds_what_a_near_one_finds():
     free = ("tau_rise", "tau_decay")
     traces, _ = recordings(dual_expon, free, 4, seed=4)

@@ -94,6 +94,7 @@ def test_spikes_of_different_sizes_are_seen():
     assert 'The weights of the spikes are held here: with `weights="free"`' in given.message
 
 
+@pytest.mark.wide
 def test_other_misfits_and_slow_noise_are_no_sizes_of_spikes():
     pair, options = SPIKES[[0, 3]], {"offset": True, "starts": 1}
     two = responses(1.0, [1.0, 1.0], pair) + responses(9.0, [1.0, 1.0], pair)  # a shape that alpha does not have
@@ -116,6 +117,7 @@ def test_a_paired_pulse_ratio_of_each_recording():
 # Release --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wide
 def test_short_term_plasticity_of_two_synapses(tmp_path):
     """A release probability for each, with a tie, and padded spikes."""
     clean = np.array([-50 * responses(3.0, released(U, 60.0, 15.0)) for U in (0.3, 0.6)])

@@ -64,6 +64,7 @@ def loose():
     return fitted(prior={"alpha": ("lognormal", 1.0, 0.1)}, bounds=bounds, offset=True)
 
 
+@pytest.mark.wide
 def test_the_density_is_that_of_the_fit(loose):
     density = loose.log_density
     assert density.labels == ("alpha", "beta", "scale", "offset")
@@ -113,6 +114,7 @@ def test_the_level_of_the_noise_is_integrated_out():
     assert likelihood(7.0) / likelihood(3.0) == pytest.approx((7.0 / 3.0) ** (-n / 2), rel=1e-6)
 
 
+@pytest.mark.wide
 def test_it_travels(found, tmp_path):
     found.save(tmp_path / "fit.json")
     again = synkin.fit.load(tmp_path / "fit.json")
@@ -172,6 +174,7 @@ def test_behind_a_filter(tmp_path):
     assert by_hand.params["rise"] == pytest.approx(found.params.tau_rise, rel=0.02)
 
 
+@pytest.mark.wide
 def test_a_filter_that_was_not_named_is_said():
     """If the noise shows it and the rise is as fast; white noise and a slow rise say nothing."""
     interval, rng = 0.05, np.random.default_rng(3)

@@ -185,6 +185,7 @@ def test_profiles_of_alike_samples_of_outliers_and_of_several_recordings():
         found.profile("scale[1]")
 
 
+@pytest.mark.wide
 def test_bootstrap_of_sweeps_is_their_scatter():
     """Sweeps that differ in tau: the error of what they share is what is left of that, far from what residuals say."""
     taus = 2.0 * np.exp(0.3 * np.random.default_rng(7).normal(size=24))

@@ -91,7 +91,6 @@ def test_pages(name):
 def test_every_block_is_run():
     """But for text, and for lines that install."""
     assert SESSIONS
-    assert "synkin/objects/__init__.py:" in dict(DOCSTRING_EXAMPLES)
     for name, file in ELSEWHERE.items():
         assert f"docs/{name}.md" in (ROOT / "tests" / file).read_text(encoding="utf-8")
     for name, page in {"README": README, **PAGES}.items():
@@ -250,15 +249,22 @@ def docstring_examples():
                         yield f"{path.relative_to(ROOT)}:{getattr(node, 'name', '')}", text
 
 
-DOCSTRING_EXAMPLES = list(docstring_examples())
-
-
-@pytest.mark.parametrize("text", [pytest.param(text, id=where) for where, text in DOCSTRING_EXAMPLES])
-def test_docstring_examples(text):
+def test_docstring_examples():
     """With what they leave to the reader."""
-    given = {**vars(synkin), "synkin": synkin, "presets": presets, "units": units}
+    given = {name: getattr(synkin, name) for name in synkin.__all__} | {
+        "synkin": synkin,
+        "presets": presets,
+        "units": units,
+    }
     given |= {"spikes": np.arange(100) == 7, "dt": 0.1, "g": 0.1, "V": -65.0, "jax": jax}
     given |= {"params": synkin.ampa.Params()} | {n: getattr(synkin.ampa, n) for n in ("Params", "State", "equations")}
-    if re.search(r"\bu\.", text):
-        given["u"] = pytest.importorskip("saiunit")
-    run(text, given)
+    examples = list(docstring_examples())
+    assert "synkin/objects/__init__.py:" in dict(examples)
+    for where, text in examples:
+        if re.search(r"\bu\.", text):
+            given["u"] = pytest.importorskip("saiunit")
+        try:
+            run(text, dict(given))
+            synkin.environ.set(t=None, dt=None)
+        except Exception as error:
+            raise AssertionError(f"The example of {where} fails.") from error

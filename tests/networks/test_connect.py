@@ -172,6 +172,7 @@ def test_a_network_spikes_as_one_in_numpy(x64):
     assert 5 < spikes.mean() / DT * 1000 < 100
 
 
+@pytest.mark.wide
 def test_what_connections_may_be_given_as(x64):
     g = np.random.default_rng(6).normal(size=N_PRE)
     dense = np.zeros((N_PRE, N_POST))

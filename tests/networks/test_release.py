@@ -204,7 +204,9 @@ def test_steps_are_a_run_is_the_release_at_the_grid_s_times(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.wide)], indirect=True)
-@pytest.mark.parametrize("params", [Params(0.3, np.array([40.0, 90.0, 0.0]), 25.0), ACTIVE[2]])
+@pytest.mark.parametrize(
+    "params", [Params(0.3, np.array([40.0, 90.0, 0.0]), 25.0), pytest.param(ACTIVE[2], marks=pytest.mark.wide)]
+)
 def test_a_scan_of_a_stepper_is_a_run(params, rng, dtype):
     """To rounding, from rest and from a state, with a key for each step; its derivatives too. A stepper is passed."""
     spikes, dt = rng.random((60, 2, 3)) < 0.2, 0.5

@@ -139,9 +139,9 @@ def test_filters_are_values():
 @pytest.mark.parametrize(
     ("kernel", "chain"),
     [
-        *((kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, synkin.ampa)),
+        *((kernel, (AMPLIFIER,)) for kernel in (synkin.ampa,)),
         *((kernel, CHAIN) for kernel in (synkin.dual_expon, schemes.nmda5)),
-        wide(schemes.nmda5, (AMPLIFIER,)),
+        *(wide(kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, schemes.nmda5)),
         *(wide(kernel, CHAIN) for kernel in (synkin.ampa, SUM, synkin.bionmda)),
     ],
     ids=lambda each: each.name if hasattr(each, "name") else "one" if each is not CHAIN else "several",
@@ -227,6 +227,7 @@ def test_all_derivatives(kernel, derivative, x64):
     close(jax.jit(derivative(g_of))(x).T, expected, rtol=2e-6, atol=1e-8)
 
 
+@pytest.mark.wide
 def test_vmap_over_filters_and_trains():
     kernel, cutoffs = synkin.ampa, np.array([0.5, 1.0, 4.0])
     trains = np.array([[1.0, np.inf], [1.0, 2.0], [0.5, 9.0]])
@@ -240,6 +241,7 @@ def test_vmap_over_filters_and_trains():
     assert np.ptp(got[:, 4]) > 0.01
 
 
+@pytest.mark.wide
 def test_a_fast_filter_is_none(x64):
     plain, behind = (respond(SUM, SUM.Params(), SPIKES, TIMES[3:], filter=f) for f in (None, bessel(2, 1e5)))
     close(behind, plain, rtol=0, atol=1e-5)

@@ -44,9 +44,7 @@ def one_by_one(kernel, params, **given):
 KERNELS = {"bionmda": synkin.bionmda, "wang_nmda": synkin.wang_nmda, "a sum": synkin.ampa + synkin.bionmda}
 
 
-@pytest.mark.parametrize(
-    "name", ["bionmda", *(pytest.param(name, marks=pytest.mark.wide) for name in KERNELS if name != "bionmda")]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.wide) for name in KERNELS])
 def test_samples_do_not_depend_on_each_other(x64, name):
     kernel = KERNELS[name]
     params = kernel.Params()

@@ -21,6 +21,7 @@ MANY = 4000
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.wide) if name != "ampa" else name for name in CASES]
 )
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.wide)], indirect=True)
 def test_mean_and_covariance(name, dtype):
     """Of 4,000 draws at two times, amid pulses, between spikes and beyond the last."""
     kernel, spikes, at = CASES[name]
@@ -64,6 +65,7 @@ def test_jumps_and_spikes_are_one():
     np.testing.assert_allclose(np.corrcoef(g[0][:, 3:].T), np.corrcoef(g[1][:, 3:].T), atol=6 / 2000**0.5)
 
 
+@pytest.mark.wide
 def test_rest_fluctuates_before_anything_happens():
     """A receptor that rests in several states opens by itself, and remembers it: correlated as its relaxation says."""
     kernel = synkin.scheme("C <-> O : beta, alpha\nO + glu <-> B : kon, koff", open="O", rest="steady",
