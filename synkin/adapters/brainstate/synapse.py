@@ -1,5 +1,6 @@
 """What all synapses for brainstate share: parameters, states, and the step of the dt in force."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -154,12 +155,14 @@ class Synapse(brainpy.state.Synapse):
         if given:
             self._g_unit = u.get_unit(next(iter(given.values())))
         kernel, dtype = self.kernel, brainstate.environ.dftype()
-        state = kernel.init(self._params(), shape, dtype=dtype)
         values = {
             field: as_state(attribute, in_unit(self._unit(field), attribute, given[field]), shape, dtype)
             for field, attribute in self._initializers
         }
-        state = state._replace(**values)
+        if values.keys() >= set(kernel.State._fields):
+            state = kernel.State(**values)
+        else:
+            state = kernel.init(self._params(), shape, dtype=dtype)._replace(**values)
         initial = {field: self._quantity(field, value) for field, value in state._asdict().items()}
         if self._keeps_g:
             params = aligned_params(as_arrays(self._params(), dtype), state[0], kernel)
@@ -244,12 +247,18 @@ class Synapse(brainpy.state.Synapse):
     def _unit(self, field: str) -> u.Unit:
         """The unit of a state: that of the kernel, in which the unit of g takes the place of mS."""
         name = self.kernel.variables[field]
-        if "mS" not in name:
-            return units.unit_of(name)
-        return self._g_unit * (units.unit_of(name) / u.mS)
+        return self._g_unit if name == "mS" else _with_g_unit(name, self._g_unit)
 
     def _quantity(self, field: str, value: ArrayLike) -> Numbers:
         return with_unit(self._unit(field), value)
+
+
+@functools.cache  # brainstate compares the units of states at each call, which is fast if they are one object
+def _with_g_unit(name: str, g_unit: u.Unit) -> u.Unit:
+    """The unit of that name, in which ``g_unit`` takes the place of mS."""
+    if "mS" not in name:
+        return units.unit_of(name)
+    return g_unit * (units.unit_of(name) / u.mS)
 
 
 def environ(key: str) -> Numbers:
