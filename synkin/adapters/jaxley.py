@@ -27,7 +27,7 @@ from synkin.arguments.params_and_states import aligned_params, check_params
 from synkin.arguments.varying import check_names, transmitter_varies
 from synkin.declaring.declare import field_g
 from synkin.declaring.kernel import Kernel
-from synkin.solving.carry import Carry
+from synkin.solving.carry import Carry, count_of_next
 from synkin.solving.first_carry import carry_from_count
 from synkin.solving.stepper import Stepper, stepper
 
@@ -214,7 +214,7 @@ class KernelSynapse(Synapse):
         values = {field: of(pre_voltage, post_voltage) for field, of in self.varying.items()}
         carry, g = ready.step(_carry(ready, y, counts), spike if self._spikes else None, **values)
         new = dict(zip(kernel.order, carry.y, strict=True)) | {self.conductance: g, "above": above.astype(dtype)}
-        for field, count in zip(self._pulses, jax.tree.leaves(carry.count), strict=True):
+        for field, count in zip(self._pulses, jax.tree.leaves(list(map(count_of_next, carry.parts))), strict=True):
             new[field] = (count // 2).astype(dtype)
         return {key(field): value for field, value in new.items()}
 

@@ -74,7 +74,8 @@ class Carry(NamedTuple):
     y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
     count: Annotated[
         Any,  # not Array | None, as tuples have a method of this name
-        "int32 of the state's shape, how far each pulse reaches (see `synkin.solving.pulses`); None without pulses",
+        "int32 of the state's shape, how far each pulse reached before the last step (see `synkin.solving.pulses`); "
+        "None without pulses",
     ]
     carried_pulse: Annotated[
         Pytree,
@@ -182,6 +183,7 @@ def make(
     if count is None:
         return Carry(y, None, None, (), owner, None)
     leaves_table = coefficients.with_leaves_table(coefs, y[0]).leaves_table
+    count = pulses.step_before(count)
     # These are copies, so that the carry may be donated.
     grid = tuple(jnp.array(jax.lax.stop_gradient(each), copy=True) for each in _grid_of(coefs))
     if coefs.last is None:  # pulses last whole steps; only how much of a pulse they stand for may differ
@@ -243,6 +245,11 @@ def with_carried_pulse(coefs: coefficients.StepCoefficients, carried_pulse: Pytr
     return coefs._replace(
         carried_pulse=pulses.Pulse(coefficients.pulse_of(coefs).full, last, over), last_of_carried=last_of_carried
     )
+
+
+def count_of_next(carry: Carry) -> Array | None:
+    """The count of the next step; None without pulses."""
+    return None if carry.count is None else pulses.next_step(carry.count)
 
 
 def nan_unless_same_grid(carry: Carry, coefs: coefficients.StepCoefficients) -> Array:

@@ -11,9 +11,10 @@ as ``T_dur`` or dt may have been different when it began.
     2           the last step of any other pulse: transmitter for the first ``last`` ms
     below 2     no transmitter
 
-A carry of `synkin.stepper` holds the count of the next step, which is 0 where there is no pulse. The run of
-`synkin.simulate` holds ``ends`` instead, the count as seen from the first row of the run. It changes only at a spike,
-while a count would have to be written in every step. Therefore such a run has a maximum length, `MOST_ROWS`; a longer
+A carry of `synkin.stepper` holds the count of the step that was taken last. That of the next step would serve as well,
+but then a loop would have to copy all counts in each step: it needs the old ones after the new ones are written. The
+run of `synkin.simulate` holds ``ends`` instead, the count as seen from the first row of the run. It changes only at a
+spike, while a count must be written in every step. Therefore such a run has a maximum length, `MOST_ROWS`; a longer
 train is split into several runs.
 """
 
@@ -127,6 +128,16 @@ def count(ends: Array, row: ArrayLike) -> Array:
 def pass_step(count: Array) -> Array:
     """The count after a step of this count; 0 or below where no pulse is left."""
     return count - 2
+
+
+def next_step(count: Array) -> Array:
+    """The count of the step that follows one of this count."""
+    return jnp.maximum(pass_step(count), 0)
+
+
+def step_before(count: Array) -> Array:
+    """The count of a step that one of this count follows: undoes `next_step`."""
+    return count + 2
 
 
 def is_on_grid(pulse: Pulse, pulse_left: Array, dt: ArrayLike) -> Array:

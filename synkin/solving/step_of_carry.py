@@ -123,7 +123,7 @@ def _step_part(
 def _step(stepper: Stepper, coefs: StepCoefficients, carry: Carry, spike: Array) -> tuple[Carry, Array]:
     """The step with parameters that are those of the stepper."""
     kernel = stepper.kernel
-    y, count, drive = carry.y, carry.count, spike
+    y, count, drive = carry.y, carries.count_of_next(carry), spike
     if count is not None:
         wrong = carries.nan_unless_same_grid(carry, coefs)
         if spike.dtype != bool:
@@ -131,8 +131,7 @@ def _step(stepper: Stepper, coefs: StepCoefficients, carry: Carry, spike: Array)
         y = tuple(variable + wrong for variable in y)
         at_start = stepper.spikes_at == "start"
         drive = _after_spike(stepper, coefs, count, None, spike)[0] if at_start else count
-        count = jnp.maximum(pulses.pass_step(drive), 0)
-        count = count if at_start else _after_spike(stepper, coefs, count, None, spike)[0]
+        count = drive if at_start else _after_spike_at_end(stepper, coefs, drive, None, spike)[0]
     g = _checkpointed_mean(kernel, stepper.spikes_at, coefs, y, drive) if stepper.output == "mean" else None
     y = _checkpointed_step(kernel, stepper.method, stepper.spikes_at, coefs, y, drive)
     g = equations.conductance(kernel, coefs.output_weights, y) if g is None else g
@@ -162,9 +161,10 @@ def _varying_step(
     kernel = stepper.kernel
     like = carry.y[0]
     values = {name: carries.match_state(as_array(value, like.dtype), like) for name, value in values.items()}
-    y, count, weight, drive = carry.y, carry.count, carry.weight, carry.count
+    y, weight = carry.y, carry.weight
+    count = drive = carries.count_of_next(carry)
     adds, at_start = isinstance(kernel.input, AddsWeight), stepper.spikes_at == "start"
-    if count is not None:
+    if drive is not None:
         assert spike is not None
         assert coefs.varying is not None
         wrong = carries.nan_unless_same_grid(carry, coefs)
@@ -173,12 +173,12 @@ def _varying_step(
             wrong = jnp.where(valid, wrong, np.asarray(np.nan, wrong.dtype))
         y = tuple(variable + wrong for variable in y)
         if at_start:
-            drive, weight = _after_spike(stepper, coefs, count, weight, spike)
+            drive, weight = _after_spike(stepper, coefs, drive, weight, spike)
+            count = drive
         if weight is not None:
             values["T"] = weight * coefs.varying.params.T
-        count = jnp.maximum(pulses.pass_step(drive), 0)
         if not at_start:
-            count, weight = _after_spike(stepper, coefs, count, weight, spike)
+            count, weight = _after_spike_at_end(stepper, coefs, drive, weight, spike)
     if adds and at_start:
         assert spike is not None
         y = steps.add_weight(kernel, y, spike)
@@ -199,6 +199,14 @@ def _after_spike(
     if weight is not None:
         weight = jnp.where(pulses.starts(*given), spike.astype(weight.dtype), weight)
     return pulses.on_spike(*given), weight
+
+
+def _after_spike_at_end(
+    stepper: Stepper, coefs: StepCoefficients, count: Array, weight: Array | None, spike: Array
+) -> tuple[Array, Array | None]:
+    """What a carry holds, and the height of the pulse, after a spike at the end of a step of this count."""
+    count, weight = _after_spike(stepper, coefs, pulses.next_step(count), weight, spike)
+    return pulses.step_before(count), weight
 
 
 # The derivative of a loop keeps the variables and the drive of each step, and computes the rest again.

@@ -225,7 +225,7 @@ class Stepper:
         y = carry.y
         if carry.grid:
             y = tuple(variable + carries.nan_unless_same_grid(carry, coefs) for variable in y)
-        return first_carry.state_of(self.kernel, coefs, y, carry.count)
+        return first_carry.state_of(self.kernel, coefs, y, carries.count_of_next(carry))
 
     @property
     def dt(self) -> Array:

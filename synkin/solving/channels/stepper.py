@@ -164,7 +164,7 @@ class ChannelStepper:
         coefs = carries.match_state(self.coefficients, whole)
         wrong = carries.nan_unless_same_grid(carry, coefs)
         y = tuple(count.astype(self.dtype) / whole + wrong for count in carry.y[1:])
-        return first_carry.state_of(self.kernel, coefs, y, carry.count)
+        return first_carry.state_of(self.kernel, coefs, y, carries.count_of_next(carry))
 
     def __repr__(self) -> str:
         known = f"{float(self.dt):.6g} ms" if is_concrete(self.dt) else "traced"
@@ -177,7 +177,7 @@ def _take_step(stepper: ChannelStepper, carry: Carry, spike: Array, key: Array) 
     like = jnp.zeros(carry.count.shape, stepper.dtype)
     coefs = carries.match_state(stepper.coefficients, like)
     pulse = coefficients.pulse_of(coefs)
-    count = pulses.on_spike(pulse, None, carry.count, spike, 0, stepper.overlap)
+    count = pulses.on_spike(pulse, None, pulses.next_step(carry.count), spike, 0, stepper.overlap)
     kinds = [_aligned(kind, 2, like) for kind in stepper.propagators]
     propagator = population.without_derivative(steps.select_by_count(count[None, None], *kinds))
     counts = draws.move(key, jnp.stack(carry.y), propagator)
@@ -187,7 +187,7 @@ def _take_step(stepper: ChannelStepper, carry: Carry, spike: Array, key: Array) 
     g = g + carries.nan_unless_same_grid(carry, coefs) + 0 * propagator.sum(axis=(0, 1))
     if spike.dtype != bool:
         g = nan_unless(g, (spike == 0) | (spike == 1))
-    return carry._replace(y=tuple(counts), count=jnp.maximum(pulses.pass_step(count), 0)), g
+    return carry._replace(y=tuple(counts), count=count), g
 
 
 def _aligned(values: Array, axes: int, like: Array) -> Array:
