@@ -1,8 +1,10 @@
 """How long a person waits for the first result: each in a fresh process, with nothing compiled before.
 
     python -m benchmarks.first_results [--repeats 5] [NAME ...]
+    python -m benchmarks.first_results --again   # and in a process that finds what an earlier one has compiled
 
-Prints the median of the seconds, from the import on. What a name does is in `RESULTS`.
+Prints the median of the seconds, from the import on. What a name does is in `RESULTS`. With ``--again`` each is also
+measured where `JAX_COMPILATION_CACHE_DIR` names a folder that an earlier process has filled; commands have one anyway.
 """
 
 import argparse
@@ -139,19 +141,26 @@ COMMANDS = {
 IMPORT = "import synkin, after JAX's"
 
 
-def once(name: str) -> float:
-    """Seconds in a fresh process."""
+def once(name: str, cache: str | None = None) -> float:
+    """Seconds in a fresh process; of a folder, where what is compiled is kept there."""
     if name not in COMMANDS:
-        return processes.fresh("first_results", "--here", name)
+        kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"} if cache else {}
+        return processes.fresh("first_results", "--here", name, **kept)
     with tempfile.TemporaryDirectory() as folder:
         environment = {k: v for k, v in os.environ.items() if k not in processes.NOT_INHERITED}
         environment |= {"PYTHONPATH": os.pathsep.join((str(processes.ROOT), *filter(None, sys.path)))}
+        environment |= {"XDG_CACHE_HOME": cache or folder}
         start = time.perf_counter()
         command = [sys.executable, "-m", "synkin", *COMMANDS[name]]
-        subprocess.run(
-            command, env=environment | {"XDG_CACHE_HOME": folder}, cwd=folder, check=True, capture_output=True
-        )
+        subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
         return time.perf_counter() - start
+
+
+def again(name: str) -> float:
+    """Seconds in a process that comes after another one."""
+    with tempfile.TemporaryDirectory() as cache:
+        once(name, cache)
+        return once(name, cache)
 
 
 def here(name: str) -> float:
@@ -172,18 +181,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="of the table; all by default")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--again", action="store_true", help="also with what an earlier process has compiled")
     parser.add_argument("--here", metavar="NAME", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
         print(json.dumps(here(given.here)))
         return
     names = given.names or [IMPORT, *RESULTS, *COMMANDS]
-    samples = {name: [] for name in names}
+    samples = {(name, measure): [] for name in names for measure in (once, again)[: 1 + given.again]}
     for _ in range(given.repeats):
-        for name in names:
-            samples[name].append(once(name))
-    for name, seconds in samples.items():
-        print(f"{name:28} {statistics.median(seconds):6.2f} s   ({min(seconds):.2f} to {max(seconds):.2f})")
+        for (name, measure), seconds in samples.items():
+            seconds.append(measure(name))
+    for (name, measure), seconds in samples.items():
+        what = name if measure is once else "    again"
+        print(f"{what:28} {statistics.median(seconds):6.2f} s   ({min(seconds):.2f} to {max(seconds):.2f})")
 
 
 if __name__ == "__main__":

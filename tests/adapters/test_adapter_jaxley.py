@@ -114,8 +114,9 @@ VARYING = {
 }
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("names", [["table", "graded"], ["each", "fixed"]])
+@pytest.mark.parametrize(
+    "names", [["graded"], *(pytest.param(names, marks=pytest.mark.wide) for names in (["table"], ["each", "fixed"]))]
+)
 @pytest.mark.usefixtures("x64")
 def test_parameters_that_vary_with_the_voltages(names):
     """A voltage of the membrane, by table and without; a graded synapse; and parameters that all synapses share."""

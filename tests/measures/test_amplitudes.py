@@ -86,7 +86,6 @@ def test_the_noise_of_an_amplitude_counts_its_baseline(start, baseline):
     assert found.false_responses == pytest.approx(0.16, abs=0.03)  # above 1 standard deviation
 
 
-@pytest.mark.wide
 def test_failures_are_counted_without_the_noise_s_own():
     """40 % of the sweeps; of them the mean amplitude is 0, and of the others what it is."""
     rng = np.random.default_rng(5)
