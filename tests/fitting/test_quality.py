@@ -124,7 +124,6 @@ def test_a_clipped_recording():
     assert ceiling_of(height, height, height) is None
 
 
-@pytest.mark.wide
 def test_errors_in_noise_that_grows_with_the_response():
     """To 10 times: they scatter as they say, and draws by signs agree."""
     grown = 0.2 * np.sqrt(1 + 99 * two_exponentials(TIMES, *TRUE.values()))

@@ -157,7 +157,6 @@ def of_spikes(trace, free=("alpha", "T_dur"), kernel=ampa, **options):
     return fit(kernel, start, SPIKES, TIMES, trace, free=free, **usual | options)
 
 
-@pytest.mark.wide
 def test_heights_of_pulses_and_what_varies_beside_them(tmp_path):
     true = ampa.Params(alpha=3.0, beta=0.31, T_dur=0.77)
     assert off(of_spikes(first_order(TIMES)), true) < 1e-6
