@@ -142,7 +142,7 @@ IMPORT = "import synkin, after JAX's"
 
 
 def once(name: str, cache: str | None = None) -> float:
-    """Seconds in a fresh process; of a folder, where what is compiled is kept there."""
+    """Seconds in a fresh process, which keeps what it compiles in the folder ``cache`` if there is one."""
     if name not in COMMANDS:
         kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"} if cache else {}
         return processes.fresh("first_results", "--here", name, **kept)

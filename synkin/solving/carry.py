@@ -74,8 +74,8 @@ class Carry(NamedTuple):
     y: Annotated[tuple[Array, ...], "the variables, each of the state's shape, units as in the kernel's"]
     count: Annotated[
         Any,  # not Array | None, as tuples have a method of this name
-        "int32 of the state's shape, how far each pulse reached before the last step (see `synkin.solving.pulses`); "
-        "None without pulses",
+        "int32 of the state's shape, the count of each pulse in the step before (see `synkin.solving.pulses`); None "
+        "without pulses",
     ]
     carried_pulse: Annotated[
         Pytree,

@@ -11,11 +11,11 @@ as ``T_dur`` or dt may have been different when it began.
     2           the last step of any other pulse: transmitter for the first ``last`` ms
     below 2     no transmitter
 
-A carry of `synkin.stepper` holds the count of the step that was taken last. That of the next step would serve as well,
-but then a loop would have to copy all counts in each step: it needs the old ones after the new ones are written. The
-run of `synkin.simulate` holds ``ends`` instead, the count as seen from the first row of the run. It changes only at a
-spike, while a count must be written in every step. Therefore such a run has a maximum length, `MOST_ROWS`; a longer
-train is split into several runs.
+A carry of `synkin.stepper` holds the count of the step before; at the start, one of which `next_step` gives that of the
+first step. A step begins with `next_step`, so a loop overwrites the old counts before anything else reads them. If the
+carry held the count of the next step, XLA would copy all counts in each step. The run of `synkin.simulate` holds
+``ends`` instead, the count as seen from the first row of the run, which changes only at a spike. Therefore such a run
+has a maximum length, `MOST_ROWS`; a longer train is split into several runs.
 """
 
 from typing import NamedTuple
@@ -131,12 +131,12 @@ def pass_step(count: Array) -> Array:
 
 
 def next_step(count: Array) -> Array:
-    """The count of the step that follows one of this count."""
+    """The count of the next step, of that of a step; 0 where no pulse is left."""
     return jnp.maximum(pass_step(count), 0)
 
 
 def step_before(count: Array) -> Array:
-    """The count of a step that one of this count follows: undoes `next_step`."""
+    """A count of the step before, of which `next_step` gives this one."""
     return count + 2
 
 

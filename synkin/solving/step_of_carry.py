@@ -204,7 +204,11 @@ def _after_spike(
 def _after_spike_at_end(
     stepper: Stepper, coefs: StepCoefficients, count: Array, weight: Array | None, spike: Array
 ) -> tuple[Array, Array | None]:
-    """What a carry holds, and the height of the pulse, after a spike at the end of a step of this count."""
+    """The count that the carry then holds, and the height of the pulse, after a spike at the end of a step.
+
+    Args:
+        count: of this step; others as of `_after_spike`.
+    """
     count, weight = _after_spike(stepper, coefs, pulses.next_step(count), weight, spike)
     return pulses.step_before(count), weight
 

@@ -67,12 +67,13 @@ def test_every_kernel_and_method_is_right(monkeypatch):
     assert all(row.figures["synkin exact"].error < 2e-5 for row in results["readout"])
 
 
-def test_what_is_wrong_is_said_and_not_timed(monkeypatch, capsys):
+@pytest.mark.parametrize("name", ["trace", pytest.param("gradient", marks=pytest.mark.wide)])
+def test_what_is_wrong_is_said_and_not_timed(name, monkeypatch, capsys):
     run = contenders.runs()["synkin"]
     monkeypatch.setattr(contenders, "runs", lambda: {"synkin": lambda *arguments: 1.001 * run(*arguments)})
-    results, _, wrong = command.run(["gradient"], workloads.TINY)
-    assert results == {"gradient": []}
-    assert [message.split(" is off by ")[0] for message in wrong] == ["gradient: synkin"]
+    results, _, wrong = command.run([name], workloads.TINY)
+    assert results == {name: []}
+    assert [message.split(" is off by ")[0] for message in wrong] == [f"{name}: synkin"]
     assert capsys.readouterr().out.count("WRONG") == 1
 
 

@@ -139,7 +139,7 @@ def test_filters_are_values():
 @pytest.mark.parametrize(
     ("kernel", "chain"),
     [
-        *((kernel, (AMPLIFIER,)) for kernel in (synkin.ampa,)),
+        (synkin.ampa, (AMPLIFIER,)),
         *((kernel, CHAIN) for kernel in (synkin.dual_expon, schemes.nmda5)),
         *(wide(kernel, (AMPLIFIER,)) for kernel in (synkin.dual_expon, schemes.nmda5)),
         *(wide(kernel, CHAIN) for kernel in (synkin.ampa, SUM, synkin.bionmda)),

@@ -88,7 +88,8 @@ ARGUMENTS = {"spikes": SPIKES, **SEEN}
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("ampa", "reverse"), *map(wide, ["nmda5", "nmda5", "ampa"], ["reverse", "forward", "forward"])]
+    ("name", "mode"),
+    [("ampa", "reverse"), wide("ampa", "forward"), wide("nmda5", "reverse"), wide("nmda5", "forward")],
 )
 def test_derivatives_of_spikes(name, mode, x64):
     """By parameters, spike times, scale, offset, sigma and channels, in reverse and forward."""
@@ -169,9 +170,9 @@ def test_float32_is_right(channels, sigma):
         assert abs(rough_gradient[name] - gradient[name]) * seen[name] < 2e-3 * len(times), name
 
 
-def test_samples_that_are_not_there_and_their_order(x64):
+@pytest.mark.parametrize("kernel", [synkin.ampa, wide(schemes.gabaa5)])
+def test_samples_that_are_not_there_and_their_order(kernel, x64):
     """NaN is as if it were left out, wherever times are cut; times may come in any order."""
-    kernel = synkin.ampa
     trace, holes = recorded(kernel), np.arange(len(TIMES)) % 3 == 1
     of = lambda times, trace: synkin.log_likelihood(kernel, kernel.Params(), SPIKES, times, trace, **SEEN)  # noqa: E731
     expected = of(TIMES[~holes], trace[~holes])

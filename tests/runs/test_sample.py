@@ -91,8 +91,8 @@ def test_conductances_and_open_states_are_weighted():
     assert len(np.unique(g)) > 4
 
 
-def test_times_may_repeat_and_come_in_any_order():
-    kernel = synkin.ampa
+@pytest.mark.parametrize("kernel", [synkin.ampa, pytest.param(schemes.gabaa5, marks=pytest.mark.wide)])
+def test_times_may_repeat_and_come_in_any_order(kernel):
     times = np.array([3.0, 2.2, 3.0, 2.2, 8.0])
     g = synkin.sample(kernel, kernel.Params(), [2.0], times, channels=40, key=jax.random.key(3))
     assert g[0] == g[2]

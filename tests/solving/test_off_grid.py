@@ -65,10 +65,15 @@ def test_a_step_is_what_respond_gives(x64, kernel):
     check_against_respond(kernel, kernel.Params(), "float32", 4e-6)
 
 
-def test_pulses_of_any_length_and_what_ignores_them(x64):
-    for T_dur, overlap in ((0.03, "ignore"), (0.3, "restart"), (2.345, "restart"), (2.345, "ignore")):
-        check_against_respond(ampa, ampa.Params(T_dur=T_dur), overlap=overlap)
-    # Parameters of each synapse.
+LENGTHS = [(T_dur, overlap) for T_dur in (0.03, 0.3, 1.0, 2.345) for overlap in ("restart", "ignore")]
+
+
+@pytest.mark.parametrize(("T_dur", "overlap"), wide(LENGTHS, [(0.03, "ignore"), (2.345, "restart"), (2.345, "ignore")]))
+def test_pulses_of_any_length_and_what_ignores_them(x64, T_dur, overlap):
+    check_against_respond(ampa, ampa.Params(T_dur=T_dur), overlap=overlap)
+
+
+def test_parameters_of_each_synapse(x64):
     beta = np.linspace(0.1, 0.3, N)
     spikes, offsets = some_spikes()
     for kernel, name in ((ampa, "beta"), (schemes.nmda5, "kd")):

@@ -155,14 +155,12 @@ class Synapse(brainpy.state.Synapse):
         if given:
             self._g_unit = u.get_unit(next(iter(given.values())))
         kernel, dtype = self.kernel, brainstate.environ.dftype()
+        state = kernel.init(self._params(), shape, dtype=dtype)
         values = {
             field: as_state(attribute, in_unit(self._unit(field), attribute, given[field]), shape, dtype)
             for field, attribute in self._initializers
         }
-        if values.keys() >= set(kernel.State._fields):
-            state = kernel.State(**values)
-        else:
-            state = kernel.init(self._params(), shape, dtype=dtype)._replace(**values)
+        state = state._replace(**values)
         initial = {field: self._quantity(field, value) for field, value in state._asdict().items()}
         if self._keeps_g:
             params = aligned_params(as_arrays(self._params(), dtype), state[0], kernel)

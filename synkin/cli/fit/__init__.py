@@ -19,7 +19,7 @@ from synkin.cli import UsageError, batch, options, usage_errors
 from synkin.cli.fit import report
 from synkin.cli.fit.requests import Request, read_requests
 from synkin.cli.fit.samples import cut, described, recorded, sigma_of
-from synkin.cli.fit.wording import as_options
+from synkin.cli.fit.wording import as_options, in_options
 from synkin.cli.result import Result, columns_of
 from synkin.declaring.kernel import Kernel
 from synkin.fitting import Bootstrap, Comparison, Fit, Profile, compare, fit
@@ -137,13 +137,13 @@ def _fitted(path: Path, arguments: argparse.Namespace, requests: list[Request], 
 
 
 def _bootstrap(result: Fit, arguments: argparse.Namespace) -> tuple[Bootstrap | None, str]:
-    """The bootstrap asked for, or why there is none: the fit itself is not lost to it."""
+    """The bootstrap that --bootstrap asks for, or why it cannot be made; the fit is given all the same."""
     if not arguments.bootstrap:
         return None, ""
     try:
         return result.bootstrap(arguments.bootstrap), ""
     except ValueError as error:
-        return None, str(error).replace("`profile`", "--profile NAME")
+        return None, in_options(str(error))
 
 
 def _complete(arguments: argparse.Namespace, kernels: list[Kernel]) -> None:

@@ -15,6 +15,7 @@ _AS_OPTIONS = (
     (r"`(scale|offset|onset)=True`", r"--\1"),
     (r'`weights="free"`', "--weights free"),
     (r"`free`", "--free"),
+    (r"`profile`", "--profile NAME"),
     (r"at `max_nfev` evaluations", "at its maximum number of evaluations"),
     (r"give it, as (filter=[\w.]+\([^)]*\))", r"give it in Python, as \1"),
 )
